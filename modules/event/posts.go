@@ -1,0 +1,81 @@
+package event
+
+import "github.com/belfry-social/belfry/modules"
+
+// Visibility says who may see a post.
+type Visibility string
+
+// The visibilities.
+const (
+	Public    Visibility = "public"
+	Followers Visibility = "followers"
+	Mentioned Visibility = "mentioned"
+)
+
+// Kinds of the object of a notification.
+const (
+	KindPost    = "post"
+	KindComment = "comment"
+	KindUser    = "user"
+)
+
+// PostInfo is what other modules need to know of a post or a comment.
+type PostInfo struct {
+	ID           modules.ID
+	Key          int64 // order key
+	Author       modules.UserRef
+	ReplyTo      modules.ID // the post answered; zero for a top-level post
+	ReplyAuthor  modules.ID // its author
+	RootID       modules.ID // the top post; the post's own id at top level
+	RootAuthor   modules.ID
+	Visibility   Visibility
+	Mentions     []modules.ID // people named, without the author; at most 50
+	Excerpt      string       // at most 280 code points
+	URL          string
+	LikeCount    int64
+	CommentCount int64
+	CreatedAt    modules.Time
+}
+
+// Kind is KindPost at top level, else KindComment.
+func (p PostInfo) Kind() string {
+	if p.ReplyTo.IsZero() {
+		return KindPost
+	}
+	return KindComment
+}
+
+// PostPublished: a post or a comment was written. Its own event entry stands in the outbox already.
+type PostPublished struct{ Post PostInfo }
+
+// FactName is "post published".
+func (PostPublished) FactName() string { return "post published" }
+
+// PostRemoved: a post or a comment was deleted by its author or with the account.
+type PostRemoved struct {
+	Post PostInfo
+	At   modules.Time
+}
+
+// FactName is "post removed".
+func (PostRemoved) FactName() string { return "post removed" }
+
+// PostLiked: Liker likes Post and did not before.
+type PostLiked struct {
+	Post  PostInfo
+	Liker modules.UserRef
+	At    modules.Time
+}
+
+// FactName is "post liked".
+func (PostLiked) FactName() string { return "post liked" }
+
+// PostUnliked: a like was taken back.
+type PostUnliked struct {
+	Post  PostInfo
+	Liker modules.ID
+	At    modules.Time
+}
+
+// FactName is "post unliked".
+func (PostUnliked) FactName() string { return "post unliked" }

@@ -1,0 +1,35 @@
+package event
+
+// The types of events that clients see. The set is closed; a channel may rely on it.
+const (
+	Notification        = "notification"
+	NotificationUpdated = "notification.updated"
+	NotificationRemoved = "notification.removed"
+	ReadState           = "read_state"
+	FollowChanged       = "follow.changed"
+	PostCreated         = "post.created"
+	PostUpdated         = "post.updated"
+	PostDeletedEvent    = "post.deleted"
+)
+
+// The types of internal entries. No client sees them.
+const (
+	AudienceChanged = "audience.changed" // data {"other": id}: read that one relation again
+	AccessRevoked   = "access.revoked"   // data AccessRevokedData: close streams
+)
+
+// AccessRevokedData says which streams of the person in whose to: stream it stands have to end. With all three
+// empty, every one of them.
+type AccessRevokedData struct {
+	SessionID *string `json:"session_id,omitempty"`
+	TokenID   *string `json:"token_id,omitempty"`
+	// KeepSessionID ends all but this session's (a password change).
+	KeepSessionID *string `json:"keep_session_id,omitempty"`
+	// KeepTokens spares streams of personal tokens.
+	KeepTokens bool `json:"keep_tokens,omitempty"`
+}
+
+// AudienceChangedData names the other person of a changed relation.
+type AudienceChangedData struct {
+	Other string `json:"other"`
+}

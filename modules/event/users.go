@@ -1,0 +1,13 @@
+package event
+
+import "github.com/belfry-social/belfry/modules"
+
+// UserDeleted: an account has ended. Every module removes or hides what is that person's at once and empties
+// the rest in pages. It travels because no foreign key crosses modules.
+type UserDeleted struct {
+	UserID modules.ID
+	At     modules.Time
+}
+
+// FactName is "user deleted".
+func (UserDeleted) FactName() string { return "user deleted" }

@@ -1,0 +1,144 @@
+package modules
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"slices"
+)
+
+// PageQuery is what a client asked of a list. Limit is 1..100 and checked before.
+type PageQuery struct {
+	Limit  int
+	Cursor string // "" = from the start
+}
+
+// List is one page of a list, the body of every list answer.
+type List[T any] struct {
+	Items []T     `json:"items"`
+	Next  *string `json:"next" doc:"Cursor of the following page; null when there was nothing there."`
+	Prev  *string `json:"prev" doc:"Cursor of the page before; null when there was nothing there."`
+}
+
+// PageScope binds a page cursor to one list, one filter and one person, so that it means nothing elsewhere.
+type PageScope struct {
+	List   string
+	Filter string
+	Person ID // zero for anonymous
+}
+
+// Window is what a store is asked for one page: at most Limit rows whose order key lies on one side of Key.
+// Every list is ordered by a number given in a transaction, never by a time.
+type Window struct {
+	Key    int64 // exclusive bound
+	Bound  bool  // false = no bound: from the end that Rising names
+	Rising bool  // true: keys > Key in rising order; false: keys < Key in falling order
+	Limit  int
+}
+
+// PageCursors signs and reads page cursors. It is immutable and safe for concurrent use.
+type PageCursors struct{ key []byte }
+
+// NewPageCursors takes a secret key of at least 32 bytes; the same key reads cursors after a restart.
+func NewPageCursors(key []byte) *PageCursors { return &PageCursors{key: slices.Clone(key)} }
+
+const (
+	pageFront  = 0 // the page after the key, in list order
+	pageBack   = 1 // the page before the key
+	pageMACLen = 12
+)
+
+func (p *PageCursors) mac(s PageScope, payload []byte) []byte {
+	h := hmac.New(sha256.New, p.key)
+	for _, part := range []string{s.List, s.Filter, string(s.Person[:])} {
+		var n [4]byte
+		binary.BigEndian.PutUint32(n[:], uint32(len(part)))
+		h.Write(n[:])
+		h.Write([]byte(part))
+	}
+	h.Write(payload)
+	return h.Sum(nil)[:pageMACLen]
+}
+
+func (p *PageCursors) seal(s PageScope, key int64, back byte) *string {
+	var payload [9]byte
+	payload[0] = back
+	binary.BigEndian.PutUint64(payload[1:], uint64(key))
+	out := base64.RawURLEncoding.EncodeToString(append(payload[:], p.mac(s, payload[:])...))
+	return &out
+}
+
+func (p *PageCursors) open(s PageScope, cursor string) (key int64, back byte, err error) {
+	bad := NewFault(CodeInvalidCursor, "This page cursor is not of this list.")
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || len(raw) != 9+pageMACLen || raw[0] > pageBack {
+		return 0, 0, bad
+	}
+	if !hmac.Equal(raw[9:], p.mac(s, raw[:9])) {
+		return 0, 0, bad
+	}
+	return int64(binary.BigEndian.Uint64(raw[1:9])), raw[0], nil
+}
+
+// PageOf makes one page. fetch reads rows of a window from the store (a transaction or the reader pool); it is
+// called once, and once more with Limit 1 where the page's other side is not known. key gives a row's order key.
+// rising is the list's own order: true for oldest first. A cursor that was altered or belongs to another list
+// gives CodeInvalidCursor; errors of fetch are returned as they are.
+//
+// Items is never nil. Rows that a reader may not see have to be left out by fetch itself, so that a page is full.
+func PageOf[T any](p *PageCursors, s PageScope, q PageQuery, rising bool, key func(T) int64, fetch func(Window) ([]T, error)) (List[T], error) {
+	w := Window{Rising: rising, Limit: q.Limit + 1}
+	back := byte(pageFront)
+	if q.Cursor != "" {
+		k, b, err := p.open(s, q.Cursor)
+		if err != nil {
+			return List[T]{}, err
+		}
+		w.Key, w.Bound, back = k, true, b
+		if back == pageBack {
+			w.Rising = !rising
+		}
+	}
+	rows, err := fetch(w)
+	if err != nil {
+		return List[T]{}, err
+	}
+	more := len(rows) > q.Limit
+	if more {
+		rows = rows[:q.Limit]
+	}
+	other := false // is there anything on the side we came from?
+	if w.Bound {
+		edge := w.Key
+		if len(rows) > 0 {
+			edge = key(rows[0])
+		}
+		side, err := fetch(Window{Key: edge, Bound: true, Rising: !w.Rising, Limit: 1})
+		if err != nil {
+			return List[T]{}, err
+		}
+		other = len(side) > 0
+	}
+	if back == pageBack {
+		slices.Reverse(rows)
+		more, other = other, more
+	}
+	out := List[T]{Items: rows}
+	if out.Items == nil {
+		out.Items = []T{}
+	}
+	if len(rows) > 0 {
+		if more {
+			out.Next = p.seal(s, key(rows[len(rows)-1]), pageFront)
+		}
+		if other {
+			out.Prev = p.seal(s, key(rows[0]), pageBack)
+		}
+	} else if w.Bound && back == pageFront && other {
+		out.Prev = p.seal(s, w.Key, pageBack)
+	} else if w.Bound && back == pageBack && more {
+		out.Next = p.seal(s, w.Key, pageFront)
+	}
+	return out, nil
+}

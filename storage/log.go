@@ -1,0 +1,81 @@
+package storage
+
+import (
+	"context"
+	"iter"
+
+	"github.com/belfry-social/belfry/modules"
+)
+
+// MaxPayload bounds the data of one entry, in bytes.
+const MaxPayload = 64<<10 - 512
+
+// Op is what an entry does to the log. The values are on disk.
+type Op byte
+
+// The operations. Everything that changes the content of the log is an entry, in order.
+const (
+	OpAppend Op = 1 // add an event
+	OpRedact Op = 2 // empty the payloads at Targets, keep their places
+	OpErase  Op = 3 // Person is gone: streams, acts and abouts of that person vanish at once
+)
+
+// Entry is one step on its way from the outbox into the log.
+type Entry struct {
+	Op       Op
+	Position modules.Position
+	OutboxID int64 // equal to Position on SQLite
+
+	// OpAppend
+	Stream   modules.Stream
+	Type     string
+	Time     modules.Time
+	About    []modules.ID
+	Internal bool
+	Data     []byte // empty: the payload was redacted before it got here; the place is kept
+
+	Targets []modules.Position // OpRedact
+	Person  modules.ID         // OpErase
+}
+
+// Log is the ordered event log. All methods may be called from many goroutines.
+type Log interface {
+	// Append applies entries in the order given: all or nothing, durable on return. Positions must rise.
+	// An entry at or below the applied mark is skipped, so any suffix may be given again: the key is the
+	// position, and the mark moves to the last entry's position in the same transaction. Concurrent calls may
+	// share one commit. Only the relay calls it. ErrFull leaves the log as it was; ErrFailed ends it.
+	Append(ctx context.Context, entries ...Entry) error
+	// Read gives what the audience reads after a cursor: at most limit events (1..1000) in rising order.
+	// Redacted, erased, hidden and internal entries are passed over within a scan budget, so a page may be
+	// empty and have More; Through then tells how far it got. Through never passes the head taken first, and
+	// equals it when More is false. A cursor below the floor, of another epoch, above the head, or a damaged
+	// record directly in the way gives *modules.GapError and no page; nothing else does. (A damaged record
+	// behind other events ends the page before it, with More.)
+	Read(ctx context.Context, a modules.Audience, after modules.Cursor, limit int) (modules.EventPage, error)
+	// Tail gives every event of every stream after a cursor, in order, internal ones flagged, redacted and
+	// erased ones left out, in batches of at most 256, and waits at the head for more. It ends when ctx ends
+	// (with its error), with the log (ErrClosed), or with a *modules.GapError.
+	Tail(ctx context.Context, after modules.Cursor) iter.Seq2[[]modules.Event, error]
+	// Head is the applied mark: the newest position that is durable here. It answers from memory.
+	Head() modules.Cursor
+	// Oldest is the cursor at the floor: reading after it gives everything kept. It answers from memory.
+	Oldest() modules.Cursor
+	// At tells whether a position can still be read: nil event data when redacted, false when absent or trimmed.
+	At(ctx context.Context, p modules.Position) (modules.Event, bool, error)
+	// Trim drops what stands at or below before, at most limit records, and raises the floor to the last
+	// dropped position (or to before, when nothing is left below it). It returns how many were dropped.
+	Trim(ctx context.Context, before modules.Position, limit int) (int, error)
+	// Sweep empties up to limit records of erased people and returns how many; 0 = nothing left to do. It
+	// resumes after a crash.
+	Sweep(ctx context.Context, limit int) (int, error)
+	// Reset sets the content aside and begins anew, empty, with the epoch and the floor given: the next Append
+	// continues from there. Called before anything reads, when the log cannot be trusted.
+	Reset(ctx context.Context, epoch uint32, floor modules.Position) error
+	// Size is the number of bytes the log takes on disk.
+	Size() int64
+	// Check verifies every record; the first fault found is returned.
+	Check(ctx context.Context) error
+	// Healthy returns nil, or why appends fail now. It answers from memory.
+	Healthy() error
+	Close() error
+}

@@ -1,0 +1,89 @@
+package storage
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+)
+
+// OnceTTL is how long the answer of a repeatable request is kept.
+const OnceTTL = 24 * time.Hour
+
+// Once makes one POST repeatable by its Idempotency-Key. The handler makes it and hands it to the service,
+// which calls Begin first and Save last inside the transaction of the act itself. A nil *Once stands for "no
+// key" and does nothing, so services need no branches. It is for one request and one goroutine.
+type Once struct {
+	actor    string
+	route    string
+	key      string
+	hash     [sha256.Size]byte
+	now      modules.Time
+	replayed bool
+}
+
+// NewOnce returns nil when key is empty or nobody is signed in. route is method and path, body the raw request
+// body.
+func NewOnce(a modules.Actor, now modules.Time, route, key string, body []byte) *Once {
+	if key == "" || a.IsAnonymous() {
+		return nil
+	}
+	actor := "user:" + a.UserID.String()
+	if !a.ServiceID.IsZero() {
+		actor = "service:" + a.ServiceID.String()
+	}
+	return &Once{actor: actor, route: route, key: key, hash: sha256.Sum256(body), now: now}
+}
+
+// Begin looks the key up. If the act was done before, its answer is decoded into answer and true is returned:
+// the service does nothing more. Another body under the same key gives the fault idempotency_mismatch.
+func (o *Once) Begin(ctx context.Context, tx Tx, answer any) (bool, error) {
+	if o == nil {
+		return false, nil
+	}
+	o.replayed = false
+	var hash, body []byte
+	err := tx.QueryRow(ctx, `SELECT hash, answer FROM idempotency_keys
+		WHERE actor = $1 AND route = $2 AND key = $3 AND expires_at > $4`, o.actor, o.route, o.key, int64(o.now)).Scan(&hash, &body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("idempotency key: %w", err)
+	}
+	if string(hash) != string(o.hash[:]) {
+		return false, modules.NewFault(modules.CodeIdempotencyMismatch, "This Idempotency-Key was used with another body.")
+	}
+	if err := json.Unmarshal(body, answer); err != nil {
+		return false, fmt.Errorf("idempotency answer: %w", err)
+	}
+	o.replayed = true
+	return true, nil
+}
+
+// Save keeps the answer for OnceTTL. Secrets must have been taken out of it.
+func (o *Once) Save(ctx context.Context, tx Tx, answer any) error {
+	if o == nil {
+		return nil
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return fmt.Errorf("idempotency answer: %w", err)
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO idempotency_keys (actor, route, key, hash, answer, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (actor, route, key) DO UPDATE SET hash = excluded.hash, answer = excluded.answer, expires_at = excluded.expires_at`,
+		o.actor, o.route, o.key, o.hash[:], body, int64(o.now.Add(OnceTTL)))
+	if err != nil {
+		return fmt.Errorf("idempotency key: %w", err)
+	}
+	return nil
+}
+
+// Replayed reports whether the last Begin found a kept answer; the handler then sets Idempotency-Replayed.
+func (o *Once) Replayed() bool { return o != nil && o.replayed }

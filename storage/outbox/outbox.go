@@ -1,0 +1,139 @@
+package outbox
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Announcement is an event on its way: what Add writes.
+type Announcement struct {
+	Stream   modules.Stream
+	Type     string
+	Actor    modules.ID   // who acted; zero = nobody. Erasing that person empties it.
+	Object   modules.ID   // what it is about (the post, for everything about a post); Redact finds it by this
+	About    []modules.ID // the people it names, actor first; at most modules.MaxAbout, duplicates and zeros dropped
+	Internal bool
+	Time     modules.Time
+	Data     json.RawMessage // the event's data member, encoded before the transaction where possible
+}
+
+// Add writes announcements as part of tx, in the order given, and returns the outbox id of the last one, which
+// is provisional until commit. They are announced if and only if tx commits, and in the order in which
+// transactions commit.
+//
+// Services and reactions call it, any number of times in one transaction. No announcements is a no-op that
+// returns 0. Data over storage.MaxPayload gives storage.ErrTooLarge and writes nothing of the call; any other
+// error is the store's, and the transaction has to be given up.
+func Add(ctx context.Context, tx storage.Tx, list ...Announcement) (int64, error) {
+	for _, a := range list {
+		if len(a.Data) > storage.MaxPayload {
+			return 0, fmt.Errorf("outbox: add %s: %d bytes: %w", a.Type, len(a.Data), storage.ErrTooLarge)
+		}
+	}
+	var last int64
+	for _, a := range list {
+		stream := a.Stream.Bytes()
+		err := tx.QueryRow(ctx, `INSERT INTO outbox (op, stream, type, actor_id, object_id, about, internal, time, data)
+			VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`,
+			stream[:], a.Type, a.Actor, a.Object, packAbout(a.About), boolInt(a.Internal), int64(a.Time), []byte(a.Data)).Scan(&last)
+		if err != nil {
+			return 0, fmt.Errorf("outbox: add %s: %w", a.Type, err)
+		}
+	}
+	return last, nil
+}
+
+// Match says which announcements a Redact means: those about Object, narrowed by every other field that is set.
+type Match struct {
+	Object modules.ID
+	Actor  modules.ID
+	Stream modules.Stream // zero = all streams
+	Types  []string       // nil = all types
+}
+
+// Redact empties, in tx, the payloads of the announcements m means that are in the outbox now, and adds the
+// entry that empties them in the log. Call it before the announcement that tells of the deletion is added. It is
+// repeatable and does nothing when nothing matches.
+func Redact(ctx context.Context, tx storage.Tx, now modules.Time, m Match) error {
+	where, args := m.where()
+	var n int64
+	n, err := tx.Exec(ctx, `UPDATE outbox SET data = NULL WHERE op = 1 AND data IS NOT NULL AND `+where, args...)
+	if err != nil {
+		return fmt.Errorf("outbox: redact %s: %w", m.Object, err)
+	}
+	if n == 0 {
+		return nil
+	}
+	spec, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("outbox: redact %s: %w", m.Object, err)
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO outbox (op, object_id, internal, time, data) VALUES (2, $1, 1, $2, $3)`, m.Object, int64(now), spec)
+	if err != nil {
+		return fmt.Errorf("outbox: redact %s: %w", m.Object, err)
+	}
+	return nil
+}
+
+// Erase adds the entry that makes everything of a person vanish from the log at once. The caller writes the
+// person's tombstone in the same tx; emptying the outbox rows follows in pages (Relay's job).
+func Erase(ctx context.Context, tx storage.Tx, now modules.Time, person modules.ID) error {
+	_, err := tx.Exec(ctx, `INSERT INTO outbox (op, actor_id, internal, time) VALUES (3, $1, 1, $2)`, person, int64(now))
+	if err != nil {
+		return fmt.Errorf("outbox: erase %s: %w", person, err)
+	}
+	return nil
+}
+
+// where gives the condition on outbox rows. Its text comes from a small set: each part is there or not.
+func (m Match) where() (string, []any) {
+	parts, args := []string{"object_id = $1"}, []any{m.Object}
+	if !m.Actor.IsZero() {
+		args = append(args, m.Actor)
+		parts = append(parts, fmt.Sprintf("actor_id = $%d", len(args)))
+	}
+	if m.Stream != (modules.Stream{}) {
+		b := m.Stream.Bytes()
+		args = append(args, b[:])
+		parts = append(parts, fmt.Sprintf("stream = $%d", len(args)))
+	}
+	if len(m.Types) > 0 {
+		marks := make([]string, len(m.Types))
+		for i, t := range m.Types {
+			args = append(args, t)
+			marks[i] = fmt.Sprintf("$%d", len(args))
+		}
+		parts = append(parts, "type IN ("+strings.Join(marks, ", ")+")")
+	}
+	return strings.Join(parts, " AND "), args
+}
+
+// packAbout writes the people as 16 bytes each.
+func packAbout(ids []modules.ID) []byte {
+	out := make([]byte, 0, modules.MaxAbout*16)
+next:
+	for i, id := range ids {
+		if id.IsZero() || len(out) == modules.MaxAbout*16 {
+			continue
+		}
+		for _, before := range ids[:i] {
+			if before == id {
+				continue next
+			}
+		}
+		out = append(out, id[:]...)
+	}
+	return out
+}
+
+func boolInt(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
