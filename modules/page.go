@@ -8,10 +8,11 @@ import (
 	"slices"
 )
 
-// PageQuery is what a client asked of a list. Limit is 1..100 and checked before.
+// PageQuery is what a client asked of a list. It is embedded in the input of every list operation; the host
+// checks the bounds.
 type PageQuery struct {
-	Limit  int
-	Cursor string // "" = from the start
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"Items on the page."`
+	Cursor string `query:"cursor" doc:"A cursor from an earlier page; none = from the start."`
 }
 
 // List is one page of a list, the body of every list answer.

@@ -1,0 +1,76 @@
+package modules
+
+import (
+	"context"
+	"time"
+)
+
+// Keys of the metadata of an operation, by which a module tells the host how its route is guarded. The host
+// applies them before the handler runs and refuses to start when MetaAuth is missing.
+const (
+	MetaAuth  = "auth"  // an Auth
+	MetaETag  = "etag"  // "strong" or "weak": the host tags 200 answers to GET and answers If-None-Match
+	MetaLimit = "limit" // a Budget; default BudgetRead for GET and HEAD, else BudgetWrite
+)
+
+// Auth says who may call an operation: AuthNone, AuthOptional, AuthSession, or the name of a Scope.
+type Auth string
+
+// The values of Auth beside the scopes.
+const (
+	AuthNone     Auth = "-"   // credentials are not looked at
+	AuthOptional Auth = "opt" // what is visible depends on who asks
+	AuthSession  Auth = "S"   // a session only, no token; also a suspended person
+	AuthMe       Auth = "me"  // scope read, also for a suspended person
+)
+
+// AuthScope is the Auth that asks for a scope.
+func AuthScope(s Scope) Auth { return Auth(s) }
+
+// Budget names a rate limit.
+type Budget string
+
+// The budgets. Keys are the person, the service token, or the address when anonymous.
+const (
+	BudgetRead         Budget = "read"
+	BudgetWrite        Budget = "write"
+	BudgetStreams      Budget = "streams"
+	BudgetLoginAccount Budget = "login_account" // key: account and address
+	BudgetLoginAddress Budget = "login_address"
+	BudgetRegister     Budget = "register"
+	BudgetService      Budget = "service"
+	BudgetNone         Budget = "none" // not limited by the host
+)
+
+// Limits is the host's rate limiter, in memory, per node. Take spends one of a key's budget; when nothing is
+// left ok is false and retry says when to come back. Safe for concurrent use.
+type Limits interface {
+	Take(b Budget, key string) (retry time.Duration, ok bool)
+}
+
+// Unlimited is the Limits that allows everything.
+type Unlimited struct{}
+
+// Take allows everything.
+func (Unlimited) Take(Budget, string) (time.Duration, bool) { return 0, true }
+
+// Job is background work in small steps. The host runs each job on one goroutine: Run every Every, and at once
+// again while it reports more. Run is given a deadline; an error is logged and tried again at the next turn.
+type Job struct {
+	Name  string
+	Every time.Duration
+	Run   func(ctx context.Context) (more bool, err error)
+}
+
+type addressKey struct{}
+
+// WithAddress puts the client's address (from the connection, or a trusted proxy) into ctx.
+func WithAddress(ctx context.Context, address string) context.Context {
+	return context.WithValue(ctx, addressKey{}, address)
+}
+
+// AddressFrom returns the client's address, "" outside a request.
+func AddressFrom(ctx context.Context) string {
+	s, _ := ctx.Value(addressKey{}).(string)
+	return s
+}
