@@ -1,0 +1,267 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// The commands on data, by name, with their arguments and replies. app answers them; a running server does so
+// through its socket.
+const (
+	MigrateStatus     = "migrate status"
+	MigrateUp         = "migrate up"
+	UserAdd           = "user add"
+	UserResetPassword = "user reset-password"
+	UserList          = "user list"
+	UserRole          = "user role"
+	UserDelete        = "user delete"
+	TokenCreate       = "token create"
+	TokenService      = "token service"
+	TokenDelete       = "token delete"
+	LogRebuild        = "log rebuild"
+	LogCheck          = "log check"
+)
+
+// UserArgs are the arguments of the user commands; each uses what it needs.
+type UserArgs struct {
+	Username    string `json:"username"`
+	Password    string `json:"password,omitempty"`
+	DisplayName string `json:"display_name,omitempty"`
+	Role        string `json:"role,omitempty"`
+	After       string `json:"after,omitempty"` // user list: a page cursor
+}
+
+// UserLine is one account of UserList and the reply of UserAdd.
+type UserLine struct {
+	ID        string `json:"id"`
+	Username  string `json:"username"`
+	Role      string `json:"role"`
+	State     string `json:"state"`
+	CreatedAt string `json:"created_at"`
+}
+
+// UserPage is the reply of UserList.
+type UserPage struct {
+	Users []UserLine `json:"users"`
+	Next  string     `json:"next"`
+}
+
+// TokenArgs are the arguments of the token commands.
+type TokenArgs struct {
+	Username  string   `json:"username,omitempty"`
+	Name      string   `json:"name,omitempty"`
+	Scopes    []string `json:"scopes,omitempty"`
+	ExpiresIn string   `json:"expires_in,omitempty"` // a duration; "" = never
+	ID        string   `json:"id,omitempty"`
+}
+
+// TokenReply is the reply of TokenCreate and TokenService. The secret is shown once.
+type TokenReply struct {
+	ID    string `json:"id"`
+	Token string `json:"token"`
+}
+
+// MigrateLine is one owner's tables.
+type MigrateLine struct {
+	Owner   string `json:"owner"`
+	Version uint   `json:"version"`
+	Latest  uint   `json:"latest"`
+	Dirty   bool   `json:"dirty"`
+}
+
+// LogReply is the reply of the log commands.
+type LogReply struct {
+	Text string `json:"text"`
+}
+
+func (c *command) call(ctx context.Context, name string, args, reply any) error {
+	return c.program.Call(ctx, c.flags, name, args, reply)
+}
+
+func (c *command) migrate() *cobra.Command {
+	run := func(name string) func(*cobra.Command, []string) error {
+		return func(cmd *cobra.Command, _ []string) error {
+			var lines []MigrateLine
+			if err := c.call(cmd.Context(), name, struct{}{}, &lines); err != nil {
+				return err
+			}
+			t := newTable(c.streams.Out)
+			t.row("tables", "version", "newest", "state")
+			for _, l := range lines {
+				state := "up to date"
+				if l.Dirty {
+					state = "cut off; the next start mends it"
+				} else if l.Version < l.Latest {
+					state = "behind"
+				}
+				t.row(l.Owner, fmt.Sprint(l.Version), fmt.Sprint(l.Latest), state)
+			}
+			return t.flush()
+		}
+	}
+	return group("migrate", "Look after the tables (serve brings them up to date by itself)",
+		&cobra.Command{Use: "status", Short: "Show how far each module's tables are", Args: noArgs, RunE: run(MigrateStatus)},
+		&cobra.Command{Use: "up", Short: "Bring all tables up to date", Args: noArgs, RunE: run(MigrateUp)})
+}
+
+func (c *command) user() *cobra.Command {
+	var args UserArgs
+	var yes bool
+	add := &cobra.Command{
+		Use: "add USERNAME", Short: "Make an account; asks for the password, or reads it from standard input", Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			args.Username = argv[0]
+			var err error
+			if args.Password, err = c.password(); err != nil {
+				return err
+			}
+			var line UserLine
+			if err := c.call(cmd.Context(), UserAdd, args, &line); err != nil {
+				return err
+			}
+			c.printf("%s is made, role %s\n", line.Username, line.Role)
+			return nil
+		},
+	}
+	add.Flags().StringVar(&args.Role, "role", "user", "user, moderator or admin")
+	add.Flags().StringVar(&args.DisplayName, "name", "", "display name")
+	reset := &cobra.Command{
+		Use: "reset-password USERNAME", Short: "Set a new password and end all sessions", Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			password, err := c.password()
+			if err != nil {
+				return err
+			}
+			if err := c.call(cmd.Context(), UserResetPassword, UserArgs{Username: argv[0], Password: password}, nil); err != nil {
+				return err
+			}
+			c.printf("the password of %s is changed, all sessions are ended\n", argv[0])
+			return nil
+		},
+	}
+	role := &cobra.Command{
+		Use: "role USERNAME user|moderator|admin", Short: "Change a role", Args: exactArgs(2),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			if err := c.call(cmd.Context(), UserRole, UserArgs{Username: argv[0], Role: argv[1]}, nil); err != nil {
+				return err
+			}
+			c.printf("%s is %s now\n", argv[0], argv[1])
+			return nil
+		},
+	}
+	remove := &cobra.Command{
+		Use: "delete USERNAME", Short: "End an account and erase everything of it", Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			if !yes {
+				return &usageError{errors.New("this cannot be undone; say --yes")}
+			}
+			if err := c.call(cmd.Context(), UserDelete, UserArgs{Username: argv[0]}, nil); err != nil {
+				return err
+			}
+			c.printf("%s is gone\n", argv[0])
+			return nil
+		},
+	}
+	remove.Flags().BoolVar(&yes, "yes", false, "really")
+	list := &cobra.Command{Use: "list", Short: "List accounts", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return c.listUsers(cmd.Context()) }}
+	return group("user", "Look after accounts", add, reset, list, role, remove)
+}
+
+func (c *command) listUsers(ctx context.Context) error {
+	t := newTable(c.streams.Out)
+	t.row("username", "role", "state", "since")
+	after := ""
+	for {
+		var page UserPage
+		if err := c.call(ctx, UserList, UserArgs{After: after}, &page); err != nil {
+			return err
+		}
+		for _, u := range page.Users {
+			t.row(u.Username, u.Role, u.State, u.CreatedAt)
+		}
+		if page.Next == "" {
+			return t.flush()
+		}
+		after = page.Next
+	}
+}
+
+// password asks on a terminal, else reads one line.
+func (c *command) password() (string, error) {
+	p, err := c.streams.Password("Password: ")
+	if err == nil {
+		return p, nil
+	}
+	line, err := bufio.NewReader(io.LimitReader(c.streams.In, 1024)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("password from standard input: %w", err)
+	}
+	return strings.TrimRight(line, "\r\n"), nil
+}
+
+func (c *command) token() *cobra.Command {
+	var args TokenArgs
+	var expires time.Duration
+	create := &cobra.Command{
+		Use: "create USERNAME", Short: "Make a personal token", Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			args.Username = argv[0]
+			if expires > 0 {
+				args.ExpiresIn = expires.String()
+			}
+			return c.makeToken(cmd.Context(), TokenCreate, args)
+		},
+	}
+	create.Flags().StringVar(&args.Name, "name", "command line", "name of the token")
+	create.Flags().StringSliceVar(&args.Scopes, "scopes", []string{"read", "events"}, "what it allows")
+	create.Flags().DurationVar(&expires, "expires-in", 0, "how long it lasts; 0 = for ever")
+	service := &cobra.Command{
+		Use: "service NAME", Short: "Make a service token, with which a host application pushes notifications", Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			return c.makeToken(cmd.Context(), TokenService, TokenArgs{Name: argv[0]})
+		},
+	}
+	return group("token", "Make tokens for programs", create, service)
+}
+
+func (c *command) makeToken(ctx context.Context, name string, args TokenArgs) error {
+	var reply TokenReply
+	if err := c.call(ctx, name, args, &reply); err != nil {
+		return err
+	}
+	c.printf("%s\n", reply.Token)
+	fmt.Fprintln(c.streams.Err, "It is shown this once.")
+	return nil
+}
+
+func (c *command) log() *cobra.Command {
+	run := func(name string) func(*cobra.Command, []string) error {
+		return func(cmd *cobra.Command, _ []string) error {
+			var reply LogReply
+			if err := c.call(cmd.Context(), name, struct{}{}, &reply); err != nil {
+				return err
+			}
+			c.printf("%s\n", reply.Text)
+			return nil
+		}
+	}
+	return group("log", "Look after the event log",
+		&cobra.Command{Use: "check", Short: "Check both stores: structure and every record", Args: noArgs, RunE: run(LogCheck)},
+		&cobra.Command{Use: "rebuild", Short: "Write the event log anew from the database (the server must be stopped)", Args: noArgs, RunE: run(LogRebuild)})
+}
+
+// table prints aligned columns.
+type table struct{ w *tabwriter.Writer }
+
+func newTable(out io.Writer) table { return table{tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)} }
+
+func (t table) row(cells ...string) { fmt.Fprintln(t.w, strings.Join(cells, "\t")) }
+func (t table) flush() error        { return t.w.Flush() }

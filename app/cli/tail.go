@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func (c *command) tail() *cobra.Command {
+	var user, url, token, after, posts string
+	cmd := &cobra.Command{
+		Use:   "tail --user USERNAME",
+		Short: "Show a person's events as they happen",
+		Long: "Show a person's events as they happen, one line each. Without --token a token that lasts a day is made " +
+			"on the data here and removed at the end. Comes back by itself where it left off.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if (user == "") == (token == "") {
+				return &usageError{errors.New("say --user or --token")}
+			}
+			if url == "" {
+				var err error
+				if url, err = c.program.Address(c.flags, false); err != nil {
+					return err
+				}
+			}
+			if token == "" {
+				args := TokenArgs{Username: user, Name: "belfry tail", Scopes: []string{"events"}, ExpiresIn: "24h"}
+				var reply TokenReply
+				if err := c.call(cmd.Context(), TokenCreate, args, &reply); err != nil {
+					return err
+				}
+				token = reply.Token
+				defer c.call(context.WithoutCancel(cmd.Context()), TokenDelete, TokenArgs{Username: user, ID: reply.ID}, nil) //nolint:errcheck // it expires by itself
+			}
+			t := tailer{c: c, url: strings.TrimRight(url, "/") + "/v1/events?posts=" + posts, token: token, last: after}
+			return t.run(cmd.Context())
+		},
+	}
+	cmd.Flags().StringVar(&user, "user", "", "whose events")
+	cmd.Flags().StringVar(&token, "token", "", "a personal token with the scope events, instead of --user")
+	cmd.Flags().StringVar(&url, "url", "", "address of the server (default: the one configured here)")
+	cmd.Flags().StringVar(&after, "after", "", "start after this event id instead of now")
+	cmd.Flags().StringVar(&posts, "posts", "all", "whose posts: notify, all or none")
+	return cmd
+}
+
+// tailer is a small SSE client: it reads blocks, prints them and reconnects with the last id.
+type tailer struct {
+	c     *command
+	url   string
+	token string
+	last  string
+	retry time.Duration
+}
+
+func (t *tailer) run(ctx context.Context) error {
+	t.retry = 3 * time.Second
+	for {
+		err := t.connect(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		var final *finalError
+		if errors.As(err, &final) {
+			return err
+		}
+		fmt.Fprintf(t.c.streams.Err, "connection ended (%v), back in %s\n", err, t.retry)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(t.retry):
+		}
+	}
+}
+
+// finalError is an answer after which coming back cannot help.
+type finalError struct{ status string }
+
+func (e *finalError) Error() string { return "the server answered " + e.status }
+
+func (t *tailer) connect(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.url, nil)
+	if err != nil {
+		return &finalError{err.Error()}
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	req.Header.Set("Authorization", "Bearer "+t.token)
+	if t.last != "" {
+		req.Header.Set("Last-Event-ID", t.last)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return &finalError{resp.Status}
+	}
+	return t.read(bufio.NewReaderSize(resp.Body, 128<<10))
+}
+
+// read takes blocks as the WHATWG HTML standard says (section 9.2.6), for a server that sends LF only.
+func (t *tailer) read(r *bufio.Reader) error {
+	var id, name string
+	var data []string
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return err // an unfinished block is dropped
+		}
+		line = strings.TrimRight(line, "\r\n")
+		field, value, _ := strings.Cut(line, ":")
+		value = strings.TrimPrefix(value, " ")
+		switch {
+		case line == "":
+			if id != "" {
+				t.last = id
+			}
+			if len(data) > 0 {
+				t.c.printf("%s\n", terminalSafe(name+" "+strings.Join(data, " ")))
+			}
+			id, name, data = "", "", nil
+		case field == "id":
+			id = value
+		case field == "event":
+			name = value
+		case field == "data":
+			data = append(data, value)
+		case field == "retry":
+			if ms, err := strconv.Atoi(value); err == nil {
+				t.retry = time.Duration(ms) * time.Millisecond
+			}
+		}
+	}
+}
+
+// terminalSafe takes control characters out, so that no event can write to the terminal.
+func terminalSafe(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
+			return ' '
+		}
+		return r
+	}, s)
+}
