@@ -74,3 +74,15 @@ func AddressFrom(ctx context.Context) string {
 	s, _ := ctx.Value(addressKey{}).(string)
 	return s
 }
+
+// LimitKey is the key under which an actor's budgets are counted: the person, the service token, or the address
+// when nobody signed in.
+func (a Actor) LimitKey(address string) string {
+	switch {
+	case !a.UserID.IsZero():
+		return "user:" + a.UserID.String()
+	case !a.ServiceID.IsZero():
+		return "service:" + a.ServiceID.String()
+	}
+	return "address:" + address
+}
