@@ -1,0 +1,64 @@
+# Belfry. `make help` lists the targets.
+SHELL := /bin/bash
+GO ?= go
+BIN := bin/belfry
+LDFLAGS := -s -w
+GOLANGCI := $(shell command -v golangci-lint 2>/dev/null || echo $(shell $(GO) env GOPATH)/bin/golangci-lint)
+GOLANGCI_VERSION := v2.15.0
+GOVULNCHECK_VERSION := v1.5.0
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "}; {printf "  %-14s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## build bin/belfry
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./app/belfry
+
+.PHONY: run
+run: build ## build and serve on http://127.0.0.1:8080 with data in ./data
+	./$(BIN) serve
+
+.PHONY: demo
+demo: build ## serve with a small community that is kept alive, data in ./data/demo
+	./$(BIN) serve --demo --data data/demo
+
+.PHONY: test
+test: ## run every test
+	$(GO) test -timeout 10m ./...
+
+.PHONY: race
+race: ## run every test under the race detector
+	$(GO) test -race -timeout 20m ./...
+
+.PHONY: format
+format: ## check formatting
+	@out=$$(gofmt -l app modules plugins storage); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
+
+.PHONY: vet
+vet: ## go vet
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: ## golangci-lint, if it is there (make tools installs it)
+	@if [ -x "$(GOLANGCI)" ]; then "$(GOLANGCI)" run ./...; elif [ -n "$$CI" ]; then echo "golangci-lint is missing"; exit 1; else echo "SKIP lint: golangci-lint is not installed (make tools)"; fi
+
+.PHONY: tools
+tools: ## install the developer's tools
+	$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+.PHONY: cover
+cover: ## test coverage by package
+	$(GO) test -cover ./...
+
+.PHONY: fuzz
+T ?= 30s
+fuzz: ## fuzz every parser for T each (T=10m)
+	@for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz'); do \
+	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(T) $$pkg || exit 1; done; done
+
+.PHONY: check
+check: format vet lint race test ## everything: format, vet, lint, race, tests

@@ -1,0 +1,149 @@
+package app_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const root = "github.com/belfry-social/belfry/"
+
+// law says which of our packages each package may import. A pattern ending in /* stands for direct children.
+// The first rule that matches decides; a package without a rule fails the test.
+var law = []struct {
+	pkg   string
+	may   []string
+	fence []string // third-party prefixes it may import although they are fenced
+}{
+	{pkg: "modules"},
+	{pkg: "storage", may: []string{"modules"}},
+	{pkg: "plugins", may: []string{"modules", "modules/event"}, fence: []string{fiber, huma, fx}},
+	{pkg: "modules/event", may: []string{"modules", "storage"}},
+	{pkg: "modules/moduletest", may: []string{"modules", "modules/event", "storage", "storage/*"}, fence: []string{fiber, huma}},
+	{pkg: "modules/delivery", may: []string{"modules", "modules/event", "storage", "storage/outbox", "plugins"}, fence: []string{fiber, huma, fx}},
+	{pkg: "modules/*", may: []string{"modules", "modules/event", "storage", "storage/outbox"}, fence: []string{huma, fx}},
+	{pkg: "storage/outbox", may: []string{"modules", "storage"}},
+	{pkg: "storage/storagetest", may: []string{"modules", "storage", "storage/outbox"}},
+	{pkg: "storage/bolt", may: []string{"modules", "storage"}, fence: []string{bbolt}},
+	{pkg: "storage/sqlite", may: []string{"modules", "storage"}, fence: []string{migrate, sqlite}},
+	{pkg: "plugins/channeltest", may: []string{"modules", "modules/event", "plugins"}, fence: []string{fiber, huma}},
+	{pkg: "plugins/sse", may: []string{"modules", "modules/event", "plugins"}, fence: []string{fiber, fasthttp, huma, fx}},
+	{pkg: "plugins/*", may: []string{"modules", "modules/event", "plugins"}, fence: []string{fx}},
+	{pkg: "app", may: []string{"*"}, fence: []string{fiber, fasthttp, huma, fx}},
+	{pkg: "app/cli", may: []string{}},
+	{pkg: "app/*", may: []string{"*"}, fence: []string{fiber, fasthttp, huma, fx, bbolt, sqlite}},
+}
+
+const (
+	fiber    = "github.com/gofiber/"
+	fasthttp = "github.com/valyala/fasthttp"
+	huma     = "github.com/danielgtaylor/huma/"
+	fx       = "go.uber.org/fx"
+	bbolt    = "go.etcd.io/bbolt"
+	migrate  = "github.com/golang-migrate/"
+	sqlite   = "modernc.org/sqlite"
+	cobra    = "github.com/spf13/cobra"
+	nats     = "github.com/nats-io/"
+	pgx      = "github.com/jackc/pgx"
+)
+
+var fences = []string{fiber, fasthttp, huma, fx, bbolt, migrate, sqlite, nats, pgx}
+
+// fiber and huma are allowed in a file named http.go, and fx in module.go, of any package that lists them; the
+// finer rule (which file) is depguard's.
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImportLaw(t *testing.T) {
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	seen := 0
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; seen++ {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		for _, problem := range judge(p) {
+			t.Error(problem)
+		}
+	}
+	if seen < 10 {
+		t.Fatalf("go list showed %d packages", seen)
+	}
+}
+
+// TestImportLawIsSharp breaks the law on paper and expects to be caught.
+func TestImportLawIsSharp(t *testing.T) {
+	for _, p := range []goPackage{
+		{root + "modules", []string{root + "storage"}},
+		{root + "modules/posts", []string{root + "modules/users"}},
+		{root + "modules/posts", []string{root + "plugins"}},
+		{root + "plugins/webhook", []string{root + "storage"}},
+		{root + "plugins/webhook", []string{"github.com/gofiber/fiber/v2"}},
+		{root + "storage/outbox", []string{root + "plugins"}},
+		{root + "storage/sqlite", []string{"go.etcd.io/bbolt"}},
+		{root + "modules/users", []string{"modernc.org/sqlite"}},
+		{root + "util", nil},
+	} {
+		if len(judge(p)) == 0 {
+			t.Errorf("%s importing %v was allowed", p.ImportPath, p.Imports)
+		}
+	}
+}
+
+func judge(p goPackage) []string {
+	name, ok := strings.CutPrefix(p.ImportPath, root)
+	if !ok {
+		return []string{p.ImportPath + " is not below " + root}
+	}
+	i := slices.IndexFunc(law, func(r struct {
+		pkg   string
+		may   []string
+		fence []string
+	}) bool {
+		return matches(r.pkg, name)
+	})
+	if i < 0 {
+		return []string{name + " has no rule in the import law"}
+	}
+	var problems []string
+	for _, imp := range p.Imports {
+		if own, ok := strings.CutPrefix(imp, root); ok {
+			if !slices.ContainsFunc(law[i].may, func(pattern string) bool { return pattern == "*" || matches(pattern, own) }) {
+				problems = append(problems, name+" must not import "+own)
+			}
+			continue
+		}
+		for _, f := range fences {
+			if strings.HasPrefix(imp, f) && !slices.Contains(law[i].fence, f) {
+				problems = append(problems, name+" must not import "+imp)
+			}
+		}
+		if strings.HasPrefix(imp, cobra) && name != "app/cli" {
+			problems = append(problems, name+" must not import "+imp)
+		}
+	}
+	return problems
+}
+
+func matches(pattern, name string) bool {
+	if prefix, ok := strings.CutSuffix(pattern, "/*"); ok {
+		rest, ok := strings.CutPrefix(name, prefix+"/")
+		return ok && !strings.Contains(rest, "/")
+	}
+	return pattern == name
+}
