@@ -1,0 +1,56 @@
+-- Announcements on their way into the event log. One row per stream; ids are never given out twice.
+CREATE TABLE outbox (
+    id           BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    op           SMALLINT NOT NULL CHECK (op IN (1, 2, 3)),
+    stream       BYTEA,
+    type         TEXT,
+    actor_id     BYTEA,
+    object_id    BYTEA,
+    about        BYTEA,
+    internal     SMALLINT NOT NULL DEFAULT 0 CHECK (internal IN (0, 1)),
+    time         BIGINT NOT NULL,
+    data         BYTEA,
+    position     BIGINT,
+    tries        INTEGER NOT NULL DEFAULT 0,
+    set_aside_at BIGINT,
+    CHECK (op <> 1 OR (stream IS NOT NULL AND type IS NOT NULL))
+);
+CREATE INDEX outbox_object ON outbox (object_id, id) WHERE object_id IS NOT NULL;
+CREATE INDEX outbox_actor ON outbox (actor_id, id) WHERE actor_id IS NOT NULL;
+CREATE INDEX outbox_set_aside ON outbox (id) WHERE set_aside_at IS NOT NULL;
+
+-- Answers of requests that carried an Idempotency-Key.
+CREATE TABLE idempotency_keys (
+    actor      TEXT NOT NULL,
+    route      TEXT NOT NULL,
+    key        TEXT NOT NULL,
+    hash       BYTEA NOT NULL,
+    answer     BYTEA NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (actor, route, key)
+);
+CREATE INDEX idempotency_keys_expires ON idempotency_keys (expires_at);
+
+-- The secret from which all others are derived; made at first use.
+CREATE TABLE server_key (
+    id  SMALLINT PRIMARY KEY CHECK (id = 1),
+    key BYTEA NOT NULL CHECK (length(key) = 32)
+);
+
+-- What the event log has to agree with.
+CREATE TABLE log_state (
+    id    SMALLINT PRIMARY KEY CHECK (id = 1),
+    epoch BIGINT NOT NULL CHECK (epoch BETWEEN 1 AND 4294967295),
+    floor BIGINT NOT NULL CHECK (floor >= 0)
+);
+INSERT INTO log_state (id, epoch, floor) VALUES (1, 1, 0);
+
+-- The one counter of order keys.
+CREATE TABLE order_keys (
+    id   SMALLINT PRIMARY KEY CHECK (id = 1),
+    last BIGINT NOT NULL
+);
+INSERT INTO order_keys (id, last) VALUES (1, 0);
+-- Rows without a position, for whoever gives them out under the locked row.
+CREATE INDEX outbox_unplaced ON outbox (id) WHERE position IS NULL;
+CREATE UNIQUE INDEX outbox_position ON outbox (position) WHERE position IS NOT NULL;

@@ -1,0 +1,45 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/belfry-social/belfry/storage"
+	engine "modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+)
+
+// mapped wraps an engine error with the sentinel that callers branch on. It is the only place that knows the
+// engine's codes (https://www.sqlite.org/rescode.html). Other errors are returned as they are.
+func mapped(err error) error {
+	var e *engine.Error
+	if err == nil || !errors.As(err, &e) {
+		return err
+	}
+	if s := sentinel(e.Code()); s != nil {
+		return fmt.Errorf("%w: %w", s, err)
+	}
+	return err
+}
+
+func sentinel(code int) error {
+	switch code {
+	case codes.SQLITE_CONSTRAINT_UNIQUE, codes.SQLITE_CONSTRAINT_PRIMARYKEY, codes.SQLITE_CONSTRAINT_ROWID:
+		return storage.ErrUnique
+	case codes.SQLITE_IOERR_NOMEM:
+		return nil // memory, not the disk
+	case codes.SQLITE_IOERR_SHMSIZE:
+		return storage.ErrFull // the engine fills the shared index by writing, so that a full disk is met here
+	}
+	switch code & 0xff {
+	case codes.SQLITE_FULL:
+		return storage.ErrFull
+	case codes.SQLITE_READONLY:
+		return storage.ErrReadOnly
+	case codes.SQLITE_IOERR, codes.SQLITE_CORRUPT, codes.SQLITE_NOTADB:
+		return storage.ErrFailed
+	case codes.SQLITE_BUSY, codes.SQLITE_LOCKED:
+		return storage.ErrBusy
+	}
+	return nil
+}
