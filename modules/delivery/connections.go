@@ -1,0 +1,217 @@
+package delivery
+
+import (
+	"encoding/binary"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/plugins"
+)
+
+// revokedFor is how long a revocation is remembered for connections that were on their way in when it was heard:
+// who was asking had been answered from the store before, the connection is counted after.
+const revokedFor = 10 * time.Second
+
+// Connections counts the open streams and waiting long polls of this node, holds the caps, and ends what lost its
+// right. Safe for concurrent use.
+type Connections struct {
+	total, perPerson int
+	clock            modules.Clock
+	ports            *Ports
+
+	mu      sync.Mutex
+	open    int
+	people  map[modules.ID][]*connection // oldest first
+	revoked []revocation                 // the last revokedFor, in order heard
+	expiry  modules.Time                 // no connection expires before; 0 = none does
+}
+
+// connection is one held place. The fields say whose right it lives by.
+type connection struct {
+	session, token modules.ID
+	expires        modules.Time // 0 = never
+	evict          func(plugins.ByeReason)
+	gone           bool // not in people any more
+	closed         bool // its place is given back
+}
+
+// revocation is one access.revoked entry.
+type revocation struct {
+	person                modules.ID
+	session, token, spare modules.ID // zero = not said
+	keepTokens            bool
+	at                    modules.Time
+	heard                 time.Time
+}
+
+func newConnections(cfg Config, clock modules.Clock, ports *Ports) *Connections {
+	return &Connections{total: cfg.MaxStreams, perPerson: cfg.MaxStreamsPerPerson, clock: clock, ports: ports,
+		people: map[modules.ID][]*connection{}}
+}
+
+// Open asks for one more connection; see plugins.Connections. An actor whose right was revoked or has expired is
+// counted and evicted before Open returns, so that evict must work at once.
+func (c *Connections) Open(a modules.Actor, evict func(plugins.ByeReason)) (func(), bool) {
+	conn := &connection{session: a.SessionID, token: a.TokenID, expires: a.ExpiresAt, evict: evict}
+	var oldest *connection
+	c.mu.Lock()
+	if c.open >= c.total {
+		c.mu.Unlock()
+		return nil, false
+	}
+	c.open++
+	list := c.people[a.UserID]
+	if len(list) >= c.perPerson && len(list) > 0 {
+		oldest, list = list[0], list[1:]
+		oldest.gone = true
+	}
+	c.people[a.UserID] = append(slices.Clone(list), conn)
+	if conn.expires != 0 && (c.expiry == 0 || conn.expires < c.expiry) {
+		c.expiry = conn.expires
+	}
+	late := conn.expires != 0 && conn.expires <= c.clock.Now() || c.heardBefore(a.UserID, conn)
+	if late {
+		c.drop(a.UserID, conn)
+	}
+	c.mu.Unlock()
+
+	if oldest != nil {
+		oldest.evict(plugins.ByeTooMany)
+	}
+	if late {
+		evict(plugins.ByeRevoked)
+	}
+	return func() { c.close(a.UserID, conn) }, true
+}
+
+// Spend takes one of the actor's stream openings.
+func (c *Connections) Spend(a modules.Actor, address string) (time.Duration, bool) {
+	return c.ports.Limits.Take(modules.BudgetStreams, a.LimitKey(address))
+}
+
+// Count tells how many connections are open, and of how many people.
+func (c *Connections) Count() (open, people int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open, len(c.people)
+}
+
+func (c *Connections) close(person modules.ID, conn *connection) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if conn.closed {
+		return
+	}
+	conn.closed = true
+	c.open--
+	c.drop(person, conn)
+}
+
+// drop takes a connection out of its person's list; c.mu is held.
+func (c *Connections) drop(person modules.ID, conn *connection) {
+	if conn.gone {
+		return
+	}
+	conn.gone = true
+	list := slices.DeleteFunc(slices.Clone(c.people[person]), func(other *connection) bool { return other == conn })
+	if len(list) == 0 {
+		delete(c.people, person)
+		return
+	}
+	c.people[person] = list
+}
+
+// revoke ends the connections a revocation means and remembers it for those on their way.
+func (c *Connections) revoke(person modules.ID, at modules.Time, data event.AccessRevokedData) {
+	r := revocation{person: person, at: at, keepTokens: data.KeepTokens, heard: c.clock(),
+		session: idOf(data.SessionID), token: idOf(data.TokenID), spare: idOf(data.KeepSessionID)}
+	c.mu.Lock()
+	c.revoked = append(c.revoked, r)
+	ended := c.take(person, r.ends)
+	c.mu.Unlock()
+	evictAll(ended)
+}
+
+// sweep ends connections whose session or token has expired and forgets old revocations. It looks at the
+// connections only when one is due.
+func (c *Connections) sweep() {
+	now := c.clock()
+	c.mu.Lock()
+	c.revoked = slices.DeleteFunc(c.revoked, func(r revocation) bool { return now.Sub(r.heard) > revokedFor })
+	var ended []*connection
+	if c.expiry != 0 && c.expiry <= modules.TimeOf(now) {
+		c.expiry = 0
+		for person := range c.people {
+			ended = append(ended, c.take(person, func(conn *connection) bool {
+				return conn.expires != 0 && conn.expires <= modules.TimeOf(now)
+			})...)
+			for _, conn := range c.people[person] {
+				if conn.expires != 0 && (c.expiry == 0 || conn.expires < c.expiry) {
+					c.expiry = conn.expires
+				}
+			}
+		}
+	}
+	c.mu.Unlock()
+	evictAll(ended)
+}
+
+// take removes the connections of a person that match and returns them; c.mu is held.
+func (c *Connections) take(person modules.ID, match func(*connection) bool) []*connection {
+	var taken []*connection
+	for _, conn := range slices.Clone(c.people[person]) {
+		if match(conn) {
+			c.drop(person, conn)
+			taken = append(taken, conn)
+		}
+	}
+	return taken
+}
+
+// heardBefore reports whether a revocation that ends conn was heard while it was on its way; c.mu is held.
+func (c *Connections) heardBefore(person modules.ID, conn *connection) bool {
+	return slices.ContainsFunc(c.revoked, func(r revocation) bool {
+		return r.person == person && c.clock().Sub(r.heard) <= revokedFor && r.ends(conn) && !conn.madeAfter(r.at)
+	})
+}
+
+// ends reports whether conn lives by what r revokes.
+func (r revocation) ends(conn *connection) bool {
+	if !r.session.IsZero() || !r.token.IsZero() {
+		return !r.session.IsZero() && conn.session == r.session || !r.token.IsZero() && conn.token == r.token
+	}
+	if r.keepTokens && !conn.token.IsZero() {
+		return false
+	}
+	return r.spare.IsZero() || conn.session != r.spare
+}
+
+// madeAfter reports that the session or token is younger than a moment, by the time in its UUIDv7 (RFC 9562,
+// 5.7): signing in again right after everything was revoked must not be punished. A clock that was set back only
+// makes such a person sign in once more.
+func (conn *connection) madeAfter(t modules.Time) bool {
+	id := conn.session
+	if id.IsZero() {
+		id = conn.token
+	}
+	return modules.Time(binary.BigEndian.Uint64(id[:8])>>16) > t
+}
+
+func evictAll(list []*connection) {
+	for _, conn := range list {
+		conn.evict(plugins.ByeRevoked)
+	}
+}
+
+func idOf(s *string) modules.ID {
+	if s == nil {
+		return modules.ID{}
+	}
+	id, _ := modules.ParseID(*s)
+	return id
+}
+
+var _ plugins.Connections = (*Connections)(nil)

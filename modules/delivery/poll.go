@@ -1,0 +1,195 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/plugins"
+)
+
+// pollReads bounds the reads of the log for one page: a client that filters hard asks again, from where the page
+// got to.
+const pollReads = 32
+
+// comeBack is what a client waits that met a server which is starting, stopping or full.
+const comeBack = 2 * time.Second
+
+// eventPage is the answer to a poll and to a long poll.
+type eventPage struct {
+	Items  []modules.Event
+	Next   modules.Cursor // where to ask from next
+	More   bool           // ask again at once
+	Head   modules.Cursor
+	Oldest modules.Cursor
+	after  modules.Cursor // where this one began
+}
+
+// appendJSON writes the body; items are the bytes that every other road sends.
+func (p eventPage) appendJSON(b []byte) []byte {
+	b = append(b, `{"items":[`...)
+	for i, e := range p.Items {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = e.AppendJSON(b)
+	}
+	b = append(b, `],"next":"`...)
+	b, _ = p.Next.AppendText(b)
+	b = append(b, `","more":`...)
+	if p.More {
+		b = append(b, "true"...)
+	} else {
+		b = append(b, "false"...)
+	}
+	b = append(b, `,"head":"`...)
+	b, _ = p.Head.AppendText(b)
+	b = append(b, `","oldest":"`...)
+	b, _ = p.Oldest.AppendText(b)
+	return append(b, `"}`...)
+}
+
+// etag names the last item, else where the page began.
+func (p eventPage) etag() string {
+	last := p.after
+	if len(p.Items) > 0 {
+		last = p.Items[len(p.Items)-1].Cursor
+	}
+	return `"e-` + last.String() + `"`
+}
+
+// poll answers once, from what is in the log.
+func (s *Service) poll(ctx context.Context, person modules.ID, q plugins.EventsQuery) (eventPage, error) {
+	after, err := s.startOf(q)
+	if err != nil {
+		return eventPage{}, err
+	}
+	a, err := s.Audience(ctx, person)
+	if err != nil {
+		return eventPage{}, err
+	}
+	return s.page(ctx, a.ForPosts(q.Posts), after, after, q)
+}
+
+// longPoll answers at the first event, at the deadline, when the server drains, or when the connection is ended:
+// as the oldest over the cap with an empty page, with its right revoked by a fault. It registers for wake-ups
+// first and reads second, so no event falls between.
+func (s *Service) longPoll(ctx context.Context, actor modules.Actor, q plugins.EventsQuery) (eventPage, error) {
+	begin, err := s.startOf(q)
+	if err != nil {
+		return eventPage{}, err
+	}
+	var revoked atomic.Bool
+	ended := make(chan struct{})
+	done, ok := s.Connections.Open(actor, func(why plugins.ByeReason) {
+		revoked.Store(why == plugins.ByeRevoked)
+		close(ended)
+	})
+	if !ok {
+		return eventPage{}, &modules.Fault{Code: modules.CodeOverloaded, Detail: "Too many streams are open here.", RetryAfter: comeBack}
+	}
+	defer done()
+	w := &waiter{wake: make(chan struct{}, 1)}
+	s.wakeups.watch(w, []modules.Stream{{Kind: modules.To, User: actor.UserID}}) // changes of the audience come here
+	defer s.wakeups.leave(w)
+	deadline := time.NewTimer(q.Wait)
+	defer deadline.Stop()
+
+	for after := begin; ; {
+		a, err := s.Audience(ctx, actor.UserID)
+		if err != nil {
+			return eventPage{}, err
+		}
+		a = a.ForPosts(q.Posts)
+		s.wakeups.watch(w, streamsOf(a))
+		page, err := s.page(ctx, a, begin, after, q)
+		if revoked.Load() {
+			return eventPage{}, errRevoked
+		}
+		if err != nil || len(page.Items) > 0 {
+			return page, err
+		}
+		after = page.Next
+		if page.More {
+			continue
+		}
+		select {
+		case <-w.wake:
+		case <-deadline.C:
+			return page, nil
+		case <-s.drained:
+			return page, nil
+		case <-ctx.Done():
+			return page, nil
+		case <-ended:
+			if revoked.Load() {
+				return eventPage{}, errRevoked
+			}
+			return page, nil
+		}
+	}
+}
+
+// errRevoked answers a long poll whose session or token ended while it waited.
+var errRevoked = modules.NewFault(modules.CodeInvalidToken, "This session or token has ended.")
+
+// startOf resolves where to read from; what cannot be honoured is cursor_gone.
+func (s *Service) startOf(q plugins.EventsQuery) (modules.Cursor, error) {
+	if s.draining.Load() || s.Head().IsZero() {
+		return modules.Cursor{}, &modules.Fault{Code: modules.CodeUnavailable, Detail: "The server is starting or stopping.", RetryAfter: comeBack}
+	}
+	after, _, gap := q.Start(s.History)
+	if gap != nil {
+		return modules.Cursor{}, cursorGone(gap)
+	}
+	return after, nil
+}
+
+// page reads until it is full, the log has no more, or the budget is used up. begin is where the client's page
+// began, after where this look begins.
+func (s *Service) page(ctx context.Context, a modules.Audience, begin, after modules.Cursor, q plugins.EventsQuery) (eventPage, error) {
+	p := eventPage{Next: after, after: begin, More: true}
+	for reads := 0; reads < pollReads && p.More && len(p.Items) < q.Limit; reads++ {
+		got, err := s.Read(ctx, a, p.Next, max(q.Limit-len(p.Items), 32))
+		var gap *modules.GapError
+		switch {
+		case errors.As(err, &gap) && len(p.Items) > 0:
+			reads = pollReads // what is here is good; the gap is met by the next request
+			continue
+		case errors.As(err, &gap):
+			return eventPage{}, cursorGone(gap)
+		case err != nil:
+			return eventPage{}, err
+		}
+		p.take(got, q)
+	}
+	p.Head, p.Oldest = s.Head(), s.Oldest()
+	return p, nil
+}
+
+// take adds what the client wants of a read, up to the limit. Next stops at the last item when something behind it
+// has no place any more.
+func (p *eventPage) take(got modules.EventPage, q plugins.EventsQuery) {
+	p.Next, p.More = got.Through, got.More
+	shown := slices.DeleteFunc(slices.Clone(got.Events), func(e modules.Event) bool { return !q.Shows(e) })
+	if room := q.Limit - len(p.Items); len(shown) > room {
+		shown = shown[:room]
+		p.Next, p.More = shown[room-1].Cursor, true
+	}
+	p.Items = append(p.Items, shown...)
+}
+
+func cursorGone(gap *modules.GapError) error {
+	return &modules.Fault{Code: modules.CodeCursorGone, Detail: "Events after this position cannot be given.", Gap: gap}
+}
+
+func streamsOf(a modules.Audience) []modules.Stream {
+	out := make([]modules.Stream, len(a.Sources))
+	for i, source := range a.Sources {
+		out[i] = source.Stream
+	}
+	return out
+}

@@ -1,0 +1,74 @@
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Ports are the questions delivery asks. New fills them with absent answers: without follows nobody follows
+// anybody, without notifications none is withdrawn and none is made, without posts there is none, without limits
+// nothing is limited. app/bindings.go sets them before Start.
+type Ports struct {
+	Follows       Follows
+	Notifications Notifications
+	Posts         Posts
+	Limits        modules.Limits
+}
+
+// Follows tells who follows whom.
+type Follows interface {
+	// Following gives everybody a person follows.
+	Following(ctx context.Context, q storage.Querier, follower modules.ID) ([]modules.FollowEdge, error)
+	// Edge gives one follow; false = there is none.
+	Edge(ctx context.Context, q storage.Querier, follower, followed modules.ID) (modules.FollowEdge, bool, error)
+	// BellFollowers tells which of these people follow author with the bell on, and since when.
+	BellFollowers(ctx context.Context, q storage.Querier, author modules.ID, among []modules.ID) (map[modules.ID]modules.FollowEdge, error)
+}
+
+// Notifications tells what became of a notification, and makes those that delivery itself has to give.
+type Notifications interface {
+	// System makes a "system" notification in tx.
+	System(ctx context.Context, tx storage.Tx, receiver modules.ID, content, url string, data json.RawMessage) error
+	// Withdrawn reports that a notification was taken back, or is not there.
+	Withdrawn(ctx context.Context, q storage.Querier, notification modules.ID) (bool, error)
+}
+
+// Posts tells which posts are still there.
+type Posts interface {
+	// Info gives what is known of posts; deleted ones are absent.
+	Info(ctx context.Context, q storage.Querier, ids []modules.ID) (map[modules.ID]event.PostInfo, error)
+}
+
+type noFollows struct{}
+
+func (noFollows) Following(context.Context, storage.Querier, modules.ID) ([]modules.FollowEdge, error) {
+	return nil, nil
+}
+
+func (noFollows) Edge(context.Context, storage.Querier, modules.ID, modules.ID) (modules.FollowEdge, bool, error) {
+	return modules.FollowEdge{}, false, nil
+}
+
+func (noFollows) BellFollowers(context.Context, storage.Querier, modules.ID, []modules.ID) (map[modules.ID]modules.FollowEdge, error) {
+	return nil, nil
+}
+
+type noNotifications struct{}
+
+func (noNotifications) System(context.Context, storage.Tx, modules.ID, string, string, json.RawMessage) error {
+	return nil
+}
+
+func (noNotifications) Withdrawn(context.Context, storage.Querier, modules.ID) (bool, error) {
+	return false, nil
+}
+
+type noPosts struct{}
+
+func (noPosts) Info(context.Context, storage.Querier, []modules.ID) (map[modules.ID]event.PostInfo, error) {
+	return nil, nil
+}
