@@ -1,0 +1,31 @@
+package follows
+
+import (
+	"context"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Ports are the questions follows asks. New fills them with absent answers; app/bindings.go sets them before start.
+type Ports struct {
+	Users Users
+}
+
+// Users tells who is there. Absent: nobody is, so every person asked for is not found.
+type Users interface {
+	// Refs gives the names of people; deleted ones are absent.
+	Refs(ctx context.Context, q storage.Querier, ids []modules.ID) (map[modules.ID]modules.UserRef, error)
+	// Views gives people as viewer sees them, in the order asked; unknown ones are left out.
+	Views(ctx context.Context, q storage.Querier, viewer modules.ID, ids []modules.ID) ([]modules.User, error)
+}
+
+type noUsers struct{}
+
+func (noUsers) Refs(context.Context, storage.Querier, []modules.ID) (map[modules.ID]modules.UserRef, error) {
+	return nil, nil
+}
+
+func (noUsers) Views(context.Context, storage.Querier, modules.ID, []modules.ID) ([]modules.User, error) {
+	return nil, nil
+}

@@ -1,0 +1,77 @@
+package follows
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+)
+
+const (
+	leaverPageSize = 64
+	leaverEvery    = 5 * time.Second
+)
+
+// Reactions are what follows does when others act: at the end of an account its follows stop counting at once, in
+// every answer, by one row; the job takes them away in pages.
+func (s *Service) Reactions() []event.Reaction {
+	return []event.Reaction{
+		event.On("follows: the account's follows end", func(ctx context.Context, tx storage.Tx, f event.UserDeleted) error {
+			_, err := tx.Exec(ctx, `INSERT INTO follow_leavers (user_id, at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING`, f.UserID, int64(f.At))
+			return err
+		}),
+	}
+}
+
+// Jobs are the background work of follows.
+func (s *Service) Jobs() []modules.Job {
+	return []modules.Job{{Name: "follows of ended accounts", Every: leaverEvery, Run: s.endFollows}}
+}
+
+// endFollows takes away one page of the follows of one ended account, with a fact each, so that the counts of
+// everybody else come right. Nothing is announced: the erase entry of the account speaks for all of them.
+func (s *Service) endFollows(ctx context.Context) (more bool, err error) {
+	err = s.db.Read(ctx, func(q storage.Querier) error { // mostly there is nothing, and the writer is left alone
+		_, _, more, err = leaverPage(ctx, q, 1)
+		return err
+	})
+	if err != nil || !more {
+		return false, err
+	}
+	err = s.db.InTx(ctx, func(tx storage.Tx) error {
+		person, list, found, err := leaverPage(ctx, tx, leaverPageSize)
+		if err != nil || !found {
+			return err
+		}
+		now := s.clock.Now()
+		key, err := tx.NextKey(ctx)
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			if _, err := deleteEdge(ctx, tx, e.follower, e.followed); err != nil {
+				return err
+			}
+			if err := mark(ctx, tx, e.follower, key); err != nil {
+				return err
+			}
+			if err := s.bus.Emit(ctx, tx, event.FollowEnded{Follower: e.follower, Followed: e.followed, At: now}); err != nil {
+				return err
+			}
+		}
+		if len(list) < leaverPageSize {
+			if _, err := tx.Exec(ctx, `DELETE FROM follow_marks WHERE follower_id = $1`, person); err != nil {
+				return err
+			}
+			_, err = tx.Exec(ctx, `DELETE FROM follow_leavers WHERE user_id = $1`, person)
+		}
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("follows: end follows of an account: %w", err)
+	}
+	return true, nil
+}

@@ -1,0 +1,160 @@
+package follows
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Relations tells how viewer stands to each of ids, also to those that nothing is known of. An anonymous viewer
+// stands to nobody: the answer is empty then.
+func (s *Service) Relations(ctx context.Context, q storage.Querier, viewer modules.ID, ids []modules.ID) (map[modules.ID]modules.Relationship, error) {
+	out := make(map[modules.ID]modules.Relationship, len(ids))
+	if viewer.IsZero() {
+		return out, nil
+	}
+	for part := range slices.Chunk(ids, maxIn) {
+		for _, id := range part {
+			out[id] = modules.Relationship{UserID: id, Follow: modules.FollowNone}
+		}
+		in, args := storage.In([]any{viewer}, part)
+		mine, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.follower_id = $1 AND f.followed_id IN `+in+standing, args...)
+		if err != nil {
+			return nil, fmt.Errorf("follows: relations of %s: %w", viewer, err)
+		}
+		for _, e := range mine {
+			r, at := out[e.followed], e.createdAt
+			r.Follow, r.Notify, r.Reposts, r.FollowedAt = modules.FollowFollowing, e.bell, e.reposts, &at
+			out[e.followed] = r
+		}
+		theirs, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.followed_id = $1 AND f.follower_id IN `+in+standing, args...)
+		if err != nil {
+			return nil, fmt.Errorf("follows: relations of %s: %w", viewer, err)
+		}
+		for _, e := range theirs {
+			r := out[e.follower]
+			r.FollowedBy = true
+			out[e.follower] = r
+		}
+	}
+	return out, nil
+}
+
+func (s *Service) relation(ctx context.Context, q storage.Querier, viewer, other modules.ID) (modules.Relationship, error) {
+	list, err := s.Relations(ctx, q, viewer, []modules.ID{other})
+	return list[other], err
+}
+
+// IsFollowing reports whether follower follows followed now.
+func (s *Service) IsFollowing(ctx context.Context, q storage.Querier, follower, followed modules.ID) (bool, error) {
+	if follower.IsZero() || followed.IsZero() {
+		return false, nil
+	}
+	_, found, err := s.Edge(ctx, q, follower, followed)
+	return found, err
+}
+
+// Edge gives one follow; false = there is none.
+func (s *Service) Edge(ctx context.Context, q storage.Querier, follower, followed modules.ID) (modules.FollowEdge, bool, error) {
+	e, found, err := getEdge(ctx, q, follower, followed)
+	if err != nil {
+		return modules.FollowEdge{}, false, fmt.Errorf("follows: edge of %s to %s: %w", follower, followed, err)
+	}
+	return e.public(), found, nil
+}
+
+// Following gives everybody follower follows, oldest follow first; at most Config.MaxFollowing. It is on the road
+// of every timeline and every connect, so the answer is kept in memory and shared: callers must not change it.
+func (s *Service) Following(ctx context.Context, q storage.Querier, follower modules.ID) ([]modules.FollowEdge, error) {
+	if follower.IsZero() {
+		return nil, nil
+	}
+	changed, leavers, err := getMark(ctx, q, follower)
+	if err != nil {
+		return nil, fmt.Errorf("follows: following of %s: %w", follower, err)
+	}
+	// What a transaction sees may never become true, and who is on the way out is not in the mark.
+	_, provisional := q.(storage.Tx)
+	shared := !provisional && leavers == 0
+	if shared {
+		if list, ok := s.edges.get(follower, changed); ok {
+			return list, nil
+		}
+	}
+	rows, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.follower_id = $1`+standing+` ORDER BY f.key`, follower)
+	if err != nil {
+		return nil, fmt.Errorf("follows: following of %s: %w", follower, err)
+	}
+	list := make([]modules.FollowEdge, len(rows))
+	for i, e := range rows {
+		list[i] = e.public()
+	}
+	if shared {
+		s.edges.put(follower, changed, list)
+	}
+	return list, nil
+}
+
+// BellFollowers tells which of these people follow author with the bell on. The edge's User is author.
+func (s *Service) BellFollowers(ctx context.Context, q storage.Querier, author modules.ID, among []modules.ID) (map[modules.ID]modules.FollowEdge, error) {
+	out := make(map[modules.ID]modules.FollowEdge, len(among))
+	for part := range slices.Chunk(among, maxIn) {
+		in, args := storage.In([]any{author}, part)
+		list, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.followed_id = $1 AND f.bell = 1 AND f.follower_id IN `+in+standing, args...)
+		if err != nil {
+			return nil, fmt.Errorf("follows: bell followers of %s: %w", author, err)
+		}
+		for _, e := range list {
+			out[e.follower] = e.public()
+		}
+	}
+	return out, nil
+}
+
+// Page lists whom a person follows, or who follows them, newest follow first, as viewer sees them. A person who is
+// not there is not found.
+func (s *Service) Page(ctx context.Context, viewer, person modules.ID, following bool, p modules.PageQuery) (modules.List[modules.User], error) {
+	var out modules.List[modules.User]
+	err := s.db.Read(ctx, func(q storage.Querier) error {
+		there, err := s.Ports.Users.Refs(ctx, q, []modules.ID{person})
+		if err != nil {
+			return err
+		}
+		if _, ok := there[person]; !ok {
+			return modules.NotFound()
+		}
+		scope := modules.PageScope{List: "followers", Filter: person.String(), Person: viewer}
+		if following {
+			scope.List = "following"
+		}
+		list, err := modules.PageOf(s.pages, scope, p, false, func(e edge) int64 { return e.key },
+			func(w modules.Window) ([]edge, error) { return page(ctx, q, person, following, w) })
+		if err != nil {
+			return err
+		}
+		ids := make([]modules.ID, len(list.Items))
+		for i, e := range list.Items {
+			ids[i] = e.follower
+			if following {
+				ids[i] = e.followed
+			}
+		}
+		users, err := s.Ports.Users.Views(ctx, q, viewer, ids)
+		if users == nil {
+			users = []modules.User{}
+		}
+		out = modules.List[modules.User]{Items: users, Next: list.Next, Prev: list.Prev}
+		return err
+	})
+	if err != nil {
+		return modules.List[modules.User]{}, fmt.Errorf("follows: list of %s: %w", person, err)
+	}
+	return out, nil
+}
+
+func (e edge) public() modules.FollowEdge {
+	return modules.FollowEdge{User: e.followed, Since: e.since, SinceKey: e.key, Bell: e.bell}
+}

@@ -1,0 +1,206 @@
+package follows
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+	"github.com/belfry-social/belfry/storage/outbox"
+)
+
+// Service keeps who follows whom. All methods may be called from many goroutines.
+type Service struct {
+	Ports Ports // set before start
+
+	cfg   Config
+	db    storage.DB
+	bus   *event.Bus
+	clock modules.Clock
+	pages *modules.PageCursors
+	log   *zap.Logger
+	edges edges
+}
+
+// New makes the service with absent answers in Ports. It does nothing else.
+func New(cfg Config, db storage.DB, bus *event.Bus, clock modules.Clock, pages *modules.PageCursors, log *zap.Logger) *Service {
+	return &Service{Ports: Ports{Users: noUsers{}}, cfg: cfg, db: db, bus: bus, clock: clock, pages: pages,
+		log: log.Named("follows"), edges: edges{limit: cfg.CachedEdges}}
+}
+
+// Wishes are what a follower may ask for; nil = true on a new follow, unchanged on an existing one.
+type Wishes struct {
+	Bell    *bool
+	Reposts *bool
+}
+
+// Follow makes actor follow a person, or changes the wishes of a follow that is there. Done again it answers the
+// same and changes nothing: no announcement, no fact. Faults: self_target, not_found for somebody who is not
+// there, limit_reached.
+func (s *Service) Follow(ctx context.Context, actor modules.Actor, followed modules.ID, w Wishes) (modules.Relationship, error) {
+	var answer modules.Relationship
+	err := s.change(ctx, actor, followed, func(tx storage.Tx, people map[modules.ID]modules.UserRef, now modules.Time) error {
+		e, found, err := getEdge(ctx, tx, actor.UserID, followed)
+		switch {
+		case err != nil:
+			return err
+		case !found:
+			err = s.begin(ctx, tx, people[actor.UserID], people[followed], w, now)
+		default:
+			err = s.rewish(ctx, tx, e, w, now)
+		}
+		if err != nil {
+			return err
+		}
+		answer, err = s.relation(ctx, tx, actor.UserID, followed)
+		return err
+	})
+	if err != nil {
+		return modules.Relationship{}, fmt.Errorf("follows: follow %s: %w", followed, err)
+	}
+	return answer, nil
+}
+
+// Unfollow ends a follow. Done again it answers the same and changes nothing. Faults: self_target, not_found for
+// somebody who is not there.
+func (s *Service) Unfollow(ctx context.Context, actor modules.Actor, followed modules.ID) (modules.Relationship, error) {
+	var answer modules.Relationship
+	err := s.change(ctx, actor, followed, func(tx storage.Tx, _ map[modules.ID]modules.UserRef, now modules.Time) error {
+		was, err := deleteEdge(ctx, tx, actor.UserID, followed)
+		if err != nil {
+			return err
+		}
+		if was {
+			if err := s.changed(ctx, tx, actor.UserID); err != nil {
+				return err
+			}
+			if _, err := s.announce(ctx, tx, actor.UserID, actor.UserID, followed, now); err != nil {
+				return err
+			}
+			if _, err := s.announce(ctx, tx, actor.UserID, followed, actor.UserID, now); err != nil {
+				return err
+			}
+			if err := s.bus.Emit(ctx, tx, event.FollowEnded{Follower: actor.UserID, Followed: followed, At: now}); err != nil {
+				return err
+			}
+		}
+		answer, err = s.relation(ctx, tx, actor.UserID, followed)
+		return err
+	})
+	if err != nil {
+		return modules.Relationship{}, fmt.Errorf("follows: unfollow %s: %w", followed, err)
+	}
+	return answer, nil
+}
+
+// change runs fn in a transaction in which both people are there.
+func (s *Service) change(ctx context.Context, actor modules.Actor, other modules.ID,
+	fn func(tx storage.Tx, people map[modules.ID]modules.UserRef, now modules.Time) error) error {
+	if actor.UserID.IsZero() {
+		return modules.NewFault(modules.CodeUnauthenticated, "Sign in first.")
+	}
+	if actor.UserID == other {
+		return modules.NewFault(modules.CodeSelfTarget, "Nobody follows themselves.")
+	}
+	return s.db.InTx(ctx, func(tx storage.Tx) error {
+		people, err := s.Ports.Users.Refs(ctx, tx, []modules.ID{actor.UserID, other})
+		if err != nil {
+			return err
+		}
+		if _, ok := people[actor.UserID]; !ok { // the account ended while the request was on its way
+			return modules.NewFault(modules.CodeInvalidToken, "This account has ended.")
+		}
+		if _, ok := people[other]; !ok {
+			return modules.NotFound()
+		}
+		return fn(tx, people, s.clock.Now())
+	})
+}
+
+// begin writes a new follow. The follower's announcement comes first: its outbox id is the follow's since.
+func (s *Service) begin(ctx context.Context, tx storage.Tx, follower, followed modules.UserRef, w Wishes, now modules.Time) error {
+	full, err := isFull(ctx, tx, follower.ID, s.cfg.MaxFollowing)
+	if err != nil {
+		return err
+	}
+	if full {
+		return modules.NewFault(modules.CodeLimitReached, fmt.Sprintf("At most %d people can be followed.", s.cfg.MaxFollowing))
+	}
+	key, err := tx.NextKey(ctx)
+	if err != nil {
+		return err
+	}
+	e := edge{follower: follower.ID, followed: followed.ID, key: key, bell: wish(w.Bell, true), reposts: wish(w.Reposts, true), createdAt: now}
+	if made, err := insertEdge(ctx, tx, e); err != nil || !made {
+		return err
+	}
+	if err := mark(ctx, tx, follower.ID, key); err != nil {
+		return err
+	}
+	if e.since, err = s.announce(ctx, tx, follower.ID, follower.ID, followed.ID, now); err != nil {
+		return err
+	}
+	if err := setSince(ctx, tx, e); err != nil {
+		return err
+	}
+	if _, err := s.announce(ctx, tx, follower.ID, followed.ID, follower.ID, now); err != nil {
+		return err
+	}
+	return s.bus.Emit(ctx, tx, event.FollowStarted{Follower: follower, Followed: followed, At: now})
+}
+
+// rewish changes bell and reposts of a follow. Only the follower's own relation changes by it.
+func (s *Service) rewish(ctx context.Context, tx storage.Tx, e edge, w Wishes, now modules.Time) error {
+	bell, reposts := wish(w.Bell, e.bell), wish(w.Reposts, e.reposts)
+	if bell == e.bell && reposts == e.reposts {
+		return nil
+	}
+	e.bell, e.reposts = bell, reposts
+	if err := setWishes(ctx, tx, e); err != nil {
+		return err
+	}
+	if err := s.changed(ctx, tx, e.follower); err != nil {
+		return err
+	}
+	_, err := s.announce(ctx, tx, e.follower, e.follower, e.followed, now)
+	return err
+}
+
+// changed notes that what follower follows has changed.
+func (s *Service) changed(ctx context.Context, tx storage.Tx, follower modules.ID) error {
+	key, err := tx.NextKey(ctx)
+	if err != nil {
+		return err
+	}
+	return mark(ctx, tx, follower, key)
+}
+
+// announce tells owner how they stand to other now, and returns the outbox id. actor is who changed it.
+func (s *Service) announce(ctx context.Context, tx storage.Tx, actor, owner, other modules.ID, now modules.Time) (modules.Position, error) {
+	r, err := s.relation(ctx, tx, owner, other)
+	if err != nil {
+		return 0, err
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		return 0, err
+	}
+	about := []modules.ID{owner, other}
+	if actor == other {
+		about = []modules.ID{other, owner}
+	}
+	id, err := outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: owner}, Type: event.FollowChanged,
+		Actor: actor, About: about, Time: now, Data: data})
+	return modules.Position(id), err
+}
+
+func wish(asked *bool, otherwise bool) bool {
+	if asked == nil {
+		return otherwise
+	}
+	return *asked
+}

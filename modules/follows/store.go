@@ -1,0 +1,168 @@
+package follows
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// edge is one row.
+type edge struct {
+	follower, followed modules.ID
+	key                int64
+	since              modules.Position
+	bell, reposts      bool
+	createdAt          modules.Time
+}
+
+const columns = `f.follower_id, f.followed_id, f.key, f.since, f.bell, f.reposts, f.created_at`
+
+// standing leaves out the follows of people whose account has ended, before the job has taken them away.
+const standing = ` AND f.follower_id NOT IN (SELECT user_id FROM follow_leavers) AND f.followed_id NOT IN (SELECT user_id FROM follow_leavers)`
+
+const maxIn = 256 // values behind one IN
+
+func queryEdges(ctx context.Context, q storage.Querier, query string, args ...any) ([]edge, error) {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []edge
+	for rows.Next() {
+		var e edge
+		var since int64
+		if err := rows.Scan(&e.follower, &e.followed, &e.key, &since, flag{&e.bell}, flag{&e.reposts}, &e.createdAt); err != nil {
+			return nil, err
+		}
+		e.since = modules.Position(since)
+		list = append(list, e)
+	}
+	return list, rows.Err()
+}
+
+func getEdge(ctx context.Context, q storage.Querier, follower, followed modules.ID) (edge, bool, error) {
+	list, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.follower_id = $1 AND f.followed_id = $2`+standing, follower, followed)
+	if err != nil || len(list) == 0 {
+		return edge{}, false, err
+	}
+	return list[0], true, nil
+}
+
+// insertEdge reports false when the follow is there already.
+func insertEdge(ctx context.Context, tx storage.Tx, e edge) (bool, error) {
+	n, err := tx.Exec(ctx, `INSERT INTO follows (follower_id, followed_id, key, since, bell, reposts, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (follower_id, followed_id) DO NOTHING`,
+		e.follower, e.followed, e.key, int64(e.since), bit(e.bell), bit(e.reposts), int64(e.createdAt))
+	return n == 1, err
+}
+
+func setSince(ctx context.Context, tx storage.Tx, e edge) error {
+	_, err := tx.Exec(ctx, `UPDATE follows SET since = $3 WHERE follower_id = $1 AND followed_id = $2`, e.follower, e.followed, int64(e.since))
+	return err
+}
+
+func setWishes(ctx context.Context, tx storage.Tx, e edge) error {
+	_, err := tx.Exec(ctx, `UPDATE follows SET bell = $3, reposts = $4 WHERE follower_id = $1 AND followed_id = $2`,
+		e.follower, e.followed, bit(e.bell), bit(e.reposts))
+	return err
+}
+
+func deleteEdge(ctx context.Context, tx storage.Tx, follower, followed modules.ID) (bool, error) {
+	n, err := tx.Exec(ctx, `DELETE FROM follows WHERE follower_id = $1 AND followed_id = $2`, follower, followed)
+	return n == 1, err
+}
+
+// mark notes that what follower follows has changed.
+func mark(ctx context.Context, tx storage.Tx, follower modules.ID, key int64) error {
+	_, err := tx.Exec(ctx, `INSERT INTO follow_marks (follower_id, changed) VALUES ($1, $2)
+		ON CONFLICT (follower_id) DO UPDATE SET changed = excluded.changed`, follower, key)
+	return err
+}
+
+// getMark gives the order key of the last change of what follower follows, 0 = none, and how many people are on
+// their way out.
+func getMark(ctx context.Context, q storage.Querier, follower modules.ID) (changed, leavers int64, err error) {
+	err = q.QueryRow(ctx, `SELECT COALESCE((SELECT changed FROM follow_marks WHERE follower_id = $1), 0), (SELECT COUNT(*) FROM follow_leavers)`,
+		follower).Scan(&changed, &leavers)
+	return changed, leavers, err
+}
+
+// isFull reports whether follower follows limit people or more.
+func isFull(ctx context.Context, q storage.Querier, follower modules.ID, limit int) (bool, error) {
+	var one int
+	err := q.QueryRow(ctx, `SELECT 1 FROM follows WHERE follower_id = $1 ORDER BY key LIMIT 1 OFFSET $2`, follower, limit-1).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// pageQueries are the texts of both lists: by whose list, then by direction.
+var pageQueries = map[bool]map[bool]string{
+	true: { // whom a person follows
+		true:  `SELECT ` + columns + ` FROM follows f WHERE f.follower_id = $1 AND f.key > $2` + standing + ` ORDER BY f.key LIMIT $3`,
+		false: `SELECT ` + columns + ` FROM follows f WHERE f.follower_id = $1 AND f.key < $2` + standing + ` ORDER BY f.key DESC LIMIT $3`,
+	},
+	false: { // who follows a person
+		true:  `SELECT ` + columns + ` FROM follows f WHERE f.followed_id = $1 AND f.key > $2` + standing + ` ORDER BY f.key LIMIT $3`,
+		false: `SELECT ` + columns + ` FROM follows f WHERE f.followed_id = $1 AND f.key < $2` + standing + ` ORDER BY f.key DESC LIMIT $3`,
+	},
+}
+
+func page(ctx context.Context, q storage.Querier, person modules.ID, following bool, w modules.Window) ([]edge, error) {
+	key := w.Key
+	if !w.Bound {
+		key = 1<<63 - 1
+		if w.Rising {
+			key = -1
+		}
+	}
+	return queryEdges(ctx, q, pageQueries[following][w.Rising], person, key, w.Limit)
+}
+
+// leaverPage gives a person whose account has ended and up to limit of their follows, in either direction.
+// false = nobody is on the way out.
+func leaverPage(ctx context.Context, q storage.Querier, limit int) (modules.ID, []edge, bool, error) {
+	var person modules.ID
+	err := q.QueryRow(ctx, `SELECT user_id FROM follow_leavers ORDER BY at, user_id LIMIT 1`).Scan(&person)
+	if errors.Is(err, sql.ErrNoRows) {
+		return modules.ID{}, nil, false, nil
+	}
+	if err != nil {
+		return modules.ID{}, nil, false, err
+	}
+	list, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.follower_id = $1 ORDER BY f.key LIMIT $2`, person, limit)
+	if err != nil || len(list) == limit {
+		return person, list, true, err
+	}
+	more, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.followed_id = $1 ORDER BY f.key LIMIT $2`, person, limit-len(list))
+	return person, append(list, more...), true, err
+}
+
+// flag scans 0 and 1.
+type flag struct{ to *bool }
+
+// Scan reads an integer or a boolean.
+func (f flag) Scan(src any) error {
+	var n sql.NullInt64
+	if b, ok := src.(bool); ok {
+		*f.to = b
+		return nil
+	}
+	if err := n.Scan(src); err != nil {
+		return err
+	}
+	*f.to = n.Int64 != 0
+	return nil
+}
+
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
