@@ -1,0 +1,178 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// call is one Append that waits for its commit.
+type call struct {
+	entries []storage.Entry
+	bytes   int
+	done    chan struct{}
+	err     error // read after done
+}
+
+// queue holds the calls that wait, in the order in which they came.
+type queue struct {
+	mu   sync.Mutex
+	list []*call
+}
+
+func (q *queue) add(c *call) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.list = append(q.list, c)
+}
+
+// take removes what one commit carries: at least one call, then as many as fit.
+func (q *queue) take(entries, bytes int) []*call {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 0
+	for ; n < len(q.list); n++ {
+		c := q.list[n]
+		entries, bytes = entries-len(c.entries), bytes-c.bytes
+		if n > 0 && (entries < 0 || bytes < 0) {
+			break
+		}
+	}
+	batch := q.list[:n:n]
+	q.list = q.list[n:]
+	if len(q.list) == 0 {
+		q.list = nil
+	}
+	return batch
+}
+
+// withdraw removes c if no commit has taken it.
+func (q *queue) withdraw(c *call) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, waiting := range q.list {
+		if waiting == c {
+			q.list = append(q.list[:i:i], q.list[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// Append applies entries. Calls that come while a commit runs share the next one, in the order in which they came;
+// there is no timer. An entry at or below the mark is taken for a repetition, so whoever appends has to begin no
+// later than right behind a mark it has seen: several callers may give overlapping stretches, but a stretch given
+// out of turn is a hole. ctx counts until a commit has taken the call; its outcome is the answer then.
+//
+// Entries that no log could take (positions that do not rise, an unknown operation, data over
+// storage.MaxPayload: storage.ErrTooLarge) are refused before anything is written.
+func (l *Log) Append(ctx context.Context, entries ...storage.Entry) error {
+	c := &call{entries: entries, done: make(chan struct{})}
+	var last modules.Position
+	for i := range entries {
+		if err := check(&entries[i], last); err != nil {
+			return fmt.Errorf("log: append %d: %w", entries[i].Position, err)
+		}
+		last = entries[i].Position
+		c.bytes += len(entries[i].Data) + 256 + 64*len(entries[i].Targets)
+	}
+	if err := ctx.Err(); err != nil || len(entries) == 0 {
+		return err
+	}
+	l.queue.add(c)
+	for {
+		select {
+		case <-c.done:
+			return c.err
+		case l.turn <- struct{}{}:
+			l.commit()
+			<-l.turn
+		case <-ctx.Done():
+			if l.queue.withdraw(c) {
+				return ctx.Err()
+			}
+			<-c.done
+			return c.err
+		case <-l.closed:
+			if l.queue.withdraw(c) {
+				return storage.ErrClosed
+			}
+			<-c.done
+			return c.err
+		}
+	}
+}
+
+func check(e *storage.Entry, last modules.Position) error {
+	if e.Position <= last {
+		return errors.New("positions must rise")
+	}
+	switch e.Op {
+	case storage.OpRedact:
+		return nil
+	case storage.OpErase:
+		if e.Person.IsZero() {
+			return errors.New("erase without a person")
+		}
+		return nil
+	case storage.OpAppend:
+	default:
+		return fmt.Errorf("unknown operation %d", e.Op)
+	}
+	stream := e.Stream.Bytes()
+	if _, err := modules.StreamOf(stream[:]); err != nil {
+		return err
+	}
+	switch {
+	case len(e.Data) > storage.MaxPayload:
+		return fmt.Errorf("%d bytes: %w", len(e.Data), storage.ErrTooLarge)
+	case len(e.Type) > maxType:
+		return fmt.Errorf("type of %d bytes: %w", len(e.Type), storage.ErrTooLarge)
+	case len(e.About) > modules.MaxAbout:
+		return fmt.Errorf("about %d people: %w", len(e.About), storage.ErrTooLarge)
+	}
+	return nil
+}
+
+// commit takes one batch of the calls that wait, makes it durable, and answers all of them. The caller has the turn.
+func (l *Log) commit() {
+	batch := l.queue.take(l.cfg.BatchEntries, l.cfg.BatchBytes)
+	if len(batch) == 0 {
+		return
+	}
+	bytes := 0
+	for _, c := range batch {
+		bytes += c.bytes
+	}
+	err := l.room(bytes)
+	if err == nil {
+		err = l.write(func(w *writer) error {
+			for _, c := range batch {
+				for i := range c.entries {
+					if err := w.apply(&c.entries[i]); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+	}
+	for _, c := range batch {
+		c.err = err
+		close(c.done)
+	}
+}
+
+// room refuses an append that would use more than MaxSize. Pages are copied before they change, hence the factor.
+func (l *Log) room(bytes int) error {
+	if l.cfg.MaxSize == 0 || l.size.Load()+2*int64(bytes) <= l.cfg.MaxSize {
+		return nil
+	}
+	err := fmt.Errorf("log: %d bytes in use: %w", l.size.Load(), storage.ErrFull)
+	l.full.Store(&err)
+	return err
+}

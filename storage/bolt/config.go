@@ -1,0 +1,71 @@
+package bolt
+
+import (
+	"errors"
+	"time"
+)
+
+// Config says where the log lives and how large it may be.
+type Config struct {
+	Path string // the file; its folder has to exist
+	// MaxSize is how many bytes of the file may be in use before Append answers storage.ErrFull; 0 = no limit. The
+	// file itself may be larger by what trims need to work (Reserve).
+	MaxSize int64
+	// InitialMap is how much address space is mapped at once. While it suffices, growth stops no reader.
+	InitialMap int64
+	// Timeout bounds the wait for another process that holds the file; then Open gives storage.ErrLocked.
+	Timeout time.Duration
+	// BatchEntries and BatchBytes cut what one commit takes of the calls that wait. A call is never split.
+	BatchEntries int
+	BatchBytes   int
+	// Streams bounds the table of newest positions: above it the streams quiet for longest are left out.
+	Streams int
+	// Failpoint, nil in production, is called where a crash or a disk error matters most. Its error is treated as
+	// the engine's at that place. It may end the process.
+	Failpoint func(Failpoint) error
+}
+
+// Failpoint names a place in the life of a write.
+type Failpoint string
+
+// The places.
+const (
+	BeforeCommit Failpoint = "before commit" // all is prepared, nothing is written
+	AfterCommit  Failpoint = "after commit"  // all is durable, nobody knows
+)
+
+// Reserve is what the file may grow beyond MaxSize, so that a full log can still be trimmed.
+const Reserve = 16 << 20
+
+// DefaultConfig is a log of any size at path.
+func DefaultConfig(path string) Config {
+	return Config{
+		Path:         path,
+		InitialMap:   4 << 30,
+		Timeout:      2 * time.Second,
+		BatchEntries: 4096,
+		BatchBytes:   8 << 20,
+		Streams:      1 << 20,
+	}
+}
+
+// Validate names the first key that cannot be.
+func (c Config) Validate() error {
+	switch {
+	case c.Path == "":
+		return errors.New("path: must be set")
+	case c.MaxSize != 0 && c.MaxSize < Reserve:
+		return errors.New("max_size: must be 0 or at least 16MiB")
+	case c.InitialMap < 0:
+		return errors.New("initial_map: must not be negative")
+	case c.Timeout <= 0:
+		return errors.New("timeout: must be positive")
+	case c.BatchEntries < 1:
+		return errors.New("batch_entries: must be positive")
+	case c.BatchBytes < 1:
+		return errors.New("batch_bytes: must be positive")
+	case c.Streams < 2:
+		return errors.New("streams: must be at least 2")
+	}
+	return nil
+}

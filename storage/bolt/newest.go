@@ -1,0 +1,80 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"slices"
+	"sync"
+
+	"github.com/belfry-social/belfry/modules"
+)
+
+// newest tells for each stream its newest position, so that a read skips streams where nothing happened without
+// touching the file. It may say too much (a hash collision, a commit that failed), never too little.
+type newest struct {
+	mu    sync.RWMutex
+	at    map[uint64]modules.Position // by hash: half the memory of a map by stream
+	since modules.Position            // a stream that is absent has nothing above it
+	limit int
+}
+
+func newNewest(limit int) *newest {
+	return &newest{at: map[uint64]modules.Position{}, limit: limit}
+}
+
+// note records that a stream has something at p.
+func (n *newest) note(list map[modules.Stream]modules.Position) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for s, p := range list {
+		n.add(hashOf(s), p)
+	}
+}
+
+// add is note for one stream by its hash, while nobody else looks.
+func (n *newest) add(hash uint64, p modules.Position) {
+	n.at[hash] = max(n.at[hash], p)
+	if len(n.at) > n.limit {
+		n.shrink()
+	}
+}
+
+// shrink drops the half that was quiet for longest.
+func (n *newest) shrink() {
+	all := make([]modules.Position, 0, len(n.at))
+	for _, p := range n.at {
+		all = append(all, p)
+	}
+	slices.Sort(all)
+	n.since = max(n.since, all[len(all)/2])
+	kept := make(map[uint64]modules.Position, n.limit)
+	for h, p := range n.at {
+		if p > n.since {
+			kept[h] = p
+		}
+	}
+	n.at = kept
+}
+
+// loud gives the sources that may have something above both after and their own Since.
+func (n *newest) loud(sources []modules.Source, after modules.Position) []modules.Source {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	var out []modules.Source
+	for _, s := range sources {
+		p, known := n.at[hashOf(s.Stream)]
+		if !known {
+			p = n.since
+		}
+		if p > max(after, s.Since) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// hashOf folds a stream. The ids are random, so two multiplications are enough.
+func hashOf(s modules.Stream) uint64 {
+	h := binary.LittleEndian.Uint64(s.User[:8])*0x9E3779B97F4A7C15 ^ binary.LittleEndian.Uint64(s.User[8:])
+	h = (h ^ uint64(s.Kind)) * 0xD6E8FEB86659FD93
+	return h ^ h>>32
+}

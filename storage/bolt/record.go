@@ -1,0 +1,201 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"maps"
+	"math"
+	"sync/atomic"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// A record is the value of one position in the journal:
+//
+//	0  4  CRC32C of the key and of everything behind these four bytes
+//	4  1  flags
+//	5  17 stream
+//	22 8  time, ms since 1970
+//	30 8  outbox id
+//	38 1  length of the type
+//	39 1  number of people it is about
+//	40    the people, 16 bytes each; the type; the data
+//
+// A record whose data was emptied keeps its first 40 bytes and its type.
+const (
+	keyLen    = 8
+	headLen   = 40
+	maxType   = 255
+	flagsAt   = 4
+	streamAt  = 5
+	timeAt    = streamAt + modules.StreamLen
+	outboxAt  = timeAt + 8
+	typeLenAt = outboxAt + 8
+	aboutAt   = typeLenAt + 1
+)
+
+const (
+	flagInternal byte = 1 << iota
+	flagEmpty         // redacted or erased
+	flagsKnown   = flagInternal | flagEmpty
+)
+
+var (
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+	errRecord = errors.New("record is damaged")
+)
+
+// record is a decoded value. Its slices point into the transaction.
+type record struct {
+	flags  byte
+	stream modules.Stream
+	time   modules.Time
+	outbox int64
+	typ    []byte
+	about  []byte
+	data   []byte
+}
+
+func keyOf(p modules.Position) []byte {
+	return binary.BigEndian.AppendUint64(make([]byte, 0, keyLen), uint64(p))
+}
+
+func positionOf(key []byte) modules.Position { return modules.Position(binary.BigEndian.Uint64(key)) }
+
+// recordOf is the record an entry becomes.
+func recordOf(e storage.Entry) record {
+	r := record{stream: e.Stream, time: e.Time, outbox: e.OutboxID, typ: []byte(e.Type), data: e.Data}
+	if e.Internal {
+		r.flags |= flagInternal
+	}
+	for _, id := range e.About {
+		r.about = append(r.about, id[:]...)
+	}
+	if len(e.Data) == 0 {
+		r.clear()
+	}
+	return r
+}
+
+// clear takes the payload and the names out and keeps the place.
+func (r *record) clear() {
+	r.flags |= flagEmpty
+	r.about, r.data = nil, nil
+}
+
+// encode writes r as the value of key.
+func (r *record) encode(key []byte) []byte {
+	b := make([]byte, headLen, headLen+len(r.about)+len(r.typ)+len(r.data))
+	b[flagsAt] = r.flags
+	stream := r.stream.Bytes()
+	copy(b[streamAt:], stream[:])
+	binary.BigEndian.PutUint64(b[timeAt:], uint64(r.time))
+	binary.BigEndian.PutUint64(b[outboxAt:], uint64(r.outbox))
+	b[typeLenAt] = byte(len(r.typ))
+	b[aboutAt] = byte(len(r.about) / len(modules.ID{}))
+	b = append(b, r.about...)
+	b = append(b, r.typ...)
+	b = append(b, r.data...)
+	binary.BigEndian.PutUint32(b, checksum(key, b[flagsAt:]))
+	return b
+}
+
+// decode reads the value of key. Anything but what encode wrote for this very key is errRecord.
+func decode(key, v []byte) (record, error) {
+	if len(key) != keyLen || len(v) < headLen || len(v) > math.MaxInt32 ||
+		binary.BigEndian.Uint32(v) != checksum(key, v[flagsAt:]) {
+		return record{}, errRecord
+	}
+	stream, err := modules.StreamOf(v[streamAt:timeAt])
+	types, about := int(v[typeLenAt]), int(v[aboutAt])*len(modules.ID{})
+	if err != nil || v[flagsAt]&^flagsKnown != 0 || v[aboutAt] > modules.MaxAbout || len(v) < headLen+types+about {
+		return record{}, errRecord
+	}
+	r := record{
+		flags:  v[flagsAt],
+		stream: stream,
+		time:   modules.Time(binary.BigEndian.Uint64(v[timeAt:])),
+		outbox: int64(binary.BigEndian.Uint64(v[outboxAt:])),
+		about:  v[headLen : headLen+about],
+		typ:    v[headLen+about : headLen+about+types],
+		data:   v[headLen+about+types:],
+	}
+	if (r.flags&flagEmpty != 0) != (len(r.data) == 0) || (len(r.data) == 0 && about != 0) {
+		return record{}, errRecord
+	}
+	return r, nil
+}
+
+// names reports whether the record is a person's: their stream, their act, or about them.
+func (r *record) names(hit func(modules.ID) bool) bool {
+	return hit(r.stream.User) || r.isAbout(hit)
+}
+
+// isAbout reports whether the record names a person.
+func (r *record) isAbout(hit func(modules.ID) bool) bool {
+	for i := 0; i < len(r.about); i += len(modules.ID{}) {
+		if hit(modules.ID(r.about[i : i+len(modules.ID{})])) {
+			return true
+		}
+	}
+	return false
+}
+
+// event copies the record out of the transaction.
+func (r *record) event(at modules.Cursor, typ string) modules.Event {
+	e := modules.Event{
+		Cursor:   at,
+		Stream:   r.stream,
+		Type:     typ,
+		Time:     r.time,
+		Internal: r.flags&flagInternal != 0,
+	}
+	if n := len(r.about) / len(modules.ID{}); n > 0 {
+		e.About = make([]modules.ID, n)
+		for i := range e.About {
+			copy(e.About[i][:], r.about[i*len(modules.ID{}):])
+		}
+	}
+	if len(r.data) > 0 {
+		e.Data = append(make([]byte, 0, len(r.data)), r.data...)
+	}
+	return e
+}
+
+func checksum(parts ...[]byte) uint32 {
+	var sum uint32
+	for _, p := range parts {
+		sum = crc32.Update(sum, castagnoli, p)
+	}
+	return sum
+}
+
+// types keeps one string for each type of event, so that a read makes none. The set is closed and small; were it
+// not, a read would make strings again.
+type types struct {
+	list atomic.Pointer[map[string]string]
+}
+
+const maxTypes = 256
+
+func (t *types) intern(b []byte) string {
+	known := t.list.Load()
+	if known != nil {
+		if s, ok := (*known)[string(b)]; ok {
+			return s
+		}
+	}
+	s := string(b)
+	if known != nil && len(*known) >= maxTypes {
+		return s
+	}
+	more := map[string]string{s: s}
+	if known != nil {
+		maps.Copy(more, *known)
+	}
+	t.list.CompareAndSwap(known, &more)
+	return s
+}

@@ -1,0 +1,63 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Reset renames the file to <path>.aside, unless it is empty, and begins a new one. A crash before the new state is
+// durable leaves a log without an epoch, which is reset again at the next start.
+func (l *Log) Reset(ctx context.Context, epoch uint32, floor modules.Position) error {
+	if epoch == 0 {
+		return errors.New("log: reset: an epoch is never 0")
+	}
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.closed:
+		return storage.ErrClosed
+	}
+	if err := l.replace(); err != nil {
+		return fmt.Errorf("log: reset: %w", err)
+	}
+	return l.write(func(w *writer) error {
+		w.state = state{epoch: epoch, mark: floor, floor: floor}
+		w.people, w.dirty = erasures{}, true
+		return nil
+	})
+}
+
+// replace sets the file aside and opens an empty one. The caller has the turn.
+func (l *Log) replace() error {
+	if p := l.now.Load(); p.epoch == 0 && p.head == 0 {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.isClosed() {
+		return storage.ErrClosed
+	}
+	before := l.now.Load()
+	err := l.db.Close()
+	if err == nil {
+		err = os.Rename(l.cfg.Path, asideOf(l.cfg.Path))
+	}
+	if err == nil {
+		var damage error
+		damage, err = l.open()
+		err = errors.Join(err, damage)
+	}
+	if err != nil && !errors.Is(err, fs.ErrClosed) {
+		return l.fail(err) // there is no file open behind this log any more
+	}
+	close(before.next)
+	return nil
+}

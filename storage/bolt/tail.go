@@ -1,0 +1,104 @@
+package bolt
+
+import (
+	"context"
+	"iter"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Tail walks the journal. It takes what is published first and reads second; what is published carries the channel
+// that its successor closes, so no wake-up is missed.
+func (l *Log) Tail(ctx context.Context, after modules.Cursor) iter.Seq2[[]modules.Event, error] {
+	return func(yield func([]modules.Event, error) bool) {
+		for {
+			p := l.now.Load()
+			events, through, err := l.scan(ctx, p, after)
+			if len(events) > 0 && !yield(events, nil) {
+				return
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			after = through
+			if after.Seq < p.head {
+				continue
+			}
+			select {
+			case <-p.next:
+			case <-ctx.Done():
+				yield(nil, ctx.Err())
+				return
+			case <-l.closed:
+				yield(nil, storage.ErrClosed)
+				return
+			}
+		}
+	}
+}
+
+// scan reads one page of the journal: the events up to through, or up to what err speaks of.
+func (l *Log) scan(ctx context.Context, p *published, after modules.Cursor) (events []modules.Event, through modules.Cursor, err error) {
+	if err := p.gap(after); err != nil {
+		return nil, after, err
+	}
+	err = l.view(ctx, func(tx *bbolt.Tx) error {
+		seen, err := l.within(tx, p, after)
+		if err != nil {
+			return err
+		}
+		through = seen.cursor(seen.head)
+		c := tx.Bucket(bucketJournal).Cursor()
+		scanned := 0
+		for k, v := c.Seek(keyOf(after.Seq + 1)); k != nil; k, v = c.Next() {
+			at := positionOf(k)
+			if at > seen.head {
+				return nil
+			}
+			if len(events) == pageEvents || scanned == pageScan {
+				through.Seq = at - 1
+				return nil
+			}
+			scanned++
+			r, err := decode(k, v)
+			if err != nil {
+				through.Seq = at - 1
+				return damaged(through, seen.cursor(at))
+			}
+			if r.flags&flagEmpty == 0 && !seen.erased.hides(at, &r) {
+				events = append(events, r.event(seen.cursor(at), l.types.intern(r.typ)))
+			}
+		}
+		return nil
+	})
+	return events, through, err
+}
+
+// At reads one record.
+func (l *Log) At(ctx context.Context, at modules.Position) (e modules.Event, ok bool, err error) {
+	p := l.now.Load()
+	if at <= p.floor || at > p.head {
+		return e, false, ctx.Err()
+	}
+	err = l.view(ctx, func(tx *bbolt.Tx) error {
+		key := keyOf(at)
+		v := tx.Bucket(bucketJournal).Get(key)
+		if v == nil {
+			return nil
+		}
+		r, err := decode(key, v)
+		if err != nil {
+			return damaged(p.cursor(at-1), p.cursor(at))
+		}
+		if p.erased.hides(at, &r) {
+			r.clear()
+		}
+		e, ok = r.event(p.cursor(at), l.types.intern(r.typ)), true
+		return nil
+	})
+	return e, ok, err
+}

@@ -1,0 +1,171 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// trimStep bounds the records one transaction drops, so that trimming does not hold up appends for long.
+const trimStep = 1024
+
+// inTurn waits for the turn and writes.
+func (l *Log) inTurn(ctx context.Context, fn func(*writer) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+		return l.write(fn)
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.closed:
+		return storage.ErrClosed
+	}
+}
+
+// Trim drops at most 1,024 records at a time, whatever limit says. It works on a full log.
+func (l *Log) Trim(ctx context.Context, before modules.Position, limit int) (int, error) {
+	limit = min(limit, trimStep)
+	if limit < 1 {
+		return 0, nil
+	}
+	dropped := 0
+	err := l.inTurn(ctx, func(w *writer) error {
+		before := min(before, w.mark)
+		if before <= w.floor {
+			return nil
+		}
+		keys, rest := oldestKeys(w.journal, before, limit)
+		for _, key := range keys {
+			if err := w.drop(key); err != nil {
+				return err
+			}
+		}
+		w.floor, w.dirty, dropped = before, true, len(keys)
+		if rest {
+			w.floor = positionOf(keys[len(keys)-1])
+		}
+		return w.forget()
+	})
+	if err != nil {
+		return 0, err
+	}
+	return dropped, nil
+}
+
+// oldestKeys copies up to limit keys from the front of the journal; rest tells that others stand at or below before.
+func oldestKeys(journal *bbolt.Bucket, before modules.Position, limit int) (keys [][]byte, rest bool) {
+	c := journal.Cursor()
+	for k, _ := c.First(); k != nil && positionOf(k) <= before; k, _ = c.Next() {
+		if len(keys) == limit {
+			return keys, true
+		}
+		keys = append(keys, append([]byte(nil), k...))
+	}
+	return keys, false
+}
+
+// drop removes a record from the journal and from its stream. Of a damaged record the stream is not known; what
+// stays in the stream's bucket then lies below the floor, where nobody looks.
+func (w *writer) drop(key []byte) error {
+	r, broken := decode(key, w.journal.Get(key))
+	if err := w.journal.Delete(key); err != nil || broken != nil {
+		return err
+	}
+	stream := r.stream.Bytes()
+	b := w.streams.Bucket(stream[:])
+	if b == nil {
+		return nil
+	}
+	if err := b.Delete(key); err != nil {
+		return err
+	}
+	if k, _ := b.Cursor().First(); k == nil {
+		return w.streams.DeleteBucket(stream[:])
+	}
+	return nil
+}
+
+// Sweep goes on from where the last sweep ended. When none is left it also removes a file that was set aside, since
+// nothing else empties what is in there.
+func (l *Log) Sweep(ctx context.Context, limit int) (int, error) {
+	if limit < 1 {
+		return 0, nil
+	}
+	for {
+		p := l.now.Load()
+		from, through, found, err := l.unswept(ctx, p, min(limit, trimStep))
+		if err != nil {
+			return 0, err
+		}
+		if from == through {
+			return 0, l.removeAside(p)
+		}
+		err = l.inTurn(ctx, func(w *writer) error {
+			if w.swept != from || w.before.newest() != p.erased.newest() {
+				return nil // somebody else was erased meanwhile: look again
+			}
+			w.swept, w.dirty = through, true
+			for _, at := range found {
+				if err := w.empty(at); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
+		if len(found) > 0 {
+			return len(found), nil
+		}
+	}
+}
+
+// unswept finds records to be emptied, and how far it looked. A damaged record is one of them: whose it is cannot be
+// known.
+func (l *Log) unswept(ctx context.Context, p *published, limit int) (from, through modules.Position, found []modules.Position, err error) {
+	end := p.erased.newest()
+	err = l.view(ctx, func(tx *bbolt.Tx) error {
+		s, err := stateIn(tx)
+		if err != nil {
+			return l.fail(err)
+		}
+		from, through = s.swept, max(s.swept, end)
+		c := tx.Bucket(bucketJournal).Cursor()
+		scanned := 0
+		for k, v := c.Seek(keyOf(s.swept + 1)); k != nil && positionOf(k) <= end; k, v = c.Next() {
+			if len(found) == limit || scanned == pageScan {
+				through = positionOf(k) - 1
+				return nil
+			}
+			scanned++
+			r, err := decode(k, v)
+			if err != nil || (r.flags&flagEmpty == 0 && p.erased.hides(positionOf(k), &r)) {
+				found = append(found, positionOf(k))
+			}
+		}
+		return nil
+	})
+	return from, through, found, err
+}
+
+// removeAside removes a file that was set aside if somebody was erased.
+func (l *Log) removeAside(p *published) error {
+	if len(p.erased) == 0 {
+		return nil
+	}
+	if err := os.Remove(asideOf(l.cfg.Path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("log: sweep: %w", err)
+	}
+	return nil
+}
