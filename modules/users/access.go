@@ -1,0 +1,87 @@
+package users
+
+import (
+	"sync"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+)
+
+// The bounds of what is remembered of checked secrets: about 2 MB, and a few seconds, which is how late another
+// node learns of a revocation by this road (streams are closed by the entry in the log).
+const (
+	accessMax = 8192
+	accessTTL = 3 * time.Second
+)
+
+// accessCache remembers whom a secret stands for, so that one person's burst of requests costs one query. An end of
+// access in this process is obeyed at once: forget drops what is there, and what was read before it is not kept.
+type accessCache struct {
+	mu      sync.Mutex
+	turn    uint64 // moves with every forget
+	entries map[secretHash]access
+}
+
+type access struct {
+	actor modules.Actor
+	since modules.Time
+}
+
+func newAccessCache() *accessCache { return &accessCache{entries: make(map[secretHash]access)} }
+
+// get gives the actor of a secret that was checked a moment ago, and the turn to put a fresh answer under.
+func (c *accessCache) get(h secretHash, now modules.Time) (modules.Actor, bool, uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a, ok := c.entries[h]
+	age := now.Sub(a.since)
+	// A clock that was set back makes everything old.
+	if !ok || age < 0 || age >= accessTTL || a.actor.ExpiresAt != 0 && a.actor.ExpiresAt <= now {
+		delete(c.entries, h)
+		return modules.Actor{}, false, c.turn
+	}
+	return a.actor, true, c.turn
+}
+
+// put keeps an answer, unless access has ended for somebody since turn: the answer may have been read before.
+func (c *accessCache) put(h secretHash, a modules.Actor, now modules.Time, turn uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if turn != c.turn {
+		return
+	}
+	if len(c.entries) >= accessMax {
+		for old := range c.entries { // map order is as good as any for what lives three seconds
+			delete(c.entries, old)
+			if len(c.entries) < accessMax*7/8 {
+				break
+			}
+		}
+	}
+	c.entries[h] = access{actor: a, since: now}
+}
+
+// forget drops every actor that matches.
+func (c *accessCache) forget(match func(modules.Actor) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.turn++
+	for h, a := range c.entries {
+		if match(a.actor) {
+			delete(c.entries, h)
+		}
+	}
+}
+
+// Whose access to forget.
+func ofUser(id modules.ID) func(modules.Actor) bool {
+	return func(a modules.Actor) bool { return a.UserID == id }
+}
+
+func ofSession(id modules.ID) func(modules.Actor) bool {
+	return func(a modules.Actor) bool { return a.SessionID == id }
+}
+
+func ofToken(id modules.ID) func(modules.Actor) bool {
+	return func(a modules.Actor) bool { return a.TokenID == id || a.ServiceID == id }
+}

@@ -1,0 +1,229 @@
+package users
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/netip"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Registration is what a newcomer gives. A nil field was not given.
+type Registration struct {
+	Username    string
+	Password    string
+	DisplayName *string // the username
+	Email       *string
+	Locale      *string // DefaultLocale
+	Invite      *string
+}
+
+// Welcome is the answer to a login and to a registration.
+type Welcome struct {
+	User    Me      `json:"user"`
+	Session Session `json:"session"`
+
+	// Secret is the session's, for the cookie only.
+	Secret string `json:"-"`
+}
+
+// Register makes an account and signs it in. Faults: registration_closed, username_taken (reserved names too),
+// validation_failed, rate_limited, overloaded.
+func (s *Service) Register(ctx context.Context, r Registration, userAgent string) (Welcome, error) {
+	invite, err := s.checkInvite(ctx, r.Invite)
+	if err != nil {
+		return Welcome{}, err
+	}
+	draft, fields := draftAccount(r, modules.RoleUser)
+	fields = append(fields, checkNewPassword("/password", r.Password, draft.username)...)
+	if len(fields) > 0 {
+		return Welcome{}, modules.Invalid(fields...)
+	}
+	if isReserved(draft.username, false) {
+		return Welcome{}, usernameTaken()
+	}
+	if err := s.take(modules.BudgetRegister, addressKey(modules.AddressFrom(ctx))); err != nil {
+		return Welcome{}, err
+	}
+	if draft.passwordHash, err = s.hasher.hash(ctx, r.Password); err != nil {
+		return Welcome{}, wrap(err, "users: register")
+	}
+	secret, hash := newSecret("")
+	w := Welcome{Session: s.newSession(ctx, userAgent), Secret: secret}
+	err = s.db.InTx(ctx, func(tx storage.Tx) error {
+		if err := s.useInvite(ctx, tx, invite); err != nil {
+			return err
+		}
+		if w.User, err = s.insert(ctx, tx, draft); err != nil {
+			return err
+		}
+		return s.beginSession(ctx, tx, draft.id, w.Session, hash)
+	})
+	if err != nil {
+		return Welcome{}, wrap(err, "users: register")
+	}
+	return w, nil
+}
+
+// Login signs a person in by username. An unknown name, a wrong password and an account that is gone give the same
+// fault, bad_credentials, after the same work. Attempts are counted, right or wrong, for the account from this
+// address and for the address, so nobody can lock somebody else out from afar.
+func (s *Service) Login(ctx context.Context, login, password, userAgent string) (Welcome, error) {
+	bad := modules.NewFault(modules.CodeBadCredentials, "This name and password do not go together.")
+	if fields := checkGivenPassword("/password", password); len(fields) > 0 {
+		return Welcome{}, modules.Invalid(fields...)
+	}
+	name, _ := FoldName(login) // "" is nobody's
+	if err := s.takeLogin(ctx, name); err != nil {
+		return Welcome{}, err
+	}
+	var id modules.ID
+	var kept string
+	err := s.db.Read(ctx, func(q storage.Querier) error {
+		err := q.QueryRow(ctx, `SELECT id, password_hash FROM users WHERE username = $1 AND deleted_at IS NULL`, name).Scan(&id, &kept)
+		if errors.Is(err, sql.ErrNoRows) {
+			id, kept = modules.ID{}, ""
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return Welcome{}, wrap(err, "users: login")
+	}
+	match, err := s.hasher.verify(ctx, password, kept)
+	if err != nil {
+		return Welcome{}, wrap(err, "users: login")
+	}
+	if !match {
+		return Welcome{}, bad
+	}
+	secret, hash := newSecret("")
+	w := Welcome{Session: s.newSession(ctx, userAgent), Secret: secret}
+	err = s.db.InTx(ctx, func(tx storage.Tx) error {
+		same, err := samePassword(ctx, tx, id, kept)
+		if err != nil {
+			return err
+		}
+		if !same {
+			return bad // changed, or the account ended, while the hash was computed
+		}
+		if err := s.beginSession(ctx, tx, id, w.Session, hash); err != nil {
+			return err
+		}
+		w.User, err = s.meByID(ctx, tx, id)
+		return err
+	})
+	if err != nil {
+		return Welcome{}, wrap(err, "users: login %s", id)
+	}
+	return w, nil
+}
+
+// ChangePassword sets a new password, ends every other session, and with revokeTokens every personal token. The
+// fault wrong_password when current is not the password; attempts count like logins.
+func (s *Service) ChangePassword(ctx context.Context, a modules.Actor, current, fresh string, revokeTokens bool) error {
+	var username, kept string
+	err := s.db.Read(ctx, func(q storage.Querier) error {
+		return q.QueryRow(ctx, `SELECT username, password_hash FROM users WHERE id = $1 AND deleted_at IS NULL`, a.UserID).Scan(&username, &kept)
+	})
+	if err := absent(err, "users: change password of %s", a.UserID); err != nil {
+		return err
+	}
+	fields := append(checkGivenPassword("/current_password", current), checkNewPassword("/new_password", fresh, username)...)
+	if len(fields) > 0 {
+		return modules.Invalid(fields...)
+	}
+	if err := s.takeLogin(ctx, username); err != nil {
+		return err
+	}
+	wrong := modules.NewFault(modules.CodeWrongPassword, "This is not your password.")
+	match, err := s.hasher.verify(ctx, current, kept)
+	if err != nil {
+		return wrap(err, "users: change password of %s", a.UserID)
+	}
+	if !match {
+		return wrong
+	}
+	hash, err := s.hasher.hash(ctx, fresh)
+	if err != nil {
+		return wrap(err, "users: change password of %s", a.UserID)
+	}
+	keep := a.SessionID.String()
+	which := event.AccessRevokedData{KeepSessionID: &keep, KeepTokens: !revokeTokens}
+	err = s.inTx(ctx, ofUser(a.UserID), func(tx storage.Tx) error {
+		same, err := samePassword(ctx, tx, a.UserID, kept)
+		if err != nil {
+			return err
+		}
+		if !same {
+			return wrong
+		}
+		return s.setPassword(ctx, tx, a.UserID, hash, a.SessionID, which)
+	})
+	return wrap(err, "users: change password of %s", a.UserID)
+}
+
+// setPassword writes a password's hash and ends what the old one gave: every session but keep, and tokens unless
+// they are kept.
+func (s *Service) setPassword(ctx context.Context, tx storage.Tx, id modules.ID, hash string, keep modules.ID, which event.AccessRevokedData) error {
+	if _, err := tx.Exec(ctx, `UPDATE users SET password_hash = $1 WHERE id = $2`, hash, id); err != nil {
+		return err
+	}
+	if err := endAccess(ctx, tx, id, keep, !which.KeepTokens); err != nil {
+		return err
+	}
+	return s.revoke(ctx, tx, id, which)
+}
+
+// endAccess removes a person's sessions but keep (zero = all) and, if told so, tokens; their tickets go with them.
+func endAccess(ctx context.Context, tx storage.Tx, id, keep modules.ID, tokens bool) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = $1 AND id <> $2`, id, keep[:]); err != nil {
+		return err
+	}
+	if !tokens {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM tokens WHERE user_id = $1`, id)
+	return err
+}
+
+// samePassword reports whether the account is still there with the password that was verified.
+func samePassword(ctx context.Context, q storage.Querier, id modules.ID, kept string) (bool, error) {
+	var now string
+	err := q.QueryRow(ctx, `SELECT password_hash FROM users WHERE id = $1 AND deleted_at IS NULL`, id).Scan(&now)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil && now == kept, err
+}
+
+// takeLogin spends one of the address's and one of the account's attempts from this address. What is no username
+// shares one account.
+func (s *Service) takeLogin(ctx context.Context, username string) error {
+	address := addressKey(modules.AddressFrom(ctx))
+	if err := s.take(modules.BudgetLoginAddress, address); err != nil {
+		return err
+	}
+	return s.take(modules.BudgetLoginAccount, username+" "+address)
+}
+
+// addressKey is an address as limits count it: IPv6 by its /64, which one customer has to themselves.
+func addressKey(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return address
+	}
+	ip = ip.Unmap().WithZone("")
+	if ip.Is4() {
+		return ip.String()
+	}
+	prefix, _ := ip.Prefix(64) // 64 fits every IPv6 address
+	return prefix.String()
+}
+
+func usernameTaken() *modules.Fault {
+	return modules.NewFault(modules.CodeUsernameTaken, "This username is taken.")
+}

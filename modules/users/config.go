@@ -1,0 +1,49 @@
+package users
+
+import (
+	"errors"
+	"time"
+)
+
+// Mode says who may make an account.
+type Mode string
+
+// The modes of registration.
+const (
+	ModeOpen   Mode = "open"
+	ModeInvite Mode = "invite" // with an invite made by CreateInvite
+	ModeClosed Mode = "closed" // accounts are made on the command line
+)
+
+// Config is the section "users" of config.yaml.
+type Config struct {
+	// Registration comes from the key registration.mode; "" is ModeOpen.
+	Registration Mode `yaml:"-"`
+	// SessionIdle ends a session this long after its last use.
+	SessionIdle time.Duration `yaml:"session_idle"`
+	// SessionMax ends a session this long after login, however much it is used.
+	SessionMax time.Duration `yaml:"session_max"`
+	// HashWait is how long a login waits for its turn to hash a password before it is told to come back. As many
+	// hashes run at once as there are cores.
+	HashWait time.Duration `yaml:"hash_wait"`
+}
+
+// DefaultConfig has every key at its default.
+func DefaultConfig() Config {
+	return Config{Registration: ModeOpen, SessionIdle: 30 * 24 * time.Hour, SessionMax: 180 * 24 * time.Hour, HashWait: 2 * time.Second}
+}
+
+// Validate names the first bad key.
+func (c Config) Validate() error {
+	switch {
+	case c.Registration != "" && c.Registration != ModeOpen && c.Registration != ModeInvite && c.Registration != ModeClosed:
+		return errors.New("registration: must be open, invite or closed")
+	case c.SessionIdle < time.Hour:
+		return errors.New("session_idle: must be at least 1h")
+	case c.SessionMax < c.SessionIdle:
+		return errors.New("session_max: must not be below session_idle")
+	case c.HashWait <= 0 || c.HashWait > time.Minute:
+		return errors.New("hash_wait: must be above 0 and at most 1m")
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package users
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// The states of an account.
+const (
+	StateActive    = "active"
+	StateSuspended = "suspended"
+	StateDeleting  = "deleting"
+)
+
+// Me is a user as they see themselves.
+type Me struct {
+	modules.User
+	Email         *string       `json:"email"`
+	EmailVerified bool          `json:"email_verified"`
+	Role          modules.Role  `json:"role" enum:"user,moderator,admin"`
+	State         string        `json:"state" enum:"active,suspended,deleting"`
+	Locale        string        `json:"locale" doc:"BCP 47."`
+	TimeZone      string        `json:"time_zone" doc:"An IANA name."`
+	DeletionAt    *modules.Time `json:"deletion_at"`
+}
+
+const (
+	viewColumns = `id, username, display_name, bio, bot, locked, followers_count, following_count, posts_count, created_at`
+	meColumns   = viewColumns + `, email, email_verified, role, state, locale, time_zone`
+)
+
+// userFields are where viewColumns are scanned to.
+func userFields(u *modules.User) []any {
+	return []any{&u.ID, &u.Username, &u.DisplayName, &u.Bio, &u.Bot, &u.Locked, &u.FollowersCount, &u.FollowingCount, &u.PostsCount, &u.CreatedAt}
+}
+
+func (s *Service) scanUser(row storage.Row) (modules.User, error) {
+	var u modules.User
+	err := row.Scan(userFields(&u)...)
+	u.URL = s.site.UserURL(u.Username)
+	return u, err
+}
+
+func (s *Service) scanMe(row storage.Row, more ...any) (Me, error) {
+	var m Me
+	fields := append(userFields(&m.User), &m.Email, &m.EmailVerified, &m.Role, &m.State, &m.Locale, &m.TimeZone)
+	err := row.Scan(append(fields, more...)...)
+	m.URL = s.site.UserURL(m.Username)
+	return m, err
+}
+
+// Me gives the person's own view of the account.
+func (s *Service) Me(ctx context.Context, id modules.ID) (Me, error) {
+	var me Me
+	err := s.db.Read(ctx, func(q storage.Querier) (err error) {
+		me, err = s.meByID(ctx, q, id)
+		return err
+	})
+	return me, err
+}
+
+func (s *Service) meByID(ctx context.Context, q storage.Querier, id modules.ID) (Me, error) {
+	me, err := s.scanMe(q.QueryRow(ctx, `SELECT `+meColumns+` FROM users WHERE id = $1 AND deleted_at IS NULL`, id))
+	return me, absent(err, "users: read %s", id)
+}
+
+// User gives the account with this id as viewer sees it. NotFound when there is none, or none any more.
+func (s *Service) User(ctx context.Context, viewer, id modules.ID) (modules.User, error) {
+	var list []modules.User
+	err := s.db.Read(ctx, func(q storage.Querier) (err error) {
+		list, err = s.Views(ctx, q, viewer, []modules.ID{id})
+		return err
+	})
+	if err == nil && len(list) == 0 {
+		err = modules.NotFound()
+	}
+	if err != nil {
+		return modules.User{}, err
+	}
+	return list[0], nil
+}
+
+// UserByName is User for a username in any case.
+func (s *Service) UserByName(ctx context.Context, viewer modules.ID, username string) (modules.User, error) {
+	var list []modules.User
+	err := s.db.Read(ctx, func(q storage.Querier) error {
+		refs, err := s.RefsByName(ctx, q, []string{username})
+		if err != nil {
+			return err
+		}
+		list, err = s.Views(ctx, q, viewer, []modules.ID{refs[username].ID})
+		return err
+	})
+	if err == nil && len(list) == 0 {
+		err = modules.NotFound()
+	}
+	if err != nil {
+		return modules.User{}, err
+	}
+	return list[0], nil
+}
+
+// absent turns "no rows" into the fault not_found and wraps what is left.
+func absent(err error, format string, args ...any) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		return modules.NotFound()
+	}
+	return fmt.Errorf(format+": %w", append(args, err)...)
+}

@@ -1,0 +1,214 @@
+package users
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+	"github.com/belfry-social/belfry/storage/outbox"
+)
+
+// Add makes an account without signing it in. The command line calls it, so the mode of registration, its budget
+// and the names kept for the site's offices do not count; the rules for passwords and names do. An empty
+// displayName is the username.
+func (s *Service) Add(ctx context.Context, username, password string, role modules.Role, displayName string) (Me, error) {
+	r := Registration{Username: username, Password: password}
+	if displayName != "" {
+		r.DisplayName = &displayName
+	}
+	d, fields := draftAccount(r, role)
+	fields = append(fields, checkRole(role)...)
+	fields = append(fields, checkNewPassword("/password", password, d.username)...)
+	if len(fields) > 0 {
+		return Me{}, modules.Invalid(fields...)
+	}
+	if isReserved(d.username, true) {
+		return Me{}, usernameTaken()
+	}
+	hash, err := s.hasher.hash(ctx, password)
+	if err != nil {
+		return Me{}, wrap(err, "users: add %s", d.username)
+	}
+	d.passwordHash = hash
+	var me Me
+	err = s.db.InTx(ctx, func(tx storage.Tx) (err error) {
+		me, err = s.insert(ctx, tx, d)
+		return err
+	})
+	return me, wrap(err, "users: add %s", d.username)
+}
+
+// ResetPassword sets a password without the old one and ends every session. Personal tokens stay.
+func (s *Service) ResetPassword(ctx context.Context, username, password string) error {
+	name, _ := FoldName(username)
+	if fields := checkNewPassword("/password", password, name); len(fields) > 0 {
+		return modules.Invalid(fields...)
+	}
+	hash, err := s.hasher.hash(ctx, password)
+	if err != nil {
+		return wrap(err, "users: reset password of %s", name)
+	}
+	return s.onAccount(ctx, "reset password of", username, func(tx storage.Tx, id modules.ID) error {
+		return s.setPassword(ctx, tx, id, hash, modules.ID{}, event.AccessRevokedData{KeepTokens: true})
+	})
+}
+
+// List gives all accounts, newest first, with their private part.
+func (s *Service) List(ctx context.Context, q modules.PageQuery) (modules.List[Me], error) {
+	type row struct {
+		me  Me
+		key int64
+	}
+	var page modules.List[row]
+	err := s.db.Read(ctx, func(r storage.Querier) (err error) {
+		page, err = modules.PageOf(s.pages, modules.PageScope{List: "users"}, q, false, func(r row) int64 { return r.key }, func(w modules.Window) ([]row, error) {
+			var list []row
+			return list, eachRow(ctx, r, func(rows *sql.Rows) error {
+				var it row
+				var err error
+				it.me, err = s.scanMe(rows, &it.key)
+				list = append(list, it)
+				return err
+			}, `SELECT `+meColumns+`, key FROM users WHERE deleted_at IS NULL`+windowTail(w, 1), windowArgs(w)...)
+		})
+		return err
+	})
+	out := modules.List[Me]{Items: make([]Me, len(page.Items)), Next: page.Next, Prev: page.Prev}
+	for i, it := range page.Items {
+		out.Items[i] = it.me
+	}
+	return out, wrap(err, "users: list")
+}
+
+// SetRole changes what an account may do. It holds from the next request on.
+func (s *Service) SetRole(ctx context.Context, username string, role modules.Role) error {
+	if fields := checkRole(role); len(fields) > 0 {
+		return modules.Invalid(fields...)
+	}
+	return s.onAccount(ctx, "set role of", username, func(tx storage.Tx, id modules.ID) error {
+		_, err := tx.Exec(ctx, `UPDATE users SET role = $1 WHERE id = $2`, string(role), id)
+		return err
+	})
+}
+
+// Suspend lets a person only look at the own account and leave, until Restore. Streams end at once, sessions and
+// tokens stay for later.
+func (s *Service) Suspend(ctx context.Context, username string) error {
+	return s.onAccount(ctx, "suspend", username, func(tx storage.Tx, id modules.ID) error {
+		if _, err := tx.Exec(ctx, `UPDATE users SET state = $1 WHERE id = $2`, StateSuspended, id); err != nil {
+			return err
+		}
+		return s.revoke(ctx, tx, id, event.AccessRevokedData{})
+	})
+}
+
+// Restore ends a suspension.
+func (s *Service) Restore(ctx context.Context, username string) error {
+	return s.onAccount(ctx, "restore", username, func(tx storage.Tx, id modules.ID) error {
+		_, err := tx.Exec(ctx, `UPDATE users SET state = $1 WHERE id = $2`, StateActive, id)
+		return err
+	})
+}
+
+// CreateToken makes a personal token for somebody; it never expires. As for IssueToken, the role bounds the scopes.
+func (s *Service) CreateToken(ctx context.Context, username, name string, scopes []modules.Scope) (Token, error) {
+	a := modules.Actor{}
+	folded, _ := FoldName(username)
+	err := s.db.Read(ctx, func(q storage.Querier) error {
+		return q.QueryRow(ctx, `SELECT id, role FROM users WHERE username = $1 AND deleted_at IS NULL`, folded).Scan(&a.UserID, &a.Role)
+	})
+	if err := absent(err, "users: token for %s", folded); err != nil {
+		return Token{}, err
+	}
+	return s.IssueToken(ctx, a, TokenDraft{Name: name, Scopes: scopes}, nil)
+}
+
+// Delete ends an account for good. One transaction empties the row, removes sessions, tokens and tickets, tells
+// the other modules (event.UserDeleted), and writes two entries, in this order: access.revoked, which ends the
+// person's streams, then the erasure, which makes everything of the person vanish from the log. Both are taken to
+// the log together; an internal entry is not content, so the erasure leaves it to be heard. From the commit on the
+// account is absent everywhere, and its name is never given out again.
+func (s *Service) Delete(ctx context.Context, username string) error {
+	var gone modules.ID
+	err := s.onAccount(ctx, "delete", username, func(tx storage.Tx, id modules.ID) error {
+		now := s.now()
+		gone = id
+		name, _ := FoldName(username)
+		if err := s.empty(ctx, tx, id, name, now); err != nil {
+			return err
+		}
+		if err := s.bus.Emit(ctx, tx, event.UserDeleted{UserID: id, At: now}); err != nil {
+			return err
+		}
+		if err := s.revoke(ctx, tx, id, event.AccessRevokedData{}); err != nil {
+			return err
+		}
+		return outbox.Erase(ctx, tx, now, id)
+	})
+	if err != nil {
+		return err
+	}
+	s.forgetAnswers(ctx, gone)
+	return nil
+}
+
+// empty leaves the id of an account and nothing of the person.
+func (s *Service) empty(ctx context.Context, tx storage.Tx, id modules.ID, name string, now modules.Time) error {
+	retired := sha256.Sum256([]byte(name))
+	if _, err := tx.Exec(ctx, `INSERT INTO retired_names (hash) VALUES ($1)`, retired[:]); err != nil {
+		return err
+	}
+	// An id is no username, so the column stays unique.
+	_, err := tx.Exec(ctx, `UPDATE users SET username = $1, display_name = '', bio = '', bot = 0, locked = 0, email = NULL, email_verified = 0,
+		role = 'user', state = 'deleting', locale = 'en', time_zone = 'UTC', password_hash = '',
+		followers_count = 0, following_count = 0, posts_count = 0, deleted_at = $2 WHERE id = $3`, id.String(), int64(now), id)
+	if err != nil {
+		return err
+	}
+	return endAccess(ctx, tx, id, modules.ID{}, true)
+}
+
+// forgetAnswers removes, page by page, what was kept of the person's repeatable requests. What a crash leaves over
+// expires within storage.OnceTTL and can be asked for by nobody.
+func (s *Service) forgetAnswers(ctx context.Context, id modules.ID) {
+	for more := true; more; {
+		err := s.db.InTx(ctx, func(tx storage.Tx) error {
+			n, err := tx.Exec(ctx, `DELETE FROM idempotency_keys WHERE (actor, route, key) IN
+				(SELECT actor, route, key FROM idempotency_keys WHERE actor = $1 LIMIT $2)`, "user:"+id.String(), dropPage)
+			more = n == dropPage
+			return err
+		})
+		if err != nil {
+			s.log.Warn("answers of a deleted account wait for their end", zap.Stringer("user", id), zap.Error(err))
+			return
+		}
+	}
+}
+
+// onAccount runs fn in a transaction for the account with this name and forgets its cached access afterwards.
+// NotFound when there is none.
+func (s *Service) onAccount(ctx context.Context, act, username string, fn func(tx storage.Tx, id modules.ID) error) error {
+	name, _ := FoldName(username)
+	var id modules.ID
+	err := s.inTx(ctx, func(a modules.Actor) bool { return a.UserID == id }, func(tx storage.Tx) error {
+		err := tx.QueryRow(ctx, `SELECT id FROM users WHERE username = $1 AND deleted_at IS NULL`, name).Scan(&id)
+		if err := absent(err, "find"); err != nil {
+			return err
+		}
+		return fn(tx, id)
+	})
+	return wrap(err, "users: %s %s", act, name)
+}
+
+func checkRole(role modules.Role) []modules.Field {
+	switch role {
+	case modules.RoleUser, modules.RoleModerator, modules.RoleAdmin:
+		return nil
+	}
+	return []modules.Field{modules.BodyField("/role", modules.FieldBadFormat, "One of user, moderator, admin.")}
+}

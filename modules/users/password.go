@@ -1,0 +1,106 @@
+package users
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+	"unicode/utf8"
+
+	"github.com/alexedwards/argon2id"
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/belfry-social/belfry/modules"
+)
+
+// Bounds of a password: the lower in characters, the upper in bytes, looked at before any hash.
+const (
+	minPassword = 8
+	maxPassword = 256
+)
+
+// noAccountHash is verified when a name is unknown, so that it takes as long as a wrong password. The password
+// behind it was random and is not kept; a match would mean nothing, since the caller knows there is no account.
+const noAccountHash = "$argon2id$v=19$m=19456,t=2,p=1$zxFvGcFnRbNvVbHAHmnYTg$L/vuwl2dfj6Wb+i6MYZGX4zvfQtY0Q3jIpPHGqnJd9Y"
+
+// hashParams are 19 MiB, two passes, one lane: the OWASP password storage minimum for argon2id.
+func hashParams() *argon2id.Params {
+	return &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+}
+
+// hasher hashes passwords, at most as many at once as there are cores, so that a flood of logins takes bounded
+// memory and leaves other requests their time.
+type hasher struct {
+	slots chan struct{}
+	wait  time.Duration
+}
+
+func newHasher(wait time.Duration) *hasher {
+	return &hasher{slots: make(chan struct{}, runtime.GOMAXPROCS(0)), wait: wait}
+}
+
+// hash gives what is kept of a password.
+func (h *hasher) hash(ctx context.Context, password string) (string, error) {
+	var out string
+	err := h.run(ctx, func() (err error) {
+		out, err = argon2id.CreateHash(norm.NFC.String(password), hashParams())
+		return err
+	})
+	return out, err
+}
+
+// verify reports whether the password is the one behind the hash; with "" it takes the same time and is false.
+func (h *hasher) verify(ctx context.Context, password, hash string) (bool, error) {
+	known := hash != ""
+	if !known {
+		hash = noAccountHash
+	}
+	var match bool
+	err := h.run(ctx, func() (err error) {
+		match, err = argon2id.ComparePasswordAndHash(norm.NFC.String(password), hash)
+		return err
+	})
+	return match && known, err
+}
+
+// run does one piece of hashing when its turn comes, or gives the fault "overloaded" after the wait.
+func (h *hasher) run(ctx context.Context, fn func() error) error {
+	timer := time.NewTimer(h.wait)
+	defer timer.Stop()
+	select {
+	case h.slots <- struct{}{}:
+	case <-timer.C:
+		return &modules.Fault{Code: modules.CodeOverloaded, Detail: "Too many people are signing in. Try again shortly.", RetryAfter: 2 * time.Second}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-h.slots }()
+	if err := fn(); err != nil {
+		return fmt.Errorf("hash password: %w", err)
+	}
+	return nil
+}
+
+// checkNewPassword looks at a password that somebody wants to have. pointer names the field.
+func checkNewPassword(pointer, password, username string) []modules.Field {
+	switch {
+	case len(password) > maxPassword:
+		return []modules.Field{modules.BodyField(pointer, modules.FieldTooLong, "At most 256 bytes.")}
+	case utf8.RuneCountInString(password) < minPassword:
+		return []modules.Field{modules.BodyField(pointer, modules.FieldTooShort, "At least 8 characters.")}
+	case isCommon(password, username):
+		return []modules.Field{modules.BodyField(pointer, modules.FieldNotAllowed, "This password is too easy to guess.")}
+	}
+	return nil
+}
+
+// checkGivenPassword looks at a password that is only compared: it bounds the work, nothing else.
+func checkGivenPassword(pointer, password string) []modules.Field {
+	switch {
+	case password == "":
+		return []modules.Field{modules.BodyField(pointer, modules.FieldTooShort, "At least 1 character.")}
+	case len(password) > maxPassword:
+		return []modules.Field{modules.BodyField(pointer, modules.FieldTooLong, "At most 256 bytes.")}
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+package users
+
+import (
+	"context"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Reactions keep the counts on accounts true.
+func (s *Service) Reactions() []event.Reaction {
+	return []event.Reaction{
+		event.On("users: count a follow", func(ctx context.Context, tx storage.Tx, f event.FollowStarted) error {
+			return countFollow(ctx, tx, f.Follower.ID, f.Followed.ID, 1)
+		}),
+		event.On("users: count an ended follow", func(ctx context.Context, tx storage.Tx, f event.FollowEnded) error {
+			return countFollow(ctx, tx, f.Follower, f.Followed, -1)
+		}),
+		event.On("users: count a post", func(ctx context.Context, tx storage.Tx, f event.PostPublished) error {
+			return countPost(ctx, tx, f.Post, 1)
+		}),
+		event.On("users: count a removed post", func(ctx context.Context, tx storage.Tx, f event.PostRemoved) error {
+			return countPost(ctx, tx, f.Post, -1)
+		}),
+	}
+}
+
+// Deleted accounts keep their zeros: what is theirs is removed in pages, long after. A count that is wrong already
+// stops at zero; it never stands in the way of an act.
+
+func countFollow(ctx context.Context, tx storage.Tx, follower, followed modules.ID, by int) error {
+	_, err := tx.Exec(ctx, `UPDATE users SET following_count = following_count + $1 WHERE id = $2 AND deleted_at IS NULL AND following_count + $1 >= 0`, by, follower)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `UPDATE users SET followers_count = followers_count + $1 WHERE id = $2 AND deleted_at IS NULL AND followers_count + $1 >= 0`, by, followed)
+	return err
+}
+
+// countPost counts top-level posts; comments are not counted.
+func countPost(ctx context.Context, tx storage.Tx, p event.PostInfo, by int) error {
+	if p.Kind() != event.KindPost {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `UPDATE users SET posts_count = posts_count + $1 WHERE id = $2 AND deleted_at IS NULL AND posts_count + $1 >= 0`, by, p.Author.ID)
+	return err
+}

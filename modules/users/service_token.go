@@ -1,0 +1,65 @@
+package users
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// ServiceToken is a host application's token, without its secret.
+type ServiceToken struct {
+	ID         modules.ID    `json:"id"`
+	Name       string        `json:"name"`
+	CreatedAt  modules.Time  `json:"created_at"`
+	LastUsedAt *modules.Time `json:"last_used_at"`
+}
+
+// CreateService makes a service token and returns its secret, which is not kept, and its id. The command line
+// calls it.
+func (s *Service) CreateService(ctx context.Context, name string) (string, modules.ID, error) {
+	if bad := checkTokenName(name); len(bad) > 0 {
+		return "", modules.ID{}, modules.Invalid(bad...)
+	}
+	secret, hash := newSecret(tokenPrefix)
+	id, now := modules.NewID(), s.now()
+	err := s.db.InTx(ctx, func(tx storage.Tx) error {
+		key, err := tx.NextKey(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO service_tokens (id, key, name, hash, created_at) VALUES ($1, $2, $3, $4, $5)`, id, key, name, hash[:], int64(now))
+		return err
+	})
+	if err != nil {
+		return "", modules.ID{}, wrap(err, "users: create service token")
+	}
+	return secret, id, nil
+}
+
+// Services lists all service tokens, newest first.
+func (s *Service) Services(ctx context.Context) ([]ServiceToken, error) {
+	list := []ServiceToken{}
+	err := s.db.Read(ctx, func(q storage.Querier) error {
+		return eachRow(ctx, q, func(rows *sql.Rows) error {
+			var t ServiceToken
+			err := rows.Scan(&t.ID, &t.Name, &t.CreatedAt, &t.LastUsedAt)
+			list = append(list, t)
+			return err
+		}, `SELECT id, name, created_at, last_used_at FROM service_tokens ORDER BY key DESC`)
+	})
+	return list, wrap(err, "users: service tokens")
+}
+
+// RevokeService removes a service token; NotFound if there is none.
+func (s *Service) RevokeService(ctx context.Context, id modules.ID) error {
+	err := s.inTx(ctx, ofToken(id), func(tx storage.Tx) error {
+		n, err := tx.Exec(ctx, `DELETE FROM service_tokens WHERE id = $1`, id)
+		if err == nil && n == 0 {
+			err = modules.NotFound()
+		}
+		return err
+	})
+	return wrap(err, "users: revoke service token %s", id)
+}

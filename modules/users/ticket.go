@@ -1,0 +1,105 @@
+package users
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// TicketTTL is how long a ticket waits to be used.
+const TicketTTL = 30 * time.Second
+
+// Ticket is a fresh right to connect once.
+type Ticket struct {
+	Ticket    string       `json:"ticket" doc:"For GET /v1/events?ticket=; works once."`
+	ExpiresIn int          `json:"expires_in" doc:"Seconds."`
+	ExpiresAt modules.Time `json:"expires_at"`
+}
+
+// MakeTicket makes a ticket for an actor with a session or a personal token.
+func (s *Service) MakeTicket(ctx context.Context, a modules.Actor) (Ticket, error) {
+	secret, hash := newSecret(ticketPrefix)
+	expires := s.now().Add(TicketTTL)
+	err := s.db.InTx(ctx, func(tx storage.Tx) error {
+		var one int
+		err := tx.QueryRow(ctx, `SELECT 1 FROM sessions WHERE id = $1 UNION ALL SELECT 1 FROM tokens WHERE id = $2`,
+			a.SessionID[:], a.TokenID[:]).Scan(&one)
+		if errors.Is(err, sql.ErrNoRows) { // ended since it was checked
+			return invalidToken()
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO stream_tickets (hash, session_id, token_id, expires_at) VALUES ($1, $2, $3, $4)`,
+			hash[:], a.SessionID, a.TokenID, int64(expires))
+		return err
+	})
+	if err != nil {
+		return Ticket{}, wrap(err, "users: ticket for %s", a.UserID)
+	}
+	return Ticket{Ticket: secret, ExpiresIn: int(TicketTTL / time.Second), ExpiresAt: expires}, nil
+}
+
+// redeem turns a ticket into the person it stands for, and uses it up unless peek.
+func (s *Service) redeem(ctx context.Context, ticket string, peek bool) (modules.Actor, error) {
+	bad := modules.NewFault(modules.CodeInvalidTicket, "This ticket is not valid, or not any more. Take a new one.")
+	hash, ok := hashOf(ticket, ticketPrefix)
+	if !ok {
+		return modules.Actor{}, bad
+	}
+	now := s.now()
+	var u used
+	var err error
+	if peek {
+		err = s.db.Read(ctx, func(q storage.Querier) (err error) {
+			u, err = ticketActor(ctx, q, now, `SELECT session_id, token_id, expires_at FROM stream_tickets WHERE hash = $1`, hash)
+			return err
+		})
+	} else {
+		err = s.db.InTx(ctx, func(tx storage.Tx) (err error) {
+			u, err = ticketActor(ctx, tx, now, `DELETE FROM stream_tickets WHERE hash = $1 RETURNING session_id, token_id, expires_at`, hash)
+			return err
+		})
+	}
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		s.log.Info("ticket refused", zap.String("request", modules.RequestIDFrom(ctx)))
+		return modules.Actor{}, bad
+	case err != nil:
+		return modules.Actor{}, fmt.Errorf("users: redeem ticket: %w", err)
+	}
+	s.touch(u, now)
+	u.actor.Scopes = []modules.Scope{modules.ScopeEvents}
+	return u.actor, nil
+}
+
+// ticketActor takes or reads the ticket's row and finds who is behind it. sql.ErrNoRows stands for every reason
+// why it is no good.
+func ticketActor(ctx context.Context, q storage.Querier, now modules.Time, query string, h secretHash) (used, error) {
+	var session, token modules.ID
+	var expires modules.Time
+	if err := q.QueryRow(ctx, query, h[:]).Scan(&session, &token, &expires); err != nil {
+		return used{}, err
+	}
+	if expires <= now {
+		return used{}, sql.ErrNoRows
+	}
+	var u used
+	var err error
+	if !session.IsZero() {
+		u, err = scanSessionActor(q.QueryRow(ctx, selectSessionActor+`s.id = $1`, session))
+	} else {
+		u, err = scanTokenActor(q.QueryRow(ctx, selectTokenActor+`t.id = $1`, token))
+	}
+	if err == nil && u.expired(now) {
+		return used{}, sql.ErrNoRows
+	}
+	return u, err
+}

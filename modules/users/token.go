@@ -1,0 +1,177 @@
+package users
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strconv"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// MaxTokens bounds the personal tokens of one person.
+const MaxTokens = 50
+
+// maxTokenName bounds the names of personal and service tokens, in code points.
+const maxTokenName = 60
+
+// Token is a personal token. Its secret is shown by the answer that made it and never again.
+type Token struct {
+	ID         modules.ID      `json:"id"`
+	Name       string          `json:"name"`
+	Scopes     []modules.Scope `json:"scopes" nullable:"false"`
+	Token      *string         `json:"token" doc:"The secret, in the answer that made it; else null."`
+	CreatedAt  modules.Time    `json:"created_at"`
+	LastUsedAt *modules.Time   `json:"last_used_at" doc:"Noted at most every 5 minutes."`
+	ExpiresAt  *modules.Time   `json:"expires_at"`
+
+	key int64
+}
+
+// TokenDraft is what a person gives for a new token.
+type TokenDraft struct {
+	Name      string
+	Scopes    []modules.Scope
+	ExpiresAt *modules.Time // nil = never
+}
+
+// IssueToken makes a personal token for the person. A replay of once gives the token without its secret. Faults:
+// validation_failed (a scope that is none, or that the role lacks), limit_reached.
+func (s *Service) IssueToken(ctx context.Context, a modules.Actor, d TokenDraft, once *storage.Once) (Token, error) {
+	now := s.now()
+	fields := checkTokenName(d.Name)
+	fields = append(fields, checkScopes(a.Role, d.Scopes)...)
+	if d.ExpiresAt != nil && *d.ExpiresAt <= now {
+		fields = append(fields, modules.BodyField("/expires_at", modules.FieldTooSmall, "A time to come."))
+	}
+	if len(fields) > 0 {
+		return Token{}, modules.Invalid(fields...)
+	}
+	secret, hash := newSecret(tokenPrefix)
+	fresh := Token{ID: modules.NewID(), Name: d.Name, Scopes: d.Scopes, CreatedAt: now, ExpiresAt: d.ExpiresAt}
+	var t Token
+	err := s.db.InTx(ctx, func(tx storage.Tx) error {
+		t = Token{}
+		if done, err := once.Begin(ctx, tx, &t); done || err != nil {
+			return err
+		}
+		t = fresh
+		if err := s.insertToken(ctx, tx, a.UserID, t, hash); err != nil {
+			return err
+		}
+		if err := once.Save(ctx, tx, t); err != nil {
+			return err
+		}
+		t.Token = &secret
+		return nil
+	})
+	if err != nil {
+		return Token{}, wrap(err, "users: token for %s", a.UserID)
+	}
+	return t, nil
+}
+
+func (s *Service) insertToken(ctx context.Context, tx storage.Tx, user modules.ID, t Token, hash secretHash) error {
+	var n int
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM tokens WHERE user_id = $1`, user).Scan(&n); err != nil {
+		return err
+	}
+	if n >= MaxTokens {
+		return modules.NewFault(modules.CodeLimitReached, "You have 50 tokens. Delete one first.")
+	}
+	key, err := tx.NextKey(ctx)
+	if err != nil {
+		return err
+	}
+	var expires *int64
+	if t.ExpiresAt != nil {
+		at := int64(*t.ExpiresAt)
+		expires = &at
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO tokens (id, key, user_id, name, hash, scopes, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		t.ID, key, user, t.Name, hash[:], joinScopes(t.Scopes), int64(t.CreatedAt), expires)
+	return err
+}
+
+// Tokens lists the person's tokens, newest first, expired ones too, without secrets.
+func (s *Service) Tokens(ctx context.Context, a modules.Actor, q modules.PageQuery) (modules.List[Token], error) {
+	scope := modules.PageScope{List: "tokens", Person: a.UserID}
+	var page modules.List[Token]
+	err := s.db.Read(ctx, func(r storage.Querier) (err error) {
+		page, err = modules.PageOf(s.pages, scope, q, false, func(t Token) int64 { return t.key }, func(w modules.Window) ([]Token, error) {
+			var list []Token
+			return list, eachRow(ctx, r, func(rows *sql.Rows) error {
+				var t Token
+				var scopes string
+				err := rows.Scan(&t.ID, &t.key, &t.Name, &scopes, &t.CreatedAt, &t.LastUsedAt, &t.ExpiresAt)
+				t.Scopes = splitScopes(scopes)
+				list = append(list, t)
+				return err
+			}, `SELECT id, key, name, scopes, created_at, last_used_at, expires_at FROM tokens WHERE user_id = $1`+windowTail(w, 2), windowArgs(w, a.UserID)...)
+		})
+		return err
+	})
+	return page, wrap(err, "users: tokens of %s", a.UserID)
+}
+
+// EndToken removes one of the person's tokens, with its tickets and streams. NotFound for another's, or none.
+func (s *Service) EndToken(ctx context.Context, a modules.Actor, id modules.ID) error {
+	err := s.inTx(ctx, ofToken(id), func(tx storage.Tx) error {
+		n, err := tx.Exec(ctx, `DELETE FROM tokens WHERE id = $1 AND user_id = $2`, id, a.UserID)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return modules.NotFound()
+		}
+		text := id.String()
+		return s.revoke(ctx, tx, a.UserID, event.AccessRevokedData{TokenID: &text})
+	})
+	return wrap(err, "users: end token %s", id)
+}
+
+func checkTokenName(name string) []modules.Field {
+	if name == "" {
+		return []modules.Field{modules.BodyField("/name", modules.FieldTooShort, "At least 1 character.")}
+	}
+	_, bad := checkLine("/name", name, maxTokenName, nil)
+	return bad
+}
+
+// personalScopes are what a role may put into a token.
+func personalScopes(role modules.Role) []modules.Scope {
+	scopes := []modules.Scope{modules.ScopeRead, modules.ScopeEvents, modules.ScopeWritePosts, modules.ScopeWriteFollows,
+		modules.ScopeWriteNotifications, modules.ScopeWriteAccount}
+	if role == modules.RoleModerator || role == modules.RoleAdmin {
+		scopes = append(scopes, modules.ScopeModerate)
+	}
+	if role == modules.RoleAdmin {
+		scopes = append(scopes, modules.ScopeAdmin)
+	}
+	return scopes
+}
+
+func checkScopes(role modules.Role, scopes []modules.Scope) []modules.Field {
+	known := append(personalScopes(modules.RoleAdmin), modules.ScopeNotifySend)
+	switch {
+	case len(scopes) == 0:
+		return []modules.Field{modules.BodyField("/scopes", modules.FieldTooShort, "At least one scope.")}
+	case len(scopes) > len(known):
+		return []modules.Field{modules.BodyField("/scopes", modules.FieldTooMany, "There are not so many scopes.")}
+	}
+	var bad []modules.Field
+	for i, scope := range scopes {
+		pointer := "/scopes/" + strconv.Itoa(i)
+		switch {
+		case !slices.Contains(known, scope):
+			bad = append(bad, modules.BodyField(pointer, modules.FieldBadFormat, "There is no such scope."))
+		case slices.Contains(scopes[:i], scope):
+			bad = append(bad, modules.BodyField(pointer, modules.FieldDuplicate, "Give each scope once."))
+		case !slices.Contains(personalScopes(role), scope):
+			bad = append(bad, modules.BodyField(pointer, modules.FieldNotAllowed, "Your tokens cannot have this scope."))
+		}
+	}
+	return bad
+}
