@@ -31,6 +31,13 @@ func (b *breaker) rest() time.Duration {
 	return max(0, b.until.Sub(b.clock()))
 }
 
+// tripped reports that it has opened and no success has closed it since.
+func (b *breaker) tripped() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failures >= b.limit
+}
+
 // failed counts a failure and reports whether it opened the breaker.
 func (b *breaker) failed(err error) (opened bool) {
 	b.mu.Lock()

@@ -95,7 +95,9 @@ func (s *Service) Start(ctx context.Context) error {
 			c.work.Go(func() { s.listen(run, c, l, head) })
 		}
 	}
-	s.startPipeline(run)
+	if err := s.startPipeline(run, head); err != nil {
+		return errors.Join(fmt.Errorf("delivery: start: %w", err), s.Stop(ctx))
+	}
 	return nil
 }
 

@@ -1,0 +1,113 @@
+package delivery
+
+import (
+	"context"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// deliveriesOf is one page of the deliveries of an endpoint, newest first; state "" = all.
+func (s *Service) deliveriesOf(ctx context.Context, owner, endpoint modules.ID, state string, page modules.PageQuery) (out modules.List[Delivery], err error) {
+	err = s.db.Read(ctx, func(q storage.Querier) error {
+		if _, err := ownEndpoint(ctx, q, owner, endpoint); err != nil {
+			return err
+		}
+		scope := modules.PageScope{List: "deliveries", Filter: endpoint.String() + " " + state, Person: owner}
+		rows, err := modules.PageOf(s.pages, scope, page, false, func(d delivery) int64 { return d.key }, func(w modules.Window) ([]delivery, error) {
+			query, args := `SELECT `+deliveryColumns+` FROM deliveries WHERE endpoint_id = $1`, []any{endpoint}
+			if state != "" {
+				query, args = query+` AND state = $2`, append(args, state)
+			}
+			where, args := windowOf(w, args)
+			return list(ctx, q, scanDelivery, query+where, args...)
+		})
+		if err != nil {
+			return err
+		}
+		attempts, err := attemptsOf(ctx, q, rows.Items)
+		out = viewsOf(rows, func(d delivery) Delivery { return d.view(s.Head().Epoch, attempts[d.id]) })
+		return err
+	})
+	return out, wrap("list deliveries", err)
+}
+
+func (s *Service) deliveryOf(ctx context.Context, owner, endpoint, id modules.ID) (out Delivery, err error) {
+	err = s.db.Read(ctx, func(q storage.Querier) error {
+		out, err = s.showDelivery(ctx, q, owner, endpoint, id)
+		return err
+	})
+	return out, wrap("delivery", err)
+}
+
+// testEndpoint makes a delivery that tests an endpoint: one attempt, at once.
+func (s *Service) testEndpoint(ctx context.Context, owner, endpoint modules.ID, once *storage.Once) (out Delivery, err error) {
+	now := s.clock.Now()
+	d := delivery{id: modules.NewID(), endpoint: endpoint, eventType: eventTest, state: statePending, next: &now, created: now}
+	err = s.db.InTx(ctx, func(tx storage.Tx) error {
+		out = Delivery{}
+		if done, err := once.Begin(ctx, tx, &out); done || err != nil {
+			return err
+		}
+		e, err := ownEndpoint(ctx, tx, owner, endpoint)
+		if err != nil {
+			return err
+		}
+		if e.disabled != "" {
+			return errDisabled
+		}
+		if err := addDelivery(ctx, tx, d, now); err != nil {
+			return err
+		}
+		out = d.view(0, nil)
+		return once.Save(ctx, tx, out)
+	})
+	s.nudge()
+	return out, wrap("test endpoint", err)
+}
+
+// retryDelivery makes a dead or waiting delivery due at once and begins its schedule anew.
+func (s *Service) retryDelivery(ctx context.Context, owner, endpoint, id modules.ID) (out Delivery, err error) {
+	now := s.clock.Now()
+	err = s.db.InTx(ctx, func(tx storage.Tx) error {
+		d, err := ownDelivery(ctx, tx, owner, endpoint, id)
+		if err != nil {
+			return err
+		}
+		e, err := ownEndpoint(ctx, tx, owner, endpoint)
+		switch {
+		case err != nil:
+			return err
+		case e.disabled != "":
+			return errDisabled
+		case d.state != stateDead && d.state != statePending:
+			return modules.NewFault(modules.CodeInvalidState, "Only a dead or pending delivery can be tried again.")
+		}
+		_, err = tx.Exec(ctx, `UPDATE deliveries SET state = 'pending', tries = 0, next_attempt_at = $2, finished_at = NULL WHERE id = $1`, id, int64(now))
+		if err != nil {
+			return err
+		}
+		if err := makeDue(ctx, tx, endpoint, now); err != nil {
+			return err
+		}
+		out, err = s.showDelivery(ctx, tx, owner, endpoint, id)
+		return err
+	})
+	s.nudge()
+	return out, wrap("retry delivery", err)
+}
+
+func (s *Service) showDelivery(ctx context.Context, q storage.Querier, owner, endpoint, id modules.ID) (Delivery, error) {
+	d, err := ownDelivery(ctx, q, owner, endpoint, id)
+	if err != nil {
+		return Delivery{}, err
+	}
+	attempts, err := attemptsOf(ctx, q, []delivery{d})
+	if err != nil {
+		return Delivery{}, err
+	}
+	return d.view(s.Head().Epoch, attempts[id]), nil
+}
+
+// errDisabled refuses what would be sent to an endpoint that is switched off.
+var errDisabled = modules.NewFault(modules.CodeInvalidState, "This endpoint is switched off.")

@@ -1,0 +1,198 @@
+package delivery
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// intake turns the tail of the log into rows: deliveries for what names a person, one fan-out for a post. The mark
+// moves in the transaction that makes the rows, so a crash repeats nothing and loses nothing.
+//
+// Batches of which nothing comes do not write: the mark in the store may stay behind by markLag events, which are
+// judged again after a crash, with the same result.
+type intake struct {
+	s     *Service
+	saved modules.Position // the mark in the store
+	heard int              // events since it was saved
+}
+
+// markLag is how many events may pass before the mark is saved for its own sake.
+const markLag = 4096
+
+// errMarkMoved says that another node took these events.
+var errMarkMoved = errors.New("another node moved the mark")
+
+// openMark gives the place where intake goes on: the mark, or head if there is none yet.
+func (s *Service) openMark(ctx context.Context, head modules.Position) (mark modules.Position, err error) {
+	err = s.db.InTx(ctx, func(tx storage.Tx) error {
+		if _, err := tx.Exec(ctx, `INSERT INTO sender_mark (id, position) VALUES (1, $1) ON CONFLICT (id) DO NOTHING`, int64(head)); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `SELECT position FROM sender_mark WHERE id = 1`).Scan(&mark)
+	})
+	return mark, err
+}
+
+// dropMark forgets the place: without senders nothing is to be made up for later.
+func (s *Service) dropMark(ctx context.Context) error {
+	return s.db.InTx(ctx, func(tx storage.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM sender_mark`)
+		return err
+	})
+}
+
+// take handles one batch and returns when it is done or ctx ends: what the store cannot take now is tried again.
+func (in *intake) take(ctx context.Context, events []modules.Event) {
+	for ctx.Err() == nil {
+		made, err := in.try(ctx, events)
+		switch {
+		case errors.Is(err, errMarkMoved):
+			if in.saved, err = in.s.openMark(ctx, in.saved); err == nil {
+				events = after(events, in.saved)
+				continue
+			}
+		case err == nil:
+			if made {
+				in.s.nudge()
+			}
+			return
+		}
+		in.s.log.Error("deliveries cannot be written", zap.Error(err))
+		pause(ctx, time.Second)
+	}
+}
+
+func after(events []modules.Event, mark modules.Position) []modules.Event {
+	for len(events) > 0 && events[0].Cursor.Seq <= mark {
+		events = events[1:]
+	}
+	return events
+}
+
+// try does one batch in at most one transaction, and reports whether it made work.
+func (in *intake) try(ctx context.Context, events []modules.Event) (bool, error) {
+	if len(events) == 0 {
+		return false, nil
+	}
+	plan, err := in.plan(ctx, events)
+	if err != nil {
+		return false, err
+	}
+	if plan.empty() && in.heard+len(events) < markLag {
+		in.heard += len(events)
+		return false, nil
+	}
+	last, now := events[len(events)-1].Cursor.Seq, in.s.clock.Now()
+	err = in.s.db.InTx(ctx, func(tx storage.Tx) error {
+		n, err := tx.Exec(ctx, `UPDATE sender_mark SET position = $1 WHERE position = $2`, int64(last), int64(in.saved))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errMarkMoved
+		}
+		return plan.write(ctx, tx, now)
+	})
+	if err != nil {
+		return false, err
+	}
+	in.saved, in.heard = last, 0
+	return !plan.empty(), nil
+}
+
+// plan is what a batch asks for.
+type plan struct {
+	deliveries []delivery
+	posts      []modules.Position
+}
+
+func (p plan) empty() bool { return len(p.deliveries) == 0 && len(p.posts) == 0 }
+
+// plan asks, outside the writer's time, which endpoints want which event.
+func (in *intake) plan(ctx context.Context, events []modules.Event) (plan, error) {
+	var p plan
+	err := in.s.db.Read(ctx, func(q storage.Querier) error {
+		p = plan{}
+		var posts int
+		err := q.QueryRow(ctx, `SELECT 1 FROM endpoints WHERE wants_posts = 1 AND disabled = '' AND deleted_at IS NULL LIMIT 1`).Scan(&posts)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		for _, e := range events {
+			switch {
+			case e.Internal || len(e.Data) == 0:
+			case e.Type == event.PostCreated && e.Stream.Kind == modules.By:
+				if posts == 1 {
+					p.posts = append(p.posts, e.Cursor.Seq)
+				}
+			case (e.Type == event.Notification || e.Type == event.NotificationUpdated) && e.Stream.Kind == modules.To:
+				made, err := in.forPerson(ctx, q, e)
+				if err != nil {
+					return err
+				}
+				p.deliveries = append(p.deliveries, made...)
+			}
+		}
+		return nil
+	})
+	return p, err
+}
+
+// told is what intake reads of a notification.
+type told struct {
+	ID        modules.ID   `json:"id"`
+	Type      string       `json:"type"`
+	CreatedAt modules.Time `json:"created_at"`
+	UpdatedAt modules.Time `json:"updated_at"`
+}
+
+// forPerson plans the deliveries of a notification for the endpoints of its receiver. One that was revived - it is
+// older than its last change - was delivered when it was new.
+func (in *intake) forPerson(ctx context.Context, q storage.Querier, e modules.Event) ([]delivery, error) {
+	var n told
+	if err := json.Unmarshal(e.Data, &n); err != nil || n.ID.IsZero() {
+		in.s.log.Error("notification cannot be read: not delivered", zap.Stringer("event", e.Cursor), zap.Error(err))
+		return nil, nil
+	}
+	if e.Type == event.NotificationUpdated && n.CreatedAt != n.UpdatedAt {
+		return nil, nil
+	}
+	found, err := list(ctx, q, scanEndpoint, `SELECT `+endpointColumns+` FROM endpoints
+		WHERE owner_id = $1 AND deleted_at IS NULL AND disabled = '' AND since < $2`, e.Stream.User, int64(e.Cursor.Seq))
+	if err != nil {
+		return nil, err
+	}
+	var out []delivery
+	for _, endpoint := range found {
+		if endpoint.wants(n.Type) && in.s.senders[endpoint.channel] != nil {
+			out = append(out, delivery{id: modules.NewID(), endpoint: endpoint.id, position: e.Cursor.Seq, eventType: e.Type, notification: n.ID})
+		}
+	}
+	return out, nil
+}
+
+// write makes the rows.
+func (p plan) write(ctx context.Context, tx storage.Tx, now modules.Time) error {
+	for _, d := range p.deliveries {
+		if err := addDelivery(ctx, tx, d, now); err != nil {
+			return fmt.Errorf("delivery for %s: %w", d.endpoint, err)
+		}
+	}
+	for _, position := range p.posts {
+		_, err := tx.Exec(ctx, `INSERT INTO fanouts (position) VALUES ($1) ON CONFLICT DO NOTHING`, int64(position))
+		if err != nil {
+			return fmt.Errorf("fan-out of %d: %w", position, err)
+		}
+	}
+	return nil
+}
