@@ -2,6 +2,7 @@ package modules
 
 import (
 	"context"
+	"net/netip"
 	"time"
 )
 
@@ -84,5 +85,15 @@ func (a Actor) LimitKey(address string) string {
 	case !a.ServiceID.IsZero():
 		return "service:" + a.ServiceID.String()
 	}
-	return "address:" + address
+	return "address:" + AddressKey(address)
+}
+
+// AddressKey is what one customer of a network provider cannot change at will: an IPv4 address, or the /64 of an
+// IPv6 one. Text that is not an address is returned as it is.
+func AddressKey(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil || !ip.Is6() || ip.Is4In6() {
+		return address
+	}
+	return netip.PrefixFrom(ip.WithZone(""), 64).Masked().String()
 }

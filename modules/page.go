@@ -22,6 +22,9 @@ type List[T any] struct {
 	Prev  *string `json:"prev" doc:"Cursor of the page before; null when there was nothing there."`
 }
 
+// Pages gives the cursors of both neighbours; the host makes the Link header of them.
+func (l List[T]) Pages() (next, prev *string) { return l.Next, l.Prev }
+
 // PageScope binds a page cursor to one list, one filter and one person, so that it means nothing elsewhere.
 type PageScope struct {
 	List   string
