@@ -3,15 +3,16 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"fmt"
-
-	"github.com/belfry-social/belfry/storage"
+	"errors"
 )
+
+// maxStatements bounds the prepared statements of one connection.
+const maxStatements = 1000
 
 // conn is one connection with its prepared statements, kept as long as it is. It is for one goroutine at a time.
 // Nothing on it is ever interrupted: an interrupted write would end the transaction of everybody in the batch.
 type conn struct {
-	*sql.Conn
+	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 	open  *sql.Rows // the rows given out last
 }
@@ -21,23 +22,25 @@ func connect(ctx context.Context, pool *sql.DB) (*conn, error) {
 	if err != nil {
 		return nil, mapped(err)
 	}
-	return &conn{Conn: c, stmts: map[string]*sql.Stmt{}}, nil
+	return &conn{conn: c, stmts: map[string]*sql.Stmt{}}, nil
 }
 
 // stmt gives the prepared form of a text, and closes rows that were left open: a statement that is still being
 // read cannot be run again.
 func (c *conn) stmt(query string) (*sql.Stmt, error) {
-	c.closeRows()
+	if err := c.closeRows(); err != nil {
+		return nil, err
+	}
 	if s, ok := c.stmts[query]; ok {
 		return s, nil
 	}
-	s, err := c.PrepareContext(context.Background(), query)
+	s, err := c.conn.PrepareContext(context.Background(), query)
 	if err != nil {
 		return nil, mapped(err)
 	}
 	if len(c.stmts) >= maxStatements {
-		for text, old := range c.stmts { // any one: a text set this large is a mistake, and only costs time
-			old.Close()
+		for text, old := range c.stmts { // any one: so large a set of texts is a mistake, and costs only time
+			_ = old.Close()
 			delete(c.stmts, text)
 			break
 		}
@@ -46,11 +49,18 @@ func (c *conn) stmt(query string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-func (c *conn) closeRows() {
-	if c.open != nil {
-		c.open.Close()
-		c.open = nil
+// closeRows returns what went wrong while the rows were read.
+func (c *conn) closeRows() error {
+	if c.open == nil {
+		return nil
 	}
+	rows := c.open
+	c.open = nil
+	err := rows.Close()
+	if e := rows.Err(); e != nil {
+		err = e
+	}
+	return mapped(err)
 }
 
 func (c *conn) exec(query string, args ...any) (sql.Result, error) {
@@ -75,56 +85,10 @@ func (c *conn) query(query string, args ...any) (*sql.Rows, error) {
 	return rows, nil
 }
 
-func (c *conn) close() {
-	c.closeRows()
+func (c *conn) close() error {
+	errs := []error{c.closeRows()}
 	for _, s := range c.stmts {
-		s.Close()
+		errs = append(errs, s.Close())
 	}
-	c.Conn.Close()
+	return mapped(errors.Join(append(errs, c.conn.Close())...))
 }
-
-// maxStatements bounds the prepared statements of one connection.
-const maxStatements = 1000
-
-// querier lends a connection to a function, for as long as the function runs.
-type querier struct {
-	c    *conn
-	over bool
-}
-
-func (q *querier) Query(_ context.Context, query string, args ...any) (*sql.Rows, error) {
-	if q.over {
-		return nil, errOver
-	}
-	return q.c.query(query, args...)
-}
-
-func (q *querier) QueryRow(ctx context.Context, query string, args ...any) storage.Row {
-	rows, err := q.Query(ctx, query, args...)
-	return row{rows, err}
-}
-
-// row is the first row of rows.
-type row struct {
-	rows *sql.Rows
-	err  error
-}
-
-func (r row) Scan(dest ...any) error {
-	if r.err != nil {
-		return r.err
-	}
-	defer r.rows.Close()
-	if !r.rows.Next() {
-		if err := r.rows.Err(); err != nil {
-			return mapped(err)
-		}
-		return sql.ErrNoRows
-	}
-	if err := r.rows.Scan(dest...); err != nil {
-		return err
-	}
-	return mapped(r.rows.Close())
-}
-
-var errOver = fmt.Errorf("transaction used after its function returned: %w", sql.ErrTxDone)

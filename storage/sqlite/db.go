@@ -13,49 +13,53 @@ import (
 
 // DB is a storage.DB in one file. All methods may be called from many goroutines.
 type DB struct {
-	cfg       Config
-	pools     []*sql.DB
-	writer    *conn
-	readers   chan *conn
-	committed chan struct{}
-	mu        sync.Mutex
-	lastKey   int64
+	cfg     Config
+	pools   []*sql.DB
+	writer  *writer
+	readers chan *conn    // those that are free
+	closing chan struct{} // closed by Close
+	once    sync.Once
+	result  error // of Close
 }
 
-// Open opens the file, making it if it is not there, and fails if it is no database.
+// Open opens the file, making it if it is not there, and fails if it is no database. It makes no tables.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
-	d := &DB{cfg: cfg, readers: make(chan *conn, cfg.Readers), committed: make(chan struct{}, 1)}
+	d := &DB{cfg: cfg, readers: make(chan *conn, cfg.Readers), closing: make(chan struct{})}
 	if err := d.open(ctx); err != nil {
-		d.Close()
-		return nil, fmt.Errorf("sqlite: open %s: %w", cfg.Path, err)
+		return nil, fmt.Errorf("sqlite: open %s: %w", cfg.Path, errors.Join(err, d.closePools()))
 	}
+	go d.writer.run()
 	return d, nil
 }
 
 func (d *DB) open(ctx context.Context) error {
-	f, err := os.OpenFile(d.cfg.Path, os.O_RDWR|os.O_CREATE, 0o600) // the engine would make it readable for others
+	f, err := os.OpenFile(d.cfg.Path, os.O_RDWR|os.O_CREATE, 0o600) // the engine would let others read it
 	if err != nil {
 		return err
 	}
 	if err := f.Close(); err != nil {
 		return err
 	}
-	pool, err := d.pool(d.cfg.dsn("foreign_keys(1)"))
+	// The writer looks after the write-ahead log itself (see writer.checkpoint).
+	writing, err := d.pool(d.cfg.dsn("foreign_keys(1)", "wal_autocheckpoint(0)"))
 	if err != nil {
 		return err
 	}
-	if d.writer, err = connect(ctx, pool); err != nil {
+	c, err := connect(ctx, writing)
+	if err != nil {
 		return err
 	}
-	if pool, err = d.pool(d.cfg.dsn("foreign_keys(1)", "query_only(1)")); err != nil {
+	d.writer = newWriter(c, d.cfg)
+	reading, err := d.pool(d.cfg.dsn("foreign_keys(1)", "query_only(1)"))
+	if err != nil {
 		return err
 	}
 	for range d.cfg.Readers {
-		c, err := connect(ctx, pool)
+		c, err := connect(ctx, reading)
 		if err != nil {
 			return err
 		}
@@ -73,92 +77,66 @@ func (d *DB) pool(dsn string) (*sql.DB, error) {
 	return pool, nil
 }
 
-type tx struct {
-	querier
-	d *DB
-}
-
-func (t *tx) Exec(_ context.Context, query string, args ...any) (int64, error) {
-	r, err := t.c.exec(query, args...)
-	if err != nil {
-		return 0, err
-	}
-	return r.RowsAffected()
-}
-
-func (t *tx) NextKey(ctx context.Context) (int64, error) {
-	var k int64
-	err := t.QueryRow(ctx, `UPDATE order_keys SET last = last + 1 WHERE id = 1 RETURNING last`).Scan(&k)
-	return k, err
-}
-
-// InTx is storage.DB's.
-func (d *DB) InTx(ctx context.Context, fn func(tx storage.Tx) error) (err error) {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if _, err := d.writer.exec("BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
-	done := false
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("sqlite: panic in transaction: %v", r)
-		}
-		if !done {
-			d.writer.exec("ROLLBACK")
-		}
-	}()
-	if err := fn(&tx{querier{c: d.writer}, d}); err != nil {
-		return err
-	}
-	if _, err := d.writer.exec("COMMIT"); err != nil {
-		return err
-	}
-	done = true
-	select {
-	case d.committed <- struct{}{}:
-	default:
-	}
-	return nil
-}
-
-// Read is storage.DB's.
-func (d *DB) Read(ctx context.Context, fn func(q storage.Querier) error) error {
-	select {
-	case c := <-d.readers:
-		defer func() { d.readers <- c }()
-		if _, err := c.exec("BEGIN DEFERRED"); err != nil {
-			return err
-		}
-		defer c.exec("ROLLBACK")
-		return fn(&querier{c: c})
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// Committed is storage.DB's.
-func (d *DB) Committed() <-chan struct{} { return d.committed }
-
-// Check is storage.DB's.
-func (d *DB) Check(ctx context.Context) error { return nil }
-
-// Healthy is storage.DB's.
-func (d *DB) Healthy() error { return nil }
-
-// Close is storage.DB's.
+// Close ends the writer after the commit at hand, waits for the readers, and closes the file. Whoever still waits
+// for the writer gets ErrClosed and did not run. It must not be called inside InTx or Read.
 func (d *DB) Close() error {
-	if d.writer != nil {
-		d.writer.close()
-	}
+	d.once.Do(func() {
+		close(d.closing)
+		close(d.writer.stop)
+		<-d.writer.stopped
+		errs := []error{d.writer.conn.close()}
+		for range d.cfg.Readers {
+			errs = append(errs, (<-d.readers).close())
+		}
+		if err := errors.Join(append(errs, d.closePools())...); err != nil {
+			d.result = fmt.Errorf("sqlite: close %s: %w", d.cfg.Path, err)
+		}
+	})
+	return d.result
+}
+
+func (d *DB) closePools() error {
 	var errs []error
 	for _, p := range d.pools {
 		errs = append(errs, p.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// Committed is storage.DB's.
+func (d *DB) Committed() <-chan struct{} { return d.writer.committed }
+
+// Check is storage.DB's. It reads the whole file.
+func (d *DB) Check(ctx context.Context) error {
+	err := d.Read(ctx, func(q storage.Querier) error {
+		if err := integrity(ctx, q); err != nil {
+			return err
+		}
+		return foreignKeys(func(query string) (*sql.Rows, error) { return q.Query(ctx, query) })
+	})
+	if err != nil {
+		return fmt.Errorf("sqlite: check %s: %w", d.cfg.Path, err)
+	}
+	return nil
+}
+
+func integrity(ctx context.Context, q storage.Querier) error {
+	rows, err := q.Query(ctx, `PRAGMA integrity_check(5)`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var faults []error
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return err
+		}
+		if text != "ok" {
+			faults = append(faults, errors.New(text))
+		}
+	}
+	return errors.Join(append(faults, mapped(rows.Err()))...)
 }
 
 var _ storage.DB = (*DB)(nil)

@@ -133,7 +133,7 @@ func (s *stepper) Run(file io.Reader) error {
 	if _, err := tx.Exec(string(text)); err != nil {
 		return err
 	}
-	if err := foreignKeys(tx); err != nil {
+	if err := foreignKeys(func(query string) (*sql.Rows, error) { return tx.Query(query) }); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(`UPDATE ` + s.table + ` SET dirty = 0`); err != nil {
@@ -184,10 +184,8 @@ func latest(files fs.FS) (uint, error) {
 }
 
 // foreignKeys fails if a row refers to nothing.
-func foreignKeys(q interface {
-	Query(query string, args ...any) (*sql.Rows, error)
-}) error {
-	rows, err := q.Query(`PRAGMA foreign_key_check`)
+func foreignKeys(query func(string) (*sql.Rows, error)) error {
+	rows, err := query(`PRAGMA foreign_key_check`)
 	if err != nil {
 		return err
 	}

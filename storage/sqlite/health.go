@@ -1,0 +1,83 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/belfry-social/belfry/storage"
+)
+
+// note remembers what an answer of the engine says about the store, and returns it.
+func (w *writer) note(err error) error {
+	switch {
+	case err == nil:
+	case errors.Is(err, storage.ErrFailed):
+		if w.cause.CompareAndSwap(nil, &err) {
+			close(w.failed)
+		}
+	case errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrReadOnly):
+		w.trouble.Store(&err)
+	}
+	return err
+}
+
+// failure is why nothing may be written any more. After a failed fsync the kernel may call the same pages
+// clean: the next fsync would succeed without having written them. So it is never tried again.
+func (w *writer) failure() error {
+	if p := w.cause.Load(); p != nil {
+		return fmt.Errorf("sqlite: nothing is written any more: %w", *p)
+	}
+	return nil
+}
+
+// tryDisk finds out whether a full or read-only disk takes writes again.
+func (w *writer) tryDisk() {
+	if w.begin() != nil {
+		return
+	}
+	if w.commit() != nil {
+		w.rollback()
+	}
+}
+
+// checkpoint moves the write-ahead log into the file when it has grown. The engine would do it by itself, but
+// drops the errors of it, and a failed fsync of a checkpoint loses what was answered.
+func (w *writer) checkpoint() {
+	if w.commits < checkpointLook {
+		return
+	}
+	w.commits = 0
+	_ = w.step(PointCheckpoint, func() error { // the transaction before it stands; what it says is remembered
+		pages, done, err := w.walSize("PRAGMA wal_checkpoint(NOOP)")
+		if err != nil || pages-done < checkpointPages {
+			return err
+		}
+		_, _, err = w.walSize("PRAGMA wal_checkpoint(PASSIVE)")
+		return err
+	})
+}
+
+// walSize runs a checkpoint and tells how many pages the write-ahead log has and how many of them are in the file.
+func (w *writer) walSize(pragma string) (pages, done int, err error) {
+	rows, err := w.conn.query(pragma)
+	if err != nil {
+		return 0, 0, err
+	}
+	var busy int
+	err = row{w.conn, rows, nil}.Scan(&busy, &pages, &done)
+	return pages, done, err
+}
+
+// Healthy is storage.DB's. While the disk is full or read-only it is tried once a second.
+func (d *DB) Healthy() error {
+	if err := d.writer.failure(); err != nil {
+		return err
+	}
+	if p := d.writer.trouble.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Failed is closed when a write or fsync has failed: nothing is written from then on, and the process has to end.
+func (d *DB) Failed() <-chan struct{} { return d.writer.failed }

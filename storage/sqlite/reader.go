@@ -1,0 +1,74 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Read is storage.DB's. All statements of fn see one snapshot, taken at the first of them. A reader that waits
+// longer than Config.BusyTimeout gets ErrBusy. ctx counts while waiting and between statements; a statement that
+// runs is not interrupted. A panic in fn is passed on.
+func (d *DB) Read(ctx context.Context, fn func(q storage.Querier) error) error {
+	c, err := d.reader(ctx)
+	if err != nil {
+		return err
+	}
+	q := &snapshot{querier{c: c}, ctx.Err}
+	defer func() {
+		q.over = true
+		_ = c.closeRows()
+		_, _ = c.exec("COMMIT") // a transaction without writes: nothing can be lost, and it ends in any case
+		d.readers <- c
+	}()
+	if _, err := c.exec("BEGIN DEFERRED"); err != nil {
+		return err
+	}
+	return fn(q)
+}
+
+func (d *DB) reader(ctx context.Context) (*conn, error) {
+	select {
+	case <-d.closing:
+		return nil, storage.ErrClosed
+	default:
+	}
+	select { // the usual case, without a timer
+	case c := <-d.readers:
+		return c, nil
+	default:
+	}
+	patience := time.NewTimer(d.cfg.BusyTimeout)
+	defer patience.Stop()
+	select {
+	case c := <-d.readers:
+		return c, nil
+	case <-d.closing:
+		return nil, storage.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-patience.C:
+		return nil, fmt.Errorf("sqlite: waited %v for a reader: %w", d.cfg.BusyTimeout, storage.ErrBusy)
+	}
+}
+
+// snapshot is the querier of Read.
+type snapshot struct {
+	querier
+	ended func() error // the error of the reader's context
+}
+
+func (s *snapshot) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if err := s.ended(); err != nil {
+		return nil, err
+	}
+	return s.querier.Query(ctx, query, args...)
+}
+
+func (s *snapshot) QueryRow(ctx context.Context, query string, args ...any) storage.Row {
+	rows, err := s.Query(ctx, query, args...)
+	return row{s.c, rows, err}
+}

@@ -1,0 +1,158 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/belfry-social/belfry/storage"
+)
+
+// querier lends a connection to a function, for as long as the function runs.
+type querier struct {
+	c    *conn
+	over bool
+}
+
+func (q *querier) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if q.over {
+		return nil, errOver
+	}
+	return q.c.query(query, args...)
+}
+
+func (q *querier) QueryRow(ctx context.Context, query string, args ...any) storage.Row {
+	rows, err := q.Query(ctx, query, args...)
+	return row{q.c, rows, err}
+}
+
+// row is the first row of rows.
+type row struct {
+	c    *conn
+	rows *sql.Rows
+	err  error
+}
+
+func (r row) Scan(dest ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	err := sql.ErrNoRows
+	if r.rows.Next() {
+		err = r.rows.Scan(dest...)
+	}
+	if e := r.c.closeRows(); e != nil {
+		return e
+	}
+	return err
+}
+
+var errOver = fmt.Errorf("sqlite: transaction used after its function returned: %w", sql.ErrTxDone)
+
+// tx is a storage.Tx on the writer.
+type tx struct {
+	querier
+	w    *writer
+	dead error // why the engine has ended the transaction
+}
+
+func (t *tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if err := t.usable(); err != nil {
+		return 0, err
+	}
+	r, err := t.c.exec(query, args...)
+	if err != nil {
+		return 0, t.check(err)
+	}
+	return r.RowsAffected()
+}
+
+func (t *tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if err := t.usable(); err != nil {
+		return nil, err
+	}
+	rows, err := t.c.query(query, args...)
+	return rows, t.check(err)
+}
+
+func (t *tx) QueryRow(ctx context.Context, query string, args ...any) storage.Row {
+	rows, err := t.Query(ctx, query, args...)
+	return txRow{row{t.c, rows, err}, t}
+}
+
+func (t *tx) NextKey(ctx context.Context) (int64, error) {
+	if err := t.usable(); err != nil {
+		return 0, err
+	}
+	k, err := t.w.keys.next(t.c)
+	return k, t.check(err)
+}
+
+// txRow is a row whose reading may end the transaction.
+type txRow struct {
+	row
+	t *tx
+}
+
+func (r txRow) Scan(dest ...any) error { return r.t.check(r.row.Scan(dest...)) }
+
+// usable is asked before each statement: in a transaction that has ended it would commit by itself.
+func (t *tx) usable() error {
+	if t.over {
+		return errOver
+	}
+	t.finish()
+	if t.dead != nil {
+		return fmt.Errorf("sqlite: the transaction has ended: %w", t.dead)
+	}
+	return nil
+}
+
+// finish closes rows that are still open; an error in the middle of them counts like that of a statement.
+func (t *tx) finish() {
+	if err := t.c.closeRows(); err != nil {
+		_ = t.check(err)
+	}
+}
+
+// check looks, after an error, whether there still is a transaction. The engine tells it only by its answer to
+// BEGIN, which is an error inside of one and harmless outside.
+func (t *tx) check(err error) error {
+	if err == nil || t.dead != nil || errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	t.w.note(err)
+	if _, probe := t.c.exec("BEGIN"); probe == nil {
+		t.w.rollback()
+		t.dead = err
+	}
+	return err
+}
+
+// orderKeys counts in memory, since there is one writer, and is written once a commit. Keys of work that was
+// undone are not given out again by this process; that is allowed.
+type orderKeys struct {
+	loaded      bool
+	last, saved int64
+}
+
+func (k *orderKeys) next(c *conn) (int64, error) {
+	if !k.loaded {
+		rows, err := c.query(`SELECT last FROM order_keys WHERE id = 1`)
+		if err := (row{c, rows, err}).Scan(&k.last); err != nil {
+			return 0, fmt.Errorf("order key: %w", err)
+		}
+		k.loaded, k.saved = true, k.last
+	}
+	k.last++
+	return k.last, nil
+}
+
+func (k *orderKeys) save(c *conn) error {
+	if k.last == k.saved {
+		return nil
+	}
+	_, err := c.exec(`UPDATE order_keys SET last = $1 WHERE id = 1`, k.last)
+	return err
+}

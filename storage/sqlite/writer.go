@@ -1,0 +1,288 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// writer owns the writing connection and the goroutine that runs the functions of InTx.
+//
+// Callers that wait while a commit is under way share the next one, each under a savepoint; one alone gets a
+// plain transaction. Some errors (disk full, an I/O error, ON CONFLICT ROLLBACK) end the whole transaction in
+// the engine, after which every further statement would commit by itself. So any error of SAVEPOINT, RELEASE,
+// ROLLBACK TO or COMMIT, and any statement after which there is no transaction any more, means that the batch is
+// dead: nothing more runs in it, the caller at fault is refused, and the others run again, one by one. Refusals
+// too wait for the commit: one that was caused by work of the same batch would be wrong if that work is undone.
+type writer struct {
+	conn      *conn
+	limit     int // callers in one commit
+	fail      func(Point) error
+	queue     chan *call
+	stop      chan struct{} // closed by Close: end after the work at hand
+	stopped   chan struct{} // closed when the goroutine has ended
+	committed chan struct{}
+	goroutine atomic.Int64 // its number
+
+	failed   chan struct{} // closed at the first ErrFailed, after which nothing is written
+	cause    atomic.Pointer[error]
+	trouble  atomic.Pointer[error] // ErrFull or ErrReadOnly until a commit succeeds
+	probe    *time.Ticker          // while there is trouble
+	commits  int                   // since the last look at the size of the write-ahead log
+	keys     orderKeys
+	work     []*call // taken and not yet answered
+	running  *call   // whose function runs now
+	oneByOne bool    // what is left of work goes without a batch
+}
+
+const (
+	checkpointLook  = 16   // commits between looks at the write-ahead log
+	checkpointPages = 1000 // pages in it that make a checkpoint worth while; the engine's own default
+	probeEvery      = time.Second
+)
+
+func newWriter(c *conn, cfg Config) *writer {
+	limit := maxBatch
+	if cfg.NoGroup {
+		limit = 1
+	}
+	return &writer{
+		conn: c, limit: limit, fail: cfg.Failpoint,
+		queue: make(chan *call, cfg.MaxWaiting), committed: make(chan struct{}, 1),
+		stop: make(chan struct{}), stopped: make(chan struct{}), failed: make(chan struct{}),
+	}
+}
+
+// run is the goroutine. A function that calls runtime.Goexit ends it; the next one begins where it ended.
+func (w *writer) run() {
+	w.goroutine.Store(goroutineID())
+	ended := false
+	defer func() {
+		if !ended {
+			go w.run()
+		}
+	}()
+	if c := w.running; c != nil {
+		c.exited = true
+		w.refuse(c, errExited)
+	}
+	for len(w.work) > 0 || w.collect() {
+		if w.oneByOne || len(w.work) == 1 {
+			w.alone(w.work[0])
+		} else {
+			w.batch()
+		}
+		w.checkpoint()
+	}
+	ended = true
+	close(w.stopped)
+}
+
+// collect waits for callers and takes as many as may share a commit; false when the store is being closed.
+func (w *writer) collect() bool {
+	w.oneByOne = false
+	for len(w.work) == 0 {
+		var probe <-chan time.Time
+		if w.trouble.Load() != nil {
+			if w.probe == nil {
+				w.probe = time.NewTicker(probeEvery)
+			}
+			probe = w.probe.C
+		} else if w.probe != nil {
+			w.probe.Stop()
+			w.probe = nil
+		}
+		select {
+		case c := <-w.queue:
+			w.add(c)
+		case <-probe:
+			w.tryDisk()
+		case <-w.stop:
+			return false
+		}
+	}
+	for len(w.work) < w.limit {
+		select {
+		case c := <-w.queue:
+			w.add(c)
+		default:
+			return true
+		}
+	}
+	return true
+}
+
+func (w *writer) add(c *call) {
+	if c.take() {
+		w.work = append(w.work, c)
+	}
+}
+
+// alone runs one caller in a transaction of its own.
+func (w *writer) alone(c *call) {
+	if err := w.begin(); err != nil {
+		w.answer(c, err)
+		return
+	}
+	t := &tx{querier: querier{c: w.conn}, w: w}
+	err := w.invoke(c, t)
+	if err == nil {
+		err = t.dead
+	}
+	if err == nil {
+		err = w.commit()
+	}
+	if err != nil {
+		w.rollback()
+	}
+	w.answer(c, err)
+}
+
+// batch runs all callers at hand in one transaction.
+func (w *writer) batch() {
+	if err := w.begin(); err != nil {
+		w.answerAll(err)
+		return
+	}
+	good := 0
+	for _, c := range w.work {
+		fault, err := w.member(c)
+		if fault != nil {
+			w.refuse(c, fault)
+			return
+		}
+		if c.err = err; err == nil {
+			good++
+		}
+	}
+	if good == 0 {
+		w.rollback()
+	} else if err := w.commit(); err != nil {
+		w.rollback()
+		w.oneByOne = true
+		return
+	}
+	for len(w.work) > 0 {
+		w.answer(w.work[0], w.work[0].err)
+	}
+}
+
+// member runs one caller of a batch under a savepoint. fault means that the whole transaction is gone.
+func (w *writer) member(c *call) (fault, err error) {
+	if _, err := w.conn.exec("SAVEPOINT caller"); err != nil {
+		return w.note(err), nil
+	}
+	t := &tx{querier: querier{c: w.conn}, w: w}
+	err = w.invoke(c, t)
+	if t.dead != nil {
+		return errors.Join(err, t.dead), nil
+	}
+	if err != nil {
+		if _, err := w.conn.exec("ROLLBACK TO caller"); err != nil {
+			return w.note(err), nil
+		}
+	}
+	if _, err := w.conn.exec("RELEASE caller"); err != nil {
+		return w.note(err), nil
+	}
+	return nil, err
+}
+
+// invoke runs the function of c and makes an error of a panic.
+func (w *writer) invoke(c *call, t *tx) (err error) {
+	w.running = c
+	returned := false
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("sqlite: panic in a transaction: %v\n%s", r, debug.Stack())
+			returned = true
+		}
+		if returned { // and not ended by runtime.Goexit, which run takes care of
+			w.running = nil
+		}
+		t.finish()
+		t.over = true
+	}()
+	err = c.fn(t)
+	returned = true
+	return err
+}
+
+func (w *writer) begin() error {
+	err := w.step(PointBegin, func() error {
+		_, err := w.conn.exec("BEGIN IMMEDIATE")
+		return err
+	})
+	if err != nil {
+		w.rollback()
+	}
+	return err
+}
+
+// commit makes the transaction durable. On an error the caller rolls back.
+func (w *writer) commit() error {
+	err := w.step(PointCommit, func() error {
+		if err := w.keys.save(w.conn); err != nil {
+			return err
+		}
+		if w.trouble.Load() != nil { // only a commit that wrote something proves that the disk takes writes
+			if _, err := w.conn.exec("PRAGMA user_version = 0"); err != nil {
+				return err
+			}
+		}
+		_, err := w.conn.exec("COMMIT")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	w.keys.saved = w.keys.last
+	w.trouble.Store(nil)
+	select {
+	case w.committed <- struct{}{}:
+	default:
+	}
+	w.commits++
+	return nil
+}
+
+// rollback ends the transaction, if the engine has not ended it before: then there is none, and the error it
+// gives says only that.
+func (w *writer) rollback() { _, _ = w.conn.exec("ROLLBACK") }
+
+// refuse undoes everything at hand on account of c, and has the others run again.
+func (w *writer) refuse(c *call, err error) {
+	w.running = nil
+	w.rollback()
+	w.answer(c, err)
+	w.oneByOne = true
+}
+
+// answer tells a caller its fate.
+func (w *writer) answer(c *call, err error) {
+	if i := slices.Index(w.work, c); i >= 0 {
+		w.work = slices.Delete(w.work, i, i+1)
+	}
+	c.err = err
+	close(c.done)
+}
+
+func (w *writer) answerAll(err error) {
+	for len(w.work) > 0 {
+		w.answer(w.work[0], err)
+	}
+}
+
+// step does one thing that touches the disk, unless a test has another answer for it or the store has failed.
+func (w *writer) step(p Point, do func() error) error {
+	if err := w.failure(); err != nil {
+		return err
+	}
+	if err := w.fail(p); err != nil {
+		return w.note(err)
+	}
+	return w.note(do())
+}
