@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -29,7 +30,7 @@ func (p *sender) load(ctx context.Context, id modules.ID) (e endpoint, d deliver
 
 // record writes what came of a claim and gives the endpoint back, in one transaction. It is not cut off by Stop.
 // What cannot be written is done again when the hold ends: at least once.
-func (p *sender) record(ctx context.Context, c claim, e endpoint, d delivery, fn func(context.Context, storage.Tx, modules.Time) error) {
+func (p *sender) record(ctx context.Context, c claim, d delivery, fn func(context.Context, storage.Tx, modules.Time) error) {
 	ctx = context.WithoutCancel(ctx)
 	now := p.s.clock.Now()
 	err := p.s.db.InTx(ctx, func(tx storage.Tx) error {
@@ -39,7 +40,7 @@ func (p *sender) record(ctx context.Context, c claim, e endpoint, d delivery, fn
 		return release(ctx, tx, c)
 	})
 	if err != nil {
-		p.c.log.Error("attempt cannot be recorded: it will be made again", zap.Stringer("delivery", d.id), zap.Stringer("endpoint", e.id), zap.Error(err))
+		p.c.log.Error("attempt cannot be recorded: it will be made again", zap.Stringer("delivery", d.id), zap.Stringer("endpoint", c.id), zap.Error(err))
 	}
 }
 
@@ -64,16 +65,24 @@ func release(ctx context.Context, tx storage.Tx, c claim) error {
 }
 
 // bodyOf gives the event as it is to be sent, read from the log anew; nil when it must not be sent any more: it
-// was deleted or withdrawn, or its receiver does not follow the author with the bell on any longer.
+// was deleted or withdrawn, or its receiver does not follow the author with the bell on any longer. A Permanent
+// error says that it is lost.
 func (s *Service) bodyOf(ctx context.Context, e endpoint, d delivery) (json.RawMessage, error) {
 	if d.eventType == eventTest {
 		return testEvent(d.created), nil
 	}
 	ev, ok, err := s.History.open().At(ctx, d.position)
+	var gap *modules.GapError
+	if errors.As(err, &gap) {
+		return nil, errDamaged
+	}
 	if err != nil {
 		return nil, fmt.Errorf("event at %d: %w", d.position, err)
 	}
-	if !ok || len(ev.Data) == 0 {
+	if !ok {
+		return nil, errTrimmed
+	}
+	if len(ev.Data) == 0 {
 		return nil, nil
 	}
 	stands := false
@@ -97,6 +106,24 @@ func (s *Service) bodyOf(ctx context.Context, e endpoint, d delivery) (json.RawM
 	}
 	return ev.AppendJSON(nil), nil
 }
+
+// cancelDelivery ends a delivery whose cause is gone.
+func cancelDelivery(ctx context.Context, tx storage.Tx, id modules.ID, now modules.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = $2
+		WHERE id = $1 AND state = 'pending'`, id, int64(now))
+	return err
+}
+
+// lostError says that an event cannot be sent any more, though nobody took it back.
+type lostError struct{ why string }
+
+func (e *lostError) Error() string                  { return e.why }
+func (e *lostError) Outcome() (string, int, string) { return "permanent", 0, e.why }
+
+var (
+	errTrimmed = plugins.Permanent(&lostError{"the event is older than what is kept"})
+	errDamaged = plugins.Permanent(&lostError{"the event cannot be read any more"})
+)
 
 // recordAttempt writes an attempt and what it means.
 func (s *Service) recordAttempt(ctx context.Context, tx storage.Tx, e endpoint, d delivery, v verdict, now modules.Time) error {

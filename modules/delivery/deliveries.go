@@ -7,8 +7,8 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// deliveriesOf is one page of the deliveries of an endpoint, newest first; state "" = all.
-func (s *Service) deliveriesOf(ctx context.Context, owner, endpoint modules.ID, state string, page modules.PageQuery) (out modules.List[Delivery], err error) {
+// Deliveries is one page of the deliveries of an endpoint, newest first; state "" = all.
+func (s *Service) Deliveries(ctx context.Context, owner, endpoint modules.ID, state string, page modules.PageQuery) (out modules.List[Delivery], err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		if _, err := ownEndpoint(ctx, q, owner, endpoint); err != nil {
 			return err
@@ -32,7 +32,8 @@ func (s *Service) deliveriesOf(ctx context.Context, owner, endpoint modules.ID, 
 	return out, wrap("list deliveries", err)
 }
 
-func (s *Service) deliveryOf(ctx context.Context, owner, endpoint, id modules.ID) (out Delivery, err error) {
+// Delivery is one delivery of one of a person's endpoints.
+func (s *Service) Delivery(ctx context.Context, owner, endpoint, id modules.ID) (out Delivery, err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		out, err = s.showDelivery(ctx, q, owner, endpoint, id)
 		return err
@@ -40,8 +41,8 @@ func (s *Service) deliveryOf(ctx context.Context, owner, endpoint, id modules.ID
 	return out, wrap("delivery", err)
 }
 
-// testEndpoint makes a delivery that tests an endpoint: one attempt, at once.
-func (s *Service) testEndpoint(ctx context.Context, owner, endpoint modules.ID, once *storage.Once) (out Delivery, err error) {
+// TestEndpoint makes a delivery that tests an endpoint: one attempt, at once.
+func (s *Service) TestEndpoint(ctx context.Context, owner, endpoint modules.ID, once *storage.Once) (out Delivery, err error) {
 	now := s.clock.Now()
 	d := delivery{id: modules.NewID(), endpoint: endpoint, eventType: eventTest, state: statePending, next: &now, created: now}
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
@@ -66,8 +67,8 @@ func (s *Service) testEndpoint(ctx context.Context, owner, endpoint modules.ID, 
 	return out, wrap("test endpoint", err)
 }
 
-// retryDelivery makes a dead or waiting delivery due at once and begins its schedule anew.
-func (s *Service) retryDelivery(ctx context.Context, owner, endpoint, id modules.ID) (out Delivery, err error) {
+// RetryDelivery makes a dead or waiting delivery due at once and begins its schedule anew.
+func (s *Service) RetryDelivery(ctx context.Context, owner, endpoint, id modules.ID) (out Delivery, err error) {
 	now := s.clock.Now()
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		d, err := ownDelivery(ctx, tx, owner, endpoint, id)

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -13,25 +14,25 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// endpointDraft is what a person asks for.
-type endpointDraft struct {
-	channel  string
-	name     string // "" = the channel's name
-	settings json.RawMessage
-	types    []string // nil = all
+// EndpointDraft is what a person asks for.
+type EndpointDraft struct {
+	Channel  string
+	Name     string // "" = the channel's name
+	Settings json.RawMessage
+	Types    []string // nil = all
 }
 
-// endpointPatch is what a person changes; what is not given stays.
-type endpointPatch struct {
-	name     *string
-	settings json.RawMessage // nil = stays
-	types    []string
-	setTypes bool // types is given; nil is all
-	enabled  *bool
+// EndpointPatch is what a person changes; what is not given stays.
+type EndpointPatch struct {
+	Name     *string         // "" = the channel's name
+	Settings json.RawMessage // nil = stays
+	SetTypes bool            // Types is given
+	Types    []string        // nil = all
+	Enabled  *bool
 }
 
-// endpointsOf is one page of a person's endpoints, newest first.
-func (s *Service) endpointsOf(ctx context.Context, owner modules.ID, page modules.PageQuery) (out modules.List[Endpoint], err error) {
+// Endpoints is one page of a person's endpoints, newest first.
+func (s *Service) Endpoints(ctx context.Context, owner modules.ID, page modules.PageQuery) (out modules.List[Endpoint], err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		rows, err := modules.PageOf(s.pages, modules.PageScope{List: "endpoints", Person: owner}, page, false,
 			func(e endpoint) int64 { return e.key }, func(w modules.Window) ([]endpoint, error) {
@@ -44,7 +45,8 @@ func (s *Service) endpointsOf(ctx context.Context, owner modules.ID, page module
 	return out, wrap("list endpoints", err)
 }
 
-func (s *Service) endpointOf(ctx context.Context, owner, id modules.ID) (out Endpoint, err error) {
+// Endpoint is one of a person's endpoints; not found when it is somebody else's.
+func (s *Service) Endpoint(ctx context.Context, owner, id modules.ID) (out Endpoint, err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		e, err := ownEndpoint(ctx, q, owner, id)
 		out = e.view()
@@ -53,21 +55,18 @@ func (s *Service) endpointOf(ctx context.Context, owner, id modules.ID) (out End
 	return out, wrap("endpoint", err)
 }
 
-// addEndpoint makes an endpoint; its secret is in this answer only.
-func (s *Service) addEndpoint(ctx context.Context, owner modules.ID, d endpointDraft, once *storage.Once) (out Endpoint, err error) {
-	settings, err := s.checkSettings(d.channel, d.settings)
+// AddEndpoint makes an endpoint; its secret is in this answer only.
+func (s *Service) AddEndpoint(ctx context.Context, owner modules.ID, d EndpointDraft, once *storage.Once) (out Endpoint, err error) {
+	settings, err := s.checkSettings(d.Channel, d.Settings)
 	if err != nil {
 		return Endpoint{}, err
 	}
-	types, err := packTypes(d.types)
+	types, err := packTypes(d.Types)
 	if err != nil {
 		return Endpoint{}, err
-	}
-	if d.name == "" {
-		d.name = d.channel
 	}
 	now := s.clock.Now()
-	e := endpoint{id: modules.NewID(), owner: owner, channel: d.channel, name: d.name, settings: settings, types: types,
+	e := endpoint{id: modules.NewID(), owner: owner, channel: d.Channel, name: cmp.Or(d.Name, d.Channel), settings: settings, types: types,
 		secret: newSecret(), since: s.Head().Seq, created: now, updated: now}
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		out = Endpoint{}
@@ -106,21 +105,21 @@ func (s *Service) roomFor(ctx context.Context, q storage.Querier, owner modules.
 	return err
 }
 
-// changeEndpoint changes what is given. Switching on forgets failures, and begins with what comes from now on.
-func (s *Service) changeEndpoint(ctx context.Context, owner, id modules.ID, p endpointPatch) (out Endpoint, err error) {
+// ChangeEndpoint changes what is given. Switching on forgets failures, and begins with what comes from now on.
+func (s *Service) ChangeEndpoint(ctx context.Context, owner, id modules.ID, p EndpointPatch) (out Endpoint, err error) {
 	var types string
-	if p.setTypes {
-		if types, err = packTypes(p.types); err != nil {
+	if p.SetTypes {
+		if types, err = packTypes(p.Types); err != nil {
 			return Endpoint{}, err
 		}
 	}
-	before, err := s.endpointOf(ctx, owner, id)
+	before, err := s.Endpoint(ctx, owner, id)
 	if err != nil {
 		return Endpoint{}, err
 	}
 	var settings json.RawMessage
-	if p.settings != nil {
-		if settings, err = s.checkSettings(before.Channel, p.settings); err != nil {
+	if p.Settings != nil {
+		if settings, err = s.checkSettings(before.Channel, p.Settings); err != nil {
 			return Endpoint{}, err
 		}
 	}
@@ -130,20 +129,20 @@ func (s *Service) changeEndpoint(ctx context.Context, owner, id modules.ID, p en
 		if err != nil {
 			return err
 		}
-		if p.name != nil {
-			e.name = *p.name
+		if p.Name != nil {
+			e.name = cmp.Or(*p.Name, e.channel)
 		}
-		if p.settings != nil {
+		if p.Settings != nil {
 			e.settings = settings
 		}
-		if p.setTypes {
+		if p.SetTypes {
 			e.types = types
 		}
 		wasOff := e.disabled != ""
-		if p.enabled != nil && *p.enabled && wasOff {
+		if p.Enabled != nil && *p.Enabled && wasOff {
 			e.disabled, e.failingSince, e.since = "", nil, head
 		}
-		if p.enabled != nil && !*p.enabled && !wasOff {
+		if p.Enabled != nil && !*p.Enabled && !wasOff {
 			e.disabled = disabledByOwner
 		}
 		e.updated = now
@@ -183,9 +182,9 @@ func disable(ctx context.Context, tx storage.Tx, id modules.ID, reason string, n
 	return err
 }
 
-// removeEndpoint takes an endpoint away from its owner at once, address and secrets with it; its deliveries are
+// RemoveEndpoint takes an endpoint away from its owner at once, address and secrets with it; its deliveries are
 // dropped in pages by a job. One that is not there is not found.
-func (s *Service) removeEndpoint(ctx context.Context, owner, id modules.ID) error {
+func (s *Service) RemoveEndpoint(ctx context.Context, owner, id modules.ID) error {
 	return wrap("remove endpoint", s.db.InTx(ctx, func(tx storage.Tx) error {
 		if _, err := ownEndpoint(ctx, tx, owner, id); err != nil {
 			return err
@@ -201,8 +200,8 @@ func bury(ctx context.Context, tx storage.Tx, column string, value modules.ID, n
 	return err
 }
 
-// rotateSecret gives an endpoint a new secret; the one before signs as well until overlap has passed.
-func (s *Service) rotateSecret(ctx context.Context, owner, id modules.ID, overlap time.Duration, once *storage.Once) (out Endpoint, err error) {
+// RotateSecret gives an endpoint a new secret; the one before signs as well until overlap has passed.
+func (s *Service) RotateSecret(ctx context.Context, owner, id modules.ID, overlap time.Duration, once *storage.Once) (out Endpoint, err error) {
 	secret, now := newSecret(), s.clock.Now()
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		out = Endpoint{}

@@ -1,11 +1,26 @@
 package delivery
 
 import (
+	"embed"
+
+	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/fx"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
 )
 
-// Module provides delivery. app calls EventRoutes after the routes of channels, Start once the log is open and
-// the relay has caught up.
+//go:embed migrations
+var files embed.FS
+
+// Migrations are the tables of delivery.
+var Migrations = storage.EmbeddedMigrations("delivery", files)
+
+// Module adds delivery to the program. The host supplies Config and OpenLog, attaches channels, mounts
+// EventRoutes behind the routes of channels, and calls Start once the relay has caught up.
 var Module = fx.Module("delivery",
 	fx.Provide(New),
+	fx.Provide(fx.Annotate(func(s *Service) func(huma.API) { return s.Routes }, fx.ResultTags(`group:"routes"`))),
+	fx.Provide(fx.Annotate(func(s *Service) []modules.Job { return s.Jobs() }, fx.ResultTags(`group:"jobs,flatten"`))),
+	fx.Supply(fx.Annotate(Migrations, fx.ResultTags(`group:"migrations"`))),
 )

@@ -181,31 +181,33 @@ func (p *sender) attempt(ctx context.Context, c claim) {
 		return
 	}
 	body, err := p.s.bodyOf(ctx, e, d)
-	if err != nil {
+	switch {
+	case err != nil && !plugins.IsPermanent(err):
 		p.giveBack(ctx, c, err)
 		return
-	}
-	if body == nil {
-		p.record(ctx, c, e, d, func(ctx context.Context, tx storage.Tx, now modules.Time) error {
-			_, err := tx.Exec(ctx, `UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = $2 WHERE id = $1 AND state = 'pending'`, d.id, int64(now))
-			return err
+	case err == nil && body == nil:
+		p.record(ctx, c, d, func(ctx context.Context, tx storage.Tx, now modules.Time) error {
+			return cancelDelivery(ctx, tx, d.id, now)
 		})
 		return
 	}
 	began := p.s.clock()
-	returned, err := p.send(ctx, plugins.Delivery{ID: d.id, Attempt: d.attempts + 1, Receiver: e.owner, Settings: e.settings,
-		Secrets: e.secrets(p.s.clock.Now()), Event: body})
-	if ctx.Err() != nil && err != nil {
-		p.giveBack(ctx, c, nil) // cut off by Stop: not an attempt
-	} else {
+	if err == nil {
+		var returned <-chan struct{}
+		returned, err = p.send(ctx, plugins.Delivery{ID: d.id, Attempt: d.attempts + 1, Receiver: e.owner, Settings: e.settings,
+			Secrets: e.secrets(modules.TimeOf(began)), Event: body})
+		defer func() { <-returned }()
+		if ctx.Err() != nil && err != nil {
+			p.giveBack(ctx, c, nil) // cut off by Stop: not an attempt
+			return
+		}
 		p.conduct(err)
-		v := p.s.cfg.judge(d, err, p.s.jitter())
-		v.attempt.At, v.attempt.DurationMS = modules.TimeOf(began), p.s.clock().Sub(began).Milliseconds()
-		p.record(ctx, c, e, d, func(ctx context.Context, tx storage.Tx, now modules.Time) error {
-			return p.s.recordAttempt(ctx, tx, e, d, v, now)
-		})
 	}
-	<-returned
+	v := p.s.cfg.judge(d, err, p.s.jitter())
+	v.attempt.At, v.attempt.DurationMS = modules.TimeOf(began), p.s.clock().Sub(began).Milliseconds()
+	p.record(ctx, c, d, func(ctx context.Context, tx storage.Tx, now modules.Time) error {
+		return p.s.recordAttempt(ctx, tx, e, d, v, now)
+	})
 }
 
 // send calls the channel with a deadline. returned is closed when the call is over, which may be later than send
