@@ -1,0 +1,167 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
+
+	"github.com/belfry-social/belfry/modules"
+)
+
+// fieldsOf turns what huma found wrong into refused fields. Huma's messages repeat values and its locations are
+// not JSON Pointers; only bounds that come from our own schemas are taken over.
+func fieldsOf(errs []error) []modules.Field {
+	out := make([]modules.Field, 0, len(errs))
+	for _, err := range errs {
+		var d *huma.ErrorDetail
+		if !errors.As(err, &d) {
+			var detailer huma.ErrorDetailer
+			if !errors.As(err, &detailer) {
+				continue
+			}
+			d = detailer.ErrorDetail()
+		}
+		out = append(out, fieldOf(d))
+	}
+	// Huma walks a map to find unknown members: sort, so that the same body gives the same answer.
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Pointer < out[j].Pointer })
+	return out
+}
+
+func fieldOf(d *huma.ErrorDetail) modules.Field {
+	in, path := splitLocation(d.Location)
+	f := modules.Field{In: in}
+	switch {
+	case d.Message == validation.MsgUnexpectedProperty:
+		path = unknownMember(d, path)
+		f.Code, f.Detail = modules.FieldUnknown, "There is no such field."
+	case strings.HasPrefix(d.Message, before(validation.MsgExpectedRequiredProperty)):
+		name := between(d.Message, validation.MsgExpectedRequiredProperty)
+		path = append(path, name)
+		f.Code, f.Detail = modules.FieldRequired, "This field is needed."
+	case strings.HasPrefix(d.Message, "required "):
+		f.Code, f.Detail = modules.FieldRequired, "This parameter is needed."
+	default:
+		f.Code, f.Detail = judge(d.Message, in == "body")
+	}
+	f.Pointer = jsonPointer(path)
+	return f
+}
+
+// verdict is how one message of huma is told. detail has one verb for the bound, if the message has one.
+type verdict struct {
+	message string // a format of package validation
+	code    modules.FieldCode
+	detail  string
+}
+
+var verdicts = []verdict{
+	{validation.MsgExpectedMinLength, modules.FieldTooShort, "At least %s characters."},
+	{validation.MsgExpectedMaxLength, modules.FieldTooLong, "At most %s characters."},
+	{validation.MsgExpectedMinItems, modules.FieldTooShort, "At least %s items."},
+	{validation.MsgExpectedMaxItems, modules.FieldTooMany, "At most %s items."},
+	{validation.MsgExpectedMinProperties, modules.FieldTooShort, "At least %s members."},
+	{validation.MsgExpectedMaxProperties, modules.FieldTooMany, "At most %s members."},
+	{validation.MsgExpectedMinimumNumber, modules.FieldTooSmall, "At least %s."},
+	{validation.MsgExpectedExclusiveMinimumNumber, modules.FieldTooSmall, "More than %s."},
+	{validation.MsgExpectedMaximumNumber, modules.FieldTooLarge, "At most %s."},
+	{validation.MsgExpectedExclusiveMaximumNumber, modules.FieldTooLarge, "Less than %s."},
+	{validation.MsgExpectedOneOf, modules.FieldBadFormat, "One of %s."},
+	{validation.MsgExpectedArrayItemsUnique, modules.FieldDuplicate, "Give each item once."},
+	{validation.MsgExpectedBoolean, modules.FieldWrongType, "True or false."},
+	{validation.MsgExpectedInteger, modules.FieldWrongType, "A whole number."},
+	{validation.MsgExpectedNumber, modules.FieldWrongType, "A number."},
+	{validation.MsgExpectedString, modules.FieldWrongType, "A string."},
+	{validation.MsgExpectedArray, modules.FieldWrongType, "A list."},
+	{validation.MsgExpectedObject, modules.FieldWrongType, "An object."},
+	{validation.MsgExpectedRFC3339DateTime, modules.FieldBadFormat, "A time as RFC 3339 has it."},
+	{validation.MsgExpectedRFC3986URI, modules.FieldBadFormat, "A URL."},
+	{validation.MsgExpectedRFC5322Email, modules.FieldBadFormat, "A mail address."},
+	{validation.MsgExpectedRFC4122UUID, modules.FieldBadFormat, "An id."},
+	{"invalid integer", modules.FieldBadFormat, "A whole number."},
+	{"invalid float", modules.FieldBadFormat, "A number."},
+	{"invalid boolean", modules.FieldBadFormat, "true or false."},
+}
+
+// judge gives code and detail for a message. In a query every value is text, so a wrong type is a bad format.
+func judge(message string, body bool) (modules.FieldCode, string) {
+	for _, v := range verdicts {
+		if message != v.message && (!strings.ContainsRune(v.message, '%') || !strings.HasPrefix(message, before(v.message))) {
+			continue
+		}
+		detail := v.detail
+		if strings.Contains(detail, "%s") {
+			detail = fmt.Sprintf(detail, between(message, v.message))
+		}
+		if v.code == modules.FieldWrongType && !body {
+			return modules.FieldBadFormat, detail
+		}
+		return v.code, detail
+	}
+	return modules.FieldBadFormat, "This does not have the form that is expected."
+}
+
+// before is the constant beginning of a format.
+func before(format string) string {
+	head, _, _ := strings.Cut(format, "%")
+	return head
+}
+
+// between is what stands for the verb of a format in a message that was made with it.
+func between(message, format string) string {
+	head, tail, _ := strings.Cut(format, "%")
+	if len(tail) > 0 {
+		tail = tail[1:]
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(message, head), tail)
+}
+
+var locationPart = regexp.MustCompile(`[^.\[\]]+`)
+
+// splitLocation reads huma's "body.items[3].tags".
+func splitLocation(location string) (in string, path []string) {
+	parts := locationPart.FindAllString(location, -1)
+	if len(parts) == 0 {
+		return "body", nil
+	}
+	return parts[0], parts[1:]
+}
+
+// unknownMember is the path of a member that the schema does not have. Its name may hold dots and brackets, so
+// it is looked up in the object it was found in.
+func unknownMember(d *huma.ErrorDetail, path []string) []string {
+	object, _ := d.Value.(map[string]any)
+	longest := ""
+	for name := range object {
+		if strings.HasSuffix(d.Location, "."+name) && len(name) >= len(longest) {
+			longest = name
+		}
+	}
+	if longest == "" {
+		return path
+	}
+	_, parent := splitLocation(strings.TrimSuffix(d.Location, "."+longest))
+	return append(parent, longest)
+}
+
+// httpFault is the fault for an error that huma itself decided on.
+func httpFault(status int, errs []error) *modules.Fault {
+	if status != 422 {
+		return routerFault(status)
+	}
+	fields := fieldsOf(errs)
+	if len(fields) == 0 {
+		fields = []modules.Field{modules.BodyField("", modules.FieldBadFormat, "This does not have the form that is expected.")}
+	}
+	f := modules.Invalid(fields...)
+	if len(fields) > 1 {
+		f.Detail = strconv.Itoa(len(fields)) + " fields were refused."
+	}
+	return f
+}

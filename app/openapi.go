@@ -1,0 +1,141 @@
+package app
+
+import (
+	"fmt"
+	"path"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/belfry-social/belfry/modules"
+)
+
+// newDocument begins the OpenAPI document. Operations add themselves as they are registered.
+func newDocument(site modules.Site) *huma.OpenAPI {
+	doc := &huma.OpenAPI{
+		OpenAPI: "3.1.0",
+		Info: &huma.Info{
+			Title: "Belfry", Version: site.Version,
+			Description: "A social backend: people post, follow, like and comment, and whatever happens to a person reaches that person.",
+			License:     &huma.License{Name: "MIT", Identifier: "MIT"},
+		},
+		Components: &huma.Components{
+			Schemas: huma.NewMapRegistry("#/components/schemas/", newSchemaNamer()),
+			SecuritySchemes: map[string]*huma.SecurityScheme{
+				"token":   {Type: "http", Scheme: "bearer", Description: "A personal or service token."},
+				"session": {Type: "apiKey", In: "cookie", Name: "__Host-belfry", Description: "The session of a browser; the cookie is named belfry where the site is http."},
+			},
+		},
+	}
+	doc.OnAddOperation = append(doc.OnAddOperation, describe)
+	return doc
+}
+
+// describe completes an operation: who may call it, from the metadata that the host also enforces, and the
+// answers that any operation can give. It panics when the operation does not say who may call it.
+func describe(_ *huma.OpenAPI, op *huma.Operation) {
+	rule, ok := op.Metadata[modules.MetaAuth].(modules.Auth)
+	if !ok {
+		panic(fmt.Sprintf("app: operation %s (%s %s) has no %q in its metadata", op.OperationID, op.Method, op.Path, modules.MetaAuth))
+	}
+	token, session := map[string][]string{"token": {}}, map[string][]string{"session": {}}
+	switch rule {
+	case modules.AuthNone:
+		op.Security = []map[string][]string{}
+	case modules.AuthOptional:
+		op.Security = []map[string][]string{{}, token, session}
+	case modules.AuthSession:
+		op.Security = []map[string][]string{session}
+	case modules.AuthScope(modules.ScopeNotifySend):
+		op.Security = []map[string][]string{token}
+	default:
+		op.Security = []map[string][]string{token, session}
+	}
+	if rule != modules.AuthNone && rule != modules.AuthOptional && rule != modules.AuthSession && op.Description == "" {
+		scope := string(rule)
+		if rule == modules.AuthMe {
+			scope = string(modules.ScopeRead)
+		}
+		op.Description = "A token needs the scope `" + scope + "`."
+	}
+	if op.RequestBody != nil && op.RequestBody.Content[fiber.MIMEApplicationJSON] != nil {
+		delete(op.RequestBody.Content, "application/octet-stream") // the raw body is for the handler alone
+	}
+}
+
+// newSchemaNamer names the schemas: by the type's name, and where two packages use the same one, the later by
+// package and name. Huma names each type many times, always with the same result.
+func newSchemaNamer() func(reflect.Type, string) string {
+	owner := map[string]reflect.Type{}
+	return func(t reflect.Type, hint string) string {
+		for t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		name := huma.DefaultSchemaNamer(t, hint)
+		if t.Kind() != reflect.Struct || t.Name() == "" {
+			return name
+		}
+		if first, taken := owner[name]; taken && first != t {
+			pkg := path.Base(t.PkgPath())
+			name = strings.ToUpper(pkg[:1]) + pkg[1:] + name
+		}
+		owner[name] = t
+		return name
+	}
+}
+
+// Undocumented compares the routes under /v1 with the document. It returns one line for each route that is not in
+// it and each operation that has no route, in order; none when the two agree. HEAD goes with its GET.
+func (s *Server) Undocumented() []string {
+	routes := map[string]bool{}
+	for _, r := range s.fiber.GetRoutes(true) {
+		if strings.HasPrefix(r.Path, "/v1") && r.Method != fiber.MethodHead {
+			routes[r.Method+" "+pathOf(r.Path)] = true
+		}
+	}
+	operations := map[string]bool{}
+	for p, item := range s.doc.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if op != nil && strings.HasPrefix(p, "/v1") {
+				operations[op.Method+" "+p] = true
+			}
+		}
+	}
+	var out []string
+	for r := range routes {
+		if !operations[r] {
+			out = append(out, r+": routed, not in the document")
+		}
+	}
+	for o := range operations {
+		if !routes[o] {
+			out = append(out, o+": in the document, not routed")
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// commonAnswers are the problems any operation may give; they are added to the document when it is served.
+func commonAnswers(doc *huma.OpenAPI) {
+	problem := &huma.MediaType{Schema: doc.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")}
+	for _, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if op == nil {
+				continue
+			}
+			if op.Responses["default"] == nil {
+				op.Responses["default"] = &huma.Response{Description: "A problem."}
+			}
+			for status, r := range op.Responses {
+				if code, err := strconv.Atoi(status); status == "default" || (err == nil && code >= 400) {
+					r.Content = map[string]*huma.MediaType{problemType: problem}
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,387 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/plugins"
+)
+
+// cacheNever is the Cache-Control of every answer that does not say otherwise.
+const cacheNever = "no-store"
+
+// ServerDeps is what a Server needs. Only Log, Clock and Metrics must be set.
+type ServerDeps struct {
+	Site    modules.Site
+	Auth    Authenticator // nil = nobody can sign in
+	Limits  *Limiter      // nil = nothing is limited
+	Ready   *Readiness    // nil = always ready
+	Log     *zap.Logger
+	Clock   modules.Clock
+	Metrics prometheus.Registerer
+}
+
+// Server serves HTTP. Its life: NewServer; Mount, then Register, each once, with everything that has routes; Serve;
+// Drain; Shutdown. A request passes through, in this order: the framing guard, the request id, recover, CORS, and
+// then what operate does for the routes of modules and front for those of channels.
+type Server struct {
+	cfg     ServerConfig
+	origin  string
+	cookie  string
+	origins []string
+	trusted []netip.Prefix
+	auth    Authenticator
+	limits  *Limiter
+	ready   *Readiness
+	clock   modules.Clock
+	log     *zap.Logger
+	metrics *serverMetrics
+	guard   guard
+
+	fiber *fiber.App
+	doc   *huma.OpenAPI
+	api   huma.API
+	late  *lateRoutes
+
+	base     context.Context // ends when requests have to stop
+	stop     context.CancelFunc
+	draining atomic.Bool
+	mu       sync.Mutex
+	listener net.Listener
+}
+
+// NewServer builds a server with the routes every site has: /healthz, /readyz, /openapi.json and /docs. It opens
+// nothing. It panics if Fiber would hand out strings that change after their request (I14): a mistake of ours.
+func NewServer(cfg ServerConfig, deps ServerDeps) *Server {
+	s := &Server{
+		cfg: cfg, origin: cfg.Origin(), cookie: cookieName(cfg.Secure()), origins: cfg.CORSOrigins,
+		auth: deps.Auth, limits: deps.Limits, ready: deps.Ready, clock: deps.Clock, log: deps.Log,
+		guard: guard{hosts: newHosts(cfg.Origin(), cfg.AllowedHosts)},
+	}
+	s.trusted, _ = trustedNetworks(cfg.TrustedProxies) // Validate has refused bad ones
+	if s.auth == nil {
+		s.auth = nobody{}
+	}
+	if s.limits == nil {
+		s.limits = NewLimiter(LimitsConfig{}, s.clock)
+	}
+	if s.ready == nil {
+		s.ready = NewReadiness()
+		s.ready.Ready()
+	}
+	s.base, s.stop = context.WithCancel(context.Background())
+	s.fiber = s.newFiber()
+	if err := checkImmutable(s.fiber); err != nil {
+		panic(err)
+	}
+	s.metrics = newServerMetrics(deps.Metrics, func() float64 { return float64(s.fiber.Server().GetOpenConnectionsCount()) })
+	s.doc = newDocument(deps.Site)
+	s.late = &lateRoutes{Router: s.fiber}
+	s.api = s.newAPI(s.late)
+	s.fiber.Use(s.observe, s.cors)
+	s.serveHealth()
+	s.serveDocs(deps.Site)
+	return s
+}
+
+// newFiber makes the Fiber app and sets what Fiber leaves to fasthttp.
+func (s *Server) newFiber() *fiber.App {
+	a := fiber.New(fiber.Config{
+		Immutable: true, CaseSensitive: true, StrictRouting: true, DisableStartupMessage: true, Network: "tcp",
+		BodyLimit: int(s.cfg.BodyLimit), ReadBufferSize: int(s.cfg.HeaderLimit), Concurrency: s.cfg.MaxConnections,
+		ReadTimeout: s.cfg.ReadTimeout, WriteTimeout: s.cfg.WriteTimeout, IdleTimeout: s.cfg.IdleTimeout,
+		DisablePreParseMultipartForm: true,
+		ErrorHandler:                 s.fail,
+	})
+	f := a.Server()
+	f.KeepHijackedConns = true // an event stream's socket belongs to its channel
+	f.MaxConnsPerIP = 0        // its wrapper would hide the socket from the hijack
+	f.CloseOnShutdown = true
+	f.SecureErrorLogMessage = true
+	f.ErrorHandler = func(c *fasthttp.RequestCtx, err error) { s.refuse(c, parseFault(err)) }
+	f.ExpectHandler = s.expect
+	route := f.Handler
+	f.Handler = func(c *fasthttp.RequestCtx) {
+		if fault := s.guard.check(c); fault != nil {
+			s.refuse(c, fault)
+			return
+		}
+		route(c)
+	}
+	return a
+}
+
+// Fiber is the app underneath, for tests and for the embedded web client. Routes added to it stand behind the
+// guard, the request id and recover, and have to say themselves who may ask.
+func (s *Server) Fiber() *fiber.App { return s.fiber }
+
+// Document is the OpenAPI document. It may be added to until Serve.
+func (s *Server) Document() *huma.OpenAPI { return s.doc }
+
+// Mount adds the routes of channels. They come before those of modules, and behind front.
+func (s *Server) Mount(routers ...plugins.Router) {
+	for _, r := range routers {
+		r.Routes(behind{Router: s.fiber, first: s.front}, s.doc)
+	}
+}
+
+// Register adds the operations of modules. It panics, naming the operation, if one does not say who may call it.
+// Paths without parameters come before paths with them, whatever the order of registration.
+func (s *Server) Register(routes ...func(huma.API)) {
+	for _, add := range routes {
+		add(s.api)
+	}
+	s.late.add()
+}
+
+// Listen opens the listener that cfg names.
+func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", s.cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("server: listen on %s: %w", s.cfg.Listen, err)
+	}
+	return ln, nil
+}
+
+// Serve answers on ln until Drain or Shutdown closes it; nil then. It is called once.
+func (s *Server) Serve(ln net.Listener) error {
+	s.mu.Lock()
+	s.listener = ln
+	s.mu.Unlock()
+	if s.draining.Load() {
+		return ln.Close()
+	}
+	return s.fiber.Listener(ln)
+}
+
+// Drain is the first step of the end: not ready any more, no new connections, and those that are there end with
+// their next answer. It does not wait.
+func (s *Server) Drain() {
+	s.ready.Drain()
+	s.draining.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
+}
+
+// Shutdown waits until every request has been answered. When ctx ends before, what still runs is cancelled and
+// ctx's error returned. Event streams are not its business: their channels end them.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.Drain()
+	defer s.stop()
+	err := s.fiber.Server().ShutdownWithContext(ctx)
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("server: shut down: %w", err)
+	}
+	return nil
+}
+
+// observe is the outermost handler: it gives the request its id, address and headers, keeps a panic inside,
+// answers errors, and writes the one line and the figures of this request.
+func (s *Server) observe(c *fiber.Ctx) error {
+	began := s.clock()
+	id := requestID(c.Get(fiber.HeaderXRequestID))
+	s.standardHeaders(c.Context(), id)
+	ctx := modules.WithAddress(modules.WithRequestID(s.base, id), s.addressOf(c.Context()))
+	c.SetUserContext(ctx)
+	s.metrics.running.Inc()
+	defer s.metrics.running.Dec()
+	if err := contain(c); err != nil {
+		_ = s.fail(c, err)
+	}
+	if s.draining.Load() {
+		c.Context().SetConnectionClose()
+	}
+	s.note(c, id, s.clock().Sub(began))
+	return nil
+}
+
+func (s *Server) standardHeaders(c *fasthttp.RequestCtx, id string) {
+	h := &c.Response.Header
+	h.Set(fiber.HeaderXRequestID, id)
+	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	h.Set(fiber.HeaderCacheControl, cacheNever)
+	h.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
+	h.Set(fiber.HeaderReferrerPolicy, "same-origin")
+}
+
+func (s *Server) addressOf(c *fasthttp.RequestCtx) string {
+	peer, ok := netip.AddrFromSlice(c.RemoteIP())
+	if !ok {
+		return ""
+	}
+	var forwarded []string
+	if len(s.trusted) > 0 {
+		for _, v := range c.Request.Header.PeekAll(fiber.HeaderXForwardedFor) {
+			forwarded = append(forwarded, string(v))
+		}
+	}
+	return clientAddress(peer, s.trusted, forwarded)
+}
+
+// panicError is a panic of a handler.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// contain runs the handlers behind it and turns a panic into an error.
+func contain(c *fiber.Ctx) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	return c.Next()
+}
+
+// note writes the line of one request: never a query, a body, an address or a name.
+func (s *Server) note(c *fiber.Ctx, id string, took time.Duration) {
+	status := c.Response().StatusCode()
+	route, path := c.Route().Path, ""
+	if label, ok := c.Locals(localLabel).(string); ok {
+		route, path = label, clip(c.Path(), 128)
+	}
+	s.metrics.answered(c.Method(), route, status, took)
+	fields := []zap.Field{zap.String("request_id", id), zap.String("method", c.Method()), zap.String("route", route),
+		zap.Int("status", status), zap.Duration("took", took), zap.Int("bytes", len(c.Response().Body()))}
+	if path != "" {
+		fields = append(fields, zap.String("path", path))
+	}
+	p, _ := c.Locals(localProblem).(*Problem)
+	if p == nil || p.Status < 500 {
+		s.log.Info("request", fields...)
+		return
+	}
+	var panicked *panicError
+	if errors.As(p.cause, &panicked) {
+		fields = append(fields, zap.ByteString("stack", panicked.stack))
+	}
+	fields = append(fields, zap.String("code", string(p.Code)), zap.Error(p.cause))
+	if p.Code == modules.CodeInternal {
+		s.log.Error("request", fields...)
+		return
+	}
+	s.log.Warn("request", fields...)
+}
+
+// fail answers an error. It is Fiber's error handler as well, and never fails itself.
+func (s *Server) fail(c *fiber.Ctx, err error) error {
+	var routed *fiber.Error
+	if errors.As(err, &routed) {
+		c.Locals(localLabel, unmatched)
+		if routed.Code == fiber.StatusMethodNotAllowed {
+			c.Append(fiber.HeaderAllow, fiber.MethodOptions)
+			if c.Method() == fiber.MethodOptions {
+				c.Response().ResetBody()
+				return c.SendStatus(fiber.StatusNoContent)
+			}
+		}
+	}
+	p := newProblem(err)
+	p.RequestID, p.Instance = modules.RequestIDFrom(c.UserContext()), clip(c.Path(), 256)
+	c.Locals(localProblem, p)
+	p.write(c.Context())
+	return nil
+}
+
+// refuse answers a request that meets no route, because it cannot be read or must not be, and ends the
+// connection: what follows on it cannot be told apart from this request.
+func (s *Server) refuse(c *fasthttp.RequestCtx, fault *modules.Fault) {
+	id := requestID(string(c.Request.Header.Peek(fiber.HeaderXRequestID)))
+	s.standardHeaders(c, id)
+	p := newProblem(fault)
+	p.RequestID, p.Instance = id, "/"
+	p.write(c)
+	c.SetConnectionClose()
+	s.metrics.refused.WithLabelValues(string(p.Code)).Inc()
+	s.log.Info("request refused", zap.String("request_id", id), zap.String("code", string(p.Code)), zap.Int("status", p.Status))
+}
+
+// expect answers Expect: 100-continue: the body may come only if the request could be served with it. Every
+// other answer ends the connection, because the body may be on its way already.
+func (s *Server) expect(c *fasthttp.RequestCtx) int {
+	fault := s.guard.check(c)
+	if fault == nil && c.Request.Header.ContentLength() > int(s.cfg.BodyLimit) {
+		fault = routerFault(fiber.StatusRequestEntityTooLarge)
+	}
+	if fault == nil {
+		return fasthttp.StatusContinue
+	}
+	s.refuse(c, fault)
+	return c.Response.StatusCode()
+}
+
+// parseFault names what fasthttp could not read. Its errors may quote the request and are dropped.
+func parseFault(err error) *modules.Fault {
+	var small *fasthttp.ErrSmallBuffer
+	var network net.Error
+	switch {
+	case errors.As(err, &small):
+		return routerFault(fiber.StatusRequestHeaderFieldsTooLarge)
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		return routerFault(fiber.StatusRequestEntityTooLarge)
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, fasthttp.ErrTimeout),
+		errors.As(err, &network) && network.Timeout():
+		return routerFault(fiber.StatusRequestTimeout)
+	}
+	return malformed("The request cannot be understood.")
+}
+
+var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// requestID is the client's own if it has the right form, else a new one.
+func requestID(given string) string {
+	if requestIDForm.MatchString(given) {
+		return given
+	}
+	return modules.NewID().String()
+}
+
+// checkImmutable proves that a string taken from a request does not change with it.
+func checkImmutable(a *fiber.App) error {
+	var raw fasthttp.RequestCtx
+	raw.Request.Header.Set("X-Probe", "before")
+	c := a.AcquireCtx(&raw)
+	defer a.ReleaseCtx(c)
+	kept := c.Get("X-Probe")
+	copy(raw.Request.Header.Peek("X-Probe"), "after!")
+	if kept != "before" || !bytes.Equal(raw.Request.Header.Peek("X-Probe"), []byte("after!")) {
+		return errors.New("fiber is not immutable: strings of a request would change after it")
+	}
+	return nil
+}
+
+// pathOf turns Fiber's ":id" into the document's "{id}".
+func pathOf(route string) string {
+	parts := strings.Split(route, "/")
+	for i, p := range parts {
+		if strings.HasPrefix(p, ":") {
+			parts[i] = "{" + strings.TrimSuffix(p[1:], "?") + "}"
+		}
+	}
+	return strings.Join(parts, "/")
+}
