@@ -150,7 +150,7 @@ func (s *Service) Page(ctx context.Context, viewer, person modules.ID, following
 		return err
 	})
 	if err != nil {
-		return modules.List[modules.User]{}, fmt.Errorf("follows: list of %s: %w", person, err)
+		return modules.List[modules.User]{}, failed(err, "list of", person)
 	}
 	return out, nil
 }

@@ -3,6 +3,7 @@ package follows
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"go.uber.org/zap"
@@ -60,7 +61,7 @@ func (s *Service) Follow(ctx context.Context, actor modules.Actor, followed modu
 		return err
 	})
 	if err != nil {
-		return modules.Relationship{}, fmt.Errorf("follows: follow %s: %w", followed, err)
+		return modules.Relationship{}, failed(err, "follow", followed)
 	}
 	return answer, nil
 }
@@ -92,7 +93,7 @@ func (s *Service) Unfollow(ctx context.Context, actor modules.Actor, followed mo
 		return err
 	})
 	if err != nil {
-		return modules.Relationship{}, fmt.Errorf("follows: unfollow %s: %w", followed, err)
+		return modules.Relationship{}, failed(err, "unfollow", followed)
 	}
 	return answer, nil
 }
@@ -196,6 +197,14 @@ func (s *Service) announce(ctx context.Context, tx storage.Tx, actor, owner, oth
 	id, err := outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: owner}, Type: event.FollowChanged,
 		Actor: actor, About: about, Time: now, Data: data})
 	return modules.Position(id), err
+}
+
+// failed names what was attempted. Faults are for the caller and stay as they are.
+func failed(err error, what string, id modules.ID) error {
+	if f := (*modules.Fault)(nil); errors.As(err, &f) {
+		return f
+	}
+	return fmt.Errorf("follows: %s %s: %w", what, id, err)
 }
 
 func wish(asked *bool, otherwise bool) bool {

@@ -1,0 +1,81 @@
+package posts
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/language"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+)
+
+// Draft is a post or a comment to be written. Text is in NFC and without control characters but tab and line feed.
+type Draft struct {
+	Text       string
+	ReplyTo    modules.ID       // zero = a top-level post
+	Visibility event.Visibility // "" = public, or the top post's; not allowed in a comment
+	Sensitive  bool
+	Warning    *string
+	Language   *string // BCP 47
+}
+
+// checked is a draft that keeps the rules, with what was found in its text.
+type checked struct {
+	Draft
+	names []name
+	tags  []Tag
+}
+
+// check looks at everything that needs no store. All faults of a draft come together.
+func (d Draft) check(cfg Config) (checked, error) {
+	var bad []modules.Field
+	refuse := func(pointer string, code modules.FieldCode, detail string) {
+		bad = append(bad, modules.BodyField(pointer, code, detail))
+	}
+	switch {
+	case strings.TrimSpace(d.Text) == "":
+		refuse("/text", modules.FieldRequired, "A post needs a text.")
+	case utf8.RuneCountInString(d.Text) > cfg.MaxText:
+		refuse("/text", modules.FieldTooLong, fmt.Sprintf("At most %d characters.", cfg.MaxText))
+	}
+	switch {
+	case d.Visibility == "":
+	case !d.ReplyTo.IsZero():
+		refuse("/visibility", modules.FieldNotAllowed, "A comment has the visibility of its post.")
+	case d.Visibility != event.Public && d.Visibility != event.Followers && d.Visibility != event.Mentioned:
+		refuse("/visibility", modules.FieldBadFormat, "One of public, followers, mentioned.")
+	}
+	if w := d.Warning; w != nil {
+		switch {
+		case strings.TrimSpace(*w) == "":
+			refuse("/warning", modules.FieldTooShort, "At least 1 character.")
+		case utf8.RuneCountInString(*w) > cfg.MaxWarning:
+			refuse("/warning", modules.FieldTooLong, fmt.Sprintf("At most %d characters.", cfg.MaxWarning))
+		}
+	}
+	if d.Language != nil {
+		tag, err := language.Parse(*d.Language)
+		if err != nil || len(*d.Language) > 35 || strings.ContainsRune(*d.Language, '_') {
+			refuse("/language", modules.FieldBadFormat, "A language tag of BCP 47, like en or pt-BR.")
+		} else {
+			canonical := tag.String()
+			d.Language = &canonical
+		}
+	}
+	c := checked{Draft: d}
+	if len(bad) == 0 {
+		c.names, c.tags = parse(d.Text)
+		if len(c.tags) > cfg.MaxTags {
+			refuse("/text", modules.FieldTooMany, fmt.Sprintf("At most %d tags.", cfg.MaxTags))
+		}
+	}
+	if len(bad) > 0 {
+		return checked{}, modules.Invalid(bad...)
+	}
+	if c.Visibility == "" {
+		c.Visibility = event.Public
+	}
+	return c, nil
+}

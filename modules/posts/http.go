@@ -1,0 +1,218 @@
+package posts
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+)
+
+type createInput struct {
+	Key     string `header:"Idempotency-Key" maxLength:"255"`
+	RawBody []byte
+	Body    draftBody
+}
+
+type draftBody struct {
+	Text       string   `json:"text,omitempty" doc:"1 to 5000 characters."`
+	MediaIDs   []string `json:"media_ids,omitempty" doc:"Not yet: has to be empty."`
+	ReplyTo    *string  `json:"reply_to,omitempty" doc:"The post or comment that is answered."`
+	Visibility string   `json:"visibility,omitempty" enum:"public,followers,mentioned" doc:"public when left out. Not together with reply_to."`
+	Sensitive  bool     `json:"sensitive,omitempty"`
+	Warning    *string  `json:"warning,omitempty" doc:"1 to 200 characters."`
+	Language   *string  `json:"language,omitempty" doc:"A language tag of BCP 47."`
+}
+
+type createOutput struct {
+	Location string `header:"Location"`
+	Replayed string `header:"Idempotency-Replayed"`
+	Body     Post
+}
+
+type postInput struct {
+	ID string `path:"id"`
+}
+
+type deleteInput struct {
+	ID      string `path:"id"`
+	IfMatch string `header:"If-Match"`
+}
+
+type pageInput struct {
+	ID string `path:"id"`
+	modules.PageQuery
+}
+
+type commentsInput struct {
+	ID    string `path:"id"`
+	Order string `query:"order" enum:"oldest,newest" default:"oldest"`
+	modules.PageQuery
+}
+
+type authorInput struct {
+	ID       string `path:"id"`
+	Media    bool   `query:"media" default:"false" doc:"Only posts with media."`
+	Comments bool   `query:"comments" default:"false" doc:"Comments too."`
+	modules.PageQuery
+}
+
+type homeInput struct{ modules.PageQuery }
+
+type postOutput struct{ Body Post }
+
+type postsOutput struct{ Body modules.List[Post] }
+
+type homeOutput struct {
+	BelfryCursor string `header:"Belfry-Cursor"`
+	Body         modules.List[Post]
+}
+
+type usersOutput struct{ Body modules.List[modules.User] }
+
+type likeOutput struct{ Body LikeState }
+
+// Routes adds the operations of posts.
+func (s *Service) Routes(api huma.API) {
+	write := map[string]any{modules.MetaAuth: modules.AuthScope(modules.ScopeWritePosts)}
+	one := map[string]any{modules.MetaAuth: modules.AuthOptional, modules.MetaETag: "strong"}
+	list := map[string]any{modules.MetaAuth: modules.AuthOptional, modules.MetaETag: "weak"}
+	home := map[string]any{modules.MetaAuth: modules.AuthScope(modules.ScopeRead), modules.MetaETag: "weak"}
+	op := func(id, method, path, summary string, status int, meta map[string]any, errs ...int) huma.Operation {
+		return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"posts"}, DefaultStatus: status,
+			Metadata: meta, Errors: errs}
+	}
+	const ok, bad, missing, invalid = http.StatusOK, http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity
+	huma.Register(api, op("create-post", http.MethodPost, "/v1/posts", "Write a post or a comment", http.StatusCreated, write, invalid), s.create)
+	huma.Register(api, op("get-post", http.MethodGet, "/v1/posts/{id}", "One post or comment", ok, one, missing), s.get)
+	huma.Register(api, op("delete-post", http.MethodDelete, "/v1/posts/{id}", "Delete a post or comment of one's own", http.StatusNoContent, write,
+		missing, http.StatusPreconditionFailed), s.delete)
+	huma.Register(api, op("list-comments", http.MethodGet, "/v1/posts/{id}/comments", "Everything below a post, flat", ok, list, bad, missing, invalid), s.getComments)
+	huma.Register(api, op("like", http.MethodPut, "/v1/posts/{id}/like", "Like a post", ok, write, missing), s.setLike(true))
+	huma.Register(api, op("unlike", http.MethodDelete, "/v1/posts/{id}/like", "Take a like back", ok, write, missing), s.setLike(false))
+	huma.Register(api, op("list-likes", http.MethodGet, "/v1/posts/{id}/likes", "Who likes a post", ok, list, bad, missing, invalid), s.getLikes)
+	huma.Register(api, op("list-user-posts", http.MethodGet, "/v1/users/{id}/posts", "Posts of a person", ok, list, bad, missing, invalid), s.getByAuthor)
+	huma.Register(api, op("home-timeline", http.MethodGet, "/v1/timelines/home", "Posts of those one follows, and one's own", ok, home, bad, invalid), s.getHome)
+}
+
+func (s *Service) create(ctx context.Context, in *createInput) (*createOutput, error) {
+	d, err := in.Body.draft()
+	if err != nil {
+		return nil, err
+	}
+	actor := modules.ActorFrom(ctx)
+	once := storage.NewOnce(actor, s.clock.Now(), "POST /v1/posts", in.Key, in.RawBody)
+	p, err := s.Publish(ctx, actor, d, once)
+	if err != nil {
+		return nil, err
+	}
+	out := &createOutput{Location: "/v1/posts/" + p.ID.String(), Body: p}
+	if once.Replayed() {
+		out.Replayed = "true"
+	}
+	return out, nil
+}
+
+func (b draftBody) draft() (Draft, error) {
+	d := Draft{Text: b.Text, Visibility: event.Visibility(b.Visibility), Sensitive: b.Sensitive, Warning: b.Warning, Language: b.Language}
+	var bad []modules.Field
+	if len(b.MediaIDs) > 0 {
+		bad = append(bad, modules.BodyField("/media_ids", modules.FieldNotAllowed, "Media cannot be attached on this server."))
+	}
+	if b.ReplyTo != nil {
+		id, err := modules.ParseID(*b.ReplyTo)
+		if err != nil || id.IsZero() {
+			bad = append(bad, modules.BodyField("/reply_to", modules.FieldBadFormat, "Not an id."))
+		}
+		d.ReplyTo = id
+	}
+	if len(bad) > 0 {
+		return Draft{}, modules.Invalid(bad...)
+	}
+	return d, nil
+}
+
+func (s *Service) get(ctx context.Context, in *postInput) (*postOutput, error) {
+	id, err := modules.ParseID(in.ID)
+	if err != nil {
+		return nil, modules.NotFound()
+	}
+	p, err := s.Get(ctx, modules.ActorFrom(ctx).UserID, id)
+	if err != nil {
+		return nil, err
+	}
+	return &postOutput{Body: p}, nil
+}
+
+func (s *Service) delete(ctx context.Context, in *deleteInput) (*struct{}, error) {
+	id, err := modules.ParseID(in.ID)
+	if err != nil {
+		return nil, modules.NotFound()
+	}
+	return nil, s.Delete(ctx, modules.ActorFrom(ctx), id, in.IfMatch)
+}
+
+func (s *Service) getComments(ctx context.Context, in *commentsInput) (*postsOutput, error) {
+	id, err := modules.ParseID(in.ID)
+	if err != nil {
+		return nil, modules.NotFound()
+	}
+	list, err := s.Comments(ctx, modules.ActorFrom(ctx).UserID, id, in.Order == "newest", in.PageQuery)
+	if err != nil {
+		return nil, err
+	}
+	return &postsOutput{Body: list}, nil
+}
+
+func (s *Service) setLike(on bool) func(context.Context, *postInput) (*likeOutput, error) {
+	return func(ctx context.Context, in *postInput) (*likeOutput, error) {
+		id, err := modules.ParseID(in.ID)
+		if err != nil {
+			return nil, modules.NotFound()
+		}
+		state, err := s.Like(ctx, modules.ActorFrom(ctx), id, on)
+		if err != nil {
+			return nil, err
+		}
+		return &likeOutput{Body: state}, nil
+	}
+}
+
+func (s *Service) getLikes(ctx context.Context, in *pageInput) (*usersOutput, error) {
+	id, err := modules.ParseID(in.ID)
+	if err != nil {
+		return nil, modules.NotFound()
+	}
+	list, err := s.Likes(ctx, modules.ActorFrom(ctx).UserID, id, in.PageQuery)
+	if err != nil {
+		return nil, err
+	}
+	return &usersOutput{Body: list}, nil
+}
+
+func (s *Service) getByAuthor(ctx context.Context, in *authorInput) (*postsOutput, error) {
+	id, err := modules.ParseID(in.ID)
+	if err != nil {
+		return nil, modules.NotFound()
+	}
+	list, err := s.ByAuthor(ctx, modules.ActorFrom(ctx).UserID, id, in.Media, in.Comments, in.PageQuery)
+	if err != nil {
+		return nil, err
+	}
+	return &postsOutput{Body: list}, nil
+}
+
+func (s *Service) getHome(ctx context.Context, in *homeInput) (*homeOutput, error) {
+	list, head, err := s.Home(ctx, modules.ActorFrom(ctx).UserID, in.PageQuery)
+	if err != nil {
+		return nil, err
+	}
+	out := &homeOutput{Body: list}
+	if !head.IsZero() {
+		out.BelfryCursor = head.String()
+	}
+	return out, nil
+}

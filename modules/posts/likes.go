@@ -1,0 +1,133 @@
+package posts
+
+import (
+	"context"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Like makes the actor like a post (on) or takes the like back. Done again it answers the same and changes nothing.
+// not_found: absent, deleted, or not for this actor.
+func (s *Service) Like(ctx context.Context, actor modules.Actor, id modules.ID, on bool) (LikeState, error) {
+	var answer LikeState
+	err := s.db.InTx(ctx, func(tx storage.Tx) error {
+		liker, err := s.person(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		r, err := s.find(ctx, tx, actor.UserID, id)
+		if err != nil {
+			return err
+		}
+		answer = LikeState{PostID: id, Liked: on, LikeCount: r.likes}
+		if r.liked == on {
+			return nil
+		}
+		now := s.clock.Now()
+		by, change := int64(1), insertLike
+		if !on {
+			by, change = -1, deleteLike
+		}
+		if changed, err := change(ctx, tx, r.key, liker.ID, now); err != nil || !changed {
+			return err
+		}
+		if r.likes, err = countLike(ctx, tx, r.key, by); err != nil {
+			return err
+		}
+		answer.LikeCount = r.likes
+		authors, err := s.authors(ctx, tx, []row{r})
+		if err != nil {
+			return err
+		}
+		if authors[r.author] == nil { // ended in this moment
+			return modules.NotFound()
+		}
+		post := s.info(r, *authors[r.author])
+		if on {
+			return s.bus.Emit(ctx, tx, event.PostLiked{Post: post, Liker: liker, At: now})
+		}
+		return s.bus.Emit(ctx, tx, event.PostUnliked{Post: post, Liker: liker.ID, At: now})
+	})
+	if err != nil {
+		return LikeState{}, failed(err, "like", id)
+	}
+	return answer, nil
+}
+
+// Likes lists who likes a post, newest like first, as reader sees them. not_found as for Get.
+func (s *Service) Likes(ctx context.Context, reader, id modules.ID, p modules.PageQuery) (modules.List[modules.User], error) {
+	var out modules.List[modules.User]
+	err := s.db.Read(ctx, func(q storage.Querier) error {
+		r, err := s.find(ctx, q, reader, id)
+		if err != nil {
+			return err
+		}
+		scope := modules.PageScope{List: "likes", Filter: id.String(), Person: reader}
+		list, err := modules.PageOf(s.pages, scope, p, false, func(l like) int64 { return l.key },
+			func(w modules.Window) ([]like, error) { return likesOf(ctx, q, r.key, w) })
+		if err != nil {
+			return err
+		}
+		ids := make([]modules.ID, len(list.Items))
+		for i, l := range list.Items {
+			ids[i] = l.user
+		}
+		users, err := s.Ports.Users.Views(ctx, q, reader, ids)
+		if users == nil {
+			users = []modules.User{}
+		}
+		out = modules.List[modules.User]{Items: users, Next: list.Next, Prev: list.Prev}
+		return err
+	})
+	return out, failed(err, "likes of", id)
+}
+
+type like struct {
+	key  int64
+	user modules.ID
+}
+
+const likeStanding = ` AND l.user_id NOT IN (SELECT user_id FROM post_leavers)`
+
+func likesOf(ctx context.Context, q storage.Querier, post int64, w modules.Window) ([]like, error) {
+	query := `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1 AND l.key < $2` + likeStanding + ` ORDER BY l.key DESC LIMIT $3`
+	if w.Rising {
+		query = `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1 AND l.key > $2` + likeStanding + ` ORDER BY l.key LIMIT $3`
+	}
+	rows, err := q.Query(ctx, query, post, bounds(w), w.Limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []like
+	for rows.Next() {
+		var l like
+		if err := rows.Scan(&l.key, &l.user); err != nil {
+			return nil, err
+		}
+		list = append(list, l)
+	}
+	return list, rows.Err()
+}
+
+func insertLike(ctx context.Context, tx storage.Tx, post int64, user modules.ID, now modules.Time) (bool, error) {
+	key, err := tx.NextKey(ctx)
+	if err != nil {
+		return false, err
+	}
+	n, err := tx.Exec(ctx, `INSERT INTO post_likes (post_key, user_id, key, created_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (post_key, user_id) DO NOTHING`, post, user, key, int64(now))
+	return n == 1, err
+}
+
+func deleteLike(ctx context.Context, tx storage.Tx, post int64, user modules.ID, _ modules.Time) (bool, error) {
+	n, err := tx.Exec(ctx, `DELETE FROM post_likes WHERE post_key = $1 AND user_id = $2`, post, user)
+	return n == 1, err
+}
+
+func countLike(ctx context.Context, tx storage.Tx, post, by int64) (count int64, err error) {
+	err = tx.QueryRow(ctx, `UPDATE posts SET like_count = like_count + $2 WHERE key = $1 RETURNING like_count`, post, by).Scan(&count)
+	return count, err
+}

@@ -1,0 +1,164 @@
+package posts
+
+import (
+	"context"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Comments lists everything below a post or a comment, flat, oldest first unless newest is asked for. A deleted
+// comment that has comments stands there as a tombstone; a deleted post's comments are listed as long as there are
+// any. not_found: absent, or not for this reader.
+func (s *Service) Comments(ctx context.Context, reader, id modules.ID, newest bool, p modules.PageQuery) (modules.List[Post], error) {
+	var out modules.List[Post]
+	err := s.db.Read(ctx, func(q storage.Querier) error {
+		top, err := s.findPlace(ctx, q, reader, id)
+		if err != nil {
+			return err
+		}
+		if top.deleted && top.comments == 0 {
+			return modules.NotFound()
+		}
+		scope := modules.PageScope{List: "comments", Filter: id.String() + " oldest", Person: reader}
+		if newest {
+			scope.Filter = id.String() + " newest"
+		}
+		out, err = s.page(ctx, q, reader, scope, p, !newest, func(w modules.Window) ([]row, error) {
+			return commentsOf(ctx, q, reader, top, w)
+		})
+		return err
+	})
+	return out, failed(err, "comments of", id)
+}
+
+// ByAuthor lists the posts of a person, newest first, as reader may see them: top-level ones, and with comments
+// also comments. media lists only those with media, of which there are none. not_found: no such person.
+func (s *Service) ByAuthor(ctx context.Context, reader, author modules.ID, media, comments bool, p modules.PageQuery) (modules.List[Post], error) {
+	var out modules.List[Post]
+	err := s.db.Read(ctx, func(q storage.Querier) error {
+		there, err := s.Ports.Users.Refs(ctx, q, []modules.ID{author})
+		if err != nil {
+			return err
+		}
+		if _, ok := there[author]; !ok {
+			return modules.NotFound()
+		}
+		judge := &judge{s: s, q: q, reader: reader, known: map[modules.ID]bool{}}
+		follows, err := judge.follows(ctx, author)
+		if err != nil {
+			return err
+		}
+		scope := modules.PageScope{List: "posts", Filter: author.String() + string(" m"[bit(media)]) + string(" c"[bit(comments)]), Person: reader}
+		out, err = s.page(ctx, q, reader, scope, p, false, func(w modules.Window) ([]row, error) {
+			if media {
+				return nil, nil
+			}
+			return judge.fill(ctx, w, func(w modules.Window) ([]row, error) {
+				return rowsBy(ctx, q, reader, author, follows, comments, w)
+			})
+		})
+		return err
+	})
+	return out, failed(err, "posts of", author)
+}
+
+// page makes a page of posts.
+func (s *Service) page(ctx context.Context, q storage.Querier, reader modules.ID, scope modules.PageScope, p modules.PageQuery, rising bool,
+	fetch func(modules.Window) ([]row, error)) (modules.List[Post], error) {
+	list, err := modules.PageOf(s.pages, scope, p, rising, func(r row) int64 { return r.key }, fetch)
+	if err != nil {
+		return modules.List[Post]{}, err
+	}
+	items, err := s.render(ctx, q, reader, list.Items)
+	return modules.List[Post]{Items: items, Next: list.Next, Prev: list.Prev}, err
+}
+
+// judge decides, for one reader and one snapshot, what visible leaves open.
+type judge struct {
+	s      *Service
+	q      storage.Querier
+	reader modules.ID
+	known  map[modules.ID]bool
+}
+
+func (j *judge) follows(ctx context.Context, author modules.ID) (bool, error) {
+	if yes, ok := j.known[author]; ok || j.reader.IsZero() {
+		return yes, nil
+	}
+	yes, err := j.s.Ports.Follows.IsFollowing(ctx, j.q, j.reader, author)
+	j.known[author] = yes
+	return yes, err
+}
+
+// fill reads on until a window is full of rows the reader may see, or there are no more.
+func (j *judge) fill(ctx context.Context, w modules.Window, fetch func(modules.Window) ([]row, error)) ([]row, error) {
+	var out []row
+	for {
+		list, err := fetch(w)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range list {
+			if r.needsFollow(j.reader) {
+				if yes, err := j.follows(ctx, r.rootAuthor); err != nil || !yes {
+					if err != nil {
+						return nil, err
+					}
+					continue
+				}
+			}
+			if out = append(out, r); len(out) == w.Limit {
+				return out, nil
+			}
+		}
+		if len(list) < w.Limit {
+			return out, nil
+		}
+		w.Key, w.Bound = list[len(list)-1].key, true
+	}
+}
+
+// commentStanding: a comment that is there, or the place of one.
+const commentStanding = `((` + standing + `) OR p.comment_count > 0)`
+
+// commentsOf gives what stands below a place the reader may see.
+func commentsOf(ctx context.Context, q storage.Querier, reader modules.ID, top row, w modules.Window) ([]row, error) {
+	const below = `SELECT ` + columns + ` FROM posts p WHERE p.root_key = $2 AND p.reply_to IS NOT NULL AND ` + commentStanding
+	const belowComment = `SELECT ` + columns + ` FROM post_ancestors a JOIN posts p ON p.key = a.post_key WHERE a.ancestor_key = $2 AND ` + commentStanding
+	query := below + ` AND p.key < $3 ORDER BY p.key DESC LIMIT $4`
+	switch {
+	case top.key == top.rootKey && w.Rising:
+		query = below + ` AND p.key > $3 ORDER BY p.key LIMIT $4`
+	case top.key == top.rootKey:
+	case w.Rising:
+		query = belowComment + ` AND a.post_key > $3 ORDER BY a.post_key LIMIT $4`
+	default:
+		query = belowComment + ` AND a.post_key < $3 ORDER BY a.post_key DESC LIMIT $4`
+	}
+	return queryRows(ctx, q, false, query, reader, top.key, bounds(w), w.Limit)
+}
+
+// rowsBy gives what author wrote, as far as the reader may see it, given that the caller decides needsFollow. The
+// author's own posts for followers are decided here, by follows, so that they are not read for nothing.
+func rowsBy(ctx context.Context, q storage.Querier, reader, author modules.ID, follows, comments bool, w modules.Window) ([]row, error) {
+	const all = `SELECT ` + columns + namedColumn + ` FROM posts p WHERE p.author_id = $2 AND ` + standing + ` AND ` + visible +
+		` AND (p.visibility <> 1 OR p.root_author_id <> p.author_id OR p.root_author_id = $1 OR $3 = 1 OR ` + isNamed + `)`
+	const top = all + ` AND p.reply_to IS NULL`
+	query := top + ` AND p.key < $4 ORDER BY p.key DESC LIMIT $5`
+	switch {
+	case comments && w.Rising:
+		query = all + ` AND p.key > $4 ORDER BY p.key LIMIT $5`
+	case comments:
+		query = all + ` AND p.key < $4 ORDER BY p.key DESC LIMIT $5`
+	case w.Rising:
+		query = top + ` AND p.key > $4 ORDER BY p.key LIMIT $5`
+	}
+	rows, err := queryRows(ctx, q, true, query, reader, author, bit(follows), bounds(w), w.Limit)
+	for i := range rows {
+		if follows && rows[i].rootAuthor == author {
+			rows[i].named = true // decided
+		}
+	}
+	return rows, err
+}

@@ -1,0 +1,148 @@
+package posts
+
+import (
+	"context"
+	"slices"
+	"sort"
+
+	"github.com/belfry-social/belfry/modules"
+)
+
+// source is one author to be merged, from the key behind which their posts count.
+type source struct {
+	author modules.ID
+	floor  int64
+}
+
+// head is where the merge stands in one tail.
+type head struct {
+	key int64
+	of  int // index of the source
+	at  int // index in its tail
+}
+
+// merge gives the keys of a window over the tails of many authors: falling from the newest, or rising. Its cost is
+// one binary search for each author and one step of a heap for each key, wherever the window lies.
+func (v *view) merge(ctx context.Context, sources []source, w modules.Window) ([]int64, error) {
+	authors := make([]modules.ID, len(sources))
+	for i, s := range sources {
+		authors[i] = s.author
+	}
+	lists, err := v.of(ctx, authors)
+	if err != nil {
+		return nil, err
+	}
+	m := merger{v: v, sources: sources, lists: lists, rising: w.Rising, heads: make([]head, 0, len(sources))}
+	for i := range sources {
+		if err := m.enter(ctx, i, bounds(w)); err != nil {
+			return nil, err
+		}
+	}
+	for i := len(m.heads)/2 - 1; i >= 0; i-- {
+		m.sink(i)
+	}
+	out := make([]int64, 0, w.Limit)
+	for len(out) < w.Limit && len(m.heads) > 0 {
+		out = append(out, m.heads[0].key)
+		if err := m.step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+type merger struct {
+	v       *view
+	sources []source
+	lists   []*tail
+	rising  bool
+	heads   []head // a heap, the next key on top
+}
+
+// enter finds the first key of a source beyond a bound.
+func (m *merger) enter(ctx context.Context, i int, bound int64) error {
+	if m.rising {
+		bound = max(bound, m.sources[i].floor)
+	}
+	for {
+		keys := m.lists[i].keys
+		if n := len(keys); m.lists[i].complete || (n > 0 && keys[n-1] < bound) {
+			break // the bound lies within what is loaded
+		}
+		if err := m.more(ctx, i); err != nil {
+			return err
+		}
+	}
+	keys := m.lists[i].keys
+	if m.rising { // the last key above the bound
+		if at := sort.Search(len(keys), func(k int) bool { return keys[k] <= bound }) - 1; at >= 0 {
+			m.heads = append(m.heads, head{keys[at], i, at})
+		}
+		return nil
+	}
+	at := sort.Search(len(keys), func(k int) bool { return keys[k] < bound })
+	if at < len(keys) && keys[at] > m.sources[i].floor {
+		m.heads = append(m.heads, head{keys[at], i, at})
+	}
+	return nil
+}
+
+func (m *merger) more(ctx context.Context, i int) error {
+	l, err := m.v.load(ctx, m.sources[i].author, m.lists[i])
+	m.lists[i] = l
+	return err
+}
+
+// step replaces the top by the next key of its source.
+func (m *merger) step(ctx context.Context) error {
+	top := &m.heads[0]
+	if m.rising {
+		top.at--
+	} else if top.at++; top.at == len(m.lists[top.of].keys) && !m.lists[top.of].complete {
+		if err := m.more(ctx, top.of); err != nil {
+			return err
+		}
+	}
+	keys := m.lists[top.of].keys
+	if top.at < 0 || top.at == len(keys) || keys[top.at] <= m.sources[top.of].floor {
+		last := len(m.heads) - 1
+		m.heads[0] = m.heads[last]
+		m.heads = m.heads[:last]
+	} else {
+		top.key = keys[top.at]
+	}
+	m.sink(0)
+	return nil
+}
+
+func (m *merger) before(a, b head) bool { return (a.key > b.key) != m.rising }
+
+func (m *merger) sink(i int) {
+	for {
+		child := 2*i + 1
+		if child >= len(m.heads) {
+			return
+		}
+		if r := child + 1; r < len(m.heads) && m.before(m.heads[r], m.heads[child]) {
+			child = r
+		}
+		if !m.before(m.heads[child], m.heads[i]) {
+			return
+		}
+		m.heads[i], m.heads[child] = m.heads[child], m.heads[i]
+		i = child
+	}
+}
+
+// weave merges two lists of one direction into one of at most limit.
+func weave(a, b []int64, rising bool, limit int) []int64 {
+	if len(b) == 0 {
+		return a
+	}
+	out := slices.Concat(a, b)
+	slices.Sort(out)
+	if !rising {
+		slices.Reverse(out)
+	}
+	return out[:min(len(out), limit)]
+}

@@ -1,0 +1,166 @@
+package posts
+
+import (
+	"encoding/json"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+)
+
+// Content is a post or a comment as it is announced: the same for every reader.
+type Content struct {
+	ID           modules.ID       `json:"id"`
+	URL          string           `json:"url"`
+	Author       *modules.UserRef `json:"author" doc:"null in the place of a deleted comment."`
+	Text         string           `json:"text"`
+	Media        []Media          `json:"media"`
+	ReplyTo      *ReplyTo         `json:"reply_to"`
+	RootID       modules.ID       `json:"root_id" doc:"The top post; the post's own id at top level."`
+	RepostOf     *modules.ID      `json:"repost_of"`
+	Visibility   event.Visibility `json:"visibility" enum:"public,followers,mentioned"`
+	Sensitive    bool             `json:"sensitive"`
+	Warning      *string          `json:"warning"`
+	Language     *string          `json:"language"`
+	Mentions     []Mention        `json:"mentions"`
+	Tags         []Tag            `json:"tags"`
+	LikeCount    int64            `json:"like_count"`
+	CommentCount int64            `json:"comment_count" doc:"All below it that are not deleted."`
+	RepostCount  int64            `json:"repost_count"`
+	Deleted      bool             `json:"deleted" doc:"The place of a deleted comment that still has comments."`
+	CreatedAt    modules.Time     `json:"created_at"`
+	EditedAt     *modules.Time    `json:"edited_at"`
+}
+
+// Post is a post or a comment as one reader sees it.
+type Post struct {
+	Content
+	Viewer *Viewer `json:"viewer" doc:"How the asker stands to it; null when anonymous."`
+}
+
+// Viewer is how a reader stands to a post.
+type Viewer struct {
+	Liked       bool `json:"liked"`
+	Bookmarked  bool `json:"bookmarked"`
+	Reposted    bool `json:"reposted"`
+	ThreadMuted bool `json:"thread_muted"`
+}
+
+// ReplyTo names what a comment answers.
+type ReplyTo struct {
+	PostID   modules.ID `json:"post_id"`
+	AuthorID modules.ID `json:"author_id"`
+}
+
+// Mention is a person named in the text. Start and End count code points; End is exclusive.
+type Mention struct {
+	UserID   modules.ID `json:"user_id"`
+	Username string     `json:"username"`
+	Start    int        `json:"start"`
+	End      int        `json:"end"`
+}
+
+// Tag is a hashtag in the text, folded by case and width. Start and End count code points; End is exclusive.
+type Tag struct {
+	Tag   string `json:"tag"`
+	Start int    `json:"start"`
+	End   int    `json:"end"`
+}
+
+// Media is an attached file. There are none yet: every list of them is empty.
+type Media struct {
+	ID modules.ID `json:"id"`
+}
+
+// LikeState is the answer to a like.
+type LikeState struct {
+	PostID    modules.ID `json:"post_id"`
+	Liked     bool       `json:"liked"`
+	LikeCount int64      `json:"like_count"`
+}
+
+const excerptLen = 280 // code points of event.PostInfo.Excerpt
+
+// content makes the post of a row. author is nil when the person is not there any more; the post is a tombstone then.
+func (s *Service) content(r row, author *modules.UserRef) Content {
+	c := Content{ID: r.id, URL: s.site.PostURL(r.id), Media: []Media{}, RootID: r.rootID, Visibility: r.visibility,
+		Mentions: []Mention{}, Tags: []Tag{}, CommentCount: r.comments, CreatedAt: r.createdAt}
+	if !r.replyTo.IsZero() {
+		c.ReplyTo = &ReplyTo{PostID: r.replyTo, AuthorID: r.replyAuthor}
+	}
+	if r.deleted || author == nil {
+		c.Deleted = true
+		return c
+	}
+	c.Author, c.Text, c.Sensitive, c.Warning, c.Language, c.LikeCount = author, r.text, r.sensitive, r.warning, r.language, r.likes
+	if len(r.mentions) > 0 {
+		c.Mentions = r.mentions
+	}
+	if len(r.tags) > 0 {
+		c.Tags = r.tags
+	}
+	return c
+}
+
+// post makes the post of a row for a reader; liked comes with the row.
+func (s *Service) post(r row, author *modules.UserRef, reader modules.ID) Post {
+	p := Post{Content: s.content(r, author)}
+	if !reader.IsZero() {
+		p.Viewer = &Viewer{Liked: r.liked && !p.Deleted}
+	}
+	return p
+}
+
+// info is what other modules need to know of a row.
+func (s *Service) info(r row, author modules.UserRef) event.PostInfo {
+	i := event.PostInfo{ID: r.id, Key: r.key, Author: author, ReplyTo: r.replyTo, ReplyAuthor: r.replyAuthor, RootID: r.rootID,
+		RootAuthor: r.rootAuthor, Visibility: r.visibility, Excerpt: excerpt(r.text), URL: s.site.PostURL(r.id),
+		LikeCount: r.likes, CommentCount: r.comments, CreatedAt: r.createdAt}
+	i.Mentions = named(r.mentions, author.ID)
+	return i
+}
+
+// named gives the people of mentions once each, without author.
+func named(list []Mention, author modules.ID) []modules.ID {
+	var out []modules.ID
+next:
+	for _, m := range list {
+		if m.UserID == author {
+			continue
+		}
+		for _, id := range out {
+			if id == m.UserID {
+				continue next
+			}
+		}
+		out = append(out, m.UserID)
+	}
+	return out
+}
+
+func excerpt(text string) string {
+	n := 0
+	for i := range text {
+		if n == excerptLen {
+			return text[:i]
+		}
+		n++
+	}
+	return text
+}
+
+// pack and unpack are the stored form of mentions and tags; none is NULL.
+func pack[T any](list []T) (*string, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	b, err := json.Marshal(list)
+	text := string(b)
+	return &text, err
+}
+
+func unpack[T any](text *string) (list []T, err error) {
+	if text != nil {
+		err = json.Unmarshal([]byte(*text), &list)
+	}
+	return list, err
+}

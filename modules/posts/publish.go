@@ -1,0 +1,156 @@
+package posts
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+	"github.com/belfry-social/belfry/storage/outbox"
+)
+
+// Publish writes a post or a comment: the row, the counts above it, the announcement and the fact, in one
+// transaction. A top-level post for everybody or for followers is announced in by:<author>, whatever their number;
+// a comment, and a post for named people only, reach people as notifications. With once, a repeated request gives
+// the first answer. Faults: validation_failed; /reply_to not_found (absent, not visible), not_allowed (its top post
+// was deleted).
+func (s *Service) Publish(ctx context.Context, actor modules.Actor, d Draft, once *storage.Once) (Post, error) {
+	c, err := d.check(s.cfg)
+	if err != nil {
+		return Post{}, err
+	}
+	mentions, err := s.mentions(ctx, c.names)
+	if err != nil {
+		return Post{}, failed(err, "publish for", actor.UserID)
+	}
+	id := modules.NewID()
+	var answer Post
+	err = s.db.InTx(ctx, func(tx storage.Tx) error {
+		answer = Post{}
+		if done, err := once.Begin(ctx, tx, &answer); err != nil || done {
+			return err
+		}
+		r := row{id: id, author: actor.UserID, rootID: id, rootAuthor: actor.UserID, visibility: c.Visibility, text: c.Text, sensitive: c.Sensitive,
+			warning: c.Warning, language: c.Language, mentions: mentions, tags: c.tags, createdAt: s.clock.Now()}
+		author, err := s.publish(ctx, tx, actor, &r, c.ReplyTo)
+		if err != nil {
+			return err
+		}
+		answer = s.post(r, &author, actor.UserID)
+		return once.Save(ctx, tx, answer)
+	})
+	if err != nil {
+		return Post{}, failed(err, "publish", id)
+	}
+	return answer, nil
+}
+
+// mentions gives the names that are people, in order. It reads before the transaction, because a text may hold
+// many names and the writer's time is everybody's.
+func (s *Service) mentions(ctx context.Context, names []name) ([]Mention, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	asked := make([]string, 0, len(names))
+	seen := make(map[string]bool, len(names))
+	for _, n := range names {
+		if !seen[n.name] {
+			seen[n.name] = true
+			asked = append(asked, n.name)
+		}
+	}
+	var out []Mention
+	err := s.db.Read(ctx, func(q storage.Querier) error {
+		people, err := s.Ports.Users.RefsByName(ctx, q, asked)
+		out = nil
+		for _, n := range names {
+			if p, ok := people[n.name]; ok {
+				out = append(out, Mention{UserID: p.ID, Username: p.Username, Start: n.start, End: n.end})
+			}
+		}
+		return err
+	})
+	if err == nil && len(out) > s.cfg.MaxMentions {
+		err = modules.Invalid(modules.BodyField("/text", modules.FieldTooMany, fmt.Sprintf("At most %d mentions.", s.cfg.MaxMentions)))
+	}
+	return out, err
+}
+
+// publish completes r and writes it, inside the transaction.
+func (s *Service) publish(ctx context.Context, tx storage.Tx, actor modules.Actor, r *row, replyTo modules.ID) (modules.UserRef, error) {
+	author, err := s.person(ctx, tx, actor)
+	if err != nil {
+		return author, err
+	}
+	if r.mentions, err = s.stillThere(ctx, tx, r.mentions); err != nil {
+		return author, err
+	}
+	if r.key, err = tx.NextKey(ctx); err != nil {
+		return author, err
+	}
+	r.rootKey = r.key
+	var parent row
+	if !replyTo.IsZero() {
+		if parent, err = s.parent(ctx, tx, actor.UserID, replyTo); err != nil {
+			return author, err
+		}
+		r.replyTo, r.replyAuthor = parent.id, parent.author
+		r.rootKey, r.rootID, r.rootAuthor, r.visibility = parent.rootKey, parent.rootID, parent.rootAuthor, parent.visibility
+	}
+	if err := insertRow(ctx, tx, *r, parent); err != nil {
+		return author, err
+	}
+	if announced(*r) {
+		data, err := encode(s.content(*r, &author))
+		if err != nil {
+			return author, err
+		}
+		_, err = outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.By, User: author.ID}, Type: event.PostCreated,
+			Actor: author.ID, Object: r.id, About: about(*r), Time: r.createdAt, Data: data[:len(data)-1]})
+		if err != nil {
+			return author, err
+		}
+	}
+	return author, s.bus.Emit(ctx, tx, event.PostPublished{Post: s.info(*r, author)})
+}
+
+// stillThere leaves out people who went between the look-up and the transaction.
+func (s *Service) stillThere(ctx context.Context, tx storage.Tx, list []Mention) ([]Mention, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	people, err := s.Ports.Users.Refs(ctx, tx, named(list, modules.ID{}))
+	if err != nil {
+		return nil, err
+	}
+	var out []Mention
+	for _, m := range list {
+		if _, ok := people[m.UserID]; ok {
+			out = append(out, m)
+		}
+	}
+	return out, nil
+}
+
+// parent gives the post that is answered.
+func (s *Service) parent(ctx context.Context, tx storage.Tx, reader, id modules.ID) (row, error) {
+	r, err := s.find(ctx, tx, reader, id)
+	if modules.IsFault(err, modules.CodeNotFound) {
+		return row{}, modules.Invalid(modules.BodyField("/reply_to", modules.FieldNotFound, "There is no such post."))
+	}
+	if err != nil || r.key == r.rootKey {
+		return r, err
+	}
+	stands, err := rootStands(ctx, tx, r.rootKey)
+	if err == nil && !stands {
+		err = modules.Invalid(modules.BodyField("/reply_to", modules.FieldNotAllowed, "The post above was deleted."))
+	}
+	return r, err
+}
+
+// announced reports whether a post is announced to the author's followers.
+func announced(r row) bool { return r.replyTo.IsZero() && r.visibility != event.Mentioned }
+
+// about are the people an announcement of r names; outbox keeps the first modules.MaxAbout.
+func about(r row) []modules.ID { return append([]modules.ID{r.author}, named(r.mentions, r.author)...) }

@@ -1,0 +1,152 @@
+package posts
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+)
+
+const (
+	leaverPageSize = 64
+	leaverEvery    = 5 * time.Second
+)
+
+// Reactions are what posts does when others act: at the end of an account everything the person wrote or liked is
+// out of every answer at once, by one row; the job empties it in pages.
+func (s *Service) Reactions() []event.Reaction {
+	return []event.Reaction{
+		event.On("posts: the account's posts vanish", func(ctx context.Context, tx storage.Tx, f event.UserDeleted) error {
+			_, err := tx.Exec(ctx, `INSERT INTO post_leavers (user_id, at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING`, f.UserID, int64(f.At))
+			return err
+		}),
+	}
+}
+
+// Jobs are the background work of posts.
+func (s *Service) Jobs() []modules.Job {
+	return []modules.Job{{Name: "posts of ended accounts", Every: leaverEvery, Run: s.emptyLeaver}}
+}
+
+// emptyLeaver takes away one page of what is left of one ended account: posts (with a fact each), likes, and the
+// places where others named that person. Nothing is announced: the account's erase entry speaks for all of it.
+func (s *Service) emptyLeaver(ctx context.Context) (more bool, err error) {
+	err = s.db.Read(ctx, func(q storage.Querier) error { // mostly there is nobody, and the writer is left alone
+		_, more, err = nextLeaver(ctx, q)
+		return err
+	})
+	if err != nil || !more {
+		return false, err
+	}
+	err = s.db.InTx(ctx, func(tx storage.Tx) error {
+		person, found, err := nextLeaver(ctx, tx)
+		if err != nil || !found {
+			return err
+		}
+		for _, step := range []func(context.Context, storage.Tx, modules.ID) (int, error){s.emptyPosts, takeLikes, takeMentions} {
+			if n, err := step(ctx, tx, person); err != nil || n == leaverPageSize {
+				return err // the rest at the next turn
+			}
+		}
+		_, err = tx.Exec(ctx, `DELETE FROM post_leavers WHERE user_id = $1`, person)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("posts: empty an ended account: %w", err)
+	}
+	return true, nil
+}
+
+func nextLeaver(ctx context.Context, q storage.Querier) (person modules.ID, found bool, err error) {
+	err = q.QueryRow(ctx, `SELECT user_id FROM post_leavers ORDER BY at, user_id LIMIT 1`).Scan(&person)
+	if errors.Is(err, sql.ErrNoRows) {
+		return person, false, nil
+	}
+	return person, err == nil, err
+}
+
+func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person modules.ID) (int, error) {
+	rows, err := queryRows(ctx, tx, false, `SELECT `+columns+` FROM posts p WHERE p.author_id = $2 AND p.deleted_at = 0 ORDER BY p.key DESC LIMIT $3`,
+		modules.ID{}, person, leaverPageSize)
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range rows {
+		if err := s.remove(ctx, tx, r, modules.UserRef{ID: person}, s.clock.Now()); err != nil {
+			return 0, err
+		}
+	}
+	return len(rows), nil
+}
+
+func takeLikes(ctx context.Context, tx storage.Tx, person modules.ID) (int, error) {
+	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY key LIMIT $2`, person, leaverPageSize)
+	if err != nil {
+		return 0, err
+	}
+	for _, key := range list {
+		if _, err := deleteLike(ctx, tx, key, person, 0); err != nil {
+			return 0, err
+		}
+		if _, err := countLike(ctx, tx, key, -1); err != nil {
+			return 0, err
+		}
+	}
+	return len(list), nil
+}
+
+// takeMentions makes "@name" plain text where others named the person.
+func takeMentions(ctx context.Context, tx storage.Tx, person modules.ID) (int, error) {
+	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_mentions WHERE user_id = $1 ORDER BY post_key LIMIT $2`, person, leaverPageSize)
+	if err != nil {
+		return 0, err
+	}
+	for _, key := range list {
+		var stored *string
+		if err := tx.QueryRow(ctx, `SELECT mentions FROM posts WHERE key = $1`, key).Scan(&stored); err != nil {
+			return 0, err
+		}
+		mentions, err := unpack[Mention](stored)
+		if err != nil {
+			return 0, err
+		}
+		var kept []Mention
+		for _, m := range mentions {
+			if m.UserID != person {
+				kept = append(kept, m)
+			}
+		}
+		if stored, err = pack(kept); err != nil {
+			return 0, err
+		}
+		if _, err := tx.Exec(ctx, `UPDATE posts SET mentions = $2 WHERE key = $1`, key, stored); err != nil {
+			return 0, err
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM post_mentions WHERE post_key = $1 AND user_id = $2`, key, person); err != nil {
+			return 0, err
+		}
+	}
+	return len(list), nil
+}
+
+func keysOf(ctx context.Context, q storage.Querier, query string, args ...any) ([]int64, error) {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []int64
+	for rows.Next() {
+		var k int64
+		if err := rows.Scan(&k); err != nil {
+			return nil, err
+		}
+		list = append(list, k)
+	}
+	return list, rows.Err()
+}

@@ -1,0 +1,196 @@
+package posts
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Service keeps posts, comments and likes. All methods may be called from many goroutines.
+type Service struct {
+	Ports Ports // set before start
+
+	cfg   Config
+	site  modules.Site
+	db    storage.DB
+	bus   *event.Bus
+	clock modules.Clock
+	pages *modules.PageCursors
+	log   *zap.Logger
+	tails *tails
+}
+
+// New makes the service with absent answers in Ports. It does nothing else.
+func New(cfg Config, site modules.Site, db storage.DB, bus *event.Bus, clock modules.Clock, pages *modules.PageCursors, log *zap.Logger) *Service {
+	return &Service{Ports: Ports{Users: noUsers{}, Follows: noFollows{}, History: noHistory{}}, cfg: cfg, site: site, db: db, bus: bus,
+		clock: clock, pages: pages, log: log.Named("posts"), tails: newTails(cfg.CachedKeys)}
+}
+
+// Get gives one post or comment as reader sees it. not_found: absent, deleted, or not for this reader.
+func (s *Service) Get(ctx context.Context, reader, id modules.ID) (Post, error) {
+	var out Post
+	err := s.db.Read(ctx, func(q storage.Querier) error {
+		r, err := s.find(ctx, q, reader, id)
+		if err != nil {
+			return err
+		}
+		list, err := s.render(ctx, q, reader, []row{r})
+		if err != nil {
+			return err
+		}
+		if list[0].Deleted {
+			return modules.NotFound()
+		}
+		out = list[0]
+		return nil
+	})
+	return out, failed(err, "get", id)
+}
+
+// find is the one road to a single post: the row if reader may see it and it stands.
+func (s *Service) find(ctx context.Context, q storage.Querier, reader, id modules.ID) (row, error) {
+	r, err := s.findPlace(ctx, q, reader, id)
+	if err == nil && r.deleted {
+		return row{}, modules.NotFound()
+	}
+	return r, err
+}
+
+// findPlace is find that also gives deleted posts.
+func (s *Service) findPlace(ctx context.Context, q storage.Querier, reader, id modules.ID) (row, error) {
+	r, found, err := rowByID(ctx, q, reader, id)
+	if err != nil {
+		return row{}, err
+	}
+	if !found {
+		return row{}, modules.NotFound()
+	}
+	if r.needsFollow(reader) {
+		follows, err := s.Ports.Follows.IsFollowing(ctx, q, reader, r.rootAuthor)
+		if err != nil {
+			return row{}, err
+		}
+		if !follows {
+			return row{}, modules.NotFound()
+		}
+	}
+	return r, nil
+}
+
+// render makes posts of rows, in order, with one question to users.
+func (s *Service) render(ctx context.Context, q storage.Querier, reader modules.ID, rows []row) ([]Post, error) {
+	refs, err := s.authors(ctx, q, rows)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Post, len(rows))
+	for i, r := range rows {
+		out[i] = s.post(r, refs[r.author], reader)
+	}
+	return out, nil
+}
+
+// authors gives the names of the people who wrote rows.
+func (s *Service) authors(ctx context.Context, q storage.Querier, rows []row) (map[modules.ID]*modules.UserRef, error) {
+	out := make(map[modules.ID]*modules.UserRef, len(rows))
+	ids := make([]modules.ID, 0, len(rows))
+	for _, r := range rows {
+		if _, ok := out[r.author]; !ok {
+			out[r.author] = nil
+			ids = append(ids, r.author)
+		}
+	}
+	if len(ids) == 0 {
+		return out, nil
+	}
+	refs, err := s.Ports.Users.Refs(ctx, q, ids)
+	if err != nil {
+		return nil, err
+	}
+	for id, ref := range refs {
+		out[id] = &ref
+	}
+	return out, nil
+}
+
+// Info tells other modules what they need to know of posts. Deleted ones, and those of ended accounts, are absent.
+// It does not ask who wants to know.
+func (s *Service) Info(ctx context.Context, q storage.Querier, ids []modules.ID) (map[modules.ID]event.PostInfo, error) {
+	out := make(map[modules.ID]event.PostInfo, len(ids))
+	for len(ids) > 0 {
+		part := ids[:min(len(ids), maxIn)]
+		ids = ids[len(part):]
+		in, args := storage.In([]any{modules.ID{}}, part)
+		rows, err := queryRows(ctx, q, false, `SELECT `+columns+` FROM posts p WHERE p.id IN `+in+` AND `+standing, args...)
+		if err != nil {
+			return nil, fmt.Errorf("posts: info: %w", err)
+		}
+		list, err := s.infos(ctx, q, rows)
+		if err != nil {
+			return nil, fmt.Errorf("posts: info: %w", err)
+		}
+		for _, i := range list {
+			out[i.ID] = i
+		}
+	}
+	return out, nil
+}
+
+// infos makes the infos of rows, in order, leaving out those whose authors are not there.
+func (s *Service) infos(ctx context.Context, q storage.Querier, rows []row) ([]event.PostInfo, error) {
+	refs, err := s.authors(ctx, q, rows)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]event.PostInfo, 0, len(rows))
+	for _, r := range rows {
+		if author := refs[r.author]; author != nil && !r.deleted {
+			out = append(out, s.info(r, *author))
+		}
+	}
+	return out, nil
+}
+
+// person gives the name of who acts. An account may have ended while its request was on the way.
+func (s *Service) person(ctx context.Context, q storage.Querier, actor modules.Actor) (modules.UserRef, error) {
+	if actor.UserID.IsZero() {
+		return modules.UserRef{}, modules.NewFault(modules.CodeUnauthenticated, "Sign in first.")
+	}
+	refs, err := s.Ports.Users.Refs(ctx, q, []modules.ID{actor.UserID})
+	if err != nil {
+		return modules.UserRef{}, err
+	}
+	ref, ok := refs[actor.UserID]
+	if !ok {
+		return modules.UserRef{}, modules.NewFault(modules.CodeInvalidToken, "This account has ended.")
+	}
+	return ref, nil
+}
+
+// encode writes JSON as the HTTP answers have it: nothing escaped for HTML, a line feed at the end.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}
+
+// failed names what was attempted. Faults are for the caller and stay as they are.
+func failed(err error, what string, id modules.ID) error {
+	if err == nil {
+		return nil
+	}
+	if f := (*modules.Fault)(nil); errors.As(err, &f) {
+		return f
+	}
+	return fmt.Errorf("posts: %s %s: %w", what, id, err)
+}

@@ -1,0 +1,238 @@
+package posts
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// row is one post or comment.
+type row struct {
+	key         int64
+	id          modules.ID
+	author      modules.ID
+	rootKey     int64
+	rootID      modules.ID
+	rootAuthor  modules.ID
+	replyTo     modules.ID
+	replyAuthor modules.ID
+	visibility  event.Visibility
+	text        string
+	sensitive   bool
+	warning     *string
+	language    *string
+	mentions    []Mention
+	tags        []Tag
+	likes       int64
+	comments    int64
+	createdAt   modules.Time
+	deleted     bool // deleted, or the author's account has ended
+	liked       bool // by the reader
+	named       bool // the reader is named in the top post
+}
+
+// visibilities in the order of their stored numbers.
+var visibilities = []event.Visibility{event.Public, event.Followers, event.Mentioned}
+
+const maxIn = 256 // values behind one IN
+
+// columns need the reader as $1. What has to be known of the reader is asked with the row.
+const columns = `p.key, p.id, p.author_id, p.root_key, p.root_id, p.root_author_id, p.reply_to, p.reply_author_id, p.visibility,
+	p.text, p.sensitive, p.warning, p.language, p.mentions, p.tags, p.like_count, p.comment_count, p.created_at,
+	CASE WHEN p.deleted_at <> 0 OR p.author_id IN (SELECT user_id FROM post_leavers) THEN 1 ELSE 0 END,
+	CASE WHEN EXISTS (SELECT 1 FROM post_likes l WHERE l.post_key = p.key AND l.user_id = $1) THEN 1 ELSE 0 END`
+
+const namedColumn = `, CASE WHEN p.visibility <> 0 AND ` + isNamed + ` THEN 1 ELSE 0 END`
+
+// isNamed: the reader $1 is named in the top post.
+const isNamed = `EXISTS (SELECT 1 FROM post_mentions m WHERE m.post_key = p.root_key AND m.user_id = $1)`
+
+// visible is who sees a post: everybody a public one; its top post's author and those named in the top post any;
+// followers of that author one for followers. Follows are another module's, so the last part lets through what
+// the caller has to decide by Follows.IsFollowing (see needsFollow).
+const visible = `(p.visibility = 0 OR p.root_author_id = $1 OR p.visibility = 1 OR ` + isNamed + `)`
+
+// standing: in the lists.
+const standing = `p.deleted_at = 0 AND p.author_id NOT IN (SELECT user_id FROM post_leavers)`
+
+// needsFollow reports that reader sees the row only if they follow the top post's author.
+func (r row) needsFollow(reader modules.ID) bool {
+	return r.visibility == event.Followers && r.rootAuthor != reader && !r.named
+}
+
+func queryRows(ctx context.Context, q storage.Querier, withNamed bool, query string, args ...any) ([]row, error) {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []row
+	for rows.Next() {
+		var r row
+		var vis, sensitive, deleted, liked, named int64
+		var mentions, tags *string
+		dest := []any{&r.key, &r.id, &r.author, &r.rootKey, &r.rootID, &r.rootAuthor, &r.replyTo, &r.replyAuthor, &vis,
+			&r.text, &sensitive, &r.warning, &r.language, &mentions, &tags, &r.likes, &r.comments, &r.createdAt, &deleted, &liked, &named}
+		if !withNamed {
+			dest = dest[:len(dest)-1]
+		}
+		if err := rows.Scan(dest...); err != nil {
+			return nil, err
+		}
+		r.visibility, r.sensitive, r.deleted, r.liked, r.named = visibilities[vis], sensitive != 0, deleted != 0, liked != 0, named != 0
+		if r.mentions, err = unpack[Mention](mentions); err != nil {
+			return nil, fmt.Errorf("mentions of %s: %w", r.id, err)
+		}
+		if r.tags, err = unpack[Tag](tags); err != nil {
+			return nil, fmt.Errorf("tags of %s: %w", r.id, err)
+		}
+		list = append(list, r)
+	}
+	return list, rows.Err()
+}
+
+// rowByID gives a post that reader may see, given that the caller decides needsFollow; also a deleted one.
+func rowByID(ctx context.Context, q storage.Querier, reader, id modules.ID) (row, bool, error) {
+	list, err := queryRows(ctx, q, true, `SELECT `+columns+namedColumn+` FROM posts p WHERE p.id = $2 AND `+visible, reader, id)
+	if err != nil || len(list) == 0 {
+		return row{}, false, err
+	}
+	return list[0], true, nil
+}
+
+// ownRow gives a post of its author that is not deleted.
+func ownRow(ctx context.Context, q storage.Querier, author, id modules.ID) (row, bool, error) {
+	list, err := queryRows(ctx, q, false, `SELECT `+columns+` FROM posts p WHERE p.id = $2 AND p.author_id = $1 AND `+standing, author, id)
+	if err != nil || len(list) == 0 {
+		return row{}, false, err
+	}
+	return list[0], true, nil
+}
+
+// rowsByKey gives posts in the order of keys; those that are not there are left out. The caller has decided who
+// may see them.
+func rowsByKey(ctx context.Context, q storage.Querier, reader modules.ID, keys []int64) ([]row, error) {
+	found := make(map[int64]row, len(keys))
+	for part := range slices.Chunk(keys, maxIn) {
+		in, args := storage.In([]any{reader}, part)
+		list, err := queryRows(ctx, q, false, `SELECT `+columns+` FROM posts p WHERE p.key IN `+in, args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range list {
+			found[r.key] = r
+		}
+	}
+	out := make([]row, 0, len(keys))
+	for _, k := range keys {
+		if r, ok := found[k]; ok {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// rootStands reports whether a top post is neither deleted nor of an ended account.
+func rootStands(ctx context.Context, q storage.Querier, key int64) (bool, error) {
+	var one int
+	err := q.QueryRow(ctx, `SELECT 1 FROM posts p WHERE p.key = $1 AND `+standing, key).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// insertRow writes a post with its places: whom it names, what it stands below, and the counts above it.
+func insertRow(ctx context.Context, tx storage.Tx, r row, parent row) error {
+	mentions, err := pack(r.mentions)
+	if err != nil {
+		return err
+	}
+	tags, err := pack(r.tags)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO posts (key, id, author_id, root_key, root_id, root_author_id, reply_to, reply_author_id, visibility,
+		text, sensitive, warning, language, mentions, tags, changed, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $1, $16)`,
+		r.key, r.id, r.author, r.rootKey, r.rootID, r.rootAuthor, r.replyTo, r.replyAuthor, slices.Index(visibilities, r.visibility),
+		r.text, bit(r.sensitive), r.warning, r.language, mentions, tags, int64(r.createdAt))
+	if err != nil {
+		return err
+	}
+	addressed := r.replyTo.IsZero() && r.visibility == event.Mentioned
+	people := named(r.mentions, r.author)
+	if addressed {
+		people = append(people, r.author)
+	}
+	for _, id := range people {
+		if _, err := tx.Exec(ctx, `INSERT INTO post_mentions (post_key, user_id, addressed) VALUES ($1, $2, $3)`, r.key, id, bit(addressed)); err != nil {
+			return err
+		}
+	}
+	if r.replyTo.IsZero() {
+		return nil
+	}
+	if parent.key != r.rootKey {
+		if err := insertAncestors(ctx, tx, r.key, parent.key); err != nil {
+			return err
+		}
+	}
+	return countComment(ctx, tx, r, +1)
+}
+
+// maxAncestors bounds the work of a comment deep below others. Below that depth a comment counts for those at the
+// top and for the one it answers.
+const maxAncestors = 64
+
+func insertAncestors(ctx context.Context, tx storage.Tx, key, parent int64) error {
+	_, err := tx.Exec(ctx, `INSERT INTO post_ancestors (ancestor_key, post_key)
+		SELECT ancestor_key, $1 FROM post_ancestors WHERE post_key = $2 ORDER BY ancestor_key LIMIT $3`, key, parent, maxAncestors-1)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO post_ancestors (ancestor_key, post_key) VALUES ($1, $2)`, parent, key)
+	return err
+}
+
+// countComment changes comment_count of the top post and of every comment r stands below.
+func countComment(ctx context.Context, tx storage.Tx, r row, by int64) error {
+	_, err := tx.Exec(ctx, `UPDATE posts SET comment_count = comment_count + $1
+		WHERE key = $2 OR key IN (SELECT ancestor_key FROM post_ancestors WHERE post_key = $3)`, by, r.rootKey, r.key)
+	return err
+}
+
+// emptyRow takes a post out of every list and its content away. Its place stays, for what stands below it.
+func emptyRow(ctx context.Context, tx storage.Tx, r row, key int64, now modules.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE posts SET deleted_at = $2, changed = $3, text = '', sensitive = 0, warning = NULL, language = NULL,
+		mentions = NULL, tags = NULL WHERE key = $1`, r.key, int64(now), key)
+	if err != nil || r.replyTo.IsZero() {
+		return err
+	}
+	return countComment(ctx, tx, r, -1)
+}
+
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// bounds gives the key of a window without one.
+func bounds(w modules.Window) int64 {
+	switch {
+	case w.Bound:
+		return w.Key
+	case w.Rising:
+		return -1
+	default:
+		return 1<<63 - 1
+	}
+}
