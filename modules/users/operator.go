@@ -128,11 +128,15 @@ func (s *Service) CreateToken(ctx context.Context, username, name string, scopes
 	return s.IssueToken(ctx, a, TokenDraft{Name: name, Scopes: scopes}, nil)
 }
 
-// Delete ends an account for good. One transaction empties the row, removes sessions, tokens and tickets, tells
-// the other modules (event.UserDeleted), and writes two entries, in this order: access.revoked, which ends the
-// person's streams, then the erasure, which makes everything of the person vanish from the log. Both are taken to
-// the log together; an internal entry is not content, so the erasure leaves it to be heard. From the commit on the
-// account is absent everywhere, and its name is never given out again.
+// Delete ends an account for good. From the commit on it is absent everywhere, and its name is never given out
+// again. One transaction, in this order:
+//
+//  1. the row is emptied, sessions, tokens and tickets are removed;
+//  2. outbox.Erase: everything of the person that stands before it in the log vanishes;
+//  3. event.UserDeleted: what other modules announce about the ending stands behind the erasure and is heard;
+//  4. access.revoked, for the same reason the last: every node closes the person's streams when it meets it.
+//
+// The person's kept answers to repeatable requests are removed after it, in pages.
 func (s *Service) Delete(ctx context.Context, username string) error {
 	var gone modules.ID
 	err := s.onAccount(ctx, "delete", username, func(tx storage.Tx, id modules.ID) error {
@@ -142,13 +146,13 @@ func (s *Service) Delete(ctx context.Context, username string) error {
 		if err := s.empty(ctx, tx, id, name, now); err != nil {
 			return err
 		}
+		if err := outbox.Erase(ctx, tx, now, id); err != nil {
+			return err
+		}
 		if err := s.bus.Emit(ctx, tx, event.UserDeleted{UserID: id, At: now}); err != nil {
 			return err
 		}
-		if err := s.revoke(ctx, tx, id, event.AccessRevokedData{}); err != nil {
-			return err
-		}
-		return outbox.Erase(ctx, tx, now, id)
+		return s.revoke(ctx, tx, id, event.AccessRevokedData{})
 	})
 	if err != nil {
 		return err
