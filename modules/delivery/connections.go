@@ -174,13 +174,16 @@ func (c *Connections) take(person modules.ID, match func(*connection) bool) []*c
 // heardBefore reports whether a revocation that ends conn was heard while it was on its way; c.mu is held.
 func (c *Connections) heardBefore(person modules.ID, conn *connection) bool {
 	return slices.ContainsFunc(c.revoked, func(r revocation) bool {
-		return r.person == person && c.clock().Sub(r.heard) <= revokedFor && r.ends(conn) && !conn.madeAfter(r.at)
+		return r.person == person && c.clock().Sub(r.heard) <= revokedFor && r.ends(conn) && (r.exact() || !conn.madeAfter(r.at))
 	})
 }
 
+// exact reports that one session or token is named, not all of a person's.
+func (r revocation) exact() bool { return !r.session.IsZero() || !r.token.IsZero() }
+
 // ends reports whether conn lives by what r revokes.
 func (r revocation) ends(conn *connection) bool {
-	if !r.session.IsZero() || !r.token.IsZero() {
+	if r.exact() {
 		return !r.session.IsZero() && conn.session == r.session || !r.token.IsZero() && conn.token == r.token
 	}
 	if r.keepTokens && !conn.token.IsZero() {
@@ -189,9 +192,9 @@ func (r revocation) ends(conn *connection) bool {
 	return r.spare.IsZero() || conn.session != r.spare
 }
 
-// madeAfter reports that the session or token is younger than a moment, by the time in its UUIDv7 (RFC 9562,
-// 5.7): signing in again right after everything was revoked must not be punished. A clock that was set back only
-// makes such a person sign in once more.
+// madeAfter reports that the session or token is younger than a moment, by the time in its UUIDv7 (RFC 9562, 5.7):
+// signing in again right after everything was revoked must not be punished. This tells only those on their way
+// apart; what is open when a revocation is heard ends whatever its id says.
 func (conn *connection) madeAfter(t modules.Time) bool {
 	id := conn.session
 	if id.IsZero() {

@@ -80,9 +80,7 @@ func (s *Service) Start(ctx context.Context) error {
 	}
 	for i, c := range s.channels {
 		if err := c.within(ctx, "Start", c.impl.Start); err != nil {
-			for _, started := range s.channels[:i] {
-				s.stopChannel(ctx, started)
-			}
+			s.undoStart(ctx, s.channels[:i])
 			return fmt.Errorf("channel %s: %w", c.name, err)
 		}
 	}
@@ -99,6 +97,17 @@ func (s *Service) Start(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("delivery: start: %w", err), s.Stop(ctx))
 	}
 	return nil
+}
+
+// undoStart stops channels after another one did not start, which may have used up all the time there was.
+func (s *Service) undoStart(ctx context.Context, started []*channel) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*stopGrace)
+	defer cancel()
+	for _, c := range started {
+		if err := s.stopChannel(ctx, c); err != nil {
+			c.log.Warn("channel did not stop", zap.Error(err))
+		}
+	}
 }
 
 // Drain is the first step of the shutdown: channels with long connections tell their clients to come back, waiting

@@ -1,0 +1,179 @@
+package delivery_test
+
+import (
+	"encoding/binary"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/plugins"
+)
+
+// held is one connection of a test.
+type held struct {
+	name  string
+	ended chan plugins.ByeReason
+	close func()
+}
+
+func open(t *testing.T, s *delivery.Service, name string, a modules.Actor) *held {
+	t.Helper()
+	h := &held{name: name, ended: make(chan plugins.ByeReason, 2)} // room for a second, which would be a fault
+	var ok bool
+	if h.close, ok = s.Open(a, func(why plugins.ByeReason) { h.ended <- why }); !ok {
+		t.Fatalf("%s was refused", name)
+	}
+	return h
+}
+
+// expect fails unless the connection was ended for this reason; "" = it is open.
+func (h *held) expect(t *testing.T, want plugins.ByeReason) {
+	t.Helper()
+	var got plugins.ByeReason
+	select {
+	case got = <-h.ended:
+	default:
+	}
+	if got != want {
+		t.Errorf("%s ended for %q, want %q", h.name, got, want)
+	}
+	if len(h.ended) > 0 {
+		t.Errorf("%s was ended twice", h.name)
+	}
+}
+
+// idNow is an id of this moment by the test's clock; modules.NewID never goes back, not even between bubbles.
+func idNow(w *world) modules.ID {
+	id := modules.NewID()
+	binary.BigEndian.PutUint64(id[:8], uint64(w.clock().UnixMilli())<<16|0x7000)
+	return id
+}
+
+func text(id modules.ID) *string { s := id.String(); return &s }
+
+func TestOldestOverTheCapIsEvicted(t *testing.T) {
+	w := newWorld(t)
+	cfg := delivery.DefaultConfig()
+	cfg.MaxStreamsPerPerson, cfg.MaxStreams = 2, 4
+	s := w.service(cfg)
+	me, other := modules.Actor{UserID: modules.NewID()}, modules.Actor{UserID: modules.NewID()}
+	a, b, else1 := open(t, s, "a", me), open(t, s, "b", me), open(t, s, "another person's", other)
+	c := open(t, s, "c", me)
+	a.expect(t, plugins.ByeTooMany)
+	for _, h := range []*held{b, c, else1} {
+		h.expect(t, "")
+	}
+	if _, ok := s.Open(other, func(plugins.ByeReason) {}); ok {
+		t.Error("the fifth was let in while the evicted one still holds its place: the total cap is 4")
+	}
+	a.close()
+	a.close()
+	if n, people := s.Count(); n != 3 || people != 2 {
+		t.Errorf("after closing one twice %d of %d people are counted, want 3 of 2", n, people)
+	}
+	d := open(t, s, "d", me)
+	b.expect(t, plugins.ByeTooMany)
+	for _, h := range []*held{b, c, d, else1} {
+		h.close()
+	}
+	if n, people := s.Count(); n != 0 || people != 0 {
+		t.Errorf("after closing all %d of %d people are counted", n, people)
+	}
+}
+
+// W15 W16: in the tutorials a second tab replaces the first, and closing the old one removes the new one's place.
+func TestW16ClosingAnOldConnectionLeavesTheNewOne(t *testing.T) {
+	w := newWorld(t)
+	cfg := delivery.DefaultConfig()
+	cfg.MaxStreamsPerPerson = 1
+	s := w.service(cfg)
+	me := modules.Actor{UserID: modules.NewID()}
+	older := open(t, s, "older", me)
+	newer := open(t, s, "newer", me)
+	older.expect(t, plugins.ByeTooMany)
+	older.close()
+	third := open(t, s, "third", me)
+	newer.expect(t, plugins.ByeTooMany)
+	third.expect(t, "")
+}
+
+func TestW33RevokedSessionLosesItsStream(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		data func(s1, s2, token modules.ID) event.AccessRevokedData
+		want [3]plugins.ByeReason // session 1, session 2, token
+	}{
+		{"one session", func(s1, _, _ modules.ID) event.AccessRevokedData { return event.AccessRevokedData{SessionID: text(s1)} },
+			[3]plugins.ByeReason{plugins.ByeRevoked, "", ""}},
+		{"one token", func(_, _, tok modules.ID) event.AccessRevokedData { return event.AccessRevokedData{TokenID: text(tok)} },
+			[3]plugins.ByeReason{"", "", plugins.ByeRevoked}},
+		{"all", func(_, _, _ modules.ID) event.AccessRevokedData { return event.AccessRevokedData{} },
+			[3]plugins.ByeReason{plugins.ByeRevoked, plugins.ByeRevoked, plugins.ByeRevoked}},
+		{"all but one session", func(_, s2, _ modules.ID) event.AccessRevokedData {
+			return event.AccessRevokedData{KeepSessionID: text(s2)}
+		},
+			[3]plugins.ByeReason{plugins.ByeRevoked, "", plugins.ByeRevoked}},
+		{"other sessions, no token", func(_, s2, _ modules.ID) event.AccessRevokedData {
+			return event.AccessRevokedData{KeepSessionID: text(s2), KeepTokens: true}
+		}, [3]plugins.ByeReason{plugins.ByeRevoked, "", ""}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				s := w.start(w.service(delivery.DefaultConfig()))
+				me, s1, s2, token := idNow(w), idNow(w), idNow(w), idNow(w)
+				all := []*held{
+					open(t, s, "session 1", modules.Actor{UserID: me, SessionID: s1}),
+					open(t, s, "session 2", modules.Actor{UserID: me, SessionID: s2}),
+					open(t, s, "token", modules.Actor{UserID: me, TokenID: token}),
+				}
+				other := open(t, s, "another person's", modules.Actor{UserID: modules.NewID(), SessionID: modules.NewID()})
+				time.Sleep(time.Second) // the ids are older than the revocation
+				w.revoke(me, tt.data(s1, s2, token))
+				synctest.Wait()
+				for i, h := range all {
+					h.expect(t, tt.want[i])
+				}
+				other.expect(t, "")
+				// One that was answered before the revocation and is counted after it.
+				late := open(t, s, "late session 1", modules.Actor{UserID: me, SessionID: s1})
+				late.expect(t, tt.want[0])
+			})
+		})
+	}
+}
+
+func TestSigningInAgainAfterARevocationWorks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s := w.start(w.service(delivery.DefaultConfig()))
+		me := modules.NewID()
+		w.revoke(me, event.AccessRevokedData{})
+		synctest.Wait()
+		time.Sleep(time.Second)
+		open(t, s, "a new session", modules.Actor{UserID: me, SessionID: idNow(w)}).expect(t, "")
+	})
+}
+
+func TestExpiredSessionLosesItsStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s := w.start(w.service(delivery.DefaultConfig()))
+		now := w.clock.Now()
+		soon := open(t, s, "soon", modules.Actor{UserID: modules.NewID(), ExpiresAt: now.Add(time.Minute)})
+		later := open(t, s, "later", modules.Actor{UserID: modules.NewID(), ExpiresAt: now.Add(2 * time.Minute)})
+		never := open(t, s, "never", modules.Actor{UserID: modules.NewID()})
+		open(t, s, "past", modules.Actor{UserID: modules.NewID(), ExpiresAt: now}).expect(t, plugins.ByeRevoked)
+		time.Sleep(59 * time.Second)
+		soon.expect(t, "")
+		time.Sleep(2 * time.Second)
+		soon.expect(t, plugins.ByeRevoked)
+		later.expect(t, "")
+		time.Sleep(time.Minute)
+		later.expect(t, plugins.ByeRevoked)
+		never.expect(t, "")
+	})
+}

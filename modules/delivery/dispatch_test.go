@@ -1,0 +1,234 @@
+package delivery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// ear remembers what a listener heard.
+type ear struct {
+	mu    sync.Mutex
+	heard []modules.Position
+	fail  func(modules.Position) // may panic or block
+}
+
+func (e *ear) listener() listener {
+	return listener{publish: func(events []modules.Event) {
+		for _, ev := range events {
+			if e.fail != nil {
+				e.fail(ev.Cursor.Seq)
+			}
+			e.mu.Lock()
+			e.heard = append(e.heard, ev.Cursor.Seq)
+			e.mu.Unlock()
+		}
+		clear(events) // the slice is the callee's
+	}}
+}
+
+func (e *ear) positions() []modules.Position {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]modules.Position(nil), e.heard...)
+}
+
+// checkRising fails unless the positions are first..last, each once, in order.
+func checkRising(t *testing.T, who string, got []modules.Position, first, last modules.Position) {
+	t.Helper()
+	if len(got) != int(last-first+1) {
+		t.Errorf("%s heard %d events, want %d", who, len(got), last-first+1)
+		return
+	}
+	for i, p := range got {
+		if p != first+modules.Position(i) {
+			t.Errorf("%s heard %d at place %d, want %d", who, p, i, first+modules.Position(i))
+			return
+		}
+	}
+}
+
+func TestListenerHearsWhatComesAfterStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		person := modules.NewID()
+		for range 3 {
+			e, _ := w.notification(person, "like")
+			w.append(e)
+		}
+		var a ear
+		w.start(w.service(delivery.DefaultConfig(), named{"a", a.listener()}))
+		for range 4 {
+			e, _ := w.notification(person, "like")
+			w.append(e)
+		}
+		synctest.Wait()
+		checkRising(t, "a", a.positions(), 4, 7)
+	})
+}
+
+// The tutorials hand events to a pool of 10 with a queue of 50: the 61st at once is thrown away.
+func TestW12BurstIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		person := modules.NewID()
+		const burst = 5_000
+		slow := ear{fail: func(p modules.Position) {
+			if p%500 == 0 {
+				time.Sleep(time.Second)
+			}
+		}}
+		var quick ear
+		w.start(w.service(delivery.DefaultConfig(), named{"slow", slow.listener()}, named{"quick", quick.listener()}))
+		list := make([]storage.Entry, burst)
+		for i := range list {
+			list[i], _ = w.notification(person, "like")
+		}
+		w.append(list...)
+		synctest.Wait()
+		checkRising(t, "quick", quick.positions(), 1, burst)
+		time.Sleep(time.Minute)
+		checkRising(t, "slow", slow.positions(), 1, burst)
+	})
+}
+
+// In the tutorials the one who likes waits for the receiver's socket.
+func TestW11WriterDoesNotWaitForAListener(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		stuck := make(chan struct{})
+		hangs := ear{fail: func(modules.Position) { <-stuck }}
+		var other ear
+		s := w.start(w.service(delivery.DefaultConfig(), named{"hangs", hangs.listener()}, named{"other", other.listener()}))
+		defer close(stuck)
+		began := time.Now()
+		for range 100 {
+			e, _ := w.notification(modules.NewID(), "like")
+			w.append(e)
+		}
+		synctest.Wait()
+		if d := time.Since(began); d != 0 {
+			t.Errorf("100 appends waited %s for a listener that hangs", d)
+		}
+		checkRising(t, "the other listener", other.positions(), 1, 100)
+		time.Sleep(11 * time.Second)
+		if h := s.Health(); h[0].State != "hanging" || !h[1].OK() {
+			t.Errorf("health is %+v, want the first hanging and the second ok", h)
+		}
+	})
+}
+
+// In the tutorials one failed send ends the loop for everybody after it, and fails the request of the one who acted.
+func TestW13W14FailingListenerHurtsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var tries int
+		poisoned := ear{fail: func(p modules.Position) {
+			if p == 3 {
+				tries++
+				panic("poisoned")
+			}
+		}}
+		var other ear
+		s := w.start(w.service(delivery.DefaultConfig(), named{"poisoned", poisoned.listener()}, named{"other", other.listener()}))
+		for range 6 {
+			e, _ := w.notification(modules.NewID(), "like")
+			w.append(e)
+			synctest.Wait()
+		}
+		checkRising(t, "the other listener", other.positions(), 1, 6)
+		time.Sleep(30 * time.Second)
+		if tries != 5 {
+			t.Errorf("the poisoned event was given %d times, want 5", tries)
+		}
+		if h := s.Health(); h[0].State != "open" || !strings.Contains(h[0].Detail, "5 failures") || !h[1].OK() {
+			t.Errorf("health is %+v, want the first open and the second ok", h)
+		}
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		want := []modules.Position{1, 2, 4, 5, 6}
+		if got := poisoned.positions(); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("the poisoned listener heard %v, want %v: everything but the poisoned batch", got, want)
+		}
+		if h := s.Health(); !h[0].OK() {
+			t.Errorf("after the pause health is %+v, want ok", h[0])
+		}
+	})
+}
+
+func TestPassingFaultOfAListenerLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		failures := 3
+		shaky := ear{fail: func(modules.Position) {
+			if failures > 0 {
+				failures--
+				panic("for the moment")
+			}
+		}}
+		w.start(w.service(delivery.DefaultConfig(), named{"shaky", shaky.listener()}))
+		e, _ := w.notification(modules.NewID(), "like")
+		w.append(e)
+		time.Sleep(10 * time.Second)
+		checkRising(t, "shaky", shaky.positions(), 1, 1)
+	})
+}
+
+// lifeChannel records its life and fails where told.
+type lifeChannel struct {
+	idleChannel
+	name   string
+	events *[]string
+	start  func(context.Context) error
+}
+
+func (c lifeChannel) Start(ctx context.Context) error {
+	*c.events = append(*c.events, "start "+c.name)
+	if c.start != nil {
+		return c.start(ctx)
+	}
+	return nil
+}
+
+func (c lifeChannel) Stop(context.Context) error {
+	*c.events = append(*c.events, "stop "+c.name)
+	return nil
+}
+
+func TestStartNamesTheChannelThatFails(t *testing.T) {
+	for name, start := range map[string]func(context.Context) error{
+		"error": func(context.Context) error { return errors.New("no port") },
+		"panic": func(context.Context) error { panic("no port") },
+		"hang":  func(ctx context.Context) error { <-ctx.Done(); time.Sleep(time.Second); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				var events []string
+				s := w.service(delivery.DefaultConfig(), named{"first", lifeChannel{name: "first", events: &events}},
+					named{"bad", lifeChannel{name: "bad", events: &events, start: start}}, named{"last", lifeChannel{name: "last", events: &events}})
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				err := s.Start(ctx)
+				if err == nil || !strings.Contains(err.Error(), "channel bad: ") {
+					t.Errorf("start gave %v, want an error that names the channel", err)
+				}
+				if got, want := fmt.Sprint(events), "[start first start bad stop first]"; got != want {
+					t.Errorf("lives were %s, want %s", got, want)
+				}
+				w.stop(s)
+				synctest.Wait()
+				time.Sleep(time.Second)
+			})
+		})
+	}
+}

@@ -1,0 +1,262 @@
+package delivery_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/moduletest"
+	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/storage"
+	"github.com/belfry-social/belfry/storage/bolt"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is a site without its other modules: a real store and a real log, and people who follow each other by a
+// table that the test writes.
+type world struct {
+	t        testing.TB
+	fix      *moduletest.Fixture
+	log      *bolt.Log
+	clock    modules.Clock
+	people   *relations
+	position atomic.Uint64
+}
+
+func newWorld(t testing.TB) *world {
+	fix := moduletest.Open(t, delivery.Migrations)
+	cfg := bolt.DefaultConfig(filepath.Join(t.TempDir(), "events.bolt"))
+	cfg.InitialMap = 1 << 20
+	log, err := bolt.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := log.Close(); err != nil {
+			t.Errorf("close the log: %v", err)
+		}
+	})
+	if err := log.Reset(t.Context(), 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	return &world{t: t, fix: fix, log: log, clock: time.Now, people: &relations{follows: map[[2]modules.ID]modules.FollowEdge{}, gone: map[modules.ID]bool{}}}
+}
+
+// service makes delivery on this world, with channels attached in the order given; it is not started.
+func (w *world) service(cfg delivery.Config, channels ...named) *delivery.Service {
+	return w.serviceOn(w.fix.DB, cfg, channels...)
+}
+
+type named struct {
+	name string
+	plugins.Channel
+}
+
+func (w *world) serviceOn(db storage.DB, cfg delivery.Config, channels ...named) *delivery.Service {
+	s := delivery.New(cfg, db, func() storage.Log { return w.log }, w.clock, modules.Site{PublicURL: "https://social.example"}, w.fix.Pages, w.logger())
+	s.Ports.Follows, s.Ports.Notifications, s.Ports.Posts = w.people, w.people, w.people
+	for _, c := range channels {
+		s.Attach(c.name, c.Channel)
+	}
+	return s
+}
+
+func (w *world) logger() *zap.Logger {
+	return zaptest.NewLogger(w.t, zaptest.Level(zap.FatalLevel))
+}
+
+// start starts a service and stops it when the test ends.
+func (w *world) start(s *delivery.Service) *delivery.Service {
+	w.t.Helper()
+	if err := s.Start(w.t.Context()); err != nil {
+		w.t.Fatalf("start: %v", err)
+	}
+	w.t.Cleanup(func() { w.stop(s) })
+	return s
+}
+
+func (w *world) stop(s *delivery.Service) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.Stop(ctx); err != nil {
+		w.t.Errorf("stop: %v", err)
+	}
+}
+
+// append puts events into the log and gives the cursor of the last.
+func (w *world) append(events ...storage.Entry) modules.Cursor {
+	w.t.Helper()
+	for i := range events {
+		e := &events[i]
+		e.Position = modules.Position(w.position.Add(1))
+		e.OutboxID = int64(e.Position)
+		if e.Op == 0 {
+			e.Op = storage.OpAppend
+		}
+		e.Time = w.clock.Now()
+	}
+	if err := w.log.Append(context.Background(), events...); err != nil {
+		w.t.Fatalf("append: %v", err)
+	}
+	return w.log.Head()
+}
+
+// notification is an event in a person's to: stream.
+func (w *world) notification(to modules.ID, kind string) (storage.Entry, modules.ID) {
+	id := modules.NewID()
+	data := fmt.Sprintf(`{"id":%q,"type":%q,"created_at":%q,"updated_at":%[3]q}`, id, kind, w.clock.Now())
+	return storage.Entry{Stream: modules.Stream{Kind: modules.To, User: to}, Type: event.Notification, Data: []byte(data)}, id
+}
+
+// post is an event in a person's by: stream.
+func (w *world) post(author modules.ID, mentioned ...modules.ID) (storage.Entry, modules.ID) {
+	type mention struct {
+		UserID modules.ID `json:"user_id"`
+	}
+	data := struct {
+		ID       modules.ID `json:"id"`
+		Mentions []mention  `json:"mentions"`
+	}{ID: modules.NewID(), Mentions: []mention{}}
+	for _, m := range mentioned {
+		data.Mentions = append(data.Mentions, mention{m})
+	}
+	body, err := json.Marshal(data)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return storage.Entry{Stream: modules.Stream{Kind: modules.By, User: author}, Type: event.PostCreated, About: []modules.ID{author}, Data: body}, data.ID
+}
+
+func (w *world) revoke(person modules.ID, data event.AccessRevokedData) {
+	w.t.Helper()
+	body, err := json.Marshal(data)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.append(storage.Entry{Stream: modules.Stream{Kind: modules.To, User: person}, Type: event.AccessRevoked, Internal: true, Data: body})
+}
+
+// relations answers for the modules that are not here.
+type relations struct {
+	mu      sync.Mutex
+	follows map[[2]modules.ID]modules.FollowEdge // follower, followed
+	gone    map[modules.ID]bool                  // withdrawn notifications and deleted posts
+	told    []string                             // system notifications, by receiver and content
+}
+
+func (r *relations) follow(follower, followed modules.ID, since modules.Position, bell bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.follows[[2]modules.ID{follower, followed}] = modules.FollowEdge{User: followed, Since: since, Bell: bell}
+}
+
+func (r *relations) unfollow(follower, followed modules.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.follows, [2]modules.ID{follower, followed})
+}
+
+func (r *relations) withdraw(id modules.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gone[id] = true
+}
+
+func (r *relations) systemNotices() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.told...)
+}
+
+func (r *relations) Following(_ context.Context, _ storage.Querier, follower modules.ID) (out []modules.FollowEdge, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for pair, e := range r.follows {
+		if pair[0] == follower {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+func (r *relations) Edge(_ context.Context, _ storage.Querier, follower, followed modules.ID) (modules.FollowEdge, bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, ok := r.follows[[2]modules.ID{follower, followed}]
+	return e, ok, nil
+}
+
+func (r *relations) BellFollowers(_ context.Context, _ storage.Querier, author modules.ID, among []modules.ID) (map[modules.ID]modules.FollowEdge, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := map[modules.ID]modules.FollowEdge{}
+	for _, id := range among {
+		if e, ok := r.follows[[2]modules.ID{id, author}]; ok && e.Bell {
+			out[id] = e
+		}
+	}
+	return out, nil
+}
+
+func (r *relations) System(_ context.Context, _ storage.Tx, receiver modules.ID, content, _ string, _ json.RawMessage) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.told = append(r.told, receiver.String()+" "+content)
+	return nil
+}
+
+func (r *relations) Withdrawn(_ context.Context, _ storage.Querier, id modules.ID) (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.gone[id], nil
+}
+
+func (r *relations) Info(_ context.Context, _ storage.Querier, ids []modules.ID) (map[modules.ID]event.PostInfo, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := map[modules.ID]event.PostInfo{}
+	for _, id := range ids {
+		if !r.gone[id] {
+			out[id] = event.PostInfo{ID: id}
+		}
+	}
+	return out, nil
+}
+
+// idleChannel is the life of a channel that needs none.
+type idleChannel struct{}
+
+func (idleChannel) Start(context.Context) error { return nil }
+func (idleChannel) Stop(context.Context) error  { return nil }
+
+// listener is a listener whose Publish is the test's.
+type listener struct {
+	idleChannel
+	publish func([]modules.Event)
+}
+
+func (l listener) Publish(events []modules.Event) { l.publish(events) }
+
+// sender is a sender whose Send is the test's.
+type sender struct {
+	idleChannel
+	send func(context.Context, plugins.Delivery) error
+}
+
+func (s sender) Send(ctx context.Context, d plugins.Delivery) error { return s.send(ctx, d) }
+
+func (sender) CheckEndpoint(settings json.RawMessage) (json.RawMessage, error) { return settings, nil }
