@@ -1,0 +1,238 @@
+package notifications
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+	"github.com/belfry-social/belfry/storage/outbox"
+)
+
+// act is something a person did that names another.
+type act struct {
+	kind     string
+	receiver modules.ID
+	actor    modules.UserRef
+	object   modules.ID // the post; for a follow the followed
+	grouped  bool       // acts of this kind on one object are one group
+	cast     *cast      // who and what is known already
+	at       modules.Time
+}
+
+// tell makes the row of an act and announces it. Nobody is told of what they did themselves, and an act that has a
+// row makes no second one: a withdrawn row comes back, silently if it is young, and any other stays as it is.
+func (s *Service) tell(ctx context.Context, tx storage.Tx, a act) error {
+	if a.receiver.IsZero() || a.receiver == a.actor.ID {
+		return nil
+	}
+	r := &row{receiver: a.receiver, kind: a.kind, actor: a.actor.ID, object: a.object, actors: a.actor.ID[:], created: a.at}
+	if a.grouped {
+		r.subject = a.object
+	}
+	made, err := s.add(ctx, tx, r, a.cast)
+	if err != nil || made {
+		return err
+	}
+	old, err := rowByAct(ctx, tx, a.receiver, a.kind, a.actor.ID, a.object)
+	if err != nil || old == nil || old.state != stateWithdrawn {
+		return err
+	}
+	if a.at.Sub(*old.withdrawn) < s.cfg.ReviveWindow {
+		return s.revive(ctx, tx, old, a)
+	}
+	if err := deleteRow(ctx, tx, old.key); err != nil {
+		return err
+	}
+	_, err = s.add(ctx, tx, r, a.cast)
+	return err
+}
+
+// add gives a new row its place, writes and announces it. It joins the newest group about its subject if that is
+// unseen and young. false, and nothing is written, if there is a row of the same act.
+func (s *Service) add(ctx context.Context, tx storage.Tx, r *row, c *cast) (bool, error) {
+	var err error
+	r.id, r.head, r.members, r.began, r.updated = modules.NewID(), true, 1, r.created, r.created
+	r.group = r.id
+	var joins *row
+	if !r.subject.IsZero() {
+		g, unseen, err := openGroup(ctx, tx, r.receiver, r.kind, r.subject)
+		if err != nil {
+			return false, err
+		}
+		if g != nil && unseen && r.created.Sub(g.began) < s.cfg.GroupWindow {
+			joins = g
+			r.group, r.members, r.began = g.group, g.members+1, g.began
+			r.actors = pack(append([]modules.ID{r.actor}, g.people()...)...)
+		}
+	}
+	if r.key, err = tx.NextKey(ctx); err != nil {
+		return false, err
+	}
+	if made, err := insertRow(ctx, tx, r); err != nil || !made {
+		return false, err
+	}
+	if joins == nil {
+		return true, s.announce(ctx, tx, event.Notification, watermarks{}, c, r, r.created)
+	}
+	if err := demote(ctx, tx, joins.key); err != nil {
+		return false, err
+	}
+	return true, s.announce(ctx, tx, event.NotificationUpdated, watermarks{}, c, r, r.created)
+}
+
+// revive shows a withdrawn row again, in its old place and with its old read state.
+func (s *Service) revive(ctx context.Context, tx storage.Tx, r *row, a act) error {
+	w, err := watermarksOf(ctx, tx, r.receiver)
+	if err != nil {
+		return err
+	}
+	head, err := headOf(ctx, tx, r.group)
+	if err != nil {
+		return err
+	}
+	r.state, r.withdrawn, r.updated = stateInbox, nil, a.at
+	if r.archived != nil {
+		r.state = stateArchived
+	}
+	switch {
+	case head == nil:
+		r.head, r.members, r.actors = true, 1, pack(r.actor)
+		head = r
+	case head.key < r.key:
+		r.head, r.members = true, head.members+1
+		if err := demote(ctx, tx, head.key); err != nil {
+			return err
+		}
+		head = r
+	default:
+		head.members++
+	}
+	if err := saveRow(ctx, tx, r); err != nil {
+		return err
+	}
+	if head.actors, err = newestActors(ctx, tx, r.group); err != nil {
+		return err
+	}
+	if err := saveRow(ctx, tx, head); err != nil {
+		return err
+	}
+	return s.announceFor(ctx, tx, event.NotificationUpdated, w, a.cast, head, a.actor.ID, a.at)
+}
+
+// withdraw takes back the row of an act, live.
+func (s *Service) withdraw(ctx context.Context, tx storage.Tx, receiver modules.ID, kind string, actor, object modules.ID, at modules.Time) error {
+	r, err := rowByAct(ctx, tx, receiver, kind, actor, object)
+	if err != nil || r == nil || !r.shown() {
+		return err
+	}
+	if err := s.redact(ctx, tx, r, at); err != nil {
+		return err
+	}
+	return s.leave(ctx, tx, r, stateWithdrawn, at)
+}
+
+// redact empties what was announced of a row.
+func (s *Service) redact(ctx context.Context, tx storage.Tx, r *row, at modules.Time) error {
+	return outbox.Redact(ctx, tx, at, outbox.Match{Object: r.redactable(), Actor: r.actor,
+		Stream: modules.Stream{Kind: modules.To, User: r.receiver}, Types: []string{event.Notification, event.NotificationUpdated}})
+}
+
+// leave takes a shown row out of lists and its group, and announces that.
+func (s *Service) leave(ctx context.Context, tx storage.Tx, r *row, state int, at modules.Time) error {
+	was := *r
+	r.state, r.head = state, false
+	if state == stateWithdrawn {
+		r.withdrawn = &at
+	}
+	if err := saveRow(ctx, tx, r); err != nil {
+		return err
+	}
+	count := int64(0)
+	if !r.subject.IsZero() {
+		var err error
+		if count, err = s.closeRanks(ctx, tx, &was, at); err != nil {
+			return err
+		}
+	}
+	reason := "withdrawn"
+	if state == stateDeleted {
+		reason = "deleted"
+	}
+	return announceRemoved(ctx, tx, r.receiver, removedData{ID: &r.id, Group: &removedGroup{Key: r.group, Count: count}, Reason: reason}, at)
+}
+
+// closeRanks mends the group that was left and returns how many are left in it.
+func (s *Service) closeRanks(ctx context.Context, tx storage.Tx, was *row, at modules.Time) (int64, error) {
+	head, err := headOf(ctx, tx, was.group)
+	if err != nil || head == nil {
+		return 0, err
+	}
+	if was.head {
+		head.head, head.members = true, was.members
+		w, err := watermarksOf(ctx, tx, was.receiver)
+		if err != nil {
+			return 0, err
+		}
+		if w.seen(was) != nil && w.seen(head) == nil {
+			head.seenAt = &at
+		}
+		if w.read(was) != nil && w.read(head) == nil {
+			head.readAt, head.left = &at, false
+		}
+	}
+	head.members--
+	if head.actors, err = newestActors(ctx, tx, was.group); err != nil {
+		return 0, err
+	}
+	return head.members, saveRow(ctx, tx, head)
+}
+
+// announce tells the receiver of a row, in the name of its actor.
+func (s *Service) announce(ctx context.Context, tx storage.Tx, kind string, w watermarks, c *cast, r *row, at modules.Time) error {
+	return s.announceFor(ctx, tx, kind, w, c, r, r.actor, at)
+}
+
+// announceFor is announce where actor is who acted now: the row may be the newest member of the group instead.
+func (s *Service) announceFor(ctx context.Context, tx storage.Tx, kind string, w watermarks, c *cast, r *row, actor modules.ID, at modules.Time) error {
+	list, err := s.render(ctx, tx, w, c, []row{*r}, true)
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(list[0])
+	if err != nil {
+		return fmt.Errorf("encode notification: %w", err)
+	}
+	own := *r
+	own.actor = actor
+	_, err = outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: r.receiver}, Type: kind, Actor: actor,
+		Object: own.redactable(), About: append([]modules.ID{actor, r.actor}, r.people()...), Time: at, Data: data})
+	return err
+}
+
+// removedData is the data of notification.removed. Either ID and Group are set, or ObjectID.
+type removedData struct {
+	ID       *modules.ID   `json:"id"`
+	Group    *removedGroup `json:"group"`
+	ObjectID *modules.ID   `json:"object_id"`
+	Reason   string        `json:"reason"`
+}
+
+type removedGroup struct {
+	Key   modules.ID `json:"key"`
+	Count int64      `json:"count"`
+}
+
+// announceRemoved names nobody, neither as actor nor as object: that something is gone has to arrive whatever
+// becomes of those people and posts.
+func announceRemoved(ctx context.Context, tx storage.Tx, receiver modules.ID, d removedData, at modules.Time) error {
+	data, err := json.Marshal(d)
+	if err != nil {
+		return fmt.Errorf("encode removal: %w", err)
+	}
+	_, err = outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: receiver},
+		Type: event.NotificationRemoved, Time: at, Data: data})
+	return err
+}

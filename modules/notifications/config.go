@@ -1,0 +1,38 @@
+package notifications
+
+import (
+	"errors"
+	"time"
+)
+
+// Config is how long acts belong together and how work in pages is cut.
+type Config struct {
+	// GroupWindow is how old a group may be for another act to join it.
+	GroupWindow time.Duration
+	// ReviveWindow is how long after its withdrawal an act that is done again revives its row silently.
+	ReviveWindow time.Duration
+	// Batch is how many rows one transaction empties; the rest is a job's.
+	Batch int
+	// SweepEvery is how often the job looks for rows to empty.
+	SweepEvery time.Duration
+}
+
+// DefaultConfig is what holds without a word in config.yaml.
+func DefaultConfig() Config {
+	return Config{GroupWindow: 24 * time.Hour, ReviveWindow: 24 * time.Hour, Batch: 200, SweepEvery: 2 * time.Second}
+}
+
+// Validate names the first key that makes no sense.
+func (c Config) Validate() error {
+	switch {
+	case c.GroupWindow < 0:
+		return errors.New("group_window: must not be negative")
+	case c.ReviveWindow < 0:
+		return errors.New("revive_window: must not be negative")
+	case c.Batch < 1:
+		return errors.New("batch: must be at least 1")
+	case c.SweepEvery <= 0:
+		return errors.New("sweep_every: must be above 0")
+	}
+	return nil
+}

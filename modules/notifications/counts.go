@@ -1,0 +1,136 @@
+package notifications
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Counts are how many groups a person has not seen and not read.
+type Counts struct {
+	Unseen int            `json:"unseen" doc:"Not shown in a list yet."`
+	Unread int            `json:"unread" doc:"Not opened or marked yet."`
+	Capped bool           `json:"capped" doc:"A figure stopped at 1000."`
+	ByType map[string]int `json:"by_type" doc:"The unread ones."`
+}
+
+// maxCount is where each figure stops.
+const maxCount = 1000
+
+// add counts n groups of a type.
+func (c *Counts) add(name string, unread, unseen int) {
+	if unread > 0 {
+		c.ByType[name] += unread
+	}
+	c.Unread += unread
+	c.Unseen += unseen
+}
+
+// cap stops every figure at maxCount.
+func (c *Counts) cap() {
+	for name, n := range c.ByType {
+		if n > maxCount {
+			c.ByType[name], c.Capped = maxCount, true
+		}
+	}
+	if c.Unread > maxCount {
+		c.Unread, c.Capped = maxCount, true
+	}
+	if c.Unseen > maxCount {
+		c.Unseen, c.Capped = maxCount, true
+	}
+}
+
+// countQuery counts the unread groups of each type and how many of them are unseen. It reads at most maxCount+1
+// rows of a type: those above the watermark that were not read one by one, and those left unread below it.
+// $1 person, $2 read up to, $3 seen up to.
+var countQuery = func() string {
+	var b strings.Builder
+	b.WriteString(`SELECT type, word, COUNT(*), SUM(CASE WHEN seen_at IS NULL AND key > $3 THEN 1 ELSE 0 END) FROM (`)
+	arm := func(i int, where string) {
+		b.WriteString(`SELECT type, word, key, seen_at FROM (SELECT n.type, n.word, n.key, n.seen_at FROM notifications n
+			WHERE n.receiver_id = $1 AND n.state = 0 AND n.head = 1 AND ` + where + notGone +
+			` ORDER BY n.key DESC LIMIT ` + strconv.Itoa(maxCount+1) + `) AS arm` + strconv.Itoa(i))
+	}
+	for i, kind := range storedTypes {
+		arm(i, `n.type = '`+kind+`' AND n.read_at IS NULL AND n.key > $2`)
+		b.WriteString(` UNION ALL `)
+	}
+	arm(len(storedTypes), `n.left_unread = 1 AND n.key <= $2`)
+	b.WriteString(`) AS arms GROUP BY type, word`)
+	return b.String()
+}()
+
+// counts counts for a person. Cost: at most maxCount+1 rows of each type, and as many derived items.
+func (s *Service) counts(ctx context.Context, q storage.Querier, v *viewer) (Counts, error) {
+	c := Counts{ByType: map[string]int{}}
+	err := eachRow(ctx, q, func(rows *sql.Rows) error {
+		var r row
+		var unread, unseen int
+		if err := rows.Scan(&r.kind, &r.word, &unread, &unseen); err != nil {
+			return err
+		}
+		c.add(r.typeName(), unread, unseen)
+		return nil
+	}, countQuery, v.person, v.marks.readKey, v.marks.seenKey)
+	if err != nil {
+		return c, fmt.Errorf("count notifications: %w", err)
+	}
+	if len(v.bells) > 0 {
+		if err := s.countDerived(ctx, q, v, &c); err != nil {
+			return c, err
+		}
+	}
+	c.cap()
+	return c, nil
+}
+
+// countDerived counts derived items: above the read watermark in rising order until there are more than maxCount,
+// then, if what is unseen was not reached, from the seen watermark; and those left unread below.
+func (s *Service) countDerived(ctx context.Context, q storage.Querier, v *viewer, c *Counts) error {
+	left, err := s.touchedPosts(ctx, q, v, `left_unread = 1 AND archived_at IS NULL`,
+		span{low: -1, high: v.marks.readKey + 1, rising: true, limit: maxCount + 1})
+	if err != nil {
+		return err
+	}
+	above := span{low: v.marks.readKey, high: math.MaxInt64, rising: true, limit: maxCount + 1}
+	unread, err := s.recentPosts(ctx, q, v, above, func(r *row) bool { return r.state == stateInbox && r.readAt == nil })
+	if err != nil {
+		return err
+	}
+	unseen := 0
+	for i := range unread {
+		if v.marks.seen(&unread[i]) == nil {
+			unseen++
+		}
+	}
+	if len(unread) > maxCount { // there is more; what is unseen may lie behind it
+		above.low, above.limit = max(unread[maxCount].key, v.marks.seenKey), maxCount+1-unseen
+		more, err := s.recentPosts(ctx, q, v, above, func(r *row) bool { return r.state == stateInbox && r.seenAt == nil })
+		if err != nil {
+			return err
+		}
+		unseen += len(more)
+	}
+	c.add(typePost, len(left)+len(unread), unseen)
+	return nil
+}
+
+// Counts counts a person's groups, derived items among them.
+func (s *Service) Counts(ctx context.Context, person modules.ID) (c Counts, err error) {
+	err = s.db.Read(ctx, func(q storage.Querier) error {
+		v, err := s.viewer(ctx, q, person)
+		if err != nil {
+			return err
+		}
+		c, err = s.counts(ctx, q, v)
+		return err
+	})
+	return c, err
+}

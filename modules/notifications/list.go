@@ -1,0 +1,273 @@
+package notifications
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// The states a list can be narrowed to.
+const (
+	inInbox    = "inbox" // not archived
+	inUnseen   = "unseen"
+	inUnread   = "unread"
+	inArchived = "archived"
+	inLeft     = "left" // of the store only: left unread by hand
+)
+
+// Filter says which notifications a list holds. The zero Filter is the whole inbox, one item for each row.
+type Filter struct {
+	Types   []string // nil = all; "custom" stands for all custom types
+	State   string   // inbox (also ""), unseen, unread, archived; all but archived leave out what is archived
+	Grouped bool     // one item for each group: its newest member, whose state is the group's
+}
+
+// futureTypes are names that a client may already ask for; nothing is made of them yet.
+var futureTypes = []string{"follow_request", "follow_accepted", "repost", "moderation"}
+
+// maxFilterTypes bounds a filter.
+const maxFilterTypes = 16
+
+// selection is a Filter taken apart.
+type selection struct {
+	kinds   []string // of rows
+	words   []string // of custom rows; nil = all words
+	posts   bool     // derived items
+	state   string
+	grouped bool
+}
+
+// everything is the selection of all that has a state.
+func everything(state string) selection {
+	return selection{kinds: storedTypes, posts: true, state: state}
+}
+
+// selection checks a filter.
+func (f Filter) selection() (selection, error) {
+	sel := selection{state: f.State, grouped: f.Grouped}
+	if sel.state == "" {
+		sel.state = inInbox
+	}
+	if f.Types == nil {
+		sel.kinds, sel.posts = storedTypes, true
+		return sel, nil
+	}
+	if len(f.Types) > maxFilterTypes {
+		return sel, modules.Invalid(modules.QueryField("types", modules.FieldTooMany, "At most "+strconv.Itoa(maxFilterTypes)+" types."))
+	}
+	all := slices.Contains(f.Types, typeCustom)
+	for _, t := range f.Types {
+		kind, word, custom := strings.Cut(t, ".")
+		switch {
+		case custom && kind == typeCustom && isWord(word):
+			if !all {
+				sel.words = append(sel.words, word)
+			}
+			t = typeCustom
+		case t == typePost:
+			sel.posts = true
+			continue
+		case slices.Contains(futureTypes, t):
+			continue
+		case !slices.Contains(storedTypes, t):
+			return sel, modules.Invalid(modules.QueryField("types", modules.FieldBadFormat, "A comma list of types of notifications."))
+		}
+		if !slices.Contains(sel.kinds, t) {
+			sel.kinds = append(sel.kinds, t)
+		}
+	}
+	return sel, nil
+}
+
+// scopeName is the filter as page cursors are bound to it.
+func (s selection) scopeName() string {
+	kinds, words := slices.Sorted(slices.Values(s.kinds)), slices.Sorted(slices.Values(s.words))
+	return fmt.Sprint(s.state, s.grouped, s.posts, kinds, words)
+}
+
+// span is a range of order keys, both ends excluded, and a direction in which at most limit of it are read.
+type span struct {
+	low, high int64
+	rising    bool
+	limit     int
+}
+
+func spanOf(w modules.Window) span {
+	s := span{low: -1, high: math.MaxInt64, rising: w.Rising, limit: w.Limit}
+	switch {
+	case w.Bound && w.Rising:
+		s.low = w.Key
+	case w.Bound:
+		s.high = w.Key
+	}
+	return s
+}
+
+func (s span) order() string {
+	if s.rising {
+		return "ASC"
+	}
+	return "DESC"
+}
+
+// merge puts two lists of the span into one.
+func (s span) merge(a, b []row) []row {
+	out := append(a, b...)
+	slices.SortFunc(out, func(x, y row) int {
+		if s.rising {
+			x, y = y, x
+		}
+		return int(max(-1, min(1, y.key-x.key)))
+	})
+	return out[:min(len(out), s.limit)]
+}
+
+// notGone leaves out rows of a notification n whose post or actor has a tombstone. There hardly ever is one, so it
+// costs one look at an empty table.
+const notGone = ` AND (NOT EXISTS (SELECT 1 FROM notification_tombstones)
+	OR NOT EXISTS (SELECT 1 FROM notification_tombstones t WHERE t.id = n.object_id OR t.id = n.actor_id))`
+
+// page reads one page of a selection: rows and derived items, merged on their keys.
+func (s *Service) page(ctx context.Context, q storage.Querier, v *viewer, sel selection, at span) ([]row, error) {
+	rows, err := storedRows(ctx, q, v, sel, at)
+	if err != nil {
+		return nil, err
+	}
+	if sel.state == inUnread { // below the watermark only what was left unread by hand
+		left := at
+		left.high = min(left.high, v.marks.readKey+1)
+		sel.state = inLeft
+		more, err := storedRows(ctx, q, v, sel, left)
+		if err != nil {
+			return nil, err
+		}
+		rows, sel.state = at.merge(rows, more), inUnread
+	}
+	if !sel.posts || len(v.bells) == 0 {
+		return rows, nil
+	}
+	derived, err := s.derivedItems(ctx, q, v, sel.state, at)
+	if err != nil {
+		return nil, err
+	}
+	return at.merge(rows, derived), nil
+}
+
+// storedRows reads rows in the order of the span. Each type is a range of its own in an index, of which at most
+// limit keys are read; the rows are fetched for those that are left after merging them.
+func storedRows(ctx context.Context, q storage.Querier, v *viewer, sel selection, at span) ([]row, error) {
+	where := `n.state = 0`
+	switch sel.state {
+	case inArchived:
+		where = `n.state = 1`
+	case inUnseen:
+		where, at.low = `n.state = 0 AND n.seen_at IS NULL`, max(at.low, v.marks.seenKey)
+	case inUnread:
+		where, at.low = `n.state = 0 AND n.read_at IS NULL`, max(at.low, v.marks.readKey)
+	case inLeft:
+		where = `n.state = 0 AND n.left_unread = 1`
+	}
+	if len(sel.kinds) == 0 || at.low+1 >= at.high {
+		return nil, nil
+	}
+	if sel.grouped {
+		where += ` AND n.head = 1`
+	}
+	args := []any{v.person, at.low, at.high, at.limit}
+	var b strings.Builder
+	b.WriteString(`SELECT ` + rowColumns + ` FROM notifications WHERE key IN (SELECT key FROM (`)
+	for i, kind := range sel.kinds {
+		if i > 0 {
+			b.WriteString(` UNION ALL `)
+		}
+		args = append(args, kind)
+		column := `n.type`
+		if sel.state == inLeft {
+			column = `CASE WHEN TRUE THEN n.type END` // keeps the engine to the small index of rows left unread
+		}
+		b.WriteString(`SELECT key FROM (SELECT n.key FROM notifications n WHERE n.receiver_id = $1 AND ` + column + ` = $` + strconv.Itoa(len(args)) + ` AND ` + where)
+		if kind == typeCustom && len(sel.words) > 0 {
+			var list string
+			list, args = storage.In(args, sel.words)
+			b.WriteString(` AND n.word IN ` + list)
+		}
+		b.WriteString(` AND n.key > $2 AND n.key < $3` + notGone + ` ORDER BY n.key ` + at.order() + ` LIMIT $4) AS arm` + strconv.Itoa(i))
+	}
+	b.WriteString(`) AS arms ORDER BY key ` + at.order() + ` LIMIT $4) ORDER BY key ` + at.order())
+	var out []row
+	err := eachRow(ctx, q, func(rows *sql.Rows) error {
+		var r row
+		err := r.scan(rows)
+		out = append(out, r)
+		return err
+	}, b.String(), args...)
+	if err != nil {
+		return nil, fmt.Errorf("list notifications: %w", err)
+	}
+	return out, nil
+}
+
+// List gives one page of a person's notifications, newest first.
+func (s *Service) List(ctx context.Context, person modules.ID, f Filter, page modules.PageQuery) (modules.List[Notification], error) {
+	sel, err := f.selection()
+	if err != nil {
+		return modules.List[Notification]{}, err
+	}
+	scope := modules.PageScope{List: "notifications", Filter: sel.scopeName(), Person: person}
+	return s.list(ctx, person, scope, page, sel.grouped, func(q storage.Querier, v *viewer, w modules.Window) ([]row, error) {
+		return s.page(ctx, q, v, sel, spanOf(w))
+	})
+}
+
+// Members gives one page of the members of a group that are shown, newest first. NotFound if there are none.
+func (s *Service) Members(ctx context.Context, person, group modules.ID, page modules.PageQuery) (modules.List[Notification], error) {
+	scope := modules.PageScope{List: "notifications/groups", Filter: group.String(), Person: person}
+	return s.list(ctx, person, scope, page, false, func(q storage.Querier, v *viewer, w modules.Window) ([]row, error) {
+		head, err := s.groupHead(ctx, q, v, group)
+		if err != nil {
+			return nil, err
+		}
+		at := spanOf(w)
+		if head.post != nil {
+			if head.key <= at.low || head.key >= at.high {
+				return nil, nil
+			}
+			return []row{*head}, nil
+		}
+		var out []row
+		err = eachRow(ctx, q, func(rows *sql.Rows) error {
+			var r row
+			err := r.scan(rows)
+			out = append(out, r)
+			return err
+		}, `SELECT `+rowColumns+` FROM notifications n WHERE group_id = $1 AND state < 2 AND key > $2 AND key < $3`+notGone+
+			` ORDER BY key `+at.order()+` LIMIT $4`, group, at.low, at.high, at.limit)
+		return out, err
+	})
+}
+
+func (s *Service) list(ctx context.Context, person modules.ID, scope modules.PageScope, page modules.PageQuery, grouped bool,
+	fetch func(storage.Querier, *viewer, modules.Window) ([]row, error)) (out modules.List[Notification], err error) {
+	err = s.db.Read(ctx, func(q storage.Querier) error {
+		v, err := s.viewer(ctx, q, person)
+		if err != nil {
+			return err
+		}
+		rows, err := modules.PageOf(s.pages, scope, page, false, func(r row) int64 { return r.key },
+			func(w modules.Window) ([]row, error) { return fetch(q, v, w) })
+		if err != nil {
+			return err
+		}
+		out.Next, out.Prev = rows.Next, rows.Prev
+		out.Items, err = s.render(ctx, q, v.marks, &cast{}, rows.Items, grouped)
+		return err
+	})
+	return out, err
+}

@@ -1,0 +1,312 @@
+package notifications
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+	"github.com/belfry-social/belfry/storage/outbox"
+)
+
+// readState is the data of read_state: what one device did, for the others. Exactly one of IDs, Group and UpTo is
+// set; Counts is authoritative.
+type readState struct {
+	Change string       `json:"change"` // seen, read, unread, archived, unarchived
+	IDs    []modules.ID `json:"ids"`
+	Group  *modules.ID  `json:"group"`
+	UpTo   *modules.ID  `json:"up_to"`
+	Counts Counts       `json:"counts"`
+}
+
+// Changes of read_state.
+const (
+	changeSeen       = "seen"
+	changeRead       = "read"
+	changeUnread     = "unread"
+	changeArchived   = "archived"
+	changeUnarchived = "unarchived"
+)
+
+// mark runs one change of state: change writes it and says what to announce; nil = nothing has changed.
+func (s *Service) mark(ctx context.Context, person modules.ID, change func(tx storage.Tx, v *viewer, now modules.Time) (*readState, error)) (counts Counts, err error) {
+	err = s.db.InTx(ctx, func(tx storage.Tx) error {
+		v, err := s.viewer(ctx, tx, person)
+		if err != nil {
+			return err
+		}
+		now := s.clock.Now()
+		done, err := change(tx, v, now)
+		if err != nil {
+			return err
+		}
+		if counts, err = s.counts(ctx, tx, v); err != nil || done == nil {
+			return err
+		}
+		done.Counts = counts
+		data, err := json.Marshal(done)
+		if err != nil {
+			return fmt.Errorf("encode read state: %w", err)
+		}
+		_, err = outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: person},
+			Type: event.ReadState, Actor: person, Time: now, Data: data})
+		return err
+	})
+	return counts, err
+}
+
+// SeenUpTo marks an item and all older ones as seen, in one write. NotFound if the person has no such item.
+func (s *Service) SeenUpTo(ctx context.Context, person, id modules.ID) (Counts, error) {
+	return s.upTo(ctx, person, id, changeSeen)
+}
+
+// ReadUpTo is SeenUpTo for read, which implies seen.
+func (s *Service) ReadUpTo(ctx context.Context, person, id modules.ID) (Counts, error) {
+	return s.upTo(ctx, person, id, changeRead)
+}
+
+func (s *Service) upTo(ctx context.Context, person, id modules.ID, change string) (Counts, error) {
+	return s.mark(ctx, person, func(tx storage.Tx, v *viewer, now modules.Time) (*readState, error) {
+		key, err := s.placeOf(ctx, tx, v, id)
+		if err != nil {
+			return nil, err
+		}
+		state := inUnseen
+		if change == changeRead {
+			state = inUnread // what is unseen is unread too
+		}
+		open, err := s.page(ctx, tx, v, everything(state), span{low: -1, high: key + 1, limit: 1})
+		if err != nil || len(open) == 0 {
+			return nil, err
+		}
+		if key > v.marks.seenKey {
+			v.marks.seenKey, v.marks.seenAt = key, &now
+		}
+		if change == changeRead {
+			if key > v.marks.readKey {
+				v.marks.readKey, v.marks.readAt = key, &now
+			}
+			for _, table := range []string{`notifications`, `notification_posts`} {
+				if _, err := tx.Exec(ctx, `UPDATE `+table+` SET left_unread = 0 WHERE receiver_id = $1 AND left_unread = 1 AND key <= $2`, person, key); err != nil {
+					return nil, fmt.Errorf("read up to: %w", err)
+				}
+			}
+		}
+		if err := saveWatermarks(ctx, tx, person, v.marks); err != nil {
+			return nil, err
+		}
+		return &readState{Change: change, UpTo: &id}, nil
+	})
+}
+
+// placeOf gives the key of an item. A row that was withdrawn meanwhile still has its place.
+func (s *Service) placeOf(ctx context.Context, q storage.Querier, v *viewer, id modules.ID) (int64, error) {
+	r, err := rowByID(ctx, q, id)
+	if err != nil {
+		return 0, err
+	}
+	if r == nil {
+		if r, err = s.derivedByID(ctx, q, v, id); err != nil {
+			return 0, err
+		}
+	}
+	if r == nil || r.receiver != v.person {
+		return 0, modules.NotFound()
+	}
+	return r.key, nil
+}
+
+// ReadAll marks single items as read. Ids that are not this person's are passed over; NotFound if none is left.
+func (s *Service) ReadAll(ctx context.Context, person modules.ID, ids []modules.ID) (Counts, error) {
+	return s.mark(ctx, person, func(tx storage.Tx, v *viewer, now modules.Time) (*readState, error) {
+		var changed []modules.ID
+		found := false
+		for _, id := range ids {
+			r, err := s.lookUp(ctx, tx, v, id)
+			if err != nil {
+				return nil, err
+			}
+			if r == nil {
+				continue
+			}
+			found = true
+			if r.setRead(v.marks, now) {
+				changed = append(changed, id)
+				if err := saveState(ctx, tx, r); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if !found {
+			return nil, modules.NotFound()
+		}
+		if len(changed) == 0 {
+			return nil, nil
+		}
+		return &readState{Change: changeRead, IDs: changed}, nil
+	})
+}
+
+// ReadGroup marks all members of a group as read: the newest, which stands for it in lists and counts, and as many
+// as one transaction takes with it, the rest in transactions of their own.
+func (s *Service) ReadGroup(ctx context.Context, person, group modules.ID) (Counts, error) {
+	var rest int64
+	counts, err := s.mark(ctx, person, func(tx storage.Tx, v *viewer, now modules.Time) (*readState, error) {
+		rest = 0
+		head, err := s.groupHead(ctx, tx, v, group)
+		if err != nil {
+			return nil, err
+		}
+		changed := head.setRead(v.marks, now)
+		if changed {
+			if err := saveState(ctx, tx, head); err != nil {
+				return nil, err
+			}
+		}
+		if head.post == nil {
+			// CASE keeps the engine to the small index of rows left unread.
+			left, err := tx.Exec(ctx, `UPDATE notifications SET left_unread = 0, read_at = $3
+				WHERE receiver_id = $1 AND left_unread = 1 AND CASE WHEN group_id = $2 AND state < 2 THEN 1 ELSE 0 END = 1`, person, group, now)
+			if err != nil {
+				return nil, fmt.Errorf("read group: %w", err)
+			}
+			if rest, err = readMembers(ctx, tx, group, v.marks.readKey, s.cfg.Batch, now); err != nil {
+				return nil, err
+			}
+			changed = changed || left > 0 || rest > 0
+		}
+		if !changed {
+			return nil, nil
+		}
+		return &readState{Change: changeRead, Group: &group}, nil
+	})
+	for err == nil && rest == int64(s.cfg.Batch) {
+		err = s.db.InTx(ctx, func(tx storage.Tx) (err error) {
+			w, err := watermarksOf(ctx, tx, person)
+			if err != nil {
+				return err
+			}
+			rest, err = readMembers(ctx, tx, group, w.readKey, s.cfg.Batch, s.clock.Now())
+			return err
+		})
+	}
+	return counts, err
+}
+
+// readMembers marks up to limit members above the watermark as read and returns how many.
+func readMembers(ctx context.Context, tx storage.Tx, group modules.ID, above int64, limit int, now modules.Time) (int64, error) {
+	n, err := tx.Exec(ctx, `UPDATE notifications SET read_at = $4, seen_at = COALESCE(seen_at, $4), left_unread = 0 WHERE key IN (
+		SELECT key FROM notifications WHERE group_id = $1 AND state < 2 AND read_at IS NULL AND key > $2 ORDER BY key DESC LIMIT $3)`,
+		group, above, limit, now)
+	if err != nil {
+		return 0, fmt.Errorf("read group: %w", err)
+	}
+	return n, nil
+}
+
+// SetRead marks one item as read or unread and gives it as it is then.
+func (s *Service) SetRead(ctx context.Context, person, id modules.ID, read bool) (Notification, error) {
+	if read {
+		return s.setOne(ctx, person, id, changeRead, (*row).setRead)
+	}
+	return s.setOne(ctx, person, id, changeUnread, (*row).setUnread)
+}
+
+// SetArchived puts one item away, which implies read, or back into the inbox.
+func (s *Service) SetArchived(ctx context.Context, person, id modules.ID, archived bool) (Notification, error) {
+	if archived {
+		return s.setOne(ctx, person, id, changeArchived, (*row).setArchived)
+	}
+	return s.setOne(ctx, person, id, changeUnarchived, (*row).setUnarchived)
+}
+
+func (s *Service) setOne(ctx context.Context, person, id modules.ID, change string, set func(*row, watermarks, modules.Time) bool) (n Notification, err error) {
+	_, err = s.mark(ctx, person, func(tx storage.Tx, v *viewer, now modules.Time) (*readState, error) {
+		r, err := s.lookUp(ctx, tx, v, id)
+		if err != nil {
+			return nil, err
+		}
+		if r == nil {
+			return nil, modules.NotFound()
+		}
+		changed := set(r, v.marks, now)
+		if changed {
+			if err := saveState(ctx, tx, r); err != nil {
+				return nil, err
+			}
+		}
+		if n, err = s.renderOne(ctx, tx, v, r); err != nil || !changed {
+			return nil, err
+		}
+		return &readState{Change: change, IDs: []modules.ID{id}}, nil
+	})
+	return n, err
+}
+
+// Delete takes one item out of the receiver's lists for good; the same act done again does not bring it back.
+func (s *Service) Delete(ctx context.Context, person, id modules.ID) error {
+	return s.db.InTx(ctx, func(tx storage.Tx) error {
+		_, r, err := s.find(ctx, tx, person, id)
+		if err != nil {
+			return err
+		}
+		now := s.clock.Now()
+		if r.post != nil {
+			r.state, r.left = stateDeleted, false
+			if err := savePostState(ctx, tx, r); err != nil {
+				return err
+			}
+			return announceRemoved(ctx, tx, person, removedData{ID: &r.id, Group: &removedGroup{Key: r.group}, Reason: "deleted"}, now)
+		}
+		if err := s.redact(ctx, tx, r, now); err != nil {
+			return err
+		}
+		return s.leave(ctx, tx, r, stateDeleted, now)
+	})
+}
+
+func (r *row) setRead(w watermarks, now modules.Time) bool {
+	if w.read(r) != nil {
+		return false
+	}
+	r.readAt, r.left = &now, false
+	if w.seen(r) == nil {
+		r.seenAt = &now
+	}
+	return true
+}
+
+func (r *row) setUnread(w watermarks, _ modules.Time) bool {
+	if w.read(r) == nil {
+		return false
+	}
+	r.readAt, r.left = nil, true
+	return true
+}
+
+func (r *row) setArchived(w watermarks, now modules.Time) bool {
+	if r.archived != nil {
+		return false
+	}
+	r.setRead(w, now)
+	r.state, r.archived = stateArchived, &now
+	return true
+}
+
+func (r *row) setUnarchived(watermarks, modules.Time) bool {
+	if r.archived == nil {
+		return false
+	}
+	r.state, r.archived = stateInbox, nil
+	return true
+}
+
+// saveState writes a row, or what was done to a derived item.
+func saveState(ctx context.Context, tx storage.Tx, r *row) error {
+	if r.post != nil {
+		return savePostState(ctx, tx, r)
+	}
+	return saveRow(ctx, tx, r)
+}

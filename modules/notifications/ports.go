@@ -1,0 +1,80 @@
+package notifications
+
+import (
+	"context"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Ports are the questions notifications asks. New fills them with absent answers; app/bindings.go sets them before
+// start.
+type Ports struct {
+	Users   Users
+	Posts   Posts
+	Follows Follows
+	History History
+}
+
+// Users names people. Absent: nobody is known: rows name nobody, and nothing can be pushed.
+type Users interface {
+	// Refs gives the names of people; deleted ones are absent.
+	Refs(ctx context.Context, q storage.Querier, ids []modules.ID) (map[modules.ID]modules.UserRef, error)
+	// RefsByName is Refs by username, in lower case.
+	RefsByName(ctx context.Context, q storage.Querier, names []string) (map[string]modules.UserRef, error)
+}
+
+// Posts tells what notifications are about. Absent: there are no posts: rows about them have no object, and no
+// item is derived.
+type Posts interface {
+	// Info gives posts and comments; deleted ones are absent.
+	Info(ctx context.Context, q storage.Querier, ids []modules.ID) (map[modules.ID]event.PostInfo, error)
+	// RecentBy gives the top-level posts, public or for followers, of the authors of edges, each with a key above
+	// its edge's SinceKey, in the window.
+	RecentBy(ctx context.Context, q storage.Querier, reader modules.ID, edges []modules.FollowEdge, w modules.Window) ([]event.PostInfo, error)
+}
+
+// Follows tells who follows whom. Absent: nobody follows anybody, so no item is derived, and posts for followers are
+// seen by those they name only.
+type Follows interface {
+	Following(ctx context.Context, q storage.Querier, follower modules.ID) ([]modules.FollowEdge, error)
+	Edge(ctx context.Context, q storage.Querier, follower, followed modules.ID) (modules.FollowEdge, bool, error)
+	IsFollowing(ctx context.Context, q storage.Querier, follower, followed modules.ID) (bool, error)
+}
+
+// History knows the head of the log. Absent: answers carry no Belfry-Cursor.
+type History interface{ Head() modules.Cursor }
+
+// absent answers every port of a module that was left out.
+type absent struct{}
+
+func (absent) Refs(context.Context, storage.Querier, []modules.ID) (map[modules.ID]modules.UserRef, error) {
+	return nil, nil
+}
+
+func (absent) RefsByName(context.Context, storage.Querier, []string) (map[string]modules.UserRef, error) {
+	return nil, nil
+}
+
+func (absent) Info(context.Context, storage.Querier, []modules.ID) (map[modules.ID]event.PostInfo, error) {
+	return nil, nil
+}
+
+func (absent) RecentBy(context.Context, storage.Querier, modules.ID, []modules.FollowEdge, modules.Window) ([]event.PostInfo, error) {
+	return nil, nil
+}
+
+func (absent) Following(context.Context, storage.Querier, modules.ID) ([]modules.FollowEdge, error) {
+	return nil, nil
+}
+
+func (absent) Edge(context.Context, storage.Querier, modules.ID, modules.ID) (modules.FollowEdge, bool, error) {
+	return modules.FollowEdge{}, false, nil
+}
+
+func (absent) IsFollowing(context.Context, storage.Querier, modules.ID, modules.ID) (bool, error) {
+	return false, nil
+}
+
+func (absent) Head() modules.Cursor { return modules.Cursor{} }

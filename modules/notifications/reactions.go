@@ -1,0 +1,153 @@
+package notifications
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Reactions are what notifications does about the facts of others, inside their transactions. app/bindings.go puts
+// them on the bus.
+func (s *Service) Reactions() []event.Reaction {
+	return []event.Reaction{
+		event.On("notifications: tell those named", s.onPublished),
+		event.On("notifications: tell the author", s.onLiked),
+		event.On("notifications: withdraw a like", s.onUnliked),
+		event.On("notifications: withdraw all about a post", s.onRemoved),
+		event.On("notifications: tell the followed", s.onFollowed),
+		event.On("notifications: withdraw a follow", s.onUnfollowed),
+		event.On("notifications: a person is gone", s.onUserDeleted),
+	}
+}
+
+// onPublished tells each person a post names once: as author of the top post, else as author of the comment that is
+// answered, else as mentioned, if they can see it.
+func (s *Service) onPublished(ctx context.Context, tx storage.Tx, f event.PostPublished) error {
+	p := f.Post
+	told := []modules.ID{p.Author.ID}
+	tell := func(kind string, receiver modules.ID) error {
+		if receiver.IsZero() || slices.Contains(told, receiver) {
+			return nil
+		}
+		told = append(told, receiver)
+		return s.tell(ctx, tx, act{kind: kind, receiver: receiver, actor: p.Author, object: p.ID, cast: castOf(&p, p.Author), at: p.CreatedAt})
+	}
+	if p.Kind() == event.KindComment {
+		if err := tell(typeComment, p.RootAuthor); err != nil {
+			return err
+		}
+	}
+	sight := &sight{s: s, post: p}
+	if p.Kind() == event.KindComment && p.ReplyTo != p.RootID {
+		if ok, err := sight.of(ctx, tx, p.ReplyAuthor); err != nil {
+			return err
+		} else if ok {
+			if err := tell(typeReply, p.ReplyAuthor); err != nil {
+				return err
+			}
+		}
+	}
+	for _, person := range p.Mentions {
+		if slices.Contains(told, person) {
+			continue
+		}
+		if ok, err := sight.of(ctx, tx, person); err != nil {
+			return err
+		} else if ok {
+			if err := tell(typeMention, person); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sight tells who can see a post. A comment has exactly the audience of its top post.
+type sight struct {
+	s    *Service
+	post event.PostInfo
+	top  *event.PostInfo // asked for once
+}
+
+func (v *sight) of(ctx context.Context, tx storage.Tx, person modules.ID) (bool, error) {
+	if person.IsZero() {
+		return false, nil
+	}
+	if v.post.Visibility == event.Public || person == v.post.RootAuthor || person == v.post.Author.ID {
+		return true, nil
+	}
+	if v.top == nil {
+		v.top = &v.post
+		if v.post.Kind() == event.KindComment {
+			infos, err := v.s.Ports.Posts.Info(ctx, tx, []modules.ID{v.post.RootID})
+			if err != nil {
+				return false, fmt.Errorf("top post: %w", err)
+			}
+			top := infos[v.post.RootID] // a deleted one names nobody
+			v.top = &top
+		}
+	}
+	if slices.Contains(v.top.Mentions, person) {
+		return true, nil
+	}
+	if v.post.Visibility != event.Followers {
+		return false, nil
+	}
+	return v.s.Ports.Follows.IsFollowing(ctx, tx, person, v.post.RootAuthor)
+}
+
+func (s *Service) onLiked(ctx context.Context, tx storage.Tx, f event.PostLiked) error {
+	return s.tell(ctx, tx, act{kind: typeLike, receiver: f.Post.Author.ID, actor: f.Liker, object: f.Post.ID, grouped: true,
+		cast: castOf(&f.Post, f.Liker, f.Post.Author), at: f.At})
+}
+
+func (s *Service) onUnliked(ctx context.Context, tx storage.Tx, f event.PostUnliked) error {
+	return s.withdraw(ctx, tx, f.Post.Author.ID, typeLike, f.Liker, f.Post.ID, f.At)
+}
+
+func (s *Service) onFollowed(ctx context.Context, tx storage.Tx, f event.FollowStarted) error {
+	return s.tell(ctx, tx, act{kind: typeFollow, receiver: f.Followed.ID, actor: f.Follower, object: f.Followed.ID, grouped: true,
+		cast: castOf(nil, f.Follower, f.Followed), at: f.At})
+}
+
+func (s *Service) onUnfollowed(ctx context.Context, tx storage.Tx, f event.FollowEnded) error {
+	return s.withdraw(ctx, tx, f.Followed, typeFollow, f.Follower, f.Followed, f.At)
+}
+
+// onRemoved tells each receiver of a row about the post, once: they are its author and those it names, so they are
+// few however many rows there are. The rows go in pages; until then a tombstone hides them. What was announced of
+// them is emptied by whoever deletes the post, since it stands in the outbox under the post's id.
+func (s *Service) onRemoved(ctx context.Context, tx storage.Tx, f event.PostRemoved) error {
+	var last modules.ID
+	for {
+		var receiver modules.ID
+		err := tx.QueryRow(ctx, `SELECT receiver_id FROM notifications WHERE object_id = $1 AND receiver_id > $2 AND state < 2
+			ORDER BY receiver_id LIMIT 1`, f.Post.ID, last[:]).Scan(&receiver)
+		if errors.Is(err, sql.ErrNoRows) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("receivers: %w", err)
+		}
+		if err := announceRemoved(ctx, tx, receiver, removedData{ObjectID: &f.Post.ID, Reason: "withdrawn"}, f.At); err != nil {
+			return err
+		}
+		last = receiver
+	}
+	more, err := s.emptyPost(ctx, tx, f.Post.ID)
+	if err != nil || !more {
+		return err
+	}
+	return bury(ctx, tx, f.Post.ID, false, f.At)
+}
+
+// onUserDeleted hides all rows of and by that person behind a tombstone; a job empties them.
+func (s *Service) onUserDeleted(ctx context.Context, tx storage.Tx, f event.UserDeleted) error {
+	return bury(ctx, tx, f.UserID, true, f.At)
+}

@@ -1,0 +1,156 @@
+package notifications
+
+import (
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+)
+
+// The types of notifications. typePost is derived and never stored; typeCustom has a word behind it.
+const (
+	typeLike    = "like"
+	typeComment = "comment"
+	typeReply   = "reply"
+	typeMention = "mention"
+	typeFollow  = "follow"
+	typeSystem  = "system"
+	typeCustom  = "custom"
+	typePost    = "post"
+)
+
+// storedTypes are the types that rows can have: lists and counts read each of them by its own range of an index.
+var storedTypes = []string{typeLike, typeComment, typeReply, typeMention, typeFollow, typeSystem, typeCustom}
+
+// States of a row. The values are on disk.
+const (
+	stateInbox     = 0
+	stateArchived  = 1
+	stateWithdrawn = 2 // shown no more, kept so that the act can be done again
+	stateDeleted   = 3 // by the receiver; doing the act again does not bring it back
+)
+
+// row is a notification as it is stored, or a derived item in the same form.
+type row struct {
+	key      int64
+	id       modules.ID
+	receiver modules.ID
+	kind     string // the type without the word
+	word     string // of kind custom
+	actor    modules.ID
+	object   modules.ID // the post; for a follow the followed
+	subject  modules.ID // what its group is about; zero = never grouped
+
+	group   modules.ID // id of the row that began the group
+	head    bool       // the newest member; the next three hold only there
+	members int64
+	actors  []byte // the newest three, 16 bytes each
+	began   modules.Time
+
+	state     int
+	withdrawn *modules.Time
+	seenAt    *modules.Time
+	readAt    *modules.Time
+	left      bool // left unread below the watermark
+	archived  *modules.Time
+
+	content *string
+	url     *string
+	data    *string
+	created modules.Time
+	updated modules.Time
+
+	post *event.PostInfo // of a derived item, else nil
+}
+
+const rowColumns = `key, id, receiver_id, type, word, actor_id, object_id, subject, group_id, head, members, actors, began_at,
+	state, withdrawn_at, seen_at, read_at, left_unread, archived_at, content, url, data, created_at, updated_at`
+
+func (r *row) scan(s interface{ Scan(...any) error }) error {
+	return s.Scan(&r.key, &r.id, &r.receiver, &r.kind, &r.word, &r.actor, &r.object, &r.subject, &r.group, &r.head, &r.members, &r.actors, &r.began,
+		&r.state, &r.withdrawn, &r.seenAt, &r.readAt, &r.left, &r.archived, &r.content, &r.url, &r.data, &r.created, &r.updated)
+}
+
+// derivedRow is the item "someone you follow posted", before what the person did to it.
+func derivedRow(person modules.ID, p event.PostInfo) row {
+	return row{key: p.Key, id: p.ID, receiver: person, kind: typePost, actor: p.Author.ID, object: p.ID, group: p.ID, head: true,
+		members: 1, actors: p.Author.ID[:], created: p.CreatedAt, updated: p.CreatedAt, post: &p}
+}
+
+// typeName is the type as clients see it.
+func (r *row) typeName() string {
+	if r.word != "" {
+		return r.kind + "." + r.word
+	}
+	return r.kind
+}
+
+func (r *row) shown() bool { return r.state < stateWithdrawn }
+
+// people are the newest actors of a group's newest member.
+func (r *row) people() []modules.ID { return unpack(r.actors) }
+
+// redactable is the object under which everything about a row stands in the outbox: the post; for a follow the
+// follower, who has fewer follows than a famous person has followers; else the row itself.
+func (r *row) redactable() modules.ID {
+	switch {
+	case r.kind == typeFollow:
+		return r.actor
+	case !r.object.IsZero():
+		return r.object
+	}
+	return r.id
+}
+
+// watermarks are how far one person has seen and read everything; zero = nothing.
+type watermarks struct {
+	seenKey int64
+	seenAt  *modules.Time
+	readKey int64
+	readAt  *modules.Time
+}
+
+// seen gives when a row was seen; nil = not yet.
+func (w watermarks) seen(r *row) *modules.Time {
+	if r.seenAt == nil && r.key <= w.seenKey {
+		return w.seenAt
+	}
+	return r.seenAt
+}
+
+// read gives when a row was read; nil = not yet.
+func (w watermarks) read(r *row) *modules.Time {
+	if r.readAt == nil && !r.left && r.key <= w.readKey {
+		return w.readAt
+	}
+	return r.readAt
+}
+
+// maxActors is how many people of a group are named.
+const maxActors = 3
+
+// pack puts people one behind the other, at most maxActors, each once.
+func pack(ids ...modules.ID) []byte {
+	out := make([]byte, 0, maxActors*16)
+next:
+	for i, id := range ids {
+		if len(out) == maxActors*16 {
+			break
+		}
+		for _, before := range ids[:i] {
+			if before == id {
+				continue next
+			}
+		}
+		if !id.IsZero() {
+			out = append(out, id[:]...)
+		}
+	}
+	return out
+}
+
+func unpack(b []byte) []modules.ID {
+	out := make([]modules.ID, 0, maxActors)
+	for ; len(b) >= 16; b = b[16:] {
+		out = append(out, modules.ID(b[:16]))
+	}
+	return out
+}

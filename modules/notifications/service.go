@@ -1,0 +1,119 @@
+package notifications
+
+import (
+	"context"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Service keeps what people are told. Its methods may be called from many goroutines; Ports is set before.
+type Service struct {
+	Ports Ports
+
+	cfg   Config
+	db    storage.DB
+	clock modules.Clock
+	site  modules.Site
+	pages *modules.PageCursors
+	log   *zap.Logger
+}
+
+// New makes a Service whose ports answer as if the other modules were left out.
+func New(cfg Config, db storage.DB, clock modules.Clock, site modules.Site, pages *modules.PageCursors, log *zap.Logger) *Service {
+	return &Service{cfg: cfg, db: db, clock: clock, site: site, pages: pages, log: log.Named("notifications"),
+		Ports: Ports{Users: absent{}, Posts: absent{}, Follows: absent{}, History: absent{}}}
+}
+
+// Get gives one notification or derived item of a person. NotFound also when it is another's or was withdrawn.
+func (s *Service) Get(ctx context.Context, person, id modules.ID) (n Notification, err error) {
+	err = s.db.Read(ctx, func(q storage.Querier) error {
+		v, r, err := s.find(ctx, q, person, id)
+		if err != nil {
+			return err
+		}
+		n, err = s.renderOne(ctx, q, v, r)
+		return err
+	})
+	return n, err
+}
+
+// Withdrawn reports whether a notification is shown no more: withdrawn, deleted, or not there. Whoever is about to
+// deliver it asks.
+func (s *Service) Withdrawn(ctx context.Context, q storage.Querier, notification modules.ID) (bool, error) {
+	r, err := rowByID(ctx, q, notification)
+	if err != nil {
+		return false, fmt.Errorf("notifications: %s: %w", notification, err)
+	}
+	if r == nil || !r.shown() {
+		return true, nil
+	}
+	return isGone(ctx, q, r)
+}
+
+// find gives one item that is shown to a person.
+func (s *Service) find(ctx context.Context, q storage.Querier, person, id modules.ID) (*viewer, *row, error) {
+	v, err := s.viewer(ctx, q, person)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := s.lookUp(ctx, q, v, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if r == nil {
+		return nil, nil, modules.NotFound()
+	}
+	return v, r, nil
+}
+
+// lookUp gives one item that is shown to the viewer; nil = there is none.
+func (s *Service) lookUp(ctx context.Context, q storage.Querier, v *viewer, id modules.ID) (*row, error) {
+	r, err := rowByID(ctx, q, id)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return s.derivedByID(ctx, q, v, id)
+	}
+	if r.receiver != v.person || !r.shown() {
+		return nil, nil
+	}
+	if gone, err := isGone(ctx, q, r); err != nil || gone {
+		return nil, err
+	}
+	return r, nil
+}
+
+// groupHead gives the newest member of a group of the viewer.
+func (s *Service) groupHead(ctx context.Context, q storage.Querier, v *viewer, group modules.ID) (*row, error) {
+	r, err := headOf(ctx, q, group)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil {
+		if r, err = s.derivedByID(ctx, q, v, group); err != nil {
+			return nil, err
+		}
+	}
+	if r == nil || r.receiver != v.person {
+		return nil, modules.NotFound()
+	}
+	if gone, err := isGone(ctx, q, r); err != nil {
+		return nil, err
+	} else if gone {
+		return nil, modules.NotFound()
+	}
+	return r, nil
+}
+
+func (s *Service) renderOne(ctx context.Context, q storage.Querier, v *viewer, r *row) (Notification, error) {
+	list, err := s.render(ctx, q, v.marks, &cast{}, []row{*r}, r.head)
+	if err != nil {
+		return Notification{}, err
+	}
+	return list[0], nil
+}

@@ -1,0 +1,176 @@
+package notifications
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// watermarksOf gives how far a person has seen and read everything.
+func watermarksOf(ctx context.Context, q storage.Querier, person modules.ID) (w watermarks, err error) {
+	err = q.QueryRow(ctx, `SELECT seen_key, seen_at, read_key, read_at FROM notification_watermarks WHERE person_id = $1`, person).
+		Scan(&w.seenKey, &w.seenAt, &w.readKey, &w.readAt)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return w, fmt.Errorf("watermarks: %w", err)
+	}
+	return w, nil
+}
+
+func saveWatermarks(ctx context.Context, tx storage.Tx, person modules.ID, w watermarks) error {
+	_, err := tx.Exec(ctx, `INSERT INTO notification_watermarks (person_id, seen_key, seen_at, read_key, read_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (person_id) DO UPDATE SET seen_key = excluded.seen_key, seen_at = excluded.seen_at,
+			read_key = excluded.read_key, read_at = excluded.read_at`, person, w.seenKey, w.seenAt, w.readKey, w.readAt)
+	if err != nil {
+		return fmt.Errorf("watermarks: %w", err)
+	}
+	return nil
+}
+
+// oneRow gives the first row of a query over rowColumns; nil = none.
+func oneRow(ctx context.Context, q storage.Querier, query string, args ...any) (*row, error) {
+	var r row
+	err := r.scan(q.QueryRow(ctx, query, args...))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("notification: %w", err)
+	}
+	return &r, nil
+}
+
+// eachRow gives every row of a query to scan.
+func eachRow(ctx context.Context, q storage.Querier, scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func rowByID(ctx context.Context, q storage.Querier, id modules.ID) (*row, error) {
+	return oneRow(ctx, q, `SELECT `+rowColumns+` FROM notifications WHERE id = $1`, id)
+}
+
+// rowByAct gives the one row of an act, in any state.
+func rowByAct(ctx context.Context, q storage.Querier, receiver modules.ID, kind string, actor, object modules.ID) (*row, error) {
+	return oneRow(ctx, q, `SELECT `+rowColumns+` FROM notifications
+		WHERE object_id = $1 AND receiver_id = $2 AND type = $3 AND actor_id = $4`, object, receiver, kind, actor)
+}
+
+// headOf gives the newest member of a group that is shown.
+func headOf(ctx context.Context, q storage.Querier, group modules.ID) (*row, error) {
+	return oneRow(ctx, q, `SELECT `+rowColumns+` FROM notifications WHERE group_id = $1 AND state < 2 ORDER BY key DESC LIMIT 1`, group)
+}
+
+// openGroup gives the newest group about subject, as its newest member and whether that one is unseen.
+func openGroup(ctx context.Context, q storage.Querier, receiver modules.ID, kind string, subject modules.ID) (g *row, unseen bool, err error) {
+	g = &row{}
+	err = q.QueryRow(ctx, `SELECT n.key, n.group_id, n.members, n.actors, n.began_at, n.seen_at IS NULL AND n.key > COALESCE(w.seen_key, 0)
+		FROM notifications n LEFT JOIN notification_watermarks w ON w.person_id = n.receiver_id
+		WHERE n.receiver_id = $1 AND n.type = $2 AND n.subject = $3 AND n.head = 1 ORDER BY n.key DESC LIMIT 1`, receiver, kind, subject).
+		Scan(&g.key, &g.group, &g.members, &g.actors, &g.began, &unseen)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("group: %w", err)
+	}
+	return g, unseen, nil
+}
+
+// newestActors gives who acted last in a group.
+func newestActors(ctx context.Context, q storage.Querier, group modules.ID) ([]byte, error) {
+	var ids []modules.ID
+	err := eachRow(ctx, q, func(rows *sql.Rows) error {
+		var id modules.ID
+		ids = append(ids, id)
+		return rows.Scan(&ids[len(ids)-1])
+	}, `SELECT actor_id FROM notifications WHERE group_id = $1 AND state < 2 ORDER BY key DESC LIMIT 3`, group)
+	if err != nil {
+		return nil, fmt.Errorf("actors of a group: %w", err)
+	}
+	return pack(ids...), nil
+}
+
+// insertRow reports false, and writes nothing, if there is a row of the same act.
+func insertRow(ctx context.Context, tx storage.Tx, r *row) (bool, error) {
+	n, err := tx.Exec(ctx, `INSERT INTO notifications (key, id, receiver_id, type, word, actor_id, object_id, subject, group_id, head, members,
+			actors, began_at, content, url, data, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING`,
+		r.key, r.id, r.receiver, r.kind, r.word, r.actor, r.object, r.subject, r.group, r.members,
+		r.actors, r.began, r.content, r.url, r.data, r.created, r.updated)
+	if err != nil {
+		return false, fmt.Errorf("insert notification: %w", err)
+	}
+	return n == 1, nil
+}
+
+// saveRow writes what can change of a row.
+func saveRow(ctx context.Context, tx storage.Tx, r *row) error {
+	_, err := tx.Exec(ctx, `UPDATE notifications SET head = $2, members = $3, actors = $4, state = $5, withdrawn_at = $6, seen_at = $7, read_at = $8,
+		left_unread = $9, archived_at = $10, updated_at = $11 WHERE key = $1`,
+		r.key, number(r.head), r.members, r.actors, r.state, r.withdrawn, r.seenAt, r.readAt, number(r.left), r.archived, r.updated)
+	if err != nil {
+		return fmt.Errorf("save notification: %w", err)
+	}
+	return nil
+}
+
+// demote takes the place of newest member from a row.
+func demote(ctx context.Context, tx storage.Tx, key int64) error {
+	if _, err := tx.Exec(ctx, `UPDATE notifications SET head = 0 WHERE key = $1`, key); err != nil {
+		return fmt.Errorf("group: %w", err)
+	}
+	return nil
+}
+
+func deleteRow(ctx context.Context, tx storage.Tx, key int64) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM notifications WHERE key = $1`, key); err != nil {
+		return fmt.Errorf("delete notification: %w", err)
+	}
+	return nil
+}
+
+// savePostState writes what a person did to a derived item.
+func savePostState(ctx context.Context, tx storage.Tx, r *row) error {
+	_, err := tx.Exec(ctx, `INSERT INTO notification_posts (receiver_id, key, post_id, seen_at, read_at, left_unread, archived_at, deleted)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (receiver_id, key) DO UPDATE SET seen_at = excluded.seen_at, read_at = excluded.read_at,
+			left_unread = excluded.left_unread, archived_at = excluded.archived_at, deleted = excluded.deleted`,
+		r.receiver, r.key, r.id, r.seenAt, r.readAt, number(r.left), r.archived, number(r.state == stateDeleted))
+	if err != nil {
+		return fmt.Errorf("save state of a post: %w", err)
+	}
+	return nil
+}
+
+// isGone reports whether what a row is about, or who did it, has a tombstone.
+func isGone(ctx context.Context, q storage.Querier, r *row) (bool, error) {
+	var one int
+	err := q.QueryRow(ctx, `SELECT 1 FROM notification_tombstones WHERE id = $1 OR id = $2 LIMIT 1`, r.object, r.actor).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("tombstone: %w", err)
+	}
+	return true, nil
+}
+
+func number(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,134 @@
+package notifications
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Jobs empties, in pages, what stands behind tombstones.
+func (s *Service) Jobs() []modules.Job {
+	return []modules.Job{{Name: "notifications: empty", Every: s.cfg.SweepEvery, Run: s.sweep}}
+}
+
+// bury adds a tombstone.
+func bury(ctx context.Context, tx storage.Tx, id modules.ID, person bool, at modules.Time) error {
+	_, err := tx.Exec(ctx, `INSERT INTO notification_tombstones (id, person, at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`, id, number(person), at)
+	if err != nil {
+		return fmt.Errorf("tombstone: %w", err)
+	}
+	return nil
+}
+
+// sweep does one page of one tombstone's work; a page that finds nothing left removes the tombstone. Every page is a
+// transaction, so it goes on after a crash where it was.
+func (s *Service) sweep(ctx context.Context) (more bool, err error) {
+	var id modules.ID
+	var person bool
+	err = s.db.Read(ctx, func(q storage.Querier) error {
+		return q.QueryRow(ctx, `SELECT id, person FROM notification_tombstones LIMIT 1`).Scan(&id, &person)
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("notifications: sweep: %w", err)
+	}
+	err = s.db.InTx(ctx, func(tx storage.Tx) error {
+		var left bool
+		var err error
+		if person {
+			left, err = s.emptyPerson(ctx, tx, id)
+		} else {
+			left, err = s.emptyPost(ctx, tx, id)
+		}
+		if err != nil || left {
+			return err
+		}
+		_, err = tx.Exec(ctx, `DELETE FROM notification_tombstones WHERE id = $1`, id)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("notifications: sweep %s: %w", id, err)
+	}
+	return true, nil
+}
+
+// emptyPost deletes one page of rows about a post, and of what people did to it as a derived item. more = there
+// may be another page.
+func (s *Service) emptyPost(ctx context.Context, tx storage.Tx, post modules.ID) (more bool, err error) {
+	n, err := tx.Exec(ctx, `DELETE FROM notifications WHERE key IN (SELECT key FROM notifications WHERE object_id = $1 LIMIT $2)`, post, s.cfg.Batch)
+	if err != nil {
+		return false, fmt.Errorf("rows of a post: %w", err)
+	}
+	m, err := tx.Exec(ctx, `DELETE FROM notification_posts WHERE post_id = $1 AND receiver_id IN (
+		SELECT receiver_id FROM notification_posts WHERE post_id = $1 LIMIT $2)`, post, s.cfg.Batch)
+	if err != nil {
+		return false, fmt.Errorf("states of a post: %w", err)
+	}
+	return n == int64(s.cfg.Batch) || m == int64(s.cfg.Batch), nil
+}
+
+// emptyPerson does one page of emptying: first what the person did, telling the receivers, then what they were told.
+func (s *Service) emptyPerson(ctx context.Context, tx storage.Tx, person modules.ID) (more bool, err error) {
+	acts, err := actsOf(ctx, tx, person, s.cfg.Batch)
+	if err != nil {
+		return false, err
+	}
+	for i := range acts {
+		r := &acts[i]
+		if r.shown() && r.receiver != person {
+			// What was announced is emptied with the account.
+			if err := s.leave(ctx, tx, r, stateWithdrawn, s.clock.Now()); err != nil {
+				return false, err
+			}
+		}
+		if err := deleteRow(ctx, tx, r.key); err != nil {
+			return false, err
+		}
+	}
+	if len(acts) == s.cfg.Batch {
+		return true, nil
+	}
+	for _, state := range []string{`state = 0`, `state = 1`, `state >= 2`} { // each has its index
+		n, err := tx.Exec(ctx, `DELETE FROM notifications WHERE key IN (
+			SELECT key FROM notifications WHERE receiver_id = $1 AND `+state+` LIMIT $2)`, person, s.cfg.Batch)
+		if err != nil {
+			return false, fmt.Errorf("rows of a person: %w", err)
+		}
+		if n == int64(s.cfg.Batch) {
+			return true, nil
+		}
+	}
+	m, err := tx.Exec(ctx, `DELETE FROM notification_posts WHERE receiver_id = $1 AND key IN (
+		SELECT key FROM notification_posts WHERE receiver_id = $1 LIMIT $2)`, person, s.cfg.Batch)
+	if err != nil {
+		return false, fmt.Errorf("states of a person: %w", err)
+	}
+	if m == int64(s.cfg.Batch) {
+		return true, nil
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM notification_watermarks WHERE person_id = $1`, person); err != nil {
+		return false, fmt.Errorf("watermarks of a person: %w", err)
+	}
+	return false, nil
+}
+
+// actsOf gives a page of the rows a person made, in any state.
+func actsOf(ctx context.Context, q storage.Querier, person modules.ID, limit int) ([]row, error) {
+	var out []row
+	err := eachRow(ctx, q, func(rows *sql.Rows) error {
+		var r row
+		err := r.scan(rows)
+		out = append(out, r)
+		return err
+	}, `SELECT `+rowColumns+` FROM notifications WHERE actor_id = $1 LIMIT $2`, person, limit)
+	if err != nil {
+		return nil, fmt.Errorf("acts of a person: %w", err)
+	}
+	return out, nil
+}

@@ -1,0 +1,53 @@
+package notifications
+
+import (
+	"strconv"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+)
+
+// phrases say what was done, by type; "%" stands for "post" or "comment".
+var phrases = map[string]string{
+	typeLike:    "liked your %",
+	typeComment: "commented on your post",
+	typeReply:   "replied to your comment",
+	typeMention: "mentioned you in a %",
+	typeFollow:  "followed you",
+	typePost:    "posted",
+}
+
+// sentence tells the receiver what happened: "Bob liked your post", "Bob and 2 others liked your post". What was
+// pushed speaks for itself.
+func sentence(r *row, actor *modules.UserRef, object *Object, others int64) string {
+	phrase, ok := phrases[r.kind]
+	if !ok {
+		if r.content == nil {
+			return ""
+		}
+		return *r.content
+	}
+	who := "Someone"
+	if actor != nil {
+		if who = actor.DisplayName; who == "" {
+			who = actor.Username
+		}
+	}
+	switch {
+	case others == 1:
+		who += " and 1 other"
+	case others > 1:
+		who += " and " + strconv.FormatInt(others, 10) + " others"
+	}
+	noun := event.KindPost
+	if object != nil {
+		noun = object.Kind
+	}
+	for i := range len(phrase) {
+		if phrase[i] == '%' {
+			phrase = phrase[:i] + noun + phrase[i+1:]
+			break
+		}
+	}
+	return who + " " + phrase
+}
