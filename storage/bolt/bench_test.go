@@ -67,8 +67,7 @@ func BenchmarkAppend(b *testing.B) {
 		b.Run("group="+strconv.Itoa(group), func(b *testing.B) {
 			l := open(b, filepath.Join(b.TempDir(), "log"))
 			fill(b, l, benchUsers, 50_000, 1000)
-			b.ResetTimer()
-			for range b.N {
+			for b.Loop() {
 				fill(b, l, benchUsers, group, group)
 			}
 			b.ReportMetric(float64(b.N*group)/b.Elapsed().Seconds(), "events/s")
@@ -94,7 +93,7 @@ func BenchmarkRead(b *testing.B) {
 			b.Run(fmt.Sprintf("sources=%d/behind=%d", sources, behind), func(b *testing.B) {
 				a, after, events := audience(benchUsers, sources), head, 0
 				after.Seq -= modules.Position(behind)
-				for range b.N {
+				for b.Loop() {
 					page, err := l.Read(context.Background(), a, after, 256)
 					if err != nil {
 						b.Fatal(err)
@@ -112,7 +111,7 @@ func BenchmarkRead(b *testing.B) {
 			if err := l.Append(b.Context(), e); err != nil {
 				b.Fatal(err)
 			}
-			for range b.N {
+			for b.Loop() {
 				if _, err := l.Read(context.Background(), a, after, 256); err != nil {
 					b.Fatal(err)
 				}
@@ -126,7 +125,7 @@ func BenchmarkReplay(b *testing.B) {
 	fill(b, l, 200, 100_000, 1000)
 	a := audience(200, 20)
 	events := 0
-	for range b.N {
+	for b.Loop() {
 		after := l.Oldest()
 		for more := true; more; {
 			page, err := l.Read(context.Background(), a, after, 256)
@@ -144,7 +143,7 @@ func BenchmarkTail(b *testing.B) {
 	l := open(b, filepath.Join(b.TempDir(), "log"))
 	fill(b, l, benchUsers, 100_000, 1000)
 	events := 0
-	for range b.N {
+	for b.Loop() {
 		n := 0
 		for list, err := range l.Tail(b.Context(), l.Oldest()) {
 			if err != nil {
@@ -173,8 +172,7 @@ func BenchmarkOpen(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.ReportMetric(float64(info.Size())/(1<<20), "MiB")
-			b.ResetTimer()
-			for range b.N {
+			for b.Loop() {
 				started := time.Now()
 				if err := open(b, path).Close(); err != nil {
 					b.Fatal(err)
