@@ -1,0 +1,206 @@
+package sse
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/plugins"
+)
+
+// Factory makes the channel from the section channels.sse.
+var Factory = plugins.Define("sse", defaults, build)
+
+// Module adds the channel to the program: app.Main(sse.Module).
+var Module = plugins.Provide(Factory)
+
+// Channel streams events to connected clients. Make it with Factory.
+type Channel struct {
+	cfg      Config
+	env      plugins.Env
+	registry prometheus.Registerer
+	hub      *hub
+	holder   holder
+
+	state   atomic.Int32
+	gate    gate
+	mu      sync.Mutex // Start, Stop; guards cancel
+	cancel  context.CancelFunc
+	running sync.WaitGroup // hub and workers
+}
+
+// States of a channel, in their only order.
+const (
+	stateNew int32 = iota
+	stateRunning
+	stateStopped
+)
+
+func build(cfg Config, env plugins.Env) (plugins.Channel, error) { return newChannel(cfg, env), nil }
+
+func newChannel(cfg Config, env plugins.Env) *Channel {
+	return &Channel{
+		cfg: cfg, env: env,
+		registry: prometheus.WrapRegistererWith(prometheus.Labels{"channel": env.Name}, env.Metrics),
+		hub:      newHub(cfg, env, rand.Float64),
+		holder:   newParked(cfg, env.Log),
+	}
+}
+
+// Start begins the hub and its workers. Streams asked for before are refused with bye restart.
+func (c *Channel) Start(context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.Load() != stateNew {
+		return fmt.Errorf("%s: started twice", c.env.Name)
+	}
+	if err := c.hub.metrics.register(c.registry); err != nil {
+		return fmt.Errorf("%s: %w", c.env.Name, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c.cancel = cancel
+	if head := c.env.History.Head(); !head.IsZero() {
+		c.hub.begin(head)
+	}
+	c.running.Go(func() {
+		// The workers end when the hub has: it is the only one who gives them work.
+		defer close(c.hub.questions)
+		defer close(c.hub.pages)
+		c.hub.run(ctx)
+	})
+	for range c.cfg.AudienceWorkers {
+		c.running.Go(c.answer)
+	}
+	for range c.cfg.CatchUpWorkers {
+		c.running.Go(c.catchUp)
+	}
+	c.state.Store(stateRunning)
+	c.gate.open()
+	return nil
+}
+
+// Publish encodes events and hands them to the hub. It waits only while the hub has several batches to take
+// over, never for a client.
+func (c *Channel) Publish(events []modules.Event) {
+	if c.state.Load() != stateRunning || len(events) == 0 {
+		return
+	}
+	frames := make([]frame, len(events))
+	for i, e := range events {
+		if showable(e) {
+			frames[i] = frameOf(e)
+		} else if !e.Internal {
+			c.env.Log.Error("event that cannot be a block", zap.Stringer("event", e.Cursor))
+		}
+	}
+	c.hub.batches <- struct{}{}
+	taken := c.hub.do(func() {
+		<-c.hub.batches
+		c.hub.dispatched(events, frames)
+	})
+	if !taken {
+		<-c.hub.batches
+	}
+}
+
+// Drain says bye to everybody, each with a time to come back of its own, and returns when all are gone or ctx has
+// ended; then those that are left are cut off. Streams asked for from now on are refused.
+func (c *Channel) Drain(ctx context.Context) {
+	entered := c.gate.shut()
+	done := make(chan struct{})
+	select {
+	case <-entered:
+		if c.state.Load() != stateRunning || !c.hub.do(func() { c.hub.drain(done) }) {
+			return
+		}
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+		c.hub.do(c.hub.abort)
+	}
+}
+
+// Stop drains what Drain has not, and returns when no goroutine is left, or with an error when ctx ends before.
+func (c *Channel) Stop(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.CompareAndSwap(stateNew, stateStopped) || c.state.Load() == stateStopped {
+		return nil
+	}
+	c.Drain(ctx)
+	c.state.Store(stateStopped)
+	c.cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.running.Wait()
+		c.holder.Wait()
+	}()
+	defer c.hub.metrics.unregister(c.registry)
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		c.hub.do(c.hub.abort)
+		return fmt.Errorf("%s: not everything has ended: %w", c.env.Name, ctx.Err())
+	}
+}
+
+// Health tells of the store or the log, when they could not be read for a stream lately.
+func (c *Channel) Health() error {
+	if err := c.hub.storeTrouble.get(); err != nil {
+		return fmt.Errorf("audiences cannot be read: %w", err)
+	}
+	if err := c.hub.logTrouble.get(); err != nil {
+		return fmt.Errorf("the log cannot be read: %w", err)
+	}
+	return nil
+}
+
+// answer is an asking worker.
+func (c *Channel) answer() {
+	for q := range c.hub.questions {
+		a := answer{err: errPanic}
+		c.within(func(ctx context.Context) { a = askAbout(ctx, c.env.Audiences, q) })
+		c.hub.do(func() {
+			c.hub.asked--
+			c.hub.answered(q, a)
+		})
+	}
+}
+
+// catchUp is a catch-up worker.
+func (c *Channel) catchUp() {
+	for job := range c.hub.pages {
+		pg := page{err: errPanic}
+		c.within(func(ctx context.Context) { pg = readPage(ctx, c.env.History, job) })
+		c.hub.do(func() { c.hub.read(job, pg) })
+	}
+}
+
+// within runs fn with a deadline; a panic of the store or the log stays here.
+func (c *Channel) within(fn func(ctx context.Context)) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.QueryTimeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			c.env.Log.Error("panic in a question", zap.Any("panic", p), zap.Stack("stack"))
+		}
+	}()
+	fn(ctx)
+}
+
+var (
+	_ plugins.Listener      = (*Channel)(nil)
+	_ plugins.Router        = (*Channel)(nil)
+	_ plugins.Drainer       = (*Channel)(nil)
+	_ plugins.HealthChecker = (*Channel)(nil)
+)

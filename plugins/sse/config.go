@@ -1,0 +1,98 @@
+package sse
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+)
+
+// Config is the section channels.sse. The host reads Enabled; while it is false, a request for a stream is
+// answered 204 by the other ways of /v1/events.
+type Config struct {
+	Enabled         bool          `yaml:"enabled"`
+	Heartbeat       time.Duration `yaml:"heartbeat"`        // silence after which a comment is sent
+	MaxAge          time.Duration `yaml:"max_age"`          // a connection ends after this +-20 %; 0 = never
+	TailBytes       modules.Size  `yaml:"tail_bytes"`       // memory for the newest events; older ones are read from the log
+	ProgressTimeout time.Duration `yaml:"progress_timeout"` // data waits and less than 1 KiB was taken: closed
+	WriteTimeout    time.Duration `yaml:"write_timeout"`    // one event stands half written: closed
+	PeerTimeout     time.Duration `yaml:"peer_timeout"`     // bytes unacknowledged by the peer's kernel: closed (TCP_USER_TIMEOUT)
+	FinishTimeout   time.Duration `yaml:"finish_timeout"`   // from bye to the hard close
+	QueryTimeout    time.Duration `yaml:"query_timeout"`    // one question to the log or the store
+	SendBuffer      modules.Size  `yaml:"send_buffer"`      // SO_SNDBUF: how much the kernel hides from progress_timeout
+	CatchUpWorkers  int           `yaml:"catch_up_workers"` // goroutines that read the log for those behind the tail
+	AudienceWorkers int           `yaml:"audience_workers"` // goroutines that ask what people read
+	WriteWorkers    int           `yaml:"write_workers"`    // goroutines that write to connections that are not plain TCP
+	Aliases         []string      `yaml:"aliases"`          // connect, sub, alarm
+	Holder          string        `yaml:"holder"`           // auto or goroutine: what holds idle connections
+}
+
+var defaults = Config{
+	Enabled:         true,
+	Heartbeat:       15 * time.Second,
+	MaxAge:          time.Hour,
+	TailBytes:       64 << 20,
+	ProgressTimeout: 10 * time.Second,
+	WriteTimeout:    30 * time.Second,
+	PeerTimeout:     25 * time.Second,
+	FinishTimeout:   time.Second,
+	QueryTimeout:    5 * time.Second,
+	SendBuffer:      64 << 10,
+	CatchUpWorkers:  4,
+	AudienceWorkers: 4,
+	WriteWorkers:    16,
+	Holder:          holderAuto,
+}
+
+const (
+	holderAuto      = "auto"
+	holderGoroutine = "goroutine"
+)
+
+// Validate names the first key that is wrong.
+func (c *Config) Validate() error {
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+	}{
+		{"heartbeat", c.Heartbeat}, {"progress_timeout", c.ProgressTimeout}, {"write_timeout", c.WriteTimeout},
+		{"peer_timeout", c.PeerTimeout}, {"finish_timeout", c.FinishTimeout}, {"query_timeout", c.QueryTimeout},
+	} {
+		if d.value <= 0 {
+			return fmt.Errorf("%s: must be positive", d.key)
+		}
+	}
+	if c.MaxAge < 0 {
+		return fmt.Errorf("max_age: must not be negative; 0 = never")
+	}
+	for _, s := range []struct {
+		key   string
+		value modules.Size
+	}{{"tail_bytes", c.TailBytes}, {"send_buffer", c.SendBuffer}} {
+		if s.value < 4<<10 {
+			return fmt.Errorf("%s: at least 4KiB", s.key)
+		}
+	}
+	for _, w := range []struct {
+		key   string
+		value int
+	}{{"catch_up_workers", c.CatchUpWorkers}, {"audience_workers", c.AudienceWorkers}, {"write_workers", c.WriteWorkers}} {
+		if w.value < 1 || w.value > 1024 {
+			return fmt.Errorf("%s: from 1 to 1024", w.key)
+		}
+	}
+	for i, name := range c.Aliases {
+		if presetOf(name) == nil {
+			return fmt.Errorf("aliases: there is no %q; known are %s", name, strings.Join(presetNames(), ", "))
+		}
+		if slices.Contains(c.Aliases[:i], name) {
+			return fmt.Errorf("aliases: %q stands there twice", name)
+		}
+	}
+	if c.Holder != holderAuto && c.Holder != holderGoroutine {
+		return fmt.Errorf("holder: auto or goroutine")
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+// Package sse is the channel that streams events to whoever is connected: GET /v1/events as Server-Sent Events
+// (WHATWG HTML, 9.2), and the alias routes for clients of common tutorials.
+//
+// # A connection is a position
+//
+// A connection holds two numbers and no queue: delivered, the position up to which everything was judged for it,
+// and undelivered, the first position that waits (0 = none, the connection is idle). Serving one means walking
+// the events behind delivered, joining what is for it into one write, and moving the number. It does not matter
+// where the events come from: the tail, which holds the newest events in memory, each encoded once, or the log,
+// read by a catch-up worker. Both are ordered by the same positions, so that going from one to the other loses
+// and doubles nothing.
+//
+// # Who owns what
+//
+// One goroutine, the hub's (hub.go), owns all state: tail, index, people, connections, timers. It never waits:
+// sockets are written without blocking, and everything that may take time is asked of others, who answer
+// by putting a task into its inbox. So there is no lock to order. What is shared:
+//
+//	inbox.mu       tasks for the hub; held for an append or a swap, nothing is called under it
+//	socket's own   parked.go, pooled.go: written down there; never held while the hub is called
+//	frames         bytes in the tail are written before they are handed to the hub and never changed
+//	gate.mu        who is between the server and the hub; held for a count, nothing is called under it
+//
+// Goroutines: Publish's caller encodes; the hub; asking workers (audiences); catch-up workers (the log); one
+// parked goroutine per connection in a read, and one more per socket that is full. Each has its own recover: a
+// panic costs one connection.
+//
+// # Audiences
+//
+// The index says which connected people read a stream. A person's streams are asked for after the person was
+// registered, and kept true by the control entries in the person's own to: stream. Such an entry at position p
+// holds the person: their connections are served up to p and not further until the one relation it names has
+// been read again, which then decides for everything behind p. So nothing behind a control entry is judged by
+// an older relation, nothing is missed by it, and no one else waits.
+//
+// An answer may be younger than the entry that asked for it. That is safe: a follow carries the position since
+// which it holds, an end of it and a block only hide more, and a later entry asks again.
+//
+// # Deletion
+//
+// The tail is a copy of the log, and the log forgets. An event that takes others back makes what stands before
+// it in its stream stale: a connection that still lacks something stale is served from the log, which knows.
+package sse

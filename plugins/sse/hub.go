@@ -1,0 +1,377 @@
+package sse
+
+import (
+	"context"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/plugins"
+)
+
+// hub is the engine: one goroutine that owns everything below "state" and never waits for a socket, the store or
+// the log.
+type hub struct {
+	cfg     Config
+	log     *zap.Logger
+	metrics *metrics
+	inbox   inbox
+	random  func() float64 // [0, 1)
+	tick    time.Duration  // of the wheel: how exact deadlines are
+
+	questions chan question // to the asking workers; the hub never has more out than fit
+	pages     chan pageJob  // to the catch-up workers, likewise
+	batches   chan struct{} // a place for each batch that waits to be taken over
+
+	// The last failure that was not followed by a success, of the store and of the log.
+	storeTrouble, logTrouble trouble
+
+	// state
+	tail     *tail
+	index    index
+	wheel    wheel
+	now      time.Duration // monotonic, by the ticker; wall time plays no part
+	started  time.Time     // the ticker's first value less one tick
+	epoch    uint32
+	head     modules.Position // dispatched: every event up to here was judged for the index
+	before   modules.Position // the one before head
+	heard    bool             // something was dispatched: the tail is whole from there on
+	line     []*connection    // to be served, in order
+	askNext  []*person        // to be asked about, in order
+	asked    int              // questions out
+	readNext []*connection    // to be read for, in order
+	readOut  int              // pages out
+	timers   []timer
+	open     int
+	draining bool
+	empty    []chan struct{} // closed when the last connection has left
+	joined   joined          // the buffer of the write being put together
+}
+
+// timer runs a function at a moment of the hub's clock. There are few: one per person whose question failed.
+type timer struct {
+	at  time.Duration
+	run func()
+}
+
+func newHub(cfg Config, env plugins.Env, random func() float64) *hub {
+	return &hub{
+		cfg: cfg, log: env.Log, metrics: newMetrics(), random: random, index: newIndex(), tail: newTail(int(cfg.TailBytes), 0),
+		tick:      min(max(min(cfg.Heartbeat, cfg.ProgressTimeout, cfg.WriteTimeout, cfg.FinishTimeout)/8, time.Millisecond), 250*time.Millisecond),
+		questions: make(chan question, cfg.AudienceWorkers),
+		pages:     make(chan pageJob, cfg.CatchUpWorkers),
+		batches:   make(chan struct{}, maxBatches),
+		inbox:     inbox{wake: make(chan struct{}, 1)},
+	}
+}
+
+// maxBatches is how many published batches may wait for the hub; then Publish waits, and only this listener is
+// behind. passesInARow is how many connections are served before the hub looks at its inbox and its clock again.
+const (
+	maxBatches   = 8
+	passesInARow = 64
+)
+
+// run is the hub's goroutine. It ends when ctx has ended and no connection is left.
+func (h *hub) run(ctx context.Context) {
+	ticker := time.NewTicker(h.tick)
+	defer ticker.Stop()
+	done := ctx.Done()
+	for {
+		select {
+		case <-h.inbox.wake:
+		case t := <-ticker.C:
+			h.elapse(t)
+		case <-done:
+			done = nil
+			h.drain(nil)
+		}
+		for h.step() {
+			select {
+			case t := <-ticker.C:
+				h.elapse(t)
+			default:
+			}
+		}
+		if done == nil && h.open == 0 && h.inbox.close() {
+			return
+		}
+	}
+}
+
+// do has fn run on the hub's goroutine, soon and in order. False = the hub has ended and fn will not run.
+func (h *hub) do(fn func()) bool { return h.inbox.put(fn) }
+
+// step runs what is in the inbox, serves some connections, and hands out work. It reports whether more can be
+// done at once.
+func (h *hub) step() bool {
+	tasks := h.inbox.take()
+	for _, task := range tasks {
+		h.guard(nil, task)
+	}
+	n := min(len(h.line), passesInARow)
+	for _, c := range h.line[:n] {
+		c.waiting = false
+		h.guard(c, func() { h.pass(c) })
+	}
+	h.line = slices.Delete(h.line, 0, n)
+	for h.asked < cap(h.questions) && len(h.askNext) > 0 {
+		p := h.askNext[0]
+		h.askNext = slices.Delete(h.askNext, 0, 1)
+		if p.gone {
+			continue
+		}
+		h.asked++
+		h.questions <- p.question()
+	}
+	for h.readOut < cap(h.pages) && len(h.readNext) > 0 {
+		c := h.readNext[0]
+		h.readNext = slices.Delete(h.readNext, 0, 1)
+		h.guard(c, func() { h.readFor(c) })
+	}
+	return len(h.line) > 0 || len(tasks) > 0
+}
+
+// guard runs fn; a panic costs the connection it was about, if any, and nothing else.
+func (h *hub) guard(c *connection, fn func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.log.Error("panic in the stream engine", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+			if c != nil {
+				h.cut(c, endedPanic)
+			}
+		}
+	}()
+	fn()
+}
+
+// elapse moves the clock to what the ticker says.
+func (h *hub) elapse(t time.Time) {
+	if h.started.IsZero() {
+		h.started = t.Add(-h.tick)
+	}
+	h.now = t.Sub(h.started)
+	h.wheel.advance(h.now, func(c *connection) { h.guard(c, func() { h.look(c) }) })
+	for i := 0; i < len(h.timers); {
+		if t := h.timers[i]; h.now >= t.at {
+			h.timers = slices.Delete(h.timers, i, i+1)
+			h.guard(nil, t.run)
+			continue
+		}
+		i++
+	}
+}
+
+// after runs fn on the hub's goroutine when d has passed.
+func (h *hub) after(d time.Duration, fn func()) { h.timers = append(h.timers, timer{h.now + d, fn}) }
+
+// dispatched takes over a batch of events, in order: each goes into the tail, changes audiences, and marks the
+// connections it is for.
+func (h *hub) dispatched(events []modules.Event, frames []frame) {
+	for i := range events {
+		e, f := &events[i], &frames[i]
+		pos := e.Cursor.Seq
+		if h.epoch == 0 {
+			h.begin(modules.Cursor{Epoch: e.Cursor.Epoch})
+		}
+		if e.Cursor.Epoch != h.epoch {
+			h.reborn(e.Cursor)
+		}
+		if pos <= h.head {
+			continue // given again
+		}
+		h.before, h.head = h.head, pos
+		if !h.heard {
+			h.hear(pos)
+		}
+		if other, ok := controlOf(*e); ok {
+			if p := h.index.people[e.Stream.User]; p != nil {
+				h.control(p, pos, other)
+			}
+		}
+		h.withdraw(e)
+		if len(f.block) > 0 {
+			h.tail.push(*f)
+			h.mark(f)
+		}
+	}
+	h.metrics.tail.Set(float64(h.tail.bytes))
+}
+
+// begin says where the log stands when the hub begins: at its start, or as soon as the log is open.
+func (h *hub) begin(head modules.Cursor) {
+	h.epoch, h.head, h.before = head.Epoch, head.Seq, head.Seq
+	h.tail.floor = head.Seq
+}
+
+// hear begins the tail: everything from this first position on will be in it. What was dispatched to nobody
+// before is not, so whoever is connected already asks the log once.
+func (h *hub) hear(first modules.Position) {
+	h.heard = true
+	h.tail.floor = first - 1
+	for _, p := range h.index.people {
+		for _, c := range p.conns {
+			c.undelivered = c.delivered + 1
+			h.serve(c)
+		}
+	}
+}
+
+// reborn begins anew in another epoch: the log was reset. Each connection asks the log from its old position and
+// gets its gap.
+func (h *hub) reborn(c modules.Cursor) {
+	h.log.Warn("the epoch of the log has changed", zap.Uint32("from", h.epoch), zap.Uint32("to", c.Epoch))
+	h.epoch, h.head, h.before, h.heard = c.Epoch, 0, 0, false
+	h.tail = newTail(int(h.cfg.TailBytes), 0)
+	for _, p := range h.index.people {
+		p.held, p.hold = false, 0
+		h.control(p, c.Seq, modules.ID{})
+	}
+}
+
+// withdraw notes what an event takes back: frames before it in its stream, or all by and about a person whose
+// access has ended, are not shown from memory any more.
+func (h *hub) withdraw(e *modules.Event) {
+	switch e.Type {
+	case event.PostDeletedEvent, event.NotificationRemoved:
+		h.tail.staleBefore(e.Stream, e.Cursor.Seq)
+	case event.AccessRevoked:
+		h.tail.stalePerson(e.Stream.User, e.Cursor.Seq)
+	}
+}
+
+// mark tells the connections of everybody who reads a frame that it waits for them. Work grows with the
+// connected readers of its stream.
+func (h *hub) mark(f *frame) {
+	if f.stream.Kind == modules.To {
+		if p := h.index.people[f.stream.User]; p != nil {
+			h.markPerson(p, f)
+		}
+		return
+	}
+	for _, p := range h.index.readers[f.stream.User] {
+		h.markPerson(p, f)
+	}
+}
+
+func (h *hub) markPerson(p *person, f *frame) {
+	if !p.loaded || p.held {
+		return // none of the connections is idle: each looks at the tail again when the person is let go
+	}
+	for _, c := range p.conns {
+		if c.undelivered == 0 && c.shows(f) {
+			c.delivered, c.undelivered = max(c.delivered, h.before), f.pos
+			h.serve(c)
+		}
+	}
+}
+
+// limit is how far a person's connections may be judged.
+func (h *hub) limit(p *person) modules.Position {
+	if p.held {
+		return p.hold
+	}
+	return h.head
+}
+
+// drain ends every connection. done, if any, is closed when none is left.
+func (h *hub) drain(done chan struct{}) {
+	h.draining = true
+	for _, p := range h.index.people {
+		for _, c := range p.conns {
+			h.end(c, plugins.ByeRestart)
+		}
+	}
+	if done != nil {
+		h.empty = append(h.empty, done)
+		h.idle()
+	}
+}
+
+// abort cuts every connection off, now.
+func (h *hub) abort() {
+	for _, p := range h.index.people {
+		for _, c := range p.conns {
+			c.finished = true
+			c.sock.Abort()
+		}
+	}
+}
+
+// idle tells those who wait for the last connection to leave.
+func (h *hub) idle() {
+	if h.open > 0 {
+		return
+	}
+	for _, done := range h.empty {
+		close(done)
+	}
+	h.empty = nil
+}
+
+// inbox holds the tasks of the hub. What is in it is bounded by its users: a connection has at most a few tasks
+// under way, a worker one, Publish maxBatches.
+type inbox struct {
+	mu     sync.Mutex
+	tasks  []func()
+	spare  []func()
+	closed bool
+	wake   chan struct{}
+}
+
+func (b *inbox) put(task func()) bool {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return false
+	}
+	b.tasks = append(b.tasks, task)
+	b.mu.Unlock()
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// take gives all tasks; they are valid until the next take.
+func (b *inbox) take() []func() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	tasks := b.tasks
+	clear(b.spare)
+	b.tasks, b.spare = b.spare[:0], tasks
+	return tasks
+}
+
+// close refuses further tasks, unless some are waiting.
+func (b *inbox) close() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = len(b.tasks) == 0
+	return b.closed
+}
+
+// trouble is a failure that anyone may read while the hub goes on.
+type trouble struct{ err atomic.Pointer[error] }
+
+func (t *trouble) set(err error) { t.err.Store(&err) }
+
+func (t *trouble) clear() {
+	if t.err.Load() != nil {
+		t.err.Store(nil)
+	}
+}
+
+func (t *trouble) get() error {
+	if err := t.err.Load(); err != nil {
+		return *err
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package sse
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Why connections ended, beside the reasons of bye.
+const (
+	endedByPeer = "peer"  // the client left
+	endedStuck  = "stuck" // took nothing while data waited
+	endedSlow   = "slow"  // let one block stand too long
+	endedPanic  = "panic"
+)
+
+// metrics are the channel's figures. None has a label that names a person.
+type metrics struct {
+	connections, people, tail      prometheus.Gauge
+	blocks, bytes, pages, failures prometheus.Counter
+	ended, gaps                    *prometheus.CounterVec
+	all                            []prometheus.Collector
+}
+
+func newMetrics() *metrics {
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "belfry", Subsystem: "sse", Name: name, Help: help})
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "belfry", Subsystem: "sse", Name: name, Help: help})
+	}
+	vec := func(name, help string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "belfry", Subsystem: "sse", Name: name, Help: help}, []string{"reason"})
+	}
+	m := &metrics{
+		connections: gauge("connections", "Open streams."),
+		people:      gauge("people", "People with an open stream."),
+		tail:        gauge("tail_bytes", "Memory of the newest events."),
+		blocks:      counter("blocks_total", "Blocks the kernel has taken, heartbeats among them."),
+		bytes:       counter("bytes_total", "Bytes the kernel has taken."),
+		pages:       counter("catch_up_pages_total", "Reads of the log for streams behind the tail."),
+		failures:    counter("failures_total", "Questions to the store or the log that failed."),
+		ended:       vec("ended_total", "Streams that ended: by a bye with its reason, by the client (peer), cut off (stuck, slow, panic)."),
+		gaps:        vec("gaps_total", "Gaps that were told, by reason."),
+	}
+	m.all = []prometheus.Collector{m.connections, m.people, m.tail, m.blocks, m.bytes, m.pages, m.failures, m.ended, m.gaps}
+	return m
+}
+
+// register adds all to a registry, or none.
+func (m *metrics) register(r prometheus.Registerer) error {
+	for i, c := range m.all {
+		if err := r.Register(c); err != nil {
+			for _, before := range m.all[:i] {
+				r.Unregister(before)
+			}
+			return errors.Join(errors.New("metrics"), err)
+		}
+	}
+	return nil
+}
+
+func (m *metrics) unregister(r prometheus.Registerer) {
+	for _, c := range m.all {
+		r.Unregister(c)
+	}
+}

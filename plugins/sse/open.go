@@ -1,0 +1,131 @@
+package sse
+
+import (
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/plugins"
+)
+
+// errPanic stands for a panic inside the store or the log; the log of the program has the rest.
+var errPanic = errors.New("panic while reading")
+
+// request is one accepted request for a stream. Every string in it is a copy: the request of the server is used
+// again as soon as the connection was handed over.
+type request struct {
+	actor     modules.Actor
+	query     plugins.EventsQuery
+	preset    *preset // nil = /v1/events
+	address   string
+	requestID string
+	headers   []header // that the host has set
+}
+
+// take is called with the hijacked connection, on a goroutine of the server: nothing of the program's recover
+// reaches it, and it returns soon. What holds something (a place, a goroutine) is acquired here and not in the
+// handler, because the server may give a connection up in between.
+func (c *Channel) take(conn net.Conn, r request) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.env.Log.Error("panic at the start of a stream", zap.Any("panic", p), zap.Stack("stack"))
+			_ = unwrap(conn).Close()
+		}
+	}()
+	if reason := c.admission(conn, r); reason != "" {
+		c.refuse(conn, r, reason)
+	}
+}
+
+// admission begins the stream, or says why there is none.
+func (c *Channel) admission(conn net.Conn, r request) (refused plugins.ByeReason) {
+	if !c.gate.enter() {
+		return plugins.ByeRestart
+	}
+	defer c.gate.leave()
+	fixed := fixedHistory{History: c.env.History, head: c.env.History.Head(), oldest: c.env.History.Oldest()}
+	if _, ok := c.env.Connections.Spend(r.actor, r.address); !ok || fixed.head.IsZero() {
+		return plugins.ByeOverload
+	}
+	k := &connection{hub: c.hub, user: r.actor.UserID, want: wanted(r.query), mode: r.query.Posts, preset: r.preset}
+	if r.preset != nil {
+		k.want, k.mode = aliasKinds, modules.PostsNotify
+	}
+	release, ok := c.env.Connections.Open(r.actor, func(reason plugins.ByeReason) { c.hub.do(func() { c.hub.end(k, reason) }) })
+	if !ok {
+		return plugins.ByeOverload
+	}
+	k.release = release
+	c.begin(conn, k, r, fixed)
+	return ""
+}
+
+// begin writes head and ready, in one write, and hands the connection to the hub.
+func (c *Channel) begin(conn net.Conn, k *connection, r request, h fixedHistory) {
+	after, resumed, gap := r.query.Start(h)
+	k.epoch, k.delivered = after.Epoch, after.Seq
+	ready := readyData{connection: modules.NewID(), user: r.actor.UserID, cursor: after, head: h.head, oldest: h.oldest,
+		resumed: resumed, heartbeat: c.cfg.Heartbeat, retry: spread(2*time.Second, 5*time.Second, c.hub.random())}
+	if c.cfg.MaxAge > 0 {
+		k.maxAt = spread(c.cfg.MaxAge*4/5, c.cfg.MaxAge*6/5, c.hub.random())
+		ready.maxAge = k.maxAt
+	}
+	if gap != nil {
+		ready.cursor = modules.Cursor{}
+		c.hub.metrics.gaps.WithLabelValues(string(gap.Reason)).Inc()
+	}
+	b := appendHead(make([]byte, 0, 1024), c.env.Clock(), r.requestID, r.headers)
+	if r.preset == nil {
+		b = appendReady(b, ready)
+	} else {
+		b = r.preset.appendHello(b, ready)
+	}
+	if gap != nil {
+		b = appendGap(b, gap)
+	}
+	k.sock = c.holder.Take(conn, k)
+	if n, err := k.sock.Write(b); err != nil || n < len(b) {
+		k.sock.Abort() // a fresh connection without room for 1 KiB; Gone gives the place back
+	}
+	if !c.hub.do(func() { c.hub.admit(k) }) {
+		k.sock.Abort()
+		k.release()
+	}
+}
+
+// refuse answers 200 with bye and closes: an EventSource gives up for good on any other status. It blocks this
+// goroutine, which is the server's, for finish_timeout at most.
+func (c *Channel) refuse(conn net.Conn, r request, reason plugins.ByeReason) {
+	conn = unwrap(conn)
+	defer conn.Close()
+	late := time.AfterFunc(c.cfg.FinishTimeout, func() { _ = conn.Close() })
+	defer late.Stop()
+	c.hub.metrics.ended.WithLabelValues(string(reason)).Inc()
+	b := appendHead(make([]byte, 0, 512), c.env.Clock(), r.requestID, r.headers)
+	b = appendBye(b, reason, byeRetry(reason, c.hub.random()), modules.Cursor{})
+	if _, err := conn.Write(b); err != nil {
+		return
+	}
+	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, conn, maxInput)
+	}
+}
+
+// fixedHistory answers with one head and one floor, so that everything said at the start of a stream fits
+// together.
+type fixedHistory struct {
+	plugins.History
+	head, oldest modules.Cursor
+}
+
+func (f fixedHistory) Head() modules.Cursor   { return f.head }
+func (f fixedHistory) Oldest() modules.Cursor { return f.oldest }
+
+// spread gives a duration between two, at random; r is in [0, 1).
+func spread(low, high time.Duration, r float64) time.Duration {
+	return low + time.Duration(r*float64(high-low))
+}

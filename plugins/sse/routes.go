@@ -1,0 +1,95 @@
+package sse
+
+import (
+	"net"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/plugins"
+)
+
+// Routes mounts the stream way of /v1/events, and the aliases that are switched on. Requests for /v1/events that
+// do not ask for a stream are passed on.
+func (c *Channel) Routes(r fiber.Router, doc *huma.OpenAPI) {
+	events := func(f *fiber.Ctx) error {
+		if plugins.ChooseWay(f.Get(fiber.HeaderAccept)) != plugins.WayStream {
+			return f.Next()
+		}
+		return c.stream(f, nil)
+	}
+	r.Head(plugins.EventsPath, events) // before Get, which mounts a HEAD of its own
+	r.Get(plugins.EventsPath, events)
+	plugins.DescribeEvents(doc, mimeStream, streamSchema())
+	for _, name := range c.cfg.Aliases {
+		p := presetOf(name)
+		alias := func(f *fiber.Ctx) error {
+			if !takesStream(f.Get(fiber.HeaderAccept)) {
+				return modules.NewFault(modules.CodeNotAcceptable, "This route streams: ask for text/event-stream.")
+			}
+			return c.stream(f, p)
+		}
+		r.Head(p.path, alias)
+		r.Get(p.path, alias)
+		describeAlias(doc, p)
+	}
+}
+
+const mimeStream = "text/event-stream"
+
+// stream answers a request for a stream: it checks, and then takes the connection away from the server.
+func (c *Channel) stream(f *fiber.Ctx, p *preset) error {
+	ctx := f.UserContext()
+	actor := modules.ActorFrom(ctx)
+	if err := actor.Need(modules.ScopeEvents); err != nil {
+		return err
+	}
+	query, err := plugins.ParseEvents(plugins.Params{Query: queryOf(f), Header: func(name string) string { return strings.Clone(f.Get(name)) }})
+	if err != nil {
+		return err
+	}
+	if f.Method() == fiber.MethodHead {
+		f.Set(fiber.HeaderContentType, mimeStream)
+		f.Set(fiber.HeaderCacheControl, "no-store, no-transform")
+		f.Set("X-Accel-Buffering", "no")
+		f.Set(fiber.HeaderVary, "Accept, Authorization, Cookie, Origin")
+		f.Context().Response.Header.SetContentLength(-1) // a stream has no length
+		return nil
+	}
+	r := request{actor: actor, query: query, preset: p, address: strings.Clone(modules.AddressFrom(ctx)),
+		requestID: strings.Clone(modules.RequestIDFrom(ctx)), headers: headersOf(f)}
+	f.Context().HijackSetNoResponse(true)
+	f.Context().Hijack(func(conn net.Conn) { c.take(conn, r) })
+	return nil
+}
+
+// queryOf copies the query out of the request, in order and with what is given twice.
+func queryOf(f *fiber.Ctx) [][2]string {
+	var out [][2]string
+	f.Context().QueryArgs().VisitAll(func(k, v []byte) { out = append(out, [2]string{string(k), string(v)}) })
+	return out
+}
+
+// headersOf copies the lines the host's middleware has set, CORS among them, but for those that the stream's own
+// head says and those that frame a body.
+func headersOf(f *fiber.Ctx) []header {
+	var out []header
+	f.Context().Response.Header.VisitAll(func(k, v []byte) {
+		switch name := string(k); name {
+		case fiber.HeaderContentType, fiber.HeaderContentLength, fiber.HeaderTransferEncoding, fiber.HeaderConnection,
+			fiber.HeaderContentEncoding, fiber.HeaderCacheControl, fiber.HeaderVary, fiber.HeaderDate, fiber.HeaderETag,
+			fiber.HeaderXRequestID, fiber.HeaderXContentTypeOptions, "Keep-Alive", "X-Accel-Buffering":
+		default:
+			out = append(out, header{name, string(v)})
+		}
+	})
+	return out
+}
+
+// takesStream reports whether an Accept header allows text/event-stream at all.
+func takesStream(accept string) bool {
+	return strings.TrimSpace(accept) == "" || strings.Contains(accept, "*/*") || strings.Contains(accept, "text/*") ||
+		plugins.ChooseWay(accept) == plugins.WayStream
+}
