@@ -47,6 +47,9 @@ func fieldOf(d *huma.ErrorDetail) modules.Field {
 		f.Code, f.Detail = modules.FieldRequired, "This field is needed."
 	case strings.HasPrefix(d.Message, "required "):
 		f.Code, f.Detail = modules.FieldRequired, "This parameter is needed."
+	case strings.HasPrefix(d.Message, refusedMember):
+		code, pointer, _ := strings.Cut(strings.TrimPrefix(d.Message, refusedMember), " ")
+		return modules.BodyField(pointer, modules.FieldCode(code), "This does not have the form that is expected.")
 	default:
 		f.Code, f.Detail = judge(d.Message, in == "body")
 	}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"mime"
@@ -62,7 +61,7 @@ func (s *Server) newAPI(router fiber.Router) huma.API {
 			_, err = w.Write(body)
 			return err
 		},
-		Unmarshal: json.Unmarshal, // strictJSON has read the body before
+		Unmarshal: decodeJSON, // strictJSON has read the body before
 	}
 	api := humafiber.NewWithGroup(s.fiber, router, huma.Config{
 		OpenAPI:       s.doc,
@@ -210,6 +209,7 @@ func checkBody(c *fiber.Ctx, op *huma.Operation) error {
 		return err
 	}
 	c.Request().SetBody(strict)
+	c.Request().Header.SetContentType(media) // huma compares it letter for letter
 	return nil
 }
 

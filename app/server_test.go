@@ -100,16 +100,18 @@ func newFakeAuth() *fakeAuth {
 
 // noteBody is the body of the test's own operations.
 type noteBody struct {
-	Text    string   `json:"text,omitempty" maxLength:"20"`
-	Count   int      `json:"count,omitempty" minimum:"1" maximum:"9"`
-	Kind    string   `json:"kind,omitempty" enum:"a,b"`
-	Tags    []string `json:"tags,omitempty" maxItems:"2"`
-	Deep    *deep    `json:"deep,omitempty"`
-	Warning *string  `json:"warning,omitempty"`
+	Text    string        `json:"text,omitempty" maxLength:"20"`
+	Count   int           `json:"count,omitempty" minimum:"1" maximum:"9"`
+	Kind    string        `json:"kind,omitempty" enum:"a,b"`
+	Tags    []string      `json:"tags,omitempty" maxItems:"2"`
+	Deep    *deep         `json:"deep,omitempty"`
+	Warning *string       `json:"warning,omitempty"`
+	At      *modules.Time `json:"at,omitempty"`
 }
 
 type deep struct {
-	Name string `json:"name" minLength:"2"`
+	Name string       `json:"name" minLength:"2"`
+	At   modules.Time `json:"at,omitempty"`
 }
 
 type noteInput struct {
