@@ -254,7 +254,7 @@ func replayed(once *storage.Once) string {
 }
 
 // EventRoutes mounts GET and HEAD /v1/events, the JSON ways, behind the host's middleware: who asks is in the
-// context, faults are returned. The host calls it after the routes of channels, so that a stream is taken by the
+// context, the read budget was spent there, faults are returned. The host calls it after the routes of channels, so that a stream is taken by the
 // channel that serves streams; a request for one that comes here is answered 204: there is no such channel.
 func (s *Service) EventRoutes(r fiber.Router, doc *huma.OpenAPI) {
 	r.Head(plugins.EventsPath, s.events) // before Get, which mounts a HEAD of its own
@@ -279,9 +279,6 @@ func (s *Service) events(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderVary, "Accept, Authorization, Cookie, Origin")
 	if way == plugins.WayStream {
 		return c.SendStatus(fiber.StatusNoContent)
-	}
-	if retry, ok := s.Ports.Limits.Take(modules.BudgetRead, actor.LimitKey(modules.AddressFrom(ctx))); !ok {
-		return &modules.Fault{Code: modules.CodeRateLimited, Detail: "Too many requests.", RetryAfter: retry}
 	}
 	var page eventPage
 	if q.Wait > 0 && c.Method() != fiber.MethodHead {

@@ -1,0 +1,422 @@
+package delivery_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// site serves the events of a service to one actor. Faults are answered 400 with their code and gap as text.
+type site struct {
+	t   *testing.T
+	app *fiber.App
+}
+
+func newSite(t *testing.T, s *delivery.Service, a modules.Actor) *site {
+	app := fiber.New(fiber.Config{Immutable: true, ErrorHandler: func(c *fiber.Ctx, err error) error {
+		var f *modules.Fault
+		if !errors.As(err, &f) {
+			return c.Status(500).SendString(err.Error())
+		}
+		text := string(f.Code)
+		if f.Gap != nil {
+			text += " " + f.Gap.Error()
+		}
+		return c.Status(400).SendString(text)
+	}})
+	app.Use(func(c *fiber.Ctx) error {
+		c.SetUserContext(modules.WithActor(c.UserContext(), a))
+		return c.Next()
+	})
+	s.EventRoutes(app, &huma.OpenAPI{})
+	return &site{t: t, app: app}
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (s *site) get(query string, headers ...string) answer {
+	s.t.Helper()
+	return s.do(http.MethodGet, query, headers...)
+}
+
+func (s *site) do(method, query string, headers ...string) answer {
+	s.t.Helper()
+	r := httptest.NewRequest(method, "/v1/events"+query, nil)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := s.app.Test(r, -1)
+	if err != nil {
+		s.t.Fatalf("%s %s: %v", method, query, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatalf("%s %s: %v", method, query, err)
+	}
+	return answer{res.StatusCode, res.Header, string(body)}
+}
+
+// page is the part of a body that tests look at.
+type page struct {
+	Items []struct{ ID, Type string }
+	Next  string
+	More  bool
+	Head  string
+}
+
+func (a answer) page(t *testing.T) page {
+	t.Helper()
+	var p page
+	if err := json.Unmarshal([]byte(a.body), &p); err != nil || a.status != 200 {
+		t.Fatalf("answer %d %q is no page: %v", a.status, a.body, err)
+	}
+	return p
+}
+
+func (p page) ids() string {
+	ids := make([]string, len(p.Items))
+	for i, e := range p.Items {
+		ids[i] = e.ID
+	}
+	return strings.Join(ids, " ")
+}
+
+func TestPollBody(t *testing.T) {
+	w := newWorld(t)
+	w.clock = w.fix.Clock
+	me := modules.Actor{UserID: modules.NewID()}
+	w.append(storage.Entry{Stream: modules.Stream{Kind: modules.To, User: me.UserID}, Type: event.ReadState, Data: []byte(`{"change":"seen"}`)})
+	s := newSite(t, w.service(delivery.DefaultConfig()), me)
+	a := s.get("?after=oldest")
+	want := `{"items":[{"id":"1-1","type":"read_state","time":"2025-03-01T12:00:00.000Z","data":{"change":"seen"}}],"next":"1-1","more":false,"head":"1-1","oldest":"1-0"}`
+	if a.status != 200 || a.body != want {
+		t.Errorf("answer is %d\n%s\nwant\n%s", a.status, a.body, want)
+	}
+	for name, want := range map[string]string{"Etag": `"e-1-1"`, "Content-Type": "application/json", "Cache-Control": "private, no-cache",
+		"Vary": "Accept, Authorization, Cookie, Origin", "Preference-Applied": ""} {
+		if got := a.header.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if a := s.get(""); a.body != `{"items":[],"next":"1-1","more":false,"head":"1-1","oldest":"1-0"}` || a.header.Get("Etag") != `"e-1-1"` {
+		t.Errorf("without a cursor: %s %s", a.body, a.header.Get("Etag"))
+	}
+	if h := s.do(http.MethodHead, "?after=oldest"); h.status != 200 || h.body != "" || h.header.Get("Etag") != `"e-1-1"` || h.header.Get("Content-Length") != fmt.Sprint(len(want)) {
+		t.Errorf("HEAD is %d %q %v", h.status, h.body, h.header)
+	}
+}
+
+func TestPollNotModified(t *testing.T) {
+	w := newWorld(t)
+	me := modules.Actor{UserID: modules.NewID()}
+	e, _ := w.notification(me.UserID, "like")
+	w.append(e)
+	s := newSite(t, w.service(delivery.DefaultConfig()), me)
+	for _, tt := range []struct {
+		query, tag string
+		want       int
+	}{
+		{"?after=1-1", `"e-1-1"`, 304},
+		{"?after=1-1", `W/"e-1-1"`, 304},
+		{"?after=1-1", `"x", "e-1-1"`, 304},
+		{"?after=1-1", `*`, 304},
+		{"?after=1-1", `"e-1-0"`, 200},
+		{"?after=1-0", `"e-1-0"`, 200}, // something is new
+		{"?after=1-1&wait=0", `"e-1-1"`, 304},
+	} {
+		a := s.get(tt.query, "If-None-Match", tt.tag)
+		if a.status != tt.want || (tt.want == 304 && (a.body != "" || a.header.Get("Etag") != `"e-1-1"`)) {
+			t.Errorf("%s with %s: %d %q, want %d", tt.query, tt.tag, a.status, a.body, tt.want)
+		}
+	}
+}
+
+func TestPollFiltersAndPages(t *testing.T) {
+	w := newWorld(t)
+	me, bell, quiet, stranger := modules.NewID(), modules.NewID(), modules.NewID(), modules.NewID()
+	w.people.follow(me, bell, 3, true)
+	w.people.follow(me, quiet, 0, false)
+	like := func() storage.Entry { e, _ := w.notification(me, "like"); return e }
+	by := func(author modules.ID) storage.Entry { e, _ := w.post(author); return e }
+	hidden := storage.Entry{Stream: modules.Stream{Kind: modules.To, User: me}, Type: event.AudienceChanged, Internal: true, Data: []byte(`{}`)}
+	other, _ := w.notification(stranger, "like")
+	//       1       2         3         4         5          6        7       8      9       10
+	w.append(like(), by(bell), by(quiet), by(bell), by(quiet), by(me), hidden, other, like(), by(stranger))
+	s := newSite(t, w.service(delivery.DefaultConfig()), modules.Actor{UserID: me})
+	for _, tt := range []struct {
+		query, ids, next string
+		more             bool
+	}{
+		{"?after=oldest", "1-1 1-4 1-9", "1-10", false},
+		{"?after=oldest&posts=all", "1-1 1-3 1-4 1-5 1-6 1-9", "1-10", false},
+		{"?after=oldest&posts=none", "1-1 1-9", "1-10", false},
+		{"?after=oldest&types=post", "1-4", "1-10", false},
+		{"?after=oldest&types=notification&limit=1", "1-1", "1-1", true},
+		{"?after=1-1&types=notification&limit=1", "1-9", "1-10", false},
+		{"?after=oldest&limit=3", "1-1 1-4 1-9", "1-10", false},
+		{"?after=oldest&limit=2", "1-1 1-4", "1-4", true},
+		{"?after=oldest&types=read_state", "", "1-10", false},
+		{"?after=1-9", "", "1-10", false},
+		{"?lastEventId=1-4&after=oldest", "1-9", "1-10", false},
+	} {
+		p := s.get(tt.query).page(t)
+		if p.ids() != tt.ids || p.Next != tt.next || p.More != tt.more || p.Head != "1-10" {
+			t.Errorf("%s gave [%s] next %s more %v head %s, want [%s] next %s more %v", tt.query, p.ids(), p.Next, p.More, p.Head, tt.ids, tt.next, tt.more)
+		}
+	}
+	if p := s.get("?after=1-1", "Last-Event-ID", "1-4").page(t); p.ids() != "1-9" {
+		t.Errorf("Last-Event-ID does not win over after: [%s]", p.ids())
+	}
+}
+
+func TestFilteredPagesReachTheEnd(t *testing.T) {
+	w := newWorld(t)
+	me := modules.NewID()
+	list := make([]storage.Entry, 1500)
+	for i := range list {
+		list[i], _ = w.notification(me, "like")
+	}
+	list[1400].Type = event.ReadState
+	w.append(list...)
+	s := newSite(t, w.service(delivery.DefaultConfig()), modules.Actor{UserID: me})
+	next, found, asks := "oldest", "", 0
+	for more := true; more; asks++ {
+		p := s.get("?types=read_state&limit=1&after=" + next).page(t)
+		found += p.ids()
+		next, more = p.Next, p.More
+		if asks > 10 {
+			t.Fatal("the client asks for ever")
+		}
+	}
+	if found != "1-1401" || next != "1-1500" || asks < 2 {
+		t.Errorf("found %q, next %s after %d requests; want 1-1401, 1-1500 and more than one request within the budget of reads", found, next, asks)
+	}
+}
+
+func TestPollCursorGone(t *testing.T) {
+	w := newWorld(t)
+	me := modules.Actor{UserID: modules.NewID()}
+	for range 5 {
+		e, _ := w.notification(me.UserID, "like")
+		w.append(e)
+	}
+	if _, err := w.log.Trim(t.Context(), 2, 100); err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t, w.service(delivery.DefaultConfig()), me)
+	for id, want := range map[string]string{
+		"1-1":       "cursor_gone gap expired from 1-1 to 1-2",
+		"2-3":       "cursor_gone gap epoch from 2-3 to 1-5",
+		"1-6":       "cursor_gone gap future from 1-6 to 1-5",
+		"id":        "cursor_gone gap invalid from 0-0 to 1-5",
+		"42_163159": "cursor_gone gap invalid from 0-0 to 1-5",
+	} {
+		for _, query := range []string{"?after=", "?wait=30&after="} {
+			if a := s.get(query + id); a.body != want {
+				t.Errorf("%s%s: %d %q, want %q", query, id, a.status, a.body, want)
+			}
+		}
+	}
+	if p := s.get("?after=oldest").page(t); p.ids() != "1-3 1-4 1-5" {
+		t.Errorf("oldest gives [%s], want everything kept", p.ids())
+	}
+}
+
+func TestPollRefusals(t *testing.T) {
+	w := newWorld(t)
+	me := modules.NewID()
+	for _, tt := range []struct {
+		name   string
+		actor  modules.Actor
+		query  string
+		accept string
+		want   string
+	}{
+		{"anonymous", modules.Actor{}, "", "", "unauthenticated"},
+		{"service token", modules.Actor{ServiceID: me}, "", "", "insufficient_scope"},
+		{"token without the scope", modules.Actor{UserID: me, TokenID: me, Scopes: []modules.Scope{modules.ScopeRead}}, "", "", "insufficient_scope"},
+		{"suspended", modules.Actor{UserID: me, Suspended: true}, "", "", "account_suspended"},
+		{"wrong type", modules.Actor{UserID: me}, "", "text/html", "not_acceptable"},
+		{"limit", modules.Actor{UserID: me}, "?limit=101", "", "validation_failed"},
+		{"wait", modules.Actor{UserID: me}, "?wait=61", "", "validation_failed"},
+		{"unknown parameter", modules.Actor{UserID: me}, "?user=1", "", "validation_failed"},
+		{"parameter twice", modules.Actor{UserID: me}, "?limit=1&limit=2", "", "validation_failed"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := newSite(t, w.service(delivery.DefaultConfig()), tt.actor).get(tt.query, "Accept", tt.accept)
+			if a.body != tt.want {
+				t.Errorf("answer is %d %q, want %q", a.status, a.body, tt.want)
+			}
+		})
+	}
+	s := newSite(t, w.service(delivery.DefaultConfig()), modules.Actor{UserID: me})
+	if a := s.get("", "Accept", "text/event-stream"); a.status != 204 || a.body != "" {
+		t.Errorf("a stream where none is served: %d %q, want 204", a.status, a.body)
+	}
+}
+
+func TestBeforeTheLogIsOpen(t *testing.T) {
+	w := newWorld(t)
+	s := delivery.New(delivery.DefaultConfig(), w.fix.DB, func() storage.Log { return nil }, w.clock, modules.Site{}, w.fix.Pages, w.logger())
+	if a := newSite(t, s, modules.Actor{UserID: modules.NewID()}).get(""); a.body != "unavailable" {
+		t.Errorf("answer is %d %q, want unavailable", a.status, a.body)
+	}
+	if head := s.Head(); !head.IsZero() {
+		t.Errorf("head is %s, want none", head)
+	}
+	if err := s.Start(t.Context()); !errors.Is(err, storage.ErrClosed) {
+		t.Errorf("start gave %v, want storage.ErrClosed", err)
+	}
+}
+
+// asked is one request of a goroutine, and when it was answered.
+func asked(s *site, query string, headers ...string) chan answer {
+	out := make(chan answer, 1)
+	go func() { out <- s.get(query, headers...) }()
+	return out
+}
+
+func TestLongPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		me, author := modules.NewID(), modules.NewID()
+		w.people.follow(me, author, 0, true)
+		service := w.start(w.service(delivery.DefaultConfig()))
+		s := newSite(t, service, modules.Actor{UserID: me})
+
+		began := time.Now()
+		got := asked(s, "?wait=20")
+		synctest.Wait()
+		other, _ := w.notification(modules.NewID(), "like")
+		w.append(other)
+		synctest.Wait()
+		select {
+		case a := <-got:
+			t.Fatalf("somebody else's event ended the wait: %s", a.body)
+		default:
+		}
+		time.Sleep(3 * time.Second)
+		e, _ := w.post(author)
+		w.append(e)
+		if p := (<-got).page(t); p.ids() != "1-2" || p.Next != "1-2" || time.Since(began) != 3*time.Second {
+			t.Errorf("after %s: [%s] next %s, want 1-2 at once when it came", time.Since(began), p.ids(), p.Next)
+		}
+
+		began = time.Now()
+		a := <-asked(s, "?after=1-2", "Prefer", "wait=7", "If-None-Match", `"e-1-2"`)
+		if p := a.page(t); p.ids() != "" || p.Next != "1-2" || time.Since(began) != 7*time.Second {
+			t.Errorf("after %s: [%s] next %s, want an empty page at the deadline", time.Since(began), p.ids(), p.Next)
+		}
+		if got := a.header.Get("Preference-Applied"); got != "wait=7" {
+			t.Errorf("Preference-Applied is %q", got)
+		}
+		if n, _ := service.Count(); n != 0 {
+			t.Errorf("%d connections are counted after the last answer", n)
+		}
+	})
+}
+
+func TestLongPollFollowsAudience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		me, author := modules.NewID(), modules.NewID()
+		s := newSite(t, w.start(w.service(delivery.DefaultConfig())), modules.Actor{UserID: me})
+		got := asked(s, "?wait=20")
+		synctest.Wait()
+		w.people.follow(me, author, 1, true)
+		w.append(storage.Entry{Stream: modules.Stream{Kind: modules.To, User: me}, Type: event.AudienceChanged, Internal: true, Data: []byte(`{}`)})
+		synctest.Wait()
+		e, _ := w.post(author)
+		w.append(e)
+		if p := (<-got).page(t); p.ids() != "1-2" {
+			t.Errorf("gave [%s], want the post of the one followed meanwhile", p.ids())
+		}
+	})
+}
+
+func TestLongPollEnds(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		end  func(w *world, s *delivery.Service, a modules.Actor)
+		want string // a fault; "" = an empty page
+	}{
+		{"over the cap", func(w *world, s *delivery.Service, a modules.Actor) {
+			for range 10 {
+				if _, ok := s.Open(a, func(plugins.ByeReason) {}); !ok {
+					w.t.Error("refused")
+				}
+			}
+		}, ""},
+		{"drain", func(w *world, s *delivery.Service, _ modules.Actor) { s.Drain(w.t.Context()) }, ""},
+		{"revoked (W33)", func(w *world, _ *delivery.Service, a modules.Actor) {
+			w.revoke(a.UserID, event.AccessRevokedData{SessionID: text(a.SessionID)})
+		}, "invalid_token"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				me := modules.Actor{UserID: modules.NewID(), SessionID: modules.NewID()}
+				service := w.start(w.service(delivery.DefaultConfig()))
+				s := newSite(t, service, me)
+				got := asked(s, "?wait=60")
+				synctest.Wait()
+				tt.end(w, service, me)
+				began := time.Now()
+				a := <-got
+				if d := time.Since(began); d > time.Second {
+					t.Errorf("answered after %s", d)
+				}
+				if tt.want != "" {
+					if a.body != tt.want {
+						t.Errorf("answer is %d %q, want %q", a.status, a.body, tt.want)
+					}
+				} else if p := a.page(t); p.ids() != "" {
+					t.Errorf("gave [%s], want an empty page", p.ids())
+				}
+			})
+		})
+	}
+}
+
+func TestLongPollOverTotalCap(t *testing.T) {
+	w := newWorld(t)
+	cfg := delivery.DefaultConfig()
+	cfg.MaxStreams = 0
+	s := newSite(t, w.service(cfg), modules.Actor{UserID: modules.NewID()})
+	if a := s.get("?wait=1"); a.body != "overloaded" {
+		t.Errorf("answer is %d %q, want overloaded", a.status, a.body)
+	}
+}
+
+func TestAfterDrainNobodyWaits(t *testing.T) {
+	w := newWorld(t)
+	service := w.service(delivery.DefaultConfig())
+	s := newSite(t, service, modules.Actor{UserID: modules.NewID()})
+	service.Drain(t.Context())
+	for _, query := range []string{"", "?wait=30"} {
+		if a := s.get(query); a.body != "unavailable" {
+			t.Errorf("%q: %d %q, want unavailable", query, a.status, a.body)
+		}
+	}
+}
