@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"net/netip"
+	"slices"
 
 	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
@@ -60,7 +61,8 @@ func (s *Service) Register(ctx context.Context, r Registration, userAgent string
 		if w.User, err = s.insert(ctx, tx, draft); err != nil {
 			return err
 		}
-		return s.beginSession(ctx, tx, draft.id, w.Session, hash)
+		_, err := s.beginSession(ctx, tx, draft.id, w.Session, hash)
+		return err
 	})
 	if err != nil {
 		return Welcome{}, wrap(err, "users: register")
@@ -102,7 +104,8 @@ func (s *Service) Login(ctx context.Context, login, password, userAgent string) 
 	}
 	secret, hash := newSecret("")
 	w := Welcome{Session: s.newSession(ctx, userAgent), Secret: secret}
-	err = s.db.InTx(ctx, func(tx storage.Tx) error {
+	var ended []modules.ID
+	err = s.inTx(ctx, func(a modules.Actor) bool { return slices.Contains(ended, a.SessionID) }, func(tx storage.Tx) error {
 		same, err := samePassword(ctx, tx, id, kept)
 		if err != nil {
 			return err
@@ -110,7 +113,7 @@ func (s *Service) Login(ctx context.Context, login, password, userAgent string) 
 		if !same {
 			return bad // changed, or the account ended, while the hash was computed
 		}
-		if err := s.beginSession(ctx, tx, id, w.Session, hash); err != nil {
+		if ended, err = s.beginSession(ctx, tx, id, w.Session, hash); err != nil {
 			return err
 		}
 		w.User, err = s.meByID(ctx, tx, id)

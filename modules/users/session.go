@@ -33,29 +33,30 @@ type Session struct {
 	key int64
 }
 
-// beginSession writes a session for user and ends the oldest ones over MaxSessions. it is given new on each run.
-func (s *Service) beginSession(ctx context.Context, tx storage.Tx, user modules.ID, it Session, hash secretHash) error {
+// beginSession writes a session for user and ends the oldest ones over MaxSessions, which it returns: their cached
+// access has to be forgotten.
+func (s *Service) beginSession(ctx context.Context, tx storage.Tx, user modules.ID, it Session, hash secretHash) ([]modules.ID, error) {
 	key, err := tx.NextKey(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO sessions (id, key, user_id, hash, user_agent, address, created_at, last_used_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		it.ID, key, user, hash[:], it.UserAgent, it.Address, int64(it.CreatedAt), int64(it.LastUsedAt), int64(it.ExpiresAt))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var over []modules.ID
 	err = eachRow(ctx, tx, scanIDs(&over), `SELECT id FROM sessions WHERE user_id = $1 ORDER BY key DESC LIMIT 8 OFFSET $2`, user, MaxSessions)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, id := range over {
 		if err := s.removeSession(ctx, tx, user, id); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return over, nil
 }
 
 // newSession is a session that begins now, from the request in ctx.

@@ -1,0 +1,234 @@
+package users_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/users"
+	"github.com/belfry-social/belfry/storage"
+)
+
+func TestAdd(t *testing.T) {
+	w := open(t, func(c *users.Config) { c.Registration = users.ModeClosed })
+	me, err := w.users.Add(t.Context(), "Admin", password, modules.RoleAdmin, "")
+	if err != nil || me.Username != "admin" || me.DisplayName != "admin" || me.Role != modules.RoleAdmin {
+		t.Fatalf("added %+v, %v", me, err)
+	}
+	if len(w.limits.spent) != 0 || w.count(t, "sessions") != 0 {
+		t.Errorf("adding spent %v and made %d sessions", w.limits.spent, w.count(t, "sessions"))
+	}
+	_, err = w.users.Add(t.Context(), "admin", password, modules.RoleUser, "")
+	wantCode(t, "a name that is taken", err, modules.CodeUsernameTaken)
+	_, err = w.users.Add(t.Context(), "posts", password, modules.RoleUser, "")
+	wantCode(t, "the name of a route", err, modules.CodeUsernameTaken)
+	_, err = w.users.Add(t.Context(), "carol", password, "king", "")
+	wantField(t, "no role", err, "/role", modules.FieldBadFormat)
+	_, err = w.users.Add(t.Context(), "carol", "12345678", modules.RoleUser, "")
+	wantField(t, "an easy password", err, "/password", modules.FieldNotAllowed)
+	_, err = w.users.Add(t.Context(), "carol", password, modules.RoleUser, "a\x1b[31m")
+	wantField(t, "a display name with an escape", err, "/display_name", modules.FieldBadFormat)
+}
+
+func TestSetRole(t *testing.T) {
+	w := open(t)
+	welcome := w.register(t, "alice")
+	w.actor(t, welcome)
+	for _, role := range []modules.Role{modules.RoleModerator, modules.RoleAdmin, modules.RoleUser} {
+		if err := w.users.SetRole(t.Context(), "Alice", role); err != nil {
+			t.Fatal(err)
+		}
+		if a := w.actor(t, welcome); a.Role != role {
+			t.Errorf("the next request has the role %s, want %s", a.Role, role)
+		}
+	}
+	wantCode(t, "nobody's role", w.users.SetRole(t.Context(), "nobody", modules.RoleAdmin), modules.CodeNotFound)
+}
+
+func TestSuspendAndRestore(t *testing.T) {
+	w := open(t)
+	welcome := w.register(t, "alice")
+	if err := w.users.Suspend(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	again, err := w.users.Login(t.Context(), "alice", password, "")
+	if err != nil || again.User.State != users.StateSuspended {
+		t.Errorf("a suspended person signs in: %+v, %v", again.User, err)
+	}
+	wantCode(t, "what a suspended person may", w.actor(t, again).Need(modules.ScopeRead), modules.CodeAccountSuspended)
+	if err := w.users.Restore(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, "restored", w.actor(t, welcome).Need(modules.ScopeRead), "")
+}
+
+func TestList(t *testing.T) {
+	w := open(t)
+	names := []string{"alice", "bob", "carol", "dave", "erin"}
+	for _, name := range names {
+		if _, err := w.users.Add(t.Context(), name, password, modules.RoleUser, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.users.Delete(t.Context(), "carol"); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	q := modules.PageQuery{Limit: 3}
+	for {
+		page, err := w.users.List(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, me := range page.Items {
+			got = append(got, me.Username)
+		}
+		if page.Next == nil {
+			break
+		}
+		q.Cursor = *page.Next
+	}
+	if strings.Join(got, " ") != "erin dave bob alice" {
+		t.Errorf("listed %v", got)
+	}
+}
+
+func TestCreateToken(t *testing.T) {
+	w := open(t)
+	me := w.register(t, "alice").User
+	token, err := w.users.CreateToken(t.Context(), "Alice", "program", []modules.Scope{modules.ScopeEvents})
+	if err != nil || token.Token == nil {
+		t.Fatalf("token %+v, %v", token, err)
+	}
+	if a, err := w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token}); err != nil || a.UserID != me.ID || !a.Allows(modules.ScopeEvents) || a.Allows(modules.ScopeRead) {
+		t.Errorf("the token stands for %+v, %v", a, err)
+	}
+	_, err = w.users.CreateToken(t.Context(), "alice", "program", []modules.Scope{modules.ScopeAdmin})
+	wantField(t, "a scope the role lacks", err, "/scopes/0", modules.FieldNotAllowed)
+	_, err = w.users.CreateToken(t.Context(), "nobody", "program", []modules.Scope{modules.ScopeRead})
+	wantCode(t, "nobody's token", err, modules.CodeNotFound)
+}
+
+func TestDelete(t *testing.T) {
+	w := open(t)
+	var heard []modules.ID
+	var absent bool
+	w.Bus.React(event.On("test: hear of it", func(ctx context.Context, tx storage.Tx, f event.UserDeleted) error {
+		refs, err := w.users.Refs(ctx, tx, []modules.ID{f.UserID})
+		heard, absent = append(heard, f.UserID), len(refs) == 0
+		return err
+	}))
+	bob := w.actor(t, w.register(t, "bob"))
+	welcome, err := w.users.Register(t.Context(), users.Registration{Username: "canary_one", Password: password, DisplayName: new("Canary Two"),
+		Email: new("canary@three.example")}, "Canary/4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := w.actor(t, welcome)
+	if _, err := w.users.UpdateMe(t.Context(), a, users.ProfileChange{Bio: users.Change[string]{Set: true, Value: new("canary five")}}); err != nil {
+		t.Fatal(err)
+	}
+	once := storage.NewOnce(a, w.Clock.Now(), "POST /v1/tokens", "key", nil)
+	token, err := w.users.IssueToken(t.Context(), a, users.TokenDraft{Name: "canary six", Scopes: []modules.Scope{modules.ScopeRead}}, once)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.users.MakeTicket(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	w.DrainOutbox(t)
+	w.Advance(time.Minute)
+	if err := w.users.Delete(t.Context(), "Canary_One"); err != nil {
+		t.Fatal(err)
+	}
+
+	if len(heard) != 1 || heard[0] != a.UserID || !absent {
+		t.Errorf("the fact was heard by %v, absent then: %v", heard, absent)
+	}
+	rows := w.Outbox(t)
+	if len(rows) != 2 || rows[0].Op != storage.OpErase || rows[0].Actor != a.UserID || rows[1].Type != event.AccessRevoked {
+		t.Errorf("the outbox has %v, want the erasure, and behind it the end of access", rows)
+	}
+	if dump := strings.ToLower(w.dump(t)); strings.Contains(dump, "canary") || strings.Contains(dump, token.ID.String()) {
+		for line := range strings.Lines(dump) {
+			if strings.Contains(line, "canary") {
+				t.Errorf("left over: %s", line)
+			}
+		}
+	}
+	for _, c := range []users.Credentials{{Cookie: welcome.Secret}, {Bearer: *token.Token}} {
+		_, err := w.users.Authenticate(t.Context(), c)
+		wantCode(t, "authenticate", err, modules.CodeInvalidToken)
+	}
+	for what, err := range map[string]error{
+		"by id":         second(w.users.User(t.Context(), bob.UserID, a.UserID)),
+		"by name":       second(w.users.UserByName(t.Context(), bob.UserID, "canary_one")),
+		"by id as name": second(w.users.UserByName(t.Context(), bob.UserID, a.UserID.String())),
+		"me":            second(w.users.Me(t.Context(), a.UserID)),
+		"update":        second(w.users.UpdateMe(t.Context(), a, users.ProfileChange{})),
+		"delete":        w.users.Delete(t.Context(), "canary_one"),
+		"reset":         w.users.ResetPassword(t.Context(), "canary_one", password),
+	} {
+		wantCode(t, what, err, modules.CodeNotFound)
+	}
+	wantCode(t, "login", second(w.users.Login(t.Context(), "canary_one", password, "")), modules.CodeBadCredentials)
+	wantCode(t, "register", second(w.users.Register(t.Context(), users.Registration{Username: "canary_one", Password: password}, "")), modules.CodeUsernameTaken)
+	if list, err := w.users.Relationships(t.Context(), bob.UserID, []modules.ID{a.UserID}); err != nil || len(list) != 0 {
+		t.Errorf("relationships %v, %v", list, err)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// What a reaction refuses is not half done: the account is there as before.
+func TestDeleteUndone(t *testing.T) {
+	w := open(t)
+	w.Bus.React(event.On("test: refuse", func(context.Context, storage.Tx, event.UserDeleted) error { return context.DeadlineExceeded }))
+	welcome := w.register(t, "alice")
+	if err := w.users.Delete(t.Context(), "alice"); err == nil {
+		t.Fatal("deleted against a refusal")
+	}
+	w.actor(t, welcome)
+	if rows := w.Outbox(t); len(rows) != 0 {
+		t.Errorf("announced %v", rows)
+	}
+}
+
+func TestCounts(t *testing.T) {
+	w := open(t)
+	alice, bob := w.register(t, "alice").User, w.register(t, "bob").User
+	ref := func(m users.Me) modules.UserRef { return modules.UserRef{ID: m.ID, Username: m.Username} }
+	post := event.PostInfo{ID: modules.NewID(), Author: ref(alice)}
+	comment := event.PostInfo{ID: modules.NewID(), Author: ref(bob), ReplyTo: post.ID}
+	emit := func(facts ...event.Fact) {
+		t.Helper()
+		w.InTx(t, func(tx storage.Tx) error {
+			for _, f := range facts {
+				if err := w.Bus.Emit(t.Context(), tx, f); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	want := func(what string, me users.Me, followers, following, posts int64) {
+		t.Helper()
+		got, err := w.users.Me(t.Context(), me.ID)
+		if err != nil || got.FollowersCount != followers || got.FollowingCount != following || got.PostsCount != posts {
+			t.Errorf("%s: %s has %d followers, %d followed, %d posts (%v); want %d, %d, %d", what, me.Username,
+				got.FollowersCount, got.FollowingCount, got.PostsCount, err, followers, following, posts)
+		}
+	}
+	emit(event.FollowStarted{Follower: ref(bob), Followed: ref(alice)}, event.PostPublished{Post: post}, event.PostPublished{Post: comment})
+	want("followed, posted, commented", alice, 1, 0, 1)
+	want("followed, posted, commented", bob, 0, 1, 0)
+	emit(event.PostRemoved{Post: post}, event.PostRemoved{Post: comment}, event.FollowEnded{Follower: bob.ID, Followed: alice.ID})
+	want("all taken back", alice, 0, 0, 0)
+	want("all taken back", bob, 0, 0, 0)
+	emit(event.PostRemoved{Post: post}, event.FollowEnded{Follower: bob.ID, Followed: alice.ID})
+	want("taken back once more", alice, 0, 0, 0)
+	want("taken back once more", bob, 0, 0, 0)
+}
