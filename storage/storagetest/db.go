@@ -19,7 +19,7 @@ import (
 // the other; each names the rule it is about.
 func DB(t *testing.T, open func(t testing.TB) storage.DB) {
 	for _, c := range dbCases {
-		t.Run(c.name, func(t *testing.T) { c.check(t, open(t)) })
+		t.Run(c.name, func(t *testing.T) { c.check(t, open(t), dbLimit) })
 	}
 }
 
@@ -34,9 +34,9 @@ type dbCase struct {
 const dbLimit = 30 * time.Second
 
 // check runs the case against an empty store.
-func (c dbCase) check(t testing.TB, db storage.DB) {
+func (c dbCase) check(t testing.TB, db storage.DB, limit time.Duration) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), dbLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	k := &dbKit{TB: t, DB: db, ctx: ctx, rule: c.rule}
 	if err := storage.MigrateAll(ctx, db, storage.OwnMigrations, kitMigrations); err != nil {
@@ -186,7 +186,7 @@ func (k *dbKit) answer(from <-chan error) error {
 	case err := <-from:
 		return err
 	case <-k.ctx.Done():
-		k.Fatalf("rule broken: %s: no answer within %v", k.rule, dbLimit)
+		k.Fatalf("rule broken: %s: no answer", k.rule)
 		return nil
 	}
 }

@@ -355,7 +355,7 @@ func soundRefusal(k *dbKit) {
 	if there != (took == nil || refusal == nil) {
 		k.broken("answers %v and %v, and the name is there: %v", took, refusal, there)
 	}
-	if errors.Is(refusal, storage.ErrUnique) && took != nil {
+	if refusal != nil && took != nil {
 		k.broken("a caller was refused for a name that nobody has")
 	}
 }

@@ -51,6 +51,3 @@ CREATE TABLE order_keys (
     last BIGINT NOT NULL
 );
 INSERT INTO order_keys (id, last) VALUES (1, 0);
--- Rows without a position, for whoever gives them out under the locked row.
-CREATE INDEX outbox_unplaced ON outbox (id) WHERE position IS NULL;
-CREATE UNIQUE INDEX outbox_position ON outbox (position) WHERE position IS NOT NULL;
