@@ -33,7 +33,7 @@ func (s *Service) tell(ctx context.Context, tx storage.Tx, a act) error {
 		r.subject = a.object
 	}
 	made, err := s.add(ctx, tx, r, a.cast)
-	if err != nil || made {
+	if err != nil || made != nil {
 		return err
 	}
 	old, err := rowByAct(ctx, tx, a.receiver, a.kind, a.actor.ID, a.object)
@@ -51,8 +51,8 @@ func (s *Service) tell(ctx context.Context, tx storage.Tx, a act) error {
 }
 
 // add gives a new row its place, writes and announces it. It joins the newest group about its subject if that is
-// unseen and young. false, and nothing is written, if there is a row of the same act.
-func (s *Service) add(ctx context.Context, tx storage.Tx, r *row, c *cast) (bool, error) {
+// unseen and young. It returns what was announced; nil, and nothing is written, if there is a row of the same act.
+func (s *Service) add(ctx context.Context, tx storage.Tx, r *row, c *cast) (*Notification, error) {
 	var err error
 	r.id, r.head, r.members, r.began, r.updated = modules.NewID(), true, 1, r.created, r.created
 	r.group = r.id
@@ -60,7 +60,7 @@ func (s *Service) add(ctx context.Context, tx storage.Tx, r *row, c *cast) (bool
 	if !r.subject.IsZero() {
 		g, unseen, err := openGroup(ctx, tx, r.receiver, r.kind, r.subject)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 		if g != nil && unseen && r.created.Sub(g.began) < s.cfg.GroupWindow {
 			joins = g
@@ -69,18 +69,18 @@ func (s *Service) add(ctx context.Context, tx storage.Tx, r *row, c *cast) (bool
 		}
 	}
 	if r.key, err = tx.NextKey(ctx); err != nil {
-		return false, err
+		return nil, err
 	}
 	if made, err := insertRow(ctx, tx, r); err != nil || !made {
-		return false, err
+		return nil, err
 	}
 	if joins == nil {
-		return true, s.announce(ctx, tx, event.Notification, watermarks{}, c, r, r.created)
+		return s.announce(ctx, tx, event.Notification, watermarks{}, c, r, r.actor, r.created)
 	}
 	if err := demote(ctx, tx, joins.key); err != nil {
-		return false, err
+		return nil, err
 	}
-	return true, s.announce(ctx, tx, event.NotificationUpdated, watermarks{}, c, r, r.created)
+	return s.announce(ctx, tx, event.NotificationUpdated, watermarks{}, c, r, r.actor, r.created)
 }
 
 // revive shows a withdrawn row again, in its old place and with its old read state.
@@ -119,7 +119,8 @@ func (s *Service) revive(ctx context.Context, tx storage.Tx, r *row, a act) erro
 	if err := saveRow(ctx, tx, head); err != nil {
 		return err
 	}
-	return s.announceFor(ctx, tx, event.NotificationUpdated, w, a.cast, head, a.actor.ID, a.at)
+	_, err = s.announce(ctx, tx, event.NotificationUpdated, w, a.cast, head, a.actor.ID, a.at)
+	return err
 }
 
 // withdraw takes back the row of an act, live.
@@ -190,26 +191,22 @@ func (s *Service) closeRanks(ctx context.Context, tx storage.Tx, was *row, at mo
 	return head.members, saveRow(ctx, tx, head)
 }
 
-// announce tells the receiver of a row, in the name of its actor.
-func (s *Service) announce(ctx context.Context, tx storage.Tx, kind string, w watermarks, c *cast, r *row, at modules.Time) error {
-	return s.announceFor(ctx, tx, kind, w, c, r, r.actor, at)
-}
-
-// announceFor is announce where actor is who acted now: the row may be the newest member of the group instead.
-func (s *Service) announceFor(ctx context.Context, tx storage.Tx, kind string, w watermarks, c *cast, r *row, actor modules.ID, at modules.Time) error {
+// announce tells the receiver of a row, and returns what it says. actor is who acted now: after a revival the row,
+// the newest of its group, may be another's.
+func (s *Service) announce(ctx context.Context, tx storage.Tx, kind string, w watermarks, c *cast, r *row, actor modules.ID, at modules.Time) (*Notification, error) {
 	list, err := s.render(ctx, tx, w, c, []row{*r}, true)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	data, err := json.Marshal(list[0])
 	if err != nil {
-		return fmt.Errorf("encode notification: %w", err)
+		return nil, fmt.Errorf("encode notification: %w", err)
 	}
 	own := *r
 	own.actor = actor
 	_, err = outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: r.receiver}, Type: kind, Actor: actor,
 		Object: own.redactable(), About: append([]modules.ID{actor, r.actor}, r.people()...), Time: at, Data: data})
-	return err
+	return &list[0], err
 }
 
 // removedData is the data of notification.removed. Either ID and Group are set, or ObjectID.

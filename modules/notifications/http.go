@@ -40,7 +40,7 @@ func operation(method, path, id, summary string, auth modules.Auth, etag string,
 	if etag != "" {
 		meta[modules.MetaETag] = etag
 	}
-	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, Tags: []string{"Notifications"}, Metadata: meta,
+	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, Tags: []string{"notifications"}, Metadata: meta,
 		DefaultStatus: status, Errors: append([]int{401, 403, 422, 429}, errors...)}
 }
 

@@ -56,14 +56,9 @@ func (s *Service) Push(ctx context.Context, p Push, once *storage.Once) (answer 
 			sum := sha256.Sum256([]byte(p.Type + "\x00" + p.Group))
 			r.subject = modules.ID(sum[:16])
 		}
-		if _, err := s.add(ctx, tx, r, &cast{}); err != nil {
+		if answer.Notification, err = s.add(ctx, tx, r, &cast{}); err != nil {
 			return err
 		}
-		list, err := s.render(ctx, tx, watermarks{}, &cast{}, []row{*r}, true)
-		if err != nil {
-			return err
-		}
-		answer.Notification = &list[0]
 		return once.Save(ctx, tx, answer)
 	})
 	return answer, err

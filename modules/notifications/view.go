@@ -53,7 +53,7 @@ type cast struct {
 	posts  map[modules.ID]event.PostInfo
 }
 
-// with adds a person and a post that are known.
+// castOf is a cast of what is known: post may be nil.
 func castOf(post *event.PostInfo, people ...modules.UserRef) *cast {
 	c := &cast{people: make(map[modules.ID]modules.UserRef, len(people)+maxActors)}
 	for _, p := range people {

@@ -1,0 +1,164 @@
+package notifications_test
+
+import (
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/moduletest"
+	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/storage"
+)
+
+type removed struct {
+	ID    *modules.ID `json:"id"`
+	Group *struct {
+		Key   modules.ID `json:"key"`
+		Count int64      `json:"count"`
+	} `json:"group"`
+	ObjectID *modules.ID `json:"object_id"`
+	Reason   string      `json:"reason"`
+}
+
+// TestW34Unlike: a withdrawn like leaves the list, the counts, its announcement, and says so live.
+func TestW34Unlike(t *testing.T) {
+	w := newWorld(t)
+	p := w.post("alice", "harbour")
+	w.like("carol", p)
+	w.like("bob", p)
+	id := w.list("alice", notifications.Filter{})[0].ID
+	w.unlike("bob", p)
+	w.wantTold("alice", "like by carol on harbour")
+	if _, err := w.s.Get(t.Context(), w.user("alice").ID, id); !modules.IsFault(err, modules.CodeNotFound) {
+		t.Errorf("get of a withdrawn like: %v, want not_found", err)
+	}
+	w.Read(t, func(q storage.Querier) error {
+		if gone, err := w.s.Withdrawn(t.Context(), q, id); err != nil || !gone {
+			t.Errorf("withdrawn: %v, %v; want true", gone, err)
+		}
+		return nil
+	})
+	rows := w.wantEvents("alice", event.Notification, event.NotificationUpdated, event.NotificationRemoved)
+	if rows[0].Redacted || !rows[1].Redacted {
+		t.Errorf("redacted are %v and %v, want bob's announcement only", rows[0], rows[1])
+	}
+	var d removed
+	rows[2].Decode(t, &d)
+	if d.ID == nil || *d.ID != id || d.Group == nil || d.Group.Count != 1 || d.ObjectID != nil || d.Reason != "withdrawn" {
+		t.Errorf("removal says %s", rows[2].Data)
+	}
+	w.unlike("bob", p) // not liked: nothing happens
+	w.wantEvents("alice")
+}
+
+// TestW34Delete: deleting a post takes everything about it back, one event for each person who was told.
+func TestW34Delete(t *testing.T) {
+	for _, batch := range []int{3, 200} { // rows in several pages, and in one
+		t.Run(strconv.Itoa(batch), func(t *testing.T) {
+			w := newWorld(t, func(c *notifications.Config) { c.Batch = batch })
+			w.follow("erin", "alice")
+			p := w.post("alice", "harbour", naming(w.user("bob"), w.user("carol")))
+			for i := range 10 {
+				w.like("fan"+strconv.Itoa(i), p)
+			}
+			other := w.post("alice", "other")
+			w.like("bob", other)
+			if _, err := w.s.SetRead(t.Context(), w.user("erin").ID, p.ID, true); err != nil {
+				t.Fatal(err)
+			}
+			w.DrainOutbox(t)
+			w.remove(p)
+			rows := slices.DeleteFunc(w.DrainOutbox(t), func(r moduletest.Row) bool { return r.Type != event.NotificationRemoved })
+			if len(rows) != 3 {
+				t.Fatalf("removals %v, want one for each of alice, bob and carol", rows)
+			}
+			for _, r := range rows {
+				var d removed
+				r.Decode(t, &d)
+				if d.ID != nil || d.Group != nil || d.ObjectID == nil || *d.ObjectID != p.ID || d.Reason != "withdrawn" {
+					t.Errorf("removal says %s", r.Data)
+				}
+			}
+			check := func() {
+				w.wantTold("alice", "like by bob on other", "follow by erin")
+				w.wantTold("bob")
+				w.wantTold("carol")
+				w.wantTold("erin", "post by alice on other")
+				if c := w.counts("alice"); c.Unread != 2 {
+					t.Errorf("counts %+v, want 2", c)
+				}
+			}
+			check() // at once, rows or not
+			w.sweep()
+			check()
+			w.Read(t, func(q storage.Querier) error {
+				for _, count := range []string{`SELECT COUNT(*) FROM notifications WHERE object_id = $1`,
+					`SELECT COUNT(*) FROM notification_posts WHERE post_id = $1`, `SELECT COUNT(*) FROM notification_tombstones WHERE id = $1`} {
+					var n int
+					if err := q.QueryRow(t.Context(), count, p.ID).Scan(&n); err != nil || n != 0 {
+						t.Errorf("%s = %d, %v; want 0 after the job", count, n, err)
+					}
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// TestUserDeleted: a person's rows vanish at once, as receiver and as actor; the others hear of it.
+func TestUserDeleted(t *testing.T) {
+	w := newWorld(t, func(c *notifications.Config) { c.Batch = 2 })
+	p := w.post("alice", "harbour")
+	w.like("bob", p)
+	w.like("carol", p)
+	bobs := w.list("alice", notifications.Filter{})[1].ID
+	for i := range 5 {
+		w.post("bob", "comment "+strconv.Itoa(i), under(p))
+	}
+	own := w.post("bob", "mine")
+	w.like("alice", own)
+	w.follow("bob", "alice")
+	post := w.post("alice", "for bob")
+	if _, err := w.s.SetArchived(t.Context(), w.user("bob").ID, post.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	w.DrainOutbox(t)
+
+	bob := w.user("bob")
+	delete(w.names, "bob")
+	w.emit(event.UserDeleted{UserID: bob.ID, At: w.now()})
+	w.wantTold("alice", "like by carol on harbour")
+	if c := w.counts("alice"); c.Unread != 1 {
+		t.Errorf("counts %+v, want 1", c)
+	}
+	if _, err := w.s.Get(t.Context(), w.user("alice").ID, bobs); !modules.IsFault(err, modules.CodeNotFound) {
+		t.Errorf("get of a row by a deleted person: %v, want not_found", err)
+	}
+	w.sweep()
+	w.wantTold("alice", "like by carol on harbour")
+	if g := w.list("alice", notifications.Filter{})[0].Group; g.Count != 1 || len(g.Actors) != 1 {
+		t.Errorf("group is %+v, want carol alone", g)
+	}
+	rows := w.events("alice")
+	if len(rows) != 7 { // like, five comments, follow
+		t.Errorf("events %v, want 7 removals", rows)
+	}
+	for _, r := range rows {
+		if r.Type != event.NotificationRemoved || !r.Actor.IsZero() || len(r.About) != 0 {
+			t.Errorf("%+v, want a removal that names nobody: it has to outlive the account", r)
+		}
+	}
+	w.Read(t, func(q storage.Querier) error {
+		for _, count := range []string{`SELECT COUNT(*) FROM notifications WHERE receiver_id = $1 OR actor_id = $1`,
+			`SELECT COUNT(*) FROM notification_posts WHERE receiver_id = $1`, `SELECT COUNT(*) FROM notification_watermarks WHERE person_id = $1`,
+			`SELECT COUNT(*) FROM notification_tombstones WHERE id = $1`} {
+			var n int
+			if err := q.QueryRow(t.Context(), count, bob.ID).Scan(&n); err != nil || n != 0 {
+				t.Errorf("%s = %d, %v; want 0 after the job", count, n, err)
+			}
+		}
+		return nil
+	})
+}
