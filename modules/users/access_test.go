@@ -1,0 +1,91 @@
+package users
+
+import (
+	"testing"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+)
+
+func TestAccessCache(t *testing.T) {
+	now := modules.Time(1_000_000)
+	person := modules.Actor{UserID: modules.NewID(), SessionID: modules.NewID()}
+	hash := secretHash{1}
+	filled := func() *accessCache {
+		c := newAccessCache()
+		_, _, turn := c.get(hash, now)
+		c.put(hash, person, now, turn)
+		return c
+	}
+	has := func(c *accessCache, at modules.Time) bool {
+		_, ok, _ := c.get(hash, at)
+		return ok
+	}
+	if c := filled(); !has(c, now) || !has(c, now.Add(accessTTL-time.Millisecond)) || has(c, now.Add(accessTTL)) {
+		t.Error("an answer does not hold for exactly its time")
+	}
+	if c := filled(); has(c, now-1) {
+		t.Error("an answer from the future of the clock is believed")
+	}
+	if c := filled(); has(c, now.Add(accessTTL)) || has(c, now) {
+		t.Error("an answer that was old comes back")
+	}
+	c := filled()
+	c.forget(ofUser(modules.NewID()))
+	if !has(c, now) {
+		t.Error("forgetting somebody else forgot this person")
+	}
+	c.forget(ofSession(person.SessionID))
+	if has(c, now) {
+		t.Error("a session that ended is remembered")
+	}
+
+	// An answer that was read before an end of access, and comes to be kept after it, may be wrong.
+	_, _, turn := c.get(hash, now)
+	c.forget(ofSession(person.SessionID))
+	c.put(hash, person, now, turn)
+	if has(c, now) {
+		t.Error("an answer from before the end of access was kept after it")
+	}
+
+	person.ExpiresAt = now.Add(time.Second)
+	c = filled()
+	if !has(c, now) || has(c, person.ExpiresAt) {
+		t.Error("an answer outlives what it stands for")
+	}
+}
+
+func TestAccessCacheIsBounded(t *testing.T) {
+	c := newAccessCache()
+	for i := range 3 * accessMax {
+		c.put(secretHash{byte(i), byte(i >> 8), byte(i >> 16)}, modules.Actor{}, 1, 0)
+		if len(c.entries) > accessMax {
+			t.Fatalf("%d entries, want at most %d", len(c.entries), accessMax)
+		}
+	}
+	if len(c.entries) < accessMax/2 {
+		t.Errorf("only %d entries are left of %d", len(c.entries), accessMax)
+	}
+}
+
+func TestTouchesAreBounded(t *testing.T) {
+	s := &Service{touched: newTouches()}
+	for range touchMax + 100 {
+		s.touch(used{actor: modules.Actor{SessionID: modules.NewID()}}, modules.Time(time.Hour.Milliseconds()))
+	}
+	if n := len(s.touched.when); n != touchMax {
+		t.Fatalf("%d uses wait, want at most %d", n, touchMax)
+	}
+	total := 0
+	for more := true; more; {
+		var batch map[touch]modules.Time
+		batch, more = s.touched.take()
+		if len(batch) > touchBatch {
+			t.Fatalf("a batch of %d, want at most %d", len(batch), touchBatch)
+		}
+		total += len(batch)
+	}
+	if total != touchMax {
+		t.Errorf("%d uses came out, %d went in", total, touchMax)
+	}
+}
