@@ -142,8 +142,8 @@ func (s *Service) Stop(ctx context.Context) error {
 	for i, c := range s.channels {
 		all.Go(func() { errs[i] = s.stopChannel(ctx, c) })
 	}
+	all.Go(func() { errs[len(s.channels)] = awaited(ctx, &s.work, "delivery") })
 	all.Wait()
-	errs[len(s.channels)] = awaited(ctx, &s.work, "delivery")
 	return errors.Join(errs...)
 }
 
