@@ -1,0 +1,99 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// poison is an entry that cannot go into the log.
+type poison struct {
+	id  int64
+	err error
+}
+
+func (p *poison) Error() string { return fmt.Sprintf("outbox: entry %d: %v", p.id, p.err) }
+func (p *poison) Unwrap() error { return p.err }
+
+// copied tells what one copyBatch did.
+type copied struct {
+	entries int
+	oldest  modules.Time // of the rows found; 0 = there were none
+	more    bool         // the batch was full
+}
+
+// copyBatch copies one batch of rows from the outbox into the log. Its place is the log's applied mark and nothing
+// else: what a crash cuts off is read again, what was applied before is skipped by the log. A *poison error speaks
+// of one entry; all before it have been applied. Any other error is one of the stores'.
+func copyBatch(ctx context.Context, db storage.DB, log storage.Log) (c copied, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("outbox: copy: panic: %v", p)
+		}
+	}()
+	rows, err := readBatch(ctx, db, log.Head().Seq)
+	if err != nil || len(rows) == 0 {
+		return c, err
+	}
+	if at, ok := rows[0].time.(int64); ok {
+		c.oldest = modules.Time(at)
+	}
+	c.more = len(rows) == batchRows
+	entries := make([]storage.Entry, 0, len(rows))
+	var bad *poison
+	for i := range rows {
+		e, m, err := rows[i].entry()
+		if err != nil {
+			bad = &poison{id: rows[i].id, err: err}
+			break
+		}
+		if e.Op == storage.OpRedact {
+			if err := withTargets(ctx, db, &e, m); err != nil {
+				return c, err
+			}
+		}
+		entries = append(entries, e)
+	}
+	if err := log.Append(ctx, entries...); isStoreError(err) {
+		return c, fmt.Errorf("outbox: copy: %w", err)
+	} else if err != nil {
+		return one(ctx, log, entries, c)
+	}
+	c.entries = len(entries)
+	if bad != nil {
+		return c, bad
+	}
+	return c, nil
+}
+
+// one gives the entries one by one, to find the one that the log refuses.
+func one(ctx context.Context, log storage.Log, entries []storage.Entry, c copied) (copied, error) {
+	for _, e := range entries {
+		if err := log.Append(ctx, e); isStoreError(err) {
+			return c, fmt.Errorf("outbox: copy: %w", err)
+		} else if err != nil {
+			return c, &poison{id: e.OutboxID, err: err}
+		}
+		c.entries++
+	}
+	return c, nil
+}
+
+// isStoreError tells a store that cannot work now from an entry that it refuses.
+func isStoreError(err error) bool {
+	for _, target := range []error{storage.ErrFull, storage.ErrReadOnly, storage.ErrFailed, storage.ErrClosed,
+		context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// isFinal reports an error after which the process has to end.
+func isFinal(err error) bool {
+	return errors.Is(err, storage.ErrFailed) || errors.Is(err, storage.ErrClosed)
+}

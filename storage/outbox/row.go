@@ -1,0 +1,163 @@
+package outbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Bounds of one batch: what the relay holds in memory, and what one Append carries.
+const (
+	batchRows  = 512
+	batchBytes = 4 << 20
+)
+
+// row is one outbox row as it is stored. Its columns are read without judging them, so that a row nobody can
+// understand stops nobody before it.
+type row struct {
+	id                      int64
+	op, internal, time      any
+	stream, typ, about, doc any
+	person                  any
+}
+
+// readBatch reads rows above the mark that are not set aside, in order.
+func readBatch(ctx context.Context, db storage.DB, mark modules.Position) ([]row, error) {
+	var list []row
+	err := db.Read(ctx, func(q storage.Querier) error {
+		list = nil
+		rows, err := q.Query(ctx, `SELECT id, op, stream, type, actor_id, about, internal, time, data FROM outbox
+			WHERE id > $1 AND set_aside_at IS NULL ORDER BY id LIMIT $2`, int64(mark), batchRows)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for bytes := 0; bytes < batchBytes && rows.Next(); {
+			var r row
+			if err := rows.Scan(&r.id, &r.op, &r.stream, &r.typ, &r.person, &r.about, &r.internal, &r.time, &r.doc); err != nil {
+				return err
+			}
+			if data, ok := r.doc.([]byte); ok {
+				bytes += len(data)
+			}
+			list = append(list, r)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("outbox: read above %d: %w", mark, err)
+	}
+	return list, nil
+}
+
+// errPoison marks what is wrong with a row itself: no time and no space will mend it.
+var errPoison = errors.New("entry cannot be understood")
+
+// entry decodes a row. The targets of a redaction are looked up by the caller.
+func (r *row) entry() (e storage.Entry, m Match, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errPoison, p)
+		}
+	}()
+	op, ok := r.op.(int64)
+	at, okTime := r.time.(int64)
+	internal, okInternal := r.internal.(int64)
+	if !ok || !okTime || !okInternal || r.id < 1 {
+		return e, m, fmt.Errorf("%w: numbers", errPoison)
+	}
+	e = storage.Entry{
+		Op: storage.Op(op), Position: modules.Position(r.id), OutboxID: r.id, Time: modules.Time(at), Internal: internal != 0,
+	}
+	data, okData := bytesOf(r.doc)
+	switch e.Op {
+	case storage.OpRedact:
+		if err := json.Unmarshal(data, &m); err != nil || m.Object.IsZero() {
+			return e, m, fmt.Errorf("%w: what to redact", errPoison)
+		}
+		return e, m, nil
+	case storage.OpErase:
+		if err := e.Person.Scan(r.person); err != nil || e.Person.IsZero() {
+			return e, m, fmt.Errorf("%w: whom to erase", errPoison)
+		}
+		return e, m, nil
+	case storage.OpAppend:
+	default:
+		return e, m, fmt.Errorf("%w: operation %d", errPoison, op)
+	}
+	stream, okStream := bytesOf(r.stream)
+	about, okAbout := bytesOf(r.about)
+	if e.Type, ok = r.typ.(string); !ok || !okStream || !okAbout || !okData || (len(data) > 0 && !json.Valid(data)) {
+		return e, m, fmt.Errorf("%w: content", errPoison)
+	}
+	if e.Stream, err = modules.StreamOf(stream); err != nil {
+		return e, m, fmt.Errorf("%w: %w", errPoison, err)
+	}
+	if e.About, err = unpackAbout(about); err != nil {
+		return e, m, err
+	}
+	e.Data = data
+	return e, m, nil
+}
+
+// bytesOf takes what a driver gives for bytes; NULL is none.
+func bytesOf(v any) ([]byte, bool) {
+	switch b := v.(type) {
+	case nil:
+		return nil, true
+	case []byte:
+		return b, true
+	case string:
+		return []byte(b), true
+	}
+	return nil, false
+}
+
+// unpackAbout reads what packAbout wrote.
+func unpackAbout(b []byte) ([]modules.ID, error) {
+	const n = len(modules.ID{})
+	if len(b)%n != 0 || len(b) > modules.MaxAbout*n {
+		return nil, fmt.Errorf("%w: people in %d bytes", errPoison, len(b))
+	}
+	var ids []modules.ID
+	for ; len(b) > 0; b = b[n:] {
+		ids = append(ids, modules.ID(b[:n]))
+	}
+	return ids, nil
+}
+
+// targets are the positions of the announcements a redaction means: those before it that match.
+func targets(ctx context.Context, q storage.Querier, m Match, before modules.Position) ([]modules.Position, error) {
+	where, args := m.where()
+	args = append(args, int64(before))
+	rows, err := q.Query(ctx, fmt.Sprintf(`SELECT id FROM outbox WHERE op = 1 AND %s AND id < $%d ORDER BY id`, where, len(args)), args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var list []modules.Position
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		list = append(list, modules.Position(id))
+	}
+	return list, rows.Err()
+}
+
+// withTargets looks up what one redaction means.
+func withTargets(ctx context.Context, db storage.DB, e *storage.Entry, m Match) error {
+	err := db.Read(ctx, func(q storage.Querier) (err error) {
+		e.Targets, err = targets(ctx, q, m, e.Position)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("outbox: redact %s: %w", m.Object, err)
+	}
+	return nil
+}
