@@ -2,6 +2,7 @@ package posts
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/belfry-social/belfry/modules"
@@ -102,12 +103,12 @@ func (s *Service) publish(ctx context.Context, tx storage.Tx, actor modules.Acto
 		return author, err
 	}
 	if announced(*r) {
-		data, err := encode(s.content(*r, &author))
+		data, err := json.Marshal(s.content(*r, &author))
 		if err != nil {
 			return author, err
 		}
 		_, err = outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.By, User: author.ID}, Type: event.PostCreated,
-			Actor: author.ID, Object: r.id, About: about(*r), Time: r.createdAt, Data: data[:len(data)-1]})
+			Actor: author.ID, Object: r.id, About: about(*r), Time: r.createdAt, Data: data})
 		if err != nil {
 			return author, err
 		}

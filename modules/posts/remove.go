@@ -75,13 +75,14 @@ func (s *Service) announceEnd(ctx context.Context, tx storage.Tx, r row, now mod
 	return err
 }
 
-// matches compares an If-Match header (RFC 9110 13.1.1: "*", or strong tags) with the tag of a post.
+// matches compares an If-Match header (RFC 9110 13.1.1: "*", or strong tags) with the tag that GET gives the post,
+// whose body the host writes with json.Marshal.
 func matches(header string, p Post) (bool, error) {
 	header = strings.TrimSpace(header)
 	if header == "" || header == "*" {
 		return true, nil
 	}
-	body, err := encode(p)
+	body, err := json.Marshal(p)
 	if err != nil {
 		return false, err
 	}

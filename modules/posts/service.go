@@ -1,9 +1,7 @@
 package posts
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -173,15 +171,6 @@ func (s *Service) person(ctx context.Context, q storage.Querier, actor modules.A
 		return modules.UserRef{}, modules.NewFault(modules.CodeInvalidToken, "This account has ended.")
 	}
 	return ref, nil
-}
-
-// encode writes JSON as the HTTP answers have it: nothing escaped for HTML, a line feed at the end.
-func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return b.Bytes(), err
 }
 
 // failed names what was attempted. Faults are for the caller and stay as they are.
