@@ -23,7 +23,6 @@ type hub struct {
 	metrics *metrics
 	inbox   inbox
 	random  func() float64 // [0, 1)
-	tick    time.Duration  // of the wheel: how exact deadlines are
 
 	questions chan question // to the asking workers; the hub never has more out than fit
 	pages     chan pageJob  // to the catch-up workers, likewise
@@ -63,12 +62,18 @@ type timer struct {
 func newHub(cfg Config, env plugins.Env, random func() float64) *hub {
 	return &hub{
 		cfg: cfg, log: env.Log, metrics: newMetrics(), random: random, index: newIndex(), tail: newTail(int(cfg.TailBytes), 0),
-		tick:      min(max(min(cfg.Heartbeat, cfg.ProgressTimeout, cfg.WriteTimeout, cfg.FinishTimeout)/8, time.Millisecond), 250*time.Millisecond),
+		wheel:     wheel{tick: tickOf(cfg)},
 		questions: make(chan question, cfg.AudienceWorkers),
 		pages:     make(chan pageJob, cfg.CatchUpWorkers),
 		batches:   make(chan struct{}, maxBatches),
 		inbox:     inbox{wake: make(chan struct{}, 1)},
 	}
+}
+
+// tickOf is how exact deadlines are.
+func tickOf(cfg Config) time.Duration {
+	shortest := min(cfg.Heartbeat, cfg.ProgressTimeout, cfg.WriteTimeout, cfg.FinishTimeout)
+	return min(max(shortest/8, time.Millisecond), 250*time.Millisecond)
 }
 
 // maxBatches is how many published batches may wait for the hub; then Publish waits, and only this listener is
@@ -80,7 +85,7 @@ const (
 
 // run is the hub's goroutine. It ends when ctx has ended and no connection is left.
 func (h *hub) run(ctx context.Context) {
-	ticker := time.NewTicker(h.tick)
+	ticker := time.NewTicker(h.wheel.tick)
 	defer ticker.Stop()
 	done := ctx.Done()
 	for {
@@ -154,7 +159,7 @@ func (h *hub) guard(c *connection, fn func()) {
 // elapse moves the clock to what the ticker says.
 func (h *hub) elapse(t time.Time) {
 	if h.started.IsZero() {
-		h.started = t.Add(-h.tick)
+		h.started = t.Add(-h.wheel.tick)
 	}
 	h.now = t.Sub(h.started)
 	h.wheel.advance(h.now, func(c *connection) { h.guard(c, func() { h.look(c) }) })

@@ -77,10 +77,9 @@ func queryOf(f *fiber.Ctx) [][2]string {
 func headersOf(f *fiber.Ctx) []header {
 	var out []header
 	f.Context().Response.Header.VisitAll(func(k, v []byte) {
-		switch name := string(k); name {
-		case fiber.HeaderContentType, fiber.HeaderContentLength, fiber.HeaderTransferEncoding, fiber.HeaderConnection,
-			fiber.HeaderContentEncoding, fiber.HeaderCacheControl, fiber.HeaderVary, fiber.HeaderDate, fiber.HeaderETag,
-			fiber.HeaderXRequestID, fiber.HeaderXContentTypeOptions, "Keep-Alive", "X-Accel-Buffering":
+		switch name := string(k); strings.ToLower(name) {
+		case "content-type", "content-length", "transfer-encoding", "connection", "keep-alive", "content-encoding", "cache-control",
+			"vary", "date", "etag", "x-request-id", "x-content-type-options", "x-accel-buffering":
 		default:
 			out = append(out, header{name, string(v)})
 		}

@@ -1,0 +1,395 @@
+package sse
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/plugins"
+)
+
+// world stands in for store, log and dispatch: a slice of events, a map of follows, and a goroutine that hands
+// events to the channel in order.
+type world struct {
+	mu      sync.Mutex
+	changed sync.Cond
+	epoch   uint32
+	floor   modules.Position
+	head    modules.Position
+	events  []modules.Event
+	gone    map[modules.Position]bool // redacted
+	edges   map[pair]modules.FollowEdge
+	hidden  map[pair]bool
+
+	listener   plugins.Listener
+	dispatched modules.Position
+	batch      int // events per Publish
+	closed     bool
+	done       sync.WaitGroup
+
+	// Hooks of single tests; called without the lock.
+	onRelation func(person, other modules.ID) error
+	onAudience func(person modules.ID) error
+	onRead     func(a modules.Audience, after modules.Cursor) error
+	reads      int
+}
+
+type pair struct{ person, other modules.ID }
+
+func newWorld() *world {
+	w := &world{epoch: 1, gone: map[modules.Position]bool{}, edges: map[pair]modules.FollowEdge{}, hidden: map[pair]bool{}, batch: 256}
+	w.changed.L = &w.mu
+	return w
+}
+
+// id makes a readable id: the same number gives the same id.
+func id(n int) (out modules.ID) {
+	out[0], out[6], out[8] = 1, 0x70, 0x80
+	out[14], out[15] = byte(n>>8), byte(n)
+	return out
+}
+
+func to(n int) modules.Stream { return modules.Stream{Kind: modules.To, User: id(n)} }
+func by(n int) modules.Stream { return modules.Stream{Kind: modules.By, User: id(n)} }
+
+const testTime modules.Time = 1777889472345
+
+// commit makes an event durable and gives its position.
+func (w *world) commit(s modules.Stream, typ, data string, about ...modules.ID) modules.Position {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.commitLocked(s, typ, data, false, about...)
+}
+
+func (w *world) commitLocked(s modules.Stream, typ, data string, internal bool, about ...modules.ID) modules.Position {
+	w.head++
+	w.events = append(w.events, modules.Event{Cursor: modules.Cursor{Epoch: w.epoch, Seq: w.head}, Stream: s, Type: typ, Time: testTime,
+		About: about, Internal: internal, Data: []byte(data)})
+	w.changed.Broadcast()
+	return w.head
+}
+
+// notify and post are the two events most tests need.
+func (w *world) notify(n int) modules.Position {
+	return w.commit(to(n), event.Notification, fmt.Sprintf(`{"id":"n%d","text":"hello"}`, n))
+}
+
+func (w *world) post(n int) modules.Position {
+	return w.commit(by(n), event.PostCreated, fmt.Sprintf(`{"text":"post of %d"}`, n), id(n))
+}
+
+// skip makes holes in the positions.
+func (w *world) skip(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.head += modules.Position(n)
+}
+
+func (w *world) follow(n, other int, bell bool) modules.Position {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	data, _ := json.Marshal(modules.Relationship{UserID: id(other), Follow: modules.FollowFollowing})
+	p := w.commitLocked(to(n), event.FollowChanged, string(data), false)
+	w.edges[pair{id(n), id(other)}] = modules.FollowEdge{User: id(other), Since: p, Bell: bell}
+	return p
+}
+
+func (w *world) unfollow(n, other int) modules.Position {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	data, _ := json.Marshal(modules.Relationship{UserID: id(other), Follow: modules.FollowNone})
+	delete(w.edges, pair{id(n), id(other)})
+	return w.commitLocked(to(n), event.FollowChanged, string(data), false)
+}
+
+// hide is a mute or block by other means than follow.changed; an internal entry tells of it.
+func (w *world) hide(n, other int, hidden bool) modules.Position {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if hidden {
+		w.hidden[pair{id(n), id(other)}] = true
+	} else {
+		delete(w.hidden, pair{id(n), id(other)})
+	}
+	return w.commitLocked(to(n), event.AudienceChanged, `{"other":"`+id(other).String()+`"}`, true)
+}
+
+// redact empties an event and announces that.
+func (w *world) redact(p modules.Position, s modules.Stream, typ, data string) modules.Position {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gone[p] = true
+	return w.commitLocked(s, typ, data, false)
+}
+
+func (w *world) trim(floor modules.Position) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.floor = floor
+}
+
+func (w *world) listen(l plugins.Listener) {
+	w.mu.Lock()
+	w.listener, w.dispatched = l, w.head
+	w.mu.Unlock()
+	w.done.Go(w.dispatch)
+}
+
+func (w *world) dispatch() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		i := sort.Search(len(w.events), func(i int) bool { return w.events[i].Cursor.Seq > w.dispatched })
+		if i == len(w.events) {
+			if w.closed {
+				return
+			}
+			w.changed.Wait()
+			continue
+		}
+		end := min(i+w.batch, len(w.events))
+		last := w.events[end-1].Cursor.Seq
+		var batch []modules.Event
+		for _, e := range w.events[i:end] {
+			if !w.gone[e.Cursor.Seq] {
+				batch = append(batch, e)
+			}
+		}
+		w.mu.Unlock()
+		if len(batch) > 0 {
+			w.listener.Publish(batch)
+		}
+		w.mu.Lock()
+		w.dispatched = last
+		w.changed.Broadcast()
+	}
+}
+
+// settle waits until everything committed was published.
+func (w *world) settle() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.events) > 0 && w.dispatched < w.events[len(w.events)-1].Cursor.Seq {
+		w.changed.Wait()
+	}
+}
+
+func (w *world) close() {
+	w.mu.Lock()
+	w.closed = true
+	w.changed.Broadcast()
+	w.mu.Unlock()
+	w.done.Wait()
+}
+
+func (w *world) Head() modules.Cursor {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return modules.Cursor{Epoch: w.epoch, Seq: w.head}
+}
+
+func (w *world) Oldest() modules.Cursor {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return modules.Cursor{Epoch: w.epoch, Seq: w.floor}
+}
+
+func (w *world) Read(ctx context.Context, a modules.Audience, after modules.Cursor, limit int) (modules.EventPage, error) {
+	if w.onRead != nil {
+		if err := w.onRead(a, after); err != nil {
+			return modules.EventPage{}, err
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reads++
+	head := modules.Cursor{Epoch: w.epoch, Seq: w.head}
+	gap := &modules.GapError{From: after, To: head}
+	switch {
+	case after.Epoch != w.epoch:
+		gap.Reason = modules.GapEpoch
+		return modules.EventPage{}, gap
+	case after.Seq > w.head:
+		gap.Reason = modules.GapFuture
+		return modules.EventPage{}, gap
+	case after.Seq < w.floor:
+		gap.Reason, gap.To.Seq = modules.GapExpired, w.floor
+		return modules.EventPage{}, gap
+	}
+	sources := map[modules.Stream]modules.Source{}
+	for _, s := range a.Sources {
+		sources[s.Stream] = s
+	}
+	out := modules.EventPage{Through: head}
+	i := sort.Search(len(w.events), func(i int) bool { return w.events[i].Cursor.Seq > after.Seq })
+	for _, e := range w.events[i:] {
+		s, ok := sources[e.Stream]
+		if !ok || e.Cursor.Seq <= s.Since || a.Hides(e) || e.Internal || w.gone[e.Cursor.Seq] {
+			continue
+		}
+		if len(out.Events) == limit {
+			out.More, out.Through = true, out.Events[limit-1].Cursor
+			break
+		}
+		out.Events = append(out.Events, e)
+	}
+	return out, nil
+}
+
+func (w *world) Audience(ctx context.Context, person modules.ID) (modules.Audience, error) {
+	if w.onAudience != nil {
+		if err := w.onAudience(person); err != nil {
+			return modules.Audience{}, err
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.audienceLocked(person), nil
+}
+
+func (w *world) audienceLocked(person modules.ID) modules.Audience {
+	a := modules.Audience{Person: person, Hidden: map[modules.ID]struct{}{}, Sources: []modules.Source{
+		{Stream: modules.Stream{Kind: modules.To, User: person}}, {Stream: modules.Stream{Kind: modules.By, User: person}}}}
+	for k, e := range w.edges {
+		if k.person == person {
+			a.Sources = append(a.Sources, modules.Source{Stream: modules.Stream{Kind: modules.By, User: k.other}, Since: e.Since, Bell: e.Bell})
+		}
+	}
+	for k := range w.hidden {
+		if k.person == person {
+			a.Hidden[k.other] = struct{}{}
+		}
+	}
+	return a
+}
+
+func (w *world) Relation(ctx context.Context, person, other modules.ID) (modules.Source, bool, bool, error) {
+	if w.onRelation != nil {
+		if err := w.onRelation(person, other); err != nil {
+			return modules.Source{}, false, false, err
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e, ok := w.edges[pair{person, other}]
+	s := modules.Source{}
+	if ok {
+		s = modules.Source{Stream: modules.Stream{Kind: modules.By, User: other}, Since: e.Since, Bell: e.Bell}
+	}
+	return s, ok, w.hidden[pair{person, other}], nil
+}
+
+// expected is what a person must see after a position, by the relations as they are now.
+func (w *world) expected(n int, mode modules.PostsMode, after modules.Position) []string {
+	w.mu.Lock()
+	a := w.audienceLocked(id(n)).ForPosts(mode)
+	w.mu.Unlock()
+	page, err := w.Read(context.Background(), a, modules.Cursor{Epoch: w.epoch, Seq: after}, 1<<30)
+	if err != nil {
+		panic(err)
+	}
+	var out []string
+	for _, e := range page.Events {
+		b, _ := appendEvent(nil, e)
+		out = append(out, string(b))
+	}
+	return out
+}
+
+// seats is plugins.Connections with caps.
+type seats struct {
+	mu        sync.Mutex
+	total     int
+	perPerson int
+	open      int
+	people    map[modules.ID][]*seat
+	spendless bool
+	opened    int
+	changed   sync.Cond
+}
+
+type seat struct {
+	evict  func(plugins.ByeReason)
+	token  modules.ID
+	closed bool
+}
+
+func newSeats() *seats {
+	s := &seats{total: 1 << 20, perPerson: 1 << 20, people: map[modules.ID][]*seat{}}
+	s.changed.L = &s.mu
+	return s
+}
+
+func (s *seats) Open(a modules.Actor, evict func(plugins.ByeReason)) (func(), bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open >= s.total {
+		return nil, false
+	}
+	k := &seat{evict: evict, token: a.TokenID}
+	s.open++
+	s.opened++
+	list := append(s.people[a.UserID], k)
+	if len(list) > s.perPerson {
+		go list[0].evict(plugins.ByeTooMany)
+		list = list[1:]
+	}
+	s.people[a.UserID] = list
+	s.changed.Broadcast()
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if k.closed {
+			return
+		}
+		k.closed = true
+		s.open--
+		kept := s.people[a.UserID][:0:0]
+		for _, other := range s.people[a.UserID] {
+			if other != k {
+				kept = append(kept, other)
+			}
+		}
+		s.people[a.UserID] = kept
+		s.changed.Broadcast()
+	}, true
+}
+
+func (s *seats) Spend(modules.Actor, string) (time.Duration, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Minute, !s.spendless
+}
+
+func (s *seats) revoke(person modules.ID, token modules.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.people[person] {
+		if token.IsZero() || k.token == token {
+			go k.evict(plugins.ByeRevoked)
+		}
+	}
+}
+
+// await waits until n connections are open.
+func (s *seats) await(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.open != n {
+		s.changed.Wait()
+	}
+}
+
+var errAway = errors.New("the store is away")
+
+var (
+	_ plugins.History     = (*world)(nil)
+	_ plugins.Audiences   = (*world)(nil)
+	_ plugins.Connections = (*seats)(nil)
+)
