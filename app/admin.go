@@ -114,6 +114,9 @@ func writeStatus(w http.ResponseWriter, status int, body any) {
 	_ = json.NewEncoder(w).Encode(body) // the client may be gone
 }
 
+// Handler is what the listener serves, for tests.
+func (a *Admin) Handler() http.Handler { return a.http.Handler }
+
 // Listen opens the listener that the config names.
 func (a *Admin) Listen(ctx context.Context) (net.Listener, error) {
 	var lc net.ListenConfig

@@ -637,3 +637,16 @@ func TestDrain(t *testing.T) {
 		t.Errorf("draining: got %d, close %v; want 503 and the end of the connection", r.StatusCode, r.Close)
 	}
 }
+
+type logEntry = observer.LoggedEntry
+
+var errBroken = errors.New("broken")
+
+// newAdmin is an admin handler with the checks "log", which is fatal, and "channel"; failing says which fail.
+func newAdmin(s *site, failing map[string]error) (*app.Readiness, http.Handler) {
+	probe := func(name string) func() (string, error) {
+		return func() (string, error) { return "fine", failing[name] }
+	}
+	ready := app.NewReadiness(app.Check{Name: "log", Fatal: true, Probe: probe("log")}, app.Check{Name: "channel", Probe: probe("channel")})
+	return ready, app.NewAdmin(app.DefaultAdminConfig(), ready, s.reg).Handler()
+}

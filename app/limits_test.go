@@ -1,0 +1,199 @@
+package app_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/belfry-social/belfry/app"
+	"github.com/belfry-social/belfry/modules"
+)
+
+func limitsWith(change func(*app.LimitsConfig)) app.LimitsConfig {
+	c := app.DefaultLimitsConfig()
+	change(&c)
+	return c
+}
+
+func TestLimiterBurstAndReturn(t *testing.T) {
+	clock := newFakeClock()
+	l := app.NewLimiter(app.DefaultLimitsConfig(), clock.Now)
+	for i := range 120 {
+		if _, ok := l.Take(modules.BudgetWrite, "user:a"); !ok {
+			t.Fatalf("write %d of 120 was refused", i+1)
+		}
+	}
+	retry, ok := l.Take(modules.BudgetWrite, "user:a")
+	if ok || retry != 500*time.Millisecond {
+		t.Fatalf("write 121: got ok %v, retry %v; want refused, 500ms", ok, retry)
+	}
+	if _, ok := l.Take(modules.BudgetWrite, "user:b"); !ok {
+		t.Error("another key is limited too")
+	}
+	if _, ok := l.Take(modules.BudgetRead, "user:a"); !ok {
+		t.Error("another budget is limited too")
+	}
+	clock.Add(retry)
+	if _, ok := l.Take(modules.BudgetWrite, "user:a"); !ok {
+		t.Error("refused at the moment it was told to come back")
+	}
+	if _, ok := l.Take(modules.BudgetWrite, "user:a"); ok {
+		t.Error("a refused attempt gave budget back")
+	}
+	clock.Add(time.Minute)
+	taken := 0
+	for {
+		if _, ok := l.Take(modules.BudgetWrite, "user:a"); !ok {
+			break
+		}
+		taken++
+	}
+	if taken != 120 {
+		t.Errorf("after a minute of rest %d were allowed, want 120", taken)
+	}
+}
+
+// One request a second is never limited, however long it goes on.
+func TestLimiterOneASecond(t *testing.T) {
+	for _, b := range []modules.Budget{modules.BudgetRead, modules.BudgetWrite, modules.BudgetStreams} {
+		clock := newFakeClock()
+		l := app.NewLimiter(limitsWith(func(c *app.LimitsConfig) {
+			c.Read, c.Write, c.Streams = app.Rate{Count: 60, Per: time.Minute}, app.Rate{Count: 1, Per: time.Second}, app.Rate{Count: 3600, Per: time.Hour}
+		}), clock.Now)
+		for i := range 10_000 {
+			if _, ok := l.Take(b, "user:a"); !ok {
+				t.Fatalf("%s: request %d was refused", b, i)
+			}
+			clock.Add(time.Second)
+		}
+	}
+}
+
+// TestLimiterModel: in any run of takes and pauses, no window of the period holds more than twice the budget, which
+// is the bound of this algorithm, and nobody who has rested for a period is refused.
+func TestLimiterModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rate := app.Rate{Count: rapid.IntRange(1, 20).Draw(t, "count"), Per: 20 * time.Second}
+		clock := newFakeClock()
+		l := app.NewLimiter(limitsWith(func(c *app.LimitsConfig) { c.Register = rate }), clock.Now)
+		var taken []time.Time
+		for range rapid.IntRange(1, 200).Draw(t, "steps") {
+			clock.Add(time.Duration(rapid.IntRange(0, 25_000).Draw(t, "pause")) * time.Millisecond / 4)
+			now := clock.Now()
+			rested := len(taken) == 0 || now.Sub(taken[len(taken)-1]) >= rate.Per
+			retry, ok := l.Take(modules.BudgetRegister, "k")
+			if rested && !ok {
+				t.Fatalf("refused after a rest of a whole period")
+			}
+			if ok {
+				taken = append(taken, now)
+			} else if retry <= 0 || retry > rate.Per {
+				t.Fatalf("retry after %v", retry)
+			}
+			inWindow := 0
+			for _, at := range taken {
+				if now.Sub(at) < rate.Per {
+					inWindow++
+				}
+			}
+			if inWindow > 2*rate.Count {
+				t.Fatalf("%d of %v in one period", inWindow, rate)
+			}
+		}
+	})
+}
+
+// Beyond its bound the limiter forgets who asked longest ago, and nobody else.
+func TestLimiterForgets(t *testing.T) {
+	clock := newFakeClock()
+	l := app.NewLimiter(limitsWith(func(c *app.LimitsConfig) { c.Register, c.Keys = app.Rate{Count: 1, Per: time.Hour}, 1000 }), clock.Now)
+	for i := range 1001 {
+		l.Take(modules.BudgetRegister, fmt.Sprint(i))
+	}
+	if _, ok := l.Take(modules.BudgetRegister, "1000"); ok {
+		t.Error("the latest key was forgotten")
+	}
+	if _, ok := l.Take(modules.BudgetRegister, "2"); ok {
+		t.Error("a key within the bound was forgotten")
+	}
+	if _, ok := l.Take(modules.BudgetRegister, "0"); !ok {
+		t.Error("the oldest key is still kept: there is no bound")
+	}
+}
+
+func TestLimitHeaders(t *testing.T) {
+	s := newSite(t)
+	a := s.do("POST", "/v1/who/read", "", "Cookie", "__Host-belfry=good")
+	if got := a.Header.Get("RateLimit-Policy"); got != `"write";q=120;w=60` {
+		t.Errorf("RateLimit-Policy: %s", got)
+	}
+	if got := a.Header.Get("RateLimit"); got != `"write";r=119;t=1` {
+		t.Errorf("RateLimit: %s", got)
+	}
+	for range 119 {
+		s.do("POST", "/v1/who/read", "", "Cookie", "__Host-belfry=good")
+	}
+	a = s.do("POST", "/v1/who/read", "", "Cookie", "__Host-belfry=good")
+	p := s.wantProblem(a, 429, modules.CodeRateLimited)
+	if a.Header.Get("Retry-After") != "1" || p.RetryAfter == nil || *p.RetryAfter != 1 {
+		t.Errorf("Retry-After: %q, problem %v", a.Header.Get("Retry-After"), p.RetryAfter)
+	}
+	if got := a.Header.Get("RateLimit"); got != `"write";r=0;t=60` {
+		t.Errorf("RateLimit: %s", got)
+	}
+	// The same person by token shares the budget; the reads are another; a service token has its own.
+	if a := s.do("GET", "/v1/who/read", "", "Authorization", "Bearer bf_reader"); a.StatusCode != 200 || !strings.HasPrefix(a.Header.Get("RateLimit"), `"read";r=599`) {
+		t.Errorf("reads: got %d, %s", a.StatusCode, a.Header.Get("RateLimit"))
+	}
+	if a := s.do("POST", "/v1/who/notify", "", "Authorization", "Bearer bf_service"); a.StatusCode != 200 || a.Header.Get("RateLimit-Policy") != `"service";q=600;w=1` {
+		t.Errorf("service: got %d, %s", a.StatusCode, a.Header.Get("RateLimit-Policy"))
+	}
+	// The stream's budget is the channel's to spend: a browser would give up for good on a 429.
+	if a := s.do("GET", "/v1/events", "", "Accept", "text/event-stream", "Cookie", "__Host-belfry=good"); a.Header.Get("RateLimit") != "" {
+		t.Errorf("a stream spent %s", a.Header.Get("RateLimit"))
+	}
+	if a := s.do("GET", "/v1/events", "", "Cookie", "__Host-belfry=good"); !strings.HasPrefix(a.Header.Get("RateLimit"), `"read"`) {
+		t.Errorf("a poll spent %s", a.Header.Get("RateLimit"))
+	}
+}
+
+// Guessing credentials spends the guesser's address.
+func TestRefusedCredentialsAreCounted(t *testing.T) {
+	s := newSite(t, func(_ *app.ServerConfig, l *app.LimitsConfig) { l.Read = app.Rate{Count: 5, Per: 5 * time.Second} })
+	for range 5 {
+		s.wantProblem(s.do("GET", "/v1/who/read", "", "Authorization", "Bearer bf_guess"), 401, modules.CodeInvalidToken)
+	}
+	s.wantProblem(s.do("GET", "/v1/who/read", "", "Authorization", "Bearer bf_guess"), 429, modules.CodeRateLimited)
+	if a := s.do("GET", "/v1/who/read", "", "Authorization", "Bearer bf_reader"); a.StatusCode != 200 {
+		t.Errorf("the right token from that address: got %d", a.StatusCode)
+	}
+}
+
+func TestLimitsOff(t *testing.T) {
+	s := newSite(t, func(_ *app.ServerConfig, l *app.LimitsConfig) { l.Enabled = false })
+	for range 700 {
+		if a := s.do("POST", "/v1/who/none", ""); a.StatusCode != 200 || a.Header.Get("RateLimit") != "" {
+			t.Fatalf("got %d, RateLimit %q", a.StatusCode, a.Header.Get("RateLimit"))
+		}
+	}
+}
+
+func TestRateText(t *testing.T) {
+	for text, want := range map[string]app.Rate{
+		"600/1m": {Count: 600, Per: time.Minute}, "10/15m": {Count: 10, Per: 15 * time.Minute}, "10/1h": {Count: 10, Per: time.Hour},
+		"600/1s": {Count: 600, Per: time.Second}, "3/1h30m": {Count: 3, Per: 90 * time.Minute}, "1/1m30s": {Count: 1, Per: 90 * time.Second},
+	} {
+		var r app.Rate
+		if err := r.UnmarshalText([]byte(text)); err != nil || r != want || r.String() != text {
+			t.Errorf("%s: got %v %v, written %s", text, r, err, r)
+		}
+	}
+	for _, text := range []string{"", "600", "0/1m", "-1/1m", "600/0s", "600/-1m", "600/minute", "a/1m", "600/60"} {
+		if err := new(app.Rate).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q was read as a rate", text)
+		}
+	}
+}
