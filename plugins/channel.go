@@ -31,8 +31,9 @@ type Listener interface {
 	// Publish is called on a goroutine of this listener's own, one call at a time, with 1..256 events in rising
 	// order, internal ones included (Event.Internal): those are for keeping an audience true and must be shown to
 	// nobody. The slice belongs to the callee; what the events point to is shared and must not be changed. A
-	// slow Publish delays this listener only. After a crash a listener starts at the head: what it missed then is
-	// in the log.
+	// slow Publish delays this listener only. When it panics it is called again with the same events after a pause,
+	// which grows; after five panics in a row these events are passed over and it rests for a minute. After a crash
+	// a listener starts at the head: what it missed then is in the log.
 	Publish(events []modules.Event)
 }
 
