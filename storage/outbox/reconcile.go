@@ -63,7 +63,7 @@ func Reconcile(ctx context.Context, db storage.DB, log storage.Log) (Report, err
 	r := Report{Epoch: h.epoch, Floor: h.floor, Head: head.Seq, Outbox: h.top}
 	switch {
 	case head.Epoch == 0:
-		r.Found, r.Rebuild = "the log is empty", true
+		r.Found, r.Rebuild = "there is no log", true
 		return r, reset(ctx, log, h.epoch, h.floor)
 	case head.Epoch != h.epoch:
 		r.Found = fmt.Sprintf("the log is of epoch %d, the store of %d", head.Epoch, h.epoch)
@@ -134,8 +134,10 @@ func historyOf(ctx context.Context, db storage.DB, head modules.Position) (h his
 		} else if err != nil {
 			return err
 		}
-		h.probe, _, err = r.entry()
-		return err
+		if e, _, err := r.entry(); err == nil {
+			h.probe = e
+		}
+		return nil
 	})
 	if err != nil {
 		return h, fmt.Errorf("outbox: state of the log: %w", err)
