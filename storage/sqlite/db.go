@@ -103,6 +103,9 @@ func (d *DB) closePools() error {
 	return errors.Join(errs...)
 }
 
+// Path is the database file.
+func (d *DB) Path() string { return d.cfg.Path }
+
 // Committed is storage.DB's.
 func (d *DB) Committed() <-chan struct{} { return d.writer.committed }
 
