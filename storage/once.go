@@ -33,7 +33,7 @@ func NewOnce(a modules.Actor, now modules.Time, route, key string, body []byte) 
 	if key == "" || a.IsAnonymous() {
 		return nil
 	}
-	actor := "user:" + a.UserID.String()
+	actor := onceUser(a.UserID)
 	if !a.ServiceID.IsZero() {
 		actor = "service:" + a.ServiceID.String()
 	}
@@ -87,3 +87,30 @@ func (o *Once) Save(ctx context.Context, tx Tx, answer any) error {
 
 // Replayed reports whether the last Begin found a kept answer; the handler then sets Idempotency-Replayed.
 func (o *Once) Replayed() bool { return o != nil && o.replayed }
+
+// TrimOnce drops at most limit answers that are no longer kept, and tells whether there may be more. It is
+// background work, in small steps.
+func TrimOnce(ctx context.Context, db DB, now modules.Time, limit int) (more bool, err error) {
+	err = db.InTx(ctx, func(tx Tx) error {
+		n, err := tx.Exec(ctx, `DELETE FROM idempotency_keys WHERE (actor, route, key) IN
+			(SELECT actor, route, key FROM idempotency_keys WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`, int64(now), limit)
+		more = n == int64(limit)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("trim idempotency keys: %w", err)
+	}
+	return more, nil
+}
+
+// EraseOnce drops every kept answer of a person whose account ends: they hold what the person wrote. It is part of
+// the transaction that ends the account.
+func EraseOnce(ctx context.Context, tx Tx, person modules.ID) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM idempotency_keys WHERE actor = $1`, onceUser(person)); err != nil {
+		return fmt.Errorf("erase idempotency keys of %s: %w", person, err)
+	}
+	return nil
+}
+
+// onceUser is how a person is named in the table.
+func onceUser(person modules.ID) string { return "user:" + person.String() }
