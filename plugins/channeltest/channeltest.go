@@ -1,0 +1,497 @@
+// Package channeltest is the kit every channel has to pass. A channel's own test is one call:
+//
+//	func TestContract(t *testing.T) { channeltest.Run(t, telegram.Factory, nil) }
+//
+// Each case says in words which rule was broken. It opens no network; what a Sender sends is the channel's own
+// test, with Verdict to judge errors.
+package channeltest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/plugins"
+)
+
+// limit is how long one call of a channel may take in the kit. It is generous: it finds hangs, not slowness.
+const limit = 10 * time.Second
+
+// Canary stands in every secret and every content that the kit hands to a channel. It must be in no log line,
+// error or health text.
+const Canary = "canary-7f3a91"
+
+// Run checks a factory and the channel it makes against the contract of package plugins. section is YAML laid over
+// the defaults; nil = defaults alone.
+func Run(t *testing.T, f plugins.Factory, section []byte) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			before := goleak.IgnoreCurrent()
+			h := newHost(f.Name())
+			if err := c.check(f, section, h); err != nil {
+				t.Error(err)
+			}
+			if err := goleak.Find(before); err != nil {
+				t.Errorf("a goroutine is left after Stop: %v", err)
+			}
+			if line := h.leak(); line != "" {
+				t.Errorf("content or a secret is in the log: %s", line)
+			}
+		})
+	}
+}
+
+// Failures runs the kit on a factory and returns what it finds, by case. It is for judging the kit with mutants.
+func Failures(f plugins.Factory, section []byte) map[string]error {
+	out := map[string]error{}
+	for _, c := range cases {
+		before := goleak.IgnoreCurrent()
+		h := newHost(f.Name())
+		err := c.check(f, section, h)
+		if err == nil {
+			if leak := goleak.Find(before); leak != nil {
+				err = fmt.Errorf("a goroutine is left after Stop: %w", leak)
+			} else if line := h.leak(); line != "" {
+				err = fmt.Errorf("content or a secret is in the log: %s", line)
+			}
+		}
+		if err != nil {
+			out[c.name] = err
+		}
+	}
+	return out
+}
+
+var cases = []struct {
+	name  string
+	check func(plugins.Factory, []byte, *host) error
+}{
+	{"name is a config key", checkName},
+	{"settings are strict", checkStrict},
+	{"defaults are valid", checkDefaults},
+	{"building has no side effects", checkBuild},
+	{"is a listener or a sender", checkKind},
+	{"stop is safe without start and twice", checkStop},
+	{"starts and stops", checkLife},
+	{"publish takes every type and keeps events as they are", checkPublish},
+	{"publish goes on when one event is strange", checkStrange},
+	{"send reports, keeps the delivery as it is, and ends with its context", checkSend},
+	{"endpoint settings are judged with pointers", checkEndpoint},
+	{"health answers from memory", checkHealth},
+	{"routes are in the document", checkRoutes},
+}
+
+func build(f plugins.Factory, section []byte, h *host) (plugins.Channel, error) {
+	c, err := f.Build(section, h.env)
+	if err != nil {
+		return nil, fmt.Errorf("the channel cannot be built from its section: %w", err)
+	}
+	if c == nil {
+		return nil, errors.New("build returned neither a channel nor an error")
+	}
+	return c, nil
+}
+
+func checkName(f plugins.Factory, _ []byte, _ *host) error {
+	if f.Name() == "" || strings.Trim(f.Name(), "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+		return fmt.Errorf("name %q must be lower-case letters, digits and _: it is a key of config.yaml", f.Name())
+	}
+	return nil
+}
+
+func checkStrict(f plugins.Factory, section []byte, h *host) error {
+	if _, err := f.Build([]byte("no_such_key: 1\n"), h.env); err == nil {
+		return errors.New("an unknown key in the section was accepted")
+	}
+	v := reflect.ValueOf(f.Defaults())
+	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
+		return fmt.Errorf("the config is a %s, not a struct", v.Type())
+	}
+	for i := range v.Elem().NumField() {
+		if name, _, _ := strings.Cut(v.Elem().Type().Field(i).Tag.Get("yaml"), ","); name == "enabled" {
+			return nil
+		}
+	}
+	return errors.New("the config has no key enabled: the operator cannot switch the channel on or off")
+}
+
+func checkDefaults(f plugins.Factory, _ []byte, _ *host) error {
+	if _, err := f.Decode(nil); err != nil {
+		return fmt.Errorf("the defaults are refused: %w", err)
+	}
+	if !reflect.DeepEqual(f.Defaults(), f.Defaults()) || f.Defaults() == f.Defaults() {
+		return errors.New("Defaults must give a fresh, equal value each time")
+	}
+	return nil
+}
+
+func checkBuild(f plugins.Factory, section []byte, h *host) error {
+	before := goleak.IgnoreCurrent()
+	if _, err := build(f, section, h); err != nil {
+		return err
+	}
+	if err := goleak.Find(before); err != nil {
+		return fmt.Errorf("building started a goroutine: %w", err)
+	}
+	if n := h.dials(); n > 0 {
+		return fmt.Errorf("building opened %d connections", n)
+	}
+	return nil
+}
+
+func checkKind(f plugins.Factory, section []byte, h *host) error {
+	c, err := build(f, section, h)
+	if err != nil {
+		return err
+	}
+	_, listener := c.(plugins.Listener)
+	_, sender := c.(plugins.Sender)
+	if !listener && !sender {
+		return errors.New("the channel is neither a Listener nor a Sender, so it hears nothing")
+	}
+	return nil
+}
+
+func checkStop(f plugins.Factory, section []byte, h *host) error {
+	c, err := build(f, section, h)
+	if err != nil {
+		return err
+	}
+	for _, what := range []string{"Stop without Start", "a second Stop"} {
+		if err := within(what, func(ctx context.Context) error { return c.Stop(ctx) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkLife(f plugins.Factory, section []byte, h *host) error {
+	return started(f, section, h, func(plugins.Channel) error { return nil })
+}
+
+// started runs fn between Start and Stop.
+func started(f plugins.Factory, section []byte, h *host, fn func(plugins.Channel) error) error {
+	c, err := build(f, section, h)
+	if err != nil {
+		return err
+	}
+	if r, ok := c.(plugins.Router); ok { // a host mounts routes before it starts a channel
+		r.Routes(fiber.New(fiber.Config{DisableStartupMessage: true}), newDocument())
+	}
+	if err := within("Start", c.Start); err != nil {
+		return err
+	}
+	err = fn(c)
+	if d, ok := c.(plugins.Drainer); ok {
+		if stop := within("Drain", func(ctx context.Context) error { d.Drain(ctx); return nil }); stop != nil && err == nil {
+			err = stop
+		}
+	}
+	if stop := within("Stop", c.Stop); stop != nil && err == nil {
+		err = stop
+	}
+	return err
+}
+
+func checkPublish(f plugins.Factory, section []byte, h *host) error {
+	return started(f, section, h, func(c plugins.Channel) error {
+		l, ok := c.(plugins.Listener)
+		if !ok {
+			return nil
+		}
+		events := sampleEvents()
+		want := fmt.Sprintf("%+v", events)
+		given := append([]modules.Event(nil), events...)
+		if err := within("Publish", func(context.Context) error { l.Publish(given); return nil }); err != nil {
+			return err
+		}
+		if got := fmt.Sprintf("%+v", events); got != want {
+			return errors.New("Publish changed what an event points to: it is shared with every other channel")
+		}
+		return nil
+	})
+}
+
+func checkStrange(f plugins.Factory, section []byte, h *host) error {
+	return started(f, section, h, func(c plugins.Channel) error {
+		l, ok := c.(plugins.Listener)
+		if !ok {
+			return nil
+		}
+		strange := sampleEvents()[:1]
+		strange[0].Type = "later.invented"
+		strange[0].About = nil
+		strange[0].Data = []byte(`{"new":true}`)
+		return within("Publish of an unknown type", func(context.Context) error { l.Publish(strange); l.Publish(sampleEvents()); return nil })
+	})
+}
+
+func checkSend(f plugins.Factory, section []byte, h *host) error {
+	return started(f, section, h, func(c plugins.Channel) error {
+		s, ok := c.(plugins.Sender)
+		if !ok {
+			return nil
+		}
+		d := sampleDelivery()
+		want := fmt.Sprintf("%+v", d)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		var sent error
+		if err := within("Send with an ended context", func(context.Context) error { sent = s.Send(ctx, d); return nil }); err != nil {
+			return err
+		}
+		if sent == nil {
+			return errors.New("Send reported success although its context had ended and the settings lead nowhere")
+		}
+		if strings.Contains(sent.Error(), Canary) {
+			return fmt.Errorf("a secret or content is in the error of Send: %w", sent)
+		}
+		if got := fmt.Sprintf("%+v", d); got != want {
+			return errors.New("Send changed the delivery: the host keeps it for the next attempt")
+		}
+		return nil
+	})
+}
+
+func checkEndpoint(f plugins.Factory, section []byte, h *host) error {
+	c, err := build(f, section, h)
+	if err != nil {
+		return err
+	}
+	s, ok := c.(plugins.Sender)
+	if !ok {
+		return nil
+	}
+	for _, raw := range []string{`null`, `[]`, `7`, `{"` + Canary + `": 1}`, `{`, `"` + Canary + `"`} {
+		_, err := s.CheckEndpoint(json.RawMessage(raw))
+		var fault *modules.Fault
+		if !errors.As(err, &fault) || fault.Code != modules.CodeValidationFailed || len(fault.Fields) == 0 {
+			return fmt.Errorf("settings %s: got %v, want a validation_failed fault with fields", raw, err)
+		}
+		for _, field := range fault.Fields {
+			if !strings.HasPrefix(field.Pointer, "/settings") || field.In != "body" {
+				return fmt.Errorf("settings %s: the fault points to %s %q, not below /settings", raw, field.In, field.Pointer)
+			}
+			if strings.Contains(field.Detail, Canary) || field.Detail == "" {
+				return fmt.Errorf("settings %s: the detail repeats the value or is empty", raw)
+			}
+		}
+	}
+	if n := h.dials(); n > 0 {
+		return fmt.Errorf("CheckEndpoint opened %d connections: it has to judge without network", n)
+	}
+	return nil
+}
+
+func checkHealth(f plugins.Factory, section []byte, h *host) error {
+	return started(f, section, h, func(c plugins.Channel) error {
+		hc, ok := c.(plugins.HealthChecker)
+		if !ok {
+			return nil
+		}
+		var health error
+		if err := within("Health", func(context.Context) error { health = hc.Health(); return nil }); err != nil {
+			return err
+		}
+		if health != nil {
+			return fmt.Errorf("a channel that has just started and did nothing wrong reports: %w", health)
+		}
+		if n := h.dials(); n > 0 {
+			return fmt.Errorf("Health opened %d connections", n)
+		}
+		return nil
+	})
+}
+
+func checkRoutes(f plugins.Factory, section []byte, h *host) error {
+	c, err := build(f, section, h)
+	if err != nil {
+		return err
+	}
+	r, ok := c.(plugins.Router)
+	if !ok {
+		return nil
+	}
+	app, doc := fiber.New(fiber.Config{DisableStartupMessage: true}), newDocument()
+	r.Routes(app, doc)
+	for _, route := range app.GetRoutes(true) {
+		if route.Method == fiber.MethodHead || route.Method == fiber.MethodOptions {
+			continue
+		}
+		if doc.Paths[route.Path] == nil {
+			return fmt.Errorf("route %s %s is not in the document", route.Method, route.Path)
+		}
+	}
+	return nil
+}
+
+// within runs one call of a channel under the kit's limit; a panic is an error.
+func within(what string, fn func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				done <- fmt.Errorf("%s panicked: %v", what, p)
+			}
+		}()
+		done <- fn(ctx)
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		return nil
+	case <-time.After(2 * limit):
+		return fmt.Errorf("%s did not return, although its context had ended", what)
+	}
+}
+
+func newDocument() *huma.OpenAPI {
+	return huma.DefaultConfig("kit", "1").OpenAPI
+}
+
+func sampleEvents() []modules.Event {
+	author, reader := modules.ID{1}, modules.ID{2}
+	var out []modules.Event
+	for i, typ := range []string{event.Notification, event.NotificationUpdated, event.NotificationRemoved, event.ReadState, event.FollowChanged,
+		event.PostCreated, event.PostUpdated, event.PostDeletedEvent, event.AudienceChanged, event.AccessRevoked} {
+		e := modules.Event{Cursor: modules.Cursor{Epoch: 1, Seq: modules.Position(i + 1)}, Stream: modules.Stream{Kind: modules.To, User: reader},
+			Type: typ, Time: 1777889472345, About: []modules.ID{author}, Data: []byte(`{"text":"` + Canary + `"}`)}
+		if strings.HasPrefix(typ, "post.") {
+			e.Stream = modules.Stream{Kind: modules.By, User: author}
+		}
+		switch typ {
+		case event.AudienceChanged:
+			e.Internal, e.Data = true, []byte(`{"other":"`+author.String()+`"}`)
+		case event.AccessRevoked:
+			e.Internal, e.Data = true, []byte(`{}`)
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+func sampleDelivery() plugins.Delivery {
+	return plugins.Delivery{ID: modules.ID{9}, Attempt: 1, Receiver: modules.ID{2}, Settings: json.RawMessage(`{"url":"https://` + Canary + `.invalid/"}`),
+		Secrets: []string{"whsec_FkzaUJejnm+WsiNEhs32dkdW44empaWQ"}, Event: json.RawMessage(`{"id":null,"type":"test","time":"2026-05-04T10:11:12.345Z","data":{"message":"` + Canary + `"}}`)}
+}
+
+// host is what a real host lends, small: an empty log, people who follow nobody, a dialer that refuses and counts.
+type host struct {
+	env    plugins.Env
+	logged *observer.ObservedLogs
+
+	mu     sync.Mutex
+	dialed int
+}
+
+func newHost(name string) *host {
+	core, logged := observer.New(zapcore.DebugLevel)
+	h := &host{logged: logged}
+	h.env = plugins.Env{
+		Name: name, Version: "0.0.0", PublicURL: "http://127.0.0.1:8080", Log: zap.New(core), Clock: time.Now, Metrics: prometheus.NewRegistry(),
+		Dial: func(bool) func(context.Context, string, string) (net.Conn, error) {
+			return func(context.Context, string, string) (net.Conn, error) {
+				h.mu.Lock()
+				defer h.mu.Unlock()
+				h.dialed++
+				return nil, plugins.ErrBlockedAddress
+			}
+		},
+		History: h, Audiences: h, Connections: h,
+	}
+	return h
+}
+
+func (h *host) dials() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.dialed
+}
+
+// leak returns a log line that holds the canary.
+func (h *host) leak() string {
+	for _, e := range h.logged.All() {
+		if line := fmt.Sprint(e.Message, e.ContextMap()); strings.Contains(line, Canary) {
+			return line
+		}
+	}
+	return ""
+}
+
+// Read finds an empty log.
+func (h *host) Read(_ context.Context, _ modules.Audience, after modules.Cursor, _ int) (modules.EventPage, error) {
+	return modules.EventPage{Through: after}, nil
+}
+
+// Head is the start of an empty log.
+func (h *host) Head() modules.Cursor { return modules.Cursor{Epoch: 1} }
+
+// Oldest is the start of an empty log.
+func (h *host) Oldest() modules.Cursor { return modules.Cursor{Epoch: 1} }
+
+// Audience is the person's own streams.
+func (h *host) Audience(_ context.Context, person modules.ID) (modules.Audience, error) {
+	return modules.Audience{Person: person, Sources: []modules.Source{
+		{Stream: modules.Stream{Kind: modules.To, User: person}}, {Stream: modules.Stream{Kind: modules.By, User: person}}}}, nil
+}
+
+// Relation: nobody follows anybody.
+func (h *host) Relation(context.Context, modules.ID, modules.ID) (modules.Source, bool, bool, error) {
+	return modules.Source{}, false, false, nil
+}
+
+// Open allows everybody.
+func (h *host) Open(modules.Actor, func(plugins.ByeReason)) (func(), bool) { return func() {}, true }
+
+// Spend allows everything.
+func (h *host) Spend(modules.Actor, string) (time.Duration, bool) { return 0, true }
+
+// Verdict is what the host makes of an error of Send.
+type Verdict string
+
+// The verdicts.
+const (
+	Taken    Verdict = "taken"      // delivered
+	Again    Verdict = "again"      // tried again after backoff
+	GivenUp  Verdict = "given up"   // never again
+	EndpGone Verdict = "gone"       // given up, the endpoint is switched off
+	Later    Verdict = "not before" // again, not before the wait asked for
+)
+
+// Judge tells the verdict and the wait of an error of Send.
+func Judge(err error) (Verdict, time.Duration) {
+	switch wait, later := plugins.After(err); {
+	case err == nil:
+		return Taken, 0
+	case plugins.IsGone(err):
+		return EndpGone, 0
+	case plugins.IsPermanent(err):
+		return GivenUp, 0
+	case later:
+		return Later, wait
+	default:
+		return Again, 0
+	}
+}

@@ -1,0 +1,188 @@
+// Package webhook is the sender that posts notifications to an address a person gave, signed as Standard
+// Webhooks (https://www.standardwebhooks.com) says, so that any of its verifiers can check them.
+//
+// It makes one attempt and judges the answer; retries, their schedule and their rows are the host's.
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/plugins"
+)
+
+// Config is the section channels.webhook.
+type Config struct {
+	Enabled      bool          `yaml:"enabled"`
+	AllowHTTP    bool          `yaml:"allow_http"`    // endpoints may be plain http
+	AllowPrivate bool          `yaml:"allow_private"` // endpoints may be on private addresses and any port
+	Timeout      time.Duration `yaml:"timeout"`       // one attempt in all
+}
+
+// Validate names the key that is wrong.
+func (c Config) Validate() error {
+	if c.Timeout <= 0 || c.Timeout > time.Minute {
+		return errors.New("timeout: must be above 0 and at most 1m")
+	}
+	return nil
+}
+
+// Factory makes the channel.
+var Factory = plugins.Define("webhook", Config{Enabled: true, Timeout: 15 * time.Second}, New)
+
+// Module adds the channel to a program.
+var Module = plugins.Provide(Factory)
+
+const (
+	// maxAnswer is how much of an answer is read and thrown away, so that the connection can be used again.
+	maxAnswer = 64 << 10
+	// maxRetryAfter bounds what a receiver may ask for.
+	maxRetryAfter = 24 * time.Hour
+)
+
+// Channel posts deliveries. It holds no state but the idle connections of its client.
+type Channel struct {
+	cfg       Config
+	clock     modules.Clock
+	client    *http.Client
+	userAgent string
+}
+
+// New makes the channel. Every connection goes through the host's guarded dialer; redirects are not followed, no
+// proxy is taken from the environment, nothing is unpacked.
+func New(cfg Config, env plugins.Env) (plugins.Channel, error) {
+	transport := &http.Transport{
+		DialContext:            env.Dial(cfg.AllowPrivate),
+		TLSHandshakeTimeout:    10 * time.Second,
+		ResponseHeaderTimeout:  cfg.Timeout,
+		MaxResponseHeaderBytes: 16 << 10,
+		MaxIdleConns:           64,
+		MaxIdleConnsPerHost:    2,
+		IdleConnTimeout:        30 * time.Second,
+		DisableCompression:     true,
+		ForceAttemptHTTP2:      true,
+	}
+	return &Channel{
+		cfg:       cfg,
+		clock:     env.Clock,
+		userAgent: "Belfry/" + env.Version + " (+" + env.PublicURL + ")",
+		client: &http.Client{
+			Transport:     transport,
+			Timeout:       cfg.Timeout,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}, nil
+}
+
+// Start does nothing: connections are made when there is something to send.
+func (c *Channel) Start(context.Context) error { return nil }
+
+// Stop closes idle connections.
+func (c *Channel) Stop(context.Context) error {
+	c.client.CloseIdleConnections()
+	return nil
+}
+
+// Send makes one attempt. Each attempt has a timestamp and signature of its own; the id stays.
+func (c *Channel) Send(ctx context.Context, d plugins.Delivery) error {
+	var s settings
+	if err := json.Unmarshal(d.Settings, &s); err != nil {
+		return plugins.Permanent(errors.New("the endpoint's settings cannot be read"))
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, bytes.NewReader(d.Event))
+	if err != nil {
+		return plugins.Permanent(errors.New("the endpoint's address cannot be read"))
+	}
+	if err := c.sign(req, d); err != nil {
+		return plugins.Permanent(err)
+	}
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return failure(err)
+	}
+	defer resp.Body.Close()
+	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // the status decides, whatever the body does
+	return c.judge(resp)
+}
+
+// sign sets the headers of Standard Webhooks. During a rotation both secrets sign.
+func (c *Channel) sign(req *http.Request, d plugins.Delivery) error {
+	now := c.clock()
+	signatures := make([]string, 0, len(d.Secrets))
+	for _, secret := range d.Secrets {
+		w, err := standardwebhooks.NewWebhook(secret)
+		if err != nil {
+			return errors.New("the endpoint's signing secret cannot be read")
+		}
+		signature, err := w.Sign(d.ID.String(), now, d.Event)
+		if err != nil {
+			return errors.New("signing failed")
+		}
+		signatures = append(signatures, signature)
+	}
+	req.Header["User-Agent"] = []string{c.userAgent}
+	req.Header["Content-Type"] = []string{"application/json"}
+	req.Header["webhook-id"] = []string{d.ID.String()} // spelled as the specification does
+	req.Header["webhook-timestamp"] = []string{strconv.FormatInt(now.Unix(), 10)}
+	req.Header["webhook-signature"] = []string{strings.Join(signatures, " ")}
+	return nil
+}
+
+func (c *Channel) judge(resp *http.Response) error {
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		return nil
+	}
+	err := &sendError{outcome: "http_status", status: resp.StatusCode, detail: strings.ToLower(http.StatusText(resp.StatusCode))}
+	switch resp.StatusCode {
+	case http.StatusGone:
+		return plugins.Gone(err)
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		if wait, ok := retryAfter(resp.Header.Get("Retry-After"), c.clock()); ok {
+			return plugins.RetryAfter(err, wait)
+		}
+	}
+	return err
+}
+
+// retryAfter reads the header's two forms (RFC 9110, 10.2.3), cut to a day.
+func retryAfter(text string, now time.Time) (time.Duration, bool) {
+	if seconds, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64); err == nil && seconds >= 0 {
+		return min(time.Duration(min(seconds, int64(maxRetryAfter/time.Second)))*time.Second, maxRetryAfter), true
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return min(max(at.Sub(now), 0), maxRetryAfter), true
+	}
+	return 0, false
+}
+
+// sendError tells an attempt's outcome. It holds no URL, as one may hold a secret.
+type sendError struct {
+	outcome string
+	status  int
+	detail  string
+}
+
+// Error names outcome and detail.
+func (e *sendError) Error() string {
+	if e.status != 0 {
+		return fmt.Sprintf("webhook: status %d", e.status)
+	}
+	return "webhook: " + e.outcome + ": " + e.detail
+}
+
+// Outcome shows the attempt to the endpoint's owner.
+func (e *sendError) Outcome() (string, int, string) { return e.outcome, e.status, e.detail }
+
+var _ plugins.Sender = (*Channel)(nil)
+var _ plugins.Outcome = (*sendError)(nil)
