@@ -1,0 +1,61 @@
+package users_test
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/storage"
+	"github.com/belfry-social/belfry/storage/bolt"
+	"github.com/belfry-social/belfry/storage/outbox"
+)
+
+// The end of an account erases everything of the person from the log, and yet every node hears that their streams
+// have to end, though both reach the log together.
+func TestDeleteIsHeardBehindTheErasure(t *testing.T) {
+	w := open(t)
+	cfg := bolt.DefaultConfig(filepath.Join(t.TempDir(), "log.bolt"))
+	log, err := bolt.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if _, err := outbox.Reconcile(t.Context(), w.DB, log); err != nil {
+		t.Fatal(err)
+	}
+	relay := outbox.NewRelay(w.DB, log, w.Clock, w.Log)
+	begin := log.Head()
+	id := w.register(t, "alice").User.ID
+	w.InTx(t, func(tx storage.Tx) error {
+		_, err := outbox.Add(t.Context(), tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.By, User: id}, Type: event.PostCreated,
+			Actor: id, About: []modules.ID{id}, Time: w.Clock.Now(), Data: []byte(`{"text":"hello"}`)})
+		return err
+	})
+	if err := w.users.Delete(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	if err := relay.CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for erase := relay.EraseJob(); ; {
+		more, err := erase.Run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !more {
+			break
+		}
+		w.Advance(time.Minute)
+	}
+	for events, err := range log.Tail(t.Context(), begin) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(events) != 1 || events[0].Type != event.AccessRevoked || !events[0].Internal || events[0].Stream.User != id || string(events[0].Data) != "{}" {
+			t.Errorf("the tail gives %v, want the end of access and nothing else", events)
+		}
+		break
+	}
+}
