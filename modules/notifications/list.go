@@ -2,7 +2,6 @@ package notifications
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"math"
 	"slices"
@@ -160,9 +159,18 @@ func (s *Service) page(ctx context.Context, q storage.Querier, v *viewer, sel se
 	return at.merge(rows, derived), nil
 }
 
-// storedRows reads rows in the order of the span. Each type is a range of its own in an index, of which at most
-// limit keys are read; the rows are fetched for those that are left after merging them.
+// storedRows reads rows in the order of the span.
 func storedRows(ctx context.Context, q storage.Querier, v *viewer, sel selection, at span) ([]row, error) {
+	query, args := rowsQuery(v, sel, at)
+	if query == "" {
+		return nil, nil
+	}
+	return allRows(ctx, q, query, args...)
+}
+
+// rowsQuery reads each type as a range of its own in an index, at most limit keys of it, and fetches the rows that
+// are left after merging the keys. "" = there can be none.
+func rowsQuery(v *viewer, sel selection, at span) (string, []any) {
 	where := `n.state = 0`
 	switch sel.state {
 	case inArchived:
@@ -175,10 +183,14 @@ func storedRows(ctx context.Context, q storage.Querier, v *viewer, sel selection
 		where = `n.state = 0 AND n.left_unread = 1`
 	}
 	if len(sel.kinds) == 0 || at.low+1 >= at.high {
-		return nil, nil
+		return "", nil
 	}
 	if sel.grouped {
 		where += ` AND n.head = 1`
+	}
+	column := `n.type`
+	if sel.state == inLeft {
+		column = `CASE WHEN TRUE THEN n.type END` // keeps the engine to the small index of rows left unread
 	}
 	args := []any{v.person, at.low, at.high, at.limit}
 	var b strings.Builder
@@ -188,30 +200,16 @@ func storedRows(ctx context.Context, q storage.Querier, v *viewer, sel selection
 			b.WriteString(` UNION ALL `)
 		}
 		args = append(args, kind)
-		column := `n.type`
-		if sel.state == inLeft {
-			column = `CASE WHEN TRUE THEN n.type END` // keeps the engine to the small index of rows left unread
-		}
 		b.WriteString(`SELECT key FROM (SELECT n.key FROM notifications n WHERE n.receiver_id = $1 AND ` + column + ` = $` + strconv.Itoa(len(args)) + ` AND ` + where)
 		if kind == typeCustom && len(sel.words) > 0 {
 			var list string
 			list, args = storage.In(args, sel.words)
 			b.WriteString(` AND n.word IN ` + list)
 		}
-		b.WriteString(` AND n.key > $2 AND n.key < $3` + notGone + ` ORDER BY n.key ` + at.order() + ` LIMIT $4) AS arm` + strconv.Itoa(i))
+		b.WriteString(` AND n.key > $2 AND n.key < $3` + notGone + ` ORDER BY n.key ` + at.order() + ` LIMIT $4 + 0) AS arm` + strconv.Itoa(i))
 	}
-	b.WriteString(`) AS arms ORDER BY key ` + at.order() + ` LIMIT $4) ORDER BY key ` + at.order())
-	var out []row
-	err := eachRow(ctx, q, func(rows *sql.Rows) error {
-		var r row
-		err := r.scan(rows)
-		out = append(out, r)
-		return err
-	}, b.String(), args...)
-	if err != nil {
-		return nil, fmt.Errorf("list notifications: %w", err)
-	}
-	return out, nil
+	b.WriteString(`) AS arms ORDER BY key ` + at.order() + ` LIMIT $4 + 0) ORDER BY key ` + at.order())
+	return b.String(), args
 }
 
 // List gives one page of a person's notifications, newest first.
@@ -241,15 +239,8 @@ func (s *Service) Members(ctx context.Context, person, group modules.ID, page mo
 			}
 			return []row{*head}, nil
 		}
-		var out []row
-		err = eachRow(ctx, q, func(rows *sql.Rows) error {
-			var r row
-			err := r.scan(rows)
-			out = append(out, r)
-			return err
-		}, `SELECT `+rowColumns+` FROM notifications n WHERE group_id = $1 AND state < 2 AND key > $2 AND key < $3`+notGone+
-			` ORDER BY key `+at.order()+` LIMIT $4`, group, at.low, at.high, at.limit)
-		return out, err
+		return allRows(ctx, q, `SELECT `+rowColumns+` FROM notifications n WHERE group_id = $1 AND state < 2 AND key > $2 AND key < $3`+notGone+
+			` ORDER BY key `+at.order()+` LIMIT $4 + 0`, group, at.low, at.high, at.limit)
 	})
 }
 

@@ -198,7 +198,7 @@ func (s *Service) ReadGroup(ctx context.Context, person, group modules.ID) (Coun
 // readMembers marks up to limit members above the watermark as read and returns how many.
 func readMembers(ctx context.Context, tx storage.Tx, group modules.ID, above int64, limit int, now modules.Time) (int64, error) {
 	n, err := tx.Exec(ctx, `UPDATE notifications SET read_at = $4, seen_at = COALESCE(seen_at, $4), left_unread = 0 WHERE key IN (
-		SELECT key FROM notifications WHERE group_id = $1 AND state < 2 AND read_at IS NULL AND key > $2 ORDER BY key DESC LIMIT $3)`,
+		SELECT key FROM notifications WHERE group_id = $1 AND state < 2 AND read_at IS NULL AND key > $2 ORDER BY key DESC LIMIT $3 + 0)`,
 		group, above, limit, now)
 	if err != nil {
 		return 0, fmt.Errorf("read group: %w", err)

@@ -10,6 +10,9 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
+// Every bound limit is written "$n + 0": with a bare parameter SQLite looks at its value when it plans, and so plans
+// the statement anew at each run, which costs more than running it.
+
 // watermarksOf gives how far a person has seen and read everything.
 func watermarksOf(ctx context.Context, q storage.Querier, person modules.ID) (w watermarks, err error) {
 	err = q.QueryRow(ctx, `SELECT seen_key, seen_at, read_key, read_at FROM notification_watermarks WHERE person_id = $1`, person).
@@ -56,6 +59,21 @@ func eachRow(ctx context.Context, q storage.Querier, scan func(*sql.Rows) error,
 		}
 	}
 	return rows.Err()
+}
+
+// allRows gives every row of a query over rowColumns.
+func allRows(ctx context.Context, q storage.Querier, query string, args ...any) ([]row, error) {
+	var out []row
+	err := eachRow(ctx, q, func(rows *sql.Rows) error {
+		var r row
+		err := r.scan(rows)
+		out = append(out, r)
+		return err
+	}, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("notifications: %w", err)
+	}
+	return out, nil
 }
 
 func rowByID(ctx context.Context, q storage.Querier, id modules.ID) (*row, error) {

@@ -18,7 +18,7 @@ CREATE TABLE notifications (
     group_id     bytea   NOT NULL CHECK (length(group_id) = 16),
     head         smallint NOT NULL CHECK (head IN (0, 1)),
     members      INTEGER NOT NULL CHECK (members >= 1),
-    actors       bytea   NOT NULL,
+    actors       bytea,
     began_at     BIGINT  NOT NULL,
     state        smallint NOT NULL DEFAULT 0 CHECK (state BETWEEN 0 AND 3),
     withdrawn_at BIGINT,

@@ -18,7 +18,7 @@ CREATE TABLE notifications (
     group_id     BLOB    NOT NULL CHECK (length(group_id) = 16),
     head         INTEGER NOT NULL CHECK (head IN (0, 1)),
     members      INTEGER NOT NULL CHECK (members >= 1),
-    actors       BLOB    NOT NULL,
+    actors       BLOB,
     began_at     BIGINT  NOT NULL,
     state        INTEGER NOT NULL DEFAULT 0 CHECK (state BETWEEN 0 AND 3),
     withdrawn_at BIGINT,
