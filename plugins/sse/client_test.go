@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/textproto"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,7 +30,7 @@ const patience = 10 * time.Second
 
 // site is a server with the channel, on a world.
 type site struct {
-	t       testing.TB
+	t       failer
 	world   *world
 	seats   *seats
 	channel *Channel
@@ -37,6 +39,20 @@ type site struct {
 	doc     *huma.OpenAPI
 	metrics *prometheus.Registry
 	stopped bool
+	small   bool // new clients have a small receive buffer
+
+	mu      sync.Mutex
+	clients []*client
+}
+
+func (s *site) dialer() *net.Dialer {
+	d := &net.Dialer{}
+	if s.small {
+		d.Control = func(_, _ string, c syscall.RawConn) error {
+			return c.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 2048) })
+		}
+	}
+	return d
 }
 
 func testConfig() Config {
@@ -48,11 +64,27 @@ func testConfig() Config {
 // serve starts a site and stops it when the test ends; no goroutine may be left then.
 func serve(t testing.TB, w *world, cfg Config, before ...func(*site)) *site {
 	t.Helper()
+	s, stop := serveFor(t, t, w, cfg, before...)
+	t.Cleanup(stop)
+	return s
+}
+
+// failer is what a test and a property have in common.
+type failer interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Fatal(args ...any)
+}
+
+// serveFor starts a site for a test or one run of a property.
+func serveFor(t failer, logs testing.TB, w *world, cfg Config, before ...func(*site)) (*site, func()) {
+	t.Helper()
 	leaks := goleak.IgnoreCurrent()
 	s := &site{t: t, world: w, seats: newSeats(), doc: &huma.OpenAPI{}, metrics: prometheus.NewRegistry()}
 	log := zap.NewNop()
 	if testing.Verbose() {
-		log = zaptest.NewLogger(t)
+		log = zaptest.NewLogger(logs, zaptest.Level(zap.WarnLevel))
 	}
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
@@ -78,18 +110,22 @@ func serve(t testing.TB, w *world, cfg Config, before ...func(*site)) *site {
 	w.listen(s.channel)
 	served := make(chan error, 1)
 	go func() { served <- s.app.Listener(ln) }()
-	t.Cleanup(func() {
+	return s, func() {
+		for _, c := range s.clients {
+			c.conn.Close()
+		}
 		s.stop()
 		if err := s.app.ShutdownWithTimeout(patience); err != nil {
 			t.Errorf("shutdown: %v", err)
 		}
 		<-served
 		w.close()
-		goleak.VerifyNone(t, leaks, goleak.IgnoreAnyFunction("github.com/gofiber/fiber/v2.(*App).ShutdownWithContext"),
+		if err := goleak.Find(leaks, goleak.IgnoreAnyFunction("github.com/gofiber/fiber/v2.(*App).ShutdownWithContext"),
 			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
-	})
-	return s
+			goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2")); err != nil {
+			t.Errorf("%v", err)
+		}
+	}
 }
 
 func (s *site) stop() {
@@ -173,7 +209,7 @@ func problem(c *fiber.Ctx, err error) error {
 
 // client is one connection, read by a strict parser.
 type client struct {
-	t      testing.TB
+	t      failer
 	conn   net.Conn
 	r      *bufio.Reader
 	status string
@@ -183,12 +219,14 @@ type client struct {
 // ask sends a request and reads the head of the answer.
 func (s *site) ask(method, path string, headers ...string) *client {
 	s.t.Helper()
-	conn, err := net.Dial("tcp", s.addr)
+	conn, err := s.dialer().Dial("tcp", s.addr)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(func() { conn.Close() })
 	c := &client{t: s.t, conn: conn, r: bufio.NewReader(conn)}
+	s.mu.Lock()
+	s.clients = append(s.clients, c)
+	s.mu.Unlock()
 	c.send(method, path, headers...)
 	return c
 }
@@ -236,8 +274,11 @@ type block struct {
 	raw                    string
 }
 
-// errSyntax is a break of the form of api.md 2.6.
-var errSyntax = errors.New("not the form of a block")
+// errSyntax is a break of the form of api.md 2.6; errCut says that the connection ended inside a block.
+var (
+	errSyntax = errors.New("not the form of a block")
+	errCut    = errors.New("cut")
+)
 
 // next reads a block; heartbeats before it are counted in beats.
 func (c *client) next() (b block, beats int, err error) {
@@ -251,7 +292,7 @@ func parseBlock(r *bufio.Reader) (b block, beats int, err error) {
 		line, err := r.ReadString('\n')
 		if err != nil {
 			if line != "" || b.raw != "" {
-				return b, beats, fmt.Errorf("%w: cut inside a block: %q", errSyntax, b.raw+line)
+				return b, beats, fmt.Errorf("%w: %w: %q", errSyntax, errCut, b.raw+line)
 			}
 			return b, beats, err
 		}

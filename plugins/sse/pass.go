@@ -41,8 +41,8 @@ const (
 	readLog                // what it lacks is not in the tail
 )
 
-// pass serves one connection: the rest of a block that is half out, then what it lacks, joined into one write
-// that does not block; or bye.
+// pass serves one connection: first the rest of a block that is half out, then what it lacks, joined into one
+// write that does not block; or bye.
 func (h *hub) pass(c *connection) {
 	if c.finished || c.stalled {
 		return
@@ -50,6 +50,10 @@ func (h *hub) pass(c *connection) {
 	h.joined.reset()
 	if len(c.rest) > 0 {
 		h.joined.add(c.rest, c.restPos)
+		if !h.write(c) {
+			return
+		}
+		h.joined.reset()
 	}
 	if c.ending != "" {
 		h.part(c)
@@ -162,15 +166,10 @@ func (h *hub) stall(c *connection) {
 	h.wheel.set(c, c.due(&h.cfg))
 }
 
-// part says bye: first the rest of a block that is half out, then the last block, then the end. The position in
-// it is the one really held.
+// part says bye, with the position really held, and ends the stream.
 func (h *hub) part(c *connection) {
-	if len(c.rest) > 0 && !h.write(c) {
-		return
-	}
 	if !c.byeOut {
 		at := h.cursor(c)
-		h.joined.reset()
 		h.joined.add(appendBye(nil, c.ending, byeRetry(c.ending, h.random()), at), at.Seq)
 		whole := h.write(c)
 		c.byeOut = whole || len(c.rest) > 0

@@ -1,0 +1,359 @@
+package sse
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+)
+
+// device is a client that keeps its last id and everything it was shown, over any number of connections.
+type device struct {
+	site  *site
+	n     int
+	posts modules.PostsMode
+
+	conn   *client
+	reader sync.WaitGroup
+	mu     sync.Mutex
+	grown  sync.Cond
+	last   string
+	ready  bool
+	shown  []block
+	faults []string
+}
+
+func newDevice(s *site, n int, posts modules.PostsMode, from string) *device {
+	d := &device{site: s, n: n, posts: posts, last: from}
+	d.grown.L = &d.mu
+	return d
+}
+
+func (d *device) connect() {
+	d.mu.Lock()
+	last := d.last
+	d.ready = false
+	d.mu.Unlock()
+	d.conn = d.site.open(d.n, "?posts="+string(d.posts), "Last-Event-ID: "+last)
+	d.reader.Go(func() { d.read(d.conn) })
+}
+
+// cut drops the connection where it is; a block that is half there is dropped with it.
+func (d *device) cut() {
+	if d.conn == nil {
+		return
+	}
+	d.conn.conn.Close()
+	d.reader.Wait()
+	d.conn = nil
+}
+
+func (d *device) read(c *client) {
+	for {
+		b, _, err := c.next()
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+				d.fault(err.Error())
+			}
+			d.mu.Lock()
+			d.grown.Broadcast()
+			d.mu.Unlock()
+			return
+		}
+		d.mu.Lock()
+		was, _ := modules.ParseCursor(d.last)
+		is, err := modules.ParseCursor(b.id)
+		switch {
+		case err != nil:
+			d.faults = append(d.faults, "bad id "+b.raw)
+		case b.event == "ready":
+			if b.id != d.last {
+				d.faults = append(d.faults, "resumed at "+b.id+" and not at "+d.last)
+			}
+			d.ready = true
+		case b.event == "bye":
+		case is.Seq <= was.Seq:
+			d.faults = append(d.faults, fmt.Sprintf("%s after %s", b.id, d.last))
+		default:
+			d.shown = append(d.shown, b)
+		}
+		d.last = b.id
+		d.grown.Broadcast()
+		d.mu.Unlock()
+	}
+}
+
+func (d *device) fault(text string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.faults = append(d.faults, text)
+}
+
+// until waits for the event at a position.
+func (d *device) until(p modules.Position) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for len(d.faults) == 0 {
+		if c, _ := modules.ParseCursor(d.last); c.Seq >= p {
+			return
+		}
+		d.grown.Wait()
+	}
+}
+
+// fact is one event of the model, with the relations that held when it was committed.
+type fact struct {
+	raw    string
+	stream modules.Stream
+	about  modules.ID
+	edges  map[pair]modules.FollowEdge
+	hides  map[pair]int // how often a relation changed between hidden and not; odd = hidden
+}
+
+// model tells what a person must, may and must never see.
+type model struct {
+	w     *world
+	facts map[modules.Position]fact
+	hides map[pair]int
+}
+
+func (m *model) note(p modules.Position, about modules.ID) {
+	m.w.mu.Lock()
+	defer m.w.mu.Unlock()
+	e := m.w.events[len(m.w.events)-1]
+	raw, _ := appendEvent(nil, e)
+	f := fact{raw: string(raw), stream: e.Stream, about: about, edges: map[pair]modules.FollowEdge{}, hides: map[pair]int{}}
+	for k, v := range m.w.edges {
+		f.edges[k] = v
+	}
+	for k, v := range m.hides {
+		f.hides[k] = v
+	}
+	m.facts[p] = f
+}
+
+// judge compares what a device was shown with the model. Live decides by the relation at that moment and replay by
+// the relation now, so what was toggled in between may be there or not; everything else is certain.
+func (m *model) judge(d *device, from modules.Position) (problems []string) {
+	seen := map[string]bool{}
+	for _, b := range d.shown {
+		seen[b.raw] = true
+	}
+	known := map[string]bool{}
+	for p, f := range m.facts {
+		if p <= from {
+			continue
+		}
+		known[f.raw] = true
+		must, may := m.expect(d, p, f)
+		switch {
+		case must && !seen[f.raw]:
+			problems = append(problems, fmt.Sprintf("person %d misses %q", d.n, f.raw))
+		case !may && seen[f.raw]:
+			problems = append(problems, fmt.Sprintf("person %d was shown %q", d.n, f.raw))
+		}
+	}
+	for raw := range seen {
+		if !known[raw] {
+			problems = append(problems, fmt.Sprintf("person %d was shown bytes of nothing: %q", d.n, raw))
+		}
+	}
+	return append(problems, d.faults...)
+}
+
+func (m *model) expect(d *device, p modules.Position, f fact) (must, may bool) {
+	me := id(d.n)
+	must = !m.w.gone[p]
+	if f.stream.Kind == modules.To {
+		if f.stream.User != me {
+			return false, false
+		}
+	} else if f.stream.User == me {
+		if d.posts != modules.PostsAll {
+			return false, false
+		}
+	} else {
+		k := pair{me, f.stream.User}
+		then, followed := f.edges[k]
+		if !followed || d.posts == modules.PostsNone || (d.posts == modules.PostsNotify && !then.Bell) {
+			return false, false
+		}
+		must = must && m.w.edges[k] == then
+	}
+	if k := (pair{me, f.about}); !f.about.IsZero() {
+		then, now := f.hides[k], m.hides[k]
+		if then == now && then%2 == 1 {
+			return false, false // hidden all the time
+		}
+		must = must && then == now
+	}
+	return must, true
+}
+
+// TestModel runs random people, relations, connections and disconnects against the model.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld()
+		w.batch = rapid.IntRange(1, 5).Draw(rt, "batch")
+		cfg := testConfig()
+		cfg.TailBytes = modules.Size(rapid.SampledFrom([]int{4 << 10, 6 << 10, 1 << 20}).Draw(rt, "tail"))
+		cfg.CatchUpWorkers, cfg.AudienceWorkers = rapid.IntRange(1, 3).Draw(rt, "workers"), rapid.IntRange(1, 3).Draw(rt, "asking")
+		s, stop := serveFor(rt, t, w, cfg)
+		defer stop()
+		m := &model{w: w, facts: map[modules.Position]fact{}, hides: map[pair]int{}}
+		const people = 4
+		var devices []*device
+		for n := 1; n <= people; n++ {
+			for range rapid.IntRange(1, 2).Draw(rt, "devices") {
+				mode := rapid.SampledFrom([]modules.PostsMode{modules.PostsAll, modules.PostsNotify, modules.PostsNone}).Draw(rt, "mode")
+				devices = append(devices, newDevice(s, n, mode, "1-0"))
+			}
+		}
+		for range rapid.IntRange(20, 120).Draw(rt, "steps") {
+			m.step(rt, devices, people)
+		}
+		var last [people + 1]modules.Position
+		for n := 1; n <= people; n++ {
+			last[n] = w.notify(n)
+			m.note(last[n], modules.ID{})
+		}
+		for _, d := range devices {
+			if d.conn == nil {
+				d.connect()
+			}
+			d.until(last[d.n])
+			d.cut()
+			if problems := m.judge(d, 0); len(problems) > 0 {
+				rt.Fatalf("%s", strings.Join(problems, "\n"))
+			}
+		}
+	})
+}
+
+func (m *model) step(rt *rapid.T, devices []*device, people int) {
+	person := func(what string) int { return rapid.IntRange(1, people).Draw(rt, what) }
+	w := m.w
+	switch rapid.SampledFrom([]string{"post", "post", "post", "notify", "notify", "follow", "unfollow", "hide", "skip", "connect", "connect", "cut", "delete"}).Draw(rt, "step") {
+	case "post":
+		for range rapid.IntRange(1, 4).Draw(rt, "posts") {
+			n := person("author")
+			m.note(w.post(n), id(n))
+		}
+	case "notify":
+		n, actor := person("receiver"), person("actor")
+		m.note(w.commit(to(n), event.Notification, fmt.Sprintf(`{"from":%d}`, actor), id(actor)), id(actor))
+	case "follow":
+		n, other := person("who"), person("whom")
+		if n != other {
+			m.note(w.follow(n, other, rapid.Bool().Draw(rt, "bell")), modules.ID{})
+		}
+	case "unfollow":
+		n, other := person("who"), person("whom")
+		if n != other {
+			m.note(w.unfollow(n, other), modules.ID{})
+		}
+	case "hide":
+		n, other := person("who"), person("whom")
+		if n != other {
+			k := pair{id(n), id(other)}
+			m.hides[k]++
+			w.hide(n, other, m.hides[k]%2 == 1)
+		}
+	case "skip":
+		w.skip(rapid.IntRange(1, 9).Draw(rt, "holes"))
+	case "connect":
+		if d := rapid.SampledFrom(devices).Draw(rt, "device"); d.conn == nil {
+			d.connect()
+		}
+	case "cut":
+		rapid.SampledFrom(devices).Draw(rt, "device").cut()
+	case "delete":
+		w.mu.Lock()
+		var posts []modules.Event
+		for _, e := range w.events {
+			if e.Type == event.PostCreated && !w.gone[e.Cursor.Seq] {
+				posts = append(posts, e)
+			}
+		}
+		w.mu.Unlock()
+		if len(posts) > 0 {
+			e := rapid.SampledFrom(posts).Draw(rt, "deleted")
+			p := w.redact(e.Cursor.Seq, e.Stream, event.PostDeletedEvent, `{"id":"`+e.Cursor.String()+`"}`)
+			m.note(p, modules.ID{})
+		}
+	}
+}
+
+// TestResume drops a connection 300 times, at random places of a steady stream, and comes back with ids of all
+// kinds: nothing is lost, doubled or out of order, and an id that cannot be honoured gives a gap.
+func TestResume(t *testing.T) {
+	w := newWorld()
+	w.follow(1, 2, true)
+	start := w.head
+	cfg := testConfig()
+	cfg.TailBytes = 32 << 10
+	s := serve(t, w, cfg)
+	stop := make(chan struct{})
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			w.notify(1 + i%3)
+			w.post(2)
+			w.settle()
+		}
+	})
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var got []string
+	last := cursorOf(1, start)
+	bad := []string{"1-0x", "9-4", cursorOf(1, 1<<60), "id", "\u2028", strings.Repeat("1", 200)}
+	for i := range 300 {
+		if i%10 == 9 { // a side trip with an id that is no good
+			junk := bad[rnd.IntN(len(bad))]
+			c := s.open(1, "", "Last-Event-ID: "+junk)
+			if r := c.expect("ready"); r.id != "" {
+				t.Fatalf("%q was honoured: %q", junk, r.raw)
+			}
+			c.expect("gap")
+			c.conn.Close()
+		}
+		c := s.open(1, "", "Last-Event-ID: "+last)
+		if r := c.expect("ready"); r.id != last {
+			t.Fatalf("resumed at %s and not at %s", r.id, last)
+		}
+		for range rnd.IntN(12) {
+			b, _, err := c.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, b.raw)
+			last = b.id
+		}
+		c.conn.Close()
+	}
+	close(stop)
+	writer.Wait()
+	end, _ := modules.ParseCursor(last)
+	var want []string
+	for _, raw := range w.expected(1, modules.PostsNotify, start) {
+		if c, _ := modules.ParseCursor(raw[len("id: "):strings.IndexByte(raw, '\n')]); c.Seq <= end.Seq {
+			want = append(want, raw)
+		}
+	}
+	if strings.Join(got, "") != strings.Join(want, "") {
+		t.Errorf("%d blocks were shown, want %d, or in another order", len(got), len(want))
+	}
+}
