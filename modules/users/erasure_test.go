@@ -1,6 +1,7 @@
 package users_test
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
 	"time"
@@ -49,7 +50,9 @@ func TestDeleteIsHeardBehindTheErasure(t *testing.T) {
 		}
 		w.Advance(time.Minute)
 	}
-	for events, err := range log.Tail(t.Context(), begin) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // only ever reached by a failure
+	defer cancel()
+	for events, err := range log.Tail(ctx, begin) {
 		if err != nil {
 			t.Fatal(err)
 		}
