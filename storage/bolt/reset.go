@@ -25,6 +25,9 @@ func (l *Log) Reset(ctx context.Context, epoch uint32, floor modules.Position) e
 	case <-l.closed:
 		return storage.ErrClosed
 	}
+	if failed := l.failed.Load(); failed != nil {
+		return *failed // the file stays as it is, for the next start to judge
+	}
 	if err := l.replace(); err != nil {
 		return fmt.Errorf("log: reset: %w", err)
 	}

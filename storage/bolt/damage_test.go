@@ -1,0 +1,264 @@
+package bolt_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+	"github.com/belfry-social/belfry/storage/bolt"
+)
+
+// number reads a test parameter from the environment: N=1000 SEED=7 go test -run Bitrot.
+func number(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	if s := os.Getenv(name); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	return otherwise
+}
+
+// history is a few thousand entries of all kinds.
+func history(seed uint64) []storage.Entry {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	var list []storage.Entry
+	for p := modules.Position(1); p <= 3000; p++ {
+		e := storage.Entry{
+			Op: storage.OpAppend, Position: p, OutboxID: int64(p), Type: "post.created", Time: modules.Time(p), Internal: rng.IntN(9) == 0,
+			Stream: modules.Stream{Kind: modules.StreamKind(1 + rng.IntN(2)), User: user(rng.IntN(40))}, About: []modules.ID{user(rng.IntN(40))},
+			Data: bytes.Repeat([]byte{'"'}, 20+rng.IntN(300)),
+		}
+		if rng.IntN(500) == 0 {
+			e.Data = bytes.Repeat([]byte{'"'}, 30_000)
+		}
+		switch rng.IntN(60) {
+		case 0:
+			e = storage.Entry{Op: storage.OpRedact, Position: p, Targets: []modules.Position{1 + modules.Position(rng.IntN(int(p)))}}
+		case 1:
+			if p%5 == 0 {
+				e = storage.Entry{Op: storage.OpErase, Position: p, Person: user(rng.IntN(40))}
+			}
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+// tail reads all there is, up to an error.
+func tail(t *testing.T, l *bolt.Log) (all []modules.Event, err error) {
+	t.Helper()
+	head := l.Head()
+	for at := l.Oldest(); at.Seq < head.Seq; {
+		var streams modules.Audience
+		for n := range 40 {
+			for _, kind := range []modules.StreamKind{modules.To, modules.By} {
+				streams.Sources = append(streams.Sources, modules.Source{Stream: modules.Stream{Kind: kind, User: user(n)}})
+			}
+		}
+		page, err := l.Read(t.Context(), streams, at, 1000)
+		if err != nil {
+			return all, err
+		}
+		all, at = append(all, page.Events...), page.Through
+	}
+	return all, nil
+}
+
+func equal(a, b []modules.Event) bool {
+	return slices.EqualFunc(a, b, func(a, b modules.Event) bool {
+		return a.Cursor == b.Cursor && a.Stream == b.Stream && a.Type == b.Type && a.Time == b.Time && bytes.Equal(a.Data, b.Data)
+	})
+}
+
+// TestBitrot damages the file at rest (P16). What is damaged is set aside and built again; what is not set aside
+// holds exactly what it held.
+func TestBitrot(t *testing.T) {
+	seed, rounds := number(t, "SEED", 1), number(t, "N", 60)
+	t.Logf("SEED=%d N=%d", seed, rounds)
+	list := history(seed)
+	path := filepath.Join(t.TempDir(), "log")
+	l := open(t, path)
+	for part := range slices.Chunk(list, 97) {
+		if err := l.Append(t.Context(), part...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := tail(t, l)
+	if err != nil || len(want) < 1000 {
+		t.Fatal(len(want), err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := bytes.TrimRight(whole, "\x00")
+	found := 0
+	for round := range rounds {
+		rng := rand.New(rand.NewPCG(seed, round))
+		file := bytes.Clone(whole)
+		at := rng.IntN(len(used))
+		what := "flip"
+		switch rng.IntN(8) {
+		case 0:
+			what, file = "truncate", file[:at]
+		case 1:
+			what = "zero a page"
+			clear(file[at&^4095 : min(at|4095, len(file)-1)+1])
+		case 2:
+			what = "foreign page"
+			copy(file[at&^4095:], used[rng.IntN(len(used))&^4095:][:4096])
+		default:
+			file[at] ^= 1 << rng.IntN(8)
+		}
+		damaged := filepath.Join(t.TempDir(), "log")
+		if err := os.WriteFile(damaged, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l, err := bolt.Open(bolt.DefaultConfig(damaged))
+		if err != nil {
+			t.Fatalf("round %d, %s at %d: Open: %v", round, what, at, err)
+		}
+		if l.SetAside() != nil || l.Head().Epoch == 0 {
+			found++
+			if err := l.Reset(t.Context(), 1, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// Whether set aside, or a commit behind because the newer meta page was hit: the same entries again.
+		if err := l.Append(t.Context(), list...); err != nil {
+			t.Fatalf("round %d, %s at %d: Append: %v", round, what, at, err)
+		}
+		got, err := tail(t, l)
+		if err != nil || !equal(got, want) {
+			t.Errorf("round %d, %s at %d: %d events and %v, want %d", round, what, at, len(got), err, len(want))
+		}
+		if err := errors.Join(l.Check(t.Context()), l.Close()); err != nil {
+			t.Errorf("round %d, %s at %d: %v", round, what, at, err)
+		}
+	}
+	t.Logf("%d of %d were found; the others fell where nothing is", found, rounds)
+	if found < int(rounds)/2 {
+		t.Errorf("only %d of %d damages were found", found, rounds)
+	}
+}
+
+// TestDamageBelowARunningLog damages single records while the log is open.
+func TestDamageBelowARunningLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	l := open(t, path)
+	stream := modules.Stream{Kind: modules.To, User: user(1)}
+	for p := modules.Position(1); p <= 20; p++ {
+		e := storage.Entry{Op: storage.OpAppend, Position: p, Stream: stream, Type: "x", Data: binary.BigEndian.AppendUint64([]byte("canary--"), uint64(p))}
+		if err := l.Append(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range []uint64{1, 9, 10} {
+		overwrite(t, path, binary.BigEndian.AppendUint64([]byte("canary--"), p), binary.BigEndian.AppendUint64([]byte("canary-!"), p))
+	}
+	at := func(p modules.Position) modules.Cursor { return modules.Cursor{Epoch: 1, Seq: p} }
+	a := modules.Audience{Sources: []modules.Source{{Stream: stream}}}
+	for _, tt := range []struct {
+		after    modules.Position
+		events   int
+		through  modules.Position
+		more     bool
+		gapUntil modules.Position
+	}{{0, 0, 0, false, 1}, {1, 7, 8, true, 0}, {8, 0, 0, false, 9}, {9, 0, 0, false, 10}, {10, 10, 20, false, 0}} {
+		page, err := l.Read(t.Context(), a, at(tt.after), 100)
+		var gap *modules.GapError
+		if errors.As(err, &gap) {
+			if tt.gapUntil == 0 || *gap != (modules.GapError{From: at(tt.after), To: at(tt.gapUntil), Reason: modules.GapDamaged}) {
+				t.Errorf("Read after %d gave %v", tt.after, gap)
+			}
+			continue
+		}
+		if err != nil || len(page.Events) != tt.events || page.Through != at(tt.through) || page.More != tt.more {
+			t.Errorf("Read after %d gave %d events, through %s, more %v, %v", tt.after, len(page.Events), page.Through, page.More, err)
+		}
+	}
+	var got []modules.Position
+	for from := modules.Position(0); ; {
+		var gap *modules.GapError
+		for list, err := range l.Tail(t.Context(), at(from)) {
+			if errors.As(err, &gap) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range list {
+				got = append(got, e.Cursor.Seq)
+			}
+			if got[len(got)-1] == 20 {
+				break
+			}
+		}
+		if gap == nil {
+			break
+		}
+		if gap.Reason != modules.GapDamaged || gap.To.Seq <= from {
+			t.Fatal(gap)
+		}
+		from = gap.To.Seq
+	}
+	if want := []modules.Position{2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}; !slices.Equal(got, want) {
+		t.Errorf("Tail gave %v, want %v", got, want)
+	}
+	if _, _, err := l.At(t.Context(), 9); err == nil {
+		t.Error("At gave a damaged record")
+	}
+	if err := l.Check(t.Context()); err == nil {
+		t.Error("Check did not see the damage")
+	}
+	// A damaged record can be redacted and trimmed like any other.
+	if err := l.Append(t.Context(), storage.Entry{Op: storage.OpRedact, Position: 21, Targets: []modules.Position{9}}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := l.Trim(t.Context(), 10, 100); n != 10 || err != nil {
+		t.Fatalf("Trim gave %d, %v", n, err)
+	}
+	if err := errors.Join(l.Check(t.Context()), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if l = open(t, path); l.SetAside() != nil || l.Head() != at(21) {
+		t.Fatalf("a log whose damage was trimmed is set aside: %v", l.SetAside())
+	}
+}
+
+// overwrite changes bytes of the file below the log, everywhere they stand.
+func overwrite(t *testing.T, path string, old, new []byte) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	for from := 0; ; {
+		i := bytes.Index(content[from:], old)
+		if i < 0 {
+			return
+		}
+		if _, err := f.WriteAt(new, int64(from+i)); err != nil {
+			t.Fatal(err)
+		}
+		from += i + len(old)
+	}
+}
