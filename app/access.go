@@ -10,11 +10,12 @@ import (
 	"github.com/belfry-social/belfry/plugins"
 )
 
-// Credentials are what a request brought, at most one of them set. All strings are copies.
+// Credentials are what a request brought, at most one of the three set. All strings are copies.
 type Credentials struct {
 	Bearer string // of the Authorization header, without the scheme; unread, so any text
 	Cookie string // the session secret
-	Ticket string // of the query of GET /v1/events
+	Ticket string // of the query of /v1/events
+	Peek   bool   // look at the ticket without using it up, for HEAD
 }
 
 // Authenticator tells who brings credentials. It is asked once a request, only when one of them is set, from many
@@ -75,7 +76,7 @@ func (s *Server) identify(c *fiber.Ctx) (modules.Actor, error) {
 }
 
 // credentials reads the one credential that counts: Authorization wins over everything, and a bad one never falls
-// back; then the ticket, on GET /v1/events only; then the cookie.
+// back; then the ticket, on /v1/events only; then the cookie.
 func (s *Server) credentials(c *fiber.Ctx) (Credentials, error) {
 	if header := c.Request().Header.Peek(fiber.HeaderAuthorization); header != nil {
 		scheme, secret, _ := strings.Cut(string(header), " ")
@@ -85,9 +86,9 @@ func (s *Server) credentials(c *fiber.Ctx) (Credentials, error) {
 		}
 		return Credentials{Bearer: secret}, nil
 	}
-	if c.Method() == fiber.MethodGet && c.Path() == plugins.EventsPath {
+	if head := c.Method() == fiber.MethodHead; (head || c.Method() == fiber.MethodGet) && c.Path() == plugins.EventsPath {
 		if ticket := c.Query("ticket"); ticket != "" {
-			return Credentials{Ticket: ticket}, nil
+			return Credentials{Ticket: ticket, Peek: head}, nil
 		}
 	}
 	return Credentials{Cookie: string(c.Request().Header.Cookie(s.cookie))}, nil

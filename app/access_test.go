@@ -3,6 +3,7 @@ package app_test
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -99,8 +100,14 @@ func TestTickets(t *testing.T) {
 	before := s.auth.calls()
 	s.wantProblem(s.do("GET", "/v1/who/read?ticket=bft_good", ""), 401, modules.CodeUnauthenticated)
 	s.wantProblem(s.do("POST", "/v1/who/read?ticket=bft_good", ""), 401, modules.CodeUnauthenticated)
-	if s.do("HEAD", "/v1/events?ticket=bft_good", ""); s.auth.calls() != before {
-		t.Error("a ticket was used up away from GET /v1/events")
+	if s.auth.calls() != before {
+		t.Error("a ticket was looked at away from /v1/events")
+	}
+	if a := s.do("HEAD", "/v1/events?ticket=bft_good", ""); a.StatusCode != 200 || a.body != "" {
+		t.Errorf("HEAD: got %d %q, want what GET would give, without a body", a.StatusCode, a.body)
+	}
+	if last := s.auth.asked[len(s.auth.asked)-1]; !last.Peek {
+		t.Error("HEAD uses the ticket up")
 	}
 }
 
@@ -208,6 +215,21 @@ func TestCORS(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The stream rule: a browser gives up for good on anything but 200, so trouble of ours is told in a bye.
+func TestStoreTroubleOnAStream(t *testing.T) {
+	s := newSite(t)
+	s.auth.err = fmt.Errorf("users: authenticate: %w", storage.ErrBusy)
+	a := s.do("GET", "/v1/events", "", "Cookie", "__Host-belfry=good", "Accept", "text/event-stream")
+	form := regexp.MustCompile(`^event: bye\nretry: (\d+)\ndata: {"reason":"overload","retry_ms":(\d+),"cursor":null}\n\n$`)
+	m := form.FindStringSubmatch(a.body)
+	if a.StatusCode != 200 || a.Header.Get("Content-Type") != "text/event-stream" || !a.Close || m == nil || m[1] != m[2] || len(m[1]) < 4 {
+		t.Errorf("got %d %v %q", a.StatusCode, a.Header, a.body)
+	}
+	s.wantProblem(s.do("GET", "/v1/events", "", "Cookie", "__Host-belfry=good"), 503, modules.CodeOverloaded)
+	s.auth.err = nil
+	s.wantProblem(s.do("GET", "/v1/events", "", "Cookie", "__Host-belfry=old", "Accept", "text/event-stream"), 401, modules.CodeInvalidToken)
 }
 
 // A store that is away is no reason to say that a session is not valid.

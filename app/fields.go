@@ -14,9 +14,9 @@ import (
 	"github.com/belfry-social/belfry/modules"
 )
 
-// fieldsOf turns what huma found wrong into refused fields. Huma's messages repeat values and its locations are
+// refusedFields turns what huma found wrong into refused fields. Huma's messages repeat values and its locations are
 // not JSON Pointers; only bounds that come from our own schemas are taken over.
-func fieldsOf(errs []error) []modules.Field {
+func refusedFields(errs []error) []modules.Field {
 	out := make([]modules.Field, 0, len(errs))
 	for _, err := range errs {
 		var d *huma.ErrorDetail
@@ -140,17 +140,21 @@ func splitLocation(location string) (in string, path []string) {
 // it is looked up in the object it was found in.
 func unknownMember(d *huma.ErrorDetail, path []string) []string {
 	object, _ := d.Value.(map[string]any)
-	longest := ""
-	for name := range object {
-		if strings.HasSuffix(d.Location, "."+name) && len(name) >= len(longest) {
-			longest = name
+	for i, c := range []byte(d.Location) {
+		if c != '.' {
+			continue
+		}
+		if name := d.Location[i+1:]; has(object, name) {
+			_, parent := splitLocation(d.Location[:i])
+			return append(parent, name)
 		}
 	}
-	if longest == "" {
-		return path
-	}
-	_, parent := splitLocation(strings.TrimSuffix(d.Location, "."+longest))
-	return append(parent, longest)
+	return path
+}
+
+func has(object map[string]any, name string) bool {
+	_, ok := object[name]
+	return ok
 }
 
 // httpFault is the fault for an error that huma itself decided on.
@@ -158,7 +162,7 @@ func httpFault(status int, errs []error) *modules.Fault {
 	if status != 422 {
 		return routerFault(status)
 	}
-	fields := fieldsOf(errs)
+	fields := refusedFields(errs)
 	if len(fields) == 0 {
 		fields = []modules.Field{modules.BodyField("", modules.FieldBadFormat, "This does not have the form that is expected.")}
 	}

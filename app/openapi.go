@@ -62,6 +62,7 @@ func describe(_ *huma.OpenAPI, op *huma.Operation) {
 		}
 		op.Description = "A token needs the scope `" + scope + "`."
 	}
+	op.BodyReadTimeout = 0 // the body is here before a handler runs: huma would set a deadline on the socket again
 	if op.RequestBody != nil && op.RequestBody.Content[fiber.MIMEApplicationJSON] != nil {
 		delete(op.RequestBody.Content, "application/octet-stream") // the raw body is for the handler alone
 	}

@@ -1,10 +1,14 @@
 package app
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
+	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/plugins"
@@ -71,11 +75,33 @@ func (s *Server) front(c *fiber.Ctx) error {
 		}
 	}
 	if err != nil {
+		if stream && c.Method() == fiber.MethodGet && newProblem(err).Status >= 500 {
+			return s.bye(c, err)
+		}
 		return err
 	}
-	c.SetUserContext(modules.WithActor(c.UserContext(), a))
+	c.SetUserContext(actorContext(c, a))
 	return c.Next()
 }
+
+// bye refuses a stream for trouble of ours: a browser's EventSource comes back after this, and gives up for good
+// on any status but 200.
+func (s *Server) bye(c *fiber.Ctx, err error) error {
+	s.log.Warn("stream refused", zap.String("request_id", modules.RequestIDFrom(c.UserContext())), zap.Error(err))
+	retry := 5_000 + rand.IntN(25_000)
+	c.Set(fiber.HeaderContentType, "text/event-stream")
+	c.Set(fiber.HeaderCacheControl, "no-store, no-transform")
+	c.Set(fiber.HeaderVary, "Accept, Authorization, Cookie, Origin")
+	c.Context().SetConnectionClose()
+	return c.SendString(fmt.Sprintf("event: bye\nretry: %d\ndata: {\"reason\":%q,\"retry_ms\":%d,\"cursor\":null}\n\n",
+		retry, plugins.ByeOverload, retry))
+}
+
+// RouterFunc is a plugins.Router made of a function, for a module with plain routes.
+type RouterFunc func(r fiber.Router, doc *huma.OpenAPI)
+
+// Routes calls the function.
+func (f RouterFunc) Routes(r fiber.Router, doc *huma.OpenAPI) { f(r, doc) }
 
 // behind is the router a channel gets: plain routes only, each with one handler of the host in front. What would
 // reach beyond the channel's own routes panics: it is a mistake of the channel.
