@@ -5,9 +5,9 @@ import "errors"
 // Config bounds what one person may follow and what is kept in memory.
 type Config struct {
 	// MaxFollowing is how many people one person may follow; one more is refused with limit_reached.
-	MaxFollowing int
+	MaxFollowing int `yaml:"max_following"`
 	// CachedEdges is how many follows are kept in memory, for all readers together (40 bytes each); 0 = none.
-	CachedEdges int
+	CachedEdges int `yaml:"cached_edges"`
 }
 
 // DefaultConfig is what holds without a word in config.yaml.

@@ -8,13 +8,13 @@ import (
 // Config is how long acts belong together and how work in pages is cut.
 type Config struct {
 	// GroupWindow is how old a group may be for another act to join it.
-	GroupWindow time.Duration
+	GroupWindow time.Duration `yaml:"group_window"`
 	// ReviveWindow is how long after its withdrawal an act that is done again revives its row silently.
-	ReviveWindow time.Duration
+	ReviveWindow time.Duration `yaml:"revive_window"`
 	// Batch is how many rows one transaction empties; the rest is a job's.
-	Batch int
+	Batch int `yaml:"batch"`
 	// SweepEvery is how often the job looks for rows to empty.
-	SweepEvery time.Duration
+	SweepEvery time.Duration `yaml:"sweep_every"`
 }
 
 // DefaultConfig is what holds without a word in config.yaml.

@@ -4,17 +4,19 @@ import "errors"
 
 // Config bounds what one post may hold and what is kept in memory.
 type Config struct {
-	MaxText     int // code points
-	MaxWarning  int // code points
-	MaxMentions int // of people who are there; more is refused
-	MaxTags     int
+	MaxText     int `yaml:"max_text"`     // code points
+	MaxWarning  int `yaml:"max_warning"`  // code points
+	MaxMentions int `yaml:"max_mentions"` // of people who are there; more is refused
+	MaxTags     int `yaml:"max_tags"`
 	// CachedKeys is how many order keys are kept in memory for home timelines (8 bytes each); 0 = none.
-	CachedKeys int
+	CachedKeys int `yaml:"cached_keys"`
+	// CachedBytes is about how much content of posts is kept in memory for them; 0 = none.
+	CachedBytes int `yaml:"cached_bytes"`
 }
 
 // DefaultConfig is what holds without a word in config.yaml.
 func DefaultConfig() Config {
-	return Config{MaxText: 5000, MaxWarning: 200, MaxMentions: 50, MaxTags: 30, CachedKeys: 1 << 21}
+	return Config{MaxText: 5000, MaxWarning: 200, MaxMentions: 50, MaxTags: 30, CachedKeys: 1 << 21, CachedBytes: 16 << 20}
 }
 
 // Validate names the first key that makes no sense.
@@ -31,6 +33,8 @@ func (c Config) Validate() error {
 		return errors.New("max_tags: must be within 0 and 30")
 	case c.CachedKeys < 0:
 		return errors.New("cached_keys: must not be negative")
+	case c.CachedBytes < 0:
+		return errors.New("cached_bytes: must not be negative")
 	}
 	return nil
 }
