@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"context"
 	"encoding/binary"
 	"slices"
 	"sync"
@@ -27,6 +28,7 @@ type Connections struct {
 	people  map[modules.ID][]*connection // oldest first
 	revoked []revocation                 // the last revokedFor, in order heard
 	expiry  modules.Time                 // no connection expires before; 0 = none does
+	sooner  chan struct{}                // holds at most one: expiry came nearer
 }
 
 // connection is one held place. The fields say whose right it lives by.
@@ -49,7 +51,7 @@ type revocation struct {
 
 func newConnections(cfg Config, clock modules.Clock, ports *Ports) *Connections {
 	return &Connections{total: cfg.MaxStreams, perPerson: cfg.MaxStreamsPerPerson, clock: clock, ports: ports,
-		people: map[modules.ID][]*connection{}}
+		people: map[modules.ID][]*connection{}, sooner: make(chan struct{}, 1)}
 }
 
 // Open asks for one more connection; see plugins.Connections. An actor whose right was revoked or has expired is
@@ -69,9 +71,7 @@ func (c *Connections) Open(a modules.Actor, evict func(plugins.ByeReason)) (func
 		oldest.gone = true
 	}
 	c.people[a.UserID] = append(slices.Clone(list), conn)
-	if conn.expires != 0 && (c.expiry == 0 || conn.expires < c.expiry) {
-		c.expiry = conn.expires
-	}
+	c.expect(conn)
 	late := conn.expires != 0 && conn.expires <= c.clock.Now() || c.heardBefore(a.UserID, conn)
 	if late {
 		c.drop(a.UserID, conn)
@@ -129,34 +129,62 @@ func (c *Connections) revoke(person modules.ID, at modules.Time, data event.Acce
 	r := revocation{person: person, at: at, keepTokens: data.KeepTokens, heard: c.clock(),
 		session: idOf(data.SessionID), token: idOf(data.TokenID), spare: idOf(data.KeepSessionID)}
 	c.mu.Lock()
-	c.revoked = append(c.revoked, r)
+	c.revoked = append(slices.DeleteFunc(c.revoked, func(old revocation) bool { return r.heard.Sub(old.heard) > revokedFor }), r)
 	ended := c.take(person, r.ends)
 	c.mu.Unlock()
 	evictAll(ended)
 }
 
-// sweep ends connections whose session or token has expired and forgets old revocations. It looks at the
-// connections only when one is due.
-func (c *Connections) sweep() {
-	now := c.clock()
+// expire is the goroutine that ends connections whose session or token has run out. It sleeps until the next one
+// does.
+func (c *Connections) expire(ctx context.Context) {
+	for {
+		wait := c.sweep()
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-c.sooner:
+		case <-ctx.Done():
+		}
+		t.Stop()
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// maxDoze bounds the sleep, because the clock may be set while it lasts.
+const maxDoze = 10 * time.Minute
+
+// sweep ends what has expired and tells when to look again.
+func (c *Connections) sweep() time.Duration {
 	c.mu.Lock()
-	c.revoked = slices.DeleteFunc(c.revoked, func(r revocation) bool { return now.Sub(r.heard) > revokedFor })
+	now := c.clock.Now()
 	var ended []*connection
-	if c.expiry != 0 && c.expiry <= modules.TimeOf(now) {
+	if c.expiry != 0 && c.expiry <= now {
 		c.expiry = 0
 		for person := range c.people {
-			ended = append(ended, c.take(person, func(conn *connection) bool {
-				return conn.expires != 0 && conn.expires <= modules.TimeOf(now)
-			})...)
+			ended = append(ended, c.take(person, func(conn *connection) bool { return conn.expires != 0 && conn.expires <= now })...)
 			for _, conn := range c.people[person] {
-				if conn.expires != 0 && (c.expiry == 0 || conn.expires < c.expiry) {
-					c.expiry = conn.expires
-				}
+				c.expect(conn)
 			}
 		}
 	}
+	wait := maxDoze
+	if c.expiry != 0 {
+		wait = min(wait, c.expiry.Sub(now))
+	}
 	c.mu.Unlock()
 	evictAll(ended)
+	return wait
+}
+
+// expect has a connection's end waited for; c.mu is held.
+func (c *Connections) expect(conn *connection) {
+	if conn.expires != 0 && (c.expiry == 0 || conn.expires < c.expiry) {
+		c.expiry = conn.expires
+		poke(c.sooner)
+	}
 }
 
 // take removes the connections of a person that match and returns them; c.mu is held.

@@ -82,20 +82,6 @@ func (s *Service) watch(ctx context.Context, after modules.Cursor) {
 	})
 }
 
-// expire is the goroutine that ends connections by time.
-func (s *Service) expire(ctx context.Context) {
-	tick := time.NewTicker(time.Second / 2)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			s.Connections.sweep()
-		}
-	}
-}
-
 // pause waits; false when ctx ended.
 func pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)

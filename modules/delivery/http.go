@@ -52,14 +52,8 @@ type endpointPath struct {
 }
 
 type deliveryPath struct {
-	endpointPath
+	ID         string `path:"id"`
 	DeliveryID string `path:"delivery_id"`
-}
-
-// idempotent is the part of an input that can be repeated.
-type idempotent struct {
-	Key     string `header:"Idempotency-Key" maxLength:"255"`
-	RawBody []byte
 }
 
 type endpointOutput struct {
@@ -89,8 +83,9 @@ func (s *Service) getEndpoint(ctx context.Context, in *endpointPath) (*endpointO
 }
 
 type createInput struct {
-	idempotent
-	Body struct {
+	Key     string `header:"Idempotency-Key" maxLength:"255"`
+	RawBody []byte
+	Body    struct {
 		Channel  string          `json:"channel" minLength:"1" maxLength:"64"`
 		Name     *string         `json:"name,omitempty" minLength:"1" maxLength:"60" doc:"The channel's name if absent."`
 		Settings json.RawMessage `json:"settings" doc:"By the channel's schema."`
@@ -113,7 +108,7 @@ func (s *Service) createEndpoint(ctx context.Context, in *createInput) (*endpoin
 }
 
 type patchInput struct {
-	endpointPath
+	ID      string `path:"id"`
 	RawBody []byte
 	Body    struct {
 		Name     *string         `json:"name,omitempty" minLength:"1" maxLength:"60" doc:"null = the channel's name."`
@@ -156,8 +151,8 @@ func (s *Service) deleteEndpoint(ctx context.Context, in *endpointPath) (*struct
 }
 
 type rotateInput struct {
-	endpointPath
-	idempotent
+	ID   string `path:"id"`
+	Key  string `header:"Idempotency-Key" maxLength:"255"`
 	Body *struct {
 		Overlap *int `json:"overlap_s,omitempty" minimum:"0" maximum:"604800" default:"86400" doc:"How long the secret before signs as well."`
 	}
@@ -173,13 +168,13 @@ func (s *Service) postRotate(ctx context.Context, in *rotateInput) (*endpointOut
 		overlap = time.Duration(*in.Body.Overlap) * time.Second
 	}
 	actor := modules.ActorFrom(ctx)
-	once := storage.NewOnce(actor, s.clock.Now(), "POST /v1/me/endpoints/"+in.ID+"/rotate-secret", in.Key, in.RawBody)
+	once := storage.NewOnce(actor, s.clock.Now(), "POST /v1/me/endpoints/"+in.ID+"/rotate-secret", in.Key, []byte(overlap.String()))
 	e, err := s.RotateSecret(ctx, actor.UserID, id, overlap, once)
 	return &endpointOutput{Replayed: replayed(once), Body: e}, err
 }
 
 type testInput struct {
-	endpointPath
+	ID  string `path:"id"`
 	Key string `header:"Idempotency-Key" maxLength:"255"`
 }
 
@@ -198,7 +193,7 @@ func (s *Service) postTest(ctx context.Context, in *testInput) (*deliveryOutput,
 }
 
 type deliveriesInput struct {
-	endpointPath
+	ID string `path:"id"`
 	modules.PageQuery
 	State string `query:"state" enum:"pending,succeeded,dead,cancelled"`
 }

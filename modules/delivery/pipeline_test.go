@@ -782,7 +782,7 @@ func TestPipeline(t *testing.T) {
 		t.Logf("seed %d", seed)
 		w := newWorld(t)
 		author := modules.NewID()
-		const people, rounds = 230, 12 // more than one page of endpoints
+		const people, rounds = 210, 6 // more than one page of endpoints
 		var p postman
 		var mu sync.Mutex
 		p.answers(func(d plugins.Delivery) error {

@@ -66,7 +66,7 @@ func (s *Service) Attach(name string, impl plugins.Channel) {
 		log: s.log.With(zap.String("channel", name)), calls: map[int]time.Time{}}
 	s.channels = append(s.channels, c)
 	if impl, ok := impl.(plugins.Sender); ok {
-		c.limit = s.cfg.SendTimeout
+		c.limit = s.cfg.SendTimeout + overrun
 		s.senders[name] = newSender(s, c, impl)
 	}
 }
@@ -87,7 +87,7 @@ func (s *Service) Start(ctx context.Context) error {
 	var run context.Context
 	run, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.work.Go(func() { s.watch(run, head) })
-	s.work.Go(func() { s.expire(run) })
+	s.work.Go(func() { s.Connections.expire(run) })
 	for _, c := range s.channels {
 		if l, ok := c.impl.(plugins.Listener); ok {
 			c.work.Go(func() { s.listen(run, c, l, head) })

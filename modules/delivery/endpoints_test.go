@@ -1,0 +1,288 @@
+package delivery_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/humatest"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// picky is a sender that normalises settings, and refuses or panics over some.
+type picky struct{ sender }
+
+func (picky) CheckEndpoint(settings json.RawMessage) (json.RawMessage, error) {
+	var v struct{ URL string }
+	if err := json.Unmarshal(settings, &v); err != nil || v.URL == "" {
+		return nil, modules.Invalid(modules.BodyField("/settings/url", modules.FieldRequired, "An address."))
+	}
+	if v.URL == "panic" {
+		panic("over the settings")
+	}
+	return json.Marshal(map[string]string{"url": strings.ToLower(v.URL)})
+}
+
+func hook() named {
+	return named{"hook", picky{sender{send: func(context.Context, plugins.Delivery) error { return nil }}}}
+}
+
+func draft(url string, types ...string) delivery.EndpointDraft {
+	return delivery.EndpointDraft{Channel: "hook", Settings: json.RawMessage(`{"url":"` + url + `"}`), Types: types}
+}
+
+func TestAddEndpointRefusals(t *testing.T) {
+	w := newWorld(t)
+	s := w.service(delivery.DefaultConfig(), hook())
+	me := modules.NewID()
+	for _, tt := range []struct {
+		name    string
+		draft   delivery.EndpointDraft
+		pointer string
+		code    modules.FieldCode
+	}{
+		{"unknown channel", delivery.EndpointDraft{Channel: "pigeon", Settings: json.RawMessage(`{}`)}, "/channel", modules.FieldNotFound},
+		{"settings", draft(""), "/settings/url", modules.FieldRequired},
+		{"unknown type", draft("x", "like", "Post"), "/types/1", modules.FieldBadFormat},
+		{"type twice", draft("x", "like", "like"), "/types/1", modules.FieldDuplicate},
+		{"bad custom type", draft("x", "custom.A"), "/types/0", modules.FieldBadFormat},
+		{"no types", delivery.EndpointDraft{Channel: "hook", Settings: json.RawMessage(`{"url":"x"}`), Types: []string{}}, "/types", modules.FieldTooShort},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := s.AddEndpoint(t.Context(), me, tt.draft, nil)
+			var f *modules.Fault
+			if !errors.As(err, &f) || len(f.Fields) != 1 || f.Fields[0].Pointer != tt.pointer || f.Fields[0].Code != tt.code {
+				t.Errorf("gave %v, want %s at %s", err, tt.code, tt.pointer)
+			}
+		})
+	}
+	if _, err := s.AddEndpoint(t.Context(), me, draft("panic"), nil); err == nil || modules.IsFault(err, modules.CodeValidationFailed) {
+		t.Errorf("settings over which the channel panics gave %v, want an internal error", err)
+	}
+	if n := w.count(`SELECT COUNT(*) FROM endpoints`); n != 0 {
+		t.Errorf("%d endpoints were made of refused drafts", n)
+	}
+}
+
+func TestEndpointsAreTheirOwnersOnly(t *testing.T) {
+	w := newWorld(t)
+	s := w.service(delivery.DefaultConfig(), hook())
+	ctx, me, other := t.Context(), modules.NewID(), modules.NewID()
+	e, err := s.AddEndpoint(ctx, me, draft("https://Bot.example/"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(e.Settings) != `{"url":"https://bot.example/"}` || e.Name != "hook" || !e.Enabled || e.State != "active" || e.Types != nil || e.Secret == nil {
+		t.Errorf("made %+v", e)
+	}
+	d, err := s.TestEndpoint(ctx, me, e.ID, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	off := false
+	for name, call := range map[string]func(owner modules.ID) error{
+		"get": func(o modules.ID) error { _, err := s.Endpoint(ctx, o, e.ID); return err },
+		"change": func(o modules.ID) error {
+			_, err := s.ChangeEndpoint(ctx, o, e.ID, delivery.EndpointPatch{Enabled: &off})
+			return err
+		},
+		"rotate": func(o modules.ID) error { _, err := s.RotateSecret(ctx, o, e.ID, 0, nil); return err },
+		"test":   func(o modules.ID) error { _, err := s.TestEndpoint(ctx, o, e.ID, nil); return err },
+		"list": func(o modules.ID) error {
+			_, err := s.Deliveries(ctx, o, e.ID, "", modules.PageQuery{Limit: 1})
+			return err
+		},
+		"look":   func(o modules.ID) error { _, err := s.Delivery(ctx, o, e.ID, d.ID); return err },
+		"retry":  func(o modules.ID) error { _, err := s.RetryDelivery(ctx, o, e.ID, d.ID); return err },
+		"remove": func(o modules.ID) error { return s.RemoveEndpoint(ctx, o, e.ID) },
+	} {
+		if err := call(other); !modules.IsFault(err, modules.CodeNotFound) {
+			t.Errorf("%s by somebody else gave %v, want not found", name, err)
+		}
+	}
+	second, err := s.AddEndpoint(ctx, other, draft("https://other.example/"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Delivery(ctx, other, second.ID, d.ID); !modules.IsFault(err, modules.CodeNotFound) {
+		t.Errorf("a delivery of somebody else's endpoint gave %v, want not found", err)
+	}
+	shown, err := s.Endpoint(ctx, me, e.ID)
+	if err != nil || shown.Secret != nil || !shown.Enabled {
+		t.Errorf("afterwards the endpoint is %+v, %v; want it unchanged, without the secret", shown, err)
+	}
+}
+
+func TestEndpointLimit(t *testing.T) {
+	w := newWorld(t)
+	cfg := delivery.DefaultConfig()
+	cfg.EndpointsPerPerson = 2
+	s := w.service(cfg, hook())
+	me := modules.NewID()
+	var first modules.ID
+	for i := range 3 {
+		e, err := s.AddEndpoint(t.Context(), me, draft("x"), nil)
+		if (i == 2) != modules.IsFault(err, modules.CodeLimitReached) {
+			t.Errorf("endpoint %d gave %v", i+1, err)
+		}
+		if i == 0 {
+			first = e.ID
+		}
+	}
+	if err := s.RemoveEndpoint(t.Context(), me, first); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.AddEndpoint(t.Context(), me, draft("x"), nil); err != nil {
+		t.Errorf("after a removal: %v", err)
+	}
+}
+
+func TestRepeatedCreationShowsNoSecret(t *testing.T) {
+	w := newWorld(t)
+	s := w.service(delivery.DefaultConfig(), hook())
+	me := modules.Actor{UserID: modules.NewID()}
+	once := func() *storage.Once {
+		return storage.NewOnce(me, w.clock.Now(), "POST /v1/me/endpoints", "k", []byte("body"))
+	}
+	a, err := s.AddEndpoint(t.Context(), me.UserID, draft("x"), once())
+	if err != nil || a.Secret == nil {
+		t.Fatalf("first: %+v, %v", a, err)
+	}
+	b, err := s.AddEndpoint(t.Context(), me.UserID, draft("x"), once())
+	if err != nil || b.ID != a.ID || b.Secret != nil {
+		t.Errorf("repeated: %+v, %v; want the same one, without its secret", b, err)
+	}
+	if n := w.count(`SELECT COUNT(*) FROM idempotency_keys WHERE answer LIKE '%whsec_%'`); n != 0 {
+		t.Error("a kept answer holds the secret")
+	}
+}
+
+func TestRotatedSecretsBothSign(t *testing.T) {
+	w := newWorld(t)
+	w.clock = w.fix.Clock
+	seen := make(chan []string, 1)
+	s := w.start(w.service(exact(), named{"hook", sender{send: func(_ context.Context, d plugins.Delivery) error { seen <- d.Secrets; return nil }}}))
+	me := modules.NewID()
+	e := w.endpoint(s, me)
+	r, err := s.RotateSecret(t.Context(), me, e.ID, time.Hour, nil)
+	if err != nil || r.Secret == nil || *r.Secret == *e.Secret {
+		t.Fatalf("rotation gave %+v, %v", r, err)
+	}
+	for _, want := range [][]string{{*r.Secret, *e.Secret}, {*r.Secret}} {
+		if _, err := s.TestEndpoint(t.Context(), me, e.ID, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-seen; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("signed with %d secrets, want the %d that hold", len(got), len(want))
+		}
+		w.fix.Advance(2 * time.Hour)
+	}
+}
+
+func TestDeliveriesByState(t *testing.T) {
+	w := newWorld(t)
+	s := w.service(delivery.DefaultConfig(), hook()) // not started: nothing is sent
+	me := modules.NewID()
+	e, err := s.AddEndpoint(t.Context(), me, draft("x"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := s.TestEndpoint(t.Context(), me, e.ID, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for state, want := range map[string]int{"": 3, "pending": 3, "dead": 0} {
+		l, err := s.Deliveries(t.Context(), me, e.ID, state, modules.PageQuery{Limit: 10})
+		if err != nil || len(l.Items) != want {
+			t.Errorf("state %q: %d deliveries, %v; want %d", state, len(l.Items), err, want)
+		}
+	}
+	l, err := s.Deliveries(t.Context(), me, e.ID, "", modules.PageQuery{Limit: 2})
+	if err != nil || l.Next == nil {
+		t.Fatalf("first page: %+v, %v", l, err)
+	}
+	if _, err := s.Deliveries(t.Context(), me, e.ID, "dead", modules.PageQuery{Limit: 2, Cursor: *l.Next}); !modules.IsFault(err, modules.CodeInvalidCursor) {
+		t.Errorf("a cursor of another filter gave %v, want invalid_cursor", err)
+	}
+}
+
+func TestRoutes(t *testing.T) {
+	w := newWorld(t)
+	w.clock = w.fix.Clock
+	s := w.service(delivery.DefaultConfig(), hook())
+	_, api := humatest.New(t, huma.DefaultConfig("test", "1"))
+	s.Routes(api)
+	for path, item := range api.OpenAPI().Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Delete} {
+			if op != nil && op.Metadata[modules.MetaAuth] == nil {
+				t.Errorf("%s %s does not say who may call it", op.Method, path)
+			}
+		}
+	}
+	ctx := modules.WithActor(t.Context(), modules.Actor{UserID: modules.NewID()})
+	do := func(method, path string, want int, args ...any) map[string]any {
+		t.Helper()
+		res := api.DoCtx(ctx, method, path, args...)
+		if res.Code != want {
+			t.Fatalf("%s %s: %d %s, want %d", method, path, res.Code, res.Body, want)
+		}
+		out := map[string]any{"location": res.Header().Get("Location"), "replayed": res.Header().Get("Idempotency-Replayed")}
+		if res.Body.Len() > 0 {
+			if err := json.Unmarshal(res.Body.Bytes(), &out); err != nil {
+				t.Fatalf("%s %s: %s", method, path, res.Body)
+			}
+		}
+		return out
+	}
+	body := map[string]any{"channel": "hook", "name": "my bot", "settings": map[string]any{"url": "https://bot.example/"}, "types": []string{"like"}}
+	made := do(http.MethodPost, "/v1/me/endpoints", 201, "Idempotency-Key: a", body)
+	path := made["location"].(string)
+	if path != "/v1/me/endpoints/"+made["id"].(string) || made["secret"] == nil || made["replayed"] != "" {
+		t.Errorf("made %v", made)
+	}
+	for _, name := range []string{"id", "channel", "name", "settings", "types", "enabled", "state", "disabled_reason", "failing_since",
+		"last_success_at", "last_failure_at", "secret", "created_at", "updated_at"} {
+		if _, ok := made[name]; !ok {
+			t.Errorf("the answer lacks %s", name)
+		}
+	}
+	if again := do(http.MethodPost, "/v1/me/endpoints", 201, "Idempotency-Key: a", body); again["replayed"] != "true" || again["secret"] != nil || again["id"] != made["id"] {
+		t.Errorf("repeated: %v", again)
+	}
+	if l := do(http.MethodGet, "/v1/me/endpoints", 200); len(l["items"].([]any)) != 1 {
+		t.Errorf("list is %v", l)
+	}
+	changed := do(http.MethodPatch, path, 200, strings.NewReader(`{"types":null,"name":null,"enabled":false}`))
+	if changed["types"] != nil || changed["name"] != "hook" || changed["state"] != "disabled" || changed["disabled_reason"] != "owner" {
+		t.Errorf("changed to %v", changed)
+	}
+	changed = do(http.MethodPatch, path, 200, strings.NewReader(`{"enabled":true}`))
+	if changed["state"] != "active" || fmt.Sprint(changed["settings"]) != "map[url:https://bot.example/]" {
+		t.Errorf("changed to %v", changed)
+	}
+	if r := do(http.MethodPost, path+"/rotate-secret", 200, "Idempotency-Key: r", map[string]any{"overlap_s": 0}); r["secret"] == nil || r["secret"] == made["secret"] {
+		t.Errorf("rotated to %v", r)
+	}
+	do(http.MethodPost, path+"/rotate-secret", 200)
+	d := do(http.MethodPost, path+"/test", 202, "Idempotency-Key: t")
+	if d["location"] != path+"/deliveries/"+d["id"].(string) || d["event_id"] != nil || len(d["attempts"].([]any)) != 0 {
+		t.Errorf("test is %v", d)
+	}
+	if l := do(http.MethodGet, path+"/deliveries?state=pending", 200); len(l["items"].([]any)) != 1 {
+		t.Errorf("deliveries are %v", l)
+	}
+	do(http.MethodGet, d["location"].(string), 200)
+	do(http.MethodPost, d["location"].(string)+"/retry", 202)
+	do(http.MethodDelete, path, 204)
+}
