@@ -49,7 +49,8 @@ type DB interface {
 	// nor Read, and MAY RUN MORE THAN ONCE, so it sets its results anew on each run. ctx counts while waiting
 	// (its error is returned then, and nothing ran); once fn has begun it is not passed to the engine. A panic
 	// in fn is undone and returned as an error to this caller alone. Ids and keys seen inside fn are provisional
-	// until InTx returns nil. Concurrent calls may share one commit; their fates stay separate.
+	// until InTx returns nil. Concurrent calls may share one commit; their fates stay separate. Only after
+	// ErrFailed is the fate open: what was under way may be found on disk by the next process.
 	InTx(ctx context.Context, fn func(tx Tx) error) error
 	// Read runs fn on the reader pool, in one snapshot. It does not wait for the writer.
 	Read(ctx context.Context, fn func(q Querier) error) error

@@ -53,6 +53,9 @@ func (d *DB) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := checkMode(c); err != nil {
+		return err
+	}
 	d.writer = newWriter(c, d.cfg)
 	reading, err := d.pool(d.cfg.dsn("foreign_keys(1)", "query_only(1)"))
 	if err != nil {
@@ -64,6 +67,23 @@ func (d *DB) open(ctx context.Context) error {
 			return err
 		}
 		d.readers <- c
+	}
+	return nil
+}
+
+// checkMode makes sure of the write-ahead log: where the file system cannot share memory the engine goes on without
+// it and says nothing.
+func checkMode(c *conn) error {
+	rows, err := c.query("PRAGMA journal_mode")
+	if err != nil {
+		return err
+	}
+	var mode string
+	if err := (row{c, rows, nil}).Scan(&mode); err != nil {
+		return err
+	}
+	if mode != "wal" {
+		return fmt.Errorf("the file system does not support a write-ahead log (journal mode %q); use a local disk", mode)
 	}
 	return nil
 }

@@ -21,7 +21,9 @@ func (d *DB) Read(ctx context.Context, fn func(q storage.Querier) error) error {
 	defer func() {
 		q.over = true
 		_ = c.closeRows()
-		_, _ = c.exec("COMMIT") // a transaction without writes: nothing can be lost, and it ends in any case
+		if _, err := c.exec("COMMIT"); err != nil { // nothing was written, so either end will do
+			_, _ = c.exec("ROLLBACK")
+		}
 		d.readers <- c
 	}()
 	if _, err := c.exec("BEGIN DEFERRED"); err != nil {

@@ -149,6 +149,11 @@ func (w *writer) batch() {
 	}
 	good := 0
 	for _, c := range w.work {
+		if _, err := w.conn.exec("SAVEPOINT caller"); err != nil { // dead, and it is not said by whom
+			_ = w.note(err)
+			w.again()
+			return
+		}
 		fault, err := w.member(c)
 		if fault != nil {
 			w.refuse(c, fault)
@@ -161,8 +166,7 @@ func (w *writer) batch() {
 	if good == 0 {
 		w.rollback()
 	} else if err := w.commit(); err != nil {
-		w.rollback()
-		w.oneByOne = true
+		w.again()
 		return
 	}
 	for len(w.work) > 0 {
@@ -170,11 +174,8 @@ func (w *writer) batch() {
 	}
 }
 
-// member runs one caller of a batch under a savepoint. fault means that the whole transaction is gone.
+// member runs one caller of a batch under its savepoint. fault means that it has ended the whole transaction.
 func (w *writer) member(c *call) (fault, err error) {
-	if _, err := w.conn.exec("SAVEPOINT caller"); err != nil {
-		return w.note(err), nil
-	}
 	t := &tx{querier: querier{c: w.conn}, w: w}
 	err = w.invoke(c, t)
 	if t.dead != nil {
@@ -256,8 +257,13 @@ func (w *writer) rollback() { _, _ = w.conn.exec("ROLLBACK") }
 // refuse undoes everything at hand on account of c, and has the others run again.
 func (w *writer) refuse(c *call, err error) {
 	w.running = nil
-	w.rollback()
+	w.again()
 	w.answer(c, err)
+}
+
+// again undoes everything at hand and has it run one by one.
+func (w *writer) again() {
+	w.rollback()
 	w.oneByOne = true
 }
 
