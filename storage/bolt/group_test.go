@@ -1,0 +1,155 @@
+package bolt_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+	"github.com/belfry-social/belfry/storage/bolt"
+)
+
+// gated opens a log whose commits wait at the gate, and counts them.
+func gated(t *testing.T, change func(*bolt.Config)) (l *bolt.Log, entered <-chan struct{}, open chan<- struct{}) {
+	t.Helper()
+	in, out := make(chan struct{}), make(chan struct{})
+	cfg := bolt.DefaultConfig(filepath.Join(t.TempDir(), "log"))
+	ready := false
+	cfg.Failpoint = func(p bolt.Failpoint) error {
+		if p == bolt.BeforeCommit && ready {
+			in <- struct{}{}
+			<-out
+		}
+		return nil
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	l, err := bolt.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	if err := l.Reset(t.Context(), 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	ready = true
+	return l, in, out
+}
+
+// TestCallsShareACommit: what comes while one commit runs is in the next one, all of it.
+func TestCallsShareACommit(t *testing.T) {
+	for name, tt := range map[string]struct {
+		entries, commits int
+	}{"all in one": {4096, 1}, "cut by count": {2, 5}} {
+		t.Run(name, func(t *testing.T) {
+			l, entered, open := gated(t, func(c *bolt.Config) { c.BatchEntries = tt.entries })
+			done := make(chan error)
+			waiting := make(chan struct{})
+			send := func(p modules.Position) {
+				close(waiting)
+				done <- l.Append(context.Background(), entry(p, 10))
+			}
+			go send(1)
+			<-waiting
+			<-entered // the first commit stands at the gate
+			for p := modules.Position(2); p <= 11; p++ {
+				waiting = make(chan struct{})
+				go send(p)
+				<-waiting
+				bolt.WaitQueued(l, int(p-1))
+			}
+			commits := 0
+			open <- struct{}{}
+			for answered := 0; answered < 11; {
+				select {
+				case <-entered:
+					commits++
+					open <- struct{}{}
+				case err := <-done:
+					if answered++; err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if commits != tt.commits || l.Head().Seq != 11 {
+				t.Errorf("10 calls that waited took %d commits, want %d; head %s", commits, tt.commits, l.Head())
+			}
+		})
+	}
+}
+
+// TestNothingIsShownBeforeItIsDurable: readers go up to the published head (I25).
+func TestNothingIsShownBeforeItIsDurable(t *testing.T) {
+	var l *bolt.Log
+	cfg := bolt.DefaultConfig(filepath.Join(t.TempDir(), "log"))
+	looked := 0
+	cfg.Failpoint = func(p bolt.Failpoint) error {
+		if p != bolt.AfterCommit || l == nil || l.Head().Epoch == 0 {
+			return nil
+		}
+		looked++ // the file shows the entry by now, and nobody has been told
+		page, err := l.Read(t.Context(), modules.Audience{Sources: []modules.Source{{Stream: entry(1, 1).Stream}}}, l.Oldest(), 10)
+		if err != nil || len(page.Events) != 0 || page.Through.Seq != 0 {
+			t.Errorf("Read shows %d events through %s, %v", len(page.Events), page.Through, err)
+		}
+		if _, ok, err := l.At(t.Context(), 1); ok || err != nil {
+			t.Errorf("At shows it: %v, %v", ok, err)
+		}
+		return nil
+	}
+	l, err := bolt.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	if err := errors.Join(l.Reset(t.Context(), 1, 0), l.Append(t.Context(), entry(1, 10))); err != nil {
+		t.Fatal(err)
+	}
+	if looked != 1 || l.Head().Seq != 1 {
+		t.Fatalf("looked %d times, head %s", looked, l.Head())
+	}
+}
+
+// TestWithdraw: a caller that gives up while it waits has written nothing; one whose entries a commit has taken hears
+// what became of them.
+func TestWithdraw(t *testing.T) {
+	l, entered, open := gated(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	taken, waits := make(chan error), make(chan error)
+	go func() { taken <- l.Append(ctx, entry(1, 10)) }()
+	<-entered
+	go func() { waits <- l.Append(ctx, entry(2, 10)) }()
+	bolt.WaitQueued(l, 1)
+	cancel()
+	if err := <-waits; !errors.Is(err, context.Canceled) {
+		t.Errorf("the call that waited gave %v, want context.Canceled", err)
+	}
+	open <- struct{}{}
+	if err := <-taken; err != nil {
+		t.Errorf("the call that was taken gave %v", err)
+	}
+	if l.Head().Seq != 1 {
+		t.Errorf("head is %s, want 1-1", l.Head())
+	}
+}
+
+// TestCloseWhileOthersWait: Close lets the commit at work end and turns away those who wait.
+func TestCloseWhileOthersWait(t *testing.T) {
+	l, entered, open := gated(t, nil)
+	taken, waits, closed := make(chan error), make(chan error), make(chan error)
+	go func() { taken <- l.Append(context.Background(), entry(1, 10)) }()
+	<-entered
+	go func() { waits <- l.Append(context.Background(), entry(2, 10)) }()
+	bolt.WaitQueued(l, 1)
+	go func() { closed <- l.Close() }()
+	if err := <-waits; !errors.Is(err, storage.ErrClosed) {
+		t.Errorf("the call that waited gave %v, want ErrClosed", err)
+	}
+	open <- struct{}{}
+	if err := errors.Join(<-taken, <-closed); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,116 @@
+package bolt
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// FuzzRecord: whatever bytes stand in the journal, reading them gives an error or a record that writes the same bytes
+// again; and no record is read under another position.
+func FuzzRecord(f *testing.F) {
+	for _, e := range []storage.Entry{
+		{Position: 1, Stream: modules.Stream{Kind: modules.To, User: modules.ID{1}}, Type: "a", Data: []byte("1")},
+		{Position: 1 << 60, Stream: modules.Stream{Kind: modules.By, User: modules.ID{2}}, Internal: true, About: []modules.ID{{3}, {4}}, Data: []byte("{}")},
+		{Position: 7, Stream: modules.Stream{Kind: modules.By}},
+	} {
+		key, r := keyOf(e.Position), recordOf(e)
+		f.Add(key, r.encode(key), false)
+		f.Add(key, r.encode(key), true)
+	}
+	f.Add([]byte{}, []byte{}, true)
+	f.Fuzz(func(t *testing.T, key, value []byte, repair bool) {
+		if repair && len(value) >= headLen && len(key) == keyLen { // let the fuzzer past the checksum
+			value = bytes.Clone(value)
+			copy(value, encodeChecksum(checksum(key, value[flagsAt:])))
+		}
+		r, err := decode(key, value)
+		if err != nil {
+			return
+		}
+		if again := r.encode(key); !bytes.Equal(again, value) {
+			t.Fatalf("%x was read and written again as %x", value, again)
+		}
+		e := r.event(modules.Cursor{}, string(r.typ))
+		if len(e.About) > modules.MaxAbout || (len(e.Data) == 0) != (r.flags&flagEmpty != 0) {
+			t.Fatalf("%x was read as %+v", value, e)
+		}
+		other := bytes.Clone(key)
+		other[len(other)-1] ^= 1
+		if _, err := decode(other, value); err == nil {
+			t.Fatalf("a record of %x was read at %x", key, other)
+		}
+	})
+}
+
+func encodeChecksum(sum uint32) []byte {
+	return []byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}
+}
+
+// TestRecordBits: no single flipped bit goes unseen.
+func TestRecordBits(t *testing.T) {
+	e := storage.Entry{Position: 99, Stream: modules.Stream{Kind: modules.To, User: modules.ID{1}}, Type: "notification", Time: 5,
+		About: []modules.ID{{2}}, Data: []byte(`{"text":"hello"}`)}
+	key, r := keyOf(e.Position), recordOf(e)
+	value := r.encode(key)
+	for i := range 8 * (len(key) + len(value)) {
+		k, v := bytes.Clone(key), bytes.Clone(value)
+		if i/8 < len(k) {
+			k[i/8] ^= 1 << (i % 8)
+		} else {
+			v[i/8-len(k)] ^= 1 << (i % 8)
+		}
+		if _, err := decode(k, v); err == nil {
+			t.Errorf("bit %d was flipped and not seen", i)
+		}
+	}
+	for n := range value {
+		if _, err := decode(key, value[:n]); err == nil {
+			t.Errorf("a record cut to %d bytes was read", n)
+		}
+	}
+}
+
+func TestStateBits(t *testing.T) {
+	s := state{epoch: 1, mark: 2, floor: 3, swept: 4, erased: 5}
+	value := s.encode()
+	if got, err := decodeState(value); err != nil || got != s {
+		t.Fatal(got, err)
+	}
+	for i := range 8 * len(value) {
+		v := bytes.Clone(value)
+		v[i/8] ^= 1 << (i % 8)
+		if _, err := decodeState(v); err == nil {
+			t.Errorf("bit %d was flipped and not seen", i)
+		}
+	}
+}
+
+// TestNewestNeverTooLittle: the table may say that a quiet stream is loud, and never the reverse, also when it is far
+// too small.
+func TestNewestNeverTooLittle(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	n := newNewest(16)
+	truth := map[modules.Stream]modules.Position{}
+	for p := modules.Position(1); p <= 2000; p++ {
+		s := modules.Stream{Kind: modules.By, User: modules.ID{0: byte(rng.IntN(100)), 15: byte(rng.IntN(2))}}
+		n.note(map[modules.Stream]modules.Position{s: p})
+		truth[s] = p
+		if len(n.at) > 16 {
+			t.Fatalf("the table holds %d streams, bound 16", len(n.at))
+		}
+		after, since := modules.Position(rng.IntN(int(p)+1)), modules.Position(rng.IntN(int(p)+1))
+		for s, at := range truth {
+			quiet := len(n.loud([]modules.Source{{Stream: s, Since: since}}, after)) == 0
+			if quiet && at > max(after, since) {
+				t.Fatalf("%s has %d and counts as quiet after %d since %d", s, at, after, since)
+			}
+		}
+	}
+	if got := n.loud([]modules.Source{{Stream: modules.Stream{Kind: modules.To}}}, 2000); got != nil {
+		t.Fatal("a reader at the head is sent to the file")
+	}
+}
