@@ -42,7 +42,7 @@ func (s *Service) Home(ctx context.Context, reader modules.ID, p modules.PageQue
 		if err != nil {
 			return err
 		}
-		rows, err := rowsByKey(ctx, q, reader, list.Items)
+		rows, err := s.contents.rows(ctx, q, reader, list.Items)
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (s *Service) RecentBy(ctx context.Context, q storage.Querier, reader module
 	if err != nil {
 		return nil, fmt.Errorf("posts: recent for %s: %w", reader, err)
 	}
-	rows, err := rowsByKey(ctx, q, modules.ID{}, keys)
+	rows, err := s.contents.rows(ctx, q, modules.ID{}, keys)
 	if err != nil {
 		return nil, fmt.Errorf("posts: recent for %s: %w", reader, err)
 	}
@@ -81,9 +81,9 @@ func (s *Service) RecentBy(ctx context.Context, q storage.Querier, reader module
 func addressedTo(ctx context.Context, q storage.Querier, reader modules.ID, sources []source, w modules.Window) ([]int64, error) {
 	const all = `SELECT m.post_key, p.author_id FROM post_mentions m JOIN posts p ON p.key = m.post_key
 		WHERE m.user_id = $1 AND m.addressed = 1 AND p.deleted_at = 0`
-	query := all + ` AND m.post_key < $2 ORDER BY m.post_key DESC LIMIT $3`
+	query := all + ` AND m.post_key < $2 ORDER BY m.post_key DESC LIMIT $3 + 0`
 	if w.Rising {
-		query = all + ` AND m.post_key > $2 ORDER BY m.post_key LIMIT $3`
+		query = all + ` AND m.post_key > $2 ORDER BY m.post_key LIMIT $3 + 0`
 	}
 	var authors map[modules.ID]bool
 	var out []int64

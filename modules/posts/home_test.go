@@ -108,7 +108,7 @@ func TestHomeModel(t *testing.T) {
 	sites := map[int]*site{}
 	for _, keys := range []int{0, 5, 300, 1 << 20} {
 		cfg := posts.DefaultConfig()
-		cfg.CachedKeys = keys
+		cfg.CachedKeys, cfg.CachedBytes = keys, keys*20
 		sites[keys] = openWith(t, cfg)
 	}
 	rapid.Check(t, func(r *rapid.T) {
@@ -132,8 +132,8 @@ func TestHomeModel(t *testing.T) {
 			}
 			return e.p.Visibility != event.Mentioned || e.who == reader || e.named == reader
 		}
-		for step := range rapid.IntRange(5, 60).Draw(r, "steps") {
-			switch rapid.SampledFrom([]string{"write", "write", "write", "burst", "delete", "follow", "read", "read back", "recent"}).Draw(r, "op") {
+		for step := range rapid.IntRange(5, 40).Draw(r, "steps") {
+			switch rapid.SampledFrom([]string{"write", "write", "write", "burst", "delete", "follow", "read", "read", "recent"}).Draw(r, "op") {
 			case "write":
 				e := entry{who: who.Draw(r, "author"), named: who.Draw(r, "named")}
 				e.p = s.write(t, e.who, posts.Draft{Text: fmt.Sprintf("%d @%s", step, e.named), Visibility: rapid.SampledFrom([]event.Visibility{event.Public, event.Followers, event.Mentioned}).Draw(r, "visibility")})
@@ -158,7 +158,7 @@ func TestHomeModel(t *testing.T) {
 					follows[pair] = true
 					s.follow(pair[0], pair[1])
 				}
-			case "read", "read back":
+			case "read":
 				reader := who.Draw(r, "reader")
 				var want []string
 				for _, e := range slices.Backward(all) {
@@ -167,6 +167,9 @@ func TestHomeModel(t *testing.T) {
 					}
 				}
 				limit := rapid.SampledFrom([]int{1, 7, 100}).Draw(r, "limit")
+				if len(want) > 30 {
+					limit = 90
+				}
 				got := texts(t, limit, func(q modules.PageQuery) (modules.List[posts.Post], error) {
 					l, _, err := s.Home(t.Context(), s.id(reader), q)
 					return l, err

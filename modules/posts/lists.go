@@ -126,15 +126,15 @@ const commentStanding = `((` + standing + `) OR p.comment_count > 0)`
 func commentsOf(ctx context.Context, q storage.Querier, reader modules.ID, top row, w modules.Window) ([]row, error) {
 	const below = `SELECT ` + columns + ` FROM posts p WHERE p.root_key = $2 AND p.reply_to IS NOT NULL AND ` + commentStanding
 	const belowComment = `SELECT ` + columns + ` FROM post_ancestors a JOIN posts p ON p.key = a.post_key WHERE a.ancestor_key = $2 AND ` + commentStanding
-	query := below + ` AND p.key < $3 ORDER BY p.key DESC LIMIT $4`
+	query := below + ` AND p.key < $3 ORDER BY p.key DESC LIMIT $4 + 0`
 	switch {
 	case top.key == top.rootKey && w.Rising:
-		query = below + ` AND p.key > $3 ORDER BY p.key LIMIT $4`
+		query = below + ` AND p.key > $3 ORDER BY p.key LIMIT $4 + 0`
 	case top.key == top.rootKey:
 	case w.Rising:
-		query = belowComment + ` AND a.post_key > $3 ORDER BY a.post_key LIMIT $4`
+		query = belowComment + ` AND a.post_key > $3 ORDER BY a.post_key LIMIT $4 + 0`
 	default:
-		query = belowComment + ` AND a.post_key < $3 ORDER BY a.post_key DESC LIMIT $4`
+		query = belowComment + ` AND a.post_key < $3 ORDER BY a.post_key DESC LIMIT $4 + 0`
 	}
 	return queryRows(ctx, q, false, query, reader, top.key, bounds(w), w.Limit)
 }
@@ -145,14 +145,14 @@ func rowsBy(ctx context.Context, q storage.Querier, reader, author modules.ID, f
 	const all = `SELECT ` + columns + namedColumn + ` FROM posts p WHERE p.author_id = $2 AND ` + standing + ` AND ` + visible +
 		` AND (p.visibility <> 1 OR p.root_author_id <> p.author_id OR p.root_author_id = $1 OR $3 = 1 OR ` + isNamed + `)`
 	const top = all + ` AND p.reply_to IS NULL`
-	query := top + ` AND p.key < $4 ORDER BY p.key DESC LIMIT $5`
+	query := top + ` AND p.key < $4 ORDER BY p.key DESC LIMIT $5 + 0`
 	switch {
 	case comments && w.Rising:
-		query = all + ` AND p.key > $4 ORDER BY p.key LIMIT $5`
+		query = all + ` AND p.key > $4 ORDER BY p.key LIMIT $5 + 0`
 	case comments:
-		query = all + ` AND p.key < $4 ORDER BY p.key DESC LIMIT $5`
+		query = all + ` AND p.key < $4 ORDER BY p.key DESC LIMIT $5 + 0`
 	case w.Rising:
-		query = top + ` AND p.key > $4 ORDER BY p.key LIMIT $5`
+		query = top + ` AND p.key > $4 ORDER BY p.key LIMIT $5 + 0`
 	}
 	rows, err := queryRows(ctx, q, true, query, reader, author, bit(follows), bounds(w), w.Limit)
 	for i := range rows {

@@ -71,7 +71,7 @@ func nextLeaver(ctx context.Context, q storage.Querier) (person modules.ID, foun
 }
 
 func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person modules.ID) (int, error) {
-	rows, err := queryRows(ctx, tx, false, `SELECT `+columns+` FROM posts p WHERE p.author_id = $2 AND p.deleted_at = 0 ORDER BY p.key DESC LIMIT $3`,
+	rows, err := queryRows(ctx, tx, false, `SELECT `+columns+` FROM posts p WHERE p.author_id = $2 AND p.deleted_at = 0 ORDER BY p.key DESC LIMIT $3 + 0`,
 		modules.ID{}, person, leaverPageSize)
 	if err != nil {
 		return 0, err
@@ -85,7 +85,7 @@ func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person modules.
 }
 
 func takeLikes(ctx context.Context, tx storage.Tx, person modules.ID) (int, error) {
-	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY key LIMIT $2`, person, leaverPageSize)
+	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY key LIMIT $2 + 0`, person, leaverPageSize)
 	if err != nil {
 		return 0, err
 	}
@@ -102,7 +102,7 @@ func takeLikes(ctx context.Context, tx storage.Tx, person modules.ID) (int, erro
 
 // takeMentions makes "@name" plain text where others named the person.
 func takeMentions(ctx context.Context, tx storage.Tx, person modules.ID) (int, error) {
-	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_mentions WHERE user_id = $1 ORDER BY post_key LIMIT $2`, person, leaverPageSize)
+	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_mentions WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, leaverPageSize)
 	if err != nil {
 		return 0, err
 	}
@@ -124,7 +124,11 @@ func takeMentions(ctx context.Context, tx storage.Tx, person modules.ID) (int, e
 		if stored, err = pack(kept); err != nil {
 			return 0, err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE posts SET mentions = $2 WHERE key = $1`, key, stored); err != nil {
+		changed, err := tx.NextKey(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if _, err := tx.Exec(ctx, `UPDATE posts SET mentions = $2, changed = $3 WHERE key = $1`, key, stored, changed); err != nil {
 			return 0, err
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM post_mentions WHERE post_key = $1 AND user_id = $2`, key, person); err != nil {

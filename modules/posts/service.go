@@ -16,20 +16,21 @@ import (
 type Service struct {
 	Ports Ports // set before start
 
-	cfg   Config
-	site  modules.Site
-	db    storage.DB
-	bus   *event.Bus
-	clock modules.Clock
-	pages *modules.PageCursors
-	log   *zap.Logger
-	tails *tails
+	cfg      Config
+	site     modules.Site
+	db       storage.DB
+	bus      *event.Bus
+	clock    modules.Clock
+	pages    *modules.PageCursors
+	log      *zap.Logger
+	tails    *tails
+	contents *contents
 }
 
 // New makes the service with absent answers in Ports. It does nothing else.
 func New(cfg Config, site modules.Site, db storage.DB, bus *event.Bus, clock modules.Clock, pages *modules.PageCursors, log *zap.Logger) *Service {
 	return &Service{Ports: Ports{Users: noUsers{}, Follows: noFollows{}, History: noHistory{}}, cfg: cfg, site: site, db: db, bus: bus,
-		clock: clock, pages: pages, log: log.Named("posts"), tails: newTails(cfg.CachedKeys)}
+		clock: clock, pages: pages, log: log.Named("posts"), tails: newTails(cfg.CachedKeys), contents: newContents(cfg.CachedBytes)}
 }
 
 // Get gives one post or comment as reader sees it. not_found: absent, deleted, or not for this reader.

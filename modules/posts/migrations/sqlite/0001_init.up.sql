@@ -1,6 +1,6 @@
 -- Posts and comments. key is the order key and orders every list. root_* name the top post (at top level the post
 -- itself), whose audience is the audience of everything below it. changed is the order key of the moment in which
--- the post last came into or left the lists.
+-- the post came into the lists, left them, or got another content; counts do not touch it.
 CREATE TABLE posts (
     key             INTEGER PRIMARY KEY,
     id              BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),

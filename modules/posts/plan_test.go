@@ -1,0 +1,200 @@
+package posts
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/moduletest"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Every list and look-up has its index: no statement of a whole round through the service scans or sorts a table
+// that grows.
+func TestPlans(t *testing.T) {
+	f := moduletest.Open(t, Migrations)
+	ear := &listener{DB: f.DB, texts: map[string]int{}}
+	s := New(DefaultConfig(), modules.Site{}, ear, f.Bus, f.Clock, f.Pages, zap.NewNop())
+	everybody := crowd{}
+	s.Ports = Ports{Users: everybody, Follows: everybody, History: noHistory{}}
+	f.Bus.React(s.Reactions()...)
+	ctx, a := t.Context(), modules.Actor{UserID: modules.NewID()}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	top, err := s.Publish(ctx, a, Draft{Text: "@b one", Visibility: event.Followers}, nil)
+	must(err)
+	comment, err := s.Publish(ctx, a, Draft{Text: "two", ReplyTo: top.ID}, nil)
+	must(err)
+	below, err := s.Publish(ctx, a, Draft{Text: "three", ReplyTo: comment.ID}, nil)
+	must(err)
+	_, err = s.Like(ctx, a, top.ID, true)
+	must(err)
+	for _, id := range []modules.ID{top.ID, comment.ID} {
+		for _, newest := range []bool{true, false} {
+			q := modules.PageQuery{Limit: 1}
+			l, err := s.Comments(ctx, a.UserID, id, newest, q)
+			must(err)
+			if l.Next != nil {
+				q.Cursor = *l.Next
+				_, err = s.Comments(ctx, a.UserID, id, newest, q)
+				must(err)
+			}
+		}
+	}
+	for _, w := range []modules.Window{{Limit: 1}, {Limit: 1, Rising: true}} {
+		must(f.DB.Read(ctx, func(q storage.Querier) error {
+			q = ear.hear(q)
+			_, err := likesOf(ctx, q, 1, w)
+			must(err)
+			_, err = commentsOf(ctx, q, a.UserID, row{key: 2, rootKey: 1}, w)
+			must(err)
+			_, err = commentsOf(ctx, q, a.UserID, row{key: 1, rootKey: 1}, w)
+			must(err)
+			_, err = addressedTo(ctx, q, a.UserID, nil, w)
+			must(err)
+			for _, comments := range []bool{true, false} {
+				_, err = rowsBy(ctx, q, a.UserID, a.UserID, true, comments, w)
+				must(err)
+			}
+			_, err = s.Info(ctx, q, []modules.ID{top.ID, comment.ID})
+			return err
+		}))
+	}
+	for range 2 {
+		_, _, err = s.Home(ctx, a.UserID, modules.PageQuery{Limit: 5})
+		must(err)
+	}
+	_, err = s.Like(ctx, a, top.ID, false)
+	must(err)
+	must(s.Delete(ctx, a, below.ID, ""))
+	f.InTx(t, func(tx storage.Tx) error { return f.Bus.Emit(ctx, tx, event.UserDeleted{UserID: a.UserID}) })
+	for more := true; more; {
+		more, err = s.emptyLeaver(ctx)
+		must(err)
+	}
+	if len(ear.texts) < 30 {
+		t.Fatalf("heard only %d statements", len(ear.texts))
+	}
+	for text, args := range ear.texts {
+		for _, step := range plan(t, f, text, args) {
+			grows := !strings.Contains(step, "post_leavers") && !strings.Contains(step, "CONSTANT ROW")
+			sorts := strings.Contains(step, "TEMP B-TREE") && !strings.Contains(text, "post_leavers ORDER BY")
+			if strings.HasPrefix(step, "SCAN") && grows || sorts {
+				t.Errorf("%s\n\tof %s", step, text)
+			}
+		}
+	}
+}
+
+func plan(t *testing.T, f *moduletest.Fixture, text string, args int) (steps []string) {
+	t.Helper()
+	f.InTx(t, func(tx storage.Tx) error {
+		steps = nil
+		rows, err := tx.Query(t.Context(), "EXPLAIN QUERY PLAN "+text, make([]any, args)...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id, parent, other int
+			var step string
+			if err := rows.Scan(&id, &parent, &other, &step); err != nil {
+				return err
+			}
+			steps = append(steps, step)
+		}
+		return rows.Err()
+	})
+	return steps
+}
+
+// listener is a store that remembers the texts it was asked.
+type listener struct {
+	storage.DB
+	mu    sync.Mutex
+	texts map[string]int // to the number of arguments
+}
+
+func (l *listener) note(text string, args []any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.texts[text] = len(args)
+}
+
+func (l *listener) hear(q storage.Querier) storage.Querier { return heard{q, l} }
+
+func (l *listener) Read(ctx context.Context, fn func(q storage.Querier) error) error {
+	return l.DB.Read(ctx, func(q storage.Querier) error { return fn(heard{q, l}) })
+}
+
+func (l *listener) InTx(ctx context.Context, fn func(tx storage.Tx) error) error {
+	return l.DB.InTx(ctx, func(tx storage.Tx) error { return fn(heardTx{tx, l}) })
+}
+
+type heard struct {
+	storage.Querier
+	l *listener
+}
+
+func (h heard) Query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	h.l.note(text, args)
+	return h.Querier.Query(ctx, text, args...)
+}
+
+func (h heard) QueryRow(ctx context.Context, text string, args ...any) storage.Row {
+	h.l.note(text, args)
+	return h.Querier.QueryRow(ctx, text, args...)
+}
+
+type heardTx struct {
+	storage.Tx
+	l *listener
+}
+
+func (h heardTx) Query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	h.l.note(text, args)
+	return h.Tx.Query(ctx, text, args...)
+}
+
+func (h heardTx) QueryRow(ctx context.Context, text string, args ...any) storage.Row {
+	h.l.note(text, args)
+	return h.Tx.QueryRow(ctx, text, args...)
+}
+
+func (h heardTx) Exec(ctx context.Context, text string, args ...any) (int64, error) {
+	h.l.note(text, args)
+	return h.Tx.Exec(ctx, text, args...)
+}
+
+// crowd is a town in which everybody is there, and follows nobody but is followed.
+type crowd struct{ noFollows }
+
+func (crowd) Refs(_ context.Context, _ storage.Querier, ids []modules.ID) (map[modules.ID]modules.UserRef, error) {
+	out := map[modules.ID]modules.UserRef{}
+	for _, id := range ids {
+		out[id] = modules.UserRef{ID: id}
+	}
+	return out, nil
+}
+
+func (c crowd) RefsByName(_ context.Context, _ storage.Querier, names []string) (map[string]modules.UserRef, error) {
+	out := map[string]modules.UserRef{}
+	for _, n := range names {
+		out[n] = modules.UserRef{ID: modules.NewID(), Username: n}
+	}
+	return out, nil
+}
+
+func (crowd) Views(context.Context, storage.Querier, modules.ID, []modules.ID) ([]modules.User, error) {
+	return nil, nil
+}
