@@ -2,7 +2,6 @@ package app
 
 import (
 	"embed"
-	"encoding/json"
 	"html/template"
 	"strings"
 	"sync"
@@ -43,10 +42,7 @@ var docsPage = template.Must(template.New("docs").Parse(`<!doctype html>
 
 // serveDocs adds the document, made once when it is first asked for, and the page that shows it.
 func (s *Server) serveDocs(site modules.Site) {
-	document := sync.OnceValues(func() ([]byte, error) {
-		commonAnswers(s.doc)
-		return json.Marshal(s.doc)
-	})
+	document := sync.OnceValues(func() ([]byte, error) { return render(s.doc) })
 	var page strings.Builder
 	if err := docsPage.Execute(&page, site.Name); err != nil {
 		panic(err) // the template is ours

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
 	"reflect"
 	"slices"
@@ -121,9 +123,29 @@ func (s *Server) Undocumented() []string {
 	return out
 }
 
-// commonAnswers are the problems any operation may give; they are added to the document when it is served.
+// render encodes the document as clients see it.
+func render(doc *huma.OpenAPI) ([]byte, error) {
+	commonAnswers(doc)
+	body, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("openapi: encode: %w", err)
+	}
+	var tree map[string]any
+	if err := json.Unmarshal(body, &tree); err != nil {
+		return nil, fmt.Errorf("openapi: read back: %w", err)
+	}
+	openAnswers(tree)
+	return json.Marshal(tree)
+}
+
+// commonAnswers gives every operation the problems any operation may have.
 func commonAnswers(doc *huma.OpenAPI) {
 	problem := &huma.MediaType{Schema: doc.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")}
+	if code := doc.Components.Schemas.Map()["Problem"].Properties["code"]; len(code.Enum) == 0 {
+		for _, c := range slices.Sorted(maps.Keys(problems)) {
+			code.Enum = append(code.Enum, string(c))
+		}
+	}
 	for _, item := range doc.Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
 			if op == nil {
@@ -137,6 +159,49 @@ func commonAnswers(doc *huma.OpenAPI) {
 					r.Content = map[string]*huma.MediaType{problemType: problem}
 				}
 			}
+		}
+	}
+}
+
+// openAnswers allows further members in every object that is not part of a request body: answers may grow, and a
+// client generated from the document must not refuse them then.
+func openAnswers(tree map[string]any) {
+	components, _ := tree["components"].(map[string]any)
+	schemas, _ := components["schemas"].(map[string]any)
+	closed := map[string]bool{}
+	var bind func(v any)
+	bind = func(v any) {
+		each(v, func(m map[string]any) {
+			ref, _ := m["$ref"].(string)
+			if name := path.Base(ref); ref != "" && !closed[name] {
+				closed[name] = true
+				bind(schemas[name])
+			}
+		})
+	}
+	each(tree["paths"], func(m map[string]any) { bind(m["requestBody"]) })
+	for name, schema := range schemas {
+		if !closed[name] {
+			each(schema, func(m map[string]any) {
+				if m["additionalProperties"] == false {
+					delete(m, "additionalProperties")
+				}
+			})
+		}
+	}
+}
+
+// each calls visit for every object in v, the outer ones first.
+func each(v any, visit func(map[string]any)) {
+	switch v := v.(type) {
+	case map[string]any:
+		visit(v)
+		for _, e := range v {
+			each(e, visit)
+		}
+	case []any:
+		for _, e := range v {
+			each(e, visit)
 		}
 	}
 }

@@ -65,6 +65,12 @@ func TestOpenAPI(t *testing.T) {
 	if strings.Contains(a.body, "$schema") || strings.Contains(a.body, "octet-stream") {
 		t.Error("the document offers $schema or a raw body")
 	}
+	schemas := doc["components"].(map[string]any)["schemas"].(map[string]any)
+	for name, closed := range map[string]bool{"NoteBody": true, "Deep": true, "Instance": false, "Problem": false} {
+		if _, said := schemas[name].(map[string]any)["additionalProperties"]; said != closed {
+			t.Errorf("schema %s: closed %v, want %v: bodies are strict, answers may grow", name, said, closed)
+		}
+	}
 	golden(t, filepath.Join("testdata", "openapi.json"), []byte(a.body))
 }
 

@@ -18,7 +18,9 @@ import (
 	humaapi "github.com/danielgtaylor/huma/v2"
 	web "github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/belfry-social/belfry/app"
@@ -547,15 +549,19 @@ func TestStoreErrors(t *testing.T) {
 // H53: what a client invents cannot make a line of its own.
 func TestH53LogInjection(t *testing.T) {
 	var out bytes.Buffer
-	enc := zap.NewProductionEncoderConfig()
-	s := newSite(t)
-	_ = enc
-	s.do("GET", "/v1/x%0A%7B%22level%22", "")
-	for _, line := range s.logs.All() {
-		out.WriteString(line.ContextMap()["path"].(string))
+	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(&out), zap.InfoLevel)
+	s := app.NewServer(app.DefaultServerConfig(), app.ServerDeps{Log: zap.New(core), Clock: time.Now, Metrics: app.NewRegistry()})
+	address := (&site{Server: s, t: t}).serve()
+	raw(t, address, "GET /v1/\x1b[31m%0A{\"level\":\"error\"} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+	raw(t, address, "GET /v1/%1b[31m%0a%7b%22level%22:%22error%22%7d HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: a\"b\r\nConnection: close\r\n\r\n")
+	for line := range bytes.Lines(out.Bytes()) {
+		var entry struct{ Level string }
+		if err := json.Unmarshal(line, &entry); err != nil || entry.Level != "info" || bytes.ContainsAny(line, "\x1b") {
+			t.Errorf("%v in %q", err, line)
+		}
 	}
-	if strings.Contains(out.String(), "\n") {
-		t.Errorf("a raw line end reached the log: %q", out.String())
+	if n := bytes.Count(out.Bytes(), []byte("\n")); n != 2 {
+		t.Errorf("got %d lines for 2 requests: %s", n, out.Bytes())
 	}
 }
 
@@ -636,6 +642,90 @@ func TestDrain(t *testing.T) {
 	}
 	if r := ask("/readyz"); r.StatusCode != 503 || !r.Close {
 		t.Errorf("draining: got %d, close %v; want 503 and the end of the connection", r.StatusCode, r.Close)
+	}
+}
+
+// After Shutdown nothing of a server runs, and what was being answered has been answered.
+func TestShutdownLeavesNothing(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	s := newSite(t)
+	entered, leave := make(chan struct{}), make(chan struct{})
+	s.Fiber().Get("/slow", func(c *web.Ctx) error {
+		close(entered)
+		<-leave
+		return c.SendString("done")
+	})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served, answered := make(chan error, 1), make(chan string, 1)
+	go func() { served <- s.Serve(ln) }()
+	client := &http.Client{Transport: &http.Transport{}}
+	go func() {
+		r, _ := http.NewRequest("GET", "http://"+ln.Addr().String()+"/slow", nil)
+		r.Host = "social.example"
+		resp, err := client.Do(r)
+		if err != nil {
+			answered <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		answered <- string(body)
+	}()
+	<-entered
+	s.Drain()
+	if err := <-served; err != nil {
+		t.Errorf("serve: %v", err)
+	}
+	close(leave)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Errorf("shut down: %v", err)
+	}
+	if got := <-answered; got != "done" {
+		t.Errorf("the request under way got %q", got)
+	}
+	client.CloseIdleConnections()
+	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2")) // both sleep between looks at the clock
+}
+
+// When the time for it is over, what still runs is told by its context.
+func TestShutdownCancels(t *testing.T) {
+	s := newSite(t)
+	entered, told := make(chan struct{}), make(chan error, 1)
+	s.Fiber().Get("/slow", func(c *web.Ctx) error {
+		close(entered)
+		<-c.UserContext().Done()
+		told <- c.UserContext().Err()
+		return c.UserContext().Err()
+	})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Serve(ln)
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, "GET /slow HTTP/1.1\r\nHost: social.example\r\n\r\n")
+	<-entered
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("shut down: got %v", err)
+	}
+	if err := <-told; !errors.Is(err, context.Canceled) {
+		t.Errorf("the handler was told %v", err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || resp.StatusCode != 503 {
+		t.Errorf("its client got %v %v, want 503", resp, err)
 	}
 }
 
