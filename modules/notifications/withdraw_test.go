@@ -127,8 +127,7 @@ func TestUserDeleted(t *testing.T) {
 	w.DrainOutbox(t)
 
 	bob := w.user("bob")
-	delete(w.names, "bob")
-	w.emit(event.UserDeleted{UserID: bob.ID, At: w.now()})
+	w.deleteUser("bob")
 	w.wantTold("alice", "like by carol on harbour")
 	if c := w.counts("alice"); c.Unread != 1 {
 		t.Errorf("counts %+v, want 1", c)

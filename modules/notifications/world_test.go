@@ -26,6 +26,7 @@ type world struct {
 	ids   int // ids are given in order, so that golden files hold
 	posts map[modules.ID]event.PostInfo
 	edges map[modules.ID][]modules.FollowEdge
+	seen  *watcher
 }
 
 func newWorld(t testing.TB, change ...func(*notifications.Config)) *world {
@@ -37,7 +38,8 @@ func newWorld(t testing.TB, change ...func(*notifications.Config)) *world {
 	w := &world{Fixture: moduletest.Open(t, notifications.Migrations), t: t, names: map[string]modules.UserRef{},
 		posts: map[modules.ID]event.PostInfo{}, edges: map[modules.ID][]modules.FollowEdge{}}
 	site := modules.Site{Name: "Belfry", PublicURL: "https://social.example"}
-	w.s = notifications.New(cfg, w.DB, w.Clock, site, w.Pages, w.Log)
+	w.seen = &watcher{DB: w.DB, queries: map[string][]any{}}
+	w.s = notifications.New(cfg, w.seen, w.Clock, site, w.Pages, w.Log)
 	w.s.Ports = notifications.Ports{Users: w, Posts: w, Follows: w, History: w}
 	w.Bus.React(w.s.Reactions()...)
 	return w
@@ -66,7 +68,7 @@ func (w *world) emit(list ...event.Fact) {
 	w.t.Helper()
 	w.InTx(w.t, func(tx storage.Tx) error {
 		for _, f := range list {
-			if err := w.Bus.Emit(w.t.Context(), tx, f); err != nil {
+			if err := w.Bus.Emit(w.t.Context(), w.seen.tx(tx), f); err != nil {
 				return err
 			}
 		}
@@ -87,7 +89,7 @@ func (w *world) post(author, text string, change ...func(*event.PostInfo)) event
 			return err
 		}
 		w.posts[p.ID] = p
-		return w.Bus.Emit(w.t.Context(), tx, event.PostPublished{Post: p})
+		return w.Bus.Emit(w.t.Context(), w.seen.tx(tx), event.PostPublished{Post: p})
 	})
 	return p
 }
@@ -127,8 +129,15 @@ func (w *world) remove(p event.PostInfo) {
 		if err := outbox.Redact(w.t.Context(), tx, w.now(), outbox.Match{Object: p.ID}); err != nil {
 			return err
 		}
-		return w.Bus.Emit(w.t.Context(), tx, event.PostRemoved{Post: p, At: w.now()})
+		return w.Bus.Emit(w.t.Context(), w.seen.tx(tx), event.PostRemoved{Post: p, At: w.now()})
 	})
+}
+
+func (w *world) deleteUser(name string) {
+	w.t.Helper()
+	u := w.user(name)
+	delete(w.names, name)
+	w.emit(event.UserDeleted{UserID: u.ID, At: w.now()})
 }
 
 // follow makes an edge with the bell on and tells of it.
@@ -142,7 +151,7 @@ func (w *world) follow(follower, followed string) {
 		}
 		w.edges[a.ID] = append(slices.DeleteFunc(w.edges[a.ID], func(e modules.FollowEdge) bool { return e.User == b.ID }),
 			modules.FollowEdge{User: b.ID, SinceKey: key, Bell: true})
-		return w.Bus.Emit(w.t.Context(), tx, event.FollowStarted{Follower: a, Followed: b, At: w.now()})
+		return w.Bus.Emit(w.t.Context(), w.seen.tx(tx), event.FollowStarted{Follower: a, Followed: b, At: w.now()})
 	})
 }
 
