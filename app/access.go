@@ -7,16 +7,12 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/plugins"
 )
 
-// Credentials are what a request brought, at most one of the three set. All strings are copies.
-type Credentials struct {
-	Bearer string // of the Authorization header, without the scheme; unread, so any text
-	Cookie string // the session secret
-	Ticket string // of the query of /v1/events
-	Peek   bool   // look at the ticket without using it up, for HEAD
-}
+// Credentials are what a request brought. All strings are copies.
+type Credentials = users.Credentials
 
 // Authenticator tells who brings credentials. It is asked once a request, only when one of them is set, from many
 // goroutines. Unknown, expired or revoked ones give the fault invalid_token (invalid_ticket for a ticket, which

@@ -29,6 +29,11 @@ type ServerConfig struct {
 	CORSOrigins []string `yaml:"cors_origins"`
 	// MaxConnections bounds open connections, event streams not counted; beyond it new ones get 503.
 	MaxConnections int `yaml:"max_connections"`
+	// MaxStreams bounds open event streams and waiting long polls of this node; beyond it a stream is told to come
+	// back later.
+	MaxStreams int `yaml:"max_streams"`
+	// MaxStreamsPerPerson bounds those of one person; one more ends the oldest.
+	MaxStreamsPerPerson int `yaml:"max_streams_per_person"`
 	// ReadTimeout bounds how long a request may take to arrive, from its first byte to the end of its body.
 	ReadTimeout time.Duration `yaml:"read_timeout"`
 	// WriteTimeout bounds how long an answer may take to leave; event streams have rules of their own.
@@ -51,12 +56,15 @@ func DefaultServerConfig() ServerConfig {
 		TrustedProxies: []string{},
 		CORSOrigins:    []string{},
 		MaxConnections: 10_000,
-		ReadTimeout:    10 * time.Second,
-		WriteTimeout:   30 * time.Second,
-		IdleTimeout:    75 * time.Second,
-		RequestTimeout: 75 * time.Second,
-		BodyLimit:      64 << 10,
-		HeaderLimit:    16 << 10,
+		MaxStreams:     20_000,
+
+		MaxStreamsPerPerson: 10,
+		ReadTimeout:         10 * time.Second,
+		WriteTimeout:        30 * time.Second,
+		IdleTimeout:         75 * time.Second,
+		RequestTimeout:      75 * time.Second,
+		BodyLimit:           64 << 10,
+		HeaderLimit:         16 << 10,
 	}
 }
 
@@ -132,6 +140,12 @@ func (c ServerConfig) validateNumbers() error {
 	}
 	if c.MaxConnections < 1 {
 		return errors.New("max_connections: must be at least 1")
+	}
+	if c.MaxStreams < 1 {
+		return errors.New("max_streams: must be at least 1")
+	}
+	if c.MaxStreamsPerPerson < 1 {
+		return errors.New("max_streams_per_person: must be at least 1")
 	}
 	if c.BodyLimit < 1<<10 || c.BodyLimit > 1<<30 {
 		return errors.New("body_limit: must be 1KiB to 1GiB")

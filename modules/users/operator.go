@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -115,17 +116,38 @@ func (s *Service) Restore(ctx context.Context, username string) error {
 	})
 }
 
-// CreateToken makes a personal token for somebody; it never expires. As for IssueToken, the role bounds the scopes.
-func (s *Service) CreateToken(ctx context.Context, username, name string, scopes []modules.Scope) (Token, error) {
+// CreateToken makes a personal token for somebody that ends after lasts; 0 = never. As for IssueToken, the role
+// bounds the scopes.
+func (s *Service) CreateToken(ctx context.Context, username, name string, scopes []modules.Scope, lasts time.Duration) (Token, error) {
+	a, err := s.owner(ctx, username)
+	if err != nil {
+		return Token{}, err
+	}
+	d := TokenDraft{Name: name, Scopes: scopes}
+	if lasts > 0 {
+		at := s.clock.Now().Add(lasts)
+		d.ExpiresAt = &at
+	}
+	return s.IssueToken(ctx, a, d, nil)
+}
+
+// RevokeToken ends a personal token of somebody; their streams opened with it end too.
+func (s *Service) RevokeToken(ctx context.Context, username string, id modules.ID) error {
+	a, err := s.owner(ctx, username)
+	if err != nil {
+		return err
+	}
+	return s.EndToken(ctx, a, id)
+}
+
+// owner is the person a token is made for, with nothing but id and role.
+func (s *Service) owner(ctx context.Context, username string) (modules.Actor, error) {
 	a := modules.Actor{}
 	folded, _ := FoldName(username)
 	err := s.db.Read(ctx, func(q storage.Querier) error {
 		return q.QueryRow(ctx, `SELECT id, role FROM users WHERE username = $1 AND deleted_at IS NULL`, folded).Scan(&a.UserID, &a.Role)
 	})
-	if err := absent(err, "users: token for %s", folded); err != nil {
-		return Token{}, err
-	}
-	return s.IssueToken(ctx, a, TokenDraft{Name: name, Scopes: scopes}, nil)
+	return a, absent(err, "users: token for %s", folded)
 }
 
 // Delete ends an account for good. From the commit on it is absent everywhere, and its name is never given out

@@ -99,16 +99,16 @@ func TestList(t *testing.T) {
 func TestCreateToken(t *testing.T) {
 	w := open(t)
 	me := w.register(t, "alice").User
-	token, err := w.users.CreateToken(t.Context(), "Alice", "program", []modules.Scope{modules.ScopeEvents})
+	token, err := w.users.CreateToken(t.Context(), "Alice", "program", []modules.Scope{modules.ScopeEvents}, 0)
 	if err != nil || token.Token == nil {
 		t.Fatalf("token %+v, %v", token, err)
 	}
 	if a, err := w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token}); err != nil || a.UserID != me.ID || !a.Allows(modules.ScopeEvents) || a.Allows(modules.ScopeRead) {
 		t.Errorf("the token stands for %+v, %v", a, err)
 	}
-	_, err = w.users.CreateToken(t.Context(), "alice", "program", []modules.Scope{modules.ScopeAdmin})
+	_, err = w.users.CreateToken(t.Context(), "alice", "program", []modules.Scope{modules.ScopeAdmin}, 0)
 	wantField(t, "a scope the role lacks", err, "/scopes/0", modules.FieldNotAllowed)
-	_, err = w.users.CreateToken(t.Context(), "nobody", "program", []modules.Scope{modules.ScopeRead})
+	_, err = w.users.CreateToken(t.Context(), "nobody", "program", []modules.Scope{modules.ScopeRead}, 0)
 	wantCode(t, "nobody's token", err, modules.CodeNotFound)
 }
 

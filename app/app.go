@@ -1,0 +1,204 @@
+// Package app is the composition root: the only package that knows everybody. It reads the configuration, wires
+// modules and channels with Fx, serves HTTP and owns the order of start and stop.
+//
+// A program of one's own is app.Main with more parts:
+//
+//	func main() { app.Main(telegram.Module) }
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/dig"
+	"go.uber.org/fx"
+	"go.uber.org/fx/fxevent"
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/app/cli"
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/follows"
+	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/posts"
+	"github.com/belfry-social/belfry/modules/users"
+	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/plugins/logging"
+	"github.com/belfry-social/belfry/plugins/sse"
+	"github.com/belfry-social/belfry/plugins/webhook"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Standard is what the shipped program is made of, in no particular order. Everything but users and posts may be
+// left out; the rest still starts.
+func Standard() []fx.Option {
+	return []fx.Option{
+		users.Module,
+		posts.Module,
+		follows.Module,
+		notifications.Module,
+		delivery.Module,
+		sse.Module,
+		logging.Module,
+		webhook.Module,
+	}
+}
+
+// Main is the whole program: the standard parts and extra ones, driven by the command line. It does not return.
+func Main(extra ...fx.Option) { MainWith(append(Standard(), extra...)...) }
+
+// MainWith is Main with the parts given instead of the standard ones.
+func MainWith(parts ...fx.Option) {
+	ctx, stop := signals()
+	defer stop()
+	os.Exit(Run(ctx, os.Args[1:], os.Environ(), cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Password: askPassword}, parts...))
+}
+
+// Run is one command line: it returns the exit code. Tests call it; Main does with the process's own arguments.
+func Run(ctx context.Context, args, environ []string, streams cli.Streams, parts ...fx.Option) int {
+	p := &shell{parts: parts, environ: environ, streams: streams}
+	return cli.Execute(ctx, p.program(), args, streams)
+}
+
+// signals gives a context that the first SIGINT or SIGTERM ends. A second one ends the process at once: every
+// store survives that.
+func signals() (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ch := make(chan os.Signal, 2)
+	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-ch
+		cancel()
+		<-ch
+		os.Exit(cli.ExitFailed)
+	}()
+	return ctx, func() { signal.Stop(ch); cancel() }
+}
+
+// Options are what New needs beside the parts.
+type Options struct {
+	Source Source
+	Clock  modules.Clock
+	Log    *zap.Logger // nil = made as the configuration says, on Err
+	Err    io.Writer   // where the log goes
+	Demo   bool
+	// Welcome is called once the server listens, with a line for people and the address. nil = nobody is told.
+	Welcome func(line, address string)
+
+	hooks testHooks
+}
+
+// startTimeout bounds the start: a rebuild of a large log is inside.
+const startTimeout = 30 * time.Minute
+
+// stopTimeout bounds the stop (I17); the steps' own deadlines add up to less.
+const stopTimeout = 15 * time.Second
+
+// New wires a server of parts. Nothing is opened before its Start.
+func New(o Options, parts ...fx.Option) *fx.App {
+	return fx.New(wiring(o, parts...), fx.Invoke(run))
+}
+
+// Validate reports whether the parts fit together, without making anything.
+func Validate(o Options, parts ...fx.Option) error {
+	return rootCause(fx.ValidateApp(wiring(o, parts...), fx.Invoke(run)))
+}
+
+func wiring(o Options, parts ...fx.Option) fx.Option {
+	return fx.Options(
+		fx.WithLogger(func(log *zap.Logger) fxevent.Logger {
+			l := &fxevent.ZapLogger{Logger: log.Named("fx")}
+			l.UseLogLevel(zap.DebugLevel)
+			l.UseErrorLevel(zap.DebugLevel) // the cause is printed once, at the end
+			return l
+		}),
+		fx.StartTimeout(startTimeout),
+		fx.StopTimeout(stopTimeout),
+		fx.Supply(o, o.Clock, &event.Bus{}),
+		fx.Provide(newConfig, newLogger, NewRegistry, newSite, newStores, newReadiness, newLimiter, newServer, newCommands, newDemo),
+		fx.Provide(
+			func(s *stores) (storage.DB, storage.Log, *modules.PageCursors, delivery.OpenLog) {
+				return s.db, s.log, s.pages, s.openLog
+			},
+			func(c *Config) (users.Config, posts.Config, follows.Config, notifications.Config, delivery.Config) {
+				people, streams := c.Users, c.Delivery
+				people.Registration = users.Mode(c.Registration.Mode)
+				streams.MaxStreams, streams.MaxStreamsPerPerson = c.Server.MaxStreams, c.Server.MaxStreamsPerPerson
+				return people, c.Posts, c.Follows, c.Notifications, streams
+			},
+		),
+		fx.Options(parts...),
+		bindings(),
+	)
+}
+
+// settings is every key of the configuration, as loaded.
+type settings []Setting
+
+func newConfig(o Options, in struct {
+	fx.In
+	Factories []plugins.Factory `group:"channels"`
+}) (*Config, settings, error) {
+	return Load(o.Source, in.Factories)
+}
+
+func newSite(c *Config) modules.Site {
+	return modules.Site{Name: "Belfry", PublicURL: c.Server.Origin(), Version: Version()}
+}
+
+func newReadiness(s *stores, in struct {
+	fx.In
+	Delivery *delivery.Service `optional:"true"`
+}) *Readiness {
+	checks := s.checks()
+	if in.Delivery != nil {
+		checks = append(checks, Check{Name: "channels", Probe: func() (string, error) { return probeChannels(in.Delivery.Health()) }})
+	}
+	return NewReadiness(checks...)
+}
+
+// probeChannels names the channels that are not well. One bad channel degrades the server and does not stop it.
+func probeChannels(list []delivery.ChannelHealth) (string, error) {
+	var names, bad []string
+	for _, h := range list {
+		names = append(names, h.Name)
+		if !h.OK() {
+			bad = append(bad, h.Name+" is "+h.State+": "+h.Detail)
+		}
+	}
+	if len(bad) > 0 {
+		return "", errors.New(strings.Join(bad, "; "))
+	}
+	return strings.Join(names, ", "), nil
+}
+
+func newLimiter(c *Config, clock modules.Clock) *Limiter { return NewLimiter(c.Limits, clock) }
+
+func newServer(c *Config, site modules.Site, limits *Limiter, ready *Readiness, log *zap.Logger, clock modules.Clock, metrics *prometheus.Registry, in struct {
+	fx.In
+	Users *users.Service `optional:"true"`
+}) *Server {
+	deps := ServerDeps{Site: site, Limits: limits, Ready: ready, Log: log.Named("http"), Clock: clock, Metrics: metrics}
+	if in.Users != nil {
+		deps.Auth = in.Users
+	}
+	return NewServer(c.Server, deps)
+}
+
+// rootCause takes the chain of constructors off a wiring error: what is missing is what helps.
+func rootCause(err error) error {
+	if err == nil {
+		return nil
+	}
+	return dig.RootCause(err)
+}
+
+var _ Authenticator = (*users.Service)(nil)

@@ -1,0 +1,283 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"go.uber.org/fx"
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/follows"
+	"github.com/belfry-social/belfry/modules/posts"
+	"github.com/belfry-social/belfry/modules/users"
+)
+
+// The account a newcomer logs in with.
+const (
+	demoName     = "demo"
+	demoPassword = "belfry-demo"
+)
+
+// demo fills an empty site with a small community and keeps it gently alive: every few seconds somebody does
+// something that the account "demo" hears of. What happens depends on the seed alone.
+type demo struct {
+	cfg     DemoConfig
+	users   *users.Service
+	posts   *posts.Service
+	follows *follows.Service
+	log     *zap.Logger
+	out     io.Writer
+	rand    *rand.Rand
+
+	me      modules.Actor
+	people  []modules.Actor
+	names   []string
+	posted  []modules.ID // of everybody, newest last
+	mine    []modules.ID // of the account "demo"
+	turn    int
+	cancel  context.CancelFunc
+	stopped chan struct{}
+}
+
+// newDemo gives nil when no demo was asked for.
+func newDemo(o Options, c *Config, log *zap.Logger, in struct {
+	fx.In
+	Users   *users.Service   `optional:"true"`
+	Posts   *posts.Service   `optional:"true"`
+	Follows *follows.Service `optional:"true"`
+}) (*demo, error) {
+	if !o.Demo {
+		return nil, nil
+	}
+	if in.Users == nil || in.Posts == nil || in.Follows == nil {
+		return nil, errors.New("demo: needs the modules users, posts and follows")
+	}
+	return &demo{cfg: c.Demo, users: in.Users, posts: in.Posts, follows: in.Follows, log: log.Named("demo"), out: o.Err,
+		rand: rand.New(rand.NewPCG(c.Demo.Seed, 0x5eed))}, nil
+}
+
+func (d *demo) start(ctx context.Context) error {
+	page, err := d.users.List(ctx, modules.PageQuery{Limit: 100})
+	if err != nil {
+		return err
+	}
+	if len(page.Items) == 0 {
+		err = d.fill(ctx)
+	} else {
+		err = d.meet(ctx, page.Items)
+	}
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	fmt.Fprintf(d.out, "Log in as %s with the password %s: something happens every %s.\n", demoName, demoPassword, d.cfg.Every)
+	running, cancel := context.WithCancel(context.Background())
+	d.cancel, d.stopped = cancel, make(chan struct{})
+	go d.keepAlive(running)
+	return nil
+}
+
+func (d *demo) stop(context.Context) error {
+	if d.cancel != nil {
+		d.cancel()
+		<-d.stopped
+	}
+	return nil
+}
+
+// fill makes the community: people, who follows whom, posts, comments and likes.
+func (d *demo) fill(ctx context.Context) error {
+	steps := d.cfg.People + 1 + d.cfg.Posts
+	bar := progress{out: d.out, total: steps, show: isTerminal(d.out)}
+	me, err := d.users.Add(ctx, demoName, demoPassword, modules.RoleUser, "You")
+	if err != nil {
+		return err
+	}
+	d.me = actorOf(me)
+	bar.step()
+	for i := range d.cfg.People {
+		name, shown := personName(i)
+		p, err := d.users.Add(ctx, name, modules.NewID().String(), modules.RoleUser, shown) // nobody logs in as them
+		if err != nil {
+			return err
+		}
+		d.people, d.names = append(d.people, actorOf(p)), append(d.names, name)
+		bar.step()
+	}
+	if err := d.befriend(ctx); err != nil {
+		return err
+	}
+	for range d.cfg.Posts {
+		if err := d.somethingSmall(ctx); err != nil {
+			return err
+		}
+		bar.step()
+	}
+	bar.done()
+	return d.sayHello(ctx)
+}
+
+// befriend lets everybody follow a few, the account "demo" a third of all, and half of all follow it.
+func (d *demo) befriend(ctx context.Context) error {
+	for i, p := range d.people {
+		for range 4 {
+			if other := d.people[d.rand.IntN(len(d.people))]; other.UserID != p.UserID {
+				if _, err := d.follows.Follow(ctx, p, other.UserID, follows.Wishes{}); err != nil {
+					return err
+				}
+			}
+		}
+		if i%2 == 0 {
+			if _, err := d.follows.Follow(ctx, p, d.me.UserID, follows.Wishes{}); err != nil {
+				return err
+			}
+		}
+		if i%3 == 0 {
+			if _, err := d.follows.Follow(ctx, d.me, p.UserID, follows.Wishes{}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sayHello gives the account "demo" a post for others to answer.
+func (d *demo) sayHello(ctx context.Context) error {
+	post, err := d.posts.Publish(ctx, d.me, posts.Draft{Text: "Hello everybody, I am new here. What is worth seeing in town?"}, nil)
+	if err == nil {
+		d.mine = append(d.mine, post.ID)
+	}
+	return err
+}
+
+// somethingSmall is a post, a comment or a like by anybody.
+func (d *demo) somethingSmall(ctx context.Context) error {
+	who := d.people[d.rand.IntN(len(d.people))]
+	if len(d.posted) == 0 || d.rand.IntN(3) == 0 {
+		return d.publish(ctx, who, posts.Draft{Text: d.sentence()})
+	}
+	about := d.posted[d.rand.IntN(len(d.posted))]
+	if d.rand.IntN(3) == 0 {
+		return d.publish(ctx, who, posts.Draft{Text: d.answer(), ReplyTo: about})
+	}
+	_, err := d.posts.Like(ctx, who, about, true)
+	return ignoreGone(err)
+}
+
+func (d *demo) publish(ctx context.Context, who modules.Actor, draft posts.Draft) error {
+	post, err := d.posts.Publish(ctx, who, draft, nil)
+	if err != nil {
+		return ignoreGone(err)
+	}
+	if draft.ReplyTo.IsZero() {
+		d.posted = append(d.posted, post.ID)
+		if len(d.posted) > 200 {
+			d.posted = d.posted[100:]
+		}
+	}
+	return nil
+}
+
+// meet finds its people again on a site that was filled before.
+func (d *demo) meet(ctx context.Context, all []users.Me) error {
+	for _, u := range all {
+		if u.Username == demoName {
+			d.me = actorOf(u)
+		} else {
+			d.people, d.names = append(d.people, actorOf(u)), append(d.names, u.Username)
+		}
+	}
+	if d.me.UserID.IsZero() || len(d.people) < 3 {
+		return errors.New("this site has people of its own; name an empty directory with --data")
+	}
+	page, err := d.posts.ByAuthor(ctx, d.me.UserID, d.me.UserID, false, false, modules.PageQuery{Limit: 20})
+	if err != nil {
+		return err
+	}
+	for _, p := range page.Items {
+		d.mine = append(d.mine, p.ID)
+	}
+	if len(d.mine) == 0 {
+		return d.sayHello(ctx)
+	}
+	return nil
+}
+
+func (d *demo) keepAlive(ctx context.Context) {
+	defer close(d.stopped)
+	t := time.NewTicker(d.cfg.Every)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if err := d.act(ctx); err != nil && ctx.Err() == nil {
+			d.log.Warn("demo", zap.Error(err))
+		}
+	}
+}
+
+// act does one thing that the account "demo" hears of, in turn: a post of somebody it follows, a like, an
+// answer or a mention; and now and then something small elsewhere.
+func (d *demo) act(ctx context.Context) error {
+	d.turn++
+	who := d.rand.IntN(len(d.people))
+	switch d.turn % 4 {
+	case 1: // people 0, 3, 6, … are followed by the account "demo"
+		return d.publish(ctx, d.people[who-who%3], posts.Draft{Text: d.sentence()})
+	case 2:
+		_, err := d.posts.Like(ctx, d.people[who], d.oneOfMine(), true)
+		return ignoreGone(err)
+	case 3:
+		return d.publish(ctx, d.people[who], posts.Draft{Text: d.answer(), ReplyTo: d.oneOfMine()})
+	default:
+		if err := d.somethingSmall(ctx); err != nil {
+			return err
+		}
+		return d.publish(ctx, d.people[who], posts.Draft{Text: "@" + demoName + " " + d.answer()})
+	}
+}
+
+func (d *demo) oneOfMine() modules.ID { return d.mine[d.rand.IntN(len(d.mine))] }
+
+func actorOf(u users.Me) modules.Actor {
+	return modules.Actor{UserID: u.ID, Role: modules.Role(u.Role)}
+}
+
+// ignoreGone: somebody may have deleted what this was about.
+func ignoreGone(err error) error {
+	if modules.IsFault(err, modules.CodeNotFound) || modules.IsFault(err, modules.CodeValidationFailed) {
+		return nil
+	}
+	return err
+}
+
+// progress draws a bar on a terminal and nothing elsewhere.
+type progress struct {
+	out         io.Writer
+	show        bool
+	total, made int
+}
+
+func (p *progress) step() {
+	p.made++
+	if p.show {
+		const width = 30
+		full := width * p.made / p.total
+		fmt.Fprintf(p.out, "\rmaking people and posts [%-*s] %d/%d", width, bars[:full], p.made, p.total)
+	}
+}
+
+func (p *progress) done() {
+	if p.show {
+		fmt.Fprintln(p.out)
+	}
+}
+
+const bars = "##############################"

@@ -1,0 +1,86 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules"
+)
+
+// jobDeadline bounds one run of a job. Jobs work in small steps; this finds the one that hangs.
+const jobDeadline = 30 * time.Second
+
+// jobs runs the background work of all modules, each job on a goroutine of its own.
+type jobs struct {
+	list   []modules.Job
+	clock  modules.Clock
+	log    *zap.Logger
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+}
+
+func newJobs(list []modules.Job, clock modules.Clock, log *zap.Logger) *jobs {
+	return &jobs{list: list, clock: clock, log: log}
+}
+
+func (j *jobs) start(context.Context) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	j.cancel = cancel
+	for _, job := range j.list {
+		j.work.Go(func() { j.keep(ctx, job) })
+	}
+	return nil
+}
+
+func (j *jobs) stop(ctx context.Context) error {
+	if j.cancel == nil {
+		return nil
+	}
+	j.cancel()
+	done := make(chan struct{})
+	go func() { j.work.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// keep runs one job until ctx ends.
+func (j *jobs) keep(ctx context.Context, job modules.Job) {
+	t := time.NewTimer(job.Every)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		wait := job.Every
+		more, err := j.once(ctx, job)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			j.log.Error("job", zap.String("job", job.Name), zap.Error(err))
+		case more:
+			wait = 0
+		}
+		t.Reset(wait)
+	}
+}
+
+func (j *jobs) once(ctx context.Context, job modules.Job) (more bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, jobDeadline)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			more, err = false, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return job.Run(ctx)
+}

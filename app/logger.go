@@ -1,0 +1,62 @@
+package app
+
+import (
+	"io"
+	"os"
+	"runtime/debug"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/term"
+)
+
+// newLogger makes the one logger of the program: console lines on a terminal, JSON elsewhere, on standard error.
+func newLogger(o Options, c *Config) (*zap.Logger, error) {
+	if o.Log != nil {
+		return o.Log, nil
+	}
+	level, err := zapcore.ParseLevel(c.Log.Level)
+	if err != nil {
+		return nil, err // Validate has refused it before
+	}
+	enc := zap.NewProductionEncoderConfig()
+	enc.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	enc.EncodeDuration = zapcore.StringDurationEncoder
+	encoder := zapcore.NewJSONEncoder(enc)
+	if c.Log.Format == "console" || (c.Log.Format == "auto" && isTerminal(o.Err)) {
+		enc.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+		enc.EncodeLevel = zapcore.CapitalLevelEncoder
+		encoder = zapcore.NewConsoleEncoder(enc)
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(o.Err)), level)), nil
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Version is the module's version as the Go toolchain recorded it; "0.1.0-dev" for a build from a work tree.
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "0.1.0-dev"
+}
+
+// versionInfo is what `belfry version` tells.
+func versionInfo() map[string]string {
+	out := map[string]string{"version": Version()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		out["go"] = info.GoVersion
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "GOOS", "GOARCH":
+				out[s.Key] = s.Value
+			case "vcs.revision":
+				out["revision"] = s.Value
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,282 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/fx"
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/app/cli"
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// program is everything that runs, with the order in which it starts and stops (I17).
+type program struct {
+	fx.In
+	Options    Options
+	Config     *Config
+	Log        *zap.Logger
+	Site       modules.Site
+	Stores     *stores
+	Server     *Server
+	Ready      *Readiness
+	Registry   *prometheus.Registry
+	Shutdowner fx.Shutdowner
+	Delivery   *delivery.Service    `optional:"true"`
+	Commands   *commands            `optional:"true"`
+	Demo       *demo                `optional:"true"`
+	Routes     []func(huma.API)     `group:"routes"`
+	Migrations []storage.Migrations `group:"migrations"`
+	Jobs       []modules.Job        `group:"jobs"`
+}
+
+// step is one part of start and stop. The steps start in order and stop in the opposite one; stop is called for
+// each step whose start was called, also when it failed.
+type step struct {
+	name    string
+	start   func(context.Context) error
+	stop    func(context.Context) error
+	timeout time.Duration // of stop; the sum stays below stopTimeout
+}
+
+// run is what Fx invokes: it mounts all routes and hands the steps to the life cycle.
+func run(lc fx.Lifecycle, p program) error {
+	channels, err := p.channels()
+	if err != nil {
+		return err
+	}
+	p.mount(channels)
+	r := &runner{steps: p.steps(), log: p.Log}
+	lc.Append(fx.Hook{OnStart: r.start, OnStop: r.stop})
+	return nil
+}
+
+// channels builds the enabled ones and attaches them to delivery.
+func (p *program) channels() ([]plugins.Channel, error) {
+	if p.Delivery == nil {
+		return nil, nil
+	}
+	var out []plugins.Channel
+	for _, c := range p.Config.Channels {
+		if !c.Enabled {
+			continue
+		}
+		ch, err := c.Factory.BuildFrom(c.Settings, p.env(c.Key))
+		if err != nil {
+			return nil, fmt.Errorf("channel %s: %w", c.Key, err)
+		}
+		p.Delivery.Attach(c.Key, ch)
+		out = append(out, ch)
+	}
+	return out, nil
+}
+
+func (p *program) env(name string) plugins.Env {
+	return plugins.Env{
+		Name: name, Version: p.Site.Version, PublicURL: p.Site.PublicURL, Log: p.Log.Named(name), Clock: p.Options.Clock,
+		Metrics: prometheus.WrapRegistererWithPrefix("belfry_", p.Registry), Dial: plugins.Guard,
+		History: p.Delivery, Audiences: p.Delivery, Connections: p.Delivery,
+	}
+}
+
+// mount adds all routes: those of channels first, so that a stream is taken by its channel before the JSON ways.
+func (p *program) mount(channels []plugins.Channel) {
+	var routers []plugins.Router
+	for _, c := range channels {
+		if r, ok := c.(plugins.Router); ok {
+			routers = append(routers, r)
+		}
+	}
+	if p.Delivery != nil {
+		routers = append(routers, eventRoutes(p.Delivery.EventRoutes))
+	}
+	p.Server.Mount(routers...)
+	p.Server.Register(append(p.Routes, InstanceRoutes(p.instance(channels)))...)
+	serveWeb(p.Server.Fiber())
+}
+
+// eventRoutes lets delivery's routes stand among those of channels.
+type eventRoutes func(fiber.Router, *huma.OpenAPI)
+
+func (f eventRoutes) Routes(r fiber.Router, doc *huma.OpenAPI) { f(r, doc) }
+
+// steps is the order of start; stop runs it backwards. Read from the bottom for the end of the program: not ready
+// and no new connections, streams told to come back, requests finished, relay flushed, channels stopped, log
+// closed, database closed.
+func (p *program) steps() []step {
+	s := p.Stores
+	jobs := newJobs(p.allJobs(), p.Options.Clock, p.Log.Named("jobs"))
+	admin := &listenerStep{log: p.Log, name: "admin", fail: p.fail}
+	public := &listenerStep{log: p.Log, name: "server", fail: p.fail}
+	steps := []step{
+		{name: "database", start: s.openDB, stop: s.close, timeout: 2 * time.Second},
+	}
+	if p.Config.Admin.Enabled {
+		a := NewAdmin(p.Config.Admin, p.Ready, p.Registry)
+		steps = append(steps, step{name: "admin listener", timeout: time.Second,
+			start: func(ctx context.Context) error { return admin.start(ctx, a.Listen, a.Serve) },
+			stop:  func(ctx context.Context) error { return admin.stop(ctx, a.Shutdown) }})
+	}
+	steps = append(steps,
+		step{name: "tables", start: func(ctx context.Context) error { return s.migrate(ctx, p.Migrations) }},
+		step{name: "event log", start: s.openEvents},
+		step{name: "relay", start: func(ctx context.Context) error {
+			if err := s.relay.CatchUp(ctx); err != nil {
+				return err
+			}
+			s.relay.Start()
+			return nil
+		}},
+	)
+	if p.Delivery != nil {
+		steps = append(steps, step{name: "channels", start: p.Delivery.Start, stop: p.Delivery.Stop, timeout: 2 * time.Second})
+	}
+	steps = append(steps, step{name: "relay flush", stop: s.relay.Stop, timeout: 2 * time.Second})
+	steps = append(steps, step{name: "jobs", start: jobs.start, stop: jobs.stop, timeout: time.Second})
+	steps = append(steps, step{name: "command socket", start: p.Commands.listen, stop: p.Commands.close, timeout: time.Second / 2})
+	steps = append(steps,
+		step{name: "requests", stop: p.Server.Shutdown, timeout: 2 * time.Second},
+		step{name: "streams", timeout: 2 * time.Second, stop: func(ctx context.Context) error {
+			if p.Delivery != nil {
+				p.Delivery.Drain(ctx)
+			}
+			return nil
+		}},
+		step{name: "listener", timeout: time.Second,
+			start: func(ctx context.Context) error {
+				if err := public.start(ctx, p.Server.Listen, p.Server.Serve); err != nil {
+					return err
+				}
+				p.Ready.Ready()
+				p.welcome(public.address)
+				return nil
+			},
+			stop: func(ctx context.Context) error { p.Server.Drain(); return nil }},
+		step{name: "watch", start: func(context.Context) error { p.watch(); return nil }},
+	)
+	if p.Demo != nil {
+		steps = append(steps, step{name: "demo", start: p.Demo.start, stop: p.Demo.stop, timeout: time.Second / 2})
+	}
+	return steps
+}
+
+// allJobs are those of the modules and of the stores.
+func (p *program) allJobs() []modules.Job {
+	keep := p.Config.Storage.Log.Retention
+	return append(p.Jobs, p.Stores.relay.TrimJob(keep.Age, int64(keep.Bytes)), p.Stores.relay.EraseJob())
+}
+
+// welcome says in one line where to look and how to begin.
+func (p *program) welcome(address string) {
+	if p.Options.Welcome == nil {
+		return
+	}
+	p.Options.Welcome(fmt.Sprintf("Belfry is at %s: make an account there, or see %s/docs for the API.", p.Site.PublicURL, p.Site.PublicURL), address)
+}
+
+// watch ends the program when a store has failed: an answer after that could not be kept (I9).
+func (p *program) watch() {
+	go func() {
+		select {
+		case <-p.Stores.failed():
+			p.fail(storage.ErrFailed)
+		case <-p.Stores.relay.Done():
+			if err := p.Stores.relay.Err(); err != nil {
+				p.fail(err)
+			}
+		}
+	}()
+}
+
+// fail ends the program with exit code 1.
+func (p *program) fail(err error) {
+	p.Log.Error("ending", zap.Error(err))
+	_ = p.Shutdowner.Shutdown(fx.ExitCode(cli.ExitFailed)) // fails only when the end has begun already
+}
+
+// runner starts and stops steps.
+type runner struct {
+	steps []step
+	begun int
+	log   *zap.Logger
+}
+
+func (r *runner) start(ctx context.Context) error {
+	for i, s := range r.steps {
+		r.begun = i + 1
+		if s.start == nil {
+			continue
+		}
+		if err := s.start(ctx); err != nil {
+			stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+			defer cancel()
+			return errors.Join(fmt.Errorf("start: %s: %w", s.name, err), r.stop(stopping))
+		}
+	}
+	return nil
+}
+
+// stop gives each step its own deadline; one that does not make it is named and left behind.
+func (r *runner) stop(ctx context.Context) error {
+	var errs []error
+	for i := r.begun - 1; i >= 0; i-- {
+		s := r.steps[i]
+		if s.stop == nil {
+			continue
+		}
+		stepCtx, cancel := context.WithTimeout(ctx, s.timeout)
+		began := time.Now()
+		if err := s.stop(stepCtx); err != nil {
+			errs = append(errs, fmt.Errorf("stop: %s: %w", s.name, err))
+		}
+		cancel()
+		r.log.Debug("stopped", zap.String("step", s.name), zap.Duration("took", time.Since(began)))
+	}
+	r.begun = 0
+	return errors.Join(errs...)
+}
+
+// listenerStep serves one listener on a goroutine that is waited for.
+type listenerStep struct {
+	log     *zap.Logger
+	name    string
+	fail    func(error)
+	address string
+	done    chan struct{}
+}
+
+func (l *listenerStep) start(ctx context.Context, listen func(context.Context) (net.Listener, error), serve func(net.Listener) error) error {
+	ln, err := listen(ctx)
+	if err != nil {
+		return err
+	}
+	l.address = ln.Addr().String()
+	l.done = make(chan struct{})
+	go func() {
+		defer close(l.done)
+		if err := serve(ln); err != nil {
+			l.fail(err)
+		}
+	}()
+	l.log.Info("listening", zap.String("listener", l.name), zap.String("address", l.address))
+	return nil
+}
+
+func (l *listenerStep) stop(ctx context.Context, shutdown func(context.Context) error) error {
+	if l.done == nil {
+		return nil
+	}
+	err := shutdown(ctx)
+	<-l.done
+	return err
+}

@@ -1,0 +1,143 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"go.uber.org/fx"
+	"golang.org/x/term"
+
+	"github.com/belfry-social/belfry/app/cli"
+)
+
+// shell answers the command line.
+type shell struct {
+	parts   []fx.Option
+	environ []string
+	streams cli.Streams
+	hooks   testHooks
+}
+
+func (s *shell) program() cli.Program {
+	return cli.Program{
+		Version:       versionInfo(),
+		Serve:         s.serve,
+		Settings:      s.settings,
+		Call:          s.call,
+		Address:       s.address,
+		IsConfigError: func(err error) bool { return errors.Is(err, ErrConfig) },
+	}
+}
+
+func (s *shell) options(f cli.Flags) Options {
+	file := f.Config
+	for _, kv := range s.environ {
+		if name, ok := cutPrefix(kv, "BELFRY_CONFIG="); ok && file == "" {
+			file = name
+		}
+	}
+	return Options{
+		Source: Source{File: file, Environ: s.environ, Flags: f.Set, ReadFile: os.ReadFile},
+		Clock:  time.Now,
+		Err:    s.streams.Err,
+		hooks:  s.hooks,
+	}
+}
+
+func cutPrefix(s, prefix string) (string, bool) {
+	if len(s) < len(prefix) || s[:len(prefix)] != prefix {
+		return "", false
+	}
+	return s[len(prefix):], true
+}
+
+// serve runs the server until ctx ends or a part of it fails.
+func (s *shell) serve(ctx context.Context, f cli.Flags, withDemo bool) error {
+	o := s.options(f)
+	o.Demo = withDemo
+	o.Welcome = func(line, _ string) { fmt.Fprintln(s.streams.Out, line) }
+	program := New(o, s.parts...)
+	if err := program.Err(); err != nil {
+		return rootCause(err)
+	}
+	starting, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := program.Start(starting); err != nil {
+		return rootCause(err)
+	}
+	var failed bool
+	select {
+	case <-ctx.Done():
+	case sig := <-program.Wait():
+		failed = sig.ExitCode != cli.ExitOK
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := program.Stop(stopping); err != nil {
+		return err
+	}
+	if failed {
+		return errors.New("the server could not go on; the reason is in its log")
+	}
+	return nil
+}
+
+// settings loads the configuration and lists it.
+func (s *shell) settings(f cli.Flags) ([]cli.Setting, error) {
+	_, list, err := s.load(f)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]cli.Setting, len(list))
+	for i, l := range list {
+		out[i] = cli.Setting(l)
+	}
+	return out, nil
+}
+
+// load constructs nothing but the configuration.
+func (s *shell) load(f cli.Flags) (*Config, settings, error) {
+	var c *Config
+	var list settings
+	program := fx.New(wiring(s.options(f), s.parts...), fx.NopLogger, fx.Populate(&c, &list))
+	if err := program.Err(); err != nil {
+		return nil, nil, rootCause(err)
+	}
+	return c, list, nil
+}
+
+// address is where the server of this configuration is reached from this machine.
+func (s *shell) address(f cli.Flags, admin bool) (string, error) {
+	c, _, err := s.load(f)
+	if err != nil {
+		return "", err
+	}
+	listen := c.Server.Listen
+	if admin {
+		listen = c.Admin.Listen
+	}
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", err
+	}
+	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port), nil
+}
+
+// askPassword reads a password from the terminal without showing it.
+func askPassword(prompt string) (string, error) {
+	fd := int(os.Stdin.Fd())
+	if !term.IsTerminal(fd) {
+		return "", errors.New("standard input is no terminal")
+	}
+	_, _ = os.Stderr.WriteString(prompt)
+	b, err := term.ReadPassword(fd)
+	_, _ = os.Stderr.WriteString("\n")
+	return string(b), err
+}

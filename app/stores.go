@@ -1,0 +1,182 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+	"github.com/belfry-social/belfry/storage/bolt"
+	"github.com/belfry-social/belfry/storage/outbox"
+	"github.com/belfry-social/belfry/storage/sqlite"
+)
+
+// logFile is the event log's name in the data directory.
+const logFile = "belfry.log.bolt"
+
+// stores are what the data directory holds: the lock, the relational store, the event log, and the relay between
+// them. Modules are given db, log and pages when they are constructed; what stands behind them is opened by open,
+// before anything uses them, and closed by close, after everything has ended.
+type stores struct {
+	cfg   StorageConfig
+	clock modules.Clock
+	zap   *zap.Logger
+
+	lock  *sqlite.DirLock
+	db    *database
+	log   *eventLog
+	pages *modules.PageCursors
+	relay *outbox.Relay
+	hooks testHooks
+}
+
+// database is the relational store behind a name that exists before it is open.
+type database struct{ storage.DB }
+
+// eventLog likewise.
+type eventLog struct{ storage.Log }
+
+// testHooks are failpoints of the stores; zero in production.
+type testHooks struct {
+	SQLite func(sqlite.Point) error
+	Bolt   func(bolt.Failpoint) error
+}
+
+func newStores(o Options, c *Config, log *zap.Logger) *stores {
+	s := &stores{cfg: c.Storage, clock: o.Clock, zap: log.Named("storage"), hooks: o.hooks,
+		db: &database{}, log: &eventLog{}, pages: modules.NewPageCursors(nil)}
+	s.relay = outbox.NewRelay(s.db, s.log, o.Clock, s.zap.Named("relay"))
+	return s
+}
+
+// openLog gives the log, nil while it is not open.
+func (s *stores) openLog() storage.Log {
+	if s.log.Log == nil {
+		return nil
+	}
+	return s.log
+}
+
+// openDB locks the directory and opens the relational store, without touching its tables.
+func (s *stores) openDB(ctx context.Context) error {
+	lock, err := sqlite.LockDir(s.cfg.Data)
+	if err != nil {
+		return err
+	}
+	s.lock = lock
+	db, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(s.cfg.Data, sqlite.FileName), Synchronous: sqlite.Sync(s.cfg.SQLite.Synchronous),
+		Readers: s.cfg.SQLite.Readers, Failpoint: s.hooks.SQLite})
+	if err != nil {
+		return err
+	}
+	s.db.DB = db
+	return nil
+}
+
+// migrate brings all tables up to date and takes up the server key.
+func (s *stores) migrate(ctx context.Context, list []storage.Migrations) error {
+	if err := storage.MigrateAll(ctx, s.db, append([]storage.Migrations{storage.OwnMigrations}, list...)...); err != nil {
+		return err
+	}
+	master, err := storage.ServerKey(ctx, s.db)
+	if err != nil {
+		return err
+	}
+	*s.pages = *modules.NewPageCursors(storage.DeriveKey(master, "page cursors"))
+	return nil
+}
+
+// openEvents opens the log and makes it agree with the database. Nothing is read from it before catchUp.
+func (s *stores) openEvents(ctx context.Context) error {
+	cfg := bolt.DefaultConfig(filepath.Join(s.cfg.Data, logFile))
+	cfg.MaxSize = int64(s.cfg.Log.MaxSize)
+	cfg.Failpoint = s.hooks.Bolt
+	log, err := bolt.Open(cfg)
+	if err != nil {
+		return err
+	}
+	if aside := log.SetAside(); aside != nil {
+		s.zap.Error("event log was damaged and is set aside", zap.Error(aside))
+	}
+	s.log.Log = log
+	report, err := outbox.Reconcile(ctx, s.db, s.log)
+	if err != nil {
+		return err
+	}
+	s.zap.Info("event log", zap.Stringer("state", report))
+	return nil
+}
+
+// close ends the relay, which has been flushed before, and closes what is open, log first.
+func (s *stores) close(ctx context.Context) error {
+	errs := []error{s.relay.Stop(ctx)}
+	if s.log.Log != nil {
+		errs = append(errs, s.log.Close())
+	}
+	if s.db.DB != nil {
+		errs = append(errs, s.db.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Unlock())
+	}
+	return errors.Join(errs...)
+}
+
+// failed receives when a store can never write again (I9): the process has to end.
+func (s *stores) failed() <-chan struct{} {
+	if f, ok := s.db.DB.(interface{ Failed() <-chan struct{} }); ok {
+		return f.Failed()
+	}
+	return nil
+}
+
+// checks are the readiness checks of the stores.
+func (s *stores) checks() []Check {
+	return []Check{
+		{Name: "database", Probe: func() (string, error) {
+			if s.db.DB == nil {
+				return "", errors.New("not open yet")
+			}
+			return "", s.db.Healthy()
+		}},
+		{Name: "failed", Fatal: true, Probe: func() (string, error) {
+			select {
+			case <-s.failed():
+				return "", storage.ErrFailed
+			default:
+				return "", nil
+			}
+		}},
+		{Name: "event log", Probe: func() (string, error) {
+			if s.log.Log == nil {
+				return "", errors.New("not open yet")
+			}
+			if err := s.log.Healthy(); err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("head %s, oldest %s, %d bytes", s.log.Head(), s.log.Oldest(), s.log.Size()), nil
+		}},
+		{Name: "outbox", Probe: s.probeOutbox},
+		{Name: "disk", Probe: func() (string, error) {
+			_, err := os.Stat(s.cfg.Data)
+			return "", err
+		}},
+	}
+}
+
+// maxLag is how far the log may be behind the database before the operator should look.
+const maxLag = 10_000 // milliseconds
+
+func (s *stores) probeOutbox() (string, error) {
+	st := s.relay.Stats()
+	detail := fmt.Sprintf("lag %s, %d set aside", st.Lag, st.Quarantined)
+	if st.Lag.Milliseconds() > maxLag || st.Quarantined > 0 {
+		return "", errors.New(detail)
+	}
+	return detail, nil
+}
