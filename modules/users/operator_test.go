@@ -106,6 +106,18 @@ func TestCreateToken(t *testing.T) {
 	if a, err := w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token}); err != nil || a.UserID != me.ID || !a.Allows(modules.ScopeEvents) || a.Allows(modules.ScopeRead) {
 		t.Errorf("the token stands for %+v, %v", a, err)
 	}
+	if token.ExpiresAt != nil {
+		t.Errorf("a token for good ends at %v", token.ExpiresAt)
+	}
+	short, err := w.users.CreateToken(t.Context(), "alice", "program", []modules.Scope{modules.ScopeRead}, time.Hour)
+	if err != nil || short.ExpiresAt == nil || *short.ExpiresAt != w.Clock.Now().Add(time.Hour) {
+		t.Errorf("a token for an hour: %+v, %v", short, err)
+	}
+	w.register(t, "bob")
+	wantCode(t, "revoke a token of somebody else", w.users.RevokeToken(t.Context(), "bob", token.ID), modules.CodeNotFound)
+	wantCode(t, "revoke", w.users.RevokeToken(t.Context(), "Alice", token.ID), "")
+	_, err = w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token})
+	wantCode(t, "the revoked token", err, modules.CodeInvalidToken)
 	_, err = w.users.CreateToken(t.Context(), "alice", "program", []modules.Scope{modules.ScopeAdmin}, 0)
 	wantField(t, "a scope the role lacks", err, "/scopes/0", modules.FieldNotAllowed)
 	_, err = w.users.CreateToken(t.Context(), "nobody", "program", []modules.Scope{modules.ScopeRead}, 0)
