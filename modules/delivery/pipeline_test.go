@@ -785,10 +785,11 @@ func TestPipeline(t *testing.T) {
 		const people, rounds = 210, 6 // more than one page of endpoints
 		var p postman
 		var mu sync.Mutex
+		answers := rand.New(rand.NewPCG(seed, 2)) // of the channel's goroutines
 		p.answers(func(d plugins.Delivery) error {
 			mu.Lock()
 			defer mu.Unlock()
-			switch n := luck.IntN(100); {
+			switch n := answers.IntN(100); {
 			case n < 25:
 				return failure{"http_status", 500}
 			case n < 28:
