@@ -1,0 +1,66 @@
+package delivery_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/plugins"
+)
+
+func TestPostReachesBellFollowersOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var p postman
+		s := w.start(w.service(exact(), named{"hook", p.channel()}))
+		author := modules.NewID()
+		people := map[string]modules.ID{}
+		for _, name := range []string{"bell", "silent", "late", "stranger", "mentioned", "no posts", "unfollows"} {
+			people[name] = modules.NewID()
+		}
+		w.people.follow(people["bell"], author, 0, true)
+		w.people.follow(people["silent"], author, 0, false)
+		w.people.follow(people["late"], author, 2, true) // the post is at 1
+		w.people.follow(people["mentioned"], author, 0, true)
+		w.people.follow(people["no posts"], author, 0, true)
+		for name, id := range people {
+			if name == "no posts" {
+				w.endpoint(s, id, "like")
+			} else {
+				w.endpoint(s, id)
+			}
+		}
+		e, id := w.post(author, people["mentioned"])
+		w.append(e)
+		synctest.Wait()
+		got := p.all()
+		if len(got) != 1 || got[0].d.Receiver != people["bell"] || got[0].event.Type != event.PostCreated {
+			t.Fatalf("sent %+v, want the post to the one with the bell", got)
+		}
+		l, _ := s.Endpoints(t.Context(), people["bell"], modules.PageQuery{Limit: 5})
+		if d := w.deliveries(s, people["bell"], l.Items[0].ID)[0]; *d.NotificationID != id {
+			t.Errorf("notification id is %s, want the post's own %s", d.NotificationID, id)
+		}
+	})
+}
+
+func TestUnfollowStopsTheNextAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		p := postman{answer: func(plugins.Delivery) error { return failure{"http_status", 500} }}
+		s := w.start(w.service(exact(), named{"hook", p.channel()}))
+		me, author := modules.NewID(), modules.NewID()
+		w.people.follow(me, author, 0, true)
+		endpoint := w.endpoint(s, me)
+		e, _ := w.post(author)
+		w.append(e)
+		synctest.Wait()
+		w.people.unfollow(me, author)
+		time.Sleep(time.Hour)
+		if got := states(w.deliveries(s, me, endpoint.ID)); len(p.all()) != 1 || got != "cancelled" {
+			t.Errorf("%d attempts, %s; want one and cancelled", len(p.all()), got)
+		}
+	})
+}

@@ -1,0 +1,144 @@
+package delivery_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// asked is one request of a goroutine, and when it was answered.
+func asked(s *site, query string, headers ...string) chan answer {
+	out := make(chan answer, 1)
+	go func() { out <- s.get(query, headers...) }()
+	return out
+}
+
+func TestLongPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		me, author := modules.NewID(), modules.NewID()
+		w.people.follow(me, author, 0, true)
+		service := w.start(w.service(delivery.DefaultConfig()))
+		s := newSite(t, service, modules.Actor{UserID: me})
+
+		began := time.Now()
+		got := asked(s, "?wait=20")
+		synctest.Wait()
+		other, _ := w.notification(modules.NewID(), "like")
+		w.append(other)
+		synctest.Wait()
+		select {
+		case a := <-got:
+			t.Fatalf("somebody else's event ended the wait: %s", a.body)
+		default:
+		}
+		time.Sleep(3 * time.Second)
+		e, _ := w.post(author)
+		w.append(e)
+		if p := (<-got).page(t); p.ids() != "1-2" || p.Next != "1-2" || time.Since(began) != 3*time.Second {
+			t.Errorf("after %s: [%s] next %s, want 1-2 at once when it came", time.Since(began), p.ids(), p.Next)
+		}
+
+		began = time.Now()
+		a := <-asked(s, "?after=1-2", "Prefer", "wait=7", "If-None-Match", `"e-1-2"`)
+		if p := a.page(t); p.ids() != "" || p.Next != "1-2" || time.Since(began) != 7*time.Second {
+			t.Errorf("after %s: [%s] next %s, want an empty page at the deadline", time.Since(began), p.ids(), p.Next)
+		}
+		if got := a.header.Get("Preference-Applied"); got != "wait=7" {
+			t.Errorf("Preference-Applied is %q", got)
+		}
+		if n, _ := service.Count(); n != 0 {
+			t.Errorf("%d connections are counted after the last answer", n)
+		}
+	})
+}
+
+func TestLongPollFollowsAudience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		me, author := modules.NewID(), modules.NewID()
+		s := newSite(t, w.start(w.service(delivery.DefaultConfig())), modules.Actor{UserID: me})
+		got := asked(s, "?wait=20")
+		synctest.Wait()
+		w.people.follow(me, author, 1, true)
+		w.append(storage.Entry{Stream: modules.Stream{Kind: modules.To, User: me}, Type: event.AudienceChanged, Internal: true, Data: []byte(`{}`)})
+		synctest.Wait()
+		e, _ := w.post(author)
+		w.append(e)
+		if p := (<-got).page(t); p.ids() != "1-2" {
+			t.Errorf("gave [%s], want the post of the one followed meanwhile", p.ids())
+		}
+	})
+}
+
+func TestLongPollEnds(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		end  func(w *world, s *delivery.Service, a modules.Actor)
+		want string // a fault; "" = an empty page
+	}{
+		{"over the cap", func(w *world, s *delivery.Service, a modules.Actor) {
+			for range 10 {
+				if _, ok := s.Open(a, func(plugins.ByeReason) {}); !ok {
+					w.t.Error("refused")
+				}
+			}
+		}, ""},
+		{"drain", func(w *world, s *delivery.Service, _ modules.Actor) { s.Drain(w.t.Context()) }, ""},
+		{"revoked (W33)", func(w *world, _ *delivery.Service, a modules.Actor) {
+			w.revoke(a.UserID, event.AccessRevokedData{SessionID: text(a.SessionID)})
+		}, "invalid_token"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				me := modules.Actor{UserID: modules.NewID(), SessionID: modules.NewID()}
+				service := w.start(w.service(delivery.DefaultConfig()))
+				s := newSite(t, service, me)
+				got := asked(s, "?wait=60")
+				synctest.Wait()
+				tt.end(w, service, me)
+				began := time.Now()
+				a := <-got
+				if d := time.Since(began); d > time.Second {
+					t.Errorf("answered after %s", d)
+				}
+				if tt.want != "" {
+					if a.body != tt.want {
+						t.Errorf("answer is %d %q, want %q", a.status, a.body, tt.want)
+					}
+				} else if p := a.page(t); p.ids() != "" {
+					t.Errorf("gave [%s], want an empty page", p.ids())
+				}
+			})
+		})
+	}
+}
+
+func TestLongPollOverTotalCap(t *testing.T) {
+	w := newWorld(t)
+	cfg := delivery.DefaultConfig()
+	cfg.MaxStreams = 0
+	s := newSite(t, w.service(cfg), modules.Actor{UserID: modules.NewID()})
+	if a := s.get("?wait=1"); a.body != "overloaded" {
+		t.Errorf("answer is %d %q, want overloaded", a.status, a.body)
+	}
+}
+
+func TestAfterDrainNobodyWaits(t *testing.T) {
+	w := newWorld(t)
+	service := w.service(delivery.DefaultConfig())
+	s := newSite(t, service, modules.Actor{UserID: modules.NewID()})
+	service.Drain(t.Context())
+	for _, query := range []string{"", "?wait=30"} {
+		if a := s.get(query); a.body != "unavailable" {
+			t.Errorf("%q: %d %q, want unavailable", query, a.status, a.body)
+		}
+	}
+}
