@@ -32,6 +32,16 @@ func TestHome(t *testing.T) {
 	want := []string{"m2", "m1 for @carl", "b2 for @me", "b1 for followers", "a1"}
 	same(t, "home", s.home(t, "me"), want)
 	same(t, "again, from memory", s.home(t, "me"), want)
+	s.like(t, "me", a, true)
+	s.answer(t, "me", a, "counted")
+	l, _, err := s.Home(t.Context(), s.id("me"), modules.PageQuery{Limit: 9})
+	if p := l.Items[4]; err != nil || p.LikeCount != 1 || p.CommentCount != 2 || !p.Viewer.Liked {
+		t.Errorf("counts in the timeline: %+v, %v", p, err)
+	}
+	l, _, err = s.Home(t.Context(), s.id("alice"), modules.PageQuery{Limit: 9})
+	if p := l.Items[0]; err != nil || p.LikeCount != 1 || p.Viewer.Liked {
+		t.Errorf("alice, who does not like it, sees %+v, %v", p, err)
+	}
 	same(t, "carl follows nobody", s.home(t, "carl"), []string{"c2 for @me", "c1"})
 	s.unfollow("me", "bob")
 	same(t, "bob unfollowed", s.home(t, "me"), []string{"m2", "m1 for @carl", "a1"})
@@ -254,7 +264,7 @@ func TestUndoneTransactionSpoilsNothing(t *testing.T) {
 	undone := errors.New("undone")
 	for name, warm := range map[string]bool{"with memory": true, "without": false} {
 		t.Run(name, func(t *testing.T) {
-			s := open(t, "me", "alice")
+			s := open(t, "me", "alice", "stranger")
 			s.follow("me", "alice")
 			s.say(t, "alice", "a1")
 			if warm {
@@ -276,6 +286,8 @@ func TestUndoneTransactionSpoilsNothing(t *testing.T) {
 				t.Errorf("inside the transaction %d posts were seen, want 2", seen)
 			}
 			same(t, "home", s.home(t, "me"), []string{"a1"})
+			s.say(t, "stranger", "s1") // gets the key that was given back
+			same(t, "home after a stranger's post", s.home(t, "me"), []string{"a1"})
 			s.say(t, "alice", "a3")
 			same(t, "home after a write", s.home(t, "me"), []string{"a3", "a1"})
 		})
@@ -297,9 +309,20 @@ func TestManyWritesBetweenReads(t *testing.T) {
 	s := open(t, "me", "alice")
 	s.follow("me", "alice")
 	want := 0
-	for _, n := range []int{1, 511, 512, 513} {
-		for range n {
+	var inside []event.PostInfo // what the last writing transaction saw
+	s.Bus.React(event.On("test: look", func(ctx ctx, tx storage.Tx, f event.PostPublished) (err error) {
+		if f.Post.Excerpt == "last" {
+			inside, err = s.RecentBy(ctx, tx, s.id("me"), []modules.FollowEdge{{User: s.id("alice")}}, modules.Window{Limit: 2})
+		}
+		return err
+	}))
+	for _, n := range []int{1, 511, 512, 513, 514, 600} {
+		for range n - 1 {
 			s.say(t, "alice", "x")
+		}
+		last := s.say(t, "alice", "last")
+		if len(inside) != min(want+n, 2) || inside[0].ID != last.ID || len(inside) == 2 && n > 1 && inside[1].Excerpt != "x" {
+			t.Errorf("after %d more a transaction saw %+v", n, inside)
 		}
 		want += n
 		if got := len(texts(t, 100, func(q modules.PageQuery) (modules.List[posts.Post], error) {

@@ -184,6 +184,7 @@ func TestAccountEnds(t *testing.T) {
 	s.like(t, "alice", top, true)
 	s.like(t, "carl", top, true)
 	s.home(t, "carl") // in memory
+	s.home(t, "bob")
 	s.facts.drain()
 	s.DrainOutbox(t)
 	s.end(t, "alice")
@@ -210,8 +211,14 @@ func TestAccountEnds(t *testing.T) {
 	check("at once", 2, 3)
 	s.work(t)
 	check("after the work", 1, 1)
-	if got := s.get(t, "carl", top); len(got.Mentions) != 1 || got.Mentions[0].Username != "carl" {
-		t.Errorf("mentions %+v, want only carl", got.Mentions)
+	l, _, err := s.Home(t.Context(), s.id("bob"), modules.PageQuery{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []posts.Post{s.get(t, "carl", top), l.Items[0]} {
+		if len(got.Mentions) != 1 || got.Mentions[0].Username != "carl" {
+			t.Errorf("mentions %+v, want only carl", got.Mentions)
+		}
 	}
 	list := s.facts.drain()
 	if len(list) != 73 {
