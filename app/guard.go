@@ -40,11 +40,8 @@ func (g guard) check(c *fasthttp.RequestCtx) *modules.Fault {
 		if len(line) == 0 {
 			continue
 		}
-		if line[0] == ' ' || line[0] == '\t' {
-			return malformed("A header is folded.")
-		}
 		name, value, ok := bytes.Cut(line, []byte{':'})
-		if !ok || len(name) == 0 || bytes.ContainsAny(name, " \t") {
+		if !ok || len(name) == 0 || bytes.ContainsAny(name, " \t") { // a folded line too: it begins with a space
 			return malformed("A header name is malformed.")
 		}
 		key := strings.ToLower(string(name))

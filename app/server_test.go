@@ -645,6 +645,55 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// A channel that takes a connection over has it for good: neither the server nor its shutdown closes it, and no
+// deadline of ordinary requests is left on it.
+func TestHijackedConnectionStays(t *testing.T) {
+	s := newSite(t, quick)
+	taken := make(chan net.Conn, 1)
+	s.Fiber().Get("/take", func(c *web.Ctx) error {
+		c.Context().HijackSetNoResponse(true)
+		c.Context().Hijack(func(conn net.Conn) {
+			if wrapped, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
+				conn = wrapped.UnsafeConn()
+			}
+			taken <- conn
+		})
+		return nil
+	})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln) }()
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	_, _ = io.WriteString(client, "GET /take HTTP/1.1\r\nHost: social.example\r\n\r\n")
+	conn := <-taken
+	defer conn.Close()
+	if _, ok := conn.(*net.TCPConn); !ok {
+		t.Errorf("the channel got a %T, which hides the socket", conn)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Fatalf("shut down: %v", err)
+	}
+	<-served
+	timer := time.NewTimer(200 * time.Millisecond) // longer than the read timeout of this site
+	<-timer.C
+	if _, err := io.WriteString(conn, "still here"); err != nil {
+		t.Fatalf("write: %v", err)
+	}
+	got := make([]byte, 10)
+	if _, err := io.ReadFull(client, got); err != nil || string(got) != "still here" {
+		t.Errorf("the client read %q, %v", got, err)
+	}
+}
+
 // After Shutdown nothing of a server runs, and what was being answered has been answered.
 func TestShutdownLeavesNothing(t *testing.T) {
 	before := goleak.IgnoreCurrent()
