@@ -12,6 +12,7 @@ import (
 	"github.com/belfry-social/belfry/modules/posts"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/plugins/sse"
 )
 
 // Config is everything that can be set. Its keys are public: config.yaml names each one with its default, a test
@@ -158,6 +159,7 @@ func (c *Config) Validate() error {
 	if c.Demo.Every < 100*time.Millisecond {
 		bad("demo.every", "must be at least 100ms")
 	}
+	c.validateStreams(bad)
 	for _, part := range []struct {
 		name string
 		cfg  any
@@ -172,4 +174,20 @@ func (c *Config) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// validateStreams: a client's id is renewed when its connection reaches max_age, so events have to be kept for
+// longer than that.
+func (c *Config) validateStreams(bad func(key, format string, args ...any)) {
+	age := c.Storage.Log.Retention.Age
+	for _, ch := range c.Channels {
+		s, ok := ch.Settings.(*sse.Config)
+		switch {
+		case !ok || !ch.Enabled || age == 0:
+		case s.MaxAge == 0:
+			bad("channels."+ch.Key+".max_age", "0 (never) needs storage.log.retention.age 0: the id of a client that filters would expire while it is connected")
+		case age < 2*s.MaxAge:
+			bad("channels."+ch.Key+".max_age", "must be at most half of storage.log.retention.age")
+		}
+	}
 }

@@ -22,28 +22,28 @@ var law = []struct {
 }{
 	{pkg: "modules"},
 	{pkg: "storage", may: []string{"modules"}},
-	{pkg: "plugins", may: []string{"modules", "modules/event"}, fence: []string{fiber, huma, fx}},
+	{pkg: "plugins", may: []string{"modules", "modules/event"}, fence: []string{fiber, huma, fxLib}},
 	{pkg: "modules/event", may: []string{"modules", "storage"}},
 	{pkg: "modules/moduletest", may: []string{"modules", "modules/event", "storage", "storage/*"}, fence: []string{fiber, huma}},
-	{pkg: "modules/delivery", may: []string{"modules", "modules/event", "storage", "storage/outbox", "plugins"}, fence: []string{fiber, huma, fx}},
-	{pkg: "modules/*", may: []string{"modules", "modules/event", "storage", "storage/outbox"}, fence: []string{huma, fx}},
+	{pkg: "modules/delivery", may: []string{"modules", "modules/event", "storage", "storage/outbox", "plugins"}, fence: []string{fiber, huma, fxLib}},
+	{pkg: "modules/*", may: []string{"modules", "modules/event", "storage", "storage/outbox"}, fence: []string{huma, fxLib}},
 	{pkg: "storage/outbox", may: []string{"modules", "storage"}},
 	{pkg: "storage/storagetest", may: []string{"modules", "storage", "storage/outbox"}},
 	{pkg: "storage/bolt", may: []string{"modules", "storage"}, fence: []string{bbolt}},
 	{pkg: "storage/sqlite", may: []string{"modules", "storage"}, fence: []string{migrate, sqlite}},
 	{pkg: "plugins/channeltest", may: []string{"modules", "modules/event", "plugins"}, fence: []string{fiber, huma}},
-	{pkg: "plugins/sse", may: []string{"modules", "modules/event", "plugins"}, fence: []string{fiber, fasthttp, huma, fx}},
-	{pkg: "plugins/*", may: []string{"modules", "modules/event", "plugins"}, fence: []string{fx}},
-	{pkg: "app", may: []string{"*"}, fence: []string{fiber, fasthttp, huma, fx}},
+	{pkg: "plugins/sse", may: []string{"modules", "modules/event", "plugins"}, fence: []string{fiber, fasthttp, huma, fxLib}},
+	{pkg: "plugins/*", may: []string{"modules", "modules/event", "plugins"}, fence: []string{fxLib}},
+	{pkg: "app", may: []string{"*"}, fence: []string{fiber, fasthttp, huma, fxLib}},
 	{pkg: "app/cli", may: []string{}},
-	{pkg: "app/*", may: []string{"*"}, fence: []string{fiber, fasthttp, huma, fx, bbolt, sqlite}},
+	{pkg: "app/*", may: []string{"*"}, fence: []string{fiber, fasthttp, huma, fxLib, bbolt, sqlite}},
 }
 
 const (
 	fiber    = "github.com/gofiber/"
 	fasthttp = "github.com/valyala/fasthttp"
 	huma     = "github.com/danielgtaylor/huma/"
-	fx       = "go.uber.org/fx"
+	fxLib    = "go.uber.org/fx"
 	bbolt    = "go.etcd.io/bbolt"
 	migrate  = "github.com/golang-migrate/"
 	sqlite   = "modernc.org/sqlite"
@@ -52,7 +52,7 @@ const (
 	pgx      = "github.com/jackc/pgx"
 )
 
-var fences = []string{fiber, fasthttp, huma, fx, bbolt, migrate, sqlite, nats, pgx}
+var fences = []string{fiber, fasthttp, huma, fxLib, bbolt, migrate, sqlite, nats, pgx}
 
 // fiber and huma are allowed in a file named http.go, and fx in module.go, of any package that lists them; the
 // finer rule (which file) is depguard's.

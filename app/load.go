@@ -64,8 +64,7 @@ func (l *loader) load() (*Config, error) {
 	}
 	l.used = map[string]bool{}
 	cfg := DefaultConfig()
-	sections := fieldsOf(reflect.ValueOf(&cfg).Elem(), "")
-	if err := l.checkTop(sections); err != nil {
+	if err := l.checkTop(); err != nil {
 		return nil, err
 	}
 	for _, name := range topKeys(reflect.TypeOf(cfg)) {
@@ -112,7 +111,7 @@ func (l *loader) parse() error {
 }
 
 // checkTop refuses unknown top-level keys.
-func (l *loader) checkTop([]field) error {
+func (l *loader) checkTop() error {
 	known := append(topKeys(reflect.TypeOf(Config{})), "channels")
 	for _, kv := range mapping(l.root) {
 		if name := kv.Key.String(); !slices.Contains(known, name) {
@@ -148,16 +147,13 @@ func (l *loader) fill(key string, into any) error {
 			return err
 		}
 		if v, ok := l.src.Flags[f.key]; ok {
-			name, value, given = "--"+f.key, v, true
-			if !strings.Contains(f.key, ".") {
-				name = "--" + f.key
-			}
+			name, value, given = "flag", v, true
 		}
 		if !given {
 			continue
 		}
 		if err := f.set(value); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: %s: %w", name, f.key, err)
 		}
 		l.origin[f.key] = name
 	}
