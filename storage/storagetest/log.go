@@ -42,9 +42,10 @@ func LogCases() []LogCase {
 	for _, part := range []map[string]logRule{appendRules, readRules, emptyRules, trimRules, tailRules, modelRules} {
 		for name, r := range part {
 			all = append(all, LogCase{Name: name, Rule: r.rule, Run: func(t testing.TB, open OpenLog) {
-				k := &logKit{TB: t, open: open, dir: t.TempDir()}
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				k := &logKit{TB: t, ctx: ctx, open: open, dir: t.TempDir()}
 				k.log = open(t, k.dir)
-				t.Cleanup(func() { _ = k.log.Close() })
+				t.Cleanup(func() { cancel(); _ = k.log.Close() })
 				r.run(k)
 			}})
 		}
@@ -68,15 +69,19 @@ type logRule struct {
 }
 
 // patience bounds every wait of the kit. Only a broken log meets it.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // logKit is what one case works with.
 type logKit struct {
 	testing.TB
+	ctx  context.Context // of the case; ends after patience
 	open OpenLog
 	dir  string
 	log  storage.Log
 }
+
+// Context replaces the one of testing.TB, which has no deadline.
+func (k *logKit) Context() context.Context { return k.ctx }
 
 // begin gives the log its first epoch.
 func (k *logKit) begin() {

@@ -119,6 +119,10 @@ var appendRules = map[string]logRule{
 						k.Errorf("Append up to %d: %v", until, err)
 						return
 					}
+					if head := k.log.Head().Seq; head < until {
+						k.Errorf("Append up to %d left the head at %d", until, head)
+						return
+					}
 				}
 			}()
 		}

@@ -194,7 +194,7 @@ var trimRules = map[string]logRule{
 				k.append(events(p+1, p+500, to(byte(p/500%5)))...)
 				p += 500
 			}
-			for {
+			for range 2000 {
 				n, err := k.log.Trim(k.Context(), p, 200)
 				if err != nil {
 					k.Fatalf("Trim: %v", err)
@@ -203,6 +203,8 @@ var trimRules = map[string]logRule{
 					return k.log.Size()
 				}
 			}
+			k.Fatalf("Trim does not come to an end")
+			return 0
 		}
 		round()
 		first := round()

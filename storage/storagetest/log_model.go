@@ -14,7 +14,7 @@ import (
 var modelRules = map[string]logRule{
 	"model": {"after any sequence of appends, redactions, erasures, sweeps, trims, reopenings and rebuilds, every reader sees what a plain list says", func(k *logKit) {
 		rapid.Check(k.TB, func(t *rapid.T) {
-			m := &logModel{kit: &logKit{TB: k.TB, open: k.open, dir: k.TempDir()}, erased: map[modules.ID]modules.Position{}}
+			m := &logModel{kit: &logKit{TB: k.TB, ctx: k.TB.Context(), open: k.open, dir: k.TempDir()}, erased: map[modules.ID]modules.Position{}}
 			m.kit.log = k.open(k.TB, m.kit.dir)
 			defer func() { _ = m.kit.log.Close() }()
 			m.reset(t, 1, 0)

@@ -241,8 +241,8 @@ var readRules = map[string]logRule{
 						}
 						want++
 					}
-					if !page.More && page.Through.Seq+1 < want {
-						k.Errorf("Through fell to %s", page.Through)
+					if page.Through.Seq+1 < want || (page.Through.Seq >= last && !page.More && want <= last) {
+						k.Errorf("reader %d is through at %s and waits for %d", n, page.Through, want)
 						return
 					}
 					at = page.Through

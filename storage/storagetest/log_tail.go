@@ -149,17 +149,17 @@ var tailRules = map[string]logRule{
 		}
 		first, second := make(chan struct{}), make(chan struct{})
 		go run(ctx, first)
-		<-first
+		hear(k, first)
 		cancel()
-		if err := <-ends; !errors.Is(err, context.Canceled) {
+		if err := hear(k, ends); !errors.Is(err, context.Canceled) {
 			k.Fatalf("Tail ended with %v, want context.Canceled", err)
 		}
 		go run(k.Context(), second)
-		<-second
+		hear(k, second)
 		if err := k.log.Close(); err != nil {
 			k.Fatalf("Close: %v", err)
 		}
-		if err := <-ends; !errors.Is(err, storage.ErrClosed) {
+		if err := hear(k, ends); !errors.Is(err, storage.ErrClosed) {
 			k.Fatalf("Tail ended with %v, want ErrClosed", err)
 		}
 	}},
@@ -196,4 +196,15 @@ var tailRules = map[string]logRule{
 		}
 		k.append(event(601, to(1)))
 	}},
+}
+
+// hear waits for a channel, but not for ever.
+func hear[T any](k *logKit, c <-chan T) (v T) {
+	k.Helper()
+	select {
+	case v = <-c:
+	case <-k.Context().Done():
+		k.Fatalf("nothing came for %s", patience)
+	}
+	return v
 }

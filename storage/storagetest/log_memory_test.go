@@ -1,0 +1,491 @@
+package storagetest_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// memoryLog is a storage.Log in a slice. Without a fault it passes the kit; with one it is a mutant.
+type memoryLog struct {
+	disk   *memoryDisk
+	fault  fault
+	closed chan struct{}
+	once   sync.Once
+}
+
+// memoryDisk is what outlives Close.
+type memoryDisk struct {
+	mu      sync.Mutex
+	epoch   uint32
+	mark    modules.Position
+	floor   modules.Position
+	records []storage.Entry // rising; no data = emptied
+	erased  map[modules.ID]modules.Position
+	wake    chan struct{}
+}
+
+func newMemoryDisk() *memoryDisk {
+	return &memoryDisk{erased: map[modules.ID]modules.Position{}, wake: make(chan struct{})}
+}
+
+func openMemory(disk *memoryDisk, f fault) *memoryLog {
+	l := &memoryLog{disk: disk, fault: f, closed: make(chan struct{})}
+	if f == markIsLastRecord && len(disk.records) > 0 {
+		disk.mark = disk.records[len(disk.records)-1].Position
+	}
+	if f == eraseIsForgotten {
+		clear(disk.erased)
+	}
+	return l
+}
+
+// lock takes the log for one call.
+func (l *memoryLog) lock(ctx context.Context) (*memoryDisk, func(), error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	select {
+	case <-l.closed:
+		return nil, nil, storage.ErrClosed
+	default:
+	}
+	l.disk.mu.Lock()
+	return l.disk, l.disk.mu.Unlock, nil
+}
+
+func (l *memoryLog) Append(ctx context.Context, entries ...storage.Entry) error {
+	if l.fault == contextIsIgnored {
+		ctx = context.Background()
+	}
+	d, unlock, err := l.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	limit := storage.MaxPayload
+	if l.fault == payloadEdge {
+		limit--
+	}
+	last := modules.Position(0)
+	for i, e := range entries {
+		if len(e.Data) > limit {
+			err = fmt.Errorf("%d bytes: %w", len(e.Data), storage.ErrTooLarge)
+		} else if e.Position <= last {
+			err = errors.New("positions must rise")
+		}
+		if last = e.Position; err == nil {
+			continue
+		}
+		if l.fault != halfAppend {
+			return err
+		}
+		entries = entries[:i]
+		break
+	}
+	for _, e := range entries {
+		l.apply(d, e)
+	}
+	if l.fault != wakeIsLost || d.mark%7 != 0 {
+		close(d.wake)
+		d.wake = make(chan struct{})
+	}
+	return err
+}
+
+func (l *memoryLog) apply(d *memoryDisk, e storage.Entry) {
+	if e.Position <= d.mark {
+		if l.fault == repeatOverwrites && e.Op == storage.OpAppend {
+			for i := range d.records {
+				if d.records[i].Position == e.Position {
+					d.records[i] = e
+				}
+			}
+		}
+		return
+	}
+	d.mark = e.Position
+	switch e.Op {
+	case storage.OpAppend:
+		e.Data, e.About = bytes.Clone(e.Data), slices.Clone(e.About)
+		if len(e.Data) == 0 && l.fault == emptyIsDropped {
+			return
+		}
+		d.records = append(d.records, l.distort(d, e)...)
+	case storage.OpRedact:
+		for n, p := range e.Targets {
+			if l.fault == redactsFirstOnly && n > 0 {
+				return
+			}
+			l.empty(d, p)
+		}
+	case storage.OpErase:
+		if l.fault != eraseIsIgnored {
+			d.erased[e.Person] = e.Position
+		}
+	}
+}
+
+// distort is what the wrong ways of keeping an event make of it.
+func (l *memoryLog) distort(d *memoryDisk, e storage.Entry) []storage.Entry {
+	same := func(by func(r storage.Entry) bool) {
+		d.records = slices.DeleteFunc(d.records, by)
+	}
+	switch l.fault {
+	case clockIsKey:
+		same(func(r storage.Entry) bool { return r.Time == e.Time })
+	case newestOnly:
+		same(func(r storage.Entry) bool { return r.Stream == e.Stream && len(d.records) > 400 })
+	case keptTwice:
+		return []storage.Entry{e, e}
+	case timeInSeconds:
+		e.Time -= e.Time % 1000
+	case fourthPersonIsLost:
+		e.About = e.About[:min(len(e.About), 3)]
+	}
+	return []storage.Entry{e}
+}
+
+func (l *memoryLog) empty(d *memoryDisk, p modules.Position) {
+	for i := range d.records {
+		if d.records[i].Position != p {
+			continue
+		}
+		switch l.fault {
+		case redactDropsPlace:
+			d.records = slices.Delete(d.records, i, i+1)
+		case buffersAreShared:
+			clear(d.records[i].Data)
+			fallthrough
+		default:
+			d.records[i].Data, d.records[i].About = nil, nil
+		}
+		return
+	}
+}
+
+// gone reports whether a record is shown to nobody.
+func (l *memoryLog) gone(d *memoryDisk, e storage.Entry) bool {
+	people := append([]modules.ID{e.Stream.User}, e.About...)
+	if l.fault == eraseByStream {
+		people = people[:1]
+	}
+	for _, id := range people {
+		at, ok := d.erased[id]
+		if ok && (e.Position <= at || l.fault == eraseIsForEver) {
+			return true
+		}
+	}
+	return len(e.Data) == 0
+}
+
+func (l *memoryLog) gap(d *memoryDisk, after modules.Cursor) error {
+	g := &modules.GapError{From: after, To: modules.Cursor{Epoch: d.epoch, Seq: d.mark}}
+	floor := d.floor
+	switch l.fault {
+	case gapAtFloor:
+		floor++
+	case gapBelowFloor:
+		floor = max(floor, 1) - 1
+	}
+	switch {
+	case after.Epoch != d.epoch && l.fault != epochIsIgnored:
+		g.Reason = modules.GapEpoch
+	case after.Seq > d.mark && l.fault != futureIsTaken:
+		g.Reason = modules.GapFuture
+	case after.Seq < floor && d.floor > 0:
+		g.Reason, g.To.Seq = modules.GapExpired, d.floor
+		if l.fault == gapToHead {
+			g.To.Seq = d.mark
+		}
+	default:
+		return nil
+	}
+	return g
+}
+
+func (l *memoryLog) Read(ctx context.Context, a modules.Audience, after modules.Cursor, limit int) (modules.EventPage, error) {
+	d, unlock, err := l.lock(ctx)
+	if err != nil {
+		return modules.EventPage{}, err
+	}
+	defer unlock()
+	if err := l.gap(d, after); err != nil {
+		return modules.EventPage{}, err
+	}
+	page := modules.EventPage{Through: modules.Cursor{Epoch: d.epoch, Seq: d.mark}}
+	scanned := 0
+	for _, e := range d.records {
+		if e.Position <= after.Seq || !l.wanted(a, e) {
+			continue
+		}
+		if scanned++; len(page.Events) == limit && l.fault != limitIsIgnored || (l.fault == budgetIsTheEnd && scanned > 2000) {
+			page.More = l.fault != moreIsMissing && l.fault != budgetIsTheEnd
+			page.Through.Seq = e.Position - 1
+			if l.fault == throughIsNext {
+				page.Through.Seq = e.Position
+			}
+			break
+		}
+		if l.gone(d, e) || (e.Internal && l.fault != internalIsShown) {
+			continue
+		}
+		if shown := l.event(d, e); !l.hides(a, shown) {
+			page.Events = append(page.Events, shown)
+		}
+	}
+	if n := len(page.Events); n > 0 && !page.More && l.fault == throughIsLast {
+		page.Through = page.Events[n-1].Cursor
+	}
+	if l.fault == byStream {
+		slices.SortStableFunc(page.Events, func(a, b modules.Event) int {
+			return bytes.Compare(append([]byte{byte(a.Stream.Kind)}, a.Stream.User[:]...), append([]byte{byte(b.Stream.Kind)}, b.Stream.User[:]...))
+		})
+	}
+	return page, nil
+}
+
+// wanted reports whether a record is in one of the audience's sources.
+func (l *memoryLog) wanted(a modules.Audience, e storage.Entry) bool {
+	for _, s := range a.Sources {
+		since := s.Since
+		switch l.fault {
+		case sinceIsIgnored:
+			since = 0
+		case sinceIsIncluded:
+			since = max(since, 1) - 1
+		}
+		same := s.Stream == e.Stream
+		if l.fault == byPrefix {
+			same = s.Stream.Kind == e.Stream.Kind && bytes.HasPrefix(e.Stream.User[:], bytes.TrimRight(s.Stream.User[:], "\x00"))
+		}
+		if same && e.Position > since {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *memoryLog) hides(a modules.Audience, e modules.Event) bool {
+	switch l.fault {
+	case hiddenIsIgnored:
+		return false
+	case hiddenIsActorOnly:
+		e.About = e.About[:min(len(e.About), 1)]
+	}
+	return a.Hides(e)
+}
+
+func (l *memoryLog) event(d *memoryDisk, e storage.Entry) modules.Event {
+	out := modules.Event{Cursor: modules.Cursor{Epoch: d.epoch, Seq: e.Position}, Stream: e.Stream, Type: e.Type, Time: e.Time,
+		About: slices.Clone(e.About), Internal: e.Internal && l.fault != internalIsUnmarked, Data: bytes.Clone(e.Data)}
+	if l.fault == buffersAreShared {
+		out.Data = e.Data
+	}
+	return out
+}
+
+func (l *memoryLog) Tail(ctx context.Context, after modules.Cursor) iter.Seq2[[]modules.Event, error] {
+	return func(yield func([]modules.Event, error) bool) {
+		for {
+			list, through, wake, err := l.page(ctx, after)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(list) > 0 && !yield(list, nil) {
+				return
+			}
+			if after = through; len(list) > 0 {
+				continue
+			}
+			if l.fault == registersSecond {
+				time.Sleep(time.Nanosecond) // in a bubble: until everybody else waits
+				l.disk.mu.Lock()
+				wake = l.disk.wake
+				l.disk.mu.Unlock()
+			}
+			select {
+			case <-wake:
+			case <-ctx.Done():
+				yield(nil, ctx.Err())
+				return
+			case <-l.closed:
+				yield(nil, storage.ErrClosed)
+				return
+			}
+		}
+	}
+}
+
+func (l *memoryLog) page(ctx context.Context, after modules.Cursor) (list []modules.Event, through modules.Cursor, wake chan struct{}, err error) {
+	d, unlock, err := l.lock(ctx)
+	if err != nil {
+		return nil, after, nil, err
+	}
+	defer unlock()
+	if err := l.gap(d, after); err != nil {
+		if l.fault != tailSkipsGap || d.floor <= after.Seq {
+			return nil, after, nil, err
+		}
+		after.Seq = d.floor
+	}
+	size := 256
+	if l.fault == batchIsLarge {
+		size++
+	}
+	through = modules.Cursor{Epoch: d.epoch, Seq: d.mark}
+	for _, e := range d.records {
+		if e.Position <= after.Seq || (l.gone(d, e) && l.fault != redactedInTail) {
+			continue
+		}
+		if len(list) == size {
+			if l.fault != tailSkips {
+				through.Seq = e.Position - 1
+			}
+			break
+		}
+		if !e.Internal || l.fault != internalNotInTail {
+			list = append(list, l.event(d, e))
+		}
+	}
+	if l.fault == tailDoubles && len(list) == size {
+		through.Seq--
+	}
+	return list, through, d.wake, nil
+}
+
+func (l *memoryLog) Head() modules.Cursor {
+	l.disk.mu.Lock()
+	defer l.disk.mu.Unlock()
+	return modules.Cursor{Epoch: l.disk.epoch, Seq: l.disk.mark}
+}
+
+func (l *memoryLog) Oldest() modules.Cursor {
+	l.disk.mu.Lock()
+	defer l.disk.mu.Unlock()
+	return modules.Cursor{Epoch: l.disk.epoch, Seq: l.disk.floor}
+}
+
+func (l *memoryLog) At(ctx context.Context, p modules.Position) (modules.Event, bool, error) {
+	d, unlock, err := l.lock(ctx)
+	if err != nil {
+		return modules.Event{}, false, err
+	}
+	defer unlock()
+	for _, e := range d.records {
+		if e.Position != p {
+			continue
+		}
+		if l.gone(d, e) && l.fault != atShowsErased {
+			e.Data, e.About = nil, nil
+		}
+		return l.event(d, e), true, nil
+	}
+	return modules.Event{}, false, nil
+}
+
+func (l *memoryLog) Trim(ctx context.Context, before modules.Position, limit int) (int, error) {
+	d, unlock, err := l.lock(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	if l.fault != trimPassesHead {
+		before = min(before, d.mark)
+	}
+	if limit < 1 || before <= d.floor {
+		return 0, nil
+	}
+	edge := before
+	switch l.fault {
+	case trimKeepsEdge:
+		edge--
+	case trimTakesMore:
+		edge++
+	}
+	n := 0
+	for n < len(d.records) && d.records[n].Position <= edge && (n < limit || l.fault == trimHasNoLimit) {
+		n++
+	}
+	floor := before
+	if n < len(d.records) && d.records[n].Position <= edge && l.fault != floorJumps {
+		floor = d.records[n-1].Position
+	}
+	if l.fault != trimKeepsRecords {
+		d.records = slices.Clone(d.records[n:])
+	}
+	if l.fault != floorStays {
+		d.floor = floor
+	}
+	maps.DeleteFunc(d.erased, func(_ modules.ID, at modules.Position) bool { return at <= d.floor })
+	return n, nil
+}
+
+func (l *memoryLog) Sweep(ctx context.Context, limit int) (int, error) {
+	d, unlock, err := l.lock(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	n := 0
+	for i, e := range d.records {
+		if n == limit && l.fault != sweepHasNoLimit {
+			break
+		}
+		if len(e.Data) > 0 && l.gone(d, e) && l.fault != sweepDoesNothing {
+			d.records[i].Data, d.records[i].About = nil, nil
+			n++
+		}
+	}
+	return n, nil
+}
+
+func (l *memoryLog) Reset(ctx context.Context, epoch uint32, floor modules.Position) error {
+	d, unlock, err := l.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	d.mark, d.floor = floor, floor
+	if l.fault != resetKeepsEpoch || d.epoch == 0 {
+		d.epoch = epoch
+	}
+	if l.fault != resetKeepsRecords {
+		d.records = nil
+	}
+	if l.fault != resetKeepsErased {
+		clear(d.erased)
+	}
+	return nil
+}
+
+func (l *memoryLog) Size() int64 {
+	l.disk.mu.Lock()
+	defer l.disk.mu.Unlock()
+	n := 0
+	for _, e := range l.disk.records {
+		n += 64 + len(e.Data)
+	}
+	return int64(n)
+}
+
+func (l *memoryLog) Check(context.Context) error { return nil }
+
+func (l *memoryLog) Healthy() error { return nil }
+
+func (l *memoryLog) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+var _ storage.Log = (*memoryLog)(nil)
