@@ -96,12 +96,15 @@ func TestMarksOfOthers(t *testing.T) {
 	ctx := t.Context()
 	w.like("bob", w.post("alice", "harbour"))
 	alices := w.list("alice", notifications.Filter{})[0].ID
+	w.follow("mallory", "yves")
+	old := w.post("yves", "follows again later").ID
+	w.follow("mallory", "yves")
 	w.follow("mallory", "zoe")
 	w.bell("mallory", "zoe", false)
 	silent := w.post("zoe", "bell is off").ID
 	named := w.post("zoe", "for named", only(event.Mentioned)).ID
 	mallory := w.user("mallory").ID
-	for _, id := range []modules.ID{alices, silent, named, w.posts[silent].Author.ID, modules.NewID()} {
+	for _, id := range []modules.ID{alices, old, silent, named, w.posts[silent].Author.ID, modules.NewID()} {
 		for name, do := range map[string]func() error{
 			"get":       func() error { _, err := w.s.Get(ctx, mallory, id); return err },
 			"seen":      func() error { _, err := w.s.SeenUpTo(ctx, mallory, id); return err },

@@ -224,6 +224,32 @@ func TestHandedOn(t *testing.T) {
 	}
 }
 
+// TestReviveInGroup: a like that comes back takes its old place in its group, and the event shows the item that
+// stands for the group then.
+func TestReviveInGroup(t *testing.T) {
+	w := newWorld(t)
+	p := w.post("alice", "harbour")
+	for _, who := range []string{"bob", "carol", "dave"} {
+		w.like(who, p)
+	}
+	for _, tt := range []struct{ who, newest string }{{"dave", "dave"}, {"bob", "dave"}} {
+		w.unlike(tt.who, p)
+		w.DrainOutbox(t)
+		w.like(tt.who, p)
+		list := w.list("alice", notifications.Filter{Grouped: true})
+		if len(list) != 1 || list[0].Actor.Username != tt.newest || list[0].Group.Count != 3 || len(list[0].Group.Actors) != 3 {
+			t.Errorf("after %s came back the group is %+v", tt.who, list)
+		}
+		var n notifications.Notification
+		rows := w.wantEvents("alice", event.NotificationUpdated)
+		rows[0].Decode(t, &n)
+		if n.ID != list[0].ID || n.Text != list[0].Text || rows[0].Actor != w.user(tt.who).ID {
+			t.Errorf("announced by %s: %s, want the item of the list", rows[0].Actor, rows[0].Data)
+		}
+		w.wantTold("alice", "like by dave on harbour", "like by carol on harbour", "like by bob on harbour")
+	}
+}
+
 func TestFollowsGroupByReceiver(t *testing.T) {
 	w := newWorld(t)
 	for _, who := range []string{"bob", "carol", "dave"} {
