@@ -84,3 +84,24 @@ func TestRevocationDuringALookup(t *testing.T) {
 	_, err = s.Authenticate(t.Context(), users.Credentials{Cookie: welcome.Secret})
 	wantCode(t, "the one after", err, modules.CodeInvalidToken)
 }
+
+// The last use of an invite goes to one of two who looked at it before.
+func TestInviteIsUsedOnce(t *testing.T) {
+	closed := func(c *users.Config) { c.Registration = users.ModeInvite }
+	w := open(t, closed)
+	invite, err := w.users.CreateInvite(t.Context(), 1, day)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := users.DefaultConfig()
+	closed(&cfg)
+	register := func(s *users.Service, name string) error {
+		return second(s.Register(t.Context(), users.Registration{Username: name, Password: password, Invite: &invite}, ""))
+	}
+	db := &afterRead{DB: w.DB, do: func() { wantCode(t, "the quicker one", register(w.users, "alice"), "") }}
+	s := users.New(cfg, modules.Site{}, db, w.Bus, w.Clock, w.Pages, w.Log)
+	wantCode(t, "the slower one", register(s, "bob"), modules.CodeRegistrationClosed)
+	if n := w.count(t, "users"); n != 1 {
+		t.Errorf("%d accounts by one invite", n)
+	}
+}
