@@ -36,7 +36,7 @@ type hub struct {
 	index    index
 	wheel    wheel
 	now      time.Duration // monotonic, by the ticker; wall time plays no part
-	started  time.Time     // the ticker's first value less one tick
+	ticked   time.Time     // the ticker's last value
 	epoch    uint32
 	head     modules.Position // dispatched: every event up to here was judged for the index
 	before   modules.Position // the one before head
@@ -156,12 +156,14 @@ func (h *hub) guard(c *connection, fn func()) {
 	fn()
 }
 
-// elapse moves the clock to what the ticker says.
+// elapse moves the clock by what has passed since the last tick, at most two ticks: while this process did not
+// run, no client could show progress, and none is to pay for it.
 func (h *hub) elapse(t time.Time) {
-	if h.started.IsZero() {
-		h.started = t.Add(-h.wheel.tick)
+	passed := h.wheel.tick
+	if !h.ticked.IsZero() {
+		passed = min(t.Sub(h.ticked), 2*h.wheel.tick)
 	}
-	h.now = t.Sub(h.started)
+	h.ticked, h.now = t, h.now+max(passed, 0)
 	h.wheel.advance(h.now, func(c *connection) { h.guard(c, func() { h.look(c) }) })
 	for i := 0; i < len(h.timers); {
 		if t := h.timers[i]; h.now >= t.at {

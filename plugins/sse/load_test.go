@@ -21,8 +21,8 @@ import (
 func TestSlowReader(t *testing.T) {
 	w := newWorld()
 	cfg := testConfig()
-	cfg.ProgressTimeout = 100 * time.Millisecond
-	cfg.SendBuffer = 8 << 10
+	cfg.ProgressTimeout = 400 * time.Millisecond
+	cfg.SendBuffer = 16 << 10
 	cfg.TailBytes = 256 << 10
 	s := serve(t, w, cfg)
 	var healthy, stuck []*client

@@ -381,7 +381,18 @@ func (s *seats) revoke(person modules.ID, token modules.ID) {
 func (s *seats) await(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	late := false
+	timer := time.AfterFunc(patience, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		late = true
+		s.changed.Broadcast()
+	})
+	defer timer.Stop()
 	for s.open != n {
+		if late {
+			panic(fmt.Sprintf("%d connections are open, want %d", s.open, n))
+		}
 		s.changed.Wait()
 	}
 }
