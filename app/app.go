@@ -93,7 +93,7 @@ type Options struct {
 	// Welcome is called once the server listens, with a line for people and the address. nil = nobody is told.
 	Welcome func(line, address string)
 
-	hooks testHooks
+	Hooks Hooks // failpoints of the stores; zero in production
 }
 
 // startTimeout bounds the start: a rebuild of a large log is inside.

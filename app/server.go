@@ -275,7 +275,11 @@ func (s *Server) note(c *fiber.Ctx, id string, took time.Duration) {
 	}
 	p, _ := c.Locals(localProblem).(*Problem)
 	if p == nil || p.Status < 500 {
-		s.log.Info("request", fields...)
+		level := zap.InfoLevel
+		if route == "/healthz" || route == "/readyz" {
+			level = zap.DebugLevel // asked every few seconds by whoever watches
+		}
+		s.log.Log(level, "request", fields...)
 		return
 	}
 	var panicked *panicError
@@ -320,7 +324,11 @@ func (s *Server) refuse(c *fasthttp.RequestCtx, fault *modules.Fault) {
 	p.write(c)
 	c.SetConnectionClose()
 	s.metrics.refused.WithLabelValues(string(p.Code)).Inc()
-	s.log.Info("request refused", zap.String("request_id", id), zap.String("code", string(p.Code)), zap.Int("status", p.Status))
+	level := zap.InfoLevel
+	if p.Code == modules.CodeRequestTimeout {
+		level = zap.DebugLevel // browsers open connections that they never use
+	}
+	s.log.Log(level, "request refused", zap.String("request_id", id), zap.String("code", string(p.Code)), zap.Int("status", p.Status))
 }
 
 // expect answers Expect: 100-continue: the body may come only if the request could be served with it. Every

@@ -19,7 +19,7 @@ type shell struct {
 	parts   []fx.Option
 	environ []string
 	streams cli.Streams
-	hooks   testHooks
+	hooks   Hooks
 }
 
 func (s *shell) program() cli.Program {
@@ -44,7 +44,7 @@ func (s *shell) options(f cli.Flags) Options {
 		Source: Source{File: file, Environ: s.environ, Flags: f.Set, ReadFile: os.ReadFile},
 		Clock:  time.Now,
 		Err:    s.streams.Err,
-		hooks:  s.hooks,
+		Hooks:  s.hooks,
 	}
 }
 

@@ -32,7 +32,7 @@ type stores struct {
 	log   *eventLog
 	pages *modules.PageCursors
 	relay *outbox.Relay
-	hooks testHooks
+	hooks Hooks
 }
 
 // database is the relational store behind a name that exists before it is open.
@@ -41,14 +41,14 @@ type database struct{ storage.DB }
 // eventLog likewise.
 type eventLog struct{ storage.Log }
 
-// testHooks are failpoints of the stores; zero in production.
-type testHooks struct {
+// Hooks are failpoints of the stores, for tests; zero in production.
+type Hooks struct {
 	SQLite func(sqlite.Point) error
 	Bolt   func(bolt.Failpoint) error
 }
 
 func newStores(o Options, c *Config, log *zap.Logger) *stores {
-	s := &stores{cfg: c.Storage, clock: o.Clock, zap: log.Named("storage"), hooks: o.hooks,
+	s := &stores{cfg: c.Storage, clock: o.Clock, zap: log.Named("storage"), hooks: o.Hooks,
 		db: &database{}, log: &eventLog{}, pages: modules.NewPageCursors(nil)}
 	s.relay = outbox.NewRelay(s.db, s.log, o.Clock, s.zap.Named("relay"))
 	return s
