@@ -1,0 +1,271 @@
+package outbox_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+	"github.com/belfry-social/belfry/storage/outbox"
+)
+
+func (s *site) removeLog() {
+	s.Helper()
+	if err := os.Remove(s.logPath()); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// trimAll runs the job to its end.
+func (s *site) trimAll(job modules.Job) {
+	s.Helper()
+	for more := true; more; {
+		var err error
+		if more, err = job.Run(s.Context()); err != nil {
+			s.Fatal(err)
+		}
+	}
+}
+
+// TestReconcile: the epoch stays exactly as long as each position stands for what it stood for (I27).
+func TestReconcile(t *testing.T) {
+	for name, tt := range map[string]struct {
+		between  func(s *site) // while the program is not running
+		newEpoch bool
+		rebuild  bool
+		want     []string
+	}{
+		"nothing happened": {func(*site) {}, false, false, []string{"a", "b", "c"}},
+		"the log is gone":  {(*site).removeLog, false, true, []string{"a", "b", "c"}},
+		"the log is damaged": {func(s *site) {
+			content, err := os.ReadFile(s.logPath())
+			if err == nil {
+				err = os.WriteFile(s.logPath(), bytes.ReplaceAll(content, []byte(`"b"`), []byte(`"x"`)), 0o600)
+			}
+			if err != nil {
+				s.Fatal(err)
+			}
+		}, false, true, []string{"a", "b", "c"}},
+		"the log is behind":              {func(s *site) { s.add(s.post(1, "d")) }, false, false, []string{"a", "b", "c", "d"}},
+		"the log is gone and was behind": {func(s *site) { s.removeLog(); s.add(s.post(1, "d")) }, false, true, []string{"a", "b", "c", "d"}},
+		"the store is an older copy":     {func(s *site) { s.exec(`DELETE FROM outbox WHERE id = 3`) }, true, true, []string{"a", "b"}},
+		"the store is an older copy that went on": {func(s *site) {
+			s.exec(`DELETE FROM outbox WHERE id >= 2`)
+			s.now.Add(1)
+			for id := range 4 {
+				s.exec(`INSERT INTO outbox (id, op, stream, type, time, data) SELECT $1, 1, stream, type, time + 1, data FROM outbox WHERE id = 1`, 2+id)
+			}
+		}, true, true, []string{"a", "a", "a", "a", "a"}},
+		"the store has another epoch": {func(s *site) { s.exec(`UPDATE log_state SET epoch = 77`) }, true, true, []string{"a", "b", "c"}},
+		"announcements are gone that the log never saw": {func(s *site) {
+			s.add(s.post(1, "d"), s.post(1, "e"))
+			s.exec(`DELETE FROM outbox WHERE id <= 4`)
+			s.exec(`UPDATE log_state SET floor = 4`)
+		}, true, true, []string{"e"}},
+		"the store was trimmed further": {func(s *site) {
+			s.exec(`DELETE FROM outbox WHERE id <= 2`)
+			s.exec(`UPDATE log_state SET floor = 2`)
+		}, false, false, []string{"c"}},
+		"the store is trimmed to its end": {func(s *site) {
+			s.exec(`DELETE FROM outbox`)
+			s.exec(`UPDATE log_state SET floor = 3`)
+		}, false, false, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			if r := s.reconcile(); r.Epoch != 1 || r.NewEpoch || !r.Rebuild {
+				t.Fatalf("the first start gave %s", r)
+			}
+			s.add(s.post(1, "a"), s.post(2, "b"), s.post(1, "c"))
+			if err := s.relay.CatchUp(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			before := s.number(`SELECT epoch FROM log_state`)
+			r := s.restart(func() { tt.between(s) })
+			if r.NewEpoch != tt.newEpoch || r.Rebuild != tt.rebuild || (r.Epoch == uint32(before)) == tt.newEpoch || r.Epoch == 77 {
+				t.Errorf("%s (new epoch %v, want %v; rebuild %v, want %v)", r, r.NewEpoch, tt.newEpoch, r.Rebuild, tt.rebuild)
+			}
+			if head, kept := s.log.Head().Epoch, s.number(`SELECT epoch FROM log_state`); head != r.Epoch || kept != int64(r.Epoch) {
+				t.Errorf("the log is in epoch %d, the store in %d, told was %d", head, kept, r.Epoch)
+			}
+			if got := s.texts(); !slices.Equal(got, tt.want) {
+				t.Errorf("the log shows %q, want %q", got, tt.want)
+			}
+			if again := s.restart(nil); again.NewEpoch || again.Rebuild || again.Epoch != r.Epoch {
+				t.Errorf("the next start gave %s", again)
+			}
+		})
+	}
+}
+
+// TestReconcileCutOff: a crash between the two halves of a new epoch ends in one epoch that both sides know.
+func TestReconcileCutOff(t *testing.T) {
+	s := newSite(t)
+	s.reconcile()
+	s.add(s.post(1, "a"))
+	if err := s.relay.CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[uint32]bool{1: true}
+	var fault error = errors.New("crash")
+	s.restart(func() { s.exec(`UPDATE log_state SET epoch = 5`) })
+	for range 5 {
+		epoch := s.log.Head().Epoch
+		if seen[epoch] || int64(epoch) != s.number(`SELECT epoch FROM log_state`) {
+			t.Fatalf("epoch %d comes again or is not the store's", epoch)
+		}
+		seen[epoch] = true
+		s.exec(`UPDATE log_state SET epoch = epoch - 1`)
+		if err := s.log.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s.open()
+		s.fault.Store(&fault)
+		if _, err := outbox.Reconcile(t.Context(), s.db, s.log); err == nil {
+			t.Fatal("the log was reset despite its fault")
+		}
+		s.fault.Store(nil)
+		if r := s.restart(nil); r.Epoch != uint32(s.number(`SELECT epoch FROM log_state`)) {
+			t.Fatalf("%s", r)
+		}
+	}
+	if got := s.texts(); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("the log shows %q", got)
+	}
+}
+
+// TestRebuild drops the log and gets the same ids and bytes again (P28), redactions and erasures included.
+func TestRebuild(t *testing.T) {
+	s := newSite(t)
+	s.reconcile()
+	rng := rand.New(rand.NewPCG(1, 1))
+	var erased []modules.ID
+	for n := 0; n < 5000; n += 50 {
+		s.inTx(func(tx storage.Tx) error {
+			var err error
+			for i := range 50 {
+				a := s.post(byte(rng.IntN(40)), fmt.Sprintf("%d %d", n, i))
+				a.Object, a.Internal = modules.ID{8, 14: byte(n % 100), 15: byte(i)}, i%20 == 0
+				a.About = append(a.About, person(byte(rng.IntN(40))))
+				_, e := outbox.Add(t.Context(), tx, a)
+				err = errors.Join(err, e)
+			}
+			err = errors.Join(err, outbox.Redact(t.Context(), tx, 1, outbox.Match{Object: modules.ID{8, 14: byte(rng.IntN(100)), 15: byte(rng.IntN(50))}}))
+			if n%1000 == 0 {
+				erased = append(erased, person(byte(rng.IntN(40))))
+				err = errors.Join(err, outbox.Erase(t.Context(), tx, 1, erased[len(erased)-1]))
+			}
+			return err
+		})
+		if n%700 == 0 {
+			if err := s.relay.CatchUp(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	want := s.events()
+	if len(want) < 2000 {
+		t.Fatalf("only %d events are left to compare", len(want))
+	}
+	compare := func(how string) {
+		t.Helper()
+		got := s.events()
+		for i := range want {
+			if i >= len(got) || got[i].Cursor != want[i].Cursor || !bytes.Equal(got[i].AppendJSON(nil), want[i].AppendJSON(nil)) {
+				t.Fatalf("%s: event %d of %d differs: want %+v", how, i, len(got), want[i])
+			}
+		}
+		if err := s.log.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.restart(s.removeLog)
+	compare("the file was removed")
+	if n, err := outbox.Rebuild(t.Context(), s.db, s.log); err != nil || n < 5000 {
+		t.Fatalf("Rebuild copied %d, %v", n, err)
+	}
+	compare("log rebuild")
+	erase := s.relay.EraseJob()
+	s.trimAll(erase)
+	s.restart(s.removeLog)
+	compare("erased rows were emptied, the file was removed")
+}
+
+// TestOutboxRace: 64 writers, some of which roll back; everything that committed is in the log, once, in the order of
+// ids, and nothing else (P12).
+func TestOutboxRace(t *testing.T) {
+	const writers, each = 64, 5000 / 64
+	s := newSite(t)
+	s.reconcile()
+	s.relay.Start()
+	refused := errors.New("refused")
+	var mu sync.Mutex
+	committed := map[string]bool{}
+	var group sync.WaitGroup
+	for w := range writers {
+		group.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(w), 1))
+			for n := range each {
+				text := fmt.Sprintf("%d-%d", w, n)
+				back := rng.IntN(10) == 0
+				err := s.db.InTx(t.Context(), func(tx storage.Tx) error {
+					for range 1 + n%3 {
+						if _, err := outbox.Add(t.Context(), tx, s.post(byte(w), text)); err != nil {
+							return err
+						}
+						text += "+"
+					}
+					text = text[:len(text)-1-n%3]
+					if back {
+						return refused
+					}
+					return nil
+				})
+				if back != errors.Is(err, refused) || (err != nil && !back) {
+					t.Errorf("writer %d: %v", w, err)
+					return
+				}
+				mu.Lock()
+				for i := range 1 + n%3 {
+					committed[text+"++"[:i]] = !back
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	group.Wait()
+	s.stop()
+	seen, last := map[string]bool{}, map[byte]string{}
+	for _, e := range s.events() {
+		text := string(bytes.Trim(e.Data, `"`))
+		if !committed[text] || seen[text] {
+			t.Fatalf("%s is shown; committed: %v, seen before: %v", text, committed[text], seen[text])
+		}
+		seen[text] = true
+		who := e.Stream.User[15]
+		if newer(last[who], text) {
+			t.Fatalf("%s stands behind %s", text, last[who])
+		}
+		last[who] = text
+	}
+	for text, ok := range committed {
+		if ok && !seen[text] {
+			t.Errorf("%s was committed and is not in the log", text)
+		}
+	}
+}
+
+// newer reports whether a writer's text a was written after b.
+func newer(a, b string) bool {
+	number := func(s string) (n int) {
+		_, _ = fmt.Sscanf(s[bytes.IndexByte([]byte(s), '-')+1:], "%d", &n)
+		return n*4 + bytes.Count([]byte(s), []byte("+"))
+	}
+	return a != "" && number(a) > number(b)
+}
