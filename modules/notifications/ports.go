@@ -38,8 +38,8 @@ type Posts interface {
 // Follows tells who follows whom. Absent: nobody follows anybody, so no item is derived, and posts for followers are
 // seen by those they name only.
 type Follows interface {
+	// Following gives everybody a person follows.
 	Following(ctx context.Context, q storage.Querier, follower modules.ID) ([]modules.FollowEdge, error)
-	Edge(ctx context.Context, q storage.Querier, follower, followed modules.ID) (modules.FollowEdge, bool, error)
 	IsFollowing(ctx context.Context, q storage.Querier, follower, followed modules.ID) (bool, error)
 }
 
@@ -67,10 +67,6 @@ func (absent) RecentBy(context.Context, storage.Querier, modules.ID, []modules.F
 
 func (absent) Following(context.Context, storage.Querier, modules.ID) ([]modules.FollowEdge, error) {
 	return nil, nil
-}
-
-func (absent) Edge(context.Context, storage.Querier, modules.ID, modules.ID) (modules.FollowEdge, bool, error) {
-	return modules.FollowEdge{}, false, nil
 }
 
 func (absent) IsFollowing(context.Context, storage.Querier, modules.ID, modules.ID) (bool, error) {

@@ -54,6 +54,7 @@ func TestPushRefuses(t *testing.T) {
 		{"type with a capital", func(p *notifications.Push) { p.Type = "Build" }, "/type", modules.FieldBadFormat},
 		{"type with a dot", func(p *notifications.Push) { p.Type = "a.b" }, "/type", modules.FieldBadFormat},
 		{"script", func(p *notifications.Push) { p.URL = "javascript:alert(1)" }, "/url", modules.FieldBadFormat},
+		{"script with a host", func(p *notifications.Push) { p.URL = "javascript://x/%0aalert(1)" }, "/url", modules.FieldBadFormat},
 		{"no host", func(p *notifications.Push) { p.URL = "https:///x" }, "/url", modules.FieldBadFormat},
 		{"password in it", func(p *notifications.Push) { p.URL = "https://a:b@example.com/" }, "/url", modules.FieldBadFormat},
 		{"relative", func(p *notifications.Push) { p.URL = "builds/7" }, "/url", modules.FieldBadFormat},

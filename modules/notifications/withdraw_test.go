@@ -120,9 +120,11 @@ func TestUserDeleted(t *testing.T) {
 	own := w.post("bob", "mine")
 	w.like("alice", own)
 	w.follow("bob", "alice")
-	post := w.post("alice", "for bob")
-	if _, err := w.s.SetArchived(t.Context(), w.user("bob").ID, post.ID, true); err != nil {
-		t.Fatal(err)
+	for i := range 5 {
+		post := w.post("alice", "for bob "+strconv.Itoa(i))
+		if _, err := w.s.SetArchived(t.Context(), w.user("bob").ID, post.ID, true); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.DrainOutbox(t)
 

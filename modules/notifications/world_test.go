@@ -303,16 +303,6 @@ func (w *world) Following(_ context.Context, _ storage.Querier, follower modules
 	return slices.Clone(w.edges[follower]), nil
 }
 
-func (w *world) Edge(_ context.Context, _ storage.Querier, follower, followed modules.ID) (modules.FollowEdge, bool, error) {
-	for _, e := range w.edges[follower] {
-		if e.User == followed {
-			return e, true, nil
-		}
-	}
-	return modules.FollowEdge{}, false, nil
-}
-
-func (w *world) IsFollowing(ctx context.Context, q storage.Querier, follower, followed modules.ID) (bool, error) {
-	_, ok, err := w.Edge(ctx, q, follower, followed)
-	return ok, err
+func (w *world) IsFollowing(_ context.Context, _ storage.Querier, follower, followed modules.ID) (bool, error) {
+	return slices.ContainsFunc(w.edges[follower], func(e modules.FollowEdge) bool { return e.User == followed }), nil
 }
