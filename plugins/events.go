@@ -134,9 +134,9 @@ func ParseEvents(p Params) (EventsQuery, error) {
 			q.Preferred, q.Wait = n, time.Duration(n)*time.Second
 		}
 	}
-	for _, id := range []string{p.Header("Last-Event-ID"), seen["lastEventId"], seen["after"]} {
+	for i, id := range []string{p.Header("Last-Event-ID"), seen["lastEventId"], seen["after"]} {
 		if id != "" {
-			q.setFrom(id, id == seen["after"])
+			q.setFrom(id, i == 2) // words stand in after only
 			break
 		}
 	}
