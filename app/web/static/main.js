@@ -1,7 +1,7 @@
 // The page: who is here, which view is shown, and what an event changes in it.
 
 import { call, get, Problem } from "./api.js";
-import { h, guard, toast } from "./dom.js";
+import { h, icon, toast } from "./dom.js";
 import { begin, follow } from "./stream.js";
 import { homeView, notificationsView, personView, postView, signInView } from "./views.js";
 
@@ -46,7 +46,7 @@ export function renderTop() {
   const unread = site.counts?.unread || 0;
   const find = h("input", { type: "search", placeholder: "Find @name", "aria-label": "Find a person by name" });
   const bell = h("button", { class: "bell", id: "bell", "aria-label": `Notifications, ${unread} unread`, onclick: () => go("/notifications") },
-    "🔔", unread > 0 && h("b", {}, site.counts.capped ? "999+" : String(unread)));
+    icon("bell"), unread > 0 && h("b", {}, site.counts.capped ? "999+" : String(unread)));
   const out = h("button", { onclick: async () => { await call("POST", "/v1/auth/logout"); await leave(); } }, "Log out");
   top.replaceChildren(h("nav", {}, brand,
     h("span", { class: "state", id: "state", title: site.live ? "Events arrive live" : "Reconnecting" }, h("span", { class: site.live ? "dot on" : "dot" }), site.live ? "live" : "away"),
@@ -85,14 +85,24 @@ function onEvent(type, data) {
       return;
   }
   const event = data.data;
-  if (type === "notification") toast(event.text, local(event.url));
+  if (type === "notification") ring(event.object?.id || event.id, event.text, local(event.url));
   if (type === "post.created" && event.author.id !== site.me.id) {
-    bellIsOn(event.author.id).then((on) => on && toast(`${event.author.display_name}: ${event.text}`.slice(0, 140), `/p/${event.id}`));
+    bellIsOn(event.author.id).then((on) => on && ring(event.id, `${event.author.display_name}: ${event.text}`.slice(0, 140), `/p/${event.id}`));
   }
   if (type === "follow.changed") relations.delete(event.user_id);
   if (type === "read_state") { site.counts = event.counts; renderTop(); }
   else if (type.startsWith("notification") || type === "post.created" || type === "post.deleted") refreshCounts();
   current.onEvent?.(type, event);
+}
+
+// ring shows one toast for one thing: a post that names me arrives both as a post and as a mention.
+let rung = [];
+function ring(about, text, href) {
+  const now = Date.now();
+  rung = rung.filter((r) => now - r.at < 5000);
+  if (rung.some((r) => r.about === about && r.href === href)) return;
+  rung.push({ about, href, at: now });
+  toast(text, href);
 }
 
 function bellIsOn(userID) {

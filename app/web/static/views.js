@@ -1,7 +1,7 @@
 // The views. Each returns { element, onEvent }: the page puts the element in and passes events on.
 
 import { call, get } from "./api.js";
-import { guard, h, rich, when } from "./dom.js";
+import { guard, h, icon, put, rich, when } from "./dom.js";
 import { enter, go, local, refreshCounts, renderTop, site } from "./main.js";
 
 export function signInView() {
@@ -44,7 +44,7 @@ function postCard(post, { open = false } = {}) {
   const mine = post.author?.id === site.me.id;
   const liked = { on: post.viewer?.liked || false, count: post.like_count };
   const like = h("button", { class: "plain like" });
-  const paint = () => { like.textContent = `${liked.on ? "♥" : "♡"} ${liked.count}`; like.setAttribute("aria-pressed", liked.on); like.setAttribute("aria-label", `Like, ${liked.count}`); };
+  const paint = () => { like.replaceChildren(icon("heart"), ` ${liked.count}`); like.setAttribute("aria-pressed", liked.on); like.setAttribute("aria-label", `Like, ${liked.count}`); };
   like.addEventListener("click", guard(like, null, async () => {
     const { body } = await call(liked.on ? "DELETE" : "PUT", `/v1/posts/${post.id}/like`);
     liked.on = body.liked; liked.count = body.like_count;
@@ -56,14 +56,14 @@ function postCard(post, { open = false } = {}) {
     card.append(h("p", { class: "quiet" }, "This was deleted."));
     return card;
   }
-  const comments = h("a", { href: `/p/${post.id}`, class: "quiet comments", "aria-label": `${post.comment_count} comments` }, `💬 ${post.comment_count}`);
+  const comments = h("a", { href: `/p/${post.id}`, class: "quiet comments", "aria-label": `${post.comment_count} comments` }, icon("comment"), ` ${post.comment_count}`);
   const remove = mine && h("button", { class: "plain end" }, "Delete");
   remove && remove.addEventListener("click", guard(remove, null, async () => {
     if (!confirm("Delete this for everybody?")) return;
     await call("DELETE", `/v1/posts/${post.id}`);
     open ? go("/") : card.remove();
   }));
-  card.append(
+  put(card,
     h("div", { class: "who" }, h("a", { href: `/@${post.author.username}` }, post.author.display_name), h("span", {}, `@${post.author.username}`),
       h("a", { href: `/p/${post.id}` }, when(post.created_at)), post.visibility !== "public" && h("span", {}, post.visibility === "followers" ? "· followers" : "· people named")),
     post.warning && h("p", { class: "quiet" }, post.warning),
@@ -85,14 +85,19 @@ function list(page, path, render, empty) {
     next = p.next;
     more.hidden = !next;
   }));
-  const put = (item, first = true) => {
+  const place = (item, first = true) => {
     box.querySelector(".empty")?.remove();
     const el = render(item);
     box.querySelector(`[data-id="${item.id}"]`)?.remove();
     el.classList.add("fresh");
     first ? box.prepend(el) : box.append(el);
   };
-  return { element: h("div", {}, box, more), put, drop: (id) => box.querySelector(`[data-id="${id}"]`)?.remove() };
+  // renew fetches a post that is shown and draws it again: its counts have changed.
+  const renew = (id) => {
+    const old = box.querySelector(`[data-id="${id}"]`);
+    if (old) get(`/v1/posts/${id}`).then((p) => old.replaceWith(render(p)), () => old.remove());
+  };
+  return { element: h("div", {}, box, more), put: place, renew, drop: (id) => box.querySelector(`[data-id="${id}"]`)?.remove() };
 }
 
 export async function homeView() {
@@ -102,6 +107,9 @@ export async function homeView() {
     onEvent: (type, data) => {
       if (type === "post.created") posts.put(data);
       if (type === "post.deleted") posts.drop(data.id);
+      if (type.startsWith("notification") && data.object?.kind === "comment") {
+        get(`/v1/posts/${data.object.id}`).then((c) => posts.renew(c.root_id), () => {});
+      } else if (type.startsWith("notification") && data.object) posts.renew(data.object.id);
     },
   };
 }
@@ -120,7 +128,7 @@ export async function personView(name) {
   const paint = () => {
     if (!user.viewer) return;
     const on = user.viewer.follow === "following";
-    const bell = on && h("button", { class: "plain", "aria-pressed": String(user.viewer.notify), "aria-label": "Tell me of new posts" }, user.viewer.notify ? "🔔 told of posts" : "🔕 not told of posts");
+    const bell = on && h("button", { class: "plain", "aria-pressed": String(user.viewer.notify), "aria-label": "Tell me of new posts" }, icon(user.viewer.notify ? "bell" : "muted"), user.viewer.notify ? " told of posts" : " not told of posts");
     bell && bell.addEventListener("click", guard(bell, null, async () => set((await call("PUT", `/v1/users/${user.id}/follow`, { notify: !user.viewer.notify })).body)));
     actions.replaceChildren(...[on ? button("Unfollow", true, "DELETE") : button("Follow", false, "PUT", {}), bell, user.viewer.followed_by && h("span", { class: "quiet" }, "follows you")].filter(Boolean));
   };
@@ -151,7 +159,7 @@ export async function postView(id) {
 
 function noteCard(note) {
   const card = h("a", { class: "card note" + (note.is_read ? "" : " unread"), href: local(note.url), "data-id": note.id },
-    h("p", {}, note.text, " ", h("span", { class: "quiet" }, when(note.updated_at))), note.object?.excerpt && h("p", { class: "excerpt" }, note.object.excerpt));
+    h("p", {}, note.text, " ", h("span", { class: "quiet" }, when(note.updated_at))), note.object && note.object.kind !== "user" && note.object.excerpt && h("p", { class: "excerpt" }, note.object.excerpt));
   card.addEventListener("click", () => { if (!note.is_read) call("PUT", `/v1/notifications/${note.id}/read`).then(refreshCounts, () => {}); });
   return card;
 }
@@ -171,7 +179,7 @@ export async function notificationsView() {
     renderTop();
   }));
   return {
-    element: h("section", {}, h("div", { class: "row" }, h("h1", {}, "Notifications"), h("span", { class: "end" }), all), notes.element),
+    element: h("section", {}, h("div", { class: "row head" }, h("h1", {}, "Notifications"), h("span", { class: "end" }), all), notes.element),
     onEvent: (type, data) => {
       if (type === "notification" || type === "notification.updated") notes.put(data);
       if (type === "notification.removed" && data.id) notes.drop(data.id);
