@@ -164,6 +164,7 @@ func TestBodyForm(t *testing.T) {
 		{"NFC of raw text", "POST", "{\"text\":\"e\u0301\"}", `"text":"é"`},
 		{"null is absent on POST", "POST", `{"text":null,"warning":null,"count":2}`, `"body":{"count":2}`},
 		{"only null on POST", "POST", `{"text":null}`, `"body":{}`},
+		{"null below the outermost object stays", "POST", `{"deep":{"name":"aa","at":null}}`, `"raw":"{\"deep\":{\"name\":\"aa\",\"at\":null}}"`},
 		{"null stays on PATCH", "PATCH", `{"text":null}`, `{"text":null}`},
 		{"astral", "POST", `{"text":"\ud83d\ude00"}`, `"text":"😀"`},
 		{"the raw body as it came", "POST", `{ "text" : "a" }`, `"raw":"{ \"text\" : \"a\" }"`},

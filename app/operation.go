@@ -83,7 +83,7 @@ func (s *Server) operate(ctx huma.Context, next func(huma.Context)) {
 		err = checkInput(c, op)
 	}
 	if err != nil {
-		s.fail(c, err)
+		_ = s.fail(c, err) // it answers and never fails
 		return
 	}
 	bounded, cancel := context.WithTimeout(actorContext(c, a), s.cfg.RequestTimeout)
