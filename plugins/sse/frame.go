@@ -74,9 +74,9 @@ func showable(e modules.Event) bool {
 	return true
 }
 
-// appendEvent appends the block of an event. It is the same for every reader and on every road. JSON has no
-// raw line break inside a string, so one in Data is white space between its parts (or damage) and becomes a
-// space: data is one line.
+// appendEvent appends the block of an event. It is the same for every reader and on every road. JSON has no raw
+// control characters inside strings, so a line break in Data is white space between its parts (or damage) and
+// becomes a space: data is one line.
 func appendEvent(b []byte, e modules.Event) (block []byte, data int) {
 	b = append(b, "id: "...)
 	b, _ = e.Cursor.AppendText(b)
@@ -86,7 +86,7 @@ func appendEvent(b []byte, e modules.Event) (block []byte, data int) {
 	start := len(b)
 	b = e.AppendJSON(b)
 	for i := start; i < len(b); i++ {
-		if b[i] == '\n' || b[i] == '\r' {
+		if b[i] < ' ' {
 			b[i] = ' '
 		}
 	}
