@@ -39,6 +39,9 @@ func TestPostReachesBellFollowersOnly(t *testing.T) {
 		if len(got) != 1 || got[0].d.Receiver != people["bell"] || got[0].event.Type != event.PostCreated {
 			t.Fatalf("sent %+v, want the post to the one with the bell", got)
 		}
+		if n := w.count(`SELECT COUNT(*) FROM deliveries`); n != 1 {
+			t.Errorf("%d deliveries were made, want none but the one sent", n)
+		}
 		l, _ := s.Endpoints(t.Context(), people["bell"], modules.PageQuery{Limit: 5})
 		if d := w.deliveries(s, people["bell"], l.Items[0].ID)[0]; *d.NotificationID != id {
 			t.Errorf("notification id is %s, want the post's own %s", d.NotificationID, id)
