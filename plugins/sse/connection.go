@@ -219,5 +219,5 @@ func (h *hub) progressed(c *connection) bool {
 // sent is how many bytes have left this machine's kernel for the peer. That a full socket can be written to again
 // says less: kernels tell it in steps for which a slow reader needs longer than progress_timeout.
 func (c *connection) sent() uint64 {
-	return c.written - min(c.written, uint64(max(c.sock.Waiting(), 0))) //nolint:gosec // not negative
+	return c.written - min(c.written, uint64(max(c.sock.Waiting(), 0)))
 }

@@ -76,7 +76,7 @@ func (x *index) clear(p *person) {
 
 func (x *index) link(p *person, e *edge) {
 	list := x.readers[e.author]
-	e.place = uint32(len(list)) //nolint:gosec // bounded by the cap on connections
+	e.place = uint32(len(list))
 	x.readers[e.author] = append(list, p)
 }
 

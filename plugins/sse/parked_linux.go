@@ -80,7 +80,7 @@ func (s *tcpSocket) writeNow(fd uintptr) bool {
 func (s *tcpSocket) awaitRoom() {
 	defer s.holder.sockets.Done()
 	err := s.raw.Write(func(fd uintptr) bool {
-		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}} //nolint:gosec // a descriptor fits
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
 		n, err := unix.Poll(fds, 0)
 		return n > 0 || (err != nil && !errors.Is(err, unix.EINTR))
 	})

@@ -129,7 +129,7 @@ func (h *hub) write(c *connection) bool {
 		h.cut(c, endedByPeer)
 		return false
 	}
-	c.written += uint64(n) //nolint:gosec // never negative
+	c.written += uint64(n)
 	c.lastWrite = h.now
 	h.metrics.bytes.Add(float64(n))
 	begin, whole := 0, 0
