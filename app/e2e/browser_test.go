@@ -1,10 +1,16 @@
 package e2e_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +28,74 @@ func TestBrowser(t *testing.T) {
 	out := node(t, []string{"BELFRY_ADMIN=" + s.Admin}, "page.mjs", s.URL, shots, chromium)
 	if !strings.HasSuffix(strings.TrimSpace(out), "done") {
 		t.Errorf("the page's journey broke off:\n%s", out)
+	}
+}
+
+// TestStockClients: the browser's EventSource and the npm package hear every post once and in order, byte for byte,
+// although their connections are cut twice (H18).
+func TestStockClients(t *testing.T) {
+	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
+	npmInstall(t)
+	address := freePort(t)
+	_, port, _ := strings.Cut(address, ":")
+	s := startSite(t, map[string]string{"server.listen": address, "server.public_url": "http://127.0.0.1:" + port})
+	author, reader := s.register("author"), s.register("reader")
+	reader.follow(author)
+	hostile := []string{"plain", "line\nline", "id: 9\ndata: x\n\nevent: bye", "\u2028\u2029\ufeffbom", "tab\there", "\"quotes\" \\ </script>", "emoji 👩‍👩‍👧 ⛵", "CR is not allowed, LF is\n\n"}
+	const count = 30
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie := reader.http.Jar.Cookies(u)[0]
+
+	ctx, cancel := context.WithTimeout(t.Context(), 80*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, need(t, "node"), "clients.mjs", s.URL, cookie.Name+"="+cookie.Value, chromium, strconv.Itoa(count))
+	cmd.Dir = "browser"
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReaderSize(out, 1<<20)
+	if line, err := lines.ReadString(10); err != nil || line != "ready\n" {
+		cancel()
+		_ = cmd.Wait()
+		t.Fatalf("clients did not get ready: %q %v\n%s", line, err, stderr.String())
+	}
+	var sent []string
+	for i := range count {
+		text := hostile[i%len(hostile)] + strconv.Itoa(i)
+		author.post(text)
+		sent = append(sent, text)
+	}
+	for range 2 {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatalf("clients: %v\n%s", err, stderr.String())
+		}
+		var got struct {
+			Client string
+			List   []struct{ ID, Text string }
+		}
+		if err := json.Unmarshal([]byte(line), &got); err != nil {
+			t.Fatal(err)
+		}
+		var heard []string
+		for _, e := range got.List {
+			heard = append(heard, e.Text)
+		}
+		if !slices.Equal(heard, sent) {
+			t.Errorf("%s heard %q, want %q", got.Client, heard, sent)
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("clients: %v\n%s", err, stderr.String())
 	}
 }
 
