@@ -23,6 +23,7 @@ var (
 // Querier reads. A *sql.Rows must be closed before the next call on the same Querier. Statements are prepared
 // once and kept, so the text of a query must come from a bounded set: never build it from input. Placeholders
 // are $1, $2, …; only SQL that SQLite and PostgreSQL both run.
+// Write LIMIT $n + 0: a bare LIMIT $n makes SQLite plan the statement anew at each run, which costs more than the rows.
 type Querier interface {
 	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	// QueryRow's Scan gives sql.ErrNoRows when nothing is there.

@@ -160,7 +160,7 @@ func makeDue(ctx context.Context, tx storage.Tx, endpoint modules.ID, now module
 // any may be left.
 func settle(ctx context.Context, tx storage.Tx, endpoint modules.ID, state string, now modules.Time, limit int) (more bool, err error) {
 	n, err := tx.Exec(ctx, `UPDATE deliveries SET state = $2, next_attempt_at = NULL, finished_at = $3 WHERE id IN
-		(SELECT id FROM deliveries WHERE endpoint_id = $1 AND state = 'pending' ORDER BY next_attempt_at LIMIT $4)`,
+		(SELECT id FROM deliveries WHERE endpoint_id = $1 AND state = 'pending' ORDER BY next_attempt_at LIMIT $4 + 0)`,
 		endpoint, state, int64(now), limit)
 	return n == int64(limit), err
 }

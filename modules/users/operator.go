@@ -205,7 +205,7 @@ func (s *Service) forgetAnswers(ctx context.Context, id modules.ID) {
 	for more := true; more; {
 		err := s.db.InTx(ctx, func(tx storage.Tx) error {
 			n, err := tx.Exec(ctx, `DELETE FROM idempotency_keys WHERE (actor, route, key) IN
-				(SELECT actor, route, key FROM idempotency_keys WHERE actor = $1 LIMIT $2)`, "user:"+id.String(), dropPage)
+				(SELECT actor, route, key FROM idempotency_keys WHERE actor = $1 LIMIT $2 + 0)`, "user:"+id.String(), dropPage)
 			more = n == dropPage
 			return err
 		})

@@ -31,7 +31,7 @@ func readBatch(ctx context.Context, db storage.DB, mark modules.Position) ([]row
 	err := db.Read(ctx, func(q storage.Querier) error {
 		list = nil
 		rows, err := q.Query(ctx, `SELECT id, op, stream, type, actor_id, about, internal, time, data FROM outbox
-			WHERE id > $1 AND set_aside_at IS NULL ORDER BY id LIMIT $2`, int64(mark), batchRows)
+			WHERE id > $1 AND set_aside_at IS NULL ORDER BY id LIMIT $2 + 0`, int64(mark), batchRows)
 		if err != nil {
 			return err
 		}

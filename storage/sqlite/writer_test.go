@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/belfry-social/belfry/storage"
@@ -153,21 +155,76 @@ func TestTooManyWait(t *testing.T) {
 }
 
 func TestWaitedTooLong(t *testing.T) {
-	for _, patience := range []time.Duration{time.Millisecond, 80 * time.Millisecond} {
-		db := opened(t, sqlite.Config{BusyTimeout: patience, Readers: 1})
-		release := hold(t, db)
-		if err := db.InTx(t.Context(), put(t.Context(), "late")); !errors.Is(err, storage.ErrBusy) {
-			t.Errorf("a caller that waited %v is answered %v, want ErrBusy", patience, err)
-		}
-		release()
-		err := db.Read(t.Context(), func(storage.Querier) error {
-			return db.Read(t.Context(), func(storage.Querier) error { return nil })
+	for _, patience := range []time.Duration{time.Millisecond, time.Minute} {
+		synctest.Test(t, func(t *testing.T) { // no clock runs while somebody works
+			db := opened(t, sqlite.Config{BusyTimeout: patience, Readers: 1})
+			release := hold(t, db)
+			before := time.Now()
+			if err := db.InTx(t.Context(), put(t.Context(), "late")); !errors.Is(err, storage.ErrBusy) {
+				t.Errorf("a caller that waited %v is answered %v, want ErrBusy", patience, err)
+			}
+			if waited := time.Since(before); waited != patience {
+				t.Errorf("a caller waited %v, want %v", waited, patience)
+			}
+			release()
+			err := db.Read(t.Context(), func(storage.Querier) error {
+				return db.Read(t.Context(), func(storage.Querier) error { return nil })
+			})
+			if !errors.Is(err, storage.ErrBusy) {
+				t.Errorf("a reader that waited %v is answered %v, want ErrBusy", patience, err)
+			}
+			if got := count(t, db); got != 0 {
+				t.Errorf("%d rows, want none", got)
+			}
 		})
-		if !errors.Is(err, storage.ErrBusy) {
-			t.Errorf("a reader that waited %v is answered %v, want ErrBusy", patience, err)
+	}
+}
+
+// TestGoexit: a caller whose function ends its goroutine does not go on, as if it had run it itself.
+func TestGoexit(t *testing.T) {
+	db := opened(t, sqlite.Config{})
+	release := hold(t, db)
+	wentOn, w := make(chan bool, 1), wait(t.Context())
+	go func() {
+		on := false
+		defer func() { wentOn <- on }()
+		_ = db.InTx(w, func(storage.Tx) error { runtime.Goexit(); return nil })
+		on = true
+	}()
+	<-w.looked
+	beside := queue(t.Context(), db, put(t.Context(), "beside"))
+	release()
+	if <-wentOn {
+		t.Error("the caller went on")
+	}
+	if err := <-beside; err != nil {
+		t.Errorf("a caller beside it is answered %v", err)
+	}
+	if got := count(t, db); got != 1 {
+		t.Errorf("%d rows, want 1", got)
+	}
+}
+
+// TestKeysAfterReopening: the counter of order keys is in memory, and must be found again.
+func TestKeysAfterReopening(t *testing.T) {
+	path := filepath.Join(t.TempDir(), sqlite.FileName)
+	var last int64
+	for range 3 {
+		db := open(t, sqlite.Config{Path: path})
+		migrate(t, db, acts)
+		for i := range 3 {
+			var key int64
+			err := db.InTx(t.Context(), func(tx storage.Tx) (err error) {
+				key, err = tx.NextKey(t.Context())
+				return err
+			})
+			if err != nil || key <= last {
+				t.Errorf("key %d after key %d, %v (call %d)", key, last, err, i)
+			}
+			last = key
 		}
-		if got := count(t, db); got != 0 {
-			t.Errorf("%d rows, want none", got)
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

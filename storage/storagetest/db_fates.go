@@ -73,13 +73,16 @@ func exited(k *dbKit) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = k.InTx(k.ctx, func(tx storage.Tx) error {
+		err := k.InTx(k.ctx, func(tx storage.Tx) error {
 			if err := add(k.ctx, tx, "one"); err != nil {
 				return err
 			}
 			runtime.Goexit()
 			return nil
 		})
+		if err == nil { // a store may end the caller's goroutine as well, and then never comes here
+			k.broken("InTx answered nil")
+		}
 	}()
 	select {
 	case <-ended:
