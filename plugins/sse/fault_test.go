@@ -87,9 +87,10 @@ func TestHungQuestions(t *testing.T) {
 // it never does, the connections end with a time to come back.
 func TestAudienceFails(t *testing.T) {
 	inBubble(t, defaults, func(t *testing.T, e *engine) {
-		away := true
+		var away atomic.Bool
+		away.Store(true)
 		e.w.onAudience = func(modules.ID) error {
-			if away {
+			if away.Load() {
 				return errAway
 			}
 			return nil
@@ -100,7 +101,7 @@ func TestAudienceFails(t *testing.T) {
 		if e.Health() == nil || !errors.Is(e.Health(), errAway) {
 			t.Errorf("health: %v", e.Health())
 		}
-		away = false
+		away.Store(false)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if got := idsIn(c); got != fmt.Sprint(p) || e.Health() != nil {

@@ -101,7 +101,7 @@ func (c *Channel) begin(conn net.Conn, k *connection, r request, h fixedHistory)
 // goroutine, which is the server's, for finish_timeout at most.
 func (c *Channel) refuse(conn net.Conn, r request, reason plugins.ByeReason) {
 	conn = unwrap(conn)
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	late := time.AfterFunc(c.cfg.FinishTimeout, func() { _ = conn.Close() })
 	defer late.Stop()
 	c.hub.metrics.ended.WithLabelValues(string(reason)).Inc()

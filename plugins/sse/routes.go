@@ -68,7 +68,9 @@ func (c *Channel) stream(f *fiber.Ctx, p *preset) error {
 // queryOf copies the query out of the request, in order and with what is given twice.
 func queryOf(f *fiber.Ctx) [][2]string {
 	var out [][2]string
-	f.Context().QueryArgs().VisitAll(func(k, v []byte) { out = append(out, [2]string{string(k), string(v)}) })
+	for k, v := range f.Context().QueryArgs().All() {
+		out = append(out, [2]string{string(k), string(v)})
+	}
 	return out
 }
 
@@ -76,14 +78,14 @@ func queryOf(f *fiber.Ctx) [][2]string {
 // head says and those that frame a body.
 func headersOf(f *fiber.Ctx) []header {
 	var out []header
-	f.Context().Response.Header.VisitAll(func(k, v []byte) {
+	for k, v := range f.Context().Response.Header.All() {
 		switch name := string(k); strings.ToLower(name) {
 		case "content-type", "content-length", "transfer-encoding", "connection", "keep-alive", "content-encoding", "cache-control",
 			"vary", "date", "etag", "x-request-id", "x-content-type-options", "x-accel-buffering":
 		default:
 			out = append(out, header{name, string(v)})
 		}
-	})
+	}
 	return out
 }
 
