@@ -24,6 +24,7 @@ type ear struct {
 
 func (e *ear) listener() listener {
 	return listener{publish: func(events []modules.Event) {
+		defer clear(events) // the slice is the callee's
 		for _, ev := range events {
 			if e.fail != nil {
 				e.fail(ev.Cursor.Seq)
@@ -32,7 +33,6 @@ func (e *ear) listener() listener {
 			e.heard = append(e.heard, ev.Cursor.Seq)
 			e.mu.Unlock()
 		}
-		clear(events) // the slice is the callee's
 	}}
 }
 

@@ -59,6 +59,17 @@ func TestLongPoll(t *testing.T) {
 	})
 }
 
+func TestHeadDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s := newSite(t, w.start(w.service(delivery.DefaultConfig())), modules.Actor{UserID: modules.NewID()})
+		began := time.Now()
+		if a := s.do("HEAD", "?wait=30"); a.status != 200 || a.body != "" || time.Since(began) != 0 {
+			t.Errorf("HEAD gave %d %q after %s, want 200 at once", a.status, a.body, time.Since(began))
+		}
+	})
+}
+
 func TestLongPollFollowsAudience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
