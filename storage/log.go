@@ -17,7 +17,7 @@ type Op byte
 const (
 	OpAppend Op = 1 // add an event
 	OpRedact Op = 2 // empty the payloads at Targets, keep their places
-	OpErase  Op = 3 // Person is gone: streams, acts and abouts of that person vanish at once
+	OpErase  Op = 3 // Person is gone: streams, acts and abouts of that person vanish at once, up to this entry; what comes behind it (that tells others of the end) is shown
 )
 
 // Entry is one step on its way from the outbox into the log.
@@ -71,7 +71,8 @@ type Log interface {
 	// Reset sets the content aside and begins anew, empty, with the epoch and the floor given: the next Append
 	// continues from there. Called before anything reads, when the log cannot be trusted.
 	Reset(ctx context.Context, epoch uint32, floor modules.Position) error
-	// Size is the number of bytes the log takes on disk.
+	// Size is the number of bytes the log takes on disk; room that trims have freed and appends will use does not
+	// count.
 	Size() int64
 	// Check verifies every record; the first fault found is returned.
 	Check(ctx context.Context) error
