@@ -9,9 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/zap"
-
 	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/plugins"
 )
@@ -120,8 +117,7 @@ func inBubble(t *testing.T, cfg Config, test func(t *testing.T, e *engine)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		e := &engine{w: w, pipes: &pipes{room: -1}, Channel: newChannel(cfg, plugins.Env{Name: "sse", Log: zap.NewNop(), Clock: time.Now,
-			Metrics: prometheus.NewRegistry(), History: w, Audiences: w, Connections: newSeats()})}
+		e := &engine{w: w, pipes: &pipes{room: -1}, Channel: newChannel(cfg, envOf(w))}
 		e.holder = e.pipes
 		if err := e.Start(context.Background()); err != nil {
 			t.Fatal(err)

@@ -449,7 +449,7 @@ func (evictAtOnce) Spend(modules.Actor, string) (time.Duration, bool) { return 0
 // TestLife: Stop is safe without Start and more than once; nothing is taken before Start or after Stop.
 func TestLife(t *testing.T) {
 	w := newWorld()
-	c := newChannel(testConfig(), plugins.Env{Name: "sse", Log: nopLog(), Clock: time.Now, Metrics: newRegistry(), History: w, Audiences: w, Connections: newSeats()})
+	c := newChannel(testConfig(), envOf(w))
 	ctx := context.Background()
 	c.Publish([]modules.Event{{}})
 	c.Drain(ctx)
@@ -461,7 +461,7 @@ func TestLife(t *testing.T) {
 	if err := c.Start(ctx); err == nil {
 		t.Error("started after Stop")
 	}
-	c = newChannel(testConfig(), plugins.Env{Name: "sse", Log: nopLog(), Clock: time.Now, Metrics: newRegistry(), History: w, Audiences: w, Connections: newSeats()})
+	c = newChannel(testConfig(), envOf(w))
 	if err := c.Start(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,11 @@ import (
 	"github.com/belfry-social/belfry/plugins"
 )
 
-func nopLog() *zap.Logger               { return zap.NewNop() }
+func nopLog() *zap.Logger { return zap.NewNop() }
+func envOf(w *world) plugins.Env {
+	return plugins.Env{Name: "sse", Log: nopLog(), Clock: time.Now, Metrics: newRegistry(), History: w, Audiences: w, Connections: newSeats()}
+}
+
 func newRegistry() *prometheus.Registry { return prometheus.NewRegistry() }
 
 // TestH18HostilePayloads: one event, data byte for byte, whatever is in it.
