@@ -51,7 +51,7 @@ func fieldOf(d *huma.ErrorDetail) modules.Field {
 		code, pointer, _ := strings.Cut(strings.TrimPrefix(d.Message, refusedMember), " ")
 		return modules.BodyField(pointer, modules.FieldCode(code), "This does not have the form that is expected.")
 	default:
-		f.Code, f.Detail = judge(d.Message, in == "body")
+		f.Code, f.Detail = judge(d.Message)
 	}
 	f.Pointer = jsonPointer(path)
 	return f
@@ -92,8 +92,8 @@ var verdicts = []verdict{
 	{"invalid boolean", modules.FieldBadFormat, "true or false."},
 }
 
-// judge gives code and detail for a message. In a query every value is text, so a wrong type is a bad format.
-func judge(message string, body bool) (modules.FieldCode, string) {
+// judge gives code and detail for a message.
+func judge(message string) (modules.FieldCode, string) {
 	for _, v := range verdicts {
 		if message != v.message && (!strings.ContainsRune(v.message, '%') || !strings.HasPrefix(message, before(v.message))) {
 			continue
@@ -101,9 +101,6 @@ func judge(message string, body bool) (modules.FieldCode, string) {
 		detail := v.detail
 		if strings.Contains(detail, "%s") {
 			detail = fmt.Sprintf(detail, between(message, v.message))
-		}
-		if v.code == modules.FieldWrongType && !body {
-			return modules.FieldBadFormat, detail
 		}
 		return v.code, detail
 	}

@@ -110,17 +110,18 @@ func TestLimiterModel(t *testing.T) {
 func TestLimiterForgets(t *testing.T) {
 	clock := newFakeClock()
 	l := app.NewLimiter(limitsWith(func(c *app.LimitsConfig) { c.Register, c.Keys = app.Rate{Count: 1, Per: time.Hour}, 1000 }), clock.Now)
-	for i := range 1001 {
+	for i := range 1000 {
 		l.Take(modules.BudgetRegister, fmt.Sprint(i))
 	}
-	if _, ok := l.Take(modules.BudgetRegister, "1000"); ok {
-		t.Error("the latest key was forgotten")
+	l.Take(modules.BudgetRegister, "0")    // used again: now 1 is the one used longest ago
+	l.Take(modules.BudgetRegister, "1000") // one too many
+	for _, key := range []string{"1000", "999", "2", "0"} {
+		if _, ok := l.Take(modules.BudgetRegister, key); ok {
+			t.Errorf("key %s was forgotten", key)
+		}
 	}
-	if _, ok := l.Take(modules.BudgetRegister, "2"); ok {
-		t.Error("a key within the bound was forgotten")
-	}
-	if _, ok := l.Take(modules.BudgetRegister, "0"); !ok {
-		t.Error("the oldest key is still kept: there is no bound")
+	if _, ok := l.Take(modules.BudgetRegister, "1"); !ok {
+		t.Error("the key used longest ago is still kept: there is no bound")
 	}
 }
 

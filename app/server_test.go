@@ -176,6 +176,7 @@ func routes(fail func() error) func(humaapi.API) {
 			next, prev := "NEXT", "PREV"
 			return &struct{ Body modules.List[string] }{modules.List[string]{Items: []string{in.Cursor}, Next: &next, Prev: &prev}}, nil
 		})
+		humaapi.Register(api, op("tagged", "POST", "/v1/tagged", modules.AuthNone, modules.MetaETag, "strong"), who)
 		humaapi.Register(api, op("fail", "GET", "/v1/fail", modules.AuthNone), func(context.Context, *struct{}) (*noteOutput, error) {
 			return nil, fail()
 		})
@@ -469,6 +470,9 @@ func TestETag(t *testing.T) {
 	}
 	if n := s.do("GET", "/v1/notes/7", "", "If-None-Match", `"other"`); n.StatusCode != 200 {
 		t.Errorf("another tag: got %d", n.StatusCode)
+	}
+	if a := s.do("POST", "/v1/tagged", ""); a.StatusCode != 200 || a.Header.Get("ETag") != "" {
+		t.Errorf("POST: got %d with the ETag %q", a.StatusCode, a.Header.Get("ETag"))
 	}
 	if weak := s.do("GET", "/v1/notes", "").Header.Get("ETag"); !strings.HasPrefix(weak, `W/"`) {
 		t.Errorf("a list has the ETag %q, want a weak one", weak)
