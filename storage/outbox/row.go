@@ -12,7 +12,7 @@ import (
 
 // Bounds of one batch: what the relay holds in memory, and what one Append carries.
 const (
-	batchRows  = 512
+	batchRows  = 8192
 	batchBytes = 4 << 20
 )
 
