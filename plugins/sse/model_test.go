@@ -3,9 +3,7 @@ package sse
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -22,14 +20,14 @@ type device struct {
 	n     int
 	posts modules.PostsMode
 
-	conn   *client
-	reader sync.WaitGroup
-	mu     sync.Mutex
-	grown  sync.Cond
-	last   string
-	ready  bool
-	shown  []block
-	faults []string
+	conn    *client
+	reader  sync.WaitGroup
+	mu      sync.Mutex
+	grown   sync.Cond
+	last    string
+	cutting bool
+	shown   []block
+	faults  []string
 }
 
 func newDevice(s *site, n int, posts modules.PostsMode, from string) *device {
@@ -41,7 +39,6 @@ func newDevice(s *site, n int, posts modules.PostsMode, from string) *device {
 func (d *device) connect() {
 	d.mu.Lock()
 	last := d.last
-	d.ready = false
 	d.mu.Unlock()
 	d.conn = d.site.open(d.n, "?posts="+string(d.posts), "Last-Event-ID: "+last)
 	d.reader.Go(func() { d.read(d.conn) })
@@ -52,19 +49,22 @@ func (d *device) cut() {
 	if d.conn == nil {
 		return
 	}
+	d.mu.Lock()
+	d.cutting = true
+	d.mu.Unlock()
 	d.conn.conn.Close()
 	d.reader.Wait()
-	d.conn = nil
+	d.conn, d.cutting = nil, false
 }
 
 func (d *device) read(c *client) {
 	for {
 		b, _, err := c.next()
 		if err != nil {
-			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-				d.fault(err.Error())
-			}
 			d.mu.Lock()
+			if !d.cutting || (errors.Is(err, errSyntax) && !errors.Is(err, errCut)) {
+				d.faults = append(d.faults, err.Error())
+			}
 			d.grown.Broadcast()
 			d.mu.Unlock()
 			return
@@ -79,7 +79,6 @@ func (d *device) read(c *client) {
 			if b.id != d.last {
 				d.faults = append(d.faults, "resumed at "+b.id+" and not at "+d.last)
 			}
-			d.ready = true
 		case b.event == "bye":
 		case is.Seq <= was.Seq:
 			d.faults = append(d.faults, fmt.Sprintf("%s after %s", b.id, d.last))
@@ -90,12 +89,6 @@ func (d *device) read(c *client) {
 		d.grown.Broadcast()
 		d.mu.Unlock()
 	}
-}
-
-func (d *device) fault(text string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.faults = append(d.faults, text)
 }
 
 // until waits for the event at a position.
