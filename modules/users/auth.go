@@ -100,6 +100,7 @@ func actorByToken(ctx context.Context, q storage.Querier, h secretHash) (used, e
 		return u, err
 	}
 	var last *modules.Time
+	u = used{} // what the row that is not there left: no state is no suspension
 	err = q.QueryRow(ctx, `SELECT id, last_used_at FROM service_tokens WHERE hash = $1`, h[:]).Scan(&u.actor.ServiceID, &last)
 	u.actor.Scopes = []modules.Scope{modules.ScopeNotifySend}
 	u.usedAt = orZero(last)

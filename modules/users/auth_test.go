@@ -37,7 +37,7 @@ func TestAuthenticate(t *testing.T) {
 		}},
 		"token over cookie": {in: users.Credentials{Bearer: token, Cookie: welcome.Secret}, want: func(got modules.Actor) bool { return got.SessionID.IsZero() }},
 		"service token": {in: users.Credentials{Bearer: service}, want: func(got modules.Actor) bool {
-			return got.ServiceID == serviceID && got.UserID.IsZero() && got.Allows(modules.ScopeNotifySend) && !got.Allows(modules.ScopeRead)
+			return got.ServiceID == serviceID && got.UserID.IsZero() && !got.Suspended && got.Allows(modules.ScopeNotifySend) && !got.Allows(modules.ScopeRead)
 		}},
 		"bad token, good cookie":  {in: users.Credentials{Bearer: "nonsense", Cookie: welcome.Secret}, code: modules.CodeInvalidToken},
 		"bad ticket, good cookie": {in: users.Credentials{Ticket: "nonsense", Cookie: welcome.Secret}, code: modules.CodeInvalidTicket},

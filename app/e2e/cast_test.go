@@ -1,0 +1,225 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/fx"
+
+	"github.com/belfry-social/belfry/app"
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/users"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// member is somebody with a token for everything.
+type member struct {
+	ID    modules.ID
+	Name  string
+	Token string
+}
+
+// world is a site with people in it who cost no password hash each.
+type world struct {
+	*site
+	users   *users.Service
+	db      storage.DB
+	People  []member
+	Service string // a service token
+}
+
+// startWorld runs the standard program, with parts on top, and makes n people.
+func startWorld(t testing.TB, set map[string]string, n int, parts ...fx.Option) *world {
+	t.Helper()
+	w := &world{}
+	hold := fx.Invoke(func(u *users.Service, db storage.DB) { w.users, w.db = u, db })
+	w.site = startSite(t, set, append(append(app.Standard(), hold), parts...)...)
+	w.people(n)
+	var err error
+	if w.Service, _, err = w.users.CreateService(t.Context(), "host"); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// people makes n more people: the first of all by the rules, the others as copies of that row.
+func (w *world) people(n int) {
+	w.t.Helper()
+	ctx := context.Background()
+	for range n {
+		m := member{Name: fmt.Sprintf("person%d", len(w.People))}
+		if len(w.People) == 0 {
+			me, err := w.users.Add(ctx, m.Name, password, modules.RoleUser, "")
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			m.ID = me.ID
+		} else {
+			m.ID = modules.NewID()
+			err := w.db.InTx(ctx, func(tx storage.Tx) error {
+				key, err := tx.NextKey(ctx)
+				if err != nil {
+					return err
+				}
+				_, err = tx.Exec(ctx, `INSERT INTO users (id, key, username, display_name, role, state, locale, time_zone, password_hash, created_at)
+					SELECT $1, $2, $3, $3, role, state, locale, time_zone, password_hash, created_at FROM users WHERE id = $4`, m.ID, key, m.Name, w.People[0].ID)
+				return err
+			})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		token, err := w.users.IssueToken(ctx, modules.Actor{UserID: m.ID, Role: modules.RoleUser}, users.TokenDraft{Name: "test",
+			Scopes: []modules.Scope{"read", "events", "write:posts", "write:follows", "write:notifications", "write:account"}}, nil)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		m.Token = *token.Token
+		w.People = append(w.People, m)
+	}
+}
+
+// caller asks a server that may be gone at any moment.
+type caller struct {
+	base, token string
+	http        *http.Client
+}
+
+func newCaller(base, token string) *caller {
+	return &caller{base: base, token: token, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}, Timeout: 2 * deadline}}
+}
+
+// ask gives status 0 and an error when no whole answer came.
+func (c *caller) ask(method, path string, body any, header ...string) (status int, out []byte, err error) {
+	var r io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return 0, nil, err
+		}
+		r = bytes.NewReader(text)
+	}
+	req, err := http.NewRequest(method, c.base+path, r)
+	if err != nil {
+		return 0, nil, err
+	}
+	if r != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		req.Header.Set(name, value)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	if out, err = io.ReadAll(resp.Body); err != nil {
+		return 0, nil, err
+	}
+	return resp.StatusCode, out, nil
+}
+
+// must is ask with a status that has to come; it returns the body.
+func (c *caller) must(t testing.TB, status int, method, path string, body any, header ...string) []byte {
+	t.Helper()
+	got, out, err := c.ask(method, path, body, header...)
+	if err != nil || got != status {
+		t.Fatalf("%s %s: status %d (%v), want %d: %s", method, path, got, err, status, out)
+	}
+	return out
+}
+
+// gate is open while the server runs.
+type gate struct {
+	mu   sync.Mutex
+	open chan struct{}
+}
+
+func newGate() *gate { return &gate{open: make(chan struct{})} }
+
+func (g *gate) set(open bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-g.open:
+		if !open {
+			g.open = make(chan struct{})
+		}
+	default:
+		if open {
+			close(g.open)
+		}
+	}
+}
+
+// pass waits until it is open; false when ctx ends before. Whoever comes right after a failure waits a moment, as
+// every client does, so that a server which is just ending is not asked in a circle.
+func (g *gate) pass(ctx context.Context, failed bool) bool {
+	if failed {
+		select {
+		case <-time.After(2 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+	g.mu.Lock()
+	open := g.open
+	g.mu.Unlock()
+	select {
+	case <-open:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// luck gives the random numbers of a test: from SEED, else fresh; it prints the seed.
+func luck(t testing.TB) (seed uint64, rng *rand.Rand) {
+	t.Helper()
+	seed = uint64(time.Now().UnixNano())
+	if text := os.Getenv("SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("SEED: %v", err)
+		}
+	}
+	t.Logf("SEED=%d", seed)
+	return seed, rand.New(rand.NewPCG(seed, 0))
+}
+
+// number is a setting of the full form.
+func number(t testing.TB, name string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("%s=%q is no number above 0", name, text)
+	}
+	return n
+}
+
+// await waits for something that has to happen.
+func await(t testing.TB, done <-chan struct{}, what string) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(deadline):
+		t.Fatalf("%s did not come", what)
+	}
+}
