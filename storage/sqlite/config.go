@@ -49,6 +49,7 @@ type Point string
 const (
 	PointBegin      Point = "begin"
 	PointCommit     Point = "commit"
+	PointCommitted  Point = "committed" // all is on disk, nobody has been answered: its error says nothing
 	PointCheckpoint Point = "checkpoint"
 	PointMigrate    Point = "migrate"  // before the commit of a migration file
 	PointMigrated   Point = "migrated" // after it, before the version is confirmed

@@ -74,12 +74,8 @@ func (d *DB) open(ctx context.Context) error {
 // checkMode makes sure of the write-ahead log: where the file system cannot share memory the engine goes on without
 // it and says nothing.
 func checkMode(c *conn) error {
-	rows, err := c.query("PRAGMA journal_mode")
-	if err != nil {
-		return err
-	}
 	var mode string
-	if err := (row{c, rows, nil}).Scan(&mode); err != nil {
+	if err := rowOf(c)(c.query("PRAGMA journal_mode")).Scan(&mode); err != nil {
 		return err
 	}
 	if mode != "wal" {

@@ -59,12 +59,8 @@ func (w *writer) checkpoint() {
 
 // walSize runs a checkpoint and tells how many pages the write-ahead log has and how many of them are in the file.
 func (w *writer) walSize(pragma string) (pages, done int, err error) {
-	rows, err := w.conn.query(pragma)
-	if err != nil {
-		return 0, 0, err
-	}
 	var busy int
-	err = row{w.conn, rows, nil}.Scan(&busy, &pages, &done)
+	err = rowOf(w.conn)(w.conn.query(pragma)).Scan(&busy, &pages, &done)
 	return pages, done, err
 }
 

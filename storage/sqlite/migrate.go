@@ -45,7 +45,7 @@ func (d *DB) migrate(ctx context.Context, m storage.Migrations, status storage.M
 	if err != nil {
 		return err
 	}
-	defer handle.Close()
+	defer func() { _ = handle.Close() }()
 	handle.SetMaxOpenConns(1)
 	if err := handle.PingContext(ctx); err != nil {
 		return err
@@ -129,7 +129,7 @@ func (s *stepper) Run(file io.Reader) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }() // nothing after the commit
 	if _, err := tx.Exec(string(text)); err != nil {
 		return err
 	}

@@ -71,6 +71,5 @@ func (s *snapshot) Query(ctx context.Context, query string, args ...any) (*sql.R
 }
 
 func (s *snapshot) QueryRow(ctx context.Context, query string, args ...any) storage.Row {
-	rows, err := s.Query(ctx, query, args...)
-	return row{s.c, rows, err}
+	return rowOf(s.c)(s.Query(ctx, query, args...))
 }

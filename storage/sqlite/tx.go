@@ -23,8 +23,7 @@ func (q *querier) Query(ctx context.Context, query string, args ...any) (*sql.Ro
 }
 
 func (q *querier) QueryRow(ctx context.Context, query string, args ...any) storage.Row {
-	rows, err := q.Query(ctx, query, args...)
-	return row{q.c, rows, err}
+	return rowOf(q.c)(q.Query(ctx, query, args...))
 }
 
 // row is the first row of rows.
@@ -32,6 +31,11 @@ type row struct {
 	c    *conn
 	rows *sql.Rows
 	err  error
+}
+
+// rowOf takes what a query on c gives.
+func rowOf(c *conn) func(*sql.Rows, error) row {
+	return func(rows *sql.Rows, err error) row { return row{c, rows, err} }
 }
 
 func (r row) Scan(dest ...any) error {
@@ -77,8 +81,7 @@ func (t *tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, e
 }
 
 func (t *tx) QueryRow(ctx context.Context, query string, args ...any) storage.Row {
-	rows, err := t.Query(ctx, query, args...)
-	return txRow{row{t.c, rows, err}, t}
+	return txRow{rowOf(t.c)(t.Query(ctx, query, args...)), t}
 }
 
 func (t *tx) NextKey(ctx context.Context) (int64, error) {
@@ -122,7 +125,7 @@ func (t *tx) check(err error) error {
 	if err == nil || t.dead != nil || errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	t.w.note(err)
+	_ = t.w.note(err)
 	if _, probe := t.c.exec("BEGIN"); probe == nil {
 		t.w.rollback()
 		t.dead = err
@@ -139,8 +142,7 @@ type orderKeys struct {
 
 func (k *orderKeys) next(c *conn) (int64, error) {
 	if !k.loaded {
-		rows, err := c.query(`SELECT last FROM order_keys WHERE id = 1`)
-		if err := (row{c, rows, err}).Scan(&k.last); err != nil {
+		if err := rowOf(c)(c.query(`SELECT last FROM order_keys WHERE id = 1`)).Scan(&k.last); err != nil {
 			return 0, fmt.Errorf("order key: %w", err)
 		}
 		k.loaded, k.saved = true, k.last

@@ -240,6 +240,7 @@ func (w *writer) commit() error {
 	if err != nil {
 		return err
 	}
+	_ = w.fail(PointCommitted)
 	w.keys.saved = w.keys.last
 	w.trouble.Store(nil)
 	select {
