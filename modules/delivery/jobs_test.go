@@ -60,26 +60,28 @@ func TestOldFinishedDeliveriesAreDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		var p postman
-		s := w.start(w.service(exact(), named{"hook", p.channel()}))
+		cfg := exact()
+		cfg.Keep = 24 * time.Hour // shorter than the schedule: what waits is kept however old it is
+		s := w.start(w.service(cfg, named{"hook", p.channel()}))
 		me := modules.NewID()
 		endpoint := w.endpoint(s, me)
 		for range 450 {
 			e, _ := w.notification(me, "like")
 			w.append(e)
 		}
-		time.Sleep(6 * 24 * time.Hour)
+		time.Sleep(20 * time.Hour)
 		p.answers(func(plugins.Delivery) error { return failure{"http_status", 500} })
 		e, _ := w.notification(me, "like")
 		w.append(e)
 		synctest.Wait()
 		w.runJobs(s)
 		if n := len(w.deliveries(s, me, endpoint.ID)); n != 451 {
-			t.Errorf("%d deliveries after six days, want all 451", n)
+			t.Errorf("%d deliveries after 20 hours, want all 451", n)
 		}
 		time.Sleep(25 * time.Hour)
 		w.runJobs(s)
 		if got := states(w.deliveries(s, me, endpoint.ID)); got != "pending" {
-			t.Errorf("after a week deliveries are %q, want the pending one", got)
+			t.Errorf("after two days deliveries are %q, want the pending one", got)
 		}
 		if got := w.count(`SELECT COUNT(*) FROM attempts WHERE delivery_id NOT IN (SELECT id FROM deliveries)`); got != 0 {
 			t.Errorf("%d attempts are left behind", got)

@@ -13,6 +13,7 @@ import (
 	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/storage"
 )
 
 // The waits of api.md, section 5: at once, then after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h.
@@ -157,16 +158,17 @@ func TestGoneEndpointGetsNothingMore(t *testing.T) {
 		s := w.start(w.service(exact(), named{"hook", p.channel()}))
 		me := modules.NewID()
 		endpoint := w.endpoint(s, me)
-		for range 3 {
-			e, _ := w.notification(me, "like")
-			w.append(e)
+		batch := make([]storage.Entry, 3)
+		for i := range batch {
+			batch[i], _ = w.notification(me, "like")
 		}
+		w.append(batch...)
 		time.Sleep(time.Hour)
 		e, _ := w.notification(me, "like")
 		w.append(e)
 		time.Sleep(time.Hour)
 		list := w.deliveries(s, me, endpoint.ID)
-		if len(p.all()) != 1 || strings.Contains(states(list), "pending") {
+		if len(p.all()) != 1 || len(list) != 3 || strings.Contains(states(list), "pending") {
 			t.Errorf("%d attempts, deliveries %s; want one attempt and nothing waiting", len(p.all()), states(list))
 		}
 		shown, _ := s.Endpoint(t.Context(), me, endpoint.ID)

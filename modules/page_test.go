@@ -1,0 +1,144 @@
+package modules_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/belfry-social/belfry/modules"
+)
+
+// window reads from a sorted slice as a store would.
+func window(keys []int64) func(modules.Window) ([]int64, error) {
+	return func(w modules.Window) ([]int64, error) {
+		list := slices.Clone(keys)
+		slices.Sort(list)
+		if !w.Rising {
+			slices.Reverse(list)
+		}
+		var out []int64
+		for _, k := range list {
+			if w.Bound && ((w.Rising && k <= w.Key) || (!w.Rising && k >= w.Key)) {
+				continue
+			}
+			if len(out) < w.Limit {
+				out = append(out, k)
+			}
+		}
+		return out, nil
+	}
+}
+
+func self(k int64) int64 { return k }
+
+// TestPagesCoverTheList: walking forwards gives every item once and in order, walking back from the end gives the
+// same pages the other way, whatever is inserted in front meanwhile.
+func TestPagesCoverTheList(t *testing.T) {
+	pages := modules.NewPageCursors(make([]byte, 32))
+	rapid.Check(t, func(t *rapid.T) {
+		keys := rapid.SliceOfNDistinct(rapid.Int64Range(1, 1000), 0, 40, rapid.ID).Draw(t, "keys")
+		rising := rapid.Bool().Draw(t, "rising")
+		limit := rapid.IntRange(1, 7).Draw(t, "limit")
+		want := slices.Clone(keys)
+		slices.Sort(want)
+		if !rising {
+			slices.Reverse(want)
+		}
+		scope := modules.PageScope{List: "test"}
+		read := func(cursor string) modules.List[int64] {
+			page, err := modules.PageOf(pages, scope, modules.PageQuery{Limit: limit, Cursor: cursor}, rising, self, window(keys))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return page
+		}
+		var got []int64
+		page := read("")
+		if page.Prev != nil {
+			t.Fatalf("the first page has one before it")
+		}
+		for n := 0; ; n++ {
+			got = append(got, page.Items...)
+			if page.Next == nil {
+				break
+			}
+			if n > len(want) {
+				t.Fatal("the pages do not end")
+			}
+			page = read(*page.Next)
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("forwards %v, want %v", got, want)
+		}
+		var back [][]int64
+		for {
+			back = append(back, page.Items)
+			if page.Prev == nil {
+				break
+			}
+			page = read(*page.Prev)
+		}
+		slices.Reverse(back)
+		if got := slices.Concat(back...); !slices.Equal(got, want) {
+			t.Fatalf("backwards %v, want %v", got, want)
+		}
+	})
+}
+
+// TestPageCursorIsBound: a cursor of another list, filter, person, key or shape is refused (H26).
+func TestPageCursorIsBound(t *testing.T) {
+	pages := modules.NewPageCursors(make([]byte, 32))
+	scope := modules.PageScope{List: "posts", Filter: "a", Person: modules.ID{1}}
+	keys := []int64{1, 2, 3, 4}
+	read := func(p *modules.PageCursors, s modules.PageScope, cursor string) (modules.List[int64], error) {
+		return modules.PageOf(p, s, modules.PageQuery{Limit: 2, Cursor: cursor}, false, self, window(keys))
+	}
+	first, err := read(pages, scope, "")
+	if err != nil || first.Next == nil {
+		t.Fatal(err)
+	}
+	if _, err := read(pages, scope, *first.Next); err != nil {
+		t.Fatalf("its own cursor: %v", err)
+	}
+	other := []modules.PageScope{{List: "likes", Filter: "a", Person: modules.ID{1}}, {List: "posts", Filter: "b", Person: modules.ID{1}},
+		{List: "posts", Filter: "a"}, {List: "postsa", Filter: "", Person: modules.ID{1}}}
+	for _, s := range other {
+		if _, err := read(pages, s, *first.Next); !modules.IsFault(err, modules.CodeInvalidCursor) {
+			t.Errorf("in scope %+v: %v", s, err)
+		}
+	}
+	if _, err := read(modules.NewPageCursors([]byte("another key of thirty-two bytes!")), scope, *first.Next); !modules.IsFault(err, modules.CodeInvalidCursor) {
+		t.Errorf("under another key: %v", err)
+	}
+	for i := range *first.Next {
+		bent := []byte(*first.Next)
+		bent[i] ^= 1
+		if _, err := read(pages, scope, string(bent)); !modules.IsFault(err, modules.CodeInvalidCursor) {
+			t.Errorf("with character %d changed: %v", i, err)
+		}
+	}
+}
+
+func FuzzPageCursor(f *testing.F) {
+	f.Add("")
+	f.Add("AAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+	pages := modules.NewPageCursors([]byte("a key that is thirty-two bytes !"))
+	f.Fuzz(func(t *testing.T, cursor string) {
+		page, err := modules.PageOf(pages, modules.PageScope{List: "x"}, modules.PageQuery{Limit: 2, Cursor: cursor}, true, self, window([]int64{1, 2, 3}))
+		if err == nil && cursor != "" {
+			t.Errorf("a made-up cursor %q gave %v", cursor, page)
+		}
+		if err != nil && !modules.IsFault(err, modules.CodeInvalidCursor) {
+			t.Errorf("%q: %v", cursor, err)
+		}
+	})
+}
+
+func ExamplePageOf() {
+	pages := modules.NewPageCursors(make([]byte, 32))
+	page, _ := modules.PageOf(pages, modules.PageScope{List: "example"}, modules.PageQuery{Limit: 2}, false, self, window([]int64{1, 2, 3}))
+	fmt.Println(page.Items, page.Next != nil, page.Prev != nil)
+	// Output: [3 2] true false
+}
