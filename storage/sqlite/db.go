@@ -75,7 +75,7 @@ func (d *DB) open(ctx context.Context) error {
 // it and says nothing.
 func checkMode(c *conn) error {
 	var mode string
-	if err := rowOf(c)(c.query("PRAGMA journal_mode")).Scan(&mode); err != nil {
+	if err := c.row("PRAGMA journal_mode").Scan(&mode); err != nil {
 		return err
 	}
 	if mode != "wal" {

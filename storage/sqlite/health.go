@@ -60,7 +60,7 @@ func (w *writer) checkpoint() {
 // walSize runs a checkpoint and tells how many pages the write-ahead log has and how many of them are in the file.
 func (w *writer) walSize(pragma string) (pages, done int, err error) {
 	var busy int
-	err = rowOf(w.conn)(w.conn.query(pragma)).Scan(&busy, &pages, &done)
+	err = w.conn.row(pragma).Scan(&busy, &pages, &done)
 	return pages, done, err
 }
 

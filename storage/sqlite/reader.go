@@ -71,5 +71,8 @@ func (s *snapshot) Query(ctx context.Context, query string, args ...any) (*sql.R
 }
 
 func (s *snapshot) QueryRow(ctx context.Context, query string, args ...any) storage.Row {
-	return rowOf(s.c)(s.Query(ctx, query, args...))
+	if err := s.ended(); err != nil {
+		return row{err: err}
+	}
+	return s.querier.QueryRow(ctx, query, args...)
 }

@@ -15,15 +15,18 @@ type querier struct {
 	over bool
 }
 
-func (q *querier) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (q *querier) Query(_ context.Context, query string, args ...any) (*sql.Rows, error) {
 	if q.over {
 		return nil, errOver
 	}
 	return q.c.query(query, args...)
 }
 
-func (q *querier) QueryRow(ctx context.Context, query string, args ...any) storage.Row {
-	return rowOf(q.c)(q.Query(ctx, query, args...))
+func (q *querier) QueryRow(_ context.Context, query string, args ...any) storage.Row {
+	if q.over {
+		return row{err: errOver}
+	}
+	return q.c.row(query, args...)
 }
 
 // row is the first row of rows.
@@ -33,9 +36,10 @@ type row struct {
 	err  error
 }
 
-// rowOf takes what a query on c gives.
-func rowOf(c *conn) func(*sql.Rows, error) row {
-	return func(rows *sql.Rows, err error) row { return row{c, rows, err} }
+// row runs a query for its first row.
+func (c *conn) row(query string, args ...any) row {
+	rows, err := c.query(query, args...) //nolint:rowserrcheck // closeRows looks at it
+	return row{c, rows, err}
 }
 
 func (r row) Scan(dest ...any) error {
@@ -61,7 +65,7 @@ type tx struct {
 	dead error // why the engine has ended the transaction
 }
 
-func (t *tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+func (t *tx) Exec(_ context.Context, query string, args ...any) (int64, error) {
 	if err := t.usable(); err != nil {
 		return 0, err
 	}
@@ -72,7 +76,7 @@ func (t *tx) Exec(ctx context.Context, query string, args ...any) (int64, error)
 	return r.RowsAffected()
 }
 
-func (t *tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (t *tx) Query(_ context.Context, query string, args ...any) (*sql.Rows, error) {
 	if err := t.usable(); err != nil {
 		return nil, err
 	}
@@ -80,11 +84,14 @@ func (t *tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, e
 	return rows, t.check(err)
 }
 
-func (t *tx) QueryRow(ctx context.Context, query string, args ...any) storage.Row {
-	return txRow{rowOf(t.c)(t.Query(ctx, query, args...)), t}
+func (t *tx) QueryRow(_ context.Context, query string, args ...any) storage.Row {
+	if err := t.usable(); err != nil {
+		return row{err: err}
+	}
+	return txRow{t.c.row(query, args...), t}
 }
 
-func (t *tx) NextKey(ctx context.Context) (int64, error) {
+func (t *tx) NextKey(context.Context) (int64, error) {
 	if err := t.usable(); err != nil {
 		return 0, err
 	}
@@ -142,7 +149,7 @@ type orderKeys struct {
 
 func (k *orderKeys) next(c *conn) (int64, error) {
 	if !k.loaded {
-		if err := rowOf(c)(c.query(`SELECT last FROM order_keys WHERE id = 1`)).Scan(&k.last); err != nil {
+		if err := c.row(`SELECT last FROM order_keys WHERE id = 1`).Scan(&k.last); err != nil {
 			return 0, fmt.Errorf("order key: %w", err)
 		}
 		k.loaded, k.saved = true, k.last
