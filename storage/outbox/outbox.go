@@ -14,7 +14,7 @@ import (
 type Announcement struct {
 	Stream   modules.Stream
 	Type     string
-	Actor    modules.ID   // who acted; zero = nobody. Erasing that person empties it.
+	Actor    modules.ID   // who acted; zero = nobody. Erasing that person empties it. In About too, unless the stream is theirs: that is what the log knows
 	Object   modules.ID   // what it is about (the post, for everything about a post); Redact finds it by this
 	About    []modules.ID // the people it names, actor first; at most modules.MaxAbout, duplicates and zeros dropped
 	Internal bool
