@@ -60,6 +60,11 @@ fuzz: ## fuzz every parser for T each (T=10m)
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz'); do \
 	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(T) $$pkg || exit 1; done; done
 
+.PHONY: crash
+CYCLES ?= 2000
+crash: ## kill -9 the program CYCLES times under load and check everything answered and shown
+	@set -o pipefail; cd app/e2e && CYCLES=$(CYCLES) REPORT=1 $(GO) test -count=1 -timeout 48h -run '^TestCrash$$' . | grep -Ev '^(PASS|ok)'
+
 .PHONY: check
 check: format vet lint race test ## everything: format, vet, lint, race, tests
 
