@@ -120,6 +120,37 @@ func TestNothingIsMadeUpForWithoutSenders(t *testing.T) {
 	})
 }
 
+// Events that came while an endpoint was off are judged again after a restart, and are still not for it.
+func TestWhatCameWhileItWasOffIsNotForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var p postman
+		me := modules.NewID()
+		s := w.service(exact(), named{"hook", p.channel()})
+		endpoint := w.endpoint(s, me)
+		if err := s.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		off, on := false, true
+		if _, err := s.ChangeEndpoint(t.Context(), me, endpoint.ID, delivery.EndpointPatch{Enabled: &off}); err != nil {
+			t.Fatal(err)
+		}
+		e, _ := w.notification(me, "like")
+		w.append(e)
+		synctest.Wait()
+		w.stop(s)
+		s = w.service(exact(), named{"hook", p.channel()})
+		if _, err := s.ChangeEndpoint(t.Context(), me, endpoint.ID, delivery.EndpointPatch{Enabled: &on}); err != nil {
+			t.Fatal(err)
+		}
+		w.start(s)
+		synctest.Wait()
+		if got := p.all(); len(got) != 0 {
+			t.Errorf("%d attempts, want none for what came while it was off", len(got))
+		}
+	})
+}
+
 func TestStopCutsAttemptsOffWithoutCountingThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
