@@ -113,13 +113,10 @@ func Validate(o Options, parts ...fx.Option) error {
 }
 
 func wiring(o Options, parts ...fx.Option) fx.Option {
+	log := &fxLog{}
 	return fx.Options(
-		fx.WithLogger(func(log *zap.Logger) fxevent.Logger {
-			l := &fxevent.ZapLogger{Logger: log.Named("fx")}
-			l.UseLogLevel(zap.DebugLevel)
-			l.UseErrorLevel(zap.DebugLevel) // the cause is printed once, at the end
-			return l
-		}),
+		fx.WithLogger(func() fxevent.Logger { return log }),
+		fx.Invoke(log.use),
 		fx.StartTimeout(startTimeout),
 		fx.StopTimeout(stopTimeout),
 		fx.Supply(o, o.Clock, &event.Bus{}),

@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	"go.uber.org/fx/fxevent"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
@@ -29,6 +30,25 @@ func newLogger(o Options, c *Config) (*zap.Logger, error) {
 		encoder = zapcore.NewConsoleEncoder(enc)
 	}
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(o.Err)), level)), nil
+}
+
+// fxLog is where Fx writes: into the program's log at debug, and nowhere before that exists. Were it built from the
+// log itself, a configuration that cannot be used would make Fx write its whole chain to standard error; the cause
+// is printed once, at the end.
+type fxLog struct{ to *fxevent.ZapLogger }
+
+// use is the first thing Fx invokes.
+func (l *fxLog) use(log *zap.Logger) {
+	l.to = &fxevent.ZapLogger{Logger: log.Named("fx")}
+	l.to.UseLogLevel(zap.DebugLevel)
+	l.to.UseErrorLevel(zap.DebugLevel)
+}
+
+// LogEvent is Fx's.
+func (l *fxLog) LogEvent(e fxevent.Event) {
+	if l.to != nil {
+		l.to.LogEvent(e)
+	}
 }
 
 func isTerminal(w io.Writer) bool {
