@@ -240,7 +240,7 @@ func TestDamageBelowARunningLog(t *testing.T) {
 }
 
 // overwrite changes bytes of the file below the log, everywhere they stand.
-func overwrite(t *testing.T, path string, old, new []byte) {
+func overwrite(t *testing.T, path string, before, after []byte) {
 	t.Helper()
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -252,13 +252,13 @@ func overwrite(t *testing.T, path string, old, new []byte) {
 	}
 	defer func() { _ = f.Close() }()
 	for from := 0; ; {
-		i := bytes.Index(content[from:], old)
+		i := bytes.Index(content[from:], before)
 		if i < 0 {
 			return
 		}
-		if _, err := f.WriteAt(new, int64(from+i)); err != nil {
+		if _, err := f.WriteAt(after, int64(from+i)); err != nil {
 			t.Fatal(err)
 		}
-		from += i + len(old)
+		from += i + len(before)
 	}
 }

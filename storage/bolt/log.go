@@ -128,13 +128,13 @@ func (l *Log) load() (*published, error) {
 			return nil
 		}
 		meta, err := tx.CreateBucket(bucketMeta)
-		for _, make := range []func() (*bbolt.Bucket, error){
+		for _, create := range []func() (*bbolt.Bucket, error){
 			func() (*bbolt.Bucket, error) { return meta.CreateBucket(bucketErased) },
 			func() (*bbolt.Bucket, error) { return tx.CreateBucket(bucketJournal) },
 			func() (*bbolt.Bucket, error) { return tx.CreateBucket(bucketStreams) },
 		} {
 			if err == nil {
-				_, err = make()
+				_, err = create()
 			}
 		}
 		if err != nil {

@@ -72,7 +72,7 @@ func (l *Log) transact(fn func(*writer) error) (w *writer, durable bool, err err
 	if err = fn(w); err != nil || !w.dirty {
 		return w, false, err
 	}
-	if err = w.meta.Put(keyState, w.state.encode()); err != nil {
+	if err = w.meta.Put(keyState, w.encode()); err != nil {
 		return nil, false, l.fail(err)
 	}
 	if err = l.failpoint(BeforeCommit); err == nil {

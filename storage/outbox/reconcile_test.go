@@ -113,7 +113,7 @@ func TestReconcileCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[uint32]bool{1: true}
-	var fault error = errors.New("crash")
+	fault := errors.New("crash")
 	s.restart(func() { s.exec(`UPDATE log_state SET epoch = 5`) })
 	for range 5 {
 		epoch := s.log.Head().Epoch

@@ -53,8 +53,8 @@ func (r *Relay) trim(ctx context.Context, age time.Duration, bytes int64) (more 
 
 // trimmable walks up to trimRows announcements above the log's floor and gives the last that may go: because it is
 // too old, or because everything may go that the log has taken. full = the walk did not come to an end.
-func (r *Relay) trimmable(ctx context.Context, age time.Duration, any bool) (before modules.Position, full bool, err error) {
-	if age <= 0 && !any {
+func (r *Relay) trimmable(ctx context.Context, age time.Duration, anything bool) (before modules.Position, full bool, err error) {
+	if age <= 0 && !anything {
 		return 0, false, nil
 	}
 	limit := r.clock.Now() - modules.Time(age.Milliseconds())
@@ -72,7 +72,7 @@ func (r *Relay) trimmable(ctx context.Context, age time.Duration, any bool) (bef
 			if err := rows.Scan(&id, &at); err != nil {
 				return err
 			}
-			if !any && modules.Time(at) >= limit {
+			if !anything && modules.Time(at) >= limit {
 				return rows.Err()
 			}
 			before = modules.Position(id)

@@ -2,8 +2,10 @@ package storagetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,17 +52,8 @@ func LogCases() []LogCase {
 			}})
 		}
 	}
-	slices.SortFunc(all, func(a, b LogCase) int { return cmpString(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b LogCase) int { return strings.Compare(a.Name, b.Name) })
 	return all
-}
-
-func cmpString(a, b string) int {
-	if a < b {
-		return -1
-	} else if a > b {
-		return 1
-	}
-	return 0
 }
 
 type logRule struct {
@@ -198,8 +191,8 @@ func (k *logKit) wantFloor(p modules.Position) {
 // wantGap compares an error with a gap.
 func (k *logKit) wantGap(what string, err error, reason modules.GapReason, from, to modules.Cursor) {
 	k.Helper()
-	gap, ok := err.(*modules.GapError)
-	if !ok {
+	var gap *modules.GapError
+	if !errors.As(err, &gap) {
 		k.Fatalf("%s: got %v, want a gap %s", what, err, reason)
 	}
 	if want := (modules.GapError{From: from, To: to, Reason: reason}); *gap != want {

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -247,7 +248,7 @@ func (m *logModel) compareRead(t *rapid.T, a modules.Audience, after modules.Cur
 	for at := after; ; {
 		page, err := m.kit.log.Read(context.Background(), a, at, limit)
 		if bad {
-			if _, ok := err.(*modules.GapError); !ok {
+			if gap := (*modules.GapError)(nil); !errors.As(err, &gap) {
 				t.Fatalf("Read after %s (floor %d, mark %d) gave %v, want a gap", at, m.floor, m.mark, err)
 			}
 			return
