@@ -63,7 +63,8 @@ fuzz: ## fuzz every parser for T each (T=10m)
 .PHONY: crash
 CYCLES ?= 2000
 crash: ## kill -9 the program CYCLES times under load and check everything answered and shown
-	@set -o pipefail; cd app/e2e && CYCLES=$(CYCLES) REPORT=1 $(GO) test -count=1 -timeout 48h -run '^TestCrash$$' . | grep -Ev '^(PASS|ok)'
+	@out=$$(cd app/e2e && CYCLES=$(CYCLES) REPORT=1 $(GO) test -v -count=1 -timeout 48h -run '^TestCrash$$' . 2>&1) \
+	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
 
 .PHONY: check
 check: format vet lint race test ## everything: format, vet, lint, race, tests

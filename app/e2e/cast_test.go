@@ -223,3 +223,10 @@ func await(t testing.TB, done <-chan struct{}, what string) {
 		t.Fatalf("%s did not come", what)
 	}
 }
+
+func decode(t testing.TB, text []byte, into any) {
+	t.Helper()
+	if err := json.Unmarshal(text, into); err != nil {
+		t.Errorf("%v in %s", err, text)
+	}
+}
