@@ -34,8 +34,19 @@ func open(t testing.TB, names ...string) *site { return openWith(t, follows.Defa
 
 func openWith(t testing.TB, cfg follows.Config, names ...string) *site {
 	t.Helper()
+	return openOn(t, cfg, func(db storage.DB) storage.DB { return db }, names...)
+}
+
+// openGivingBack is open on a store that gives keys of undone transactions out again.
+func openGivingBack(t testing.TB, names ...string) *site {
+	t.Helper()
+	return openOn(t, follows.DefaultConfig(), func(db storage.DB) storage.DB { return &givingBack{DB: db} }, names...)
+}
+
+func openOn(t testing.TB, cfg follows.Config, on func(storage.DB) storage.DB, names ...string) *site {
+	t.Helper()
 	s := &site{Fixture: moduletest.Open(t, follows.Migrations), users: &people{refs: map[modules.ID]modules.UserRef{}, ids: map[string]modules.ID{}}}
-	s.Service = follows.New(cfg, s.DB, s.Bus, s.Clock, s.Pages, zap.NewNop())
+	s.Service = follows.New(cfg, on(s.DB), s.Bus, s.Clock, s.Pages, zap.NewNop())
 	s.Ports.Users = s.users
 	s.Bus.React(s.Reactions()...)
 	s.Bus.React(

@@ -259,7 +259,7 @@ func TestAnswersForOthers(t *testing.T) {
 
 // What a transaction sees does not stay in memory when it is undone, and what is in memory is never old.
 func TestFollowingInMemory(t *testing.T) {
-	s := open(t, "alice", "bob", "carl")
+	s := openGivingBack(t, "alice", "bob", "carl")
 	s.follow(t, "bob", "alice", follows.Wishes{})
 	if got := s.following(t, "bob"); !slices.Equal(got, []string{"alice"}) {
 		t.Fatal(got)

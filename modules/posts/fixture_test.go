@@ -41,8 +41,19 @@ func open(t testing.TB, names ...string) *site {
 
 func openWith(t testing.TB, cfg posts.Config, names ...string) *site {
 	t.Helper()
+	return openOn(t, cfg, func(db storage.DB) storage.DB { return db }, names...)
+}
+
+// openGivingBack is open on a store that gives keys of undone transactions out again.
+func openGivingBack(t testing.TB, names ...string) *site {
+	t.Helper()
+	return openOn(t, posts.DefaultConfig(), func(db storage.DB) storage.DB { return &givingBack{DB: db} }, names...)
+}
+
+func openOn(t testing.TB, cfg posts.Config, on func(storage.DB) storage.DB, names ...string) *site {
+	t.Helper()
 	s := &site{Fixture: moduletest.Open(t, posts.Migrations), users: &people{refs: map[modules.ID]modules.UserRef{}}, follows: &graph{edges: map[[2]modules.ID]modules.FollowEdge{}}, facts: &facts{}}
-	s.Service = posts.New(cfg, modules.Site{PublicURL: "https://social.example"}, s.DB, s.Bus, s.Clock, s.Pages, zap.NewNop())
+	s.Service = posts.New(cfg, modules.Site{PublicURL: "https://social.example"}, on(s.DB), s.Bus, s.Clock, s.Pages, zap.NewNop())
 	s.Ports = posts.Ports{Users: s.users, Follows: s.follows, History: s}
 	s.Bus.React(s.Reactions()...)
 	s.Bus.React(

@@ -264,7 +264,7 @@ func TestUndoneTransactionSpoilsNothing(t *testing.T) {
 	undone := errors.New("undone")
 	for name, warm := range map[string]bool{"with memory": true, "without": false} {
 		t.Run(name, func(t *testing.T) {
-			s := open(t, "me", "alice", "stranger")
+			s := openGivingBack(t, "me", "alice", "stranger")
 			s.follow("me", "alice")
 			s.say(t, "alice", "a1")
 			if warm {

@@ -158,7 +158,8 @@ func (v *view) of(ctx context.Context, authors []modules.ID) ([]*tail, error) {
 	return out, nil
 }
 
-// load reads more of an author, and shares it if shared memory stands exactly at this snapshot.
+// load reads more of an author, and shares it if shared memory stands exactly at this snapshot: an older one, and
+// a transaction with changes of its own, do not.
 func (v *view) load(ctx context.Context, author modules.ID, have *tail) (*tail, error) {
 	chunk, below := firstChunk, int64(1<<63-1)
 	var keys []int64
@@ -170,8 +171,7 @@ func (v *view) load(ctx context.Context, author modules.ID, have *tail) (*tail, 
 		return nil, err
 	}
 	l := &tail{keys: slices.Concat(keys, more), complete: len(more) < chunk}
-	_, provisional := v.q.(storage.Tx)
-	if !provisional && v.t.share(author, l, v.at) {
+	if v.t.share(author, l, v.at) {
 		return l, nil
 	}
 	if v.local == nil {
