@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/fx"
 	"go.uber.org/zap"
@@ -98,17 +97,12 @@ func (p *program) mount(channels []plugins.Channel) {
 		}
 	}
 	if p.Delivery != nil {
-		routers = append(routers, eventRoutes(p.Delivery.EventRoutes))
+		routers = append(routers, RouterFunc(p.Delivery.EventRoutes))
 	}
 	p.Server.Mount(routers...)
 	p.Server.Register(append(p.Routes, InstanceRoutes(p.instance(channels)))...)
 	serveWeb(p.Server.Fiber())
 }
-
-// eventRoutes lets delivery's routes stand among those of channels.
-type eventRoutes func(fiber.Router, *huma.OpenAPI)
-
-func (f eventRoutes) Routes(r fiber.Router, doc *huma.OpenAPI) { f(r, doc) }
 
 // steps is the order of start; stop runs it backwards. Read from the bottom for the end of the program: not ready
 // and no new connections, streams told to come back, requests finished, relay flushed, channels stopped, log
@@ -173,7 +167,7 @@ func (p *program) steps() []step {
 // allJobs are those of the modules and of the stores.
 func (p *program) allJobs() []modules.Job {
 	keep := p.Config.Storage.Log.Retention
-	return append(p.Jobs, p.Stores.relay.TrimJob(keep.Age, int64(keep.Bytes)), p.Stores.relay.EraseJob())
+	return append(p.Jobs, p.Stores.relay.TrimJob(keep.Age, int64(keep.Bytes)), p.Stores.relay.EraseJob(), p.Stores.trimOnce())
 }
 
 // welcome says in one line where to look and how to begin.

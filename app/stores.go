@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -78,9 +79,14 @@ func (s *stores) openDB(ctx context.Context) error {
 	return nil
 }
 
-// migrate brings all tables up to date and takes up the server key.
+// migrate brings all tables up to date and takes up the server key. Before tables that hold something are
+// changed, a copy of the database is kept beside it.
 func (s *stores) migrate(ctx context.Context, list []storage.Migrations) error {
-	if err := storage.MigrateAll(ctx, s.db, append([]storage.Migrations{storage.OwnMigrations}, list...)...); err != nil {
+	list = append([]storage.Migrations{storage.OwnMigrations}, list...)
+	if err := s.keepCopy(ctx, list); err != nil {
+		return err
+	}
+	if err := storage.MigrateAll(ctx, s.db, list...); err != nil {
 		return err
 	}
 	master, err := storage.ServerKey(ctx, s.db)
@@ -89,6 +95,43 @@ func (s *stores) migrate(ctx context.Context, list []storage.Migrations) error {
 	}
 	*s.pages = *modules.NewPageCursors(storage.DeriveKey(master, "page cursors"))
 	return nil
+}
+
+// copyFile is the copy of the database from before the last upgrade.
+const copyFile = sqlite.FileName + ".before-upgrade"
+
+// keepCopy copies the database if some owner's tables are older than this program. A copy that is there is of an
+// upgrade before, or of this one cut off; it is made anew.
+func (s *stores) keepCopy(ctx context.Context, list []storage.Migrations) error {
+	behind := false
+	for _, m := range list {
+		v, err := s.db.Versions(ctx, m)
+		if err != nil {
+			return err
+		}
+		if err := v.Ahead(); err != nil {
+			return err
+		}
+		behind = behind || (v.Version > 0 && v.Version < v.Latest)
+	}
+	db, ok := s.db.DB.(*sqlite.DB)
+	if !behind || !ok {
+		return nil
+	}
+	path := filepath.Join(s.cfg.Data, copyFile)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	s.zap.Info("tables are brought up to date; a copy of the database is kept", zap.String("file", copyFile))
+	return db.Copy(ctx, path)
+}
+
+// trimOnce is the job that drops kept answers of repeatable requests after their time.
+func (s *stores) trimOnce() modules.Job {
+	const page = 500 // a few milliseconds of the writer's time
+	return modules.Job{Name: "storage: drop kept answers", Every: time.Minute, Run: func(ctx context.Context) (bool, error) {
+		return storage.TrimOnce(ctx, s.db, s.clock.Now(), page)
+	}}
 }
 
 // openEvents opens the log and makes it agree with the database. Nothing is read from it before catchUp.

@@ -9,8 +9,7 @@ import (
 // dropPage is how many rows one transaction drops: a few milliseconds of the writer's time.
 const dropPage = 500
 
-// dropExpired is the job that drops what has expired: sessions, tickets, invites, and the kept answers of
-// repeatable requests. Nothing expired is ever honoured, dropped or not. Personal tokens stay in their owner's list.
+// dropExpired is the job that drops what has expired: sessions, tickets and invites. Nothing expired is ever honoured, dropped or not. Personal tokens stay in their owner's list.
 func (s *Service) dropExpired(ctx context.Context) (bool, error) {
 	now := int64(s.now())
 	more := false
@@ -18,8 +17,6 @@ func (s *Service) dropExpired(ctx context.Context) (bool, error) {
 		`DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 LIMIT $2 + 0)`,
 		`DELETE FROM stream_tickets WHERE hash IN (SELECT hash FROM stream_tickets WHERE expires_at <= $1 LIMIT $2 + 0)`,
 		`DELETE FROM invites WHERE hash IN (SELECT hash FROM invites WHERE expires_at <= $1 LIMIT $2 + 0)`,
-		`DELETE FROM idempotency_keys WHERE (actor, route, key) IN
-			(SELECT actor, route, key FROM idempotency_keys WHERE expires_at <= $1 LIMIT $2 + 0)`,
 	} {
 		err := s.db.InTx(ctx, func(tx storage.Tx) error {
 			n, err := tx.Exec(ctx, statement, now, dropPage)

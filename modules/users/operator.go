@@ -6,8 +6,6 @@ import (
 	"database/sql"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/storage"
@@ -153,19 +151,18 @@ func (s *Service) owner(ctx context.Context, username string) (modules.Actor, er
 // Delete ends an account for good. From the commit on it is absent everywhere, and its name is never given out
 // again. One transaction, in this order:
 //
-//  1. the row is emptied, sessions, tokens and tickets are removed;
+//  1. the row is emptied, sessions, tokens, tickets and kept answers to repeatable requests are removed;
 //  2. outbox.Erase: everything of the person that stands before it in the log vanishes;
 //  3. event.UserDeleted: what other modules announce about the ending stands behind the erasure and is heard;
 //  4. access.revoked, for the same reason the last: every node closes the person's streams when it meets it.
-//
-// The person's kept answers to repeatable requests are removed after it, in pages.
 func (s *Service) Delete(ctx context.Context, username string) error {
-	var gone modules.ID
-	err := s.onAccount(ctx, "delete", username, func(tx storage.Tx, id modules.ID) error {
+	return s.onAccount(ctx, "delete", username, func(tx storage.Tx, id modules.ID) error {
 		now := s.now()
-		gone = id
 		name, _ := FoldName(username)
 		if err := s.empty(ctx, tx, id, name, now); err != nil {
+			return err
+		}
+		if err := storage.EraseOnce(ctx, tx, id); err != nil {
 			return err
 		}
 		if err := outbox.Erase(ctx, tx, now, id); err != nil {
@@ -176,11 +173,6 @@ func (s *Service) Delete(ctx context.Context, username string) error {
 		}
 		return s.revoke(ctx, tx, id, event.AccessRevokedData{})
 	})
-	if err != nil {
-		return err
-	}
-	s.forgetAnswers(ctx, gone)
-	return nil
 }
 
 // empty leaves the id of an account and nothing of the person.
@@ -197,23 +189,6 @@ func (s *Service) empty(ctx context.Context, tx storage.Tx, id modules.ID, name 
 		return err
 	}
 	return endAccess(ctx, tx, id, modules.ID{}, true)
-}
-
-// forgetAnswers removes, page by page, what was kept of the person's repeatable requests. What a crash leaves over
-// expires within storage.OnceTTL and can be asked for by nobody.
-func (s *Service) forgetAnswers(ctx context.Context, id modules.ID) {
-	for more := true; more; {
-		err := s.db.InTx(ctx, func(tx storage.Tx) error {
-			n, err := tx.Exec(ctx, `DELETE FROM idempotency_keys WHERE (actor, route, key) IN
-				(SELECT actor, route, key FROM idempotency_keys WHERE actor = $1 LIMIT $2 + 0)`, "user:"+id.String(), dropPage)
-			more = n == dropPage
-			return err
-		})
-		if err != nil {
-			s.log.Warn("answers of a deleted account wait for their end", zap.Stringer("user", id), zap.Error(err))
-			return
-		}
-	}
 }
 
 // onAccount runs fn in a transaction for the account with this name and forgets its cached access afterwards.

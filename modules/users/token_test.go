@@ -72,11 +72,6 @@ func TestTokenOnce(t *testing.T) {
 	if strings.Contains(w.dump(t), *first.Token) {
 		t.Error("the secret is in the store")
 	}
-	w.Advance(storage.OnceTTL)
-	w.runJobs(t)
-	if n := w.count(t, "idempotency_keys"); n != 0 {
-		t.Errorf("%d answers are kept longer than a day", n)
-	}
 }
 
 func TestTokenLimit(t *testing.T) {
