@@ -105,27 +105,29 @@ func TestBitrot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	used := bytes.TrimRight(whole, "\x00")
+	size := int64(len(whole))
+	whole = bytes.TrimRight(whole, "\x00") // what lies behind is not in use
+	whole = append(whole, make([]byte, -len(whole)&4095)...)
 	found := 0
 	for round := range rounds {
 		rng := rand.New(rand.NewPCG(seed, round))
 		file := bytes.Clone(whole)
-		at := rng.IntN(len(used))
-		what := "flip"
+		at := rng.IntN(len(whole))
+		what, length := "flip", size
 		switch rng.IntN(8) {
 		case 0:
-			what, file = "truncate", file[:at]
+			what, length = "truncate", int64(at)
 		case 1:
 			what = "zero a page"
 			clear(file[at&^4095 : min(at|4095, len(file)-1)+1])
 		case 2:
 			what = "foreign page"
-			copy(file[at&^4095:], used[rng.IntN(len(used))&^4095:][:4096])
+			copy(file[at&^4095:], whole[rng.IntN(len(whole))&^4095:][:4096])
 		default:
 			file[at] ^= 1 << rng.IntN(8)
 		}
 		damaged := filepath.Join(t.TempDir(), "log")
-		if err := os.WriteFile(damaged, file, 0o600); err != nil {
+		if err := errors.Join(os.WriteFile(damaged, file, 0o600), os.Truncate(damaged, length)); err != nil {
 			t.Fatal(err)
 		}
 		l, err := bolt.Open(bolt.DefaultConfig(damaged))

@@ -23,7 +23,7 @@ type Log struct {
 	cfg    Config
 	turn   chan struct{} // capacity 1: whoever put a value in it may write
 	queue  queue
-	newest *newest
+	newest atomic.Pointer[newest]
 	types  types
 	size   atomic.Int64
 	now    atomic.Pointer[published]
@@ -93,8 +93,8 @@ func Open(cfg Config) (*Log, error) {
 
 // open checks and opens the file and publishes what it holds. damage says that its content cannot be used.
 func (l *Log) open() (damage, err error) {
-	l.newest = newNewest(l.cfg.Streams)
-	if damage, err = verify(l.cfg, l.newest); damage != nil || err != nil {
+	table := newNewest(l.cfg.Streams)
+	if damage, err = verify(l.cfg, table); damage != nil || err != nil {
 		return damage, err
 	}
 	defer l.catch(&damage)()
@@ -115,6 +115,7 @@ func (l *Log) open() (damage, err error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	l.measure()
+	l.newest.Store(table)
 	l.now.Store(p)
 	return nil, nil
 }

@@ -24,7 +24,7 @@ func (l *Log) Read(ctx context.Context, a modules.Audience, after modules.Cursor
 		return modules.EventPage{}, err
 	}
 	page := modules.EventPage{Through: p.cursor(p.head)}
-	sources := l.newest.loud(a.Sources, after.Seq)
+	sources := l.newest.Load().loud(a.Sources, after.Seq)
 	if after.Seq == p.head || len(sources) == 0 {
 		if l.isClosed() {
 			return modules.EventPage{}, storage.ErrClosed

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"github.com/belfry-social/belfry/modules"
@@ -28,8 +27,11 @@ func (l *Log) Reset(ctx context.Context, epoch uint32, floor modules.Position) e
 	if failed := l.failed.Load(); failed != nil {
 		return *failed // the file stays as it is, for the next start to judge
 	}
-	if err := l.replace(); err != nil {
-		return fmt.Errorf("log: reset: %w", err)
+	if before := l.now.Load(); before.epoch != 0 || before.head != 0 {
+		if err := l.replace(); err != nil {
+			return fmt.Errorf("log: reset: %w", err)
+		}
+		defer close(before.next) // tails wake when the new epoch is there
 	}
 	return l.write(func(w *writer) error {
 		w.state = state{epoch: epoch, mark: floor, floor: floor}
@@ -40,15 +42,11 @@ func (l *Log) Reset(ctx context.Context, epoch uint32, floor modules.Position) e
 
 // replace sets the file aside and opens an empty one. The caller has the turn.
 func (l *Log) replace() error {
-	if p := l.now.Load(); p.epoch == 0 && p.head == 0 {
-		return nil
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.isClosed() {
 		return storage.ErrClosed
 	}
-	before := l.now.Load()
 	err := l.db.Close()
 	if err == nil {
 		err = os.Rename(l.cfg.Path, asideOf(l.cfg.Path))
@@ -58,9 +56,8 @@ func (l *Log) replace() error {
 		damage, err = l.open()
 		err = errors.Join(err, damage)
 	}
-	if err != nil && !errors.Is(err, fs.ErrClosed) {
+	if err != nil {
 		return l.fail(err) // there is no file open behind this log any more
 	}
-	close(before.next)
 	return nil
 }

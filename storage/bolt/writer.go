@@ -76,7 +76,7 @@ func (l *Log) transact(fn func(*writer) error) (w *writer, durable bool, err err
 		return nil, false, l.fail(err)
 	}
 	if err = l.failpoint(BeforeCommit); err == nil {
-		l.newest.note(w.noted) // before anybody can see the head it belongs to
+		l.newest.Load().note(w.noted) // before anybody can see the head it belongs to
 		err = tx.Commit()
 	}
 	if err == nil {
