@@ -241,6 +241,41 @@ func TestDamageBelowARunningLog(t *testing.T) {
 	}
 }
 
+// TestDamagedPlace changes a position in a stream below a running log, so that it points at the record of another: no
+// reader is given what is not theirs.
+func TestDamagedPlace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	l := open(t, path)
+	for p := modules.Position(1); p <= 40; p++ {
+		if err := l.Append(t.Context(), entry(p, 10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	place := func(p ...uint64) (b []byte) {
+		for _, p := range p {
+			b = append(binary.BigEndian.AppendUint64(b, p), 0)
+		}
+		return b
+	}
+	overwrite(t, path, place(7, 14), place(8, 14)) // entry spreads seven streams
+	a := modules.Audience{Sources: []modules.Source{{Stream: entry(7, 1).Stream}}}
+	_, err := l.Read(t.Context(), a, l.Oldest(), 100)
+	var gap *modules.GapError
+	if !errors.As(err, &gap) || gap.Reason != modules.GapDamaged || gap.To.Seq != 8 {
+		t.Errorf("Read gave %v, want a gap", err)
+	}
+	if err := l.Check(t.Context()); err == nil {
+		t.Error("Check did not see it")
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = bolt.Open(bolt.DefaultConfig(path)); err != nil || l.SetAside() == nil {
+		t.Errorf("the next start takes the file: %v", err)
+	}
+	_ = l.Close()
+}
+
 // overwrite changes bytes of the file below the log, everywhere they stand.
 func overwrite(t *testing.T, path string, before, after []byte) {
 	t.Helper()

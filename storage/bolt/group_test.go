@@ -113,6 +113,49 @@ func TestNothingIsShownBeforeItIsDurable(t *testing.T) {
 	}
 }
 
+// TestTrimIsNeverSilent: a reader whose transaction no longer shows what a trim took is told so, even before the new
+// floor is published.
+func TestTrimIsNeverSilent(t *testing.T) {
+	var l *bolt.Log
+	looked := false
+	cfg := bolt.DefaultConfig(filepath.Join(t.TempDir(), "log"))
+	cfg.Failpoint = func(p bolt.Failpoint) error {
+		if p != bolt.AfterCommit || l == nil || l.Head().Seq != 9 {
+			return nil
+		}
+		looked = true
+		var gap *modules.GapError
+		page, err := l.Read(t.Context(), modules.Audience{Sources: []modules.Source{{Stream: entry(2, 1).Stream}}}, l.Oldest(), 10)
+		if !errors.As(err, &gap) || gap.Reason != modules.GapExpired || gap.To.Seq != 5 {
+			t.Errorf("Read gave %d events through %s, %v; want a gap to 1-5", len(page.Events), page.Through, err)
+		}
+		for list, err := range l.Tail(t.Context(), l.Oldest()) {
+			if !errors.As(err, &gap) || gap.Reason != modules.GapExpired || gap.To.Seq != 5 {
+				t.Errorf("Tail gave %d events, %v; want a gap to 1-5", len(list), err)
+			}
+			break
+		}
+		return nil
+	}
+	l, err := bolt.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	if err := l.Reset(t.Context(), 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	for p := modules.Position(1); p <= 9; p++ {
+		if err := l.Append(t.Context(), entry(p, 10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	looked = false
+	if n, err := l.Trim(t.Context(), 5, 10); n != 5 || err != nil || !looked {
+		t.Fatal(n, err, looked)
+	}
+}
+
 // TestWithdraw: a caller that gives up while it waits has written nothing; one whose entries a commit has taken hears
 // what became of them.
 func TestWithdraw(t *testing.T) {
