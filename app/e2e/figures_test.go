@@ -52,7 +52,7 @@ func TestFigures(t *testing.T) {
 		events = n
 	}
 	dir := t.TempDir() + "/data"
-	fill(t, dir, events)
+	fillOutbox(t, dir, events)
 	first := serve(t, binary, dir)
 	fmt.Printf("ready     %d events to rebuild %s\n", events, first.ready.Round(time.Millisecond))
 	first.end(t)
@@ -167,8 +167,8 @@ func (p *process) idle(t *testing.T, n int) {
 	}
 }
 
-// fill writes announcements straight into a fresh database: each 200 bytes, for 10,000 people.
-func fill(t *testing.T, dir string, n int) {
+// fillOutbox writes announcements straight into a fresh database: each 200 bytes, for 10,000 people.
+func fillOutbox(t *testing.T, dir string, n int) {
 	t.Helper()
 	lock, err := sqlite.LockDir(dir)
 	if err != nil {
