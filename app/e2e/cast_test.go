@@ -230,3 +230,44 @@ func decode(t testing.TB, text []byte, into any) {
 		t.Errorf("%v in %s", err, text)
 	}
 }
+
+// everything polls all that is kept for a person, page by page.
+func everything(t testing.TB, base string, who member, mode string) *history {
+	t.Helper()
+	g := newGate()
+	g.set(true)
+	r := newReader(base, who, mode, first, g, newRand(1))
+	defer r.http.CloseIdleConnections() // or the server's end waits for them
+	for more := true; more; {
+		at := r.Last
+		if err := r.poll(false); err != nil {
+			t.Fatalf("poll: %v", err)
+		}
+		more = r.Last != at && len(r.Faults) == 0
+	}
+	return &r.history
+}
+
+// headOf asks for the newest position.
+func headOf(t testing.TB, base string, who member) string {
+	t.Helper()
+	var page struct{ Head string }
+	if err := json.Unmarshal(newCaller(base, who.Token).must(t, 200, "GET", "/v1/events", nil, "Accept: application/json"), &page); err != nil {
+		t.Fatal(err)
+	}
+	return page.Head
+}
+
+// stormed lets all write so many acts each.
+func (w *world) stormed(acts int, seed uint64) *storm {
+	g := newGate()
+	g.set(true)
+	s := newStorm(w.URL, w.People, w.Service, g)
+	s.all(context.Background(), acts, newRand(seed))
+	return s
+}
+
+// first is the cursor before everything, in the first epoch.
+var first = modules.Cursor{Epoch: 1}
+
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }

@@ -21,7 +21,7 @@ type truth struct {
 	Floor modules.Position
 	rows  []announced
 	edges map[edge][]turn
-	open  map[modules.ID]bool // readers of whose follows some announcement is redacted: nobody knows what they were
+	open  map[modules.ID]bool         // readers of whose follows some announcement is redacted: nobody knows what they were
 	seen  map[modules.Position]string // bytes of events that are redacted by now, as the first client had them
 }
 
