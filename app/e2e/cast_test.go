@@ -16,11 +16,13 @@ import (
 	"time"
 
 	"go.uber.org/fx"
+	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/app"
 	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
+	"github.com/belfry-social/belfry/storage/outbox"
 )
 
 // member is somebody with a token for everything.
@@ -35,6 +37,7 @@ type world struct {
 	*site
 	users   *users.Service
 	db      storage.DB
+	log     storage.Log
 	People  []member
 	Service string // a service token
 }
@@ -43,7 +46,7 @@ type world struct {
 func startWorld(t testing.TB, set map[string]string, n int, parts ...fx.Option) *world {
 	t.Helper()
 	w := &world{}
-	hold := fx.Invoke(func(u *users.Service, db storage.DB) { w.users, w.db = u, db })
+	hold := fx.Invoke(func(u *users.Service, db storage.DB, log storage.Log) { w.users, w.db, w.log = u, db, log })
 	w.site = startSite(t, set, append(append(app.Standard(), hold), parts...)...)
 	w.people(n)
 	var err error
@@ -258,12 +261,26 @@ func headOf(t testing.TB, base string, who member) string {
 	return page.Head
 }
 
-// stormed lets all write so many acts each.
+// relay is a second one on the same stores: what it copies twice is taken once.
+func (w *world) relay() *outbox.Relay { return outbox.NewRelay(w.db, w.log, time.Now, zap.NewNop()) }
+
+// settle returns when everything committed by now is in the log.
+func (w *world) settle() {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	if err := w.relay().CatchUp(ctx); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// stormed lets all write so many acts each, and returns when they are in the log.
 func (w *world) stormed(acts int, seed uint64) *storm {
 	g := newGate()
 	g.set(true)
 	s := newStorm(w.URL, w.People, w.Service, g)
 	s.all(context.Background(), acts, newRand(seed))
+	w.settle()
 	return s
 }
 

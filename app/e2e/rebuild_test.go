@@ -47,6 +47,7 @@ func TestRebuild(t *testing.T) {
 	w := startWorld(t, map[string]string{"server.max_streams_per_person": "100"}, 4)
 	s := w.stormed(60, rng.Uint64())
 	w.announce(number(t, "EVENTS", 5000), w.People[0])
+	w.settle()
 	g := newGate()
 	g.set(true)
 	s.gate = g
