@@ -185,7 +185,6 @@ func TestPassingFaultOfAListenerLosesNothing(t *testing.T) {
 
 // lifeChannel records its life and fails where told.
 type lifeChannel struct {
-	idleChannel
 	name   string
 	events *[]string
 	start  func(context.Context) error

@@ -300,7 +300,9 @@ func (s *Service) events(c *fiber.Ctx) error {
 // queryOf copies the query out of the request, in order and with what is given twice.
 func queryOf(c *fiber.Ctx) [][2]string {
 	var out [][2]string
-	c.Context().QueryArgs().VisitAll(func(key, value []byte) { out = append(out, [2]string{string(key), string(value)}) })
+	for key, value := range c.Context().QueryArgs().All() {
+		out = append(out, [2]string{string(key), string(value)})
+	}
 	return out
 }
 

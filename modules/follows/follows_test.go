@@ -13,7 +13,7 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-var yes, no = true, false
+var no = false
 
 // What is answered, announced and told, step by step.
 func TestFollow(t *testing.T) {
