@@ -66,6 +66,9 @@ func exported(decl ast.Decl) []string {
 		if star, ok := recv.(*ast.StarExpr); ok {
 			recv = star.X
 		}
+		if generic, ok := recv.(*ast.IndexExpr); ok {
+			recv = generic.X
+		}
 		return []string{fmt.Sprintf("method %v.%s", recv, d.Name.Name)}
 	case *ast.GenDecl:
 		for _, spec := range d.Specs {
