@@ -24,11 +24,12 @@ func TestBitrot(t *testing.T) {
 	w.stop()
 	path := filepath.Join(w.Data, boltFile)
 	rounds, found := number(t, "FLIPS", 60), 0
-	for i := range rounds {
+	for i := 0; i < rounds; i += 2 {
 		damage(t, path, i, rng)
+		damage(t, path, i+1, rng)
 		w.start()
-		who = w.People[i%len(w.People)]
-		got, want := everything(t, w.URL, who, "all"), had[i%len(w.People)]
+		who = w.People[i/2%len(w.People)]
+		got, want := everything(t, w.URL, who, "all"), had[i/2%len(w.People)]
 		if len(got.Faults) > 0 || len(got.Gaps) > 0 || len(got.Got) != len(want.Got) {
 			t.Fatalf("round %d: %s has %d events of %d, gaps %v, faults %v", i, who.Name, len(got.Got), len(want.Got), got.Gaps, got.Faults)
 		}
@@ -42,9 +43,9 @@ func TestBitrot(t *testing.T) {
 		}
 		w.stop()
 	}
-	t.Logf("%d of %d damages were where something is", found, rounds)
+	t.Logf("%d starts of %d found the damage", found, rounds/2)
 	if found < rounds/10 {
-		t.Errorf("only %d of %d damages were found: the file is mostly empty, or nobody looks", found, rounds)
+		t.Errorf("only %d starts found damage: the file is mostly empty, or nobody looks", found)
 	}
 }
 
@@ -57,7 +58,7 @@ func damage(t *testing.T, path string, round int, rng *rand.Rand) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	file, err := io.ReadAll(f)
+	file, err := io.ReadAll(io.LimitReader(f, 4<<20))
 	if err != nil {
 		t.Fatal(err)
 	}
