@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"regexp"
 	"runtime/debug"
 	"strings"
@@ -64,6 +63,8 @@ type Server struct {
 	base     context.Context // ends when requests have to stop
 	stop     context.CancelFunc
 	draining atomic.Bool
+	running  atomic.Int64 // requests in a handler
+	conns    connections
 	mu       sync.Mutex
 	listener net.Listener
 }
@@ -117,7 +118,12 @@ func (s *Server) newFiber() *fiber.App {
 	f.CloseOnShutdown = true
 	f.ReduceMemoryUsage = true // an idle connection keeps no buffers: 10 KB instead of 34 KB, at no cost that shows
 	f.SecureErrorLogMessage = true
-	f.ErrorHandler = func(c *fasthttp.RequestCtx, err error) { s.refuse(c, parseFault(err)) }
+	f.ConnState = s.conns.note
+	f.ErrorHandler = func(c *fasthttp.RequestCtx, err error) {
+		if !errors.Is(err, net.ErrClosed) { // that was us
+			s.refuse(c, parseFault(err))
+		}
+	}
 	f.ExpectHandler = s.expect
 	route := f.Handler
 	f.Handler = func(c *fasthttp.RequestCtx) {
@@ -188,11 +194,17 @@ func (s *Server) Drain() {
 }
 
 // Shutdown waits until every request has been answered. When ctx ends before, what still runs is cancelled and
-// ctx's error returned. Event streams are not its business: their channels end them.
+// ctx's error returned. Connections on which no request has begun are closed at once, requests that have not
+// arrived in full when ctx ends are given up. Event streams are not its business: their channels end them.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	defer s.stop()
+	s.conns.close(true)
 	err := s.fiber.Server().ShutdownWithContext(ctx)
+	if err != nil && s.running.Load() == 0 {
+		s.conns.close(false)
+		return nil
+	}
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("server: shut down: %w", err)
 	}
@@ -209,6 +221,8 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	c.SetUserContext(ctx)
 	s.metrics.running.Inc()
 	defer s.metrics.running.Dec()
+	s.running.Add(1)
+	defer s.running.Add(-1)
 	if err := contain(c); err != nil {
 		_ = s.fail(c, err)
 	}
@@ -312,53 +326,6 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	c.Locals(localProblem, p)
 	p.write(c.Context())
 	return nil
-}
-
-// refuse answers a request that meets no route, because it cannot be read or must not be, and ends the
-// connection: what follows on it cannot be told apart from this request.
-func (s *Server) refuse(c *fasthttp.RequestCtx, fault *modules.Fault) {
-	id := requestID(string(c.Request.Header.Peek(fiber.HeaderXRequestID)))
-	s.standardHeaders(c, id)
-	p := newProblem(fault)
-	p.RequestID, p.Instance = id, "/"
-	p.write(c)
-	c.SetConnectionClose()
-	s.metrics.refused.WithLabelValues(string(p.Code)).Inc()
-	level := zap.InfoLevel
-	if p.Code == modules.CodeRequestTimeout {
-		level = zap.DebugLevel // browsers open connections that they never use
-	}
-	s.log.Log(level, "request refused", zap.String("request_id", id), zap.String("code", string(p.Code)), zap.Int("status", p.Status))
-}
-
-// expect answers Expect: 100-continue: the body may come only if the request could be served with it. Every
-// other answer ends the connection, because the body may be on its way already.
-func (s *Server) expect(c *fasthttp.RequestCtx) int {
-	fault := s.guard.check(c)
-	if fault == nil && c.Request.Header.ContentLength() > int(s.cfg.BodyLimit) {
-		fault = routerFault(fiber.StatusRequestEntityTooLarge)
-	}
-	if fault == nil {
-		return fasthttp.StatusContinue
-	}
-	s.refuse(c, fault)
-	return c.Response.StatusCode()
-}
-
-// parseFault names what fasthttp could not read. Its errors may quote the request and are dropped.
-func parseFault(err error) *modules.Fault {
-	var small *fasthttp.ErrSmallBuffer
-	var network net.Error
-	switch {
-	case errors.As(err, &small):
-		return routerFault(fiber.StatusRequestHeaderFieldsTooLarge)
-	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		return routerFault(fiber.StatusRequestEntityTooLarge)
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, fasthttp.ErrTimeout),
-		errors.As(err, &network) && network.Timeout():
-		return routerFault(fiber.StatusRequestTimeout)
-	}
-	return malformed("The request cannot be understood.")
 }
 
 var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
