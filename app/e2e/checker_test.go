@@ -28,6 +28,7 @@ type truth struct {
 // announced is one row of the outbox.
 type announced struct {
 	seq      modules.Position
+	at       modules.Time
 	stream   modules.Stream
 	internal bool
 	text     string // the event as clients have it; "" = redacted
@@ -61,12 +62,19 @@ func readTruth(t testing.TB, db *sql.DB) *truth {
 	if err := db.QueryRow(`SELECT epoch, floor FROM log_state`).Scan(&x.Epoch, &x.Floor); err != nil {
 		t.Fatal(err)
 	}
+	each(t, db, `SELECT follower_id, followed_id, since, bell FROM follows WHERE since <= $1`, func(rows *sql.Rows) error { // whose announcement is trimmed
+		var e edge
+		begin := turn{following: true}
+		err := rows.Scan(&e.reader, &e.author, &begin.since, &begin.bell)
+		begin.at = begin.since
+		x.edges[e] = []turn{begin}
+		return err
+	}, int64(x.Floor))
 	each(t, db, `SELECT id, stream, type, internal, time, data FROM outbox WHERE op = 1 AND set_aside_at IS NULL ORDER BY id`, func(rows *sql.Rows) error {
 		var r announced
 		var stream, data []byte
 		var kind string
-		var at int64
-		if err := rows.Scan(&r.seq, &stream, &kind, &r.internal, &at, &data); err != nil {
+		if err := rows.Scan(&r.seq, &stream, &kind, &r.internal, &r.at, &data); err != nil {
 			return err
 		}
 		var err error
@@ -74,7 +82,7 @@ func readTruth(t testing.TB, db *sql.DB) *truth {
 			return err
 		}
 		if data != nil {
-			r.text = fmt.Sprintf(`{"id":"%d-%d","type":"%s","time":"%s","data":%s}`, x.Epoch, r.seq, kind, modules.Time(at), data)
+			r.text = fmt.Sprintf(`{"id":"%d-%d","type":"%s","time":"%s","data":%s}`, x.Epoch, r.seq, kind, r.at, data)
 		}
 		if kind == "follow.changed" {
 			x.turn(r, data)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -115,6 +116,60 @@ func TestDrain(t *testing.T) {
 	x := readTruth(t, db)
 	for _, r := range readers {
 		x.checkAll(t, &r.history)
+	}
+}
+
+// TestStorm (P10, H16): 500 streams are opened at once and none is refused; the one above the cap gets 200, bye,
+// overload and when to come back; dropped and opened again, all are served.
+func TestStorm(t *testing.T) {
+	streams := number(t, "STREAMS", 500)
+	w := startWorld(t, map[string]string{"server.max_streams": strconv.Itoa(streams), "server.max_streams_per_person": strconv.Itoa(2 * streams)}, 5)
+	post := func(text string) {
+		newCaller(w.URL, w.People[0].Token).must(t, 201, "POST", "/v1/posts", map[string]any{"text": text})
+	}
+	for _, m := range w.People[1:] {
+		newCaller(w.URL, m.Token).must(t, 200, "PUT", "/v1/users/"+w.People[0].ID.String()+"/follow", nil)
+	}
+	w.settle()
+	for round := range 3 {
+		bodies, blocks := make([]io.ReadCloser, streams), make([]*bufio.Reader, streams)
+		parallel(16, streams, func(i int) {
+			bodies[i] = openStream(t, w.URL, w.People[1+i%4], "")
+			blocks[i] = bufio.NewReaderSize(bodies[i], 1<<10)
+			if b, err := nextBlock(blocks[i]); b.Event != "ready" {
+				t.Errorf("round %d, stream %d: %+v, %v", round, i, b, err)
+			}
+		})
+		if t.Failed() {
+			return
+		}
+		over := openStream(t, w.URL, w.People[0], "")
+		b, err := nextBlock(bufio.NewReader(over))
+		if retry, _ := strconv.Atoi(b.Retry); b.Event != "bye" || b.ID != "" || !strings.Contains(b.Data, `"overload"`) || retry < 5000 || retry > 30000 {
+			t.Errorf("the stream above the cap: %+v, %v", b, err)
+		}
+		_ = over.Close()
+		text := "round " + strconv.Itoa(round)
+		post(text)
+		parallel(16, streams, func(i int) {
+			if b, err := nextBlock(blocks[i]); !strings.Contains(b.Data, text) {
+				t.Errorf("round %d, stream %d: %+v, %v", round, i, b, err)
+			}
+			_ = bodies[i].Close()
+		})
+		w.closed()
+	}
+}
+
+// closed waits until the server has noticed that all streams are gone.
+func (w *world) closed() {
+	w.t.Helper()
+	until := time.Now().Add(deadline)
+	for open := -1; open != 0; {
+		if open, _ = w.delivery.Connections.Count(); time.Now().After(until) {
+			w.t.Fatalf("%d streams are still counted", open)
+		}
+		runtime.Gosched()
 	}
 }
 

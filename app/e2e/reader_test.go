@@ -91,6 +91,8 @@ type reader struct {
 	only string // "stream", "poll" or "long poll" instead of all
 	cut  int    // a stream is left after at most so many blocks; 0 = never
 	done chan struct{}
+
+	opened int // streams
 }
 
 // endMark is in the event after which a reader is done.
@@ -210,6 +212,7 @@ func (r *reader) stream(ctx context.Context) error {
 		r.fault("stream: status %d", resp.StatusCode)
 		return errors.New("refused")
 	}
+	r.opened++
 	blocks := bufio.NewReaderSize(resp.Body, 64<<10)
 	left := -1
 	if r.cut > 0 {
