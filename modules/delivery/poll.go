@@ -67,11 +67,19 @@ func (s *Service) poll(ctx context.Context, person modules.ID, q plugins.EventsQ
 	if err != nil {
 		return eventPage{}, err
 	}
-	a, err := s.Audience(ctx, person)
+	a, through, err := s.audienceUpTo(ctx, person, q)
 	if err != nil {
 		return eventPage{}, err
 	}
-	return s.page(ctx, a.ForPosts(q.Posts), after, after, q)
+	return s.page(ctx, a, through, after, after, q)
+}
+
+// audienceUpTo gives what a person reads, and the position up to which that holds: the head from before the question.
+// A follow, or the end of one, that stands behind it may not be in the answer, and what follows it is not judged.
+func (s *Service) audienceUpTo(ctx context.Context, person modules.ID, q plugins.EventsQuery) (modules.Audience, modules.Cursor, error) {
+	through := s.Head()
+	a, err := s.Audience(ctx, person)
+	return a.ForPosts(q.Posts), through, err
 }
 
 // longPoll answers at the first event, at the deadline, when the server drains, or when the connection is ended:
@@ -95,17 +103,21 @@ func (s *Service) longPoll(ctx context.Context, actor modules.Actor, q plugins.E
 	w := &waiter{wake: make(chan struct{}, 1)}
 	s.wakeups.watch(w, []modules.Stream{{Kind: modules.To, User: actor.UserID}}) // changes of the audience come here
 	defer s.wakeups.leave(w)
+	a, _, err := s.audienceUpTo(ctx, actor.UserID, q)
+	if err != nil {
+		return eventPage{}, err
+	}
+	s.wakeups.watch(w, streamsOf(a)) // what comes behind the first look wakes
 	deadline := time.NewTimer(q.Wait)
 	defer deadline.Stop()
 
 	for after := begin; ; {
-		a, err := s.Audience(ctx, actor.UserID)
+		a, through, err := s.audienceUpTo(ctx, actor.UserID, q)
 		if err != nil {
 			return eventPage{}, err
 		}
-		a = a.ForPosts(q.Posts)
 		s.wakeups.watch(w, streamsOf(a))
-		page, err := s.page(ctx, a, begin, after, q)
+		page, err := s.page(ctx, a, through, begin, after, q)
 		if revoked.Load() {
 			return eventPage{}, errRevoked
 		}
@@ -148,11 +160,11 @@ func (s *Service) startOf(q plugins.EventsQuery) (modules.Cursor, error) {
 	return after, nil
 }
 
-// page reads until it is full, the log has no more, or the budget is used up. begin is where the client's page
-// began, after where this look begins.
-func (s *Service) page(ctx context.Context, a modules.Audience, begin, after modules.Cursor, q plugins.EventsQuery) (eventPage, error) {
-	p := eventPage{Next: after, after: begin, More: true}
-	for reads := 0; reads < pollReads && p.More && len(p.Items) < q.Limit; reads++ {
+// page reads until it is full, nothing is left up to through, or the budget is used up. begin is where the client's
+// page began, after where this look begins.
+func (s *Service) page(ctx context.Context, a modules.Audience, through, begin, after modules.Cursor, q plugins.EventsQuery) (eventPage, error) {
+	p := eventPage{Next: after, after: begin}
+	for reads := 0; reads < pollReads && p.Next.Seq < through.Seq && len(p.Items) < q.Limit; reads++ {
 		got, err := s.Read(ctx, a, p.Next, max(q.Limit-len(p.Items), 32))
 		var gap *modules.GapError
 		switch {
@@ -164,20 +176,24 @@ func (s *Service) page(ctx context.Context, a modules.Audience, begin, after mod
 		case err != nil:
 			return eventPage{}, err
 		}
-		p.take(got, q)
+		p.take(got, through, q)
 	}
 	p.Head, p.Oldest = s.Head(), s.Oldest()
+	p.More = p.Next.Seq < through.Seq
 	return p, nil
 }
 
-// take adds what the client wants of a read, up to the limit. Next stops at the last item when something behind it
-// has no place any more.
-func (p *eventPage) take(got modules.EventPage, q plugins.EventsQuery) {
-	p.Next, p.More = got.Through, got.More
-	shown := slices.DeleteFunc(slices.Clone(got.Events), func(e modules.Event) bool { return !q.Shows(e) })
+// take adds what the client wants of a read, as far as it was judged and up to the limit. Next stops at the last item
+// when something behind it has no place any more.
+func (p *eventPage) take(got modules.EventPage, through modules.Cursor, q plugins.EventsQuery) {
+	p.Next = got.Through
+	if got.Through.Seq > through.Seq {
+		p.Next = through
+	}
+	shown := slices.DeleteFunc(slices.Clone(got.Events), func(e modules.Event) bool { return e.Cursor.Seq > through.Seq || !q.Shows(e) })
 	if room := q.Limit - len(p.Items); len(shown) > room {
 		shown = shown[:room]
-		p.Next, p.More = shown[room-1].Cursor, true
+		p.Next = shown[room-1].Cursor
 	}
 	p.Items = append(p.Items, shown...)
 }

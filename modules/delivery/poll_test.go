@@ -286,3 +286,34 @@ func TestBeforeTheLogIsOpen(t *testing.T) {
 		t.Errorf("start gave %v, want storage.ErrClosed", err)
 	}
 }
+
+// TestPollJudgesNothingTwoWays: what a person reads is asked first and the log is read then. What becomes durable
+// between the two may stand behind a follow, or the end of one, that the answer does not know of: it is left to the
+// next request, so that nothing is passed over and nothing is shown that was written after an unfollow.
+func TestPollJudgesNothingTwoWays(t *testing.T) {
+	for query, asks := range map[string]int{"?after=oldest&posts=all": 1, "?after=oldest&posts=all&wait=1": 2} {
+		w := newWorld(t)
+		me, left, found := modules.NewID(), modules.NewID(), modules.NewID()
+		w.people.follow(me, left, 0, true)
+		e, _ := w.post(left)
+		w.append(e)
+		s := newSite(t, w.service(delivery.DefaultConfig()), modules.Actor{UserID: me})
+		w.people.asked = func() {
+			if asks--; asks != 0 {
+				return
+			}
+			w.people.unfollow(me, left)
+			w.people.follow(me, found, 2, true)
+			after, _ := w.post(left)
+			first, _ := w.post(found)
+			w.append(storage.Entry{Stream: modules.Stream{Kind: modules.To, User: me}, Type: event.FollowChanged, Data: []byte(`{}`)}, after, first)
+		}
+		p := s.get(query).page(t)
+		if p.ids() != "1-1" || p.Next != "1-1" {
+			t.Errorf("%s: [%s] next %s, want 1-1", query, p.ids(), p.Next)
+		}
+		if p := s.get("?posts=all&after=" + p.Next).page(t); p.ids() != "1-2 1-4" {
+			t.Errorf("%s: then [%s], want the follow and the post behind it: 1-2 1-4", query, p.ids())
+		}
+	}
+}

@@ -164,6 +164,7 @@ type relations struct {
 	follows map[[2]modules.ID]modules.FollowEdge // follower, followed
 	gone    map[modules.ID]bool                  // withdrawn notifications and deleted posts
 	told    []string                             // system notifications, by receiver and content
+	asked   func()                               // runs after Following has its answer
 }
 
 func (r *relations) follow(follower, followed modules.ID, since modules.Position, bell bool) {
@@ -192,11 +193,15 @@ func (r *relations) systemNotices() []string {
 
 func (r *relations) Following(_ context.Context, _ storage.Querier, follower modules.ID) (out []modules.FollowEdge, err error) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	for pair, e := range r.follows {
 		if pair[0] == follower {
 			out = append(out, e)
 		}
+	}
+	asked := r.asked
+	r.mu.Unlock()
+	if asked != nil {
+		asked()
 	}
 	return out, nil
 }
