@@ -179,6 +179,41 @@ func TestWithdraw(t *testing.T) {
 	}
 }
 
+// TestTakenCallsHearTheirOutcome: a caller whose entries are in another's commit is not told that nothing happened.
+func TestTakenCallsHearTheirOutcome(t *testing.T) {
+	l, entered, open := gated(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- l.Append(context.Background(), entry(1, 10)) }()
+	<-entered
+	for p := modules.Position(2); p <= 9; p++ {
+		go func() { done <- l.Append(ctx, entry(p, 10)) }()
+		bolt.WaitQueued(l, int(p-1))
+	}
+	open <- struct{}{}
+	answered := 0
+	for taken := false; !taken; {
+		select {
+		case <-entered:
+			taken = true
+		case err := <-done:
+			if answered++; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	cancel() // all eight are in the commit at the gate
+	open <- struct{}{}
+	for ; answered < 9; answered++ {
+		if err := <-done; err != nil {
+			t.Errorf("a call that was written gave %v", err)
+		}
+	}
+	if l.Head().Seq != 9 {
+		t.Errorf("head is %s, want 1-9", l.Head())
+	}
+}
+
 // TestCloseWhileOthersWait: Close lets the commit at work end and turns away those who wait.
 func TestCloseWhileOthersWait(t *testing.T) {
 	l, entered, open := gated(t, nil)

@@ -201,8 +201,7 @@ func (l *Log) Close() error {
 	var err error
 	l.once.Do(func() {
 		close(l.closed)
-		l.turn <- struct{}{} // the last writer is done, and there is no next one
-		l.mu.Lock()
+		l.mu.Lock() // whoever reads or writes now ends first; nobody begins any more
 		defer l.mu.Unlock()
 		err = l.db.Close()
 	})

@@ -34,8 +34,7 @@ func (l *Log) Reset(ctx context.Context, epoch uint32, floor modules.Position) e
 		defer close(before.next) // tails wake when the new epoch is there
 	}
 	return l.write(func(w *writer) error {
-		w.state = state{epoch: epoch, mark: floor, floor: floor}
-		w.people, w.dirty = erasures{}, true
+		w.state, w.dirty = state{epoch: epoch, mark: floor, floor: floor}, true
 		return nil
 	})
 }

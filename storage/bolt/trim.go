@@ -110,19 +110,7 @@ func (l *Log) Sweep(ctx context.Context, limit int) (int, error) {
 		if from == through {
 			return 0, l.removeAside(p)
 		}
-		err = l.inTurn(ctx, func(w *writer) error {
-			if w.swept != from || w.before.newest() != p.erased.newest() {
-				return nil // somebody else was erased meanwhile: look again
-			}
-			w.swept, w.dirty = through, true
-			for _, at := range found {
-				if err := w.empty(at); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
+		if err := l.emptied(ctx, p, from, through, found); err != nil {
 			return 0, err
 		}
 		if len(found) > 0 {
@@ -157,6 +145,22 @@ func (l *Log) unswept(ctx context.Context, p *published, limit int) (from, throu
 		return nil
 	})
 	return from, through, found, err
+}
+
+// emptied writes what unswept found, unless somebody else was erased meanwhile: then it has to look again.
+func (l *Log) emptied(ctx context.Context, p *published, from, through modules.Position, found []modules.Position) error {
+	return l.inTurn(ctx, func(w *writer) error {
+		if w.swept != from || w.before.newest() != p.erased.newest() {
+			return nil
+		}
+		w.swept, w.dirty = through, true
+		for _, at := range found {
+			if err := w.empty(at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // removeAside removes a file that was set aside if somebody was erased.

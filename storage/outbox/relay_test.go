@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/belfry-social/belfry/modules"
@@ -221,6 +222,28 @@ func TestFailedLog(t *testing.T) {
 	})
 }
 
+// silent is a store whose commits wake nobody.
+type silent struct{ storage.DB }
+
+func (silent) Committed() <-chan struct{} { return nil }
+
+// TestEachSecond: a wake-up that was lost costs a second at most.
+func TestEachSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		s.reconcile()
+		s.relay = outbox.NewRelay(silent{s.db}, s.log, s.clock, zap.NewNop())
+		s.relay.Start()
+		synctest.Wait()
+		started := time.Now()
+		s.await(s.add(s.post(1, "a")))
+		if waited := time.Since(started); waited > time.Second {
+			t.Errorf("it took %s", waited)
+		}
+		s.stop()
+	})
+}
+
 // TestStop: Stop copies what was committed before it, ends in time when that is impossible, and may be called without
 // Start and twice.
 func TestStop(t *testing.T) {
@@ -234,6 +257,16 @@ func TestStop(t *testing.T) {
 		s.stop()
 		if head := s.log.Head().Seq; head != last {
 			t.Errorf("after Stop the head is at %d, want %d", head, last)
+		}
+
+		s.restart(nil)
+		s.relay = outbox.NewRelay(silent{s.db}, s.log, s.clock, zap.NewNop())
+		s.relay.Start()
+		synctest.Wait()
+		last = s.add(s.post(1, "nobody woke it"))
+		s.stop()
+		if head := s.log.Head().Seq; head != last {
+			t.Errorf("after Stop in its sleep the head is at %d, want %d", head, last)
 		}
 
 		s.restart(nil)

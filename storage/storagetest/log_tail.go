@@ -69,6 +69,28 @@ var tailRules = map[string]logRule{
 		}
 		group.Wait()
 	}},
+	"tail/wakes-in-hand": {"what is appended while a consumer has a batch in hand comes next (register first, read second)", func(k *logKit) {
+		k.begin()
+		k.append(event(1, to(1)))
+		ctx, cancel := context.WithTimeout(k.Context(), patience)
+		defer cancel()
+		want := modules.Position(1)
+		for list, err := range k.log.Tail(ctx, k.cursor(0)) {
+			if err != nil {
+				k.Fatalf("Tail, waiting for %d: %v", want, err)
+			}
+			for _, e := range list {
+				if e.Cursor.Seq != want {
+					k.Fatalf("Tail gave %s, want %d", e.Cursor, want)
+				}
+				want++
+			}
+			if want > 50 {
+				return
+			}
+			k.append(event(want, to(1)))
+		}
+	}},
 	"tail/wakes-behind-nothing": {"what shows nothing (a redaction, an empty entry) does not put a tail to sleep for good", func(k *logKit) {
 		k.begin()
 		ctx, cancel := context.WithTimeout(k.Context(), patience)

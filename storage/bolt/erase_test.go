@@ -1,0 +1,142 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/storage"
+)
+
+func openInside(t *testing.T, path string) *Log {
+	t.Helper()
+	l, err := Open(DefaultConfig(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	if l.Head().Epoch == 0 {
+		if err := l.Reset(t.Context(), 1, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return l
+}
+
+func give(t *testing.T, l *Log, entries ...storage.Entry) {
+	t.Helper()
+	if err := l.Append(t.Context(), entries...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func by(p modules.Position, who byte) storage.Entry {
+	return storage.Entry{Op: storage.OpAppend, Position: p, Stream: modules.Stream{Kind: modules.By, User: modules.ID{who}}, Type: "x", Data: []byte(`"x"`)}
+}
+
+func erasing(p modules.Position, who byte) storage.Entry {
+	return storage.Entry{Op: storage.OpErase, Position: p, Person: modules.ID{who}}
+}
+
+// emptyAt reports whether the record itself has no payload any more, whoever may see it.
+func emptyAt(t *testing.T, l *Log, p modules.Position) bool {
+	t.Helper()
+	empty := false
+	err := l.view(t.Context(), func(tx *bbolt.Tx) error {
+		r, err := decode(keyOf(p), tx.Bucket(bucketJournal).Get(keyOf(p)))
+		empty = len(r.data) == 0
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return empty
+}
+
+// TestSweepBesideAnErase: an erasure that falls between the look and the write of a sweep is swept as well.
+func TestSweepBesideAnErase(t *testing.T) {
+	l := openInside(t, filepath.Join(t.TempDir(), "log"))
+	give(t, l, by(1, 7), by(2, 8), by(3, 9), erasing(4, 7))
+	p := l.now.Load()
+	from, through, found, err := l.unswept(t.Context(), p, 10)
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	give(t, l, erasing(5, 8))
+	if err := l.emptied(t.Context(), p, from, through, found); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n > 0; {
+		if n, err = l.Sweep(t.Context(), 10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !emptyAt(t, l, 1) || !emptyAt(t, l, 2) || emptyAt(t, l, 3) {
+		t.Errorf("empty are 1: %v, 2: %v, 3: %v; want the first two", emptyAt(t, l, 1), emptyAt(t, l, 2), emptyAt(t, l, 3))
+	}
+}
+
+// TestTrimForgets: nothing is kept for ever of those who were erased, or of streams that are empty.
+func TestTrimForgets(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	l := openInside(t, path)
+	for p := modules.Position(1); p <= 400; p += 2 {
+		give(t, l, by(p, byte(p/2)+1), erasing(p+1, byte(p/2)+1))
+	}
+	if _, err := l.Trim(t.Context(), 300, 1000); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		streams := 0
+		err := l.view(t.Context(), func(tx *bbolt.Tx) error {
+			return tx.Bucket(bucketStreams).ForEachBucket(func([]byte) error { streams++; return nil })
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(l.now.Load().erased); n != 50 || streams != 50 {
+			t.Errorf("%d people and %d streams are kept, want 50 and 50", n, streams)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		l = openInside(t, path)
+	}
+	if l.SetAside() != nil {
+		t.Error(l.SetAside())
+	}
+}
+
+// TestLostErasure: a damaged page header that hides one of those who were erased is seen.
+func TestLostErasure(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	l := openInside(t, path)
+	give(t, l, by(1, 7), erasing(2, 7), erasing(3, 8), erasing(4, 9))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// An inline bucket: page 0, a leaf, three elements, the first of which has a key of 16 bytes and a value of 12.
+	found := 0
+	for at := 0; at+32 < len(content); at++ {
+		b := content[at:]
+		if binary.NativeEndian.Uint64(b) == 0 && binary.NativeEndian.Uint16(b[8:]) == typeLeaf && binary.NativeEndian.Uint16(b[10:]) == 3 &&
+			binary.NativeEndian.Uint32(b[24:]) == 16 && binary.NativeEndian.Uint32(b[28:]) == 12 {
+			binary.NativeEndian.PutUint16(b[10:], 2)
+			found++
+		}
+	}
+	if err := os.WriteFile(path, content, 0o600); err != nil || found == 0 {
+		t.Fatal(found, err)
+	}
+	if l = openInside(t, path); l.SetAside() == nil {
+		t.Error("the file was taken, and somebody who was erased is back")
+	}
+}
