@@ -28,16 +28,10 @@ func (s *Service) MakeTicket(ctx context.Context, a modules.Actor) (Ticket, erro
 	secret, hash := newSecret(ticketPrefix)
 	expires := s.now().Add(TicketTTL)
 	err := s.db.InTx(ctx, func(tx storage.Tx) error {
-		var one int
-		err := tx.QueryRow(ctx, `SELECT 1 FROM sessions WHERE id = $1 UNION ALL SELECT 1 FROM tokens WHERE id = $2`,
-			a.SessionID[:], a.TokenID[:]).Scan(&one)
-		if errors.Is(err, sql.ErrNoRows) { // ended since it was checked
-			return invalidToken()
-		}
-		if err != nil {
+		if err := stillIn(ctx, tx, a); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO stream_tickets (hash, session_id, token_id, expires_at) VALUES ($1, $2, $3, $4)`,
+		_, err := tx.Exec(ctx, `INSERT INTO stream_tickets (hash, session_id, token_id, expires_at) VALUES ($1, $2, $3, $4)`,
 			hash[:], a.SessionID, a.TokenID, int64(expires))
 		return err
 	})
@@ -45,6 +39,18 @@ func (s *Service) MakeTicket(ctx context.Context, a modules.Actor) (Ticket, erro
 		return Ticket{}, wrap(err, "users: ticket for %s", a.UserID)
 	}
 	return Ticket{Ticket: secret, ExpiresIn: int(TicketTTL / time.Second), ExpiresAt: expires}, nil
+}
+
+// stillIn gives invalid_token if the actor's session or token has ended since it was checked: what ends with it must
+// not be outlived by what it makes.
+func stillIn(ctx context.Context, q storage.Querier, a modules.Actor) error {
+	var one int
+	err := q.QueryRow(ctx, `SELECT 1 FROM sessions WHERE id = $1 UNION ALL SELECT 1 FROM tokens WHERE id = $2`,
+		a.SessionID[:], a.TokenID[:]).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return invalidToken()
+	}
+	return err
 }
 
 // redeem turns a ticket into the person it stands for, and uses it up unless peek.

@@ -37,8 +37,9 @@ type TokenDraft struct {
 	ExpiresAt *modules.Time // nil = never
 }
 
-// IssueToken makes a personal token for the person. A replay of once gives the token without its secret. Faults:
-// validation_failed (a scope that is none, or that the role lacks), limit_reached.
+// IssueToken makes a personal token for the person; the operator acts without a session. A replay of once gives the
+// token without its secret. Faults: validation_failed (a scope that is none, or that the role lacks), limit_reached,
+// invalid_token (the session has ended meanwhile).
 func (s *Service) IssueToken(ctx context.Context, a modules.Actor, d TokenDraft, once *storage.Once) (Token, error) {
 	now := s.now()
 	fields := checkTokenName(d.Name)
@@ -54,6 +55,11 @@ func (s *Service) IssueToken(ctx context.Context, a modules.Actor, d TokenDraft,
 	var t Token
 	err := s.db.InTx(ctx, func(tx storage.Tx) error {
 		t = Token{}
+		if !a.SessionID.IsZero() {
+			if err := stillIn(ctx, tx, a); err != nil {
+				return err
+			}
+		}
 		if done, err := once.Begin(ctx, tx, &t); done || err != nil {
 			return err
 		}

@@ -48,6 +48,20 @@ func TestTokenRefused(t *testing.T) {
 	}
 }
 
+// A request that was let in just before its session ended must not leave a token behind: whoever ends a session, by a
+// new password perhaps, wants to be rid of what it can do.
+func TestTokenOfAnEndedSession(t *testing.T) {
+	w := open(t)
+	a := w.actor(t, w.register(t, "alice"))
+	if err := w.users.Logout(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.users.IssueToken(t.Context(), a, users.TokenDraft{Name: "x", Scopes: []modules.Scope{modules.ScopeRead}}, nil)
+	if !modules.IsFault(err, modules.CodeInvalidToken) || w.count(t, "tokens") != 0 {
+		t.Errorf("issue: %v, %d tokens, want invalid_token and none", err, w.count(t, "tokens"))
+	}
+}
+
 func TestTokenOnce(t *testing.T) {
 	w := open(t)
 	a := w.actor(t, w.register(t, "alice"))
