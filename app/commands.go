@@ -269,10 +269,11 @@ func (s *shell) call(ctx context.Context, f cli.Flags, name string, args, reply 
 		return err
 	}
 	out, err := callSocket(ctx, filepath.Join(c.Storage.Data, socketFile), name, raw)
+	if errors.Is(err, errNobody) {
+		out, err = s.callHere(ctx, f, name, raw)
+	}
 	if err != nil {
-		if out, err = s.callHere(ctx, f, name, raw); err != nil {
-			return err
-		}
+		return err
 	}
 	if out.Error != "" {
 		return errors.New(out.Error)
@@ -283,10 +284,18 @@ func (s *shell) call(ctx context.Context, f cli.Flags, name string, args, reply 
 	return json.Unmarshal(out.Reply, reply)
 }
 
-// callSocket fails only when nobody answers there.
+// errNobody says that no server listens on the socket. Any other failure leaves open whether the command was done,
+// and it is not done again.
+var errNobody = errors.New("no server is running")
+
+// callSocket gives errNobody if the command has reached nobody.
 func callSocket(ctx context.Context, path, name string, args json.RawMessage) (out commandReply, err error) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", path)
+		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errNobody, err)
+		}
+		return conn, nil
 	}}}
 	body, err := json.Marshal(commandRequest{Command: name, Args: args})
 	if err != nil {
@@ -301,7 +310,10 @@ func callSocket(ctx context.Context, path, name string, args json.RawMessage) (o
 		return out, err
 	}
 	defer resp.Body.Close()
-	return out, json.NewDecoder(resp.Body).Decode(&out)
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
+		return out, fmt.Errorf("the server ended before it answered: %w", err)
+	}
+	return out, nil
 }
 
 // callHere opens the stores in this process, does the command and closes them.

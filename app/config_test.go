@@ -64,12 +64,12 @@ func TestConfigFileIsTheDefaults(t *testing.T) {
 func TestConfigIsStrict(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"unknown section":             {"serverr:\n  listen: x\n", `belfry.yaml:1:1: unknown key "serverr"`},
-		"unknown key":                 {"server:\n  listen: 127.0.0.1:1\n  lissten: x\n", "[3:3] unknown field"},
-		"unknown key of a channel":    {"channels:\n  sse:\n    heartbeet: 1s\n", "[3:5] unknown field"},
+		"unknown key":                 {"server:\n  listen: 127.0.0.1:1\n  lissten: x\n", "belfry.yaml:3:3: server: unknown field"},
+		"unknown key of a channel":    {"channels:\n  sse:\n    heartbeet: 1s\n", "belfry.yaml:3:5: channels.sse: unknown field"},
 		"unknown channel":             {"channels:\n  telegram:\n    enabled: true\n", `belfry.yaml:2:3: unknown channel "telegram"`},
-		"key twice":                   {"server:\n  listen: a:1\n  listen: b:1\n", "[3:3]"},
-		"section twice":               {"server:\n  listen: a:1\nserver:\n  listen: b:1\n", "[3:1]"},
-		"wrong type":                  {"server:\n  max_streams: many\n", "[2:16]"},
+		"key twice":                   {"server:\n  listen: a:1\n  listen: b:1\n", "belfry.yaml:3:3: "},
+		"section twice":               {"server:\n  listen: a:1\nserver:\n  listen: b:1\n", "belfry.yaml:3:1: "},
+		"wrong type":                  {"server:\n  max_streams: many\n", "belfry.yaml:2:16: server: "},
 		"bad duration":                {"server:\n  read_timeout: soon\n", "belfry.yaml:2:17: server.read_timeout"},
 		"bad size":                    {"storage:\n  log:\n    max_size: 3 bushels\n", "belfry.yaml:3:15: storage.log.max_size"},
 		"out of bounds":               {"storage:\n  log:\n    retention:\n      age: -1h\n", "belfry.yaml:4:12: storage.log.retention.age"},

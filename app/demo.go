@@ -62,14 +62,13 @@ func newDemo(o Options, c *Config, log *zap.Logger, in struct {
 }
 
 func (d *demo) start(ctx context.Context) error {
-	page, err := d.users.List(ctx, modules.PageQuery{Limit: 100})
-	if err != nil {
-		return err
-	}
-	if len(page.Items) == 0 {
+	all, err := d.everybody(ctx)
+	switch {
+	case err != nil:
+	case len(all) == 0:
 		err = d.fill(ctx)
-	} else {
-		err = d.meet(ctx, page.Items)
+	default:
+		err = d.meet(ctx, all)
 	}
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
@@ -182,17 +181,37 @@ func (d *demo) publish(ctx context.Context, who modules.Actor, draft posts.Draft
 	return nil
 }
 
-// meet finds its people again on a site that was filled before.
-func (d *demo) meet(ctx context.Context, all []users.Me) error {
-	for _, u := range all {
-		if u.Username == demoName {
-			d.me = actorOf(u)
-		} else {
-			d.people, d.names = append(d.people, actorOf(u)), append(d.names, u.Username)
+// everybody gives all accounts by name.
+func (d *demo) everybody(ctx context.Context) (map[string]users.Me, error) {
+	all := map[string]users.Me{}
+	q := modules.PageQuery{Limit: 100}
+	for {
+		page, err := d.users.List(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range page.Items {
+			all[u.Username] = u
+		}
+		if page.Next == nil {
+			return all, nil
+		}
+		q.Cursor = *page.Next
+	}
+}
+
+// meet finds its people again on a site that it filled before, in the same order. It acts for nobody else: who
+// has registered there since is left alone, and a site with people of its own is refused.
+func (d *demo) meet(ctx context.Context, all map[string]users.Me) error {
+	d.me = actorOf(all[demoName])
+	for i := range d.cfg.People {
+		name, shown := personName(i)
+		if u, ok := all[name]; ok && u.DisplayName == shown {
+			d.people, d.names = append(d.people, actorOf(u)), append(d.names, name)
 		}
 	}
 	if d.me.UserID.IsZero() || len(d.people) < 3 {
-		return errors.New("this site has people of its own; name an empty directory with --data")
+		return errors.New("this site has people of its own, or another community; name an empty directory with --data")
 	}
 	page, err := d.posts.ByAuthor(ctx, d.me.UserID, d.me.UserID, false, false, modules.PageQuery{Limit: 20})
 	if err != nil {

@@ -99,7 +99,7 @@ func (l *loader) parse() error {
 	}
 	f, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		return fmt.Errorf("%s: %s", l.file, yaml.FormatError(err, false, true))
+		return l.strict("", err)
 	}
 	if len(f.Docs) > 1 {
 		return fmt.Errorf("%s: more than one document", l.file)
@@ -138,7 +138,7 @@ func (l *loader) fill(key string, into any) error {
 			}
 		}
 		if err := yaml.NodeToValue(node, into, yaml.Strict()); err != nil {
-			return fmt.Errorf("%s: %s: %s", l.file, key, yaml.FormatError(err, false, true))
+			return l.strict(key+": ", err)
 		}
 	}
 	for _, f := range fieldsOf(reflect.ValueOf(into).Elem(), key) {
@@ -276,38 +276,6 @@ func (l *loader) find(key string) ast.Node {
 		node = next
 	}
 	return node
-}
-
-func (l *loader) at(n ast.Node, err error) error {
-	p := n.GetToken().Position
-	return fmt.Errorf("%s:%d:%d: %w", l.file, p.Line, p.Column, err)
-}
-
-// placed puts file, line and column in front of errors that begin with a key of the file.
-func (l *loader) placed(err error) error {
-	var list interface{ Unwrap() []error }
-	if errors.As(err, &list) {
-		var out []error
-		for _, e := range list.Unwrap() {
-			out = append(out, l.placed(e))
-		}
-		return errors.Join(out...)
-	}
-	key, _, _ := strings.Cut(err.Error(), ":")
-	if where := l.origin[key]; where != "" && !strings.HasPrefix(where, l.file+":") {
-		return fmt.Errorf("%s: %w", where, err)
-	}
-	if n := l.find(key); n != nil {
-		return l.at(n, err)
-	}
-	return err
-}
-
-func prefixed(prefix string, err error) error {
-	if strings.Contains(err.Error(), prefix) {
-		return err
-	}
-	return fmt.Errorf("%s.%w", prefix, err)
 }
 
 // mapping returns the pairs of a mapping node, nil for anything else.

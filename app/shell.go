@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"go.uber.org/fx"
@@ -19,7 +20,6 @@ type shell struct {
 	parts   []fx.Option
 	environ []string
 	streams cli.Streams
-	hooks   Hooks
 }
 
 func (s *shell) program() cli.Program {
@@ -36,7 +36,7 @@ func (s *shell) program() cli.Program {
 func (s *shell) options(f cli.Flags) Options {
 	file := f.Config
 	for _, kv := range s.environ {
-		if name, ok := cutPrefix(kv, "BELFRY_CONFIG="); ok && file == "" {
+		if name, ok := strings.CutPrefix(kv, "BELFRY_CONFIG="); ok && file == "" {
 			file = name
 		}
 	}
@@ -44,15 +44,7 @@ func (s *shell) options(f cli.Flags) Options {
 		Source: Source{File: file, Environ: s.environ, Flags: f.Set, ReadFile: os.ReadFile},
 		Clock:  time.Now,
 		Err:    s.streams.Err,
-		Hooks:  s.hooks,
 	}
-}
-
-func cutPrefix(s, prefix string) (string, bool) {
-	if len(s) < len(prefix) || s[:len(prefix)] != prefix {
-		return "", false
-	}
-	return s[len(prefix):], true
 }
 
 // serve runs the server until ctx ends or a part of it fails.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 func (c *command) tail() *cobra.Command {
-	var user, url, token, after, posts string
+	var user, address, token, after, posts string
 	cmd := &cobra.Command{
 		Use:   "tail --user USERNAME",
 		Short: "Show a person's events as they happen",
@@ -25,9 +26,9 @@ func (c *command) tail() *cobra.Command {
 			if (user == "") == (token == "") {
 				return &usageError{errors.New("say --user or --token")}
 			}
-			if url == "" {
+			if address == "" {
 				var err error
-				if url, err = c.program.Address(c.flags, false); err != nil {
+				if address, err = c.program.Address(c.flags, false); err != nil {
 					return err
 				}
 			}
@@ -38,18 +39,27 @@ func (c *command) tail() *cobra.Command {
 					return err
 				}
 				token = reply.Token
-				defer c.call(context.WithoutCancel(cmd.Context()), TokenDelete, TokenArgs{Username: user, ID: reply.ID}, nil) //nolint:errcheck // it expires by itself
+				defer c.dropToken(cmd.Context(), TokenArgs{Username: user, ID: reply.ID})
 			}
-			t := tailer{c: c, url: strings.TrimRight(url, "/") + "/v1/events?posts=" + posts, token: token, last: after}
+			t := tailer{c: c, url: strings.TrimRight(address, "/") + "/v1/events?posts=" + url.QueryEscape(posts), token: token, last: after}
 			return t.run(cmd.Context())
 		},
 	}
 	cmd.Flags().StringVar(&user, "user", "", "whose events")
 	cmd.Flags().StringVar(&token, "token", "", "a personal token with the scope events, instead of --user")
-	cmd.Flags().StringVar(&url, "url", "", "address of the server (default: the one configured here)")
+	cmd.Flags().StringVar(&address, "url", "", "address of the server (default: the one configured here)")
 	cmd.Flags().StringVar(&after, "after", "", "start after this event id instead of now")
 	cmd.Flags().StringVar(&posts, "posts", "all", "whose posts: notify, all or none")
 	return cmd
+}
+
+// dropToken removes the token of a tail that ends; it would expire by itself.
+func (c *command) dropToken(ctx context.Context, a TokenArgs) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := c.call(ctx, TokenDelete, a, nil); err != nil {
+		fmt.Fprintln(c.streams.Err, "the token of this command is left to expire:", err)
+	}
 }
 
 // tailer is a small SSE client: it reads blocks, prints them and reconnects with the last id.
