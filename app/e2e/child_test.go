@@ -29,7 +29,7 @@ import (
 // The environment through which a test tells a child what to be.
 const (
 	childArgs  = "E2E_ARGS"  // the command line, one argument a line
-	childFault = "E2E_FAULT" // "<place>:<which time>:<kill, eio or enospc>", several with ","
+	childFault = "E2E_FAULT" // "<place>:<which time>:<kill, late, eio or enospc>", several with ","
 )
 
 // TestProgram is not a test: in a child process it is the whole program, main and all, with failpoints.
@@ -70,6 +70,9 @@ func faults(spec string) app.Hooks {
 				continue
 			}
 			switch f.what {
+			case "late": // what was let out too early has got out by now
+				<-time.After(20 * time.Millisecond)
+				fallthrough
 			case "kill":
 				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 				select {} // until it has come

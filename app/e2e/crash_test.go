@@ -48,7 +48,7 @@ func TestCrash(t *testing.T) {
 	for i := range cycles {
 		fault, kill := "", 1+rng.IntN(80)
 		if i%3 > 0 {
-			fault, kill = fmt.Sprintf("%s:%d:kill", killPlaces[rng.IntN(len(killPlaces))], 1+rng.IntN(30)), 500
+			fault, kill = fmt.Sprintf("%s:%d:%s", killPlaces[rng.IntN(len(killPlaces))], 1+rng.IntN(30), []string{"kill", "late"}[rng.IntN(2)]), 500
 		}
 		if !c.start(fault) {
 			atStart++

@@ -30,7 +30,7 @@ func TestHistory(t *testing.T) {
 			go r.run(t.Context())
 		}
 	}
-	s.all(t.Context(), want/130, rng) // measured: 15 deliveries an act of each of ten
+	s.all(t.Context(), want/110, rng) // measured: 14 deliveries an act of each of ten
 	s.end(t, readers...)
 	for _, m := range w.People { // and afterwards the whole by each road alone
 		for _, road := range []string{"stream", "poll"} {
