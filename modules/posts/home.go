@@ -36,7 +36,7 @@ func (s *Service) Home(ctx context.Context, reader modules.ID, p modules.PageQue
 				if err != nil {
 					return nil, err
 				}
-				addressed, err := addressedTo(ctx, q, reader, sources, w)
+				addressed, err := addressedTo(ctx, q, reader, sources, w, keys)
 				return weave(keys, addressed, w.Rising, w.Limit), err
 			})
 		if err != nil {
@@ -77,8 +77,9 @@ func (s *Service) RecentBy(ctx context.Context, q storage.Querier, reader module
 }
 
 // addressedTo gives the keys of top-level posts for named people only that the reader wrote or is named in, of the
-// authors among sources.
-func addressedTo(ctx context.Context, q storage.Querier, reader modules.ID, sources []source, w modules.Window) ([]int64, error) {
+// authors among sources, as far as they have a place in the window beside the keys that are there already. Strangers
+// may have addressed any number of posts to the reader: a full window ends the search among them.
+func addressedTo(ctx context.Context, q storage.Querier, reader modules.ID, sources []source, w modules.Window, there []int64) ([]int64, error) {
 	const all = `SELECT m.post_key, p.author_id FROM post_mentions m JOIN posts p ON p.key = m.post_key
 		WHERE m.user_id = $1 AND m.addressed = 1 AND p.deleted_at = 0`
 	query := all + ` AND m.post_key < $2 ORDER BY m.post_key DESC LIMIT $3 + 0`
@@ -100,6 +101,9 @@ func addressedTo(ctx context.Context, q storage.Querier, reader modules.ID, sour
 		}
 		for _, c := range list {
 			bound = c.key
+			if len(there) == w.Limit && (c.key > there[w.Limit-1]) == w.Rising {
+				return out, nil
+			}
 			if !authors[c.author] {
 				continue
 			}

@@ -1,6 +1,7 @@
 package posts_test
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -332,4 +333,50 @@ func TestManyWritesBetweenReads(t *testing.T) {
 			t.Errorf("after %d more home has %d posts, want %d", n, got, want)
 		}
 	}
+}
+
+// Whoever is named by many strangers does not pay for it with each look at a full timeline.
+func TestHomeStopsAmongStrangers(t *testing.T) {
+	var asked queries
+	s := openOn(t, posts.DefaultConfig(), func(db storage.DB) storage.DB { asked.DB = db; return &asked }, "me", "alice", "stranger")
+	s.follow("me", "alice")
+	for range 100 {
+		s.write(t, "stranger", posts.Draft{Text: "look here, @me", Visibility: event.Mentioned})
+	}
+	s.write(t, "alice", posts.Draft{Text: "a0 for @me", Visibility: event.Mentioned})
+	for _, text := range []string{"a1", "a2", "a3"} {
+		s.say(t, "alice", text)
+	}
+	page, _, err := s.Home(t.Context(), s.id("me"), modules.PageQuery{Limit: 2})
+	if err != nil || len(page.Items) != 2 || page.Next == nil {
+		t.Fatalf("first page: %d posts, %v", len(page.Items), err)
+	}
+	asked.count = 0
+	if _, _, err := s.Home(t.Context(), s.id("me"), modules.PageQuery{Limit: 2}); err != nil || asked.count > 10 {
+		t.Errorf("a full page asks %d queries, %v; want a few", asked.count, err)
+	}
+	page, _, err = s.Home(t.Context(), s.id("me"), modules.PageQuery{Limit: 2, Cursor: *page.Next})
+	if err != nil || len(page.Items) != 2 || page.Items[1].Text != "a0 for @me" {
+		t.Errorf("second page: %+v, %v, want a1 and a0", page.Items, err)
+	}
+}
+
+// queries counts what is read.
+type queries struct {
+	storage.DB
+	count int
+}
+
+func (c *queries) Read(ctx ctx, fn func(q storage.Querier) error) error {
+	return c.DB.Read(ctx, func(q storage.Querier) error { return fn(counting{q, c}) })
+}
+
+type counting struct {
+	storage.Querier
+	c *queries
+}
+
+func (q counting) Query(ctx ctx, text string, args ...any) (*sql.Rows, error) {
+	q.c.count++
+	return q.Querier.Query(ctx, text, args...)
 }

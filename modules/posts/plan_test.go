@@ -60,7 +60,7 @@ func TestPlans(t *testing.T) {
 			must(err)
 			_, err = commentsOf(ctx, q, a.UserID, row{key: 1, rootKey: 1}, w)
 			must(err)
-			_, err = addressedTo(ctx, q, a.UserID, nil, w)
+			_, err = addressedTo(ctx, q, a.UserID, nil, w, nil)
 			must(err)
 			for _, comments := range []bool{true, false} {
 				_, err = rowsBy(ctx, q, a.UserID, a.UserID, true, comments, w)
