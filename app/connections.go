@@ -26,7 +26,9 @@ func (l *connections) note(c net.Conn, state fasthttp.ConnState) {
 		}
 		l.silent[c] = true
 	case fasthttp.StateActive:
-		l.silent[c] = false
+		if _, known := l.silent[c]; known { // a connection served directly, in a test, was never new
+			l.silent[c] = false
+		}
 	case fasthttp.StateHijacked, fasthttp.StateClosed:
 		delete(l.silent, c)
 	}
