@@ -119,9 +119,13 @@ type post struct {
 	mentioned []modules.ID // they have a notification of their own for it
 }
 
-// postAt reads a post from the log; nil when it is gone from there.
+// postAt reads a post from the log; nil when it is gone from there, or can never be read again.
 func (s *Service) postAt(ctx context.Context, position modules.Position) (*post, error) {
 	e, ok, err := s.History.open().At(ctx, position)
+	if gap := (*modules.GapError)(nil); errors.As(err, &gap) {
+		s.log.Error("post cannot be read: not delivered", zap.Error(err))
+		return nil, nil
+	}
 	if err != nil || !ok || len(e.Data) == 0 {
 		return nil, err
 	}

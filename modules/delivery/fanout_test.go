@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/storage"
 )
 
 func TestPostReachesBellFollowersOnly(t *testing.T) {
@@ -45,6 +47,38 @@ func TestPostReachesBellFollowersOnly(t *testing.T) {
 		l, _ := s.Endpoints(t.Context(), people["bell"], modules.PageQuery{Limit: 5})
 		if d := w.deliveries(s, people["bell"], l.Items[0].ID)[0]; *d.NotificationID != id {
 			t.Errorf("notification id is %s, want the post's own %s", d.NotificationID, id)
+		}
+	})
+}
+
+// torn is a log of which one record is damaged.
+type torn struct {
+	storage.Log
+	at modules.Position
+}
+
+func (l torn) At(ctx context.Context, p modules.Position) (modules.Event, bool, error) {
+	if p == l.at {
+		return modules.Event{}, false, &modules.GapError{Reason: modules.GapDamaged, To: modules.Cursor{Epoch: 1, Seq: p}}
+	}
+	return l.Log.At(ctx, p)
+}
+
+func TestDamagedPostHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var p postman
+		s := w.serviceWith(w.fix.DB, torn{w.log, 1}, exact(), named{"hook", p.channel()})
+		w.start(s)
+		me, author := modules.NewID(), modules.NewID()
+		w.people.follow(me, author, 0, true)
+		w.endpoint(s, me)
+		damaged, _ := w.post(author)
+		next, _ := w.post(author)
+		w.append(damaged, next)
+		time.Sleep(time.Minute)
+		if got := p.all(); len(got) != 1 || *got[0].event.ID != "1-2" {
+			t.Errorf("sent %+v, want the post at 1-2", got)
 		}
 	})
 }

@@ -74,7 +74,11 @@ type named struct {
 }
 
 func (w *world) serviceOn(db storage.DB, cfg delivery.Config, channels ...named) *delivery.Service {
-	s := delivery.New(cfg, db, func() storage.Log { return w.log }, w.clock, modules.Site{PublicURL: "https://social.example"}, w.fix.Pages, w.logger())
+	return w.serviceWith(db, w.log, cfg, channels...)
+}
+
+func (w *world) serviceWith(db storage.DB, log storage.Log, cfg delivery.Config, channels ...named) *delivery.Service {
+	s := delivery.New(cfg, db, func() storage.Log { return log }, w.clock, modules.Site{PublicURL: "https://social.example"}, w.fix.Pages, w.logger())
 	s.Ports.Follows, s.Ports.Notifications, s.Ports.Posts = w.people, w.people, w.people
 	for _, c := range channels {
 		s.Attach(c.name, c.Channel)
