@@ -48,7 +48,11 @@ func TestCrash(t *testing.T) {
 	for i := range cycles {
 		fault, kill := "", 1+rng.IntN(80)
 		if i%3 > 0 {
-			fault, kill = fmt.Sprintf("%s:%d:%s", killPlaces[rng.IntN(len(killPlaces))], 1+rng.IntN(30), []string{"kill", "late"}[rng.IntN(2)]), 500
+			place, how := "sqlite commit", "late" // the place where most can go wrong
+			if i%3 == 2 {
+				place, how = killPlaces[rng.IntN(len(killPlaces))], []string{"kill", "late"}[rng.IntN(2)]
+			}
+			fault, kill = fmt.Sprintf("%s:%d:%s", place, 1+rng.IntN(30), how), 500
 		}
 		if !c.start(fault) {
 			atStart++

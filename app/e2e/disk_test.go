@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -124,6 +125,9 @@ func TestFsyncError(t *testing.T) {
 		t.Errorf("readyz: %s", state)
 	}
 	d.broken.Store(false) // a disk that says it is well again is not to be believed
+	if err := w.db.InTx(t.Context(), func(storage.Tx) error { return nil }); !errors.Is(err, storage.ErrFailed) {
+		t.Errorf("the store writes again: %v", err)
+	}
 	for range 3 {
 		if status, _, _ := me.ask("POST", "/v1/posts", map[string]any{"text": "after"}); status != 0 && status < 500 {
 			t.Errorf("a later write is answered with %d", status)
