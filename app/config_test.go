@@ -11,6 +11,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/belfry-social/belfry/app"
+	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/plugins/logging"
 	"github.com/belfry-social/belfry/plugins/sse"
@@ -124,6 +125,30 @@ func TestConfigLayers(t *testing.T) {
 		name, _, _ := strings.Cut(env, "=")
 		if !errors.Is(err, app.ErrConfig) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", env, err)
+		}
+	}
+}
+
+// TestConfigMasksSecrets: a key of type Secret reaches its channel and is shown nowhere.
+func TestConfigMasksSecrets(t *testing.T) {
+	type settings struct {
+		Enabled bool           `yaml:"enabled"`
+		Token   modules.Secret `yaml:"token"`
+	}
+	factory := plugins.Define("telegram", settings{}, func(settings, plugins.Env) (plugins.Channel, error) { return nil, nil })
+	cfg, list, err := app.Load(app.Source{Environ: []string{"BELFRY_CHANNELS_TELEGRAM_TOKEN=hunter2"}, ReadFile: os.ReadFile, File: os.DevNull}, []plugins.Factory{factory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := cfg.Channels[0].Settings.(*settings).Token.Reveal(); got != "hunter2" {
+		t.Errorf("the channel got the token %q", got)
+	}
+	for _, s := range list {
+		if strings.Contains(s.Value, "hunter2") {
+			t.Errorf("%s is shown as %s", s.Key, s.Value)
+		}
+		if s.Key == "channels.telegram.token" && !strings.Contains(s.Value, "***") {
+			t.Errorf("a secret that is set is shown as %s", s.Value)
 		}
 	}
 }

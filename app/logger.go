@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
@@ -54,6 +55,14 @@ func (l *fxLog) LogEvent(e fxevent.Event) {
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// engineLog puts what fasthttp says into the one log. It speaks of connections that broke off, which is normal.
+type engineLog struct{ log *zap.Logger }
+
+// Printf is fasthttp.Logger.
+func (l engineLog) Printf(format string, args ...any) {
+	l.log.Debug("http engine", zap.String("text", fmt.Sprintf(format, args...)))
 }
 
 // Version is the module's version as the Go toolchain recorded it; "0.1.0-dev" for a build from a work tree.

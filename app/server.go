@@ -118,6 +118,7 @@ func (s *Server) newFiber() *fiber.App {
 	f.CloseOnShutdown = true
 	f.ReduceMemoryUsage = true // an idle connection keeps no buffers: 10 KB instead of 34 KB, at no cost that shows
 	f.SecureErrorLogMessage = true
+	f.Logger = engineLog{s.log}
 	f.ConnState = s.conns.note
 	f.ErrorHandler = func(c *fasthttp.RequestCtx, err error) {
 		if !errors.Is(err, net.ErrClosed) { // that was us
