@@ -20,7 +20,6 @@ import (
 
 	"github.com/belfry-social/belfry/app"
 	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
@@ -36,21 +35,19 @@ type member struct {
 // world is a site with people in it who cost no password hash each.
 type world struct {
 	*site
-	users *users.Service
-	db    storage.DB
-	log   storage.Log
-	// delivery counts the streams.
-	delivery *delivery.Service
-	People   []member
-	Service  string // a service token
+	users   *users.Service
+	db      storage.DB
+	log     storage.Log
+	People  []member
+	Service string // a service token
 }
 
 // startWorld runs the standard program, with parts on top, and makes n people.
 func startWorld(t testing.TB, set map[string]string, n int, parts ...fx.Option) *world {
 	t.Helper()
 	w := &world{}
-	hold := fx.Invoke(func(u *users.Service, d *delivery.Service, db storage.DB, log storage.Log) {
-		w.users, w.delivery, w.db, w.log = u, d, db, log
+	hold := fx.Invoke(func(u *users.Service, db storage.DB, log storage.Log) {
+		w.users, w.db, w.log = u, db, log
 	})
 	w.site = startSite(t, set, append(append(app.Standard(), hold), parts...)...)
 	w.people(n)
