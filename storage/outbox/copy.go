@@ -45,15 +45,10 @@ func copyBatch(ctx context.Context, db storage.DB, log storage.Log) (c copied, e
 	entries := make([]storage.Entry, 0, len(rows))
 	var bad *poison
 	for i := range rows {
-		e, m, err := rows[i].entry()
+		e, err := rows[i].entry()
 		if err != nil {
 			bad = &poison{id: rows[i].id, err: err}
 			break
-		}
-		if e.Op == storage.OpRedact {
-			if err := withTargets(ctx, db, &e, m); err != nil {
-				return c, err
-			}
 		}
 		entries = append(entries, e)
 	}

@@ -57,27 +57,49 @@ type Match struct {
 }
 
 // Redact empties, in tx, the payloads of the announcements m means that are in the outbox now, and adds the
-// entry that empties them in the log. Call it before the announcement that tells of the deletion is added. It is
-// repeatable and does nothing when nothing matches.
+// entry that empties them in the log: it names what was emptied here, so that its size and cost are those of this
+// redaction, however often the same object was redacted before. Call it before the announcement that tells of the
+// deletion is added. It is repeatable and does nothing when nothing matches.
 func Redact(ctx context.Context, tx storage.Tx, now modules.Time, m Match) error {
-	where, args := m.where()
-	var n int64
-	n, err := tx.Exec(ctx, `UPDATE outbox SET data = NULL WHERE op = 1 AND data IS NOT NULL AND `+where, args...)
+	emptied, err := empty(ctx, tx, m)
 	if err != nil {
 		return fmt.Errorf("outbox: redact %s: %w", m.Object, err)
 	}
-	if n == 0 {
+	if len(emptied.IDs) == 0 {
 		return nil
 	}
-	spec, err := json.Marshal(m)
+	data, err := json.Marshal(emptied)
 	if err != nil {
 		return fmt.Errorf("outbox: redact %s: %w", m.Object, err)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO outbox (op, object_id, internal, time, data) VALUES (2, $1, 1, $2, $3)`, m.Object, int64(now), spec)
+	_, err = tx.Exec(ctx, `INSERT INTO outbox (op, object_id, internal, time, data) VALUES (2, $1, 1, $2, $3)`, m.Object, int64(now), data)
 	if err != nil {
 		return fmt.Errorf("outbox: redact %s: %w", m.Object, err)
 	}
 	return nil
+}
+
+// redaction is the data of a redact entry: the outbox ids of what it emptied.
+type redaction struct {
+	IDs []int64 `json:"ids"`
+}
+
+// empty takes the payloads away that m means.
+func empty(ctx context.Context, tx storage.Tx, m Match) (r redaction, err error) {
+	where, args := m.where()
+	rows, err := tx.Query(ctx, `UPDATE outbox SET data = NULL WHERE op = 1 AND data IS NOT NULL AND `+where+` RETURNING id`, args...)
+	if err != nil {
+		return r, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return r, err
+		}
+		r.IDs = append(r.IDs, id)
+	}
+	return r, rows.Err()
 }
 
 // Erase adds the entry that makes everything of a person vanish from the log at once. The caller writes the

@@ -134,7 +134,7 @@ func historyOf(ctx context.Context, db storage.DB, head modules.Position) (h his
 		} else if err != nil {
 			return err
 		}
-		if e, _, err := r.entry(); err == nil {
+		if e, err := r.entry(); err == nil {
 			h.probe = e
 		}
 		return nil

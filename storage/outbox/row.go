@@ -57,8 +57,8 @@ func readBatch(ctx context.Context, db storage.DB, mark modules.Position) ([]row
 // errPoison marks what is wrong with a row itself: no time and no space will mend it.
 var errPoison = errors.New("entry cannot be understood")
 
-// entry decodes a row. The targets of a redaction are looked up by the caller.
-func (r *row) entry() (e storage.Entry, m Match, err error) {
+// entry decodes a row.
+func (r *row) entry() (e storage.Entry, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: %v", errPoison, p)
@@ -68,7 +68,7 @@ func (r *row) entry() (e storage.Entry, m Match, err error) {
 	at, okTime := r.time.(int64)
 	internal, okInternal := r.internal.(int64)
 	if !ok || !okTime || !okInternal || r.id < 1 {
-		return e, m, fmt.Errorf("%w: numbers", errPoison)
+		return e, fmt.Errorf("%w: numbers", errPoison)
 	}
 	e = storage.Entry{
 		Op: storage.Op(op), Position: modules.Position(r.id), OutboxID: r.id, Time: modules.Time(at), Internal: internal != 0,
@@ -76,32 +76,36 @@ func (r *row) entry() (e storage.Entry, m Match, err error) {
 	data, okData := bytesOf(r.doc)
 	switch e.Op {
 	case storage.OpRedact:
-		if err := json.Unmarshal(data, &m); err != nil || m.Object.IsZero() {
-			return e, m, fmt.Errorf("%w: what to redact", errPoison)
+		var d redaction
+		if err := json.Unmarshal(data, &d); err != nil || len(d.IDs) == 0 {
+			return e, fmt.Errorf("%w: what to redact", errPoison)
 		}
-		return e, m, nil
+		for _, id := range d.IDs {
+			e.Targets = append(e.Targets, modules.Position(id))
+		}
+		return e, nil
 	case storage.OpErase:
 		if err := e.Person.Scan(r.person); err != nil || e.Person.IsZero() {
-			return e, m, fmt.Errorf("%w: whom to erase", errPoison)
+			return e, fmt.Errorf("%w: whom to erase", errPoison)
 		}
-		return e, m, nil
+		return e, nil
 	case storage.OpAppend:
 	default:
-		return e, m, fmt.Errorf("%w: operation %d", errPoison, op)
+		return e, fmt.Errorf("%w: operation %d", errPoison, op)
 	}
 	stream, okStream := bytesOf(r.stream)
 	about, okAbout := bytesOf(r.about)
 	if e.Type, ok = r.typ.(string); !ok || !okStream || !okAbout || !okData || (len(data) > 0 && !json.Valid(data)) {
-		return e, m, fmt.Errorf("%w: content", errPoison)
+		return e, fmt.Errorf("%w: content", errPoison)
 	}
 	if e.Stream, err = modules.StreamOf(stream); err != nil {
-		return e, m, fmt.Errorf("%w: %w", errPoison, err)
+		return e, fmt.Errorf("%w: %w", errPoison, err)
 	}
 	if e.About, err = unpackAbout(about); err != nil {
-		return e, m, err
+		return e, err
 	}
 	e.Data = data
-	return e, m, nil
+	return e, nil
 }
 
 // bytesOf takes what a driver gives for bytes; NULL is none.
@@ -128,36 +132,4 @@ func unpackAbout(b []byte) ([]modules.ID, error) {
 		ids = append(ids, modules.ID(b[:n]))
 	}
 	return ids, nil
-}
-
-// targets are the positions of the announcements a redaction means: those before it that match.
-func targets(ctx context.Context, q storage.Querier, m Match, before modules.Position) ([]modules.Position, error) {
-	where, args := m.where()
-	args = append(args, int64(before))
-	rows, err := q.Query(ctx, fmt.Sprintf(`SELECT id FROM outbox WHERE op = 1 AND %s AND id < $%d ORDER BY id`, where, len(args)), args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var list []modules.Position
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		list = append(list, modules.Position(id))
-	}
-	return list, rows.Err()
-}
-
-// withTargets looks up what one redaction means.
-func withTargets(ctx context.Context, db storage.DB, e *storage.Entry, m Match) error {
-	err := db.Read(ctx, func(q storage.Querier) (err error) {
-		e.Targets, err = targets(ctx, q, m, e.Position)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("outbox: redact %s: %w", m.Object, err)
-	}
-	return nil
 }
