@@ -45,8 +45,7 @@ func (s *Service) ByAuthor(ctx context.Context, reader, author modules.ID, media
 			return modules.NotFound()
 		}
 		judge := &judge{s: s, q: q, reader: reader, known: map[modules.ID]bool{}}
-		follows, err := judge.follows(ctx, author)
-		if err != nil {
+		if _, err := judge.follows(ctx, author); err != nil {
 			return err
 		}
 		scope := modules.PageScope{List: "posts", Filter: author.String() + string(" m"[bit(media)]) + string(" c"[bit(comments)]), Person: reader}
@@ -55,7 +54,7 @@ func (s *Service) ByAuthor(ctx context.Context, reader, author modules.ID, media
 				return nil, nil
 			}
 			return judge.fill(ctx, w, func(w modules.Window) ([]row, error) {
-				return rowsBy(ctx, q, reader, author, follows, comments, w)
+				return rowsBy(ctx, q, reader, author, judge.refused, comments, w)
 			})
 		})
 		return err
@@ -76,18 +75,22 @@ func (s *Service) page(ctx context.Context, q storage.Querier, reader modules.ID
 
 // judge decides, for one reader and one snapshot, what visible leaves open.
 type judge struct {
-	s      *Service
-	q      storage.Querier
-	reader modules.ID
-	known  map[modules.ID]bool
+	s       *Service
+	q       storage.Querier
+	reader  modules.ID
+	known   map[modules.ID]bool
+	refused []modules.ID // whom the reader does not follow, as far as asked; at most maxIn of them
 }
 
 func (j *judge) follows(ctx context.Context, author modules.ID) (bool, error) {
-	if yes, ok := j.known[author]; ok || j.reader.IsZero() {
+	if yes, ok := j.known[author]; ok {
 		return yes, nil
 	}
 	yes, err := j.s.Ports.Follows.IsFollowing(ctx, j.q, j.reader, author)
 	j.known[author] = yes
+	if !yes && len(j.refused) < maxIn {
+		j.refused = append(j.refused, author)
+	}
 	return yes, err
 }
 
@@ -119,8 +122,9 @@ func (j *judge) fill(ctx context.Context, w modules.Window, fetch func(modules.W
 	}
 }
 
-// commentStanding: a comment that is there, or the place of one.
-const commentStanding = `((` + standing + `) OR p.comment_count > 0)`
+// commentStanding: a comment that is there, or the place of one. The first half is the condition of its index, so that
+// comments that are gone are not even looked at.
+const commentStanding = `(p.deleted_at = 0 OR p.comment_count > 0) AND (p.author_id NOT IN (SELECT user_id FROM post_leavers) OR p.comment_count > 0)`
 
 // commentsOf gives what stands below a place the reader may see.
 func commentsOf(ctx context.Context, q storage.Querier, reader modules.ID, top row, w modules.Window) ([]row, error) {
@@ -139,26 +143,23 @@ func commentsOf(ctx context.Context, q storage.Querier, reader modules.ID, top r
 	return queryRows(ctx, q, false, query, reader, top.key, bounds(w), w.Limit)
 }
 
-// rowsBy gives what author wrote, as far as the reader may see it, given that the caller decides needsFollow. The
-// author's own posts for followers are decided here, by follows, so that they are not read for nothing.
-func rowsBy(ctx context.Context, q storage.Querier, reader, author modules.ID, follows, comments bool, w modules.Window) ([]row, error) {
-	const all = `SELECT ` + columns + namedColumn + ` FROM posts p WHERE p.author_id = $2 AND ` + standing + ` AND ` + visible +
-		` AND (p.visibility <> 1 OR p.root_author_id <> p.author_id OR p.root_author_id = $1 OR $3 = 1 OR ` + isNamed + `)`
-	const top = all + ` AND p.reply_to IS NULL`
-	query := top + ` AND p.key < $4 ORDER BY p.key DESC LIMIT $5 + 0`
-	switch {
-	case comments && w.Rising:
-		query = all + ` AND p.key > $4 ORDER BY p.key LIMIT $5 + 0`
-	case comments:
-		query = all + ` AND p.key < $4 ORDER BY p.key DESC LIMIT $5 + 0`
-	case w.Rising:
-		query = top + ` AND p.key > $4 ORDER BY p.key LIMIT $5 + 0`
+// rowsBy gives what author wrote, as far as the reader may see it, given that the caller decides needsFollow. What is
+// for the followers of those already refused is not read: there may be any number of it.
+func rowsBy(ctx context.Context, q storage.Querier, reader, author modules.ID, refused []modules.ID, comments bool, w modules.Window) ([]row, error) {
+	query := `SELECT ` + columns + namedColumn + ` FROM posts p WHERE p.author_id = $2 AND ` + standing + ` AND ` + visible
+	args := []any{reader, author, bounds(w), w.Limit}
+	if len(refused) > 0 {
+		var list string
+		list, args = storage.In(args, refused)
+		query += ` AND (p.visibility <> 1 OR p.root_author_id = $1 OR ` + isNamed + ` OR p.root_author_id NOT IN ` + list + `)`
 	}
-	rows, err := queryRows(ctx, q, true, query, reader, author, bit(follows), bounds(w), w.Limit)
-	for i := range rows {
-		if follows && rows[i].rootAuthor == author {
-			rows[i].named = true // decided
-		}
+	if !comments {
+		query += ` AND p.reply_to IS NULL`
 	}
-	return rows, err
+	if w.Rising {
+		query += ` AND p.key > $3 ORDER BY p.key LIMIT $4 + 0`
+	} else {
+		query += ` AND p.key < $3 ORDER BY p.key DESC LIMIT $4 + 0`
+	}
+	return queryRows(ctx, q, true, query, args...)
 }

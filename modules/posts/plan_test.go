@@ -63,8 +63,10 @@ func TestPlans(t *testing.T) {
 			_, err = addressedTo(ctx, q, a.UserID, nil, w, nil)
 			must(err)
 			for _, comments := range []bool{true, false} {
-				_, err = rowsBy(ctx, q, a.UserID, a.UserID, true, comments, w)
-				must(err)
+				for _, refused := range [][]modules.ID{nil, {a.UserID}} {
+					_, err = rowsBy(ctx, q, a.UserID, a.UserID, refused, comments, w)
+					must(err)
+				}
 			}
 			_, err = s.Info(ctx, q, []modules.ID{top.ID, comment.ID})
 			return err

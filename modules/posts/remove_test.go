@@ -236,3 +236,23 @@ func TestAccountEnds(t *testing.T) {
 		return err
 	})
 }
+
+// Deleted comments are not looked at any more when the others are listed, however many there are.
+func TestDeletedCommentsLeaveTheIndex(t *testing.T) {
+	s := open(t, "alice", "bob")
+	top := s.say(t, "alice", "top")
+	kept := s.answer(t, "bob", top, "has an answer")
+	s.answer(t, "alice", kept, "the answer")
+	gone := s.answer(t, "bob", top, "gone")
+	s.remove(t, "bob", kept)
+	s.remove(t, "bob", gone)
+	s.Read(t, func(q storage.Querier) error {
+		var n int
+		err := q.QueryRow(t.Context(), `SELECT COUNT(*) FROM posts INDEXED BY posts_comments
+			WHERE reply_to IS NOT NULL AND (deleted_at = 0 OR comment_count > 0)`).Scan(&n)
+		if n != 2 {
+			t.Errorf("%d comments are in the index, want the place of one and its answer", n)
+		}
+		return err
+	})
+}

@@ -152,3 +152,28 @@ func TestFullPagesAmongHiddenComments(t *testing.T) {
 	same(t, "comments of the writer", s.by(t, "reader", "writer", true), []string{"three", "two", "one"})
 	same(t, "posts of the writer", s.by(t, "reader", "writer", false), []string{"three"})
 }
+
+// What somebody wrote below posts for followers only is not read again and again for those who do not follow.
+func TestByAuthorPassesOverTheHidden(t *testing.T) {
+	var asked queries
+	s := openOn(t, posts.DefaultConfig(), func(db storage.DB) storage.DB { asked.DB = db; return &asked }, "alice", "mallory", "viewer")
+	s.follow("mallory", "alice")
+	top := s.write(t, "alice", posts.Draft{Text: "for followers", Visibility: event.Followers})
+	named := s.write(t, "alice", posts.Draft{Text: "for followers and @viewer", Visibility: event.Followers})
+	s.say(t, "mallory", "first")
+	s.answer(t, "mallory", named, "where the viewer is named")
+	for range 100 {
+		s.answer(t, "mallory", top, "hidden")
+	}
+	for reader, want := range map[string][]string{"": {"first"}, "viewer": {"where the viewer is named", "first"}} {
+		asked.count = 0
+		page, err := s.ByAuthor(t.Context(), s.id(reader), s.id("mallory"), false, true, modules.PageQuery{Limit: 3})
+		var got []string
+		for _, p := range page.Items {
+			got = append(got, p.Text)
+		}
+		if err != nil || !slices.Equal(got, want) || asked.count > 10 {
+			t.Errorf("%q sees %q, %v, after %d queries; want %q after a few", reader, got, err, asked.count, want)
+		}
+	}
+}

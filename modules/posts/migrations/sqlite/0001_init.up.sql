@@ -26,7 +26,7 @@ CREATE TABLE posts (
 );
 CREATE INDEX posts_author ON posts (author_id, key) WHERE deleted_at = 0;
 CREATE INDEX posts_author_top ON posts (author_id, key, visibility) WHERE deleted_at = 0 AND reply_to IS NULL;
-CREATE INDEX posts_comments ON posts (root_key, key) WHERE reply_to IS NOT NULL;
+CREATE INDEX posts_comments ON posts (root_key, key) WHERE reply_to IS NOT NULL AND (deleted_at = 0 OR comment_count > 0);
 CREATE INDEX posts_changed ON posts (changed) WHERE reply_to IS NULL;
 
 -- Comments above a comment, without the top post; the nearest and at most 63 from the top.
