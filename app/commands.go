@@ -306,12 +306,15 @@ func callSocket(ctx context.Context, path, name string, args json.RawMessage) (o
 		return out, err
 	}
 	resp, err := client.Do(req)
-	if err != nil {
+	if errors.Is(err, errNobody) {
 		return out, err
 	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
-		return out, fmt.Errorf("the server ended before it answered: %w", err)
+	if err == nil {
+		defer resp.Body.Close()
+		err = json.NewDecoder(resp.Body).Decode(&out)
+	}
+	if err != nil {
+		return out, fmt.Errorf("the server ended before it answered, the command may be done or not: %w", err)
 	}
 	return out, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -56,6 +57,14 @@ func TestCallSocket(t *testing.T) {
 	}()
 	if err := call(); err == nil || errors.Is(err, errNobody) {
 		t.Errorf("a server that ends in the middle: %v", err)
+	}
+	s := &shell{parts: Standard(), streams: cli.Streams{Err: io.Discard}}
+	err = s.call(t.Context(), cli.Flags{Set: map[string]string{"storage.data": filepath.Dir(path)}}, cli.UserList, cli.UserArgs{}, nil)
+	if err == nil || !strings.Contains(err.Error(), "ended before it answered") {
+		t.Errorf("the command of a server that ends in the middle: %v", err)
+	}
+	if files, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*.db")); len(files) > 0 {
+		t.Errorf("the command was done here: %v", files)
 	}
 	ln.(*net.UnixListener).SetUnlinkOnClose(false)
 	_ = ln.Close()

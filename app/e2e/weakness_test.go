@@ -362,7 +362,7 @@ func TestW24ManyPagesOfOnePerson(t *testing.T) {
 		open = append(open, c)
 	}
 	for i, c := range open[:5] {
-		if reason, _ := c.next().bye(t); reason != "too_many" {
+		if reason, _ := c.await("bye").bye(t); reason != "too_many" {
 			t.Errorf("page %d was told %s", i+1, reason)
 		}
 	}
