@@ -256,3 +256,21 @@ func TestDeletedCommentsLeaveTheIndex(t *testing.T) {
 		return err
 	})
 }
+
+// A deleted post leaves the timelines of those it was written to, and is not passed over at each look at one. Who
+// was named still sees what stands below it.
+func TestDeletedPostLeavesThoseItNamed(t *testing.T) {
+	s := open(t, "alice", "bob")
+	top := s.write(t, "alice", posts.Draft{Text: "for @bob", Visibility: event.Mentioned})
+	s.answer(t, "alice", top, "below")
+	s.remove(t, "alice", top)
+	s.Read(t, func(q storage.Querier) error {
+		var n int
+		err := q.QueryRow(t.Context(), `SELECT COUNT(*) FROM post_mentions WHERE addressed = 1`).Scan(&n)
+		if n != 0 {
+			t.Errorf("%d places in timelines are left, want none", n)
+		}
+		return err
+	})
+	same(t, "below the deleted post, for the one it named", s.comments(t, "bob", top, false), []string{"below"})
+}

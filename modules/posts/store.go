@@ -212,7 +212,11 @@ func countComment(ctx context.Context, tx storage.Tx, r row, by int64) error {
 func emptyRow(ctx context.Context, tx storage.Tx, r row, key int64, now modules.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE posts SET deleted_at = $2, changed = $3, text = '', sensitive = 0, warning = NULL, language = NULL,
 		mentions = NULL, tags = NULL WHERE key = $1`, r.key, int64(now), key)
-	if err != nil || r.replyTo.IsZero() {
+	if err != nil {
+		return err
+	}
+	if r.replyTo.IsZero() { // its places in timelines; whom it named still decides who sees what is below it
+		_, err = tx.Exec(ctx, `UPDATE post_mentions SET addressed = 0 WHERE post_key = $1 AND addressed = 1`, r.key)
 		return err
 	}
 	return countComment(ctx, tx, r, -1)
