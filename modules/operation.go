@@ -92,8 +92,11 @@ func (a Actor) LimitKey(address string) string {
 // IPv6 one. Text that is not an address is returned as it is.
 func AddressKey(address string) string {
 	ip, err := netip.ParseAddr(address)
-	if err != nil || !ip.Is6() || ip.Is4In6() {
+	if err != nil {
 		return address
 	}
-	return netip.PrefixFrom(ip.WithZone(""), 64).Masked().String()
+	if ip = ip.Unmap().WithZone(""); ip.Is4() {
+		return ip.String()
+	}
+	return netip.PrefixFrom(ip, 64).Masked().String()
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"net/netip"
 	"slices"
 
 	"github.com/belfry-social/belfry/modules"
@@ -46,7 +45,7 @@ func (s *Service) Register(ctx context.Context, r Registration, userAgent string
 	if isReserved(draft.username, false) {
 		return Welcome{}, usernameTaken()
 	}
-	if err := s.take(modules.BudgetRegister, addressKey(modules.AddressFrom(ctx))); err != nil {
+	if err := s.take(modules.BudgetRegister, modules.AddressKey(modules.AddressFrom(ctx))); err != nil {
 		return Welcome{}, err
 	}
 	if draft.passwordHash, err = s.hasher.hash(ctx, r.Password); err != nil {
@@ -206,25 +205,11 @@ func samePassword(ctx context.Context, q storage.Querier, id modules.ID, kept st
 // takeLogin spends one of the address's and one of the account's attempts from this address. What is no username
 // shares one account.
 func (s *Service) takeLogin(ctx context.Context, username string) error {
-	address := addressKey(modules.AddressFrom(ctx))
+	address := modules.AddressKey(modules.AddressFrom(ctx))
 	if err := s.take(modules.BudgetLoginAddress, address); err != nil {
 		return err
 	}
 	return s.take(modules.BudgetLoginAccount, username+" "+address)
-}
-
-// addressKey is an address as limits count it: IPv6 by its /64, which one customer has to themselves.
-func addressKey(address string) string {
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
-		return address
-	}
-	ip = ip.Unmap().WithZone("")
-	if ip.Is4() {
-		return ip.String()
-	}
-	prefix, _ := ip.Prefix(64) // 64 fits every IPv6 address
-	return prefix.String()
 }
 
 func usernameTaken() *modules.Fault {
