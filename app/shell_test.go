@@ -1,5 +1,7 @@
 //go:build scripts
 
+// The sessions need github.com/rogpeppe/go-internal, which go.mod does not require yet: go test -tags scripts.
+
 package app_test
 
 import (

@@ -422,7 +422,11 @@ func TestHostileSignIn(t *testing.T) {
 				t.Errorf("%d bytes: %+v", n, got.Errors)
 			}
 		}
-		p.refused(t, 413, "body_too_large", "POST", "/v1/auth/register", register("longest", strings.Repeat("x", 1<<20)))
+		// A client that sends 1 MiB all the same may meet a closed connection before it reads this.
+		resp, body, _ := s.raw(t, "POST /v1/auth/register HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\n\r\n")
+		if resp.StatusCode != 413 || !strings.Contains(body, `"code":"body_too_large"`) {
+			t.Errorf("1 MiB: %d %s", resp.StatusCode, body)
+		}
 		long := strings.Repeat("correct horse ", 20)[:256]
 		p.want(201, "POST", "/v1/auth/register", register("longer", long), nil)
 		p.want(200, "POST", "/v1/auth/login", login("longer", long), nil)
