@@ -82,13 +82,14 @@ func (f Filter) selection() (selection, error) {
 			sel.kinds = append(sel.kinds, t)
 		}
 	}
+	slices.Sort(sel.kinds) // one text of a query, and one cursor, for every order in which a client may name them
+	slices.Sort(sel.words)
 	return sel, nil
 }
 
 // scopeName is the filter as page cursors are bound to it.
 func (s selection) scopeName() string {
-	kinds, words := slices.Sorted(slices.Values(s.kinds)), slices.Sorted(slices.Values(s.words))
-	return fmt.Sprint(s.state, s.grouped, s.posts, kinds, words)
+	return fmt.Sprint(s.state, s.grouped, s.posts, s.kinds, s.words)
 }
 
 // span is a range of order keys, both ends excluded, and a direction in which at most limit of it are read.
