@@ -16,7 +16,6 @@ func TestBitrot(t *testing.T) {
 	_, rng := luck(t)
 	w := startWorld(t, map[string]string{"admin.enabled": "false"}, 3)
 	w.stormed(40, rng.Uint64())
-	who := w.People[0]
 	var had []*history
 	for _, m := range w.People {
 		had = append(had, everything(t, w.URL, m, "all"))
@@ -28,7 +27,7 @@ func TestBitrot(t *testing.T) {
 		damage(t, path, i, rng)
 		damage(t, path, i+1, rng)
 		w.start()
-		who = w.People[i/2%len(w.People)]
+		who := w.People[i/2%len(w.People)]
 		got, want := everything(t, w.URL, who, "all"), had[i/2%len(w.People)]
 		if len(got.Faults) > 0 || len(got.Gaps) > 0 || len(got.Got) != len(want.Got) {
 			t.Fatalf("round %d: %s has %d events of %d, gaps %v, faults %v", i, who.Name, len(got.Got), len(want.Got), got.Gaps, got.Faults)

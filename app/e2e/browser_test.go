@@ -18,6 +18,7 @@ import (
 
 // TestBrowser drives the web client in a real Chromium. SHOTS=<folder> keeps the screenshots.
 func TestBrowser(t *testing.T) {
+	t.Parallel() // with TestStockClients: both mostly wait for a browser
 	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
 	npmInstall(t)
 	s := startSite(t, nil)
@@ -34,6 +35,7 @@ func TestBrowser(t *testing.T) {
 // TestStockClients: the browser's EventSource and the npm package hear every post once and in order, byte for byte,
 // although their connections are cut twice (H18).
 func TestStockClients(t *testing.T) {
+	t.Parallel()
 	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
 	npmInstall(t)
 	address := freePort(t)

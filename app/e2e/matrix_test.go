@@ -100,7 +100,7 @@ func TestAuthMatrix(t *testing.T) {
 			a, used := r.make(w), false
 			for _, c := range w.askers {
 				if used {
-					a, used = r.make(w), false
+					a = r.make(w)
 				}
 				cells++
 				want := r.want(c)
