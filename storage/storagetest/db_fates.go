@@ -145,9 +145,9 @@ func over(k *dbKit) {
 
 func openRows(k *dbKit) {
 	k.must(k.put("one"))
-	k.must(k.put("two")) //nolint:sqlclosecheck // rows left open are what this case is about
+	k.must(k.put("two"))
 	leave := func(q storage.Querier) error {
-		rows, err := q.Query(k.ctx, `SELECT name FROM kit_things ORDER BY id`)
+		rows, err := q.Query(k.ctx, `SELECT name FROM kit_things ORDER BY id`) //nolint:sqlclosecheck // rows left open are what this case is about
 		if err != nil {
 			return err
 		}
