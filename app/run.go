@@ -192,8 +192,9 @@ func (p *program) watch() {
 	}()
 }
 
-// fail ends the program with exit code 1.
+// fail ends the program with exit code 1. From this moment it takes no new connections and is not ready.
 func (p *program) fail(err error) {
+	p.Server.Drain()
 	p.Log.Error("ending", zap.Error(err))
 	_ = p.Shutdowner.Shutdown(fx.ExitCode(cli.ExitFailed)) // fails only when the end has begun already
 }

@@ -1,8 +1,3 @@
-//go:build scripts
-
-// The sessions need github.com/rogpeppe/go-internal, which go.mod does not require yet: go test -tags scripts.
-
-package app_test
 
 import (
 	"bufio"

@@ -192,8 +192,11 @@ func (s *stores) checks() []Check {
 			case <-s.failed():
 				return "", storage.ErrFailed
 			default:
-				return "", nil
 			}
+			if s.log.Log != nil && errors.Is(s.log.Healthy(), storage.ErrFailed) {
+				return "", storage.ErrFailed
+			}
+			return "", nil
 		}},
 		{Name: "event log", Probe: func() (string, error) {
 			if s.log.Log == nil {

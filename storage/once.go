@@ -20,6 +20,7 @@ const OnceTTL = 24 * time.Hour
 // key" and does nothing, so services need no branches. It is for one request and one goroutine.
 type Once struct {
 	actor    string
+	person   modules.ID
 	route    string
 	key      string
 	hash     [sha256.Size]byte
@@ -33,11 +34,19 @@ func NewOnce(a modules.Actor, now modules.Time, route, key string, body []byte) 
 	if key == "" || a.IsAnonymous() {
 		return nil
 	}
-	actor := onceUser(a.UserID)
+	actor := "user:" + a.UserID.String()
 	if !a.ServiceID.IsZero() {
 		actor = "service:" + a.ServiceID.String()
 	}
-	return &Once{actor: actor, route: route, key: key, hash: sha256.Sum256(body), now: now}
+	return &Once{actor: actor, person: a.UserID, route: route, key: key, hash: sha256.Sum256(body), now: now}
+}
+
+// About says whose account the answer belongs to, where that is not the actor's: the receiver of what a service
+// pushed. Call it before Save.
+func (o *Once) About(person modules.ID) {
+	if o != nil {
+		o.person = person
+	}
 }
 
 // Begin looks the key up. If the act was done before, its answer is decoded into answer and true is returned:
@@ -75,10 +84,10 @@ func (o *Once) Save(ctx context.Context, tx Tx, answer any) error {
 	if err != nil {
 		return fmt.Errorf("idempotency answer: %w", err)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO idempotency_keys (actor, route, key, hash, answer, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (actor, route, key) DO UPDATE SET hash = excluded.hash, answer = excluded.answer, expires_at = excluded.expires_at`,
-		o.actor, o.route, o.key, o.hash[:], body, int64(o.now.Add(OnceTTL)))
+	_, err = tx.Exec(ctx, `INSERT INTO idempotency_keys (actor, route, key, hash, answer, person, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (actor, route, key) DO UPDATE SET hash = excluded.hash, answer = excluded.answer, person = excluded.person, expires_at = excluded.expires_at`,
+		o.actor, o.route, o.key, o.hash[:], body, o.person, int64(o.now.Add(OnceTTL)))
 	if err != nil {
 		return fmt.Errorf("idempotency key: %w", err)
 	}
@@ -103,14 +112,11 @@ func TrimOnce(ctx context.Context, db DB, now modules.Time, limit int) (more boo
 	return more, nil
 }
 
-// EraseOnce drops every kept answer of a person whose account ends: they hold what the person wrote. It is part of
-// the transaction that ends the account.
+// EraseOnce drops every kept answer that is a person's or about them, whose account ends: they hold what was
+// written by and for them. It is part of the transaction that ends the account.
 func EraseOnce(ctx context.Context, tx Tx, person modules.ID) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM idempotency_keys WHERE actor = $1`, onceUser(person)); err != nil {
+	if _, err := tx.Exec(ctx, `DELETE FROM idempotency_keys WHERE person = $1`, person); err != nil {
 		return fmt.Errorf("erase idempotency keys of %s: %w", person, err)
 	}
 	return nil
 }
-
-// onceUser is how a person is named in the table.
-func onceUser(person modules.ID) string { return "user:" + person.String() }

@@ -179,6 +179,17 @@ func TestTrimAndEraseOnce(t *testing.T) {
 	if got := kept(); got != 5 {
 		t.Errorf("after erasing one of two people %d answers are kept, want 5", got)
 	}
+	pushed := storage.NewOnce(modules.Actor{ServiceID: modules.NewID()}, at, "POST /v1/notifications", "k", nil)
+	pushed.About(other.UserID)
+	if _, err := publish(t.Context(), db, pushed, "", &made); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.InTx(t.Context(), func(tx storage.Tx) error { return storage.EraseOnce(t.Context(), tx, other.UserID) }); err != nil {
+		t.Fatal(err)
+	}
+	if got := kept(); got != 0 {
+		t.Errorf("%d answers are kept of people who are gone, what a service pushed to one included", got)
+	}
 }
 
 func TestServerKey(t *testing.T) {

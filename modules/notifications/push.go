@@ -48,6 +48,7 @@ func (s *Service) Push(ctx context.Context, p Push, once *storage.Once) (answer 
 		if err != nil {
 			return err
 		}
+		once.About(receiver)
 		r := &row{receiver: receiver, kind: typeCustom, word: p.Type, actors: []byte{}, content: &p.Content, data: data, created: s.clock.Now()}
 		if p.URL != "" {
 			r.url = &p.URL

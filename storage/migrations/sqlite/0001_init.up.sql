@@ -20,16 +20,18 @@ CREATE INDEX outbox_object ON outbox (object_id, actor_id, id) WHERE op = 1 AND 
 CREATE INDEX outbox_set_aside ON outbox (id) WHERE set_aside_at IS NOT NULL;
 CREATE INDEX outbox_erase ON outbox (id) WHERE op = 3 AND data IS NULL;
 
--- Answers of requests that carried an Idempotency-Key.
+-- Answers of requests that carried an Idempotency-Key. person: whose account takes the answer with it when it ends.
 CREATE TABLE idempotency_keys (
     actor      TEXT NOT NULL,
     route      TEXT NOT NULL,
     key        TEXT NOT NULL,
     hash       BLOB NOT NULL,
     answer     BLOB NOT NULL,
+    person     BLOB,
     expires_at BIGINT NOT NULL,
     PRIMARY KEY (actor, route, key)
 ) WITHOUT ROWID;
+CREATE INDEX idempotency_keys_person ON idempotency_keys (person) WHERE person IS NOT NULL;
 CREATE INDEX idempotency_keys_expires ON idempotency_keys (expires_at);
 
 -- The secret from which all others are derived; made at first use.
