@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,8 +20,13 @@ func TestJobs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.DebugLevel)
 		began := time.Now()
+		var mu sync.Mutex
 		ran := map[string][]time.Duration{}
-		note := func(name string) { ran[name] = append(ran[name], time.Since(began)) }
+		note := func(name string) {
+			mu.Lock()
+			defer mu.Unlock()
+			ran[name] = append(ran[name], time.Since(began))
+		}
 		left := 3
 		j := newJobs([]modules.Job{
 			{Name: "steady", Every: time.Minute, Run: func(context.Context) (bool, error) { return false, nil }},

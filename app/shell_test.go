@@ -1,3 +1,4 @@
+package app_test
 
 import (
 	"bufio"
