@@ -147,6 +147,7 @@ func TestW13W14FailingListenerHurtsNobody(t *testing.T) {
 		}
 		checkRising(t, "the other listener", other.positions(), 1, 6)
 		time.Sleep(30 * time.Second)
+		synctest.Wait()
 		if tries != 5 {
 			t.Errorf("the poisoned event was given %d times, want 5", tries)
 		}
