@@ -30,8 +30,8 @@ test: ## run every test
 	$(GO) test -timeout 10m ./...
 
 .PHONY: race
-race: ## run every test under the race detector
-	$(GO) test -race -timeout 20m ./...
+race: ## run the tests under the race detector, but for those that wait for a browser
+	$(GO) test -race -short -timeout 15m -skip '^(TestBrowser|TestStockClients)$$' ./...
 
 .PHONY: format
 format: ## check formatting

@@ -187,12 +187,30 @@ func TestPassingFaultOfAListenerLosesNothing(t *testing.T) {
 // lifeChannel records its life and fails where told.
 type lifeChannel struct {
 	name   string
-	events *[]string
+	events *lives
 	start  func(context.Context) error
 }
 
+// lives are noted by whoever calls: a start that hangs is left behind on its own goroutine.
+type lives struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (l *lives) note(what string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = append(l.list, what)
+}
+
+func (l *lives) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return fmt.Sprint(l.list)
+}
+
 func (c lifeChannel) Start(ctx context.Context) error {
-	*c.events = append(*c.events, "start "+c.name)
+	c.events.note("start " + c.name)
 	if c.start != nil {
 		return c.start(ctx)
 	}
@@ -200,7 +218,7 @@ func (c lifeChannel) Start(ctx context.Context) error {
 }
 
 func (c lifeChannel) Stop(context.Context) error {
-	*c.events = append(*c.events, "stop "+c.name)
+	c.events.note("stop " + c.name)
 	return nil
 }
 
@@ -213,7 +231,7 @@ func TestStartNamesTheChannelThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
-				var events []string
+				var events lives
 				s := w.service(delivery.DefaultConfig(), named{"first", lifeChannel{name: "first", events: &events}},
 					named{"bad", lifeChannel{name: "bad", events: &events, start: start}}, named{"last", lifeChannel{name: "last", events: &events}})
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -222,7 +240,7 @@ func TestStartNamesTheChannelThatFails(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), "channel bad: ") {
 					t.Errorf("start gave %v, want an error that names the channel", err)
 				}
-				if got, want := fmt.Sprint(events), "[start first start bad stop first]"; got != want {
+				if got, want := events.String(), "[start first start bad stop first]"; got != want {
 					t.Errorf("lives were %s, want %s", got, want)
 				}
 				w.stop(s)

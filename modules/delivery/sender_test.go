@@ -183,9 +183,11 @@ func TestHangingEndpointCostsOthersNothing(t *testing.T) {
 			}
 		}
 		time.Sleep(20 * time.Second)
+		p.mu.Lock()
 		if most != 1 {
 			t.Errorf("%d attempts at once for one endpoint, want 1", most)
 		}
+		p.mu.Unlock()
 		if d := w.deliveries(s, hung, bad.ID)[0]; d.Attempts[0].Outcome != "timeout" || d.Attempts[0].DurationMS != 15_000 {
 			t.Errorf("attempt is %+v, want a timeout after 15 s", d.Attempts[0])
 		}

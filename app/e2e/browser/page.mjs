@@ -79,6 +79,7 @@ try {
   watch(second, "alice, second tab");
   await second.goto(base + "/notifications");
   await second.getByText("live", { exact: true }).waitFor();
+  await second.locator(".note").nth(2).waitFor();
   check((await second.locator(".note").count()) === 3, "three notifications in the list");
   await second.screenshot({ path: `${shots}/notifications.png` });
   const streams = await fetch(process.env.BELFRY_ADMIN + "/metrics").then((r) => r.text());
