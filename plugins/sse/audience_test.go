@@ -43,6 +43,33 @@ func TestHeldByAQuestion(t *testing.T) {
 	})
 }
 
+// TestComingBackMeanwhile: a connection that begins after an unfollow was heard, and before its relation was read
+// again, replays by the relation now: live was what the relation before allowed, and is over.
+func TestComingBackMeanwhile(t *testing.T) {
+	inBubble(t, defaults, func(t *testing.T, e *engine) {
+		e.w.follow(1, 2, true)
+		live, from := e.connect(t, 1, "now"), e.w.Head()
+		post, note := e.w.post(2), e.w.notify(1)
+		synctest.Wait()
+		block := make(chan struct{})
+		e.w.onRelation = func(modules.ID, modules.ID) error { <-block; return nil }
+		gone := e.w.unfollow(1, 2)
+		synctest.Wait()
+		if got := idsIn(live); got != fmt.Sprint(post, note, gone) {
+			t.Fatalf("live: got %s, want %d, %d and %d", got, post, note, gone)
+		}
+		late := e.connect(t, 1, from.String())
+		synctest.Wait()
+		close(block)
+		synctest.Wait()
+		last := e.w.notify(1)
+		synctest.Wait()
+		if got := idsIn(late); got != fmt.Sprint(note, gone, last) {
+			t.Errorf("replayed: got %s, want %s without the post %d", got, fmt.Sprint(note, gone, last), post)
+		}
+	})
+}
+
 // idsIn lists the positions in a connection's body, as fmt.Sprint does.
 func idsIn(p *pipe) string {
 	var out []modules.Position

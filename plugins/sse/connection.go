@@ -29,6 +29,7 @@ type connection struct {
 	restPos modules.Position
 
 	waiting  bool // in the line of connections to be served
+	late     bool // it began while its person was held: what stood before is judged by the answer, not by the past
 	stalled  bool // the kernel is full; the socket tells when it is not
 	reading  bool // a catch-up worker reads the log for it
 	finished bool // bye is out, or it was cut off: nothing is written any more
@@ -121,6 +122,7 @@ func (h *hub) admit(c *connection) {
 	h.metrics.connections.Inc()
 	c.person = h.join(c.user)
 	c.person.conns = append(c.person.conns, c)
+	c.late = c.person.held
 	c.undelivered = c.delivered + 1
 	c.lastWrite = h.now
 	if c.maxAt > 0 {

@@ -81,7 +81,7 @@ func (h *hub) pass(c *connection) {
 // gather puts what the tail has for a connection into the write. through is how far it was judged.
 func (h *hub) gather(c *connection) (then outcome, through modules.Position) {
 	p := c.person
-	if c.undelivered == 0 || c.reading || c.tryAt > 0 || !p.loaded {
+	if c.undelivered == 0 || c.reading || c.tryAt > 0 || !p.loaded || c.late {
 		return wait, 0
 	}
 	limit := h.limit(p)

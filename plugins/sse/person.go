@@ -142,6 +142,9 @@ func (h *hub) answered(q question, a answer) {
 	if p.held {
 		h.ask(p)
 	}
+	for _, c := range p.conns {
+		c.late = c.late && p.held
+	}
 	h.wake(p)
 }
 
