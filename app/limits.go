@@ -22,9 +22,9 @@ type LimitsConfig struct {
 	Search Rate `yaml:"search"`
 	// Streams is for opening event streams. Not below one a second.
 	Streams Rate `yaml:"streams"`
-	// LoginAccount is for wrong passwords of one account from one address.
+	// LoginAccount is for logins of one account from one address, right or wrong.
 	LoginAccount Rate `yaml:"login_account"`
-	// LoginAddress is for wrong passwords from one address.
+	// LoginAddress is for logins from one address.
 	LoginAddress Rate `yaml:"login_address"`
 	// Register is for new accounts from one address.
 	Register Rate `yaml:"register"`
