@@ -67,7 +67,7 @@ function postCard(post, { open = false } = {}) {
     h("div", { class: "who" }, h("a", { href: `/@${post.author.username}` }, post.author.display_name), h("span", {}, `@${post.author.username}`),
       h("a", { href: `/p/${post.id}` }, when(post.created_at)), post.visibility !== "public" && h("span", {}, post.visibility === "followers" ? "· followers" : "· people named")),
     post.warning && h("p", { class: "quiet" }, post.warning),
-    h("div", { class: "text" }, rich(post)),
+    h("div", { class: "text", dir: "auto" }, rich(post)),
     h("div", { class: "row" }, like, !post.reply_to && comments, remove));
   return card;
 }
