@@ -11,23 +11,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -374,134 +366,5 @@ func within(what string, fn func(context.Context) error) error {
 		return nil
 	case <-time.After(2 * limit):
 		return fmt.Errorf("%s did not return, although its context had ended", what)
-	}
-}
-
-func newDocument() *huma.OpenAPI {
-	return huma.DefaultConfig("kit", "1").OpenAPI
-}
-
-func sampleEvents() []modules.Event {
-	author, reader := modules.ID{1}, modules.ID{2}
-	var out []modules.Event
-	for i, typ := range []string{event.Notification, event.NotificationUpdated, event.NotificationRemoved, event.ReadState, event.FollowChanged,
-		event.PostCreated, event.PostUpdated, event.PostDeletedEvent, event.AudienceChanged, event.AccessRevoked} {
-		e := modules.Event{Cursor: modules.Cursor{Epoch: 1, Seq: modules.Position(i + 1)}, Stream: modules.Stream{Kind: modules.To, User: reader},
-			Type: typ, Time: 1777889472345, About: []modules.ID{author}, Data: []byte(`{"text":"` + Canary + `"}`)}
-		if strings.HasPrefix(typ, "post.") {
-			e.Stream = modules.Stream{Kind: modules.By, User: author}
-		}
-		switch typ {
-		case event.AudienceChanged:
-			e.Internal, e.Data = true, []byte(`{"other":"`+author.String()+`"}`)
-		case event.AccessRevoked:
-			e.Internal, e.Data = true, []byte(`{}`)
-		}
-		out = append(out, e)
-	}
-	return out
-}
-
-func sampleDelivery() plugins.Delivery {
-	return plugins.Delivery{ID: modules.ID{9}, Attempt: 1, Receiver: modules.ID{2}, Settings: json.RawMessage(`{"url":"https://` + Canary + `.invalid/"}`),
-		Secrets: []string{"whsec_FkzaUJejnm+WsiNEhs32dkdW44empaWQ"}, Event: json.RawMessage(`{"id":null,"type":"test","time":"2026-05-04T10:11:12.345Z","data":{"message":"` + Canary + `"}}`)}
-}
-
-// host is what a real host lends, small: an empty log, people who follow nobody, a dialer that refuses and counts.
-type host struct {
-	env    plugins.Env
-	logged *observer.ObservedLogs
-
-	mu     sync.Mutex
-	dialed int
-}
-
-func newHost(name string) *host {
-	core, logged := observer.New(zapcore.DebugLevel)
-	h := &host{logged: logged}
-	h.env = plugins.Env{
-		Name: name, Version: "0.0.0", PublicURL: "http://127.0.0.1:8080", Log: zap.New(core), Clock: time.Now, Metrics: prometheus.NewRegistry(),
-		Dial: func(bool) func(context.Context, string, string) (net.Conn, error) {
-			return func(context.Context, string, string) (net.Conn, error) {
-				h.mu.Lock()
-				defer h.mu.Unlock()
-				h.dialed++
-				return nil, plugins.ErrBlockedAddress
-			}
-		},
-		History: h, Audiences: h, Connections: h,
-	}
-	return h
-}
-
-func (h *host) dials() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.dialed
-}
-
-// leak returns a log line that holds the canary.
-func (h *host) leak() string {
-	for _, e := range h.logged.All() {
-		if line := fmt.Sprint(e.Message, e.ContextMap()); strings.Contains(line, Canary) {
-			return line
-		}
-	}
-	return ""
-}
-
-// Read finds an empty log.
-func (h *host) Read(_ context.Context, _ modules.Audience, after modules.Cursor, _ int) (modules.EventPage, error) {
-	return modules.EventPage{Through: after}, nil
-}
-
-// Head is the start of an empty log.
-func (h *host) Head() modules.Cursor { return modules.Cursor{Epoch: 1} }
-
-// Oldest is the start of an empty log.
-func (h *host) Oldest() modules.Cursor { return modules.Cursor{Epoch: 1} }
-
-// Audience is the person's own streams.
-func (h *host) Audience(_ context.Context, person modules.ID) (modules.Audience, error) {
-	return modules.Audience{Person: person, Sources: []modules.Source{
-		{Stream: modules.Stream{Kind: modules.To, User: person}}, {Stream: modules.Stream{Kind: modules.By, User: person}}}}, nil
-}
-
-// Relation: nobody follows anybody.
-func (h *host) Relation(context.Context, modules.ID, modules.ID) (modules.Source, bool, bool, error) {
-	return modules.Source{}, false, false, nil
-}
-
-// Open allows everybody.
-func (h *host) Open(modules.Actor, func(plugins.ByeReason)) (func(), bool) { return func() {}, true }
-
-// Spend allows everything.
-func (h *host) Spend(modules.Actor, string) (time.Duration, bool) { return 0, true }
-
-// Verdict is what the host makes of an error of Send.
-type Verdict string
-
-// The verdicts.
-const (
-	Taken    Verdict = "taken"      // delivered
-	Again    Verdict = "again"      // tried again after backoff
-	GivenUp  Verdict = "given up"   // never again
-	EndpGone Verdict = "gone"       // given up, the endpoint is switched off
-	Later    Verdict = "not before" // again, not before the wait asked for
-)
-
-// Judge tells the verdict and the wait of an error of Send.
-func Judge(err error) (Verdict, time.Duration) {
-	switch wait, later := plugins.After(err); {
-	case err == nil:
-		return Taken, 0
-	case plugins.IsGone(err):
-		return EndpGone, 0
-	case plugins.IsPermanent(err):
-		return GivenUp, 0
-	case later:
-		return Later, wait
-	default:
-		return Again, 0
 	}
 }
