@@ -71,6 +71,6 @@ check: format vet lint race test ## everything: format, vet, lint, race, tests
 
 .PHONY: bench
 BENCHTIME ?= 1s
-bench: ## the figures of the README and docs/performance.md: stores, log, engine, whole program
+bench: ## figures of stores, log, modules, engine and the whole program; every random choice has a fixed seed
 	@echo "== stores, log and hot pieces"; $(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) ./storage/... ./modules/... ./plugins/... | grep -E '^(Benchmark|goos|goarch|cpu|pkg)'
 	@echo "== the whole program, a process of its own"; FIGURES=1 $(GO) test -v -count=1 -timeout 20m -run '^TestFigures$$' ./app/e2e | grep -vE '^(PASS|ok|===|---)'

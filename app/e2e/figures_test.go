@@ -28,7 +28,7 @@ func TestFigures(t *testing.T) {
 	if os.Getenv("FIGURES") == "" {
 		t.Skip("SKIP: figures are measured by make bench")
 	}
-	fmt.Printf("machine   %s, %d cores, %s %s, %s\ndate      %s\n", cpu(), runtime.NumCPU(), runtime.GOOS, kernel(), runtime.Version(), time.Now().UTC().Format(time.DateTime))
+	fmt.Printf("machine   %s, %d cores, %s %s, %s\ndate      %s\nseed      1, fixed in every benchmark\n", cpu(), runtime.NumCPU(), runtime.GOOS, kernel(), runtime.Version(), time.Now().UTC().Format(time.DateTime))
 	binary := filepath.Join(t.TempDir(), "belfry")
 	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "../belfry")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
