@@ -9,36 +9,43 @@ import (
 	"testing"
 )
 
-// TestReadmeChannel builds the channel of the README as it stands there, and finds its section in the
-// configuration of the program, the token masked.
+// TestReadmeChannel builds the programs of the documents as they stand there, and finds each channel's section in
+// the configuration of its program, a token masked.
 func TestReadmeChannel(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	code := regexp.MustCompile("(?s)```go\n(package main.*?)```").FindSubmatch(readme)
-	if code == nil {
-		t.Fatal("the README has no program")
-	}
-	dir := t.TempDir()
-	source, binary := filepath.Join(dir, "telegram.go"), filepath.Join(dir, "telegram")
-	if err := os.WriteFile(source, code[1], 0o600); err != nil {
-		t.Fatal(err)
-	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, source)
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("the README's program does not build: %v\n%s", err, out)
-	}
-	show := exec.CommandContext(t.Context(), binary, "config", "print")
-	show.Dir = dir
-	show.Env = append(os.Environ(), "BELFRY_CHANNELS_TELEGRAM_ENABLED=true", "BELFRY_CHANNELS_TELEGRAM_TOKEN=hunter2")
-	out, err := show.CombinedOutput()
-	if err != nil {
-		t.Fatalf("config print: %v\n%s", err, out)
-	}
-	if !strings.Contains(string(out), "channels.telegram.token:") || strings.Contains(string(out), "hunter2") {
-		t.Errorf("config print shows\n%s", out)
+	for doc, want := range map[string]string{"README.md": "channels.file.file:", "docs/writing-a-channel.md": "channels.telegram.token:"} {
+		t.Run(doc, func(t *testing.T) {
+			text, err := os.ReadFile("../../" + doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			code := regexp.MustCompile("(?s)```go\n(package main.*?)```").FindSubmatch(text)
+			if code == nil {
+				t.Fatal("there is no program")
+			}
+			dir := t.TempDir()
+			source, binary := filepath.Join(dir, "channel.go"), filepath.Join(dir, "channel")
+			if err := os.WriteFile(source, code[1], 0o600); err != nil {
+				t.Fatal(err)
+			}
+			build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, source)
+			build.Dir = "../.."
+			if out, err := build.CombinedOutput(); err != nil {
+				t.Fatalf("the program does not build: %v\n%s", err, out)
+			}
+			show := exec.CommandContext(t.Context(), binary, "config", "print")
+			show.Dir = dir
+			show.Env = os.Environ()
+			if strings.Contains(want, "telegram") {
+				show.Env = append(show.Env, "BELFRY_CHANNELS_TELEGRAM_ENABLED=true", "BELFRY_CHANNELS_TELEGRAM_TOKEN=hunter2")
+			}
+			out, err := show.CombinedOutput()
+			if err != nil {
+				t.Fatalf("config print: %v\n%s", err, out)
+			}
+			if !strings.Contains(string(out), want) || strings.Contains(string(out), "hunter2") {
+				t.Errorf("config print shows\n%s", out)
+			}
+		})
 	}
 }
 
