@@ -1,0 +1,6 @@
+//go:build !linux
+
+package app
+
+// settle has nothing to do here.
+func settle() {}
