@@ -12,6 +12,7 @@ import (
 	"go.uber.org/fx"
 	"golang.org/x/term"
 
+	"github.com/belfry-social/belfry/app/bench"
 	"github.com/belfry-social/belfry/app/cli"
 )
 
@@ -29,7 +30,8 @@ func (s *shell) program() cli.Program {
 		Settings:      s.settings,
 		Call:          s.call,
 		Address:       s.address,
-		IsConfigError: func(err error) bool { return errors.Is(err, ErrConfig) },
+		Bench:         s.bench,
+		IsConfigError: func(err error) bool { return errors.Is(err, ErrConfig) || errors.Is(err, bench.ErrUsage) },
 	}
 }
 

@@ -40,6 +40,8 @@ type Program struct {
 	Call func(ctx context.Context, f Flags, command string, args, reply any) error
 	// Address tells where the server (or, with admin, its admin listener) can be reached from here.
 	Address func(f Flags, admin bool) (url string, err error)
+	// Bench runs the load tool with the arguments behind its name.
+	Bench func(ctx context.Context, args []string) error
 	// IsConfigError reports errors that end with ExitUsage.
 	IsConfigError func(error) bool
 }
@@ -102,7 +104,7 @@ func newRoot(p Program, s Streams) *cobra.Command {
 	pf := root.PersistentFlags()
 	pf.StringVar(&c.flags.Config, "config", "", "configuration file (default: config.yaml here, if it is there)")
 	pf.Var(setFlag{c.flags.Set, "storage.data"}, "data", "data directory (storage.data)")
-	root.AddCommand(c.serve(), c.migrate(), c.user(), c.token(), c.tail(), c.config(), c.log(), c.healthcheck(), c.version())
+	root.AddCommand(c.serve(), c.migrate(), c.user(), c.token(), c.tail(), c.config(), c.log(), c.healthcheck(), c.bench(), c.version())
 	return root
 }
 

@@ -1,0 +1,18 @@
+package app
+
+import (
+	"context"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/belfry-social/belfry/app/bench"
+)
+
+// bench runs the load tool, which measures this very program in a process of its own.
+func (s *shell) bench(ctx context.Context, args []string) error {
+	return bench.Run(ctx, bench.Options{
+		Out: s.streams.Out, Err: s.streams.Err, Terminal: s.streams.Err == os.Stderr && term.IsTerminal(int(os.Stderr.Fd())),
+		Version: versionInfo()["version"], Environ: s.environ,
+	}, args)
+}

@@ -1,0 +1,191 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ErrUsage marks arguments that cannot be used; nothing was started then.
+var ErrUsage = errors.New("bench")
+
+// ErrFaults says that an event was lost, doubled, out of order or not for its reader.
+var ErrFaults = errors.New("events were not delivered once and in order; the report says which")
+
+// Options are what the program gives a run.
+type Options struct {
+	Out, Err io.Writer
+	Terminal bool   // Err is one: progress is shown
+	Program  string // this program's file, for servers and floors of its own; "" = os.Executable
+	Version  string
+	Environ  []string
+}
+
+// Settings are the flags that every scenario has.
+type Settings struct {
+	URL  string // of a running server; "" = one of our own
+	PID  int    // of that server, for its CPU and memory; 0 = not known
+	Dir  string // where data directories are made
+	Keep bool   // the data stays
+	JSON bool
+	Seed uint64
+	Set  settings // configuration keys of our own server
+
+	Service string // service token at URL
+}
+
+// Bench is one run of one scenario.
+type Bench struct {
+	Options
+	Settings
+	Rand   *rand.Rand // for the goroutine of the scenario; everything random comes from it
+	Report *Report
+
+	progress *progress
+	servers  []*Server
+}
+
+// Run does one command line: args are what follows `belfry bench`. Without a name the scenarios are listed. Errors
+// wrap ErrUsage when the arguments are at fault, and ErrFaults when the server is.
+func Run(ctx context.Context, o Options, args []string) error {
+	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" || args[0] == "help" {
+		return list(o.Out)
+	}
+	name, args := args[0], args[1:]
+	switch name {
+	case floorCommand:
+		return serveFloor(ctx, o, args)
+	case "all":
+		return runAll(ctx, o, args)
+	}
+	for _, s := range scenarios() {
+		if s.Name == name {
+			return run(ctx, o, s, args)
+		}
+	}
+	return fmt.Errorf("%w: there is no %q; `belfry bench` lists what there is", ErrUsage, name)
+}
+
+func list(w io.Writer) error {
+	for _, s := range scenarios() {
+		if _, err := fmt.Fprintf(w, "  %-10s %s\n", s.Name, s.Short); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "  %-10s %s\n\nbelfry bench <name> --help lists the flags of one.\n", "all", "every one of them in a small size")
+	return err
+}
+
+// runAll runs everything in its small size. Flags given are those that all scenarios have. It goes on after one that
+// failed.
+func runAll(ctx context.Context, o Options, args []string) error {
+	var errs []error
+	for _, s := range scenarios() {
+		err := run(ctx, o, s, append(append([]string(nil), s.Small...), args...))
+		switch {
+		case errors.Is(err, ErrUsage) || ctx.Err() != nil:
+			return err
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%s: %w", s.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// run does one scenario and prints its report, also when it was cut short by faults of the server.
+func run(ctx context.Context, o Options, s Scenario, args []string) (err error) {
+	b := &Bench{Options: o, progress: newProgress(o)}
+	fs := flag.NewFlagSet("belfry bench "+s.Name, flag.ContinueOnError)
+	fs.SetOutput(o.Out)
+	fs.Usage = func() { fmt.Fprintf(o.Out, "%s\n\n", s.Short); fs.PrintDefaults() }
+	b.declare(fs)
+	scenario := s.New(fs)
+	switch err := fs.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w %s: %w", ErrUsage, s.Name, err)
+	case fs.NArg() > 0:
+		return fmt.Errorf("%w %s: %q is no flag", ErrUsage, s.Name, fs.Arg(0))
+	}
+	if b.Program == "" {
+		if b.Program, err = os.Executable(); err != nil {
+			return err
+		}
+	}
+	b.Rand = rand.New(rand.NewPCG(b.Seed, 0))
+	b.Report = newReport(s.Name, fs)
+	defer func() { err = errors.Join(err, b.close()) }()
+	if b.Report.Machine, err = describe(b.Options, b.Dir); err != nil {
+		return err
+	}
+	if err := scenario(ctx, b); err != nil {
+		return err
+	}
+	b.progress.clear()
+	if err := b.Report.print(o.Out, b.JSON); err != nil {
+		return err
+	}
+	return b.Report.verdict()
+}
+
+func (b *Bench) declare(fs *flag.FlagSet) {
+	fs.StringVar(&b.URL, "url", "", "measure the server at this address (http) instead of one of our own; its limits have to be off")
+	fs.IntVar(&b.PID, "pid", 0, "with --url: process id of that server, to know its CPU and memory")
+	fs.StringVar(&b.Service, "service-token", "", "with --url: a service token, for what pushes notifications")
+	fs.StringVar(&b.Dir, "dir", ".", "where our own server keeps its data; on the disk that is to be measured")
+	fs.BoolVar(&b.Keep, "keep", false, "leave the data there")
+	fs.BoolVar(&b.JSON, "json", false, "print one JSON object")
+	fs.Uint64Var(&b.Seed, "seed", 1, "of everything random")
+	fs.Var(&b.Set, "set", "configuration of our own server, key=value; may be repeated")
+}
+
+// close ends what the scenario started.
+func (b *Bench) close() error {
+	b.progress.clear()
+	var errs []error
+	for _, s := range b.servers {
+		errs = append(errs, s.end())
+	}
+	b.servers = nil
+	return errors.Join(errs...)
+}
+
+// Progress says on the terminal how far a step is; of = 0 when that is not known. It may be called often and from
+// several goroutines.
+func (b *Bench) Progress(step string, done, of int) { b.progress.show(step, done, of) }
+
+// settings are key=value flags.
+type settings []string
+
+func (s *settings) String() string { return strings.Join(*s, " ") }
+
+func (s *settings) Set(v string) error {
+	if key, _, ok := strings.Cut(v, "="); !ok || key == "" {
+		return errors.New("must be key=value")
+	}
+	*s = append(*s, v)
+	return nil
+}
+
+// environ are the settings as a server takes them from its environment.
+func (s settings) environ() []string {
+	out := make([]string, 0, len(s))
+	for _, kv := range s {
+		key, value, _ := strings.Cut(kv, "=")
+		out = append(out, "BELFRY_"+strings.ToUpper(strings.NewReplacer(".", "_", "/", "_").Replace(key))+"="+value)
+	}
+	return out
+}
+
+// seconds is a flag for a duration that is printed as such.
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func itoa(n int) string { return strconv.Itoa(n) }

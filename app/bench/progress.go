@@ -1,0 +1,63 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+)
+
+// progress is one line on the terminal that is written over and over. It is silent elsewhere.
+type progress struct {
+	out io.Writer // nil = silent
+
+	mu    sync.Mutex
+	last  time.Time
+	width int
+}
+
+// progressPause is how seldom the line changes: writing it costs the measured machine something, too.
+const progressPause = 200 * time.Millisecond
+
+func newProgress(o Options) *progress {
+	if !o.Terminal {
+		return &progress{}
+	}
+	return &progress{out: o.Err}
+}
+
+func (p *progress) show(step string, done, of int) {
+	if p.out == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if now.Sub(p.last) < progressPause && (of == 0 || done < of) {
+		return
+	}
+	p.last = now
+	line := step
+	if of > 0 {
+		const bar = 30
+		full := min(bar, bar*done/of)
+		line = fmt.Sprintf("%-24s [%s%s] %d/%d", step, strings.Repeat("#", full), strings.Repeat(" ", bar-full), done, of)
+	}
+	p.write(line)
+}
+
+func (p *progress) clear() {
+	if p.out == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.write("")
+	fmt.Fprint(p.out, "\r")
+}
+
+func (p *progress) write(line string) {
+	fmt.Fprintf(p.out, "\r%-*s", p.width, line)
+	p.width = len(line)
+}

@@ -1,0 +1,228 @@
+package bench
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Report is what a run has found. A scenario adds rows and what it has checked; the rest is filled in around it.
+type Report struct {
+	Bench   string            `json:"bench"`
+	Machine Machine           `json:"machine"`
+	Flags   map[string]string `json:"flags"`
+	Rows    []*Row            `json:"rows"`
+	Checked Checked           `json:"checked"`
+	Notes   []string          `json:"notes,omitempty"` // what a reader of the figures has to know
+}
+
+// Row is one measurement with its figures, in the order in which they are printed.
+type Row struct {
+	Name    string
+	figures []figure
+}
+
+// figure is a value with the name it has in JSON. The table's heading is made of it: "deliveries_per_s" becomes
+// "deliveries/s", "server_cpu_s_per_million" "server cpu s/M".
+type figure struct {
+	name  string
+	value float64
+}
+
+// Checked counts what the events of a run were held against. Everything but Deliveries must be 0.
+type Checked struct {
+	Deliveries int64    `json:"deliveries"`
+	Lost       int64    `json:"lost"`
+	Doubled    int64    `json:"doubled"`
+	Disordered int64    `json:"out_of_order"`
+	Stray      int64    `json:"not_theirs"`         // events for somebody else, or that nobody published
+	Failed     int64    `json:"failed"`             // connections and requests that ended badly
+	Examples   []string `json:"examples,omitempty"` // a few of them, in words
+}
+
+// maxExamples bounds what is said of faults.
+const maxExamples = 8
+
+// Fault notes one fault in words; the counts are the caller's.
+func (c *Checked) Fault(format string, args ...any) {
+	if len(c.Examples) < maxExamples {
+		c.Examples = append(c.Examples, fmt.Sprintf(format, args...))
+	}
+}
+
+// Add takes over the counts of a part of the run.
+func (c *Checked) Add(o Checked) {
+	c.Deliveries += o.Deliveries
+	c.Lost += o.Lost
+	c.Doubled += o.Doubled
+	c.Disordered += o.Disordered
+	c.Stray += o.Stray
+	c.Failed += o.Failed
+	c.Examples = append(c.Examples, o.Examples...)[:min(maxExamples, len(c.Examples)+len(o.Examples))]
+}
+
+// Faulty reports whether something was not as it must be.
+func (c *Checked) Faulty() bool { return c.Lost+c.Doubled+c.Disordered+c.Stray+c.Failed > 0 }
+
+func newReport(name string, fs *flag.FlagSet) *Report {
+	r := &Report{Bench: name, Flags: map[string]string{}}
+	fs.VisitAll(func(f *flag.Flag) {
+		if f.Name != "service-token" && f.Name != "json" {
+			r.Flags[f.Name] = f.Value.String()
+		}
+	})
+	return r
+}
+
+// Row adds a row.
+func (r *Report) Row(name string) *Row {
+	row := &Row{Name: name}
+	r.Rows = append(r.Rows, row)
+	return row
+}
+
+// Note adds a line below the table.
+func (r *Report) Note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
+// Figure adds a figure. A name has the unit in it: "p50_ms", "posts_per_s", "rss_kb_per_stream". The same name
+// stands for the same thing in all rows of a report.
+func (w *Row) Figure(name string, value float64) *Row {
+	w.figures = append(w.figures, figure{name, value})
+	return w
+}
+
+// Rate adds how many of what were done in a second.
+func (w *Row) Rate(what string, n int, took time.Duration) *Row {
+	return w.Figure(what+"_per_s", float64(n)/max(took.Seconds(), 1e-9))
+}
+
+// Latency adds p50, p99, p99.9 and the largest.
+func (w *Row) Latency(h *Histogram) *Row {
+	return w.Figure("p50_ms", millis(h.Quantile(0.5))).Figure("p99_ms", millis(h.Quantile(0.99))).
+		Figure("p999_ms", millis(h.Quantile(0.999))).Figure("max_ms", millis(h.Quantile(1)))
+}
+
+// Usage adds what a measured stretch took of server and client: CPU seconds for a million operations, and the
+// server's peak memory. What is not known is left out.
+func (w *Row) Usage(u Usage, operations int) *Row {
+	perMillion := func(d time.Duration) float64 { return d.Seconds() / float64(max(operations, 1)) * 1e6 }
+	if u.Known {
+		w.Figure("server_cpu_s_per_million", perMillion(u.Server)).Figure("peak_mb", mb(u.Peak))
+	}
+	return w.Figure("client_cpu_s_per_million", perMillion(u.Client))
+}
+
+func mb(bytes int64) float64 { return float64(bytes) / 1e6 }
+
+// MarshalJSON writes the figures as one object.
+func (w *Row) MarshalJSON() ([]byte, error) {
+	figures := make(map[string]float64, len(w.figures))
+	for _, f := range w.figures {
+		figures[f.name] = math.Round(f.value*1e4) / 1e4
+	}
+	return json.Marshal(struct {
+		Name    string             `json:"name"`
+		Figures map[string]float64 `json:"figures"`
+	}{w.Name, figures})
+}
+
+// verdict is ErrFaults if the run had any.
+func (r *Report) verdict() error {
+	if r.Checked.Faulty() {
+		return ErrFaults
+	}
+	return nil
+}
+
+// print writes the report. One with faults has no rows.
+func (r *Report) print(w io.Writer, asJSON bool) error {
+	if r.Checked.Faulty() {
+		r.Rows = nil
+	}
+	if asJSON {
+		return json.NewEncoder(w).Encode(r)
+	}
+	var b strings.Builder
+	r.head(&b)
+	r.table(&b)
+	for _, n := range r.Notes {
+		fmt.Fprintf(&b, "note: %s\n", n)
+	}
+	c := r.Checked
+	fmt.Fprintf(&b, "checked %s deliveries: lost %d, doubled %d, out of order %d, not theirs %d; failed requests and connections %d\n",
+		number(float64(c.Deliveries)), c.Lost, c.Doubled, c.Disordered, c.Stray, c.Failed)
+	for _, e := range c.Examples {
+		fmt.Fprintf(&b, "  %s\n", e)
+	}
+	_, err := io.WriteString(w, b.String()+"\n")
+	return err
+}
+
+func (r *Report) head(b *strings.Builder) {
+	names := make([]string, 0, len(r.Flags))
+	for n := range r.Flags {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	fmt.Fprintf(b, "%s", r.Bench)
+	for _, n := range names {
+		if v := r.Flags[n]; v != "" && v != "false" && (n != "pid" || v != "0") {
+			fmt.Fprintf(b, " %s=%s", n, v)
+		}
+	}
+	fmt.Fprintf(b, "\n%s\n", r.Machine)
+}
+
+func (r *Report) table(b *strings.Builder) {
+	var columns []string
+	for _, row := range r.Rows {
+		for _, f := range row.figures {
+			if !slices.Contains(columns, f.name) {
+				columns = append(columns, f.name)
+			}
+		}
+	}
+	if len(columns) == 0 {
+		return
+	}
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	cells := make([]string, len(columns)+1)
+	for i, c := range columns {
+		cells[i+1] = heading(c)
+	}
+	fmt.Fprintf(t, "%s\t\n", strings.Join(cells, "\t"))
+	for _, row := range r.Rows {
+		clear(cells)
+		cells[0] = row.Name
+		for _, f := range row.figures {
+			cells[slices.Index(columns, f.name)+1] = number(f.value)
+		}
+		fmt.Fprintf(t, "%s\t\n", strings.Join(cells, "\t"))
+	}
+	_ = t.Flush() // a strings.Builder takes everything
+}
+
+func heading(name string) string {
+	return strings.NewReplacer("_per_million", "/M", "_per_", "/", "p999", "p99.9", "_", " ").Replace(name)
+}
+
+// number writes four digits that mean something, with commas between thousands.
+func number(v float64) string {
+	if math.Abs(v) < 100 {
+		return strconv.FormatFloat(v, 'g', 3, 64)
+	}
+	s := strconv.FormatFloat(math.Round(v), 'f', 0, 64)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

@@ -1,0 +1,21 @@
+package bench
+
+import (
+	"context"
+	"flag"
+)
+
+// Scenario is one thing that can be measured.
+type Scenario struct {
+	Name  string
+	Short string   // one line for the list
+	Small []string // flags of the quick size, which `bench all` and the tests use
+	// New declares the flags, with their defaults, and returns what runs the scenario once they were parsed. What it
+	// returns is called at most once.
+	New func(fs *flag.FlagSet) func(ctx context.Context, b *Bench) error
+}
+
+// scenarios is every scenario, in the order of the list and of `bench all`.
+func scenarios() []Scenario {
+	return []Scenario{}
+}

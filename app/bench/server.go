@@ -1,0 +1,183 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Server is what is measured: a process of our own, or one that runs already.
+type Server struct {
+	Address string // host:port
+	Data    string // directory; "" = not ours
+
+	pid  int
+	args []string
+	env  []string
+	cmd  *exec.Cmd
+	rest chan struct{} // closed when the child has said all it says
+	keep bool
+	out  io.Writer // where the child's log goes
+}
+
+// readyWithin bounds a start; the tables and the log of a large plan are in it.
+const readyWithin = 5 * time.Minute
+
+// endWithin bounds a graceful end; after it the process is killed, which is an error.
+const endWithin = 20 * time.Second
+
+// Serve gives a server with the people of a plan in it. Our own is a process of its own on a fresh directory, with
+// its defaults but for limits, which are off, and what --set says; it ends with the run. At --url the people are
+// made through the API, which takes the time of a password hash for each.
+func (b *Bench) Serve(ctx context.Context, plan Plan) (*Server, People, error) {
+	if b.URL != "" {
+		u, err := url.Parse(b.URL)
+		if err != nil || u.Scheme != "http" || u.Host == "" {
+			return nil, People{}, fmt.Errorf("%w: --url must be http://host:port", ErrUsage)
+		}
+		s := &Server{Address: u.Host, pid: b.PID}
+		if u.Port() == "" {
+			s.Address = net.JoinHostPort(u.Hostname(), "80")
+		}
+		people, err := b.register(ctx, s, plan)
+		return s, people, err
+	}
+	dir, err := os.MkdirTemp(b.Dir, "belfry-bench-")
+	if err != nil {
+		return nil, People{}, err
+	}
+	s := &Server{Data: dir, keep: b.Keep, out: b.Err}
+	b.servers = append(b.servers, s)
+	b.Progress("people", 0, plan.People)
+	people, err := Seed(ctx, filepath.Join(dir, "data"), plan)
+	if err != nil {
+		return nil, People{}, err
+	}
+	if s.Address, err = freeAddress(); err != nil {
+		return nil, People{}, err
+	}
+	admin, err := freeAddress()
+	if err != nil {
+		return nil, People{}, err
+	}
+	s.args = []string{b.Program, "serve", "--data", filepath.Join(dir, "data"), "--listen", s.Address, "--admin", admin}
+	s.env = append(withoutOurs(b.Environ), "BELFRY_LIMITS_ENABLED=false", "BELFRY_LOG_LEVEL=warn", "BELFRY_SERVER_MAX_STREAMS=1000000")
+	s.env = append(s.env, b.Set.environ()...)
+	return s, people, s.start(ctx)
+}
+
+// withoutOurs takes configuration out of an environment: what is measured are the defaults.
+func withoutOurs(environ []string) []string {
+	var out []string
+	for _, kv := range environ {
+		if !strings.HasPrefix(kv, "BELFRY_") {
+			out = append(out, kv)
+		}
+	}
+	return out
+}
+
+// freeAddress is an address on loopback that nobody listens on now.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// start runs the child and waits for the line it prints once it listens.
+func (s *Server) start(ctx context.Context) error {
+	s.cmd = exec.Command(s.args[0], s.args[1:]...)
+	s.cmd.Env, s.cmd.Dir, s.cmd.Stderr = s.env, s.Data, s.out
+	s.cmd.SysProcAttr = childAttributes()
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	s.pid = s.cmd.Process.Pid
+	listens := make(chan error, 1)
+	s.rest = make(chan struct{})
+	go func() {
+		defer close(s.rest)
+		r := bufio.NewReader(out)
+		_, err := r.ReadString('\n')
+		listens <- err
+		_, _ = io.Copy(io.Discard, r)
+	}()
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	select {
+	case err := <-listens:
+		if err != nil {
+			return errors.Join(errors.New("the server did not start; what it said is above"), s.wait())
+		}
+		return nil
+	case <-ctx.Done():
+		return errors.Join(fmt.Errorf("the server is not ready: %w", ctx.Err()), s.stop())
+	}
+}
+
+// Restart ends the server gracefully and starts it again on the same data and address. It is an error for one that
+// is not ours.
+func (s *Server) Restart(ctx context.Context) error {
+	if s.args == nil {
+		return fmt.Errorf("%w: a server at --url cannot be started again", ErrUsage)
+	}
+	if err := s.stop(); err != nil {
+		return err
+	}
+	return s.start(ctx)
+}
+
+// PID is the server's process, 0 if it is not known.
+func (s *Server) PID() int { return s.pid }
+
+// Memory is the server's resident memory now; zeros if it is not known.
+func (s *Server) Memory() Memory {
+	m, _ := memoryOf(s.pid) // zeros say that it is not known
+	return m
+}
+
+// stop ends the child gracefully. It is safe twice.
+func (s *Server) stop() error {
+	if s.cmd == nil {
+		return nil
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	late := time.AfterFunc(endWithin, func() { _ = s.cmd.Process.Kill() })
+	defer late.Stop()
+	return s.wait()
+}
+
+func (s *Server) wait() error {
+	<-s.rest
+	err := s.cmd.Wait()
+	s.cmd, s.pid = nil, 0
+	if err != nil {
+		return fmt.Errorf("the server ended badly: %w", err)
+	}
+	return nil
+}
+
+// end stops a child and removes its data.
+func (s *Server) end() error {
+	err := s.stop()
+	if s.Data == "" || s.keep {
+		return err
+	}
+	return errors.Join(err, os.RemoveAll(s.Data))
+}
