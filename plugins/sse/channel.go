@@ -49,7 +49,7 @@ func newChannel(cfg Config, env plugins.Env) *Channel {
 		cfg: cfg, env: env,
 		registry: prometheus.WrapRegistererWith(prometheus.Labels{"channel": env.Name}, env.Metrics),
 		hub:      newHub(cfg, env, rand.Float64),
-		holder:   newParked(cfg, env.Log),
+		holder:   newHolder(cfg, env.Log),
 	}
 }
 

@@ -26,7 +26,7 @@ type Config struct {
 	AudienceWorkers int           `yaml:"audience_workers"` // goroutines that ask what people read
 	WriteWorkers    int           `yaml:"write_workers"`    // goroutines that write to connections that are not plain TCP
 	Aliases         []string      `yaml:"aliases"`          // connect, sub, alarm
-	Holder          string        `yaml:"holder"`           // auto or goroutine: what holds idle connections
+	Holder          string        `yaml:"holder"`           // auto, epoll or goroutine: what holds idle connections
 }
 
 var defaults = Config{
@@ -48,6 +48,7 @@ var defaults = Config{
 
 const (
 	holderAuto      = "auto"
+	holderEpoll     = "epoll"
 	holderGoroutine = "goroutine"
 )
 
@@ -91,8 +92,14 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("aliases: %q stands there twice", name)
 		}
 	}
-	if c.Holder != holderAuto && c.Holder != holderGoroutine {
-		return fmt.Errorf("holder: auto or goroutine")
+	switch c.Holder {
+	case holderAuto, holderGoroutine:
+	case holderEpoll:
+		if !haveEpoll {
+			return fmt.Errorf("holder: epoll is there on Linux only; auto takes what this system has")
+		}
+	default:
+		return fmt.Errorf("holder: auto, epoll or goroutine")
 	}
 	return nil
 }

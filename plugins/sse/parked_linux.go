@@ -37,10 +37,7 @@ func takeTCP(c *net.TCPConn, h *parked, p peer) socket {
 	}
 	s := &tcpSocket{conn: c, raw: raw, holder: h, peer: p}
 	s.write, s.ask = s.writeNow, s.askNow
-	_ = raw.Control(func(fd uintptr) { // without them it only notices later
-		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF, int(h.cfg.SendBuffer))
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(h.cfg.PeerTimeout.Milliseconds()))
-	})
+	_ = raw.Control(func(fd uintptr) { setOptions(int(fd), h.cfg) })
 	return s
 }
 
@@ -62,17 +59,8 @@ func (s *tcpSocket) Write(p []byte) (int, error) {
 }
 
 func (s *tcpSocket) writeNow(fd uintptr) bool {
-	for {
-		s.n, s.err = unix.Write(int(fd), s.p)
-		switch {
-		case errors.Is(s.err, unix.EINTR):
-			continue
-		case errors.Is(s.err, unix.EAGAIN):
-			s.n, s.err = 0, nil
-		}
-		s.n = max(s.n, 0)
-		return true
-	}
+	s.n, s.err = writeNow(int(fd), s.p)
+	return true
 }
 
 // awaitRoom waits for the descriptor to be writable and tells. The poller reports changes only, so the state is
@@ -97,11 +85,7 @@ func (s *tcpSocket) Waiting() int {
 	return s.n
 }
 
-func (s *tcpSocket) askNow(fd uintptr) {
-	if n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ); err == nil {
-		s.n = n
-	}
-}
+func (s *tcpSocket) askNow(fd uintptr) { s.n = unsent(int(fd)) }
 
 func (s *tcpSocket) Finish() { _ = s.conn.CloseWrite() }
 

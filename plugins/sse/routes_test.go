@@ -214,7 +214,7 @@ func TestConfig(t *testing.T) {
 		"catch_up_workers: 0":          "catch_up_workers: from 1 to 1024",
 		"aliases: [connect, teleport]": `aliases: there is no "teleport"; known are connect, sub, alarm`,
 		"aliases: [sub, sub]":          `aliases: "sub" stands there twice`,
-		"holder: epoll":                "holder: auto or goroutine",
+		"holder: select":               "holder: auto, epoll or goroutine",
 		"heart_beat: 15s":              "unknown field",
 		"progress_timeout: a while":    "duration",
 	} {
