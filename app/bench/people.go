@@ -11,6 +11,7 @@ type Plan struct {
 	People  int              // numbered from 0; nobody is somebody's follower unless Follows says so
 	Follows iter.Seq[Follow] // nil = none; none twice, and nobody follows themselves
 	Service bool             // a service token is made
+	Past                     // what they have done; zero = nothing
 }
 
 // Follow is one person reading another, by their numbers. The bell is on.
@@ -20,6 +21,9 @@ type Follow struct{ Follower, Followed int }
 type People struct {
 	List    []Person
 	Service string // the service token; "" if none was planned
+
+	// Threads are the top posts of Past.Threads, Posts those of Past.Posts, oldest first.
+	Threads, Posts []Post
 }
 
 // Person is somebody who can ask.

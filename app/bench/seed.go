@@ -2,118 +2,101 @@ package bench
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/modules/follows"
+	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/posts"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/sqlite"
 )
 
-// Seed writes what a plan says into a data directory that no server has, in a few seconds for 100,000 people:
-// accounts without a password, a personal token for each, and follows that began before everything else.
-func Seed(ctx context.Context, dir string, plan Plan) (people People, err error) {
+// Past is what people have done before the server starts. It is a history in this order: everybody joins, one by one,
+// each with a token; a service token is made, if one is planned; people follow, one person after the other; then come
+// the threads, each with its replies and likes; the pushes; the posts. What was announced of all this lies behind the
+// log's floor, as if retention had dropped it; see Kept.
+type Past struct {
+	Seed uint64
+
+	// Told: a follow has left its notification. Else there was no module for notifications while people followed:
+	// rows for two million follows take longer than everything else.
+	Told bool
+
+	// Threads[i] is how many replies stand below one top-level post of person i, a third of them below another reply.
+	Threads []int
+	// Likes is how many people like the top post of each thread; at most Plan.People.
+	Likes int
+	// Pushes[i] is how many custom notifications person i has got.
+	Pushes []int
+
+	// Posts is how many top-level posts there are beside those of threads, each by one of the first Authors people
+	// (0 = of all).
+	Posts   int
+	Authors int
+	// Kept: the announcements of Posts are in the outbox, and the server copies them into its log when it starts.
+	Kept bool
+	// PublicURL is the site's, for what is kept.
+	PublicURL string
+
+	// At is when all this has just happened; 0 = now.
+	At modules.Time
+	// Progress is told how much is done, in thousandths; nil = nobody is.
+	Progress func(done int)
+}
+
+// Post is one top-level post.
+type Post struct {
+	ID     modules.ID
+	Author int // number of a person
+}
+
+// Seed fills the data directory dir, which has to be empty or absent, with what a plan says, and closes it again. A
+// server can be started on it then. Every row, count, order key and position is what the services would have made of
+// the same acts. It does not wait for the disk before its end, so after an error or a crash the directory is of no use.
+//
+// Ids and tokens depend on the plan alone, so that a run can be repeated: a site that was filled is for measuring
+// and for nothing else, because who knows its seed knows its tokens.
+func Seed(ctx context.Context, dir string, plan Plan) (People, error) {
+	if plan.At == 0 {
+		plan.At = modules.TimeOf(time.Now())
+	}
+	s, err := newStory(plan)
+	if err != nil {
+		return People{}, fmt.Errorf("seed: %w", err)
+	}
+	if err := s.write(ctx, dir); err != nil {
+		return People{}, fmt.Errorf("seed %s: %w", dir, err)
+	}
+	return s.people, nil
+}
+
+// write makes the tables and fills them.
+func (s *story) write(ctx context.Context, dir string) (err error) {
 	lock, err := sqlite.LockDir(dir)
 	if err != nil {
-		return people, err
+		return err
 	}
 	defer func() { err = errors.Join(err, lock.Unlock()) }()
-	db, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(dir, sqlite.FileName), Synchronous: sqlite.SyncNormal})
+	path := filepath.Join(dir, sqlite.FileName)
+	if _, err := os.Stat(path); err == nil {
+		return errors.New("there is a site already")
+	}
+	db, err := sqlite.Open(ctx, sqlite.Config{Path: path, Synchronous: sqlite.SyncNormal})
 	if err != nil {
-		return people, err
+		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := storage.MigrateAll(ctx, db, storage.OwnMigrations, users.Migrations, follows.Migrations); err != nil {
-		return people, err
-	}
-	err = db.InTx(ctx, func(tx storage.Tx) error {
-		people = People{}
-		s := seeder{ctx: ctx, tx: tx, now: int64(modules.TimeOf(time.Now()))}
-		for i := range plan.People {
-			p, err := s.person(i)
-			if err != nil {
-				return err
-			}
-			people.List = append(people.List, p)
-		}
-		if plan.Follows != nil {
-			for f := range plan.Follows {
-				if err := s.follow(people.List[f.Follower].ID, people.List[f.Followed].ID); err != nil {
-					return err
-				}
-			}
-		}
-		if plan.Service {
-			people.Service, err = s.service()
-		}
-		return err
-	})
-	return people, err
-}
-
-type seeder struct {
-	ctx context.Context
-	tx  storage.Tx
-	now int64
-}
-
-func (s *seeder) person(i int) (p Person, err error) {
-	p = Person{ID: modules.NewID(), Name: fmt.Sprintf("p%d", i)}
-	var hash [32]byte
-	p.Token, hash = seedToken(p.ID)
-	key, err := s.tx.NextKey(s.ctx)
-	if err != nil {
-		return p, err
-	}
-	if _, err := s.tx.Exec(s.ctx, `INSERT INTO users (id, key, username, display_name, role, state, locale, time_zone, password_hash, created_at)
-		VALUES ($1, $2, $3, $4, 'user', 'active', 'en', 'UTC', '', $5)`, p.ID, key, p.Name, fmt.Sprintf("Person %d", i), s.now); err != nil {
-		return p, err
-	}
-	_, err = s.tx.Exec(s.ctx, `INSERT INTO tokens (id, key, user_id, name, hash, scopes, created_at) VALUES ($1, $2, $3, 'bench', $4, $5, $6)`,
-		modules.NewID(), key, p.ID, hash[:], "read events write:posts write:follows write:notifications", s.now)
-	return p, err
-}
-
-func (s *seeder) follow(follower, followed modules.ID) error {
-	key, err := s.tx.NextKey(s.ctx)
+	err = storage.MigrateAll(ctx, db, storage.OwnMigrations, users.Migrations, posts.Migrations, follows.Migrations,
+		notifications.Migrations, delivery.Migrations)
 	if err != nil {
 		return err
 	}
-	if _, err := s.tx.Exec(s.ctx, `INSERT INTO follows (follower_id, followed_id, key, since, bell, reposts, created_at) VALUES ($1, $2, $3, 0, 1, 1, $4)`,
-		follower, followed, key, s.now); err != nil {
-		return err
-	}
-	if _, err := s.tx.Exec(s.ctx, `INSERT INTO follow_marks (follower_id, changed) VALUES ($1, $2) ON CONFLICT (follower_id) DO UPDATE SET changed = excluded.changed`,
-		follower, key); err != nil {
-		return err
-	}
-	if _, err := s.tx.Exec(s.ctx, `UPDATE users SET followers_count = followers_count + 1 WHERE id = $1`, followed); err != nil {
-		return err
-	}
-	_, err = s.tx.Exec(s.ctx, `UPDATE users SET following_count = following_count + 1 WHERE id = $1`, follower)
-	return err
-}
-
-func (s *seeder) service() (string, error) {
-	id := modules.NewID()
-	token, hash := seedToken(id)
-	key, err := s.tx.NextKey(s.ctx)
-	if err != nil {
-		return "", err
-	}
-	_, err = s.tx.Exec(s.ctx, `INSERT INTO service_tokens (id, key, name, hash, created_at) VALUES ($1, $2, 'bench', $3, $4)`, id, key, hash[:], s.now)
-	return token, err
-}
-
-// seedToken makes a token of an id, and what is kept of it. Nothing secret is behind it: the directory is removed.
-func seedToken(id modules.ID) (token string, hash [32]byte) {
-	of := sha256.Sum256(id[:])
-	token = "bf_" + base64.RawURLEncoding.EncodeToString(of[:])
-	return token, sha256.Sum256([]byte(token))
+	return (&seeder{story: s, db: db}).run(ctx)
 }
