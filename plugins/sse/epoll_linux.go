@@ -208,14 +208,8 @@ func (h *epoll) find(events []unix.EpollEvent, found []*epollSocket) {
 	}
 }
 
-// handle does what one event asks for. A panic of the peer closes its connection.
+// handle does what one event asks for.
 func (h *epoll) handle(s *epollSocket, events uint32, buf []byte) {
-	defer func() {
-		if r := recover(); r != nil {
-			h.log.Error("panic in a connection's event", zap.Any("panic", r), zap.Stack("stack"))
-			s.Abort()
-		}
-	}()
 	left := events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
 	// Also of one that has left: a close with unread input takes back what is still on its way.
 	if events&unix.EPOLLIN != 0 && !s.readAway(buf) {
@@ -225,23 +219,20 @@ func (h *epoll) handle(s *epollSocket, events uint32, buf []byte) {
 	case left:
 		h.close(s)
 	case events&unix.EPOLLOUT != 0 && s.room():
-		s.peer.Writable()
+		guarded(h.log, s, s.peer.Writable)
 	}
 }
 
-// close closes a socket and tells its peer, once. Only the loop calls it.
+// close closes a socket and tells its peer. Only the loop calls it, and once: there is no event afterwards.
 func (h *epoll) close(s *epollSocket) {
 	s.mu.Lock()
 	fd := int(s.fd)
 	s.fd = -1
 	s.mu.Unlock()
-	if fd < 0 {
-		return
-	}
-	defer h.sockets.Done()
 	h.forget(fd)
 	_ = unix.Close(fd)
-	s.peer.Gone()
+	guarded(h.log, s, s.peer.Gone)
+	h.sockets.Done()
 }
 
 // event is what is registered for a socket.

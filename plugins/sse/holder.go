@@ -66,3 +66,14 @@ func unwrap(c net.Conn) net.Conn {
 		c = u.UnsafeConn()
 	}
 }
+
+// guarded calls fn. A panic in it closes the connection and reaches nobody else.
+func guarded(log *zap.Logger, s socket, fn func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			log.Error("panic in a connection", zap.Any("panic", r), zap.Stack("stack"))
+			s.Abort()
+		}
+	}()
+	fn()
+}

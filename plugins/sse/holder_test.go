@@ -1,10 +1,9 @@
 package sse
 
 import (
-	"bytes"
-	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,12 +14,57 @@ import (
 	"github.com/belfry-social/belfry/modules"
 )
 
-// listener is a peer that hands on what it hears.
-type heard struct{ writable, gone chan struct{} }
+// heard is a peer that hands on what it hears, and counts what must not come.
+type heard struct {
+	writable, gone chan struct{}
 
-func newHeard() *heard     { return &heard{make(chan struct{}, 100), make(chan struct{}, 100)} }
-func (h *heard) Writable() { h.writable <- struct{}{} }
-func (h *heard) Gone()     { h.gone <- struct{}{} }
+	mu         sync.Mutex
+	ends, late int    // calls of Gone; calls after it
+	onWritable func() // called by the holder's goroutine
+	onGone     func()
+}
+
+func newHeard() *heard {
+	return &heard{writable: make(chan struct{}, 1<<16), gone: make(chan struct{}, 16)}
+}
+
+func (h *heard) Writable() {
+	h.note()
+	h.writable <- struct{}{}
+	if h.onWritable != nil {
+		h.onWritable()
+	}
+}
+
+func (h *heard) Gone() {
+	h.note()
+	h.mu.Lock()
+	h.ends++
+	h.mu.Unlock()
+	h.gone <- struct{}{}
+	if h.onGone != nil {
+		h.onGone()
+	}
+}
+
+func (h *heard) note() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ends > 0 {
+		h.late++
+	}
+}
+
+// ended asserts that Gone came once, and last. It is asked when the holder has ended.
+func (h *heard) ended(t *testing.T) {
+	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ends != 1 || h.late != 0 {
+		t.Errorf("Gone came %d times, and %d calls behind it", h.ends, h.late)
+	}
+}
+
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -39,106 +83,60 @@ func await(t *testing.T, what string, c <-chan struct{}) {
 
 // ends gives both ends of a connection, by kind.
 var ends = map[string]func() (server, client net.Conn){
-	"tcp": func() (net.Conn, net.Conn) {
-		ln := must(net.Listen("tcp", "127.0.0.1:0"))
-		defer ln.Close()
-		client := must(net.Dial("tcp", ln.Addr().String()))
-		return must(ln.Accept()), client
-	},
+	"tcp": tcpPair,
 	"wrapped": func() (net.Conn, net.Conn) {
-		ln := must(net.Listen("tcp", "127.0.0.1:0"))
-		defer ln.Close()
-		client := must(net.Dial("tcp", ln.Addr().String()))
-		return struct{ net.Conn }{must(ln.Accept())}, client // as TLS would be: no descriptor to be had
+		server, client := tcpPair()
+		return struct{ *net.TCPConn }{server.(*net.TCPConn)}, client // as TLS would be: not to be written without blocking
 	},
 	"pipe": net.Pipe,
 }
 
-// TestHolder: what a holder promises, for the ways it has.
-func TestHolder(t *testing.T) {
-	for name, pair := range ends {
+func tcpPair() (server, client net.Conn) {
+	ln := must(net.Listen("tcp", "127.0.0.1:0"))
+	defer ln.Close()
+	client = must(net.Dial("tcp", ln.Addr().String()))
+	return must(ln.Accept()), client
+}
+
+// holders are the names of those this system has.
+func holders() []string {
+	if haveEpoll {
+		return []string{holderEpoll, holderGoroutine}
+	}
+	return []string{holderGoroutine}
+}
+
+// eachHolder runs a test with each of them.
+func eachHolder(t *testing.T, test func(t *testing.T, cfg Config)) {
+	for _, name := range holders() {
 		t.Run(name, func(t *testing.T) {
-			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 			cfg := testConfig()
-			cfg.SendBuffer = 8 << 10
-			h := newParked(cfg, nopLog())
-			t.Run("writes, waits for room, and goes on", func(t *testing.T) {
-				server, client := pair()
-				p := newHeard()
-				s := h.Take(server, p)
-				sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // 4 MiB
-				got := make(chan []byte, 1)
-				for rest := sent; len(rest) > 0; {
-					n := must(s.Write(rest[:min(len(rest), 64<<10)]))
-					full := n < min(len(rest), 64<<10)
-					rest = rest[n:]
-					if full {
-						if cap(got) == 1 && len(got) == 0 && len(sent)-len(rest) > 0 && client != nil {
-							c := client
-							client = nil
-							go func() { got <- must(io.ReadAll(io.LimitReader(c, int64(len(sent))))) }()
-						}
-						await(t, "Writable", p.writable)
-					}
-				}
-				if client != nil {
-					t.Fatal("4 MiB went into a socket that nobody reads")
-				}
-				if !bytes.Equal(<-got, sent) {
-					t.Error("other bytes arrived")
-				}
-				s.Abort()
-				s.Abort()
-				await(t, "Gone", p.gone)
-			})
-			t.Run("notices a client that leaves", func(t *testing.T) {
-				server, client := pair()
-				p := newHeard()
-				h.Take(server, p)
-				client.Close()
-				await(t, "Gone", p.gone)
-			})
-			t.Run("finishes behind what was written", func(t *testing.T) {
-				server, client := pair()
-				p := newHeard()
-				s := h.Take(server, p)
-				if name == "tcp" {
-					_, _ = client.Write([]byte("unread input would turn the close into a reset"))
-				}
-				if n := must(s.Write([]byte("last"))); n != 4 {
-					t.Fatalf("%d bytes were taken", n)
-				}
-				s.Finish()
-				if got := must(io.ReadAll(client)); string(got) != "last" {
-					t.Errorf("got %q", got)
-				}
-				client.Close()
-				await(t, "Gone", p.gone)
-			})
-			t.Run("aborts while full", func(t *testing.T) {
-				server, client := pair()
-				p := newHeard()
-				s := h.Take(server, p)
-				for full := false; !full; { // the other side's kernel takes much before it is full too
-					if must(s.Write(make([]byte, 64<<10))) == 64<<10 {
-						continue
-					}
-					select {
-					case <-p.writable:
-					case <-time.After(300 * time.Millisecond):
-						full = true
-					}
-				}
-				if s.Waiting() == 0 {
-					t.Error("nothing waits, although nobody reads")
-				}
-				s.Abort()
-				await(t, "Gone", p.gone)
-				client.Close()
-			})
-			h.Wait()
+			cfg.Holder = name
+			test(t, cfg)
 		})
 	}
+}
+
+// TestHolder: every holder keeps every promise, for every kind of connection.
+func TestHolder(t *testing.T) {
+	eachHolder(t, func(t *testing.T, cfg Config) {
+		cfg.SendBuffer = 8 << 10
+		for kind, pair := range ends {
+			for name, promise := range promises {
+				t.Run(kind+" "+name, func(t *testing.T) {
+					defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+					k := &kit{T: t, kind: kind, pair: pair, holder: newHolder(cfg, nopLog())}
+					promise(k)
+					k.over()
+				})
+			}
+		}
+	})
+}
+
+// TestHolderUnused: one that has held nothing ends too.
+func TestHolderUnused(t *testing.T) {
+	eachHolder(t, func(t *testing.T, cfg Config) { newHolder(cfg, nopLog()).Wait() })
 }
 
 // TestSlowModel: however little a client takes at a time, wherever its events come from, it gets all of them.

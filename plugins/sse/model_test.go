@@ -199,6 +199,7 @@ func TestModel(t *testing.T) {
 		w.batch = rapid.IntRange(1, 5).Draw(rt, "batch")
 		cfg := testConfig()
 		cfg.TailBytes = modules.Size(rapid.SampledFrom([]int{4 << 10, 6 << 10, 1 << 20}).Draw(rt, "tail"))
+		cfg.Holder = rapid.SampledFrom(holders()).Draw(rt, "holder")
 		cfg.CatchUpWorkers, cfg.AudienceWorkers = rapid.IntRange(1, 3).Draw(rt, "workers"), rapid.IntRange(1, 3).Draw(rt, "asking")
 		s, stop := serveFor(rt, t, w, cfg)
 		defer stop()
@@ -289,63 +290,64 @@ func (m *model) step(rt *rapid.T, devices []*device, people int) {
 // TestResume drops a connection 300 times, at random places of a steady stream, and comes back with ids of all
 // kinds: nothing is lost, doubled or out of order, and an id that cannot be honoured gives a gap.
 func TestResume(t *testing.T) {
-	w := newWorld()
-	w.follow(1, 2, true)
-	start := w.head
-	cfg := testConfig()
-	cfg.TailBytes = 32 << 10
-	s := serve(t, w, cfg)
-	kick := make(chan struct{})
-	var writer sync.WaitGroup
-	writer.Go(func() {
-		i := 0
-		for range kick {
-			for range 8 {
-				i++
-				w.notify(1 + i%3)
-				w.post(2)
+	eachHolder(t, func(t *testing.T, cfg Config) {
+		w := newWorld()
+		w.follow(1, 2, true)
+		start := w.head
+		cfg.TailBytes = 32 << 10
+		s := serve(t, w, cfg)
+		kick := make(chan struct{})
+		var writer sync.WaitGroup
+		writer.Go(func() {
+			i := 0
+			for range kick {
+				for range 8 {
+					i++
+					w.notify(1 + i%3)
+					w.post(2)
+				}
 			}
-		}
-	})
-	rnd := rand.New(rand.NewPCG(1, 2))
-	var got []string
-	last := cursorOf(1, start)
-	bad := []string{"1-0x", "9-4", cursorOf(1, 1<<60), "id", "\u2028", strings.Repeat("1", 200)}
-	for i := range 300 {
-		kick <- struct{}{}
-		if i%10 == 9 { // a side trip with an id that is no good
-			junk := bad[rnd.IntN(len(bad))]
-			c := s.open(1, "", "Last-Event-ID: "+junk)
-			if r := c.expect("ready"); r.id != "" {
-				t.Fatalf("%q was honoured: %q", junk, r.raw)
+		})
+		rnd := rand.New(rand.NewPCG(1, 2))
+		var got []string
+		last := cursorOf(1, start)
+		bad := []string{"1-0x", "9-4", cursorOf(1, 1<<60), "id", "\u2028", strings.Repeat("1", 200)}
+		for i := range 300 {
+			kick <- struct{}{}
+			if i%10 == 9 { // a side trip with an id that is no good
+				junk := bad[rnd.IntN(len(bad))]
+				c := s.open(1, "", "Last-Event-ID: "+junk)
+				if r := c.expect("ready"); r.id != "" {
+					t.Fatalf("%q was honoured: %q", junk, r.raw)
+				}
+				c.expect("gap")
+				c.conn.Close()
 			}
-			c.expect("gap")
+			c := s.open(1, "", "Last-Event-ID: "+last)
+			if r := c.expect("ready"); r.id != last {
+				t.Fatalf("resumed at %s and not at %s", r.id, last)
+			}
+			for range rnd.IntN(8) { // there are always that many: each turn adds more
+				b, _, err := c.next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, b.raw)
+				last = b.id
+			}
 			c.conn.Close()
 		}
-		c := s.open(1, "", "Last-Event-ID: "+last)
-		if r := c.expect("ready"); r.id != last {
-			t.Fatalf("resumed at %s and not at %s", r.id, last)
-		}
-		for range rnd.IntN(8) { // there are always that many: each turn adds more
-			b, _, err := c.next()
-			if err != nil {
-				t.Fatal(err)
+		close(kick)
+		writer.Wait()
+		end, _ := modules.ParseCursor(last)
+		var want []string
+		for _, raw := range w.expected(1, modules.PostsNotify, start) {
+			if c, _ := modules.ParseCursor(raw[len("id: "):strings.IndexByte(raw, '\n')]); c.Seq <= end.Seq {
+				want = append(want, raw)
 			}
-			got = append(got, b.raw)
-			last = b.id
 		}
-		c.conn.Close()
-	}
-	close(kick)
-	writer.Wait()
-	end, _ := modules.ParseCursor(last)
-	var want []string
-	for _, raw := range w.expected(1, modules.PostsNotify, start) {
-		if c, _ := modules.ParseCursor(raw[len("id: "):strings.IndexByte(raw, '\n')]); c.Seq <= end.Seq {
-			want = append(want, raw)
+		if strings.Join(got, "") != strings.Join(want, "") {
+			t.Errorf("%d blocks were shown, want %d, or in another order", len(got), len(want))
 		}
-	}
-	if strings.Join(got, "") != strings.Join(want, "") {
-		t.Errorf("%d blocks were shown, want %d, or in another order", len(got), len(want))
-	}
+	})
 }

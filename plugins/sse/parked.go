@@ -24,15 +24,16 @@ func newParked(cfg Config, log *zap.Logger) *parked {
 func (h *parked) Take(c net.Conn, p peer) socket {
 	c = unwrap(c)
 	h.sockets.Add(1)
+	t := &teller{peer: p, log: h.log}
 	var s socket
 	if tcp, ok := c.(*net.TCPConn); ok {
-		s = takeTCP(tcp, h, p)
+		s = takeTCP(tcp, h, t)
 	}
 	if s == nil {
 		h.writers.start()
-		s = &pooledSocket{conn: c, writers: h.writers, peer: p}
+		s = &pooledSocket{conn: c, writers: h.writers, peer: t}
 	}
-	go h.park(c, s, p)
+	go h.park(c, s, t)
 	return s
 }
 
@@ -42,16 +43,36 @@ func (h *parked) Wait() {
 }
 
 // park is the goroutine of one connection.
-func (h *parked) park(c net.Conn, s socket, p peer) {
+func (h *parked) park(c net.Conn, s socket, t *teller) {
 	defer h.sockets.Done()
-	defer p.Gone()
-	defer s.Abort()
-	defer func() {
-		if r := recover(); r != nil {
-			h.log.Error("panic in a connection's read", zap.Any("panic", r), zap.Stack("stack"))
-		}
-	}()
-	readAway(c, make([]byte, 1))
+	guarded(h.log, s, func() { readAway(c, make([]byte, 1)) })
+	s.Abort()
+	t.gone(s)
+}
+
+// teller tells a peer what several goroutines have to say, and nothing after Gone. mu is held meanwhile: a peer
+// neither blocks nor calls back.
+type teller struct {
+	peer peer
+	log  *zap.Logger
+
+	mu    sync.Mutex
+	ended bool
+}
+
+func (t *teller) writable(s socket) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.ended {
+		guarded(t.log, s, t.peer.Writable)
+	}
+}
+
+func (t *teller) gone(s socket) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended = true
+	guarded(t.log, s, t.peer.Gone)
 }
 
 // readAway reads until the client leaves, sends too much, or the connection is closed from here.

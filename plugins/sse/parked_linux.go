@@ -18,7 +18,7 @@ type tcpSocket struct {
 	conn   *net.TCPConn
 	raw    syscall.RawConn
 	holder *parked
-	peer   peer
+	peer   *teller
 
 	write func(fd uintptr) bool // built once: a closure per write would be garbage per write
 	ask   func(fd uintptr)
@@ -30,7 +30,7 @@ type tcpSocket struct {
 }
 
 // takeTCP prepares a connection; nil when the descriptor cannot be reached.
-func takeTCP(c *net.TCPConn, h *parked, p peer) socket {
+func takeTCP(c *net.TCPConn, h *parked, p *teller) socket {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil
@@ -73,7 +73,7 @@ func (s *tcpSocket) awaitRoom() {
 		return n > 0 || (err != nil && !errors.Is(err, unix.EINTR))
 	})
 	if err == nil {
-		s.peer.Writable()
+		s.peer.writable(s)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 type pooledSocket struct {
 	conn    net.Conn
 	writers *writers
-	peer    peer
+	peer    *teller
 
 	mu       sync.Mutex
 	buf      []byte // being written; empty = none
@@ -77,7 +77,7 @@ func (s *pooledSocket) pass(limit time.Duration) {
 	case finished:
 		s.shut()
 	case refused:
-		s.peer.Writable()
+		s.peer.writable(s)
 	}
 }
 

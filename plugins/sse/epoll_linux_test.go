@@ -1,0 +1,252 @@
+package sse
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"unsafe"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+)
+
+// inEpoll runs a test with an epoll holder; nothing may be left of it.
+func inEpoll(t *testing.T, test func(k *kit, h *epoll)) {
+	t.Helper()
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	before := descriptors()
+	h := newEpoll(testConfig(), nopLog()).(*epoll)
+	k := &kit{T: t, kind: "tcp", pair: tcpPair, holder: h}
+	test(k, h)
+	k.over()
+	for _, s := range h.table {
+		if s != nil {
+			t.Errorf("descriptor %d is still known", s.fd)
+		}
+	}
+	if after := descriptors(); after != before {
+		t.Errorf("%d descriptors before, %d after", before, after)
+	}
+}
+
+// descriptors is how many this process has open.
+func descriptors() int { return len(must(os.ReadDir("/proc/self/fd"))) }
+
+// TestEpollCost: a connection costs one descriptor and one small object, and no goroutine.
+func TestEpollCost(t *testing.T) {
+	if n := unsafe.Sizeof(epollSocket{}); n > 48 {
+		t.Errorf("a socket takes %d bytes", n)
+	}
+	inEpoll(t, func(k *kit, _ *epoll) {
+		k.take() // the epoll and its loop
+		open, running := descriptors(), runtime.NumGoroutine()
+		const connections = 50
+		for range connections {
+			k.take()
+		}
+		if n := descriptors() - open; n != 2*connections { // both ends are here
+			t.Errorf("%d descriptors for %d connections", n, connections)
+		}
+		if n := runtime.NumGoroutine() - running; n != 0 {
+			t.Errorf("%d goroutines more", n)
+		}
+	})
+}
+
+// TestEpollDescriptor: what is set on a connection, and that Go has let go of it.
+func TestEpollDescriptor(t *testing.T) {
+	inEpoll(t, func(k *kit, _ *epoll) {
+		server, client := k.pair()
+		s := k.hold(server, client, newHeard()).(*epollSocket)
+		if _, err := server.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("the original is still there: %v", err)
+		}
+		cfg := testConfig()
+		for _, tt := range []struct {
+			name string
+			got  int
+			want int
+		}{
+			{"CLOEXEC", must(unix.FcntlInt(uintptr(s.fd), unix.F_GETFD, 0)) & unix.FD_CLOEXEC, unix.FD_CLOEXEC},
+			{"NONBLOCK", must(unix.FcntlInt(uintptr(s.fd), unix.F_GETFL, 0)) & unix.O_NONBLOCK, unix.O_NONBLOCK},
+			{"SO_SNDBUF, which the kernel doubles", must(unix.GetsockoptInt(int(s.fd), unix.SOL_SOCKET, unix.SO_SNDBUF)), 2 * int(cfg.SendBuffer)},
+			{"TCP_USER_TIMEOUT", must(unix.GetsockoptInt(int(s.fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)), int(cfg.PeerTimeout.Milliseconds())},
+		} {
+			if tt.got != tt.want {
+				t.Errorf("%s: got %d, want %d", tt.name, tt.got, tt.want)
+			}
+		}
+	})
+}
+
+// TestEpollStale: a registration outlives its descriptor while something else holds the connection. What it tells
+// does not reach the connection that has the descriptor now.
+func TestEpollStale(t *testing.T) {
+	inEpoll(t, func(k *kit, h *epoll) {
+		s, p, client := k.take()
+		old := s.(*epollSocket)
+		was := old.fd
+		kept := must(unix.FcntlInt(uintptr(was), unix.F_DUPFD_CLOEXEC, 0))
+		defer unix.Close(kept)
+		nextServer, nextClient := k.pair()
+		old.Abort()
+		await(t, "Gone", p.gone)
+		next := newHeard()
+		now := k.hold(nextServer, nextClient, next).(*epollSocket)
+		if now.fd != was {
+			t.Skipf("the descriptor is %d, not %d again", now.fd, was)
+		}
+		_, _ = client.Write([]byte("x")) // nobody reads any more: a reset comes back
+		client.Close()
+		var events [1]unix.EpollEvent
+		other := must(unix.EpollCreate1(unix.EPOLL_CLOEXEC)) // tells when the kernel has told
+		defer unix.Close(other)
+		_ = unix.EpollCtl(other, unix.EPOLL_CTL_ADD, kept, &unix.EpollEvent{Events: unix.EPOLLERR | unix.EPOLLHUP})
+		_ = must(unix.EpollWait(other, events[:], int(patience.Milliseconds())))
+		k.leaves() // whatever was told before has been handled
+		if n := must(now.Write([]byte("still here"))); n != 10 || len(next.gone) > 0 {
+			t.Error("the next connection was closed")
+		}
+		k.arrives(nextClient, "still here")
+	})
+}
+
+// leaves has a connection come and go: the loop has been round then.
+func (k *kit) leaves() {
+	k.Helper()
+	_, p, client := k.take()
+	client.Close()
+	await(k.T, "Gone", p.gone)
+}
+
+// TestEpollGeneration: an event is for the connection it was registered with, not for the descriptor.
+func TestEpollGeneration(t *testing.T) {
+	inEpoll(t, func(k *kit, h *epoll) {
+		s, _, _ := k.take()
+		mine := *s.(*epollSocket).event(0)
+		stale := mine
+		stale.Pad--
+		found := make([]*epollSocket, 2)
+		h.find([]unix.EpollEvent{mine, stale}, found)
+		if found[0] != s || found[1] != nil {
+			t.Errorf("found %v", found)
+		}
+	})
+}
+
+// TestEpollNoDescriptor: where no descriptor is left, a connection is held all the same.
+func TestEpollNoDescriptor(t *testing.T) {
+	inEpoll(t, func(k *kit, _ *epoll) {
+		server, client := k.pair()
+		var limit unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		low := limit
+		low.Cur = 0
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &low); err != nil {
+			t.Skip(err)
+		}
+		p := newHeard()
+		s := k.hold(server, client, p)
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := s.(*tcpSocket); !ok {
+			t.Errorf("held by %T", s)
+		}
+		if n := must(s.Write([]byte("here"))); n != 4 {
+			t.Errorf("%d bytes were taken", n)
+		}
+		k.arrives(client, "here")
+		client.Close()
+		await(t, "Gone", p.gone)
+	})
+}
+
+// TestEpollOthers: what is no plain TCP connection takes a goroutine, by itself.
+func TestEpollOthers(t *testing.T) {
+	inEpoll(t, func(k *kit, _ *epoll) {
+		for kind, pair := range ends {
+			server, client := pair()
+			s := k.hold(server, client, newHeard())
+			if _, own := s.(*epollSocket); own != (kind == "tcp") {
+				t.Errorf("%s: held by %T", kind, s)
+			}
+		}
+	})
+}
+
+// TestEpollChurn: connections come and go on the same descriptors, from both sides, in the middle of writes. No
+// byte and no end of one ever reaches another.
+func TestEpollChurn(t *testing.T) {
+	inEpoll(t, func(k *kit, _ *epoll) {
+		ln := must(net.Listen("tcp", "127.0.0.1:0"))
+		defer ln.Close()
+		var mu sync.Mutex // one dials and accepts at a time, so that the ends fit together
+		connect := func() (net.Conn, net.Conn) {
+			mu.Lock()
+			defer mu.Unlock()
+			client := must(net.Dial("tcp", ln.Addr().String()))
+			return must(ln.Accept()), client
+		}
+		var all sync.WaitGroup
+		for worker := range 8 {
+			all.Go(func() {
+				for turn := range 150 {
+					server, client := connect()
+					if err := churn(k.holder, server, client, fmt.Sprintf("%d-%d ", worker, turn), turn%3); err != nil {
+						t.Errorf("%d-%d: %v", worker, turn, err)
+					}
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+// churn is one connection: its own name goes out many times, and it ends in one of three ways.
+func churn(h holder, server, client net.Conn, name string, way int) error {
+	p := newHeard()
+	s := h.Take(server, p)
+	sent := []byte(strings.Repeat(name, 200))
+	if n, err := s.Write(sent); n != len(sent) || err != nil {
+		return fmt.Errorf("%d bytes, %w", n, err)
+	}
+	got := make([]byte, len(sent))
+	if _, err := io.ReadFull(client, got); err != nil || !bytes.Equal(got, sent) {
+		return fmt.Errorf("read %.40q, %w", got, err)
+	}
+	if len(p.gone) > 0 {
+		return errors.New("closed before its end")
+	}
+	switch way {
+	case 0:
+		go func() { s.Abort(); s.Abort() }()
+	case 1:
+		go client.Close()
+	case 2:
+		s.Finish()
+		if rest, err := io.ReadAll(client); err != nil || len(rest) > 0 {
+			return fmt.Errorf("at the end %.40q, %w", rest, err)
+		}
+	}
+	if way != 2 {
+		<-p.gone
+		p.gone <- struct{}{}
+	}
+	for range 3 { // the hub may not have heard yet
+		_, _ = s.Write([]byte("stray from " + name))
+		s.Abort()
+	}
+	client.Close()
+	<-p.gone
+	return nil
+}
