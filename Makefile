@@ -66,6 +66,12 @@ crash: ## kill -9 the program CYCLES times under load and check everything answe
 	@out=$$(cd app/e2e && CYCLES=$(CYCLES) REPORT=1 $(GO) test -v -count=1 -timeout 48h -run '^TestCrash$$' . 2>&1) \
 	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
 
+.PHONY: flood
+READERS ?= 1000
+ACTS ?= 1800
+flood: ## READERS clients, half of them leaving and coming back, while people write; every history is checked
+	cd app/e2e && READERS=$(READERS) ACTS=$(ACTS) $(GO) test -v -count=1 -timeout 2h -run '^TestFlood$$' .
+
 .PHONY: check
 check: format vet lint race test ## everything: format, vet, lint, race, tests
 

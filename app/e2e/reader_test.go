@@ -23,6 +23,7 @@ type history struct {
 	Gaps   []gapSeen
 	Last   modules.Cursor // the client has everything up to here
 	Faults []string       // what no client may ever meet
+	texts  *texts         // where many clients have the same; nil = each keeps its own
 }
 
 // delivered is one event as it came.
@@ -54,7 +55,7 @@ func (h *history) take(id, text, road string) {
 		h.fault("%s: %s came after %s was reached", road, c, h.Last)
 	}
 	h.Last = c
-	h.Got = append(h.Got, delivered{c, text, road})
+	h.Got = append(h.Got, delivered{c, h.texts.same(c, text), road})
 }
 
 // reach notes that everything up to an id was judged.
