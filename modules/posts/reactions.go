@@ -30,7 +30,10 @@ func (s *Service) Reactions() []event.Reaction {
 
 // Jobs are the background work of posts.
 func (s *Service) Jobs() []modules.Job {
-	return []modules.Job{{Name: "posts of ended accounts", Every: leaverEvery, Run: s.emptyLeaver}}
+	return []modules.Job{
+		{Name: "posts of ended accounts", Every: leaverEvery, Run: s.emptyLeaver},
+		{Name: "announcements of deleted posts", Every: leaverEvery, Run: s.goOnRedacting},
+	}
 }
 
 // emptyLeaver takes away one page of what is left of one ended account: posts (with a fact each), likes, and the

@@ -2,7 +2,10 @@ package posts
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/belfry-social/belfry/modules"
@@ -22,8 +25,14 @@ type Tombstone struct {
 // is announced where its beginning was. What others wrote below it stays. ifMatch is the header, "" = none; it is
 // compared with the tag of the post as this actor sees it now. Faults: not_found (also: somebody else's),
 // precondition_failed.
+//
+// The first transaction decides, and takes a page of what was announced with it; the pages that are left go before
+// the answer, in transactions of their own, so that a post with 100,000 notifications keeps nobody waiting. Whoever
+// gets an error may find the post deleted; its last pages are a job's then.
 func (s *Service) Delete(ctx context.Context, actor modules.Actor, id modules.ID, ifMatch string) error {
+	var rest int64
 	err := s.db.InTx(ctx, func(tx storage.Tx) error {
+		rest = 0
 		author, err := s.person(ctx, tx, actor)
 		if err != nil {
 			return err
@@ -42,7 +51,7 @@ func (s *Service) Delete(ctx context.Context, actor modules.Actor, id modules.ID
 			return err
 		}
 		now := s.clock.Now()
-		if err := outbox.Redact(ctx, tx, now, outbox.Match{Object: id}); err != nil {
+		if rest, err = s.redactPage(ctx, tx, id, 0); err != nil {
 			return err
 		}
 		if err := s.remove(ctx, tx, r, author, now); err != nil || !announced(r) {
@@ -50,7 +59,50 @@ func (s *Service) Delete(ctx context.Context, actor modules.Actor, id modules.ID
 		}
 		return s.announceEnd(ctx, tx, r, now)
 	})
+	for err == nil && rest != 0 {
+		var left int64
+		err = s.db.InTx(ctx, func(tx storage.Tx) (err error) {
+			left, err = s.redactPage(ctx, tx, id, rest)
+			return err
+		})
+		rest = left
+	}
 	return failed(err, "delete", id)
+}
+
+// redactPage empties one page of what was announced of a post before an outbox id, 0 = by now, and keeps where to go
+// on; 0 = nothing is left.
+func (s *Service) redactPage(ctx context.Context, tx storage.Tx, id modules.ID, before int64) (int64, error) {
+	rest, err := outbox.RedactPage(ctx, tx, s.clock.Now(), outbox.Match{Object: id, Before: before})
+	switch {
+	case err != nil || rest == before:
+		return rest, err
+	case before == 0:
+		_, err = tx.Exec(ctx, `INSERT INTO post_redactions (post_id, before_id) VALUES ($1, $2)`, id, rest)
+	default:
+		_, err = tx.Exec(ctx, `DELETE FROM post_redactions WHERE post_id = $1`, id)
+	}
+	return rest, err
+}
+
+// goOnRedacting does one page for a post whose deletion was cut off behind its first page.
+func (s *Service) goOnRedacting(ctx context.Context) (more bool, err error) {
+	var id modules.ID
+	var before int64
+	err = s.db.Read(ctx, func(q storage.Querier) error {
+		return q.QueryRow(ctx, `SELECT post_id, before_id FROM post_redactions ORDER BY post_id LIMIT 1`).Scan(&id, &before)
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("posts: redactions: %w", err)
+	}
+	err = s.db.InTx(ctx, func(tx storage.Tx) error {
+		_, err := s.redactPage(ctx, tx, id, before)
+		return err
+	})
+	return true, failed(err, "redact", id)
 }
 
 // remove empties a row and says so to other modules.

@@ -48,35 +48,60 @@ func Add(ctx context.Context, tx storage.Tx, list ...Announcement) (int64, error
 	return last, nil
 }
 
+// RedactPageSize is how many announcements one RedactPage empties at most: some milliseconds of the writer's time.
+const RedactPageSize = 1000
+
 // Match says which announcements a Redact means: those about Object, narrowed by every other field that is set.
 type Match struct {
 	Object modules.ID
 	Actor  modules.ID
 	Stream modules.Stream // zero = all streams
 	Types  []string       // nil = all types
+	Before int64          // only those with a lower outbox id; 0 = all that are in the outbox now
 }
 
 // Redact empties, in tx, the payloads of the announcements m means that are in the outbox now, and adds the
-// entry that empties them in the log: it names what was emptied here, so that its size and cost are those of this
+// entries that empty them in the log: they name what was emptied here, so that their size and cost are those of this
 // redaction, however often the same object was redacted before. Call it before the announcement that tells of the
 // deletion is added. It is repeatable and does nothing when nothing matches.
+//
+// All of it is the writer's time: where there may be more than a few thousand, RedactPage is the way.
 func Redact(ctx context.Context, tx storage.Tx, now modules.Time, m Match) error {
+	for {
+		rest, err := RedactPage(ctx, tx, now, m)
+		if err != nil || rest == 0 {
+			return err
+		}
+		m.Before = rest
+	}
+}
+
+// RedactPage is Redact for at most RedactPageSize of the announcements. rest is 0 when none is left; else it is the
+// Before of the next page, in a transaction to come: what is announced of the same object meanwhile stays. Whoever
+// calls it keeps rest in the same tx, so that a crash between two pages does not end the redaction.
+func RedactPage(ctx context.Context, tx storage.Tx, now modules.Time, m Match) (rest int64, err error) {
 	emptied, err := empty(ctx, tx, m)
 	if err != nil {
-		return fmt.Errorf("outbox: redact %s: %w", m.Object, err)
+		return 0, fmt.Errorf("outbox: redact %s: %w", m.Object, err)
 	}
 	if len(emptied.IDs) == 0 {
-		return nil
+		return 0, nil
 	}
 	data, err := json.Marshal(emptied)
 	if err != nil {
-		return fmt.Errorf("outbox: redact %s: %w", m.Object, err)
+		return 0, fmt.Errorf("outbox: redact %s: %w", m.Object, err)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO outbox (op, object_id, internal, time, data) VALUES (2, $1, 1, $2, $3)`, m.Object, int64(now), data)
-	if err != nil {
-		return fmt.Errorf("outbox: redact %s: %w", m.Object, err)
+	err = tx.QueryRow(ctx, `INSERT INTO outbox (op, object_id, internal, time, data) VALUES (2, $1, 1, $2, $3) RETURNING id`,
+		m.Object, int64(now), data).Scan(&rest)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("outbox: redact %s: %w", m.Object, err)
+	case len(emptied.IDs) < RedactPageSize:
+		return 0, nil
+	case m.Before != 0:
+		return m.Before, nil
 	}
-	return nil
+	return rest, nil
 }
 
 // redaction is the data of a redact entry: the outbox ids of what it emptied.
@@ -84,10 +109,12 @@ type redaction struct {
 	IDs []int64 `json:"ids"`
 }
 
-// empty takes the payloads away that m means.
+// empty takes the payloads away of one page of what m means.
 func empty(ctx context.Context, tx storage.Tx, m Match) (r redaction, err error) {
 	where, args := m.where()
-	rows, err := tx.Query(ctx, `UPDATE outbox SET data = NULL WHERE op = 1 AND data IS NOT NULL AND `+where+` RETURNING id`, args...)
+	args = append(args, RedactPageSize)
+	rows, err := tx.Query(ctx, `UPDATE outbox SET data = NULL WHERE id IN (SELECT id FROM outbox WHERE op = 1 AND data IS NOT NULL AND `+where+
+		fmt.Sprintf(` LIMIT $%d + 0) RETURNING id`, len(args)), args...)
 	if err != nil {
 		return r, err
 	}
@@ -123,6 +150,10 @@ func (m Match) where() (string, []any) {
 		b := m.Stream.Bytes()
 		args = append(args, b[:])
 		parts = append(parts, fmt.Sprintf("stream = $%d", len(args)))
+	}
+	if m.Before != 0 {
+		args = append(args, m.Before)
+		parts = append(parts, fmt.Sprintf("id < $%d", len(args)))
 	}
 	if len(m.Types) > 0 {
 		marks := make([]string, len(m.Types))

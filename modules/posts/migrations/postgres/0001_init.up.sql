@@ -63,3 +63,9 @@ CREATE TABLE post_leavers (
     user_id bytea   NOT NULL PRIMARY KEY,
     at      bigint NOT NULL
 );
+
+-- Deleted posts of which announcements with a lower outbox id may still have to be emptied.
+CREATE TABLE post_redactions (
+    post_id   bytea  NOT NULL PRIMARY KEY,
+    before_id bigint NOT NULL
+);

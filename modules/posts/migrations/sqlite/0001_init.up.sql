@@ -63,3 +63,9 @@ CREATE TABLE post_leavers (
     user_id BLOB   NOT NULL PRIMARY KEY,
     at      BIGINT NOT NULL
 ) WITHOUT ROWID;
+
+-- Deleted posts of which announcements with a lower outbox id may still have to be emptied.
+CREATE TABLE post_redactions (
+    post_id   BLOB   NOT NULL PRIMARY KEY,
+    before_id BIGINT NOT NULL
+) WITHOUT ROWID;
