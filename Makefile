@@ -72,6 +72,11 @@ ACTS ?= 1800
 flood: ## READERS clients, half of them leaving and coming back, while people write; every history is checked
 	cd app/e2e && READERS=$(READERS) ACTS=$(ACTS) $(GO) test -v -count=1 -timeout 2h -run '^TestFlood$$' .
 
+.PHONY: halfopen
+N ?= 1000
+halfopen: ## N peers vanish without a word and are freed in time (root: it makes network namespaces)
+	cd app/e2e && N=$(N) $(GO) test -v -count=1 -timeout 10m -run '^TestHalfOpen$$' .
+
 .PHONY: check
 check: format vet lint race test ## everything: format, vet, lint, race, tests
 
