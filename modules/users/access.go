@@ -7,11 +7,11 @@ import (
 	"github.com/belfry-social/belfry/modules"
 )
 
-// The bounds of what is remembered of checked secrets: about 2 MB, and a few seconds, which is how late another
-// node learns of a revocation by this road (streams are closed by the entry in the log).
+// The bounds of what is remembered of checked secrets: about 2 MB, and half a second, which is how late another node
+// learns of a revocation by this road (I23 allows one; streams are closed by the entry in the log).
 const (
 	accessMax = 8192
-	accessTTL = 3 * time.Second
+	accessTTL = 500 * time.Millisecond
 )
 
 // accessCache remembers whom a secret stands for, so that one person's burst of requests costs one query. An end of
@@ -51,7 +51,7 @@ func (c *accessCache) put(h secretHash, a modules.Actor, now modules.Time, turn 
 		return
 	}
 	if len(c.entries) >= accessMax {
-		for old := range c.entries { // map order is as good as any for what lives three seconds
+		for old := range c.entries { // map order is as good as any for what lives so shortly
 			delete(c.entries, old)
 			if len(c.entries) < accessMax*7/8 {
 				break

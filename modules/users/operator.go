@@ -191,16 +191,21 @@ func (s *Service) empty(ctx context.Context, tx storage.Tx, id modules.ID, name 
 	return endAccess(ctx, tx, id, modules.ID{}, true)
 }
 
-// onAccount runs fn in a transaction for the account with this name and forgets its cached access afterwards.
+// onAccount runs fn in a transaction for the account with this name, of which nothing is said from memory meanwhile,
+// and forgets its cached access afterwards.
 // NotFound when there is none.
 func (s *Service) onAccount(ctx context.Context, act, username string, fn func(tx storage.Tx, id modules.ID) error) error {
 	name, _ := FoldName(username)
 	var id modules.ID
+	release := func() {}
+	defer func() { release() }()
 	err := s.inTx(ctx, func(a modules.Actor) bool { return a.UserID == id }, func(tx storage.Tx) error {
 		err := tx.QueryRow(ctx, `SELECT id FROM users WHERE username = $1 AND deleted_at IS NULL`, name).Scan(&id)
 		if err := absent(err, "find"); err != nil {
 			return err
 		}
+		release()
+		release = s.names.hold(id)
 		return fn(tx, id)
 	})
 	return wrap(err, "users: %s %s", act, name)

@@ -32,6 +32,7 @@ func (s *Service) UpdateMe(ctx context.Context, a modules.Actor, c ProfileChange
 	if len(bad) > 0 {
 		return Me{}, modules.Invalid(bad...)
 	}
+	defer s.names.hold(a.UserID)()
 	var me Me
 	err := s.db.InTx(ctx, func(tx storage.Tx) error {
 		was, err := s.meByID(ctx, tx, a.UserID)

@@ -15,11 +15,24 @@ var (
 	viewsByID  = newInList(`SELECT `+viewColumns+` FROM users WHERE id IN`, `AND deleted_at IS NULL`)
 )
 
-// Refs names people. Every list and every event asks it, inside a transaction or with a reader, so it is one
-// statement for up to 128 people. Unknown and deleted people are absent; no ids give an empty map.
+// Refs names people. Every list and every event asks it, inside a transaction or with a reader, so most answers come
+// from memory, and the others are one statement for up to 128 people. Unknown and deleted people are absent; no ids
+// give an empty map.
 func (s *Service) Refs(ctx context.Context, q storage.Querier, ids []modules.ID) (map[modules.ID]modules.UserRef, error) {
 	refs := make(map[modules.ID]modules.UserRef, len(ids))
-	err := refsByID.each(ctx, q, idArgs(ids), func(rows *sql.Rows) error {
+	others := s.names.fill(refs, ids)
+	if len(others) == 0 {
+		return refs, nil
+	}
+	if err := readRefs(ctx, q, refs, others); err != nil {
+		return nil, fmt.Errorf("users: refs of %d people: %w", len(others), err)
+	}
+	return refs, nil
+}
+
+// readRefs adds the names of people to refs.
+func readRefs(ctx context.Context, q storage.Querier, refs map[modules.ID]modules.UserRef, ids []modules.ID) error {
+	return refsByID.each(ctx, q, idArgs(ids), func(rows *sql.Rows) error {
 		var r modules.UserRef
 		if err := rows.Scan(&r.ID, &r.Username, &r.DisplayName); err != nil {
 			return err
@@ -27,10 +40,6 @@ func (s *Service) Refs(ctx context.Context, q storage.Querier, ids []modules.ID)
 		refs[r.ID] = r
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("users: refs of %d people: %w", len(ids), err)
-	}
-	return refs, nil
 }
 
 // RefsByName names people by username, in any case. The answer's keys are the names as they were given. What is

@@ -25,6 +25,7 @@ type Service struct {
 	log     *zap.Logger
 	hasher  *hasher
 	access  *accessCache
+	names   *names
 	touched *touches
 }
 
@@ -41,6 +42,7 @@ func New(cfg Config, site modules.Site, db storage.DB, bus *event.Bus, clock mod
 		log:     log.Named("users"),
 		hasher:  newHasher(cfg.HashWait),
 		access:  newAccessCache(),
+		names:   newNames(),
 		touched: newTouches(),
 	}
 }
@@ -54,6 +56,7 @@ func (s *Service) Cookie() Cookie {
 func (s *Service) Jobs() []modules.Job {
 	return []modules.Job{
 		{Name: "users: note last uses", Every: 10 * time.Second, Run: s.noteUses},
+		{Name: "users: learn names", Every: time.Second, Run: s.learnNames},
 		{Name: "users: drop what has expired", Every: time.Minute, Run: s.dropExpired},
 	}
 }

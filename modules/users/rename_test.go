@@ -1,0 +1,89 @@
+package users_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/users"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// around is a store that does something inside each transaction, behind its work, and right after its commit.
+type around struct {
+	storage.DB
+	within func(q storage.Querier)
+	after  func()
+}
+
+func (a *around) InTx(ctx context.Context, fn func(tx storage.Tx) error) error {
+	err := a.DB.InTx(ctx, func(tx storage.Tx) error {
+		err := fn(tx)
+		a.within(tx)
+		return err
+	})
+	a.after()
+	return err
+}
+
+// TestNamesFollowTheStore: a name that is remembered is never older than what the store says, neither to the
+// transaction that changes it, nor to whoever asks the moment after its commit.
+func TestNamesFollowTheStore(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*users.Service, modules.Actor) error
+		want   string // "" = nobody
+	}{
+		"profile": {func(s *users.Service, a modules.Actor) error {
+			fresh := "Alice II"
+			return second(s.UpdateMe(t.Context(), a, users.ProfileChange{DisplayName: users.Change[string]{Set: true, Value: &fresh}}))
+		}, "Alice II"},
+		"end": {func(s *users.Service, _ modules.Actor) error { return s.Delete(t.Context(), "alice") }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := open(t)
+			a := w.actor(t, w.register(t, "alice"))
+			db := &around{DB: w.DB}
+			s := users.New(users.DefaultConfig(), modules.Site{}, db, w.Bus, w.Clock, w.Pages, w.Log)
+			learn := func() {
+				for _, j := range s.Jobs() {
+					if j.Name == "users: learn names" {
+						if _, err := j.Run(t.Context()); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			}
+			ask := func(q storage.Querier) (string, int) {
+				c := &counting{Querier: q}
+				refs, err := s.Refs(t.Context(), c, []modules.ID{a.UserID})
+				if err != nil {
+					t.Error(err)
+				}
+				return refs[a.UserID].DisplayName, len(c.texts)
+			}
+			w.Read(t, func(q storage.Querier) error { ask(q); return nil })
+			learn()
+			w.Read(t, func(q storage.Querier) error {
+				if got, queries := ask(q); got != "alice" || queries != 0 {
+					t.Errorf("a name that was learned is %q by %d queries, want it from memory", got, queries)
+				}
+				return nil
+			})
+			see := func(when string, q storage.Querier) {
+				if got, _ := ask(q); got != tt.want {
+					t.Errorf("%s the person is called %q, want %q", when, got, tt.want)
+				}
+			}
+			db.within = func(q storage.Querier) { see("inside the transaction", q) }
+			db.after = func() {
+				learn() // has to read what was committed, or nothing
+				w.Read(t, func(q storage.Querier) error { see("right after the commit", q); return nil })
+			}
+			if err := tt.change(s, a); err != nil {
+				t.Fatal(err)
+			}
+			learn()
+			w.Read(t, func(q storage.Querier) error { see("later", q); return nil })
+		})
+	}
+}
