@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -126,14 +125,12 @@ func run(ctx context.Context, o Options, s Scenario, args []string) (err error) 
 	if b.Report.Machine, err = describe(b.Options, b.Dir); err != nil {
 		return err
 	}
-	if err := scenario(ctx, b); err != nil {
+	err = scenario(ctx, b)
+	if err != nil && !b.Report.Checked.Faulty() {
 		return err
 	}
 	b.progress.clear()
-	if err := b.Report.print(o.Out, b.JSON); err != nil {
-		return err
-	}
-	return b.Report.verdict()
+	return errors.Join(err, b.Report.print(o.Out, b.JSON), b.Report.verdict())
 }
 
 func (b *Bench) declare(fs *flag.FlagSet) {
@@ -162,6 +159,11 @@ func (b *Bench) close() error {
 // several goroutines.
 func (b *Bench) Progress(step string, done, of int) { b.progress.show(step, done, of) }
 
+// step is Progress of one step.
+func (b *Bench) step(name string) func(done, of int) {
+	return func(done, of int) { b.Progress(name, done, of) }
+}
+
 // settings are key=value flags.
 type settings []string
 
@@ -185,7 +187,4 @@ func (s settings) environ() []string {
 	return out
 }
 
-// seconds is a flag for a duration that is printed as such.
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-func itoa(n int) string { return strconv.Itoa(n) }

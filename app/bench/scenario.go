@@ -17,5 +17,9 @@ type Scenario struct {
 
 // scenarios is every scenario, in the order of the list and of `bench all`.
 func scenarios() []Scenario {
-	return []Scenario{}
+	return []Scenario{
+		idleScenario(),
+		fanoutScenario(),
+		notifyScenario(),
+	}
 }

@@ -56,6 +56,9 @@ func (b *Bench) Serve(ctx context.Context, plan Plan) (*Server, People, error) {
 	if err != nil {
 		return nil, People{}, err
 	}
+	if dir, err = filepath.Abs(dir); err != nil { // the child has it as its working directory
+		return nil, People{}, err
+	}
 	s := &Server{Data: dir, keep: b.Keep, out: b.Err}
 	b.servers = append(b.servers, s)
 	b.Progress("people", 0, plan.People)

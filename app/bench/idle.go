@@ -1,0 +1,91 @@
+package bench
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"time"
+)
+
+// idle is people who are connected and are told nothing.
+type idle struct {
+	streams, follows, times int
+	hold                    time.Duration
+}
+
+func idleScenario() Scenario {
+	return Scenario{Name: "idle", Short: "connected people who are told nothing: connects a second, memory and CPU of a stream",
+		Small: []string{"-streams=500", "-for=2s", "-times=2"},
+		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
+			f := &idle{}
+			fs.IntVar(&f.streams, "streams", 10_000, "streams, each of a person of their own")
+			fs.IntVar(&f.follows, "follows", 0, "people each of them follows, the popular ones more often")
+			fs.DurationVar(&f.hold, "for", 30*time.Second, "how long they are held")
+			fs.IntVar(&f.times, "times", 5, "how often all are dropped and opened again")
+			return f.run
+		}}
+}
+
+func (f *idle) run(ctx context.Context, b *Bench) error {
+	server, people, err := b.Serve(ctx, Plan{People: f.streams, Follows: crowdFollows(b.Seed, f.streams, f.follows)})
+	if err != nil {
+		return err
+	}
+	c, err := newCrowd(server, "?posts=all", people.List, newLedger(f.streams, 0, 0))
+	if err != nil {
+		return err
+	}
+	err = f.measure(ctx, b, server, c)
+	b.Report.Checked.Add(c.close())
+	if err != nil {
+		return err
+	}
+	b.Report.Checked.Add(c.ledger.verify(make([][]uint32, f.streams), false))
+	return nil
+}
+
+func (f *idle) measure(ctx context.Context, b *Bench, server *Server, c *crowd) error {
+	all := c.everyone()
+	if _, err := c.connect(ctx, all[:1], b.step("connect")); err != nil { // pays for what all share
+		return err
+	}
+	empty := server.Memory()
+	m := b.Measure(server)
+	took, err := c.connect(ctx, all[1:], b.step("connect"))
+	if err != nil {
+		return err
+	}
+	b.Report.Row("connect").Rate("connects", f.streams-1, took).Usage(m.End(), f.streams-1)
+	memory := func(name string) {
+		if server.PID() == 0 {
+			return
+		}
+		now := server.Memory()
+		b.Report.Row(name).Figure("rss_mb", mb(now.RSS)).Figure("anonymous_mb", mb(now.Anonymous)).Figure("file_mb", mb(now.File)).
+			Figure("kb_per_stream", float64(now.RSS-empty.RSS)/1024/float64(f.streams-1))
+	}
+	memory("connected")
+	m = b.Measure(server)
+	for held := time.Duration(0); held < f.hold; held += time.Second {
+		b.Progress("hold", int(held/time.Second), int(f.hold/time.Second))
+		if err := pause(ctx, min(time.Second, f.hold-held)); err != nil {
+			return err
+		}
+	}
+	u := m.End()
+	row := b.Report.Row("held " + f.hold.String())
+	if u.Known {
+		row.Figure("server_cpu_percent", 100*u.Server.Seconds()/u.Took.Seconds())
+	}
+	row.Figure("client_cpu_percent", 100*u.Client.Seconds()/u.Took.Seconds())
+	memory("after it")
+	for i := range f.times {
+		c.wire.drop(all)
+		if took, err = c.connect(ctx, all, b.step(fmt.Sprintf("reopen %d", i+1))); err != nil {
+			return err
+		}
+		memory(fmt.Sprintf("reopened %d", i+1))
+		b.Report.Rows[len(b.Report.Rows)-1].Rate("connects", f.streams, took)
+	}
+	return nil
+}

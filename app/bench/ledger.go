@@ -1,0 +1,215 @@
+package bench
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+)
+
+// ledger is what was sent and who got it when. Senders call begin from any goroutine; everything else of a reader is
+// noted by the crowd's goroutine; verify is called when both have ended.
+type ledger struct {
+	base time.Time
+	sent []atomic.Int64 // by number: nanoseconds after base; 0 = not sent
+	to   []atomic.Int32 // by number: reader + 1
+
+	got     [][]uint32       // by reader: numbers, in order of arrival
+	last    []modules.Cursor // by reader: the newest event
+	latency Histogram
+	since   int // numbers below it are not counted in latency
+	checked Checked
+	lastAt  int64 // when the newest event came
+
+	known     [1024]known // what positions seen lately carry: the same event comes to many
+	delivered atomic.Int64
+	goal      atomic.Int64
+	reached   chan struct{}
+}
+
+// known is an event that was read before.
+type known struct {
+	at             modules.Cursor
+	number, reader int32
+}
+
+// newLedger makes a ledger for so many readers, who get up to so many messages in all, each about expect of them.
+func newLedger(readers, messages, expect int) *ledger {
+	l := &ledger{base: time.Now(), sent: make([]atomic.Int64, messages), to: make([]atomic.Int32, messages),
+		got: make([][]uint32, readers), last: make([]modules.Cursor, readers), reached: make(chan struct{}, 1)}
+	room := make([]uint32, readers*expect)
+	for i := range l.got {
+		l.got[i] = room[i*expect : i*expect : (i+1)*expect]
+	}
+	return l
+}
+
+// now is the ledger's clock: nanoseconds that never stand or go back.
+func (l *ledger) now() int64 { return int64(time.Since(l.base)) }
+
+// begin notes that message n goes out now.
+func (l *ledger) begin(n, reader int) {
+	l.to[n].Store(int32(reader + 1))
+	l.sent[n].Store(l.now())
+}
+
+// arrived notes an event that reader has got. The crowd's goroutine calls it.
+func (l *ledger) arrived(reader int, f *frame, now int64) {
+	at, err := modules.ParseCursor(string(f.id))
+	if err != nil {
+		l.checked.Stray++
+		l.checked.Fault("reader %d: an event with the id %q", reader, f.id)
+		return
+	}
+	if last := l.last[reader]; at.Epoch == last.Epoch && at.Seq <= last.Seq {
+		if at == last {
+			l.checked.Doubled++
+		} else {
+			l.checked.Disordered++
+		}
+		l.checked.Fault("reader %d: %s came after %s", reader, at, last)
+	}
+	l.last[reader] = at
+	k := l.read(at, f.data)
+	if k.number < 0 || int(k.number) >= len(l.sent) || (k.reader != everybody && int(k.reader) != reader) {
+		l.checked.Stray++
+		l.checked.Fault("reader %d: not theirs: %.200q", reader, f.data)
+		return
+	}
+	l.got[reader] = append(l.got[reader], uint32(k.number))
+	if int(k.number) >= l.since {
+		l.latency.Add(time.Duration(now - l.sent[k.number].Load()))
+	}
+	l.lastAt = now
+	if l.delivered.Add(1) == l.goal.Load() {
+		l.signal()
+	}
+}
+
+// read finds out what an event carries.
+func (l *ledger) read(at modules.Cursor, data []byte) known {
+	slot := &l.known[at.Seq%modules.Position(len(l.known))]
+	if slot.at != at {
+		n, to, ok := readMark(data)
+		if !ok {
+			n = -1
+		}
+		*slot = known{at, int32(n), int32(to)}
+	}
+	return *slot
+}
+
+func (l *ledger) signal() {
+	select {
+	case l.reached <- struct{}{}:
+	default:
+	}
+}
+
+// patience is how long nothing may arrive while something is missing.
+const patience = 15 * time.Second
+
+// await returns when so many deliveries were made in all, or when nothing has come for a while: verify says then
+// what is missing. show is told of the progress.
+func (l *ledger) await(ctx context.Context, total int, show func(done, of int)) error {
+	l.goal.Store(int64(total))
+	look := time.NewTicker(250 * time.Millisecond)
+	defer look.Stop()
+	before, quiet := int64(-1), time.Duration(0)
+	for {
+		done := l.delivered.Load()
+		if done >= int64(total) || quiet >= patience {
+			return nil
+		}
+		if done != before {
+			before, quiet = done, 0
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.reached:
+		case <-look.C:
+			quiet += 250 * time.Millisecond
+			show(int(done), total)
+		}
+	}
+}
+
+// messages is how many numbers were begun.
+func (l *ledger) messages() int {
+	n := len(l.sent)
+	for n > 0 && l.sent[n-1].Load() == 0 {
+		n--
+	}
+	return n
+}
+
+// expected is who has to have got what: for each reader the numbers, rising.
+func (l *ledger) expected(follows func(reader int) bool) [][]uint32 {
+	want := make([][]uint32, len(l.got))
+	for n := range l.messages() {
+		if l.sent[n].Load() == 0 {
+			continue
+		}
+		if to := int(l.to[n].Load()) - 1; to != everybody {
+			want[to] = append(want[to], uint32(n))
+			continue
+		}
+		for r := range want {
+			if follows(r) {
+				want[r] = append(want[r], uint32(n))
+			}
+		}
+	}
+	return want
+}
+
+// verify holds what came against what had to come, and returns the result with what was noted on the way. inOrder
+// says that the numbers themselves were published one after the other, so that they have to rise as the ids do.
+func (l *ledger) verify(want [][]uint32, inOrder bool) Checked {
+	c := l.checked
+	c.Deliveries = l.delivered.Load()
+	for r, got := range l.got {
+		if slices.Equal(got, want[r]) {
+			continue
+		}
+		c.compare(r, got, want[r], inOrder)
+	}
+	return c
+}
+
+// compare counts how one reader's events differ from what they had to be.
+func (c *Checked) compare(reader int, got, want []uint32, inOrder bool) {
+	if inOrder {
+		for i := 1; i < len(got); i++ {
+			if got[i] < got[i-1] {
+				c.Disordered++
+				c.Fault("reader %d: message %d came after %d", reader, got[i], got[i-1])
+			}
+		}
+	}
+	got, want = slices.Clone(got), slices.Clone(want)
+	slices.Sort(got)
+	slices.Sort(want)
+	for len(got) > 0 || len(want) > 0 {
+		switch {
+		case len(got) == 0 || (len(want) > 0 && want[0] < got[0]):
+			c.Lost++
+			c.Fault("reader %d: message %d is lost", reader, want[0])
+			want = want[1:]
+		case len(want) == 0 || got[0] < want[0]:
+			c.Stray++
+			c.Fault("reader %d: message %d is not theirs", reader, got[0])
+			got = got[1:]
+		default:
+			n := got[0]
+			for got = got[1:]; len(got) > 0 && got[0] == n; got = got[1:] {
+				c.Doubled++
+				c.Fault("reader %d: message %d is doubled", reader, n)
+			}
+			want = want[1:]
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package bench
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+
+	"time"
+)
+
+// notify is a host application that pushes notifications to people who are connected.
+type notify struct {
+	users, publishers, size int
+	rate                    float64
+	hold                    time.Duration
+}
+
+func notifyScenario() Scenario {
+	return Scenario{Name: "notify", Short: "notifications pushed to connected people at random: rate, and latency to the socket",
+		Small: []string{"-users=200", "-publishers=8", "-for=1s"},
+		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
+			f := &notify{}
+			fs.IntVar(&f.users, "users", 10_000, "connected people")
+			fs.IntVar(&f.publishers, "publishers", 64, "requests at once")
+			fs.IntVar(&f.size, "size", 100, "characters of a notification")
+			fs.Float64Var(&f.rate, "rate", 0, "notifications a second; 0 = as fast as they are answered")
+			fs.DurationVar(&f.hold, "for", 10*time.Second, "how long")
+			return f.run
+		}}
+}
+
+// mostPerSecond bounds the room for what is noted of messages.
+const mostPerSecond = 100_000
+
+func (f *notify) run(ctx context.Context, b *Bench) error {
+	server, people, err := b.Serve(ctx, Plan{People: f.users, Service: true})
+	if err != nil {
+		return err
+	}
+	if people.Service == "" {
+		return fmt.Errorf("%w notify: --url needs --service-token (belfry token service)", ErrUsage)
+	}
+	messages := int(f.hold.Seconds()*mostPerSecond) + f.users + 1
+	l := newLedger(f.users, messages, 0)
+	c, err := newCrowd(server, "?posts=all", people.List, l)
+	if err != nil {
+		return err
+	}
+	err = f.measure(ctx, b, server, people, c)
+	b.Report.Checked.Add(c.close())
+	if err != nil {
+		return err
+	}
+	b.Report.Checked.Add(l.verify(l.expected(nil), false))
+	return nil
+}
+
+func (f *notify) measure(ctx context.Context, b *Bench, server *Server, people People, c *crowd) error {
+	if _, err := c.connect(ctx, c.everyone(), b.step("connect")); err != nil {
+		return err
+	}
+	l := c.ledger
+	p := &pushing{notify: f, server: server, people: people, ledger: l, seed: b.Seed}
+	// The first ones pay for what is kept in memory.
+	if _, err := p.run(ctx, func(n int) bool { return n < min(f.users, 1000) }, 0); err != nil {
+		return err
+	}
+	if err := l.await(ctx, p.sent(), b.step("warm up")); err != nil {
+		return err
+	}
+	l.since = p.sent() // nothing is on its way now
+	m := b.Measure(server)
+	began := time.Now()
+	answers, err := p.run(ctx, func(n int) bool {
+		b.Progress("push", int(time.Since(began)/time.Second), int(f.hold/time.Second))
+		return time.Since(began) < f.hold && n < len(l.sent)
+	}, f.rate)
+	if err != nil {
+		return err
+	}
+	took := time.Since(began)
+	if err := l.await(ctx, p.sent(), b.step("deliveries")); err != nil {
+		return err
+	}
+	u := m.End()
+	b.Report.Checked.Add(p.checked)
+	pushed := p.sent() - l.since
+	name := "full speed"
+	if f.rate > 0 {
+		name = fmt.Sprintf("%g/s", f.rate)
+	}
+	b.Report.Row(name).Rate("notifications", pushed, took).Latency(&l.latency).
+		Figure("answer_p50_ms", millis(answers.Quantile(0.5))).Figure("answer_p99_ms", millis(answers.Quantile(0.99))).Usage(u, pushed)
+	return nil
+}
+
+// pushing is the publishers.
+type pushing struct {
+	*notify
+	server *Server
+	people People
+	ledger *ledger
+	seed   uint64
+
+	mu      sync.Mutex
+	next    int // number of the next message
+	began   time.Time
+	checked Checked
+}
+
+// sent is how many messages there are. It is for when nobody publishes.
+func (p *pushing) sent() int { return p.next }
+
+// run publishes as long as more says so, and returns how long the answers took.
+func (p *pushing) run(ctx context.Context, more func(n int) bool, rate float64) (*Histogram, error) {
+	var all Histogram
+	var running sync.WaitGroup
+	p.began = time.Now()
+	first := p.next
+	for i := range p.publishers {
+		rng := rand.New(rand.NewPCG(p.seed, uint64(first+i+2)))
+		running.Go(func() {
+			w := newWriter(p.server, p.ledger)
+			defer w.close()
+			for {
+				n, due, ok := p.take(more, first, rate)
+				if !ok || pause(ctx, time.Until(due)) != nil {
+					break
+				}
+				to := rng.IntN(len(p.people.List))
+				w.push(p.people.Service, p.people.List[to], n, to, p.size)
+			}
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			all.Merge(&w.answers)
+			p.checked.Add(w.checked)
+		})
+	}
+	running.Wait()
+	return &all, ctx.Err()
+}
+
+// take gives a publisher the next number and the moment at which it is due.
+func (p *pushing) take(more func(n int) bool, first int, rate float64) (n int, due time.Time, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !more(p.next) {
+		return 0, due, false
+	}
+	n = p.next
+	p.next++
+	if rate > 0 {
+		due = p.began.Add(time.Duration(float64(n-first) / rate * float64(time.Second)))
+	}
+	return n, due, true
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package bench
+
+func newWire(c *crowd) (wire, error) { return newGoroutineWire(c), nil }
