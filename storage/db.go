@@ -2,8 +2,8 @@ package storage
 
 import (
 	"context"
-	"database/sql"
 	"errors"
+	"io"
 	"io/fs"
 )
 
@@ -20,14 +20,26 @@ var (
 	ErrTooLarge = errors.New("entry is larger than allowed") // payload over the limit
 )
 
-// Querier reads. A *sql.Rows must be closed before the next call on the same Querier. Statements are prepared
+// Querier reads. Rows must be closed before the next call on the same Querier. Statements are prepared
 // once and kept, so the text of a query must come from a bounded set: never build it from input. Placeholders
 // are $1, $2, …; only SQL that SQLite and PostgreSQL both run.
 // Write LIMIT $n + 0: a bare LIMIT $n makes SQLite plan the statement anew at each run, which costs more than the rows.
 type Querier interface {
-	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	Query(ctx context.Context, query string, args ...any) (Rows, error)
 	// QueryRow's Scan gives sql.ErrNoRows when nothing is there.
 	QueryRow(ctx context.Context, query string, args ...any) Row
+}
+
+// Rows are the answer to a query, with the methods and the rules of *sql.Rows, which is one.
+type Rows interface {
+	// Next goes to the next row, at first to the first. false is the end, or an error that Err tells.
+	Next() bool
+	// Scan copies the columns of the row at hand into the values pointed at, by the rules of database/sql.
+	Scan(dest ...any) error
+	// Err is what ended the rows early; ask it after the last Next.
+	Err() error
+	// Close may be called more than once, and after the last Next it need not be.
+	io.Closer
 }
 
 // Row is one row to scan.

@@ -2,7 +2,6 @@ package notifications
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"math"
 	"strconv"
@@ -70,7 +69,7 @@ var countQuery = func() string {
 // counts counts for a person. Cost: at most maxCount+1 rows of each type, and as many derived items.
 func (s *Service) counts(ctx context.Context, q storage.Querier, v *viewer) (Counts, error) {
 	c := Counts{ByType: map[string]int{}}
-	err := eachRow(ctx, q, func(rows *sql.Rows) error {
+	err := eachRow(ctx, q, func(rows storage.Rows) error {
 		var r row
 		var unread, unseen int
 		if err := rows.Scan(&r.kind, &r.word, &unread, &unseen); err != nil {

@@ -2,7 +2,6 @@ package notifications
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"math"
 
@@ -114,7 +113,7 @@ func (s *Service) touchedPosts(ctx context.Context, q storage.Querier, v *viewer
 		var ids []modules.ID
 		var last int64
 		want := at.limit - len(out)
-		err := eachRow(ctx, q, func(rows *sql.Rows) error {
+		err := eachRow(ctx, q, func(rows storage.Rows) error {
 			var id modules.ID
 			err := rows.Scan(&last, &id)
 			ids = append(ids, id)
@@ -219,7 +218,7 @@ func rowsAbout(ctx context.Context, q storage.Querier, person modules.ID, posts 
 	}
 	list, args := storage.In([]any{person}, ids)
 	out := map[modules.ID]bool{}
-	err := eachRow(ctx, q, func(rows *sql.Rows) error {
+	err := eachRow(ctx, q, func(rows storage.Rows) error {
 		var id modules.ID
 		err := rows.Scan(&id)
 		out[id] = true
@@ -241,7 +240,7 @@ func addPostState(ctx context.Context, q storage.Querier, person modules.ID, ite
 		byKey[items[i].key] = &items[i]
 	}
 	a, b := items[0].key, items[len(items)-1].key
-	err := eachRow(ctx, q, func(rows *sql.Rows) error {
+	err := eachRow(ctx, q, func(rows storage.Rows) error {
 		var key int64
 		var state row
 		var deleted bool

@@ -2,7 +2,6 @@ package notifications
 
 import (
 	"context"
-	"database/sql"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,7 +18,7 @@ func plan(t *testing.T, f *moduletest.Fixture, query string, args ...any) []stri
 	index := regexp.MustCompile(`INDEX (notification\w+)`)
 	var out []string
 	f.Read(t, func(q storage.Querier) error {
-		return eachRow(context.Background(), q, func(rows *sql.Rows) error {
+		return eachRow(context.Background(), q, func(rows storage.Rows) error {
 			var a, b, c int
 			var detail string
 			if err := rows.Scan(&a, &b, &c, &detail); err != nil {

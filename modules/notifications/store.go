@@ -47,7 +47,7 @@ func oneRow(ctx context.Context, q storage.Querier, query string, args ...any) (
 }
 
 // eachRow gives every row of a query to scan.
-func eachRow(ctx context.Context, q storage.Querier, scan func(*sql.Rows) error, query string, args ...any) error {
+func eachRow(ctx context.Context, q storage.Querier, scan func(storage.Rows) error, query string, args ...any) error {
 	rows, err := q.Query(ctx, query, args...)
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func eachRow(ctx context.Context, q storage.Querier, scan func(*sql.Rows) error,
 // allRows gives every row of a query over rowColumns.
 func allRows(ctx context.Context, q storage.Querier, query string, args ...any) ([]row, error) {
 	var out []row
-	err := eachRow(ctx, q, func(rows *sql.Rows) error {
+	err := eachRow(ctx, q, func(rows storage.Rows) error {
 		var r row
 		err := r.scan(rows)
 		out = append(out, r)
@@ -110,7 +110,7 @@ func openGroup(ctx context.Context, q storage.Querier, receiver modules.ID, kind
 // newestActors gives who acted last in a group.
 func newestActors(ctx context.Context, q storage.Querier, group modules.ID) ([]byte, error) {
 	var ids []modules.ID
-	err := eachRow(ctx, q, func(rows *sql.Rows) error {
+	err := eachRow(ctx, q, func(rows storage.Rows) error {
 		var id modules.ID
 		ids = append(ids, id)
 		return rows.Scan(&ids[len(ids)-1])

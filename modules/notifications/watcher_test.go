@@ -2,7 +2,6 @@ package notifications_test
 
 import (
 	"context"
-	"database/sql"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,7 +40,7 @@ type watched struct {
 	w *watcher
 }
 
-func (q watched) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (q watched) Query(ctx context.Context, query string, args ...any) (storage.Rows, error) {
 	q.w.note(query, args)
 	return q.Querier.Query(ctx, query, args...)
 }
@@ -56,7 +55,7 @@ type watchedTx struct {
 	w *watcher
 }
 
-func (tx watchedTx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (tx watchedTx) Query(ctx context.Context, query string, args ...any) (storage.Rows, error) {
 	tx.w.note(query, args)
 	return tx.Tx.Query(ctx, query, args...)
 }

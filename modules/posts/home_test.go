@@ -1,7 +1,6 @@
 package posts_test
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -375,7 +374,7 @@ type counting struct {
 	c *queries
 }
 
-func (q counting) Query(ctx ctx, text string, args ...any) (*sql.Rows, error) {
+func (q counting) Query(ctx ctx, text string, args ...any) (storage.Rows, error) {
 	q.c.count++
 	return q.Querier.Query(ctx, text, args...)
 }

@@ -2,7 +2,6 @@ package posts
 
 import (
 	"context"
-	"database/sql"
 	"strings"
 	"sync"
 	"testing"
@@ -149,7 +148,7 @@ type heard struct {
 	l *listener
 }
 
-func (h heard) Query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+func (h heard) Query(ctx context.Context, text string, args ...any) (storage.Rows, error) {
 	h.l.note(text, args)
 	return h.Querier.Query(ctx, text, args...)
 }
@@ -164,7 +163,7 @@ type heardTx struct {
 	l *listener
 }
 
-func (h heardTx) Query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+func (h heardTx) Query(ctx context.Context, text string, args ...any) (storage.Rows, error) {
 	h.l.note(text, args)
 	return h.Tx.Query(ctx, text, args...)
 }

@@ -2,7 +2,6 @@ package users
 
 import (
 	"context"
-	"database/sql"
 	"strconv"
 	"strings"
 
@@ -31,7 +30,7 @@ func newInList(head, tail string) inList {
 
 // each asks about all values and gives every row to scan, in no order. A value that stands twice gives its row
 // once in a chunk, and perhaps again in another.
-func (l inList) each(ctx context.Context, q storage.Querier, values []any, scan func(*sql.Rows) error) error {
+func (l inList) each(ctx context.Context, q storage.Querier, values []any, scan func(storage.Rows) error) error {
 	for len(values) > 0 {
 		size := 0
 		for size < len(inSizes)-1 && inSizes[size] < len(values) {
@@ -54,7 +53,7 @@ func (l inList) each(ctx context.Context, q storage.Querier, values []any, scan 
 }
 
 // eachRow runs one query and gives every row to scan.
-func eachRow(ctx context.Context, q storage.Querier, scan func(*sql.Rows) error, query string, args ...any) error {
+func eachRow(ctx context.Context, q storage.Querier, scan func(storage.Rows) error, query string, args ...any) error {
 	rows, err := q.Query(ctx, query, args...)
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package users
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"time"
 
 	"github.com/belfry-social/belfry/modules"
@@ -67,7 +66,7 @@ func (s *Service) List(ctx context.Context, q modules.PageQuery) (modules.List[M
 	err := s.db.Read(ctx, func(r storage.Querier) (err error) {
 		page, err = modules.PageOf(s.pages, modules.PageScope{List: "users"}, q, false, func(r row) int64 { return r.key }, func(w modules.Window) ([]row, error) {
 			var list []row
-			return list, eachRow(ctx, r, func(rows *sql.Rows) error {
+			return list, eachRow(ctx, r, func(rows storage.Rows) error {
 				var it row
 				var err error
 				it.me, err = s.scanMe(rows, &it.key)

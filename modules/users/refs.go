@@ -2,7 +2,6 @@ package users
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/belfry-social/belfry/modules"
@@ -32,7 +31,7 @@ func (s *Service) Refs(ctx context.Context, q storage.Querier, ids []modules.ID)
 
 // readRefs adds the names of people to refs.
 func readRefs(ctx context.Context, q storage.Querier, refs map[modules.ID]modules.UserRef, ids []modules.ID) error {
-	return refsByID.each(ctx, q, idArgs(ids), func(rows *sql.Rows) error {
+	return refsByID.each(ctx, q, idArgs(ids), func(rows storage.Rows) error {
 		var r modules.UserRef
 		if err := rows.Scan(&r.ID, &r.Username, &r.DisplayName); err != nil {
 			return err
@@ -52,7 +51,7 @@ func (s *Service) RefsByName(ctx context.Context, q storage.Querier, names []str
 			args = append(args, folded)
 		}
 	}
-	err := refsByName.each(ctx, q, args, func(rows *sql.Rows) error {
+	err := refsByName.each(ctx, q, args, func(rows storage.Rows) error {
 		var r modules.UserRef
 		if err := rows.Scan(&r.ID, &r.Username, &r.DisplayName); err != nil {
 			return err
@@ -78,7 +77,7 @@ func (s *Service) RefsByName(ctx context.Context, q storage.Querier, names []str
 // viewer is anonymous: no relations are asked for then, and none is shown to oneself.
 func (s *Service) Views(ctx context.Context, q storage.Querier, viewer modules.ID, ids []modules.ID) ([]modules.User, error) {
 	found := make(map[modules.ID]modules.User, len(ids))
-	err := viewsByID.each(ctx, q, idArgs(ids), func(rows *sql.Rows) error {
+	err := viewsByID.each(ctx, q, idArgs(ids), func(rows storage.Rows) error {
 		u, err := s.scanUser(rows)
 		found[u.ID] = u
 		return err

@@ -2,7 +2,6 @@ package users_test
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"testing"
@@ -41,7 +40,7 @@ type counting struct {
 	texts []string
 }
 
-func (c *counting) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (c *counting) Query(ctx context.Context, query string, args ...any) (storage.Rows, error) {
 	c.texts = append(c.texts, query)
 	return c.Querier.Query(ctx, query, args...)
 }

@@ -1,7 +1,6 @@
 package users_test
 
 import (
-	"database/sql"
 	"io/fs"
 	"regexp"
 	"strings"
@@ -42,7 +41,7 @@ func TestSchemaKeysStayInside(t *testing.T) {
 	w := open(t)
 	own := regexp.MustCompile(`^(users|sessions|tokens)$`)
 	w.Read(t, func(q storage.Querier) error {
-		return each(t.Context(), q, `SELECT m.name, f."table" FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'`, func(rows *sql.Rows) error {
+		return each(t.Context(), q, `SELECT m.name, f."table" FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'`, func(rows storage.Rows) error {
 			var from, to string
 			if err := rows.Scan(&from, &to); err != nil {
 				return err
@@ -78,7 +77,7 @@ func TestQueriesHaveIndexes(t *testing.T) {
 		`DELETE FROM idempotency_keys WHERE (actor, route, key) IN (SELECT actor, route, key FROM idempotency_keys WHERE actor = 'x' LIMIT 2)`,
 	} {
 		w.Read(t, func(q storage.Querier) error {
-			return each(t.Context(), q, `EXPLAIN QUERY PLAN `+query, func(rows *sql.Rows) error {
+			return each(t.Context(), q, `EXPLAIN QUERY PLAN `+query, func(rows storage.Rows) error {
 				var id, parent, unused int
 				var detail string
 				if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {

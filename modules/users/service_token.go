@@ -2,7 +2,6 @@ package users
 
 import (
 	"context"
-	"database/sql"
 
 	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/storage"
@@ -42,7 +41,7 @@ func (s *Service) CreateService(ctx context.Context, name string) (string, modul
 func (s *Service) Services(ctx context.Context) ([]ServiceToken, error) {
 	list := []ServiceToken{}
 	err := s.db.Read(ctx, func(q storage.Querier) error {
-		return eachRow(ctx, q, func(rows *sql.Rows) error {
+		return eachRow(ctx, q, func(rows storage.Rows) error {
 			var t ServiceToken
 			err := rows.Scan(&t.ID, &t.Name, &t.CreatedAt, &t.LastUsedAt)
 			list = append(list, t)

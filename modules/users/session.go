@@ -2,7 +2,6 @@ package users
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"strings"
 	"unicode"
@@ -87,7 +86,7 @@ func (s *Service) Sessions(ctx context.Context, a modules.Actor, q modules.PageQ
 	err := s.db.Read(ctx, func(r storage.Querier) (err error) {
 		page, err = modules.PageOf(s.pages, scope, q, false, func(it Session) int64 { return it.key }, func(w modules.Window) ([]Session, error) {
 			var list []Session
-			return list, eachRow(ctx, r, func(rows *sql.Rows) error {
+			return list, eachRow(ctx, r, func(rows storage.Rows) error {
 				var it Session
 				err := rows.Scan(&it.ID, &it.key, &it.UserAgent, &it.Address, &it.CreatedAt, &it.LastUsedAt, &it.ExpiresAt)
 				it.Current = it.ID == a.SessionID
@@ -138,9 +137,9 @@ func (s *Service) revoke(ctx context.Context, tx storage.Tx, user modules.ID, wh
 }
 
 // scanIDs collects the ids of a query of one column.
-func scanIDs(list *[]modules.ID) func(*sql.Rows) error {
+func scanIDs(list *[]modules.ID) func(storage.Rows) error {
 	*list = nil
-	return func(rows *sql.Rows) error {
+	return func(rows storage.Rows) error {
 		var id modules.ID
 		err := rows.Scan(&id)
 		*list = append(*list, id)

@@ -2,7 +2,6 @@ package users
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 	"strconv"
 
@@ -108,7 +107,7 @@ func (s *Service) Tokens(ctx context.Context, a modules.Actor, q modules.PageQue
 	err := s.db.Read(ctx, func(r storage.Querier) (err error) {
 		page, err = modules.PageOf(s.pages, scope, q, false, func(t Token) int64 { return t.key }, func(w modules.Window) ([]Token, error) {
 			var list []Token
-			return list, eachRow(ctx, r, func(rows *sql.Rows) error {
+			return list, eachRow(ctx, r, func(rows storage.Rows) error {
 				var t Token
 				var scopes string
 				err := rows.Scan(&t.ID, &t.key, &t.Name, &scopes, &t.CreatedAt, &t.LastUsedAt, &t.ExpiresAt)

@@ -2,7 +2,6 @@ package users_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -115,7 +114,7 @@ func (w *world) dump(t testing.TB) string {
 	var out strings.Builder
 	w.Read(t, func(q storage.Querier) error {
 		var tables []string
-		err := each(t.Context(), q, `SELECT name FROM sqlite_master WHERE type = 'table'`, func(rows *sql.Rows) error {
+		err := each(t.Context(), q, `SELECT name FROM sqlite_master WHERE type = 'table'`, func(rows storage.Rows) error {
 			tables = append(tables, "")
 			return rows.Scan(&tables[len(tables)-1])
 		})
@@ -123,11 +122,15 @@ func (w *world) dump(t testing.TB) string {
 			return err
 		}
 		for _, table := range tables {
-			err := each(t.Context(), q, `SELECT * FROM `+table, func(rows *sql.Rows) error {
-				columns, err := rows.Columns()
-				if err != nil {
-					return err
-				}
+			var columns []string
+			err := each(t.Context(), q, `SELECT name FROM pragma_table_info('`+table+`')`, func(rows storage.Rows) error {
+				columns = append(columns, "")
+				return rows.Scan(&columns[len(columns)-1])
+			})
+			if err != nil {
+				return err
+			}
+			err = each(t.Context(), q, `SELECT * FROM `+table, func(rows storage.Rows) error {
 				values := make([]any, len(columns))
 				for i := range values {
 					values[i] = new(any)
@@ -156,7 +159,7 @@ func text(v any) string {
 	return fmt.Sprint(v)
 }
 
-func each(ctx context.Context, q storage.Querier, query string, scan func(*sql.Rows) error) error {
+func each(ctx context.Context, q storage.Querier, query string, scan func(storage.Rows) error) error {
 	rows, err := q.Query(ctx, query)
 	if err != nil {
 		return err

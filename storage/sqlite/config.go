@@ -85,19 +85,24 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// dsn is the engine's address of the file. Every setting is in it, because a PRAGMA run later reaches only one
-// connection of a pool.
-func (c Config) dsn(pragmas ...string) string {
-	q := url.Values{}
-	q.Set("_txlock", "immediate") // a read transaction that turns into a writing one fails at once, whatever busy_timeout
-	q.Set("_dqs", "0")            // "text" in double quotes is never a string
-	q["_pragma"] = append([]string{
+// pragmas are the settings of a connection.
+func (c Config) pragmas(more ...string) []string {
+	return append([]string{
 		"busy_timeout(" + strconv.FormatInt(c.BusyTimeout.Milliseconds(), 10) + ")",
 		"journal_mode(wal)",
 		"synchronous(" + string(c.Synchronous) + ")",
 		"trusted_schema(0)",
 		"temp_store(memory)",
 		"secure_delete(fast)",
-	}, pragmas...)
+	}, more...)
+}
+
+// dsn is the address of the file for the driver, which migrations and Copy use. Every setting is in it, because a
+// PRAGMA run later reaches only one connection of a pool.
+func (c Config) dsn(pragmas ...string) string {
+	q := url.Values{}
+	q.Set("_txlock", "immediate") // a read transaction that turns into a writing one fails at once, whatever busy_timeout
+	q.Set("_dqs", "0")            // "text" in double quotes is never a string
+	q["_pragma"] = c.pragmas(pragmas...)
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: c.Path, RawQuery: q.Encode()}).String()
 }

@@ -1,10 +1,6 @@
 package sqlite
 
-import (
-	"context"
-	"database/sql"
-	"errors"
-)
+import "errors"
 
 // maxStatements bounds the prepared statements of one connection.
 const maxStatements = 1000
@@ -12,35 +8,35 @@ const maxStatements = 1000
 // conn is one connection with its prepared statements, kept as long as it is. It is for one goroutine at a time.
 // Nothing on it is ever interrupted: an interrupted write would end the transaction of everybody in the batch.
 type conn struct {
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
-	open  *sql.Rows // the rows given out last
+	*engine
+	stmts map[string]*stmt
+	open  *rows // the rows given out last
 }
 
-func connect(ctx context.Context, pool *sql.DB) (*conn, error) {
-	c, err := pool.Conn(ctx)
+func connect(path string, pragmas []string) (*conn, error) {
+	e, err := openEngine(path, pragmas)
 	if err != nil {
-		return nil, mapped(err)
+		return nil, err
 	}
-	return &conn{conn: c, stmts: map[string]*sql.Stmt{}}, nil
+	return &conn{engine: e, stmts: map[string]*stmt{}}, nil
 }
 
 // stmt gives the prepared form of a text, and closes rows that were left open: a statement that is still being
 // read cannot be run again.
-func (c *conn) stmt(query string) (*sql.Stmt, error) {
+func (c *conn) stmt(query string) (*stmt, error) {
 	if err := c.closeRows(); err != nil {
 		return nil, err
 	}
 	if s, ok := c.stmts[query]; ok {
 		return s, nil
 	}
-	s, err := c.conn.PrepareContext(context.Background(), query)
+	s, err := c.prepare(query)
 	if err != nil {
-		return nil, mapped(err)
+		return nil, err
 	}
 	if len(c.stmts) >= maxStatements {
 		for text, old := range c.stmts { // any one: so large a set of texts is a mistake, and costs only time
-			_ = old.Close()
+			_ = old.close()
 			delete(c.stmts, text)
 			break
 		}
@@ -54,41 +50,47 @@ func (c *conn) closeRows() error {
 	if c.open == nil {
 		return nil
 	}
-	rows := c.open
+	r := c.open
 	c.open = nil
-	err := rows.Close()
-	if e := rows.Err(); e != nil {
-		err = e
-	}
-	return mapped(err)
+	r.cut = r.s != nil
+	r.end()
+	return r.err
 }
 
-func (c *conn) exec(query string, args ...any) (sql.Result, error) {
-	s, err := c.stmt(query) //nolint:sqlclosecheck // kept as long as the connection
+func (c *conn) exec(query string, args ...any) (int64, error) {
+	s, err := c.stmt(query)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	r, err := s.ExecContext(context.Background(), args...)
-	return r, mapped(err)
+	return s.exec(args)
 }
 
-func (c *conn) query(query string, args ...any) (*sql.Rows, error) {
-	s, err := c.stmt(query) //nolint:sqlclosecheck // kept as long as the connection
+func (c *conn) query(query string, args ...any) (*rows, error) {
+	r := &rows{}
+	return r, c.start(r, query, args)
+}
+
+// start runs a query up to its first row.
+func (c *conn) start(r *rows, query string, args []any) error {
+	s, err := c.stmt(query)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	rows, err := s.QueryContext(context.Background(), args...)
+	if err = s.bind(args); err == nil {
+		r.pending, err = s.step()
+	}
 	if err != nil {
-		return nil, mapped(err)
+		s.reset()
+		return err
 	}
-	c.open = rows
-	return rows, nil
+	r.s, c.open = s, r
+	return nil
 }
 
 func (c *conn) close() error {
 	errs := []error{c.closeRows()}
 	for _, s := range c.stmts {
-		errs = append(errs, s.Close())
+		errs = append(errs, s.close())
 	}
-	return mapped(errors.Join(append(errs, c.conn.Close())...))
+	return errors.Join(append(errs, c.engine.close())...)
 }

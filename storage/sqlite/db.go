@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -14,7 +13,6 @@ import (
 // DB is a storage.DB in one file. All methods may be called from many goroutines.
 type DB struct {
 	cfg     Config
-	pools   []*sql.DB
 	writer  *writer
 	readers chan *conn    // those that are free
 	closing chan struct{} // closed by Close
@@ -23,20 +21,20 @@ type DB struct {
 }
 
 // Open opens the file, making it if it is not there, and fails if it is no database. It makes no tables.
-func Open(ctx context.Context, cfg Config) (*DB, error) {
+func Open(_ context.Context, cfg Config) (*DB, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
 	d := &DB{cfg: cfg, readers: make(chan *conn, cfg.Readers), closing: make(chan struct{})}
-	if err := d.open(ctx); err != nil {
-		return nil, fmt.Errorf("sqlite: open %s: %w", cfg.Path, errors.Join(err, d.closePools()))
+	if err := d.open(); err != nil {
+		return nil, fmt.Errorf("sqlite: open %s: %w", cfg.Path, errors.Join(err, d.closeConns()))
 	}
 	go d.writer.run()
 	return d, nil
 }
 
-func (d *DB) open(ctx context.Context) error {
+func (d *DB) open() error {
 	f, err := os.OpenFile(d.cfg.Path, os.O_RDWR|os.O_CREATE, 0o600) // the engine would let others read it
 	if err != nil {
 		return err
@@ -45,24 +43,16 @@ func (d *DB) open(ctx context.Context) error {
 		return err
 	}
 	// The writer looks after the write-ahead log itself (see writer.checkpoint).
-	writing, err := d.pool(d.cfg.dsn("foreign_keys(1)", "wal_autocheckpoint(0)"))
+	c, err := connect(d.cfg.Path, d.cfg.pragmas("foreign_keys(1)", "wal_autocheckpoint(0)"))
 	if err != nil {
-		return err
-	}
-	c, err := connect(ctx, writing)
-	if err != nil {
-		return err
-	}
-	if err := checkMode(c); err != nil {
 		return err
 	}
 	d.writer = newWriter(c, d.cfg)
-	reading, err := d.pool(d.cfg.dsn("foreign_keys(1)", "query_only(1)"))
-	if err != nil {
+	if err := checkMode(c); err != nil {
 		return err
 	}
 	for range d.cfg.Readers {
-		c, err := connect(ctx, reading)
+		c, err := connect(d.cfg.Path, d.cfg.pragmas("foreign_keys(1)", "query_only(1)"))
 		if err != nil {
 			return err
 		}
@@ -84,15 +74,6 @@ func checkMode(c *conn) error {
 	return nil
 }
 
-func (d *DB) pool(dsn string) (*sql.DB, error) {
-	pool, err := sql.Open("sqlite", dsn)
-	if err != nil {
-		return nil, err
-	}
-	d.pools = append(d.pools, pool)
-	return pool, nil
-}
-
 // Close ends the writer after the commit at hand, waits for the readers, and closes the file. Whoever still waits
 // for the writer gets ErrClosed and did not run. It must not be called inside InTx or Read.
 func (d *DB) Close() error {
@@ -100,21 +81,25 @@ func (d *DB) Close() error {
 		close(d.closing)
 		close(d.writer.stop)
 		<-d.writer.stopped
-		errs := []error{d.writer.conn.close()}
+		var errs []error
 		for range d.cfg.Readers {
 			errs = append(errs, (<-d.readers).close())
 		}
-		if err := errors.Join(append(errs, d.closePools())...); err != nil {
+		if err := errors.Join(append(errs, d.writer.conn.close())...); err != nil {
 			d.result = fmt.Errorf("sqlite: close %s: %w", d.cfg.Path, err)
 		}
 	})
 	return d.result
 }
 
-func (d *DB) closePools() error {
+// closeConns closes what open has opened.
+func (d *DB) closeConns() error {
 	var errs []error
-	for _, p := range d.pools {
-		errs = append(errs, p.Close())
+	for len(d.readers) > 0 {
+		errs = append(errs, (<-d.readers).close())
+	}
+	if d.writer != nil {
+		errs = append(errs, d.writer.conn.close())
 	}
 	return errors.Join(errs...)
 }
@@ -131,7 +116,7 @@ func (d *DB) Check(ctx context.Context) error {
 		if err := integrity(ctx, q); err != nil {
 			return err
 		}
-		return foreignKeys(func(query string) (*sql.Rows, error) { return q.Query(ctx, query) })
+		return foreignKeys(func(query string) (storage.Rows, error) { return q.Query(ctx, query) })
 	})
 	if err != nil {
 		return fmt.Errorf("sqlite: check %s: %w", d.cfg.Path, err)
@@ -155,7 +140,7 @@ func integrity(ctx context.Context, q storage.Querier) error {
 			faults = append(faults, errors.New(text))
 		}
 	}
-	return errors.Join(append(faults, mapped(rows.Err()))...)
+	return errors.Join(append(faults, rows.Err())...)
 }
 
 var _ storage.DB = (*DB)(nil)

@@ -5,14 +5,16 @@ import (
 	"fmt"
 
 	"github.com/belfry-social/belfry/storage"
-	engine "modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
 )
 
 // mapped wraps an engine error with the sentinel that callers branch on. It is the only place that knows the
 // engine's codes (https://www.sqlite.org/rescode.html). Other errors are returned as they are.
 func mapped(err error) error {
-	var e *engine.Error
+	var e interface { // of ours, or the driver's
+		error
+		Code() int
+	}
 	if err == nil || !errors.As(err, &e) {
 		return err
 	}
@@ -21,6 +23,16 @@ func mapped(err error) error {
 	}
 	return err
 }
+
+// engineError is the library's answer to a call that failed.
+type engineError struct {
+	code int // extended
+	text string
+}
+
+func (e *engineError) Error() string { return fmt.Sprintf("%s (%d)", e.text, e.code) }
+
+func (e *engineError) Code() int { return e.code }
 
 func sentinel(code int) error {
 	switch code {

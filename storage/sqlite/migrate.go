@@ -133,7 +133,7 @@ func (s *stepper) Run(file io.Reader) error {
 	if _, err := tx.Exec(string(text)); err != nil {
 		return err
 	}
-	if err := foreignKeys(func(query string) (*sql.Rows, error) { return tx.Query(query) }); err != nil {
+	if err := foreignKeys(func(query string) (storage.Rows, error) { return tx.Query(query) }); err != nil { //nolint:rowserrcheck // it looks at it
 		return err
 	}
 	if _, err := tx.Exec(`UPDATE ` + s.table + ` SET dirty = 0`); err != nil {
@@ -184,7 +184,7 @@ func latest(files fs.FS) (uint, error) {
 }
 
 // foreignKeys fails if a row refers to nothing.
-func foreignKeys(query func(string) (*sql.Rows, error)) error {
+func foreignKeys(query func(string) (storage.Rows, error)) error {
 	rows, err := query(`PRAGMA foreign_key_check`)
 	if err != nil {
 		return err

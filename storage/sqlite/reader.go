@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -63,7 +62,7 @@ type snapshot struct {
 	ended func() error // the error of the reader's context
 }
 
-func (s *snapshot) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (s *snapshot) Query(ctx context.Context, query string, args ...any) (storage.Rows, error) {
 	if err := s.ended(); err != nil {
 		return nil, err
 	}
@@ -72,7 +71,7 @@ func (s *snapshot) Query(ctx context.Context, query string, args ...any) (*sql.R
 
 func (s *snapshot) QueryRow(ctx context.Context, query string, args ...any) storage.Row {
 	if err := s.ended(); err != nil {
-		return row{err: err}
+		return &row{err: err}
 	}
 	return s.querier.QueryRow(ctx, query, args...)
 }

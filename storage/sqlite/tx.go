@@ -15,45 +15,22 @@ type querier struct {
 	over bool
 }
 
-func (q *querier) Query(_ context.Context, query string, args ...any) (*sql.Rows, error) {
+func (q *querier) Query(_ context.Context, query string, args ...any) (storage.Rows, error) {
 	if q.over {
 		return nil, errOver
 	}
-	return q.c.query(query, args...)
+	r, err := q.c.query(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 func (q *querier) QueryRow(_ context.Context, query string, args ...any) storage.Row {
 	if q.over {
-		return row{err: errOver}
+		return &row{err: errOver}
 	}
 	return q.c.row(query, args...)
-}
-
-// row is the first row of rows.
-type row struct {
-	c    *conn
-	rows *sql.Rows
-	err  error
-}
-
-// row runs a query for its first row.
-func (c *conn) row(query string, args ...any) row {
-	rows, err := c.query(query, args...) //nolint:rowserrcheck // closeRows looks at it
-	return row{c, rows, err}
-}
-
-func (r row) Scan(dest ...any) error {
-	if r.err != nil {
-		return r.err
-	}
-	err := sql.ErrNoRows
-	if r.rows.Next() {
-		err = r.rows.Scan(dest...)
-	}
-	if e := r.c.closeRows(); e != nil {
-		return e
-	}
-	return err
 }
 
 var errOver = fmt.Errorf("sqlite: transaction used after its function returned: %w", sql.ErrTxDone)
@@ -69,24 +46,24 @@ func (t *tx) Exec(_ context.Context, query string, args ...any) (int64, error) {
 	if err := t.usable(); err != nil {
 		return 0, err
 	}
-	r, err := t.c.exec(query, args...)
-	if err != nil {
-		return 0, t.check(err)
-	}
-	return r.RowsAffected()
+	n, err := t.c.exec(query, args...)
+	return n, t.check(err)
 }
 
-func (t *tx) Query(_ context.Context, query string, args ...any) (*sql.Rows, error) {
+func (t *tx) Query(_ context.Context, query string, args ...any) (storage.Rows, error) {
 	if err := t.usable(); err != nil {
 		return nil, err
 	}
-	rows, err := t.c.query(query, args...)
-	return rows, t.check(err)
+	r, err := t.c.query(query, args...)
+	if err != nil {
+		return nil, t.check(err)
+	}
+	return r, nil
 }
 
 func (t *tx) QueryRow(_ context.Context, query string, args ...any) storage.Row {
 	if err := t.usable(); err != nil {
-		return row{err: err}
+		return &row{err: err}
 	}
 	return txRow{t.c.row(query, args...), t}
 }
@@ -101,7 +78,7 @@ func (t *tx) NextKey(context.Context) (int64, error) {
 
 // txRow is a row whose reading may end the transaction.
 type txRow struct {
-	row
+	*row
 	t *tx
 }
 
@@ -126,15 +103,13 @@ func (t *tx) finish() {
 	}
 }
 
-// check looks, after an error, whether there still is a transaction. The engine tells it only by its answer to
-// BEGIN, which is an error inside of one and harmless outside.
+// check looks, after an error, whether there still is a transaction.
 func (t *tx) check(err error) error {
 	if err == nil || t.dead != nil || errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	_ = t.w.note(err)
-	if _, probe := t.c.exec("BEGIN"); probe == nil {
-		t.w.rollback()
+	if !t.c.inTransaction() {
 		t.dead = err
 	}
 	return err

@@ -157,7 +157,7 @@ func (t *groupTx) Exec(_ context.Context, query string, args ...any) (int64, err
 	return r.RowsAffected()
 }
 
-func (t *groupTx) Query(_ context.Context, query string, args ...any) (*sql.Rows, error) {
+func (t *groupTx) Query(_ context.Context, query string, args ...any) (storage.Rows, error) {
 	return t.g.handle.Query(query, args...)
 }
 

@@ -263,7 +263,7 @@ func (i interruptible) Exec(ctx context.Context, query string, args ...any) (int
 // eachItsOwn reads every statement in a snapshot of its own.
 type eachItsOwn struct{ handle *sql.DB }
 
-func (e eachItsOwn) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (e eachItsOwn) Query(ctx context.Context, query string, args ...any) (storage.Rows, error) {
 	return e.handle.QueryContext(ctx, query, args...)
 }
 
