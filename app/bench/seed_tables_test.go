@@ -138,15 +138,18 @@ func column(ctx context.Context, q storage.Querier, query string) (list []string
 }
 
 func rowsOf(ctx context.Context, q storage.Querier, table string, edit func(string) string) (list []string, err error) {
+	columns, err := column(ctx, q, `SELECT name FROM pragma_table_info('`+table+`')`)
+	if err != nil {
+		return nil, err
+	}
+	if table == "sqlite_sequence" {
+		columns = []string{"name", "seq"} // the engine does not tell of its own
+	}
 	rows, err := q.Query(ctx, `SELECT * FROM `+table)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	columns, err := rows.Columns()
-	if err != nil {
-		return nil, err
-	}
 	for rows.Next() {
 		values, dest := make([]any, len(columns)), make([]any, len(columns))
 		for i := range values {
