@@ -18,6 +18,7 @@ const pageEvents = 256
 // connection; the hub writes meanwhile.
 type pageJob struct {
 	conn     *connection
+	joined   joined // room for the page
 	audience modules.Audience
 	want     kinds
 	preset   *preset
@@ -40,31 +41,47 @@ func (h *hub) readLater(c *connection) {
 		return
 	}
 	c.reading = true
-	h.readNext = append(h.readNext, c)
+	h.readNext.push(c)
 }
 
 // readFor hands the job to a worker; there is room for it.
 func (h *hub) readFor(c *connection) {
 	p := c.person
-	if c.finished || c.ending != "" || p.gone {
+	if c.finished || c.ending() || p.gone {
 		c.reading = false
 		return
 	}
 	h.readOut++
 	h.metrics.pages.Inc()
-	h.pages <- pageJob{conn: c, audience: p.audience(c.mode), want: c.want, preset: c.preset,
+	room := h.takeRoom()
+	h.pages <- pageJob{conn: c, joined: room.joined, audience: h.index.audience(p, c.mode, room.sources), want: c.want, preset: c.preset,
 		after: modules.Cursor{Epoch: c.epoch, Seq: c.delivered}, limit: h.limit(p), version: p.version}
+}
+
+// room is the memory of a page job. There are as many as jobs may be out, and they are used again.
+type room struct {
+	joined  joined
+	sources []modules.Source
+}
+
+func (h *hub) takeRoom() (r room) {
+	if n := len(h.rooms); n > 0 {
+		r, h.rooms = h.rooms[n-1], h.rooms[:n-1]
+	}
+	r.joined.reset()
+	return r
 }
 
 // read applies what a worker found. A page that was read for an audience that has changed meanwhile is read again.
 func (h *hub) read(job pageJob, pg page) {
 	c := job.conn
 	h.readOut--
+	defer func() { h.rooms = append(h.rooms, room{pg.joined, job.audience.Sources}) }()
 	c.reading = false
-	if c.finished || c.ending != "" || c.stalled {
+	if c.finished || c.ending() || c.stalled {
 		return // when there is room again, the log is read again
 	}
-	if len(c.rest) > 0 {
+	if c.halfOut() {
 		h.serve(c) // a heartbeat is half out
 		return
 	}
@@ -72,21 +89,21 @@ func (h *hub) read(job pageJob, pg page) {
 		h.readAgain(c, pg.err)
 		return
 	}
-	c.failures = 0
+	if c.slow != nil {
+		c.slow.failures = 0
+		c.recovered()
+	}
 	h.logTrouble.clear()
 	if pg.gap != nil {
 		h.fallInto(c, pg.gap)
 		return
 	}
-	if pg.through <= c.delivered && len(pg.buf) == 0 && job.version == c.person.version {
+	if pg.through <= c.delivered && pg.count == 0 && job.version == c.person.version {
 		h.tryLater(c, backoff(1)) // the log has not got further
 		return
 	}
 	if job.version == c.person.version {
-		h.joined.reset()
-		h.joined.buf = append(h.joined.buf, pg.buf...)
-		h.joined.marks = append(h.joined.marks, pg.marks...)
-		if !h.write(c) {
+		if !h.write(c, &pg.joined) {
 			return
 		}
 		h.advance(c, pg.through)
@@ -105,7 +122,7 @@ func (h *hub) fallInto(c *connection, gap *modules.GapError) {
 	c.undelivered = c.delivered + 1
 	h.joined.reset()
 	h.joined.add(appendGap(nil, gap), gap.To.Seq)
-	if h.write(c) {
+	if h.write(c, &h.joined) {
 		h.advance(c, gap.To.Seq)
 		h.serve(c)
 	}
@@ -113,25 +130,28 @@ func (h *hub) fallInto(c *connection, gap *modules.GapError) {
 
 // readAgain waits before the log is asked once more; after some failures in a row the connection ends.
 func (h *hub) readAgain(c *connection, err error) {
-	c.failures++
+	s := c.trouble()
+	s.failures++
 	h.metrics.failures.Inc()
 	h.logTrouble.set(err)
-	h.log.Warn("log cannot be read", zap.Stringer("person", c.user), zap.Int("failures", c.failures), zap.Error(err))
-	if c.failures >= maxFailures {
+	h.log.Warn("log cannot be read", zap.Stringer("person", c.person.id), zap.Int("failures", s.failures), zap.Error(err))
+	if s.failures >= maxFailures {
 		h.end(c, plugins.ByeOverload)
 		return
 	}
-	h.tryLater(c, backoff(c.failures))
+	h.tryLater(c, backoff(s.failures))
 }
 
 func (h *hub) tryLater(c *connection, d time.Duration) {
-	c.tryAt = h.now + d
-	h.wheel.set(c, c.tryAt)
+	s := c.trouble()
+	s.tryAt = h.now + d
+	h.wheel.set(c, s.tryAt)
 }
 
 // readPage reads and encodes; it is called by the catch-up workers. Events behind the job's limit are left out:
 // a control entry before them may not have been heard yet.
 func readPage(ctx context.Context, from plugins.History, job pageJob) (pg page) {
+	pg.joined = job.joined
 	got, err := from.Read(ctx, job.audience, job.after, pageEvents)
 	if errors.As(err, &pg.gap) {
 		return pg
@@ -148,18 +168,27 @@ func readPage(ctx context.Context, from plugins.History, job pageJob) (pg page) 
 		if !showable(e) || job.want&kindOf(e.Type) == 0 {
 			continue
 		}
-		start := len(pg.buf)
-		if job.preset == nil {
-			pg.buf, _ = appendEvent(pg.buf, e)
-		} else {
-			f := frameOf(e)
-			pg.buf = append(pg.buf, job.preset.block(&f)...)
-		}
-		if start > 0 && len(pg.buf) > maxJoin {
-			pg.buf, pg.through = pg.buf[:start], e.Cursor.Seq-1
+		if !pg.addEvent(e, job.preset) {
+			pg.through = e.Cursor.Seq - 1
 			break
 		}
-		pg.marks = append(pg.marks, mark{len(pg.buf), e.Cursor.Seq})
 	}
 	return pg
+}
+
+// addEvent encodes an event at the end and reports whether it fits.
+func (pg *page) addEvent(e modules.Event, p *preset) bool {
+	start := len(pg.buf)
+	if p == nil {
+		pg.buf, _ = appendEvent(pg.buf, e)
+	} else {
+		f := frameOf(e)
+		pg.buf = append(pg.buf, p.block(&f)...)
+	}
+	if start > 0 && len(pg.buf) > maxJoin {
+		pg.buf = pg.buf[:start]
+		return false
+	}
+	pg.add(nil, e.Cursor.Seq)
+	return true
 }

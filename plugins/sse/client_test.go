@@ -157,7 +157,7 @@ func (s *site) idle() {
 		quiet := s.channel.gate.inside == 0
 		s.channel.gate.mu.Unlock()
 		s.inHub(func(h *hub) {
-			quiet = quiet && len(h.line) == 0 && len(h.askNext) == 0 && h.asked == 0 && len(h.readNext) == 0 && h.readOut == 0
+			quiet = quiet && h.line.len() == 0 && h.askNext.len() == 0 && h.asked == 0 && h.readNext.len() == 0 && h.readOut == 0
 		})
 		if quiet {
 			return

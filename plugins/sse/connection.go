@@ -8,25 +8,27 @@ import (
 )
 
 // connection is one client's open stream. The hub's goroutine owns it, but for what is set before it is handed
-// over (sock, person's id, what was asked).
+// over (hub, sock, release, what was asked). What an idle one does not need stands in slow.
 type connection struct {
 	hub     *hub
-	user    modules.ID
-	person  *person
+	person  *person     // nil = not handed over yet
+	next    *connection // of the same person
 	sock    socket
-	release func() // gives the place back
+	release func()  // gives the place back
+	preset  *preset // nil = the frames of /v1/events
+	slow    *slow   // nil = the peer takes what it is given, and nothing has failed
 
-	want   kinds
-	mode   modules.PostsMode
-	preset *preset // nil = the frames of /v1/events
-
-	epoch       uint32           // of the positions; 0 after a gap that could not be placed
 	delivered   modules.Position // judged up to here
 	undelivered modules.Position // the first position that waits; 0 = none, judged up to the head
 
-	// rest is what the kernel did not take of one block; with it restPos will be delivered.
-	rest    []byte
-	restPos modules.Position
+	// Moments on the hub's clock; 0 = none.
+	wake      time.Duration // when the wheel looks at it
+	lastWrite time.Duration
+	maxAt     time.Duration // max_age
+
+	epoch uint32 // of the positions; 0 after a gap that could not be placed
+	want  kinds
+	mode  mode
 
 	waiting  bool // in the line of connections to be served
 	late     bool // it began while its person was held: what stood before is judged by the answer, not by the past
@@ -35,21 +37,68 @@ type connection struct {
 	finished bool // bye is out, or it was cut off: nothing is written any more
 	byeOut   bool // bye, or a part of it, was taken by the kernel
 	gone     bool // the socket is closed and the place given back
-	ending   plugins.ByeReason
-
-	failures int    // of the log, in a row
-	written  uint64 // bytes the kernel took
-
-	// Moments on the hub's clock; 0 = none.
-	wake      time.Duration // when the wheel looks at it
-	lastWrite time.Duration
-	tryAt     time.Duration // the log is read again
-	maxAt     time.Duration // max_age
-	finishAt  time.Duration // bye has to be out by then
-	checkAt   time.Duration // progress is judged
-	taken     uint64        // bytes the peer had taken when progress was judged last
-	restSince time.Duration // since when rest stands; counts while there is one
 }
+
+// slow is the state of a connection whose kernel is full, whose reads failed, or that is about to end.
+type slow struct {
+	// rest is what the kernel did not take of one block; with it restPos will be delivered.
+	rest      []byte
+	restPos   modules.Position
+	restSince time.Duration // since when rest stands; counts while there is one
+
+	checkAt time.Duration // progress is judged; 0 = no data waits
+	written int64         // bytes the kernel took since data began to wait
+	taken   int64         // how many of them the peer had taken when progress was judged last
+
+	tryAt    time.Duration // the log is read again; 0 = not waited for
+	failures int           // of the log, in a row
+
+	ending   plugins.ByeReason // "" = it goes on
+	finishAt time.Duration     // bye has to be out by then
+}
+
+// trouble gives the state of a slow connection, to be written to.
+func (c *connection) trouble() *slow {
+	if c.slow == nil {
+		c.slow = &slow{}
+	}
+	return c.slow
+}
+
+// recovered lets go of the state of a slow connection once nothing of it counts any more.
+func (c *connection) recovered() {
+	if s := c.slow; s != nil && len(s.rest) == 0 && s.checkAt == 0 && s.tryAt == 0 && s.failures == 0 && s.ending == "" && s.finishAt == 0 {
+		c.slow = nil
+	}
+}
+
+func (c *connection) ending() bool { return c.slow != nil && c.slow.ending != "" }
+
+// halfOut reports whether a block is half out.
+func (c *connection) halfOut() bool { return c.slow != nil && len(c.slow.rest) > 0 }
+
+// mode is modules.PostsMode in one byte.
+type mode uint8
+
+const (
+	postsNotify mode = iota
+	postsAll
+	postsNone
+)
+
+func modeOf(m modules.PostsMode) mode {
+	switch m {
+	case modules.PostsAll:
+		return postsAll
+	case modules.PostsNone:
+		return postsNone
+	default:
+		return postsNotify
+	}
+}
+
+// takes reports whether a mode shows the posts of somebody followed with or without the bell.
+func (m mode) takes(bell bool) bool { return m == postsAll || (bell && m == postsNotify) }
 
 // Writable has the connection served again; the socket calls it.
 func (c *connection) Writable() {
@@ -71,34 +120,28 @@ func (h *hub) cursor(c *connection) modules.Cursor {
 	return modules.Cursor{Epoch: c.epoch, Seq: at}
 }
 
-// shows reports whether a frame is for a connection, by what is known of the person's relations now. Live
-// decides with it, and so does every later look at the tail.
-func (c *connection) shows(f *frame) bool {
-	return f.pos > c.delivered && c.want&f.kind != 0 && c.person.reads(f, c.mode)
-}
-
 // serve puts a connection into the line of those to be served, once.
 func (h *hub) serve(c *connection) {
 	if c.waiting || c.finished {
 		return
 	}
 	c.waiting = true
-	h.line = append(h.line, c)
+	h.line.push(c)
 }
 
 // end has a connection say bye and close. The first reason stays. Nothing but the rest of a block that is half
 // out and bye are written after it.
 func (h *hub) end(c *connection, reason plugins.ByeReason) {
-	if c.ending != "" || c.finished {
+	if c.ending() || c.finished {
 		return
 	}
-	c.ending = reason
-	c.finishAt = h.now + h.cfg.FinishTimeout
+	s := c.trouble()
+	s.ending, s.finishAt = reason, h.now+h.cfg.FinishTimeout
 	h.metrics.ended.WithLabelValues(string(reason)).Inc()
 	if c.person == nil {
 		return // not handed over yet: admit finds the reason
 	}
-	h.wheel.set(c, c.finishAt)
+	h.wheel.set(c, s.finishAt)
 	h.serve(c)
 }
 
@@ -112,16 +155,15 @@ func (h *hub) cut(c *connection, why string) {
 	c.sock.Abort()
 }
 
-// admit takes over a connection whose ready has been written.
-func (h *hub) admit(c *connection) {
+// admit takes over a connection of a person, whose ready has been written.
+func (h *hub) admit(c *connection, user modules.ID) {
 	if c.gone { // the peer left before
 		c.person = &person{gone: true}
 		return
 	}
 	h.open++
 	h.metrics.connections.Inc()
-	c.person = h.join(c.user)
-	c.person.conns = append(c.person.conns, c)
+	h.join(c, user)
 	c.late = c.person.held
 	c.undelivered = c.delivered + 1
 	c.lastWrite = h.now
@@ -130,8 +172,8 @@ func (h *hub) admit(c *connection) {
 	}
 	h.wheel.set(c, c.due(&h.cfg))
 	switch {
-	case c.ending != "":
-		c.finishAt = h.now + h.cfg.FinishTimeout
+	case c.ending():
+		c.slow.finishAt = h.now + h.cfg.FinishTimeout
 	case h.draining:
 		h.end(c, plugins.ByeRestart)
 	}
@@ -144,11 +186,10 @@ func (h *hub) left(c *connection) {
 		return
 	}
 	c.gone = true
-	if !c.finished && c.ending == "" {
+	if !c.finished && !c.ending() {
 		h.metrics.ended.WithLabelValues(endedByPeer).Inc()
 	}
 	c.finished = true
-	c.rest = nil
 	c.release()
 	if c.person == nil {
 		return // not handed over yet
@@ -160,24 +201,29 @@ func (h *hub) left(c *connection) {
 }
 
 // due is the next moment at which a connection needs a look; 0 = none.
-func (c *connection) due(cfg *Config) time.Duration {
-	at := c.finishAt
-	if c.finished {
-		return at
-	}
+func (c *connection) due(cfg *Config) (at time.Duration) {
 	earlier := func(t time.Duration) {
 		if t > 0 && (at == 0 || t < at) {
 			at = t
 		}
 	}
+	s := c.slow
+	if s != nil {
+		earlier(s.finishAt)
+	}
+	if c.finished {
+		return at
+	}
 	earlier(c.maxAt)
-	earlier(c.tryAt)
-	earlier(c.checkAt)
 	if !c.stalled {
 		earlier(c.lastWrite + cfg.Heartbeat)
 	}
-	if len(c.rest) > 0 {
-		earlier(c.restSince + cfg.WriteTimeout)
+	if s != nil {
+		earlier(s.tryAt)
+		earlier(s.checkAt)
+		if len(s.rest) > 0 {
+			earlier(s.restSince + cfg.WriteTimeout)
+		}
 	}
 	return at
 }
@@ -185,21 +231,11 @@ func (c *connection) due(cfg *Config) time.Duration {
 // look does what the time asks of a connection.
 func (h *hub) look(c *connection) {
 	switch {
-	case c.finishAt > 0 && h.now >= c.finishAt:
-		// Either bye could not get out, or the peer does not close. It had its time.
-		c.finished, c.finishAt = true, 0
-		c.sock.Abort()
+	case c.slow != nil && h.lookSlow(c, c.slow):
 	case c.finished:
-	case len(c.rest) > 0 && h.now >= c.restSince+h.cfg.WriteTimeout:
-		h.cut(c, endedSlow)
-	case c.checkAt > 0 && h.now >= c.checkAt && !h.progressed(c):
-		h.cut(c, endedStuck)
 	case c.maxAt > 0 && h.now >= c.maxAt:
 		c.maxAt = 0
 		h.end(c, plugins.ByeMaxAge)
-	case c.tryAt > 0 && h.now >= c.tryAt:
-		c.tryAt = 0
-		h.serve(c)
 	case !c.stalled && h.now >= c.lastWrite+h.cfg.Heartbeat:
 		h.beat(c)
 	}
@@ -208,18 +244,39 @@ func (h *hub) look(c *connection) {
 	}
 }
 
+// lookSlow does what the time asks of a connection that is slow or ends; false = nothing.
+func (h *hub) lookSlow(c *connection, s *slow) bool {
+	switch {
+	case s.finishAt > 0 && h.now >= s.finishAt:
+		// Either bye could not get out, or the peer does not close. It had its time.
+		c.finished, s.finishAt = true, 0
+		c.sock.Abort()
+	case c.finished:
+	case len(s.rest) > 0 && h.now >= s.restSince+h.cfg.WriteTimeout:
+		h.cut(c, endedSlow)
+	case s.checkAt > 0 && h.now >= s.checkAt && !h.progressed(c):
+		h.cut(c, endedStuck)
+	case s.tryAt > 0 && h.now >= s.tryAt:
+		s.tryAt = 0
+		h.serve(c)
+	default:
+		return false
+	}
+	return true
+}
+
 // minProgress is what a peer has to take in progress_timeout while data waits.
 const minProgress = 1 << 10
 
 // progressed judges whether the peer takes what it is given.
 func (h *hub) progressed(c *connection) bool {
-	before := c.taken
-	c.taken, c.checkAt = c.sent(), h.now+h.cfg.ProgressTimeout
-	return c.taken-before >= minProgress
+	s := c.slow
+	before := s.taken
+	s.taken, s.checkAt = c.sent(), h.now+h.cfg.ProgressTimeout
+	return s.taken-before >= minProgress
 }
 
-// sent is how many bytes have left this machine's kernel for the peer. That a full socket can be written to again
-// says less: kernels tell it in steps for which a slow reader needs longer than progress_timeout.
-func (c *connection) sent() uint64 {
-	return c.written - min(c.written, uint64(max(c.sock.Waiting(), 0)))
-}
+// sent is how many bytes have left this machine's kernel for the peer since data began to wait; what waited then
+// counts below zero. That a full socket can be written to again says less: kernels tell it in steps for which a
+// slow reader needs longer than progress_timeout.
+func (c *connection) sent() int64 { return c.slow.written - int64(max(c.sock.Waiting(), 0)) }

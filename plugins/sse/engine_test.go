@@ -280,6 +280,9 @@ func TestKernelProgress(t *testing.T) {
 	inBubble(t, defaults, func(t *testing.T, e *engine) {
 		e.pipes.room = 64 << 10
 		c := e.connect(t, 1, "now")
+		c.mu.Lock()
+		c.unsent = 64 << 10
+		c.mu.Unlock()
 		for range 20 {
 			e.w.commit(to(1), "notification", `"`+strings.Repeat("x", 8<<10)+`"`)
 		}

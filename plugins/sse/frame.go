@@ -19,6 +19,8 @@ type frame struct {
 	kind   kinds  // one bit
 	block  []byte // as it goes on the wire
 	data   int    // where in block the event's own data begins, for aliases
+	author uint32 // of a by: stream: its place in the index; set by the tail
+	prev   uint32 // number of the frame before it in its stream; set by the tail
 }
 
 // heartbeat is a comment with one line feed: an empty line behind it would be a block without an event, on which
@@ -26,7 +28,7 @@ type frame struct {
 const heartbeat = ": hb\n"
 
 // size is what a frame costs in memory, roughly.
-func (f *frame) size() int { return len(f.block) + len(f.about)*16 + 120 }
+func (f *frame) size() int { return len(f.block) + len(f.about)*16 + 128 }
 
 // payload is the event's data member.
 func (f *frame) payload() []byte { return f.block[f.data : len(f.block)-len("}\n\n")] }

@@ -117,7 +117,8 @@ func TestHeadRefusesForgery(t *testing.T) {
 }
 
 func TestTail(t *testing.T) {
-	tl := newTail(1000, 0)
+	a := newAuthors()
+	tl := newTail(1000, 0, &a)
 	for p := modules.Position(10); p <= 200; p += 10 {
 		tl.push(frame{pos: p, block: make([]byte, 100)})
 	}

@@ -38,19 +38,26 @@ type hub struct {
 	now      time.Duration // monotonic, by the ticker; wall time plays no part
 	ticked   time.Time     // the ticker's last value
 	epoch    uint32
-	head     modules.Position // dispatched: every event up to here was judged for the index
-	before   modules.Position // the one before head
-	heard    bool             // something was dispatched: the tail is whole from there on
-	line     []*connection    // to be served, in order
-	askNext  []*person        // to be asked about, in order
-	asked    int              // questions out
-	readNext []*connection    // to be read for, in order
-	readOut  int              // pages out
+	head     modules.Position   // dispatched: every event up to here was judged for the index
+	before   modules.Position   // the one before head
+	heard    bool               // something was dispatched: the tail is whole from there on
+	line     queue[*connection] // to be served, in order
+	askNext  queue[*person]     // to be asked about, in order
+	asked    int                // questions out
+	readNext queue[*connection] // to be read for, in order
+	readOut  int                // pages out
+	away     queue[away]        // people who left, in order
+	kept     int                // what they weigh
 	timers   []timer
 	open     int
 	draining bool
 	empty    []chan struct{} // closed when the last connection has left
-	joined   joined          // the buffer of the write being put together
+	joined   joined          // the write being put together
+	places   []uint32        // scratch of missed
+	rooms    []room          // of page jobs that are not out
+
+	// What the kernel took since the metrics were told last.
+	bytesOut, blocksOut int
 }
 
 // timer runs a function at a moment of the hub's clock. There are few: one per person whose question failed.
@@ -60,14 +67,16 @@ type timer struct {
 }
 
 func newHub(cfg Config, env plugins.Env, random func() float64) *hub {
-	return &hub{
-		cfg: cfg, log: env.Log, metrics: newMetrics(), random: random, index: newIndex(), tail: newTail(int(cfg.TailBytes), 0),
+	h := &hub{
+		cfg: cfg, log: env.Log, metrics: newMetrics(), random: random, index: newIndex(),
 		wheel:     wheel{tick: tickOf(cfg)},
 		questions: make(chan question, cfg.AudienceWorkers),
 		pages:     make(chan pageJob, cfg.CatchUpWorkers),
 		batches:   make(chan struct{}, maxBatches),
 		inbox:     inbox{wake: make(chan struct{}, 1)},
 	}
+	h.tail = newTail(int(cfg.TailBytes), 0, &h.index.authors)
+	return h
 }
 
 // tickOf is how exact deadlines are.
@@ -120,27 +129,38 @@ func (h *hub) step() bool {
 	for _, task := range tasks {
 		h.guard(nil, task)
 	}
-	n := min(len(h.line), passesInARow)
-	for _, c := range h.line[:n] {
+	for range min(h.line.len(), passesInARow) {
+		c := h.line.pop()
 		c.waiting = false
 		h.guard(c, func() { h.pass(c) })
 	}
-	h.line = slices.Delete(h.line, 0, n)
-	for h.asked < cap(h.questions) && len(h.askNext) > 0 {
-		p := h.askNext[0]
-		h.askNext = slices.Delete(h.askNext, 0, 1)
-		if p.gone {
-			continue
+	for h.asked < cap(h.questions) && h.askNext.len() > 0 {
+		if p := h.askNext.pop(); !p.gone {
+			h.asked++
+			h.questions <- p.question()
 		}
-		h.asked++
-		h.questions <- p.question()
 	}
-	for h.readOut < cap(h.pages) && len(h.readNext) > 0 {
-		c := h.readNext[0]
-		h.readNext = slices.Delete(h.readNext, 0, 1)
+	for h.readOut < cap(h.pages) && h.readNext.len() > 0 {
+		c := h.readNext.pop()
 		h.guard(c, func() { h.readFor(c) })
 	}
-	return len(h.line) > 0 || len(tasks) > 0
+	h.tell()
+	return h.line.len() > 0 || len(tasks) > 0
+}
+
+// took notes what the kernel took of a write.
+func (h *hub) took(bytes, blocks int) {
+	h.bytesOut += bytes
+	h.blocksOut += blocks
+}
+
+// tell tells the metrics what was noted: one atomic addition for many writes.
+func (h *hub) tell() {
+	if h.bytesOut > 0 {
+		h.metrics.bytes.Add(float64(h.bytesOut))
+		h.metrics.blocks.Add(float64(h.blocksOut))
+		h.bytesOut, h.blocksOut = 0, 0
+	}
 }
 
 // guard runs fn; a panic costs the connection it was about, if any, and nothing else.
@@ -164,6 +184,7 @@ func (h *hub) elapse(t time.Time) {
 		passed = min(t.Sub(h.ticked), 2*h.wheel.tick)
 	}
 	h.ticked, h.now = t, h.now+max(passed, 0)
+	h.forgetOld()
 	h.wheel.advance(h.now, func(c *connection) { h.guard(c, func() { h.look(c) }) })
 	for i := 0; i < len(h.timers); {
 		if t := h.timers[i]; h.now >= t.at {
@@ -205,7 +226,7 @@ func (h *hub) dispatched(events []modules.Event, frames []frame) {
 		h.withdraw(e)
 		if len(f.block) > 0 {
 			h.tail.push(*f)
-			h.mark(f)
+			h.mark(&h.tail.frames[len(h.tail.frames)-1])
 		}
 	}
 	h.metrics.tail.Set(float64(h.tail.bytes))
@@ -223,7 +244,7 @@ func (h *hub) hear(first modules.Position) {
 	h.heard = true
 	h.tail.floor = first - 1
 	for _, p := range h.index.people {
-		for _, c := range p.conns {
+		for c := p.conns; c != nil; c = c.next {
 			c.undelivered = c.delivered + 1
 			h.serve(c)
 		}
@@ -235,7 +256,8 @@ func (h *hub) hear(first modules.Position) {
 func (h *hub) reborn(c modules.Cursor) {
 	h.log.Warn("the epoch of the log has changed", zap.Uint32("from", h.epoch), zap.Uint32("to", c.Epoch))
 	h.epoch, h.head, h.before, h.heard = c.Epoch, 0, 0, false
-	h.tail = newTail(int(h.cfg.TailBytes), 0)
+	h.tail.clear()
+	h.tail = newTail(int(h.cfg.TailBytes), 0, &h.index.authors)
 	for _, p := range h.index.people {
 		p.held, p.hold = false, 0
 		h.control(p, c.Seq, modules.ID{})
@@ -256,23 +278,25 @@ func (h *hub) withdraw(e *modules.Event) {
 // mark tells the connections of everybody who reads a frame that it waits for them. Work grows with the
 // connected readers of its stream.
 func (h *hub) mark(f *frame) {
-	if f.stream.Kind == modules.To {
-		if p := h.index.people[f.stream.User]; p != nil {
-			h.markPerson(p, f)
+	if p := h.index.people[f.stream.User]; p != nil {
+		if e, ok := p.edge(f); ok {
+			h.markPerson(p, f, e)
 		}
-		return
 	}
-	for _, p := range h.index.readers[f.stream.User] {
-		h.markPerson(p, f)
+	if f.stream.Kind == modules.By {
+		for _, r := range h.index.authors.table[f.author].readers {
+			h.markPerson(h.index.places[r>>1], f, edgeOf(f.author, r&1 == 1))
+		}
 	}
 }
 
-func (h *hub) markPerson(p *person, f *frame) {
-	if !p.loaded || p.held {
-		return // none of the connections is idle: each looks at the tail again when the person is let go
+// markPerson marks the idle connections of a person who reads a frame by an edge.
+func (h *hub) markPerson(p *person, f *frame, e edge) {
+	if p.conns == nil || !p.loaded || p.held {
+		return // no connection of them is idle: each looks at the tail again when the person is let go
 	}
-	for _, c := range p.conns {
-		if c.undelivered == 0 && c.shows(f) {
+	for c := p.conns; c != nil; c = c.next {
+		if c.undelivered == 0 && f.pos > c.delivered && c.want&f.kind != 0 && p.allows(f, e, c.mode) {
 			c.delivered, c.undelivered = max(c.delivered, h.before), f.pos
 			h.serve(c)
 		}
@@ -291,7 +315,7 @@ func (h *hub) limit(p *person) modules.Position {
 func (h *hub) drain(done chan struct{}) {
 	h.draining = true
 	for _, p := range h.index.people {
-		for _, c := range p.conns {
+		for c := p.conns; c != nil; c = c.next {
 			h.end(c, plugins.ByeRestart)
 		}
 	}
@@ -304,7 +328,7 @@ func (h *hub) drain(done chan struct{}) {
 // abort cuts every connection off, now.
 func (h *hub) abort() {
 	for _, p := range h.index.people {
-		for _, c := range p.conns {
+		for c := p.conns; c != nil; c = c.next {
 			c.finished = true
 			c.sock.Abort()
 		}

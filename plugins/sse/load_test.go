@@ -138,7 +138,10 @@ func TestPeerGone(t *testing.T) {
 				s.seats.await(0)
 				s.idle()
 				s.inHub(func(h *hub) {
-					if h.open != 0 || len(h.index.people) != 0 || len(h.index.readers) != 0 {
+					for h.away.len() > 0 {
+						h.forgetFirst()
+					}
+					if h.open != 0 || h.kept != 0 || len(h.index.people) != 0 || len(h.index.authors.places) != 0 {
 						t.Errorf("%d connections, %d people are still known", h.open, len(h.index.people))
 					}
 				})

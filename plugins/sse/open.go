@@ -51,9 +51,9 @@ func (c *Channel) admission(conn net.Conn, r request) (refused plugins.ByeReason
 	if _, ok := c.env.Connections.Spend(r.actor, r.address); !ok || fixed.head.IsZero() {
 		return plugins.ByeOverload
 	}
-	k := &connection{hub: c.hub, user: r.actor.UserID, want: wanted(r.query), mode: r.query.Posts, preset: r.preset}
+	k := &connection{hub: c.hub, want: wanted(r.query), mode: modeOf(r.query.Posts), preset: r.preset}
 	if r.preset != nil {
-		k.want, k.mode = aliasKinds, modules.PostsNotify
+		k.want, k.mode = aliasKinds, postsNotify
 	}
 	release, ok := c.env.Connections.Open(r.actor, func(reason plugins.ByeReason) { c.hub.do(func() { c.hub.end(k, reason) }) })
 	if !ok {
@@ -91,7 +91,7 @@ func (c *Channel) begin(conn net.Conn, k *connection, r request, h fixedHistory)
 	if n, err := k.sock.Write(b); err != nil || n < len(b) {
 		k.sock.Abort() // a fresh connection without room for 1 KiB; Gone gives the place back
 	}
-	if !c.hub.do(func() { c.hub.admit(k) }) {
+	if !c.hub.do(func() { c.hub.admit(k, r.actor.UserID) }) {
 		k.sock.Abort()
 		k.release()
 	}

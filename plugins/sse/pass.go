@@ -1,35 +1,17 @@
 package sse
 
-import "github.com/belfry-social/belfry/modules"
+import (
+	"slices"
 
-// maxJoin bounds one write; scanBudget bounds how many frames of the tail one pass looks at.
-const (
-	maxJoin    = 64 << 10
-	scanBudget = 4096
+	"github.com/belfry-social/belfry/modules"
 )
 
-// joined is one write being put together: blocks, and what each of them delivers. Its buffer is used again for
-// the next one.
-type joined struct {
-	buf   []byte
-	marks []mark
-}
-
-// mark is the end of a block: when the kernel has taken the bytes up to end, the connection is at pos.
-type mark struct {
-	end int
-	pos modules.Position
-}
-
-func (j *joined) reset() { j.buf, j.marks = j.buf[:0], j.marks[:0] }
-
-func (j *joined) add(block []byte, pos modules.Position) {
-	j.buf = append(j.buf, block...)
-	j.marks = append(j.marks, mark{len(j.buf), pos})
-}
-
-// fits reports whether a block of n bytes may join; into an empty write it always may.
-func (j *joined) fits(n int) bool { return len(j.buf) == 0 || len(j.buf)+n <= maxJoin }
+// scanBudget bounds how many frames of the tail one pass looks at. nearBy is how far behind a connection may be for
+// every frame to be looked at; who is further behind is told by their streams.
+const (
+	scanBudget = 4096
+	nearBy     = 256
+)
 
 // outcome is what is left to do for a connection once its write was taken whole.
 type outcome uint8
@@ -47,20 +29,21 @@ func (h *hub) pass(c *connection) {
 	if c.finished || c.stalled {
 		return
 	}
-	h.joined.reset()
-	if len(c.rest) > 0 {
-		h.joined.add(c.rest, c.restPos)
-		if !h.write(c) {
+	j := &h.joined
+	if c.halfOut() {
+		j.reset()
+		j.add(c.slow.rest, c.slow.restPos)
+		if !h.write(c, j) {
 			return
 		}
-		h.joined.reset()
 	}
-	if c.ending != "" {
+	if c.ending() {
 		h.part(c)
 		return
 	}
-	then, through := h.gather(c)
-	if !h.write(c) {
+	j.begin(c.preset)
+	then, through := h.gather(c, j)
+	if !h.write(c, j) {
 		return
 	}
 	switch then {
@@ -79,9 +62,9 @@ func (h *hub) pass(c *connection) {
 }
 
 // gather puts what the tail has for a connection into the write. through is how far it was judged.
-func (h *hub) gather(c *connection) (then outcome, through modules.Position) {
+func (h *hub) gather(c *connection, j *joined) (then outcome, through modules.Position) {
 	p := c.person
-	if c.undelivered == 0 || c.reading || c.tryAt > 0 || !p.loaded || c.late {
+	if c.undelivered == 0 || c.reading || !p.loaded || c.late || (c.slow != nil && c.slow.tryAt > 0) || !h.reaches(c) {
 		return wait, 0
 	}
 	limit := h.limit(p)
@@ -89,25 +72,78 @@ func (h *hub) gather(c *connection) (then outcome, through modules.Position) {
 		return readLog, c.delivered
 	}
 	through = c.delivered
+	judge := judge{c: c}
 	from := h.tail.after(max(c.delivered, c.undelivered-1))
-	for i := from; i < len(h.tail.frames) && h.tail.frames[i].pos <= limit; i++ {
+	places, told := h.missed(c, from)
+	for n := 0; ; n++ {
+		i := from + n
+		if told && n < len(places) {
+			i = int(places[n])
+		} else if told {
+			return settled, limit
+		}
+		if i == len(h.tail.frames) || h.tail.frames[i].pos > limit {
+			return settled, limit
+		}
 		f := &h.tail.frames[i]
-		if c.shows(f) {
+		if judge.shows(f) {
 			if h.tail.isStale(f) {
 				return readLog, through
 			}
-			block := c.preset.block(f)
-			if !h.joined.fits(len(block)) {
+			if !j.addFrame(f) {
 				return goOn, through
 			}
-			h.joined.add(block, f.pos)
 		}
 		through = f.pos
-		if i-from >= scanBudget {
+		if n >= scanBudget {
 			return goOn, through
 		}
 	}
-	return settled, limit
+}
+
+// missed gives the places of the frames from a place on that stand in the streams of a connection's person, rising.
+// told is false when looking at every frame is as good: few have come since, or most are for the person.
+func (h *hub) missed(c *connection, from int) (places []uint32, told bool) {
+	if len(h.tail.frames)-from <= nearBy {
+		return nil, false
+	}
+	p := c.person
+	places = h.tail.missed(h.places[:0], h.tail.to[p.id], from, scanBudget)
+	for _, e := range p.follows {
+		if !c.mode.takes(e&1 == 1) {
+			continue
+		}
+		place := e >> 1
+		if place == own {
+			place = h.index.authors.find(p.id)
+		}
+		places = h.tail.missed(places, h.index.authors.chains[place], from, scanBudget)
+	}
+	h.places = places
+	slices.Sort(places)
+	return places, len(places) <= scanBudget
+}
+
+// judge tells what is for one connection, by what is known of the person's relations now. Live decides with the
+// same words, and so does every later look at the tail. It remembers its last answer: what a busy author has
+// posted in a row is judged once.
+type judge struct {
+	c      *connection
+	author uint32 // of the last frame; 0 = none
+	edge   edge
+	reads  bool
+}
+
+func (j *judge) shows(f *frame) bool {
+	c := j.c
+	if f.pos <= c.delivered || c.want&f.kind == 0 {
+		return false
+	}
+	if f.author == 0 || f.author != j.author {
+		j.author = f.author
+		j.edge, j.reads = c.person.edge(f)
+	}
+	return j.reads && c.person.allows(f, j.edge, c.mode)
 }
 
 // advance moves a connection past what was judged for it.
@@ -119,38 +155,48 @@ func (h *hub) advance(c *connection, through modules.Position) {
 // write gives the joined blocks to the socket and reports whether all was taken. What was not taken of a block
 // that is half out is kept; whole blocks behind it are put together again later. So a slow reader costs at most
 // one block.
-func (h *hub) write(c *connection) bool {
-	j := &h.joined
-	if len(j.buf) == 0 {
+func (h *hub) write(c *connection, j *joined) bool {
+	buf := j.bytes()
+	if len(buf) == 0 {
 		return true
 	}
-	n, err := c.sock.Write(j.buf)
+	n, err := c.sock.Write(buf)
 	if err != nil {
 		h.cut(c, endedByPeer)
 		return false
 	}
-	c.written += uint64(n)
 	c.lastWrite = h.now
-	h.metrics.bytes.Add(float64(n))
 	begin, whole := 0, 0
-	for _, m := range j.marks {
-		if n < m.end {
-			break
+	if n == len(buf) {
+		whole = j.count
+		c.delivered = max(c.delivered, j.marks[whole-1].pos)
+	} else {
+		for _, m := range j.blocks() {
+			if n < m.end {
+				break
+			}
+			c.delivered, begin = max(c.delivered, m.pos), m.end
+			whole++
 		}
-		c.delivered, begin = max(c.delivered, m.pos), m.end
-		whole++
 	}
-	h.metrics.blocks.Add(float64(whole))
-	if n == len(j.buf) {
-		c.rest, c.checkAt = nil, 0
+	h.took(n, whole)
+	if s := c.slow; s != nil {
+		s.written += int64(n)
+	}
+	if n == len(buf) {
+		if s := c.slow; s != nil {
+			s.rest, s.checkAt = nil, 0
+			c.recovered()
+		}
 		return true
 	}
-	oldRest := whole == 0 && len(c.rest) > 0
+	s := c.trouble()
+	oldRest := whole == 0 && len(s.rest) > 0
 	if !oldRest {
-		c.rest, c.restSince = nil, h.now
+		s.rest, s.restSince = nil, h.now
 	}
 	if oldRest || n > begin {
-		c.rest, c.restPos = append([]byte(nil), j.buf[n:j.marks[whole].end]...), j.marks[whole].pos
+		s.rest, s.restPos = append([]byte(nil), buf[n:j.marks[whole].end]...), j.marks[whole].pos
 	}
 	c.undelivered = c.delivered + 1
 	h.stall(c)
@@ -160,8 +206,9 @@ func (h *hub) write(c *connection) bool {
 // stall notes that the kernel is full. From now on the peer has to make progress.
 func (h *hub) stall(c *connection) {
 	c.stalled = true
-	if c.checkAt == 0 {
-		c.taken, c.checkAt = c.sent(), h.now+h.cfg.ProgressTimeout
+	if s := c.trouble(); s.checkAt == 0 {
+		s.written = 0
+		s.taken, s.checkAt = c.sent(), h.now+h.cfg.ProgressTimeout
 	}
 	h.wheel.set(c, c.due(&h.cfg))
 }
@@ -169,27 +216,28 @@ func (h *hub) stall(c *connection) {
 // part says bye, with the position really held, and ends the stream.
 func (h *hub) part(c *connection) {
 	if !c.byeOut {
-		at := h.cursor(c)
-		h.joined.add(appendBye(nil, c.ending, byeRetry(c.ending, h.random()), at), at.Seq)
-		whole := h.write(c)
-		c.byeOut = whole || len(c.rest) > 0
+		at, reason := h.cursor(c), c.slow.ending
+		h.joined.reset()
+		h.joined.add(appendBye(nil, reason, byeRetry(reason, h.random()), at), at.Seq)
+		whole := h.write(c, &h.joined)
+		c.byeOut = whole || c.halfOut()
 		if !whole {
 			return
 		}
 	}
 	c.finished = true
-	c.finishAt = h.now + h.cfg.FinishTimeout
-	h.wheel.set(c, c.finishAt)
+	c.slow.finishAt = h.now + h.cfg.FinishTimeout
+	h.wheel.set(c, c.slow.finishAt)
 	c.sock.Finish()
 }
 
 // beat sends a heartbeat to a connection that was silent.
 func (h *hub) beat(c *connection) {
-	if len(c.rest) > 0 {
+	if c.halfOut() {
 		return
 	}
 	c.delivered = h.cursor(c).Seq
 	h.joined.reset()
 	h.joined.add([]byte(heartbeat), c.delivered)
-	h.write(c)
+	h.write(c, &h.joined)
 }

@@ -13,28 +13,38 @@ import (
 	"github.com/belfry-social/belfry/plugins"
 )
 
-// person is somebody with at least one connection. The hub's goroutine owns it.
+// person is somebody with at least one connection, or one whose last connection left a moment ago. The hub's
+// goroutine owns it.
 type person struct {
-	id     modules.ID
-	conns  []*connection
-	since  modules.Position // of the own to: stream
-	edges  []edge           // sorted by author
-	hidden map[modules.ID]struct{}
+	id    modules.ID
+	conns *connection // the first of them; connection.next
+	place uint32      // in index.places
+
+	version  uint32 // grows when a control entry arrives: an older page of the log is read again
+	failures uint8  // of questions, in a row
 
 	loaded bool // the audience has been read; nothing is shown before
-	gone   bool // the last connection has left; answers under way are dropped
+	gone   bool // not in the index any more; answers under way are dropped
 	asking bool // a question is waiting or under way
+	held   bool // control entries are not answered yet: connections are served up to hold and no further
 
-	// held: control entries are not answered yet. Connections are served up to hold and no further.
-	held bool
+	// What the person reads: see index.
+	follows []edge
+	sinces  []since
+	hidden  map[modules.ID]struct{} // never changed, only replaced: workers read it
+	from    modules.Position
+
 	hold modules.Position
+	asks *asks         // what the next question has to ask; nil = nothing
+	left time.Duration // when the last connection left
+}
 
-	// What the next question has to ask, and the position of the first entry that made it necessary.
-	reload   bool
-	dirty    []modules.ID
-	dirtyAt  modules.Position
-	version  uint32 // grows when a control entry arrives: an older page of the log is read again
-	failures int
+// asks is what the next question about a person has to ask, and the position of the first entry that made it
+// necessary (0 = none did).
+type asks struct {
+	reload  bool
+	dirty   []modules.ID
+	dirtyAt modules.Position
 }
 
 // manyRelations is how many single relations are asked for before the whole audience is.
@@ -82,17 +92,22 @@ func controlOf(e modules.Event) (other modules.ID, ok bool) {
 }
 
 // control notes a control entry at pos: from here on nothing is judged for the person before the relation has
-// been read again.
+// been read again. Somebody who is not here any more is forgotten instead.
 func (h *hub) control(p *person, pos modules.Position, other modules.ID) {
+	if p.conns == nil {
+		h.forget(p)
+		return
+	}
 	p.version++
-	if other.IsZero() || len(p.dirty) >= manyRelations {
-		p.reload, p.dirty = true, nil
+	a := p.toAsk()
+	if other.IsZero() || len(a.dirty) >= manyRelations {
+		a.reload, a.dirty = true, nil
 	}
-	if !p.reload && !slices.Contains(p.dirty, other) {
-		p.dirty = append(p.dirty, other)
+	if !a.reload && !slices.Contains(a.dirty, other) {
+		a.dirty = append(a.dirty, other)
 	}
-	if p.dirtyAt == 0 {
-		p.dirtyAt = pos
+	if a.dirtyAt == 0 {
+		a.dirtyAt = pos
 	}
 	if p.loaded && !p.held {
 		p.held, p.hold = true, pos
@@ -101,19 +116,29 @@ func (h *hub) control(p *person, pos modules.Position, other modules.ID) {
 	h.ask(p)
 }
 
+func (p *person) toAsk() *asks {
+	if p.asks == nil {
+		p.asks = &asks{}
+	}
+	return p.asks
+}
+
 // ask puts a person into the line of those to be asked about, once.
 func (h *hub) ask(p *person) {
 	if p.asking || p.gone {
 		return
 	}
 	p.asking = true
-	h.askNext = append(h.askNext, p)
+	h.askNext.push(p)
 }
 
 // question takes over what is to be asked about a person.
 func (p *person) question() question {
-	q := question{person: p, whole: p.reload || !p.loaded, others: p.dirty}
-	p.reload, p.dirty, p.dirtyAt = false, nil, 0
+	q := question{person: p, whole: !p.loaded}
+	if p.asks != nil {
+		q.whole, q.others = q.whole || p.asks.reload, p.asks.dirty
+		p.asks = nil
+	}
 	return q
 }
 
@@ -132,20 +157,53 @@ func (h *hub) answered(q question, a answer) {
 	p.failures = 0
 	h.storeTrouble.clear()
 	if q.whole {
-		h.index.install(p, a.audience)
+		h.index.install(p, a.audience, h.reach(p))
 		p.loaded = true
 	}
 	for _, r := range a.relations {
 		h.index.relate(p, r.other, r.source, r.follows, r.hidden)
 	}
-	p.held, p.hold = p.dirtyAt != 0, p.dirtyAt
-	if p.held {
+	p.held, p.hold = false, 0
+	if p.asks != nil {
+		p.held, p.hold = p.asks.dirtyAt != 0, p.asks.dirtyAt
 		h.ask(p)
 	}
-	for _, c := range p.conns {
+	for c := p.conns; c != nil; c = c.next {
 		c.late = c.late && p.held
 	}
 	h.wake(p)
+}
+
+// reach is the lowest position behind which something may have to be judged for a person.
+func (h *hub) reach(p *person) modules.Position {
+	from := h.head
+	if p.loaded {
+		from = p.from // what was known stays known: who left may come back with the same position
+	}
+	for c := p.conns; c != nil; c = c.next {
+		from = min(from, h.needs(c))
+	}
+	return from
+}
+
+// needs is the position behind which a connection is going to be judged.
+func (h *hub) needs(c *connection) modules.Position {
+	if c.epoch != h.epoch {
+		return 0 // positions of another epoch compare with nothing
+	}
+	return c.delivered
+}
+
+// reaches reports whether enough is known of a person for a connection's position; if not, it has the rest asked
+// for. The person's other connections go on meanwhile.
+func (h *hub) reaches(c *connection) bool {
+	p := c.person
+	if h.needs(c) >= p.from {
+		return true
+	}
+	p.toAsk().reload = true
+	h.ask(p)
+	return false
 }
 
 // askAgain puts a question that failed back, for later; the person stays held where they are. After some
@@ -155,31 +213,32 @@ func (h *hub) askAgain(q question, err error) {
 	p.failures++
 	h.metrics.failures.Inc()
 	h.storeTrouble.set(err)
-	h.log.Warn("audience cannot be read", zap.Stringer("person", p.id), zap.Int("failures", p.failures), zap.Error(err))
-	if p.failures >= maxFailures {
-		for _, c := range slices.Clone(p.conns) {
+	h.log.Warn("audience cannot be read", zap.Stringer("person", p.id), zap.Uint8("failures", p.failures), zap.Error(err))
+	if int(p.failures) >= maxFailures {
+		for c := p.conns; c != nil; c = c.next {
 			h.end(c, plugins.ByeOverload)
 		}
 		return
 	}
-	p.reload = p.reload || q.whole
-	if !p.reload {
-		p.dirty = append(q.others, p.dirty...)
+	again := p.toAsk()
+	again.reload = again.reload || q.whole
+	if !again.reload {
+		again.dirty = append(q.others, again.dirty...)
 	}
-	if p.loaded {
-		p.dirtyAt = p.hold
+	if p.held {
+		again.dirtyAt = p.hold
 	}
 	p.asking = true
-	h.after(backoff(p.failures), func() {
+	h.after(backoff(int(p.failures)), func() {
 		if !p.gone {
-			h.askNext = append(h.askNext, p)
+			h.askNext.push(p)
 		}
 	})
 }
 
 // wake has every connection of a person served that is not idle, or looks at it when it was.
 func (h *hub) wake(p *person) {
-	for _, c := range p.conns {
+	for c := p.conns; c != nil; c = c.next {
 		if c.undelivered == 0 {
 			c.delivered = max(c.delivered, h.before)
 			c.undelivered = c.delivered + 1
@@ -188,30 +247,93 @@ func (h *hub) wake(p *person) {
 	}
 }
 
-// join gives the person a connection belongs to; the first one has the audience asked for, now that control
+// join gives a connection its person; for somebody who is not known the audience is asked for, now that control
 // entries of the person are heard.
-func (h *hub) join(id modules.ID) *person {
+func (h *hub) join(c *connection, id modules.ID) {
 	p := h.index.people[id]
-	if p == nil {
+	switch {
+	case p == nil:
 		p = &person{id: id}
-		h.index.people[id] = p
+		h.index.enter(p)
 		h.metrics.people.Inc()
 		h.ask(p)
+	case p.conns == nil:
+		h.kept -= p.weight()
+		h.metrics.people.Inc()
 	}
-	return p
+	c.person, c.next, p.conns = p, p.conns, c
 }
 
-// leave takes a connection from its person, and the person from the index after the last one.
+// leave takes a connection from its person. After the last one the person is kept for a while: most come back.
 func (h *hub) leave(c *connection) {
 	p := c.person
-	if i := slices.Index(p.conns, c); i >= 0 {
-		p.conns = slices.Delete(p.conns, i, i+1)
+	at := &p.conns
+	for *at != c {
+		if *at == nil {
+			return
+		}
+		at = &(*at).next
 	}
-	if len(p.conns) == 0 && !p.gone {
+	*at, c.next = c.next, nil
+	if p.conns != nil {
+		return
+	}
+	h.metrics.people.Dec()
+	if h.draining {
+		return // the whole index goes
+	}
+	if !p.loaded || p.held || p.asking {
+		h.index.leave(p)
 		p.gone = true
-		h.index.clear(p)
-		delete(h.index.people, p.id)
-		h.metrics.people.Dec()
+		return
+	}
+	p.left = h.now
+	h.kept += p.weight()
+	h.away.push(away{p, h.now})
+	for h.kept > maxKept || h.away.len() > maxAway {
+		h.forgetFirst()
+	}
+}
+
+// away is somebody whose last connection left at a moment. It stands for nothing when the person came back since.
+type away struct {
+	person *person
+	at     time.Duration
+}
+
+// What is kept of people who left: for how long, so that who lost the network, reached max_age or met a proxy's
+// restart comes back without a question to the store; and how much, in edges of 8 bytes and in leavings.
+const (
+	keepFor = time.Minute
+	maxKept = 4 << 20
+	maxAway = 1 << 18
+)
+
+// forgetsATick is how many people are forgotten in one tick at most: each costs the number of their follows.
+const forgetsATick = 64
+
+// weight is what it costs to keep a person, in edges.
+func (p *person) weight() int { return len(p.follows) + 2*len(p.sinces) + 32 }
+
+// forget takes somebody who is not here out of the index.
+func (h *hub) forget(p *person) {
+	h.kept -= p.weight()
+	h.index.leave(p)
+	p.gone = true
+}
+
+// forgetFirst forgets the one who has been away longest.
+func (h *hub) forgetFirst() {
+	a := h.away.pop()
+	if p := a.person; !p.gone && p.conns == nil && p.left == a.at {
+		h.forget(p)
+	}
+}
+
+// forgetOld forgets those who have been away too long.
+func (h *hub) forgetOld() {
+	for n := 0; n < forgetsATick && h.away.len() > 0 && h.now >= h.away.first().at+keepFor; n++ {
+		h.forgetFirst()
 	}
 }
 

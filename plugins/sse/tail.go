@@ -8,11 +8,18 @@ import (
 )
 
 // tail holds the newest events in memory, in order, up to a number of bytes. The hub's goroutine owns it.
+//
+// A frame knows the one before it in its stream, so that a reader who is far behind is told what they lack by
+// their streams, each from its newest frame back, and not by everything that happened meanwhile. Frames are named
+// by a number that grows by one with each and may wrap: the difference to the first one's is the place in frames.
 type tail struct {
-	frames []frame // rising positions
-	floor  modules.Position
-	bytes  int
-	limit  int
+	frames  []frame // rising positions
+	first   uint32  // number of frames[0]
+	floor   modules.Position
+	bytes   int
+	limit   int
+	authors *authors             // chains of by: streams
+	to      map[modules.ID]chain // chains of to: streams
 
 	// What was taken back: frames before these positions must not be shown from memory any more.
 	staleStreams map[modules.Stream]modules.Position
@@ -20,26 +27,111 @@ type tail struct {
 	forgetAt     int // how many marks are worth a look
 }
 
-func newTail(limit int, floor modules.Position) *tail {
-	return &tail{limit: limit, floor: floor, staleStreams: map[modules.Stream]modules.Position{}, stalePeople: map[modules.ID]modules.Position{}}
+// chain is the frames of one stream.
+type chain struct {
+	last  uint32 // number of the newest one
+	count uint32
+}
+
+func newTail(limit int, floor modules.Position, a *authors) *tail {
+	return &tail{limit: limit, floor: floor, authors: a, to: map[modules.ID]chain{},
+		staleStreams: map[modules.Stream]modules.Position{}, stalePeople: map[modules.ID]modules.Position{}}
 }
 
 // push adds the newest event and drops the oldest ones over the limit. Everything above floor that was dispatched
 // is in the tail.
 func (t *tail) push(f frame) {
+	t.link(&f, t.first+uint32(len(t.frames)))
 	t.frames = append(t.frames, f)
 	t.bytes += f.size()
 	n := 0
 	for t.bytes > t.limit && n < len(t.frames)-1 {
-		t.bytes -= t.frames[n].size()
 		t.floor = t.frames[n].pos
-		t.frames[n] = frame{} // lets go of its block
+		t.let(n)
 		n++
 	}
 	if n > 0 {
 		t.frames = t.frames[n:] // append moves the rest to a new place now and then, so the old one is let go of
+		t.first += uint32(n)
 		t.forget()
 	}
+}
+
+// link puts a frame at the end of its stream's chain.
+func (t *tail) link(f *frame, number uint32) {
+	var c chain
+	if f.stream.Kind == modules.To {
+		c = t.to[f.stream.User]
+	} else {
+		f.author = t.authors.enter(f.stream.User)
+		c = t.authors.chains[f.author]
+	}
+	f.prev = number // itself = none
+	if c.count > 0 {
+		f.prev = c.last
+	}
+	t.setChain(f, chain{number, c.count + 1})
+}
+
+// let lets go of frames[i], the oldest that is left.
+func (t *tail) let(i int) {
+	f := &t.frames[i]
+	t.bytes -= f.size()
+	c := t.chainOf(f)
+	c.count--
+	t.setChain(f, c)
+	*f = frame{} // its block
+}
+
+func (t *tail) chainOf(f *frame) chain {
+	if f.stream.Kind == modules.To {
+		return t.to[f.stream.User]
+	}
+	return t.authors.chains[f.author]
+}
+
+func (t *tail) setChain(f *frame, c chain) {
+	switch {
+	case f.stream.Kind == modules.To && c.count > 0:
+		t.to[f.stream.User] = c
+	case f.stream.Kind == modules.To:
+		delete(t.to, f.stream.User)
+	case c.count > 0:
+		t.authors.chains[f.author] = c
+	default:
+		delete(t.authors.chains, f.author)
+		t.authors.drop(f.author)
+	}
+}
+
+// clear drops everything.
+func (t *tail) clear() {
+	for i := range t.frames {
+		t.let(i)
+	}
+	t.frames = nil
+}
+
+// extend puts older frames before the ones that are here: everything above a new floor. It reports whether there
+// was room; nothing changes without.
+func (t *tail) extend(older []frame, floor modules.Position) bool {
+	size := 0
+	for i := range older {
+		size += older[i].size()
+	}
+	if t.bytes+size > t.limit {
+		return false
+	}
+	all := append(slices.Grow(older, len(t.frames)), t.frames...)
+	t.bytes, t.floor, t.first = t.bytes+size, floor, t.first-uint32(len(older))
+	clear(t.to)
+	before := t.authors.chains
+	t.authors.chains = make(map[uint32]chain, len(before))
+	t.frames = all
+	for i := range all {
+		t.link(&all[i], t.first+uint32(i))
+	}
+	return true
 }
 
 // after gives the index of the first frame above a position.
@@ -54,6 +146,23 @@ func (t *tail) after(p modules.Position) int {
 	return sort.Search(n, func(i int) bool { return t.frames[i].pos > p })
 }
 
+// missed appends the places of a chain's frames that stand at or behind the place from, newest first, and stops
+// when there are more than most in all.
+func (t *tail) missed(places []uint32, c chain, from, most int) []uint32 {
+	if c.count == 0 {
+		return places
+	}
+	for at := c.last - t.first; int(at) >= from && len(places) <= most; {
+		places = append(places, at)
+		prev := t.frames[at].prev - t.first
+		if prev >= at {
+			break // it is the first of its stream, or the one before was dropped
+		}
+		at = prev
+	}
+	return places
+}
+
 // staleBefore says that something in stream was taken back by the event at p.
 func (t *tail) staleBefore(stream modules.Stream, p modules.Position) { t.staleStreams[stream] = p }
 
@@ -65,8 +174,10 @@ func (t *tail) stalePerson(id modules.ID, p modules.Position) {
 
 // isStale reports whether the log has to be asked about a frame.
 func (t *tail) isStale(f *frame) bool {
-	if p, ok := t.staleStreams[f.stream]; ok && f.pos < p {
-		return true
+	if len(t.staleStreams) > 0 {
+		if p, ok := t.staleStreams[f.stream]; ok && f.pos < p {
+			return true
+		}
 	}
 	return len(t.stalePeople) > 0 && slices.ContainsFunc(f.about, func(id modules.ID) bool { return f.pos < t.stalePeople[id] })
 }
