@@ -1,0 +1,194 @@
+package bench
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// followers is authors with few and many followers, of whom nobody is connected, who post one after the other: what a
+// post costs must not grow with those who will read it some day.
+type followers struct {
+	sizes     numbers
+	connected int
+	posts     int
+	rounds    int
+	size      int
+}
+
+func followersScenario() Scenario {
+	return Scenario{Name: "followers", Short: "posts by people with few and many followers: time to the answer and into the log, CPU, bytes written",
+		Small: []string{"-followers=2,40", "-connected=20", "-posts=4", "-rounds=2"},
+		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
+			f := &followers{sizes: numbers{10, 1000, 100_000}}
+			fs.Var(&f.sizes, "followers", "how many follow each of the authors, none of them connected")
+			fs.IntVar(&f.connected, "connected", 1000, "followers of one more author, all of them connected; 0 = there is no such author")
+			fs.IntVar(&f.posts, "posts", 100, "posts of each author in one round, one after the other")
+			fs.IntVar(&f.rounds, "rounds", 5, "rounds, in which the authors take turns")
+			fs.IntVar(&f.size, "size", 100, "characters of a post")
+			return f.run
+		}}
+}
+
+// author is one who posts, and what that took.
+type author struct {
+	name      string
+	person    int
+	connected int // how many hear each post, the author among them
+	answers   Histogram
+	log       Histogram // from the request to the author's own stream, which hears what the log has made durable
+	usage     Usage
+	written   int64
+	known     bool // written is
+	posts     int
+}
+
+func (f *followers) run(ctx context.Context, b *Bench) error {
+	if f.posts < 1 || f.rounds < 1 {
+		return fmt.Errorf("%w followers: at least one post and one round", ErrUsage)
+	}
+	var authors []*author
+	for i, n := range f.sizes {
+		authors = append(authors, &author{name: fmt.Sprintf("%s followers", short(n)), person: i, connected: 1})
+	}
+	most := slices.Max(f.sizes)
+	if f.connected > 0 {
+		authors = append(authors, &author{name: fmt.Sprintf("%s followers, connected", short(f.connected)), person: len(authors), connected: 1 + f.connected})
+	}
+	n := len(authors)
+	plan := Plan{People: n + most + f.connected, Follows: func(yield func(Follow) bool) {
+		for i, size := range append(slices.Clone(f.sizes), f.connected) {
+			first := n
+			if i == len(f.sizes) {
+				first += most
+			}
+			for e := range fansOf(i, first, size) {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	}, Past: Past{Seed: b.Seed}}
+	server, people, err := b.Serve(ctx, plan)
+	if err != nil {
+		return err
+	}
+	hearing := append(slices.Clone(people.List[:n]), people.List[n+most:]...)
+	messages := n * (warming + f.rounds*f.posts)
+	l := newLedger(len(hearing), messages, messages/n)
+	c, err := newCrowd(server, "?posts=all", hearing, l)
+	if err != nil {
+		return err
+	}
+	by, err := f.measure(ctx, b, server, authors, c)
+	bad := c.close()
+	if err != nil {
+		return err
+	}
+	b.Report.Checked.Add(bad)
+	b.Report.Checked.Add(l.verify(heard(by, len(hearing), n), true))
+	f.report(b, authors)
+	return nil
+}
+
+// heard is who has to have got what: an author their own posts, everybody else those of the last author.
+func heard(by []int, readers, authors int) [][]uint32 {
+	want := make([][]uint32, readers)
+	for n, author := range by {
+		want[author] = append(want[author], uint32(n))
+		if author == authors-1 {
+			for reader := authors; reader < readers; reader++ {
+				want[reader] = append(want[reader], uint32(n))
+			}
+		}
+	}
+	return want
+}
+
+// measure has the authors post in turn, and gives for each message who wrote it.
+func (f *followers) measure(ctx context.Context, b *Bench, server *Server, authors []*author, c *crowd) (by []int, err error) {
+	if _, err := c.connect(ctx, c.everyone(), b.step("connect")); err != nil {
+		return nil, err
+	}
+	w := newWriter(server, c.ledger)
+	defer w.close()
+	delivered := 0
+	say := func(a *author) error {
+		n, asked := len(by), c.ledger.now()
+		w.answers = Histogram{}
+		w.post(c.people[a.person], n, everybody, f.size)
+		by = append(by, a.person)
+		delivered += a.connected
+		a.answers.Merge(&w.answers)
+		if err := c.ledger.await(ctx, delivered, func(int, int) {}); err != nil {
+			return err
+		}
+		a.log.Add(time.Duration(c.ledger.lastAt - asked))
+		a.posts++
+		return nil
+	}
+	for _, a := range authors {
+		for range warming {
+			if err := say(a); err != nil {
+				return nil, err
+			}
+		}
+		a.answers, a.log, a.posts = Histogram{}, Histogram{}, 0
+	}
+	for round := range f.rounds {
+		for _, a := range authors {
+			b.Progress("posts", round, f.rounds)
+			before, known := writtenBy(server.PID())
+			m := b.Measure(server)
+			for range f.posts {
+				if err := say(a); err != nil {
+					return nil, err
+				}
+			}
+			if err := settle(ctx, server); err != nil {
+				return nil, err
+			}
+			u := m.End()
+			after, _ := writtenBy(server.PID())
+			a.usage.Server, a.usage.Client, a.usage.Known = a.usage.Server+u.Server, a.usage.Client+u.Client, u.Known
+			a.usage.Peak = max(a.usage.Peak, u.Peak)
+			a.written, a.known = a.written+after-before, known
+		}
+	}
+	b.Report.Checked.Add(w.checked)
+	return by, nil
+}
+
+// report adds a row for each author, and what most followers cost beside the fewest.
+func (f *followers) report(b *Bench, authors []*author) {
+	for _, a := range authors {
+		row := b.Report.Row(a.name).
+			Figure("answer_p50_ms", millis(a.answers.Quantile(0.5))).Figure("answer_p99_ms", millis(a.answers.Quantile(0.99))).
+			Figure("log_p50_ms", millis(a.log.Quantile(0.5))).Figure("log_p99_ms", millis(a.log.Quantile(0.99)))
+		if a.known {
+			row.Figure("written_kb_per_post", float64(a.written)/1024/float64(a.posts))
+		}
+		row.Usage(a.usage, a.posts)
+	}
+	few, many := authors[0], authors[len(f.sizes)-1]
+	ratio := func(name string, a, base *author) {
+		part := func(x, y float64) float64 { return x / max(y, 1) }
+		row := b.Report.Row(name).Figure("answer_ratio", part(float64(a.answers.Quantile(0.5)), float64(base.answers.Quantile(0.5)))).
+			Figure("log_ratio", part(float64(a.log.Quantile(0.5)), float64(base.log.Quantile(0.5))))
+		if a.known {
+			row.Figure("written_ratio", part(float64(a.written), float64(base.written)))
+		}
+		if a.usage.Known {
+			row.Figure("cpu_ratio", part(float64(a.usage.Server), float64(base.usage.Server)))
+		}
+	}
+	if len(f.sizes) > 1 {
+		ratio(many.name+" : "+few.name, many, few)
+	}
+	if f.connected > 0 {
+		last := authors[len(authors)-1]
+		ratio(last.name+" : "+few.name, last, few)
+	}
+}

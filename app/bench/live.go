@@ -1,0 +1,38 @@
+package bench
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"time"
+)
+
+// live is one author and few followers who read along: how long a post takes from one to the other.
+type live struct {
+	followers int
+	rate      float64
+	lasts     time.Duration
+	size      int
+}
+
+func liveScenario() Scenario {
+	return Scenario{Name: "live", Short: "one author, one follower connected: time from a post to the follower's socket",
+		Small: []string{"-for=300ms"},
+		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
+			f := &live{}
+			fs.IntVar(&f.followers, "followers", 1, "connected followers")
+			fs.Float64Var(&f.rate, "rate", 20, "posts a second")
+			fs.DurationVar(&f.lasts, "for", 15*time.Second, "how long the author posts")
+			fs.IntVar(&f.size, "size", 100, "characters of a post")
+			return f.run
+		}}
+}
+
+func (f *live) run(ctx context.Context, b *Bench) error {
+	posts := int(f.rate * f.lasts.Seconds())
+	if f.rate <= 0 || posts < 1 || f.followers < 1 {
+		return fmt.Errorf("%w live: at least one post and one follower", ErrUsage)
+	}
+	// It is the fan-out to very few at a steady rate, and said apart because here the single post counts.
+	return (&fanout{followers: f.followers, posts: posts, size: f.size, rate: f.rate}).run(ctx, b)
+}

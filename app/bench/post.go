@@ -1,0 +1,267 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+)
+
+// post is clients that write at the same time: posts, or likes with the notification that each of them leaves.
+type post struct {
+	clients     numbers
+	lasts       time.Duration
+	what        string
+	synchronous string
+	size        int
+}
+
+func postScenario() Scenario {
+	return Scenario{Name: "post", Short: "clients that write posts or likes at the same time: writes a second, latency, CPU of a write",
+		Small: []string{"-clients=1,4", "-for=300ms"},
+		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
+			f := &post{clients: numbers{1, 8, 64}}
+			fs.Var(&f.clients, "clients", "how many write at the same time, one run after the other")
+			fs.DurationVar(&f.lasts, "for", 10*time.Second, "how long each run lasts")
+			fs.StringVar(&f.what, "what", "post", "post, or like: likes of others' posts, each told to its author")
+			fs.StringVar(&f.synchronous, "synchronous", "", "full or normal: what our own server waits for before it answers; empty: its default")
+			fs.IntVar(&f.size, "size", 100, "characters of a post")
+			return f.run
+		}}
+}
+
+// The people and posts of likes: the authors come first, then those who like, a share of them for each run.
+const (
+	likeAuthors = 50
+	likePosts   = 2000
+	likers      = 300
+)
+
+func (f *post) run(ctx context.Context, b *Bench) error {
+	if f.synchronous != "" {
+		if err := b.Set.Set("storage.sqlite.synchronous=" + f.synchronous); err != nil {
+			return err
+		}
+	}
+	plan := Plan{Past: Past{Seed: b.Seed}}
+	switch f.what {
+	case "post":
+		plan.People = sum(f.clients)
+	case "like":
+		plan.People = likeAuthors
+		for _, n := range f.clients {
+			plan.People += max(n, likers)
+		}
+		plan.Posts, plan.Authors = likePosts, likeAuthors
+	default:
+		return fmt.Errorf("%w: --what is post or like", ErrUsage)
+	}
+	server, people, err := b.Serve(ctx, plan)
+	if err != nil {
+		return err
+	}
+	first, liked := 0, make([]int, len(people.Posts))
+	for _, n := range f.clients {
+		if f.what == "like" {
+			share := max(n, likers)
+			err = f.like(ctx, b, server, n, people.List[likeAuthors+first:likeAuthors+first+share], people.Posts, liked)
+			first += share
+		} else {
+			err = f.post(ctx, b, server, people.List[first:first+n])
+			first += n
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if f.what == "like" {
+		return verifyLikes(b, server, people, liked)
+	}
+	return nil
+}
+
+// measure has clients write, and adds the row. All that the writes have left to do is in their CPU.
+func (f *post) measure(ctx context.Context, b *Bench, server *Server, clients int, ask request) error {
+	name := fmt.Sprintf("%ss, %d clients", f.what, clients)
+	b.Progress(name, 0, 0)
+	m := b.Measure(server)
+	r := load{server: server, clients: clients, lasts: f.lasts}.run(ctx, ask)
+	if err := settle(ctx, server); err != nil {
+		return err
+	}
+	b.Report.Checked.Add(r.checked)
+	b.Report.Row(name).Rate("writes", r.latency.N(), r.took).Latency(&r.latency).Usage(m.End(), r.latency.N())
+	return ctx.Err()
+}
+
+// post has each of people write, and looks then whether all is there.
+func (f *post) post(ctx context.Context, b *Bench, server *Server, people []Person) error {
+	answered := make([][]modules.ID, len(people))
+	err := f.measure(ctx, b, server, len(people), func(c *caller, client, n int) error {
+		body := append(appendText([]byte(`{"text":"`), n, everybody, f.size), `"}`...)
+		status, reply, err := c.ask(http.MethodPost, "/v1/posts", people[client].credential(), body)
+		if err != nil {
+			return err
+		}
+		id, ok := firstID(reply)
+		if status != http.StatusCreated || !ok {
+			return fmt.Errorf("status %d: %.120s", status, reply)
+		}
+		answered[client] = append(answered[client], id)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	c := newCaller(server)
+	defer c.close()
+	for i, p := range people {
+		b.Progress("verify", i, len(people))
+		if err := verifyPosts(c, p, answered[i], &b.Report.Checked); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstID reads the id with which an answer begins.
+func firstID(reply []byte) (modules.ID, bool) {
+	rest, ok := bytes.CutPrefix(reply, []byte(`{"id":"`))
+	if !ok || len(rest) < 36 {
+		return modules.ID{}, false
+	}
+	id, err := modules.ParseID(string(rest[:36]))
+	return id, err == nil
+}
+
+// verifyPosts looks whether a person's list holds what was answered, in that order and nothing else, and whether it is
+// counted. Answers that did not arrive have been counted as failed.
+func verifyPosts(c *caller, p Person, answered []modules.ID, checked *Checked) error {
+	at := make(map[string]int, len(answered)) // place, from 1
+	for i, id := range answered {
+		at[id.String()] = i + 1
+	}
+	seen, last, total := make(map[string]bool, len(answered)), len(answered)+1, 0
+	err := pages{who: p, path: "/v1/users/" + p.ID.String() + "/posts", args: "limit=100"}.walk(c, func(_ int, _ string, _ []byte, ids []string) error {
+		for _, id := range ids {
+			total++
+			switch place := at[id]; {
+			case seen[id]:
+				checked.Doubled++
+				checked.Fault("%s: post %s is there twice", p.Name, id)
+			case place == 0:
+				checked.Stray++
+				checked.Fault("%s: nobody was told of post %s", p.Name, id)
+			case place > last:
+				checked.Disordered++
+				checked.Fault("%s: post %d stands behind %d", p.Name, place, last)
+			default:
+				last = place
+			}
+			seen[id] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	checked.Deliveries += int64(total)
+	for i, id := range answered {
+		if !seen[id.String()] {
+			checked.Lost++
+			checked.Fault("%s: post %d, %s, was answered and is not there", p.Name, i, id)
+		}
+	}
+	var user struct {
+		Count int `json:"posts_count"`
+	}
+	if _, err := c.get("/v1/users/"+p.ID.String(), p, &user); err != nil {
+		return err
+	}
+	if user.Count != total {
+		checked.Failed++
+		checked.Fault("%s: %d posts, counted as %d", p.Name, total, user.Count)
+	}
+	return nil
+}
+
+// like has clients like posts, each in the name of a share of people, every pair of person and post once.
+func (f *post) like(ctx context.Context, b *Bench, server *Server, clients int, people []Person, posts []Post, liked []int) error {
+	share := len(people) / clients
+	made := make([][]int, clients)
+	for i := range made {
+		made[i] = make([]int, len(posts))
+	}
+	err := f.measure(ctx, b, server, clients, func(c *caller, client, n int) error {
+		if n >= share*len(posts) {
+			return errors.New("everybody likes everything: ask for a shorter time")
+		}
+		who, what := people[client*share+n/len(posts)], (n*7+client*31)%len(posts) // 7 has no factor of 2000
+		status, reply, err := c.ask(http.MethodPut, "/v1/posts/"+posts[what].ID.String()+"/like", who.credential(), nil)
+		if err != nil {
+			return err
+		}
+		if status != http.StatusOK {
+			return fmt.Errorf("status %d: %.120s", status, reply)
+		}
+		made[client][what]++
+		return nil
+	})
+	for _, list := range made {
+		for i, n := range list {
+			liked[i] += n
+		}
+	}
+	return err
+}
+
+// likeSample is how many authors' notifications are read after a run; the counts of all posts are.
+const likeSample = 3
+
+// verifyLikes looks whether each post counts its likes and whether authors were told of each.
+func verifyLikes(b *Bench, server *Server, people People, liked []int) error {
+	c := newCaller(server)
+	defer c.close()
+	told, checked := make([]int, likeAuthors), &b.Report.Checked
+	for i, p := range people.Posts {
+		var got struct {
+			Count int `json:"like_count"`
+		}
+		if _, err := c.get("/v1/posts/"+p.ID.String(), people.List[p.Author], &got); err != nil {
+			return err
+		}
+		checked.Deliveries += int64(got.Count)
+		checked.differ(got.Count, liked[i], "likes of post "+strconv.Itoa(i))
+		told[p.Author] += liked[i]
+	}
+	for i, author := range people.List[:likeSample] {
+		seen := map[string]bool{}
+		err := pages{who: author, path: "/v1/notifications", args: "limit=100&types=like"}.walk(c, func(_ int, _ string, _ []byte, ids []string) error {
+			for _, id := range ids {
+				seen[id] = true
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		checked.differ(len(seen), told[i], "notifications of "+author.Name)
+	}
+	return nil
+}
+
+// differ notes how far a count is from what it has to be.
+func (c *Checked) differ(got, want int, what string) {
+	if got == want {
+		return
+	}
+	c.Lost += int64(max(want-got, 0))
+	c.Stray += int64(max(got-want, 0))
+	c.Fault("%s: %d instead of %d", what, got, want)
+}
