@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -114,13 +115,17 @@ func run(ctx context.Context, o Options, s Scenario, args []string) (err error) 
 	case fs.NArg() > 0:
 		return fmt.Errorf("%w %s: %q is no flag", ErrUsage, s.Name, fs.Arg(0))
 	}
+	b.Report = newReport(s.Name, fs)
 	if b.Program == "" {
-		if b.Program, err = os.Executable(); err != nil {
-			return err
-		}
+		b.Program, err = os.Executable()
+	}
+	if err == nil {
+		b.Program, err = filepath.Abs(b.Program) // servers have their data as their working directory
+	}
+	if err != nil {
+		return err
 	}
 	b.Rand = rand.New(rand.NewPCG(b.Seed, 0))
-	b.Report = newReport(s.Name, fs)
 	defer func() { err = errors.Join(err, b.close()) }()
 	if b.Report.Machine, err = describe(b.Options, b.Dir); err != nil {
 		return err
@@ -138,6 +143,7 @@ func (b *Bench) declare(fs *flag.FlagSet) {
 	fs.IntVar(&b.PID, "pid", 0, "with --url: process id of that server, to know its CPU and memory")
 	fs.StringVar(&b.Service, "service-token", "", "with --url: a service token, for what pushes notifications")
 	fs.StringVar(&b.Dir, "dir", ".", "where our own server keeps its data; on the disk that is to be measured")
+	fs.StringVar(&b.Program, "program", b.Program, "the program to measure instead of this one")
 	fs.BoolVar(&b.Keep, "keep", false, "leave the data there")
 	fs.BoolVar(&b.JSON, "json", false, "print one JSON object")
 	fs.Uint64Var(&b.Seed, "seed", 1, "of everything random")

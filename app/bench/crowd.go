@@ -23,11 +23,13 @@ type crowd struct {
 	streams []stream
 	wire    wire
 
-	ready  atomic.Int64 // streams that have been told ready since the crowd was made
-	ended  atomic.Int64 // streams that the server ended
-	news   chan struct{}
-	bad    Checked     // what went wrong with connections; the wire's goroutine
-	ending atomic.Bool // the server may end streams now
+	ready atomic.Int64 // streams that have been told ready since the crowd was made
+	ended atomic.Int64 // streams that the server ended
+	news  chan struct{}
+	bad   Checked // what went wrong with connections; the wire's goroutine
+	// greeted is how long it took from connecting to ready, of each stream; the wire's goroutine.
+	greeted Histogram
+	ending  atomic.Bool // the server may end streams now
 }
 
 // wire holds the sockets of a crowd.
@@ -43,6 +45,7 @@ type wire interface {
 // stream is one person's connection.
 type stream struct {
 	phase  phase
+	asked  int64  // when it began to connect
 	part   []byte // bytes that are no whole frame, or head, yet
 	chunks *chunks
 	held   modules.Cursor // the position held: where it resumes
@@ -74,10 +77,27 @@ func newCrowd(s *Server, query string, people []Person, l *ledger) (*crowd, erro
 
 // connect opens streams and returns when all have been told ready. Who was connected before resumes where they were.
 func (c *crowd) connect(ctx context.Context, list []int, show func(done, of int)) (time.Duration, error) {
+	return c.connectWithin(ctx, list, 0, show)
+}
+
+// connectWithin is connect for people who come one by one, evenly over a time.
+func (c *crowd) connectWithin(ctx context.Context, list []int, within time.Duration, show func(done, of int)) (time.Duration, error) {
 	before, lost := c.ready.Load(), c.ended.Load()
 	began := time.Now()
-	if err := c.wire.open(list); err != nil {
-		return 0, err
+	const step = 5 * time.Millisecond
+	for done := 0; done < len(list); {
+		due := len(list)
+		if within > 0 {
+			due = min(due, 1+int(float64(len(list))*float64(time.Since(began))/float64(within)))
+		}
+		if err := c.wire.open(list[done:due]); err != nil {
+			return 0, err
+		}
+		if done = due; done < len(list) {
+			if err := pause(ctx, step); err != nil {
+				return 0, err
+			}
+		}
 	}
 	err := c.await(ctx, func() (bool, int) {
 		n := int(c.ready.Load() - before)
@@ -149,7 +169,7 @@ func (c *crowd) request(b []byte, i int) []byte {
 
 // dialed is called when a stream begins to connect.
 func (c *crowd) dialed(i int) {
-	c.streams[i] = stream{phase: asking, held: c.streams[i].held, part: c.streams[i].part[:0]}
+	c.streams[i] = stream{phase: asking, asked: c.ledger.now(), held: c.streams[i].held, part: c.streams[i].part[:0]}
 }
 
 // feed takes what was read for a stream: buf[headroom:headroom+n]. The room before it is for feed to use. It reports
@@ -231,6 +251,7 @@ func (c *crowd) take(i int, f *frame, now int64) (ready bool, err error) {
 			return false, fmt.Errorf("resumed at %s instead of %s", s.held, s.want)
 		}
 		s.phase = reading
+		c.greeted.Add(time.Duration(now - s.asked))
 		c.ready.Add(1)
 		c.tell()
 		return true, nil

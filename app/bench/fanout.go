@@ -43,13 +43,18 @@ func (f *fanout) run(ctx context.Context, b *Bench) error {
 	if err != nil {
 		return err
 	}
+	return f.against(ctx, b, server, people.List)
+}
+
+// against measures a server that has the people: the author first, then the followers, then the bystanders.
+func (f *fanout) against(ctx context.Context, b *Bench, server *Server, people []Person) error {
 	l := newLedger(f.followers+f.bystanders, warming+f.posts, warming+f.posts)
 	l.since = warming
-	c, err := newCrowd(server, "?posts=all", people.List[1:], l)
+	c, err := newCrowd(server, "?posts=all", people[1:], l)
 	if err != nil {
 		return err
 	}
-	err = f.measure(ctx, b, server, people.List[0], c)
+	err = f.measure(ctx, b, server, people[0], c)
 	b.Report.Checked.Add(c.close())
 	if err != nil {
 		return err

@@ -31,7 +31,12 @@ func (f *idle) run(ctx context.Context, b *Bench) error {
 	if err != nil {
 		return err
 	}
-	c, err := newCrowd(server, "?posts=all", people.List, newLedger(f.streams, 0, 0))
+	return f.against(ctx, b, server, people.List)
+}
+
+// against measures a server that has the people.
+func (f *idle) against(ctx context.Context, b *Bench, server *Server, people []Person) error {
+	c, err := newCrowd(server, "?posts=all", people, newLedger(f.streams, 0, 0))
 	if err != nil {
 		return err
 	}
@@ -55,7 +60,7 @@ func (f *idle) measure(ctx context.Context, b *Bench, server *Server, c *crowd) 
 	if err != nil {
 		return err
 	}
-	b.Report.Row("connect").Rate("connects", f.streams-1, took).Usage(m.End(), f.streams-1)
+	b.Report.Row("connect").Rate("connects", f.streams-1, took).Latency(&c.greeted).Usage(m.End(), f.streams-1)
 	memory := func(name string) {
 		if server.PID() == 0 {
 			return
@@ -81,6 +86,9 @@ func (f *idle) measure(ctx context.Context, b *Bench, server *Server, c *crowd) 
 	memory("after it")
 	for i := range f.times {
 		c.wire.drop(all)
+		if err := server.rest(ctx); err != nil {
+			return err
+		}
 		if took, err = c.connect(ctx, all, b.step(fmt.Sprintf("reopen %d", i+1))); err != nil {
 			return err
 		}

@@ -21,6 +21,8 @@ type Report struct {
 	Rows    []*Row            `json:"rows"`
 	Checked Checked           `json:"checked"`
 	Notes   []string          `json:"notes,omitempty"` // what a reader of the figures has to know
+
+	section string // before the names of rows
 }
 
 // Row is one measurement with its figures, in the order in which they are printed.
@@ -83,7 +85,7 @@ func newReport(name string, fs *flag.FlagSet) *Report {
 
 // Row adds a row.
 func (r *Report) Row(name string) *Row {
-	row := &Row{Name: name}
+	row := &Row{Name: r.section + name}
 	r.Rows = append(r.Rows, row)
 	return row
 }
@@ -182,33 +184,27 @@ func (r *Report) head(b *strings.Builder) {
 	fmt.Fprintf(b, "\n%s\n", r.Machine)
 }
 
+// table writes rows that follow each other and have the same figures below one heading.
 func (r *Report) table(b *strings.Builder) {
-	var columns []string
-	for _, row := range r.Rows {
-		for _, f := range row.figures {
-			if !slices.Contains(columns, f.name) {
-				columns = append(columns, f.name)
+	for rest := r.Rows; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && slices.EqualFunc(rest[n].figures, rest[0].figures, func(x, y figure) bool { return x.name == y.name }) {
+			n++
+		}
+		t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+		for _, f := range rest[0].figures {
+			fmt.Fprintf(t, "\t%s", heading(f.name))
+		}
+		for _, row := range rest[:n] {
+			fmt.Fprintf(t, "\t\n%s", row.Name)
+			for _, f := range row.figures {
+				fmt.Fprintf(t, "\t%s", number(f.value))
 			}
 		}
+		fmt.Fprint(t, "\t\n")
+		_ = t.Flush() // a strings.Builder takes everything
+		rest = rest[n:]
 	}
-	if len(columns) == 0 {
-		return
-	}
-	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	cells := make([]string, len(columns)+1)
-	for i, c := range columns {
-		cells[i+1] = heading(c)
-	}
-	fmt.Fprintf(t, "%s\t\n", strings.Join(cells, "\t"))
-	for _, row := range r.Rows {
-		clear(cells)
-		cells[0] = row.Name
-		for _, f := range row.figures {
-			cells[slices.Index(columns, f.name)+1] = number(f.value)
-		}
-		fmt.Fprintf(t, "%s\t\n", strings.Join(cells, "\t"))
-	}
-	_ = t.Flush() // a strings.Builder takes everything
 }
 
 func heading(name string) string {

@@ -18,8 +18,11 @@ type Scenario struct {
 // scenarios is every scenario, in the order of the list and of `bench all`.
 func scenarios() []Scenario {
 	return []Scenario{
+		floorScenario(),
 		idleScenario(),
 		fanoutScenario(),
 		notifyScenario(),
+		replayScenario(),
+		reconnectScenario(),
 	}
 }

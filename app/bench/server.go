@@ -25,7 +25,7 @@ type Server struct {
 	args []string
 	env  []string
 	cmd  *exec.Cmd
-	rest chan struct{} // closed when the child has said all it says
+	said chan struct{} // closed when the child has said all it says
 	keep bool
 	out  io.Writer // where the child's log goes
 }
@@ -102,7 +102,7 @@ func freeAddress() (string, error) {
 // start runs the child and waits for the line it prints once it listens.
 func (s *Server) start(ctx context.Context) error {
 	s.cmd = exec.Command(s.args[0], s.args[1:]...)
-	s.cmd.Env, s.cmd.Dir, s.cmd.Stderr = s.env, s.Data, s.out
+	s.cmd.Env, s.cmd.Dir, s.cmd.Stderr = s.env, s.Data, s.out // no config.yaml of ours is there
 	s.cmd.SysProcAttr = childAttributes()
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -113,9 +113,9 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	s.pid = s.cmd.Process.Pid
 	listens := make(chan error, 1)
-	s.rest = make(chan struct{})
+	s.said = make(chan struct{})
 	go func() {
-		defer close(s.rest)
+		defer close(s.said)
 		r := bufio.NewReader(out)
 		_, err := r.ReadString('\n')
 		listens <- err
@@ -155,6 +155,25 @@ func (s *Server) Memory() Memory {
 	return m
 }
 
+// rest returns when the server has little to do: what was asked of it before is over. Without its process a second
+// has to be enough, as it is for a server that never rests.
+func (s *Server) rest(ctx context.Context) error {
+	const step, busy = 100 * time.Millisecond, 3 * time.Millisecond
+	for range 50 {
+		before, err := cpuOf(s.pid)
+		if err != nil {
+			return pause(ctx, time.Second)
+		}
+		if err := pause(ctx, step); err != nil {
+			return err
+		}
+		if after, err := cpuOf(s.pid); err == nil && after-before < busy {
+			return nil
+		}
+	}
+	return nil
+}
+
 // stop ends the child gracefully. It is safe twice.
 func (s *Server) stop() error {
 	if s.cmd == nil {
@@ -167,7 +186,7 @@ func (s *Server) stop() error {
 }
 
 func (s *Server) wait() error {
-	<-s.rest
+	<-s.said
 	err := s.cmd.Wait()
 	s.cmd, s.pid = nil, 0
 	if err != nil {

@@ -1,0 +1,202 @@
+package bench
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// reconnect is people who lose their connection all at once and come back with what they hold.
+type reconnect struct {
+	people, follows, news, size, times int
+	restart                            bool
+	within                             time.Duration
+}
+
+func reconnectScenario() Scenario {
+	return Scenario{Name: "reconnect", Short: "people who follow many come back, with nothing new or with news: CPU of each, time until all are served",
+		Small: []string{"-people=300", "-follows=20", "-news=5"},
+		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
+			f := &reconnect{}
+			fs.IntVar(&f.people, "people", 10_000, "people who come back")
+			fs.IntVar(&f.follows, "follows", 200, "people each of them follows, the popular ones more often")
+			fs.IntVar(&f.news, "news", 0, "posts by some of them, chosen at random, while all are away")
+			fs.IntVar(&f.size, "size", 100, "characters of a post")
+			fs.IntVar(&f.times, "times", 3, "how often; without --restart")
+			fs.BoolVar(&f.restart, "restart", false, "the server is started again meanwhile, and they come back at random moments")
+			fs.DurationVar(&f.within, "within", 2*time.Second, "with --restart: the time in which they come back")
+			return f.run
+		}}
+}
+
+func (f *reconnect) run(ctx context.Context, b *Bench) error {
+	follows := crowdFollows(b.Seed, f.people, f.follows)
+	server, people, err := b.Serve(ctx, Plan{People: f.people, Follows: follows})
+	if err != nil {
+		return err
+	}
+	c, err := newCrowd(server, "?posts=all", people.List, newLedger(f.people, f.news*max(1, f.times), 0))
+	if err != nil {
+		return err
+	}
+	r := &returning{reconnect: f, b: b, server: server, crowd: c, followers: map[int][]int{}, want: make([][]uint32, f.people)}
+	if f.news > 0 {
+		for e := range follows {
+			r.followers[e.Followed] = append(r.followers[e.Followed], e.Follower)
+		}
+	}
+	if f.restart {
+		err = r.afterRestart(ctx)
+	} else {
+		err = r.again(ctx)
+	}
+	b.Report.Checked.Add(c.close())
+	if err != nil {
+		return err
+	}
+	b.Report.Checked.Add(c.ledger.verify(r.want, true))
+	return nil
+}
+
+// returning is one run of it.
+type returning struct {
+	*reconnect
+	b         *Bench
+	server    *Server
+	crowd     *crowd
+	followers map[int][]int // by author
+	posted    int
+	awaited   int        // deliveries
+	want      [][]uint32 // by reader
+}
+
+// again drops all and lets them come back as fast as they can, beside the same with people who follow nobody: what
+// these cost is the connection itself.
+func (r *returning) again(ctx context.Context) error {
+	var bare *crowd
+	if r.b.URL == "" && r.follows > 0 {
+		server, people, err := r.b.Serve(ctx, Plan{People: r.people})
+		if err != nil {
+			return err
+		}
+		if bare, err = newCrowd(server, "?posts=all", people.List, newLedger(r.people, 0, 0)); err != nil {
+			return err
+		}
+		defer func() { r.b.Report.Checked.Add(bare.close()) }()
+		if _, err := bare.connect(ctx, bare.everyone(), r.b.step("connect")); err != nil {
+			return err
+		}
+	}
+	if _, err := r.crowd.connect(ctx, r.crowd.everyone(), r.b.step("connect")); err != nil {
+		return err
+	}
+	var cost, plain []time.Duration
+	for i := range r.times {
+		if bare != nil {
+			bare.wire.drop(bare.everyone())
+			u, err := r.back(ctx, bare, 0)
+			if err != nil {
+				return err
+			}
+			plain = append(plain, u.Server/time.Duration(r.people))
+		}
+		r.crowd.wire.drop(r.crowd.everyone())
+		if err := r.post(); err != nil {
+			return err
+		}
+		u, err := r.back(ctx, r.crowd, r.awaited)
+		if err != nil {
+			return err
+		}
+		cost = append(cost, u.Server/time.Duration(r.people))
+		row := r.b.Report.Row(fmt.Sprintf("round %d", i+1)).Rate("people", r.people, u.Took).Usage(u, r.people)
+		if bare != nil && u.Known {
+			row.Figure("cpu_us_beyond_connection", micros(cost[i]-plain[i]))
+		}
+	}
+	if bare != nil && r.server.PID() > 0 {
+		slices.Sort(cost)
+		slices.Sort(plain)
+		middle := len(cost) / 2
+		r.b.Report.Row("median").Figure("cpu_us", micros(cost[middle])).Figure("cpu_us_of_connection", micros(plain[middle])).
+			Figure("cpu_us_beyond_connection", micros(cost[middle]-plain[middle]))
+	}
+	return nil
+}
+
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// back lets everybody of a crowd come back at once, and returns when they have caught up with so many deliveries.
+func (r *returning) back(ctx context.Context, c *crowd, deliveries int) (Usage, error) {
+	server := r.server
+	if c != r.crowd {
+		server = r.b.servers[len(r.b.servers)-1]
+	}
+	if err := server.rest(ctx); err != nil {
+		return Usage{}, err
+	}
+	m := r.b.Measure(server)
+	if _, err := c.connect(ctx, c.everyone(), r.b.step("come back")); err != nil {
+		return Usage{}, err
+	}
+	if err := c.ledger.await(ctx, deliveries, r.b.step("caught up")); err != nil {
+		return Usage{}, err
+	}
+	return m.End(), nil
+}
+
+// post publishes the news of a round, one after the other, by people chosen at random.
+func (r *returning) post() error {
+	w := newWriter(r.server, r.crowd.ledger)
+	defer w.close()
+	for range r.news {
+		author := r.b.Rand.IntN(r.people)
+		w.post(r.crowd.people[author], r.posted, everybody, r.size)
+		r.want[author] = append(r.want[author], uint32(r.posted)) // they see their own
+		for _, reader := range r.followers[author] {
+			r.want[reader] = append(r.want[reader], uint32(r.posted))
+		}
+		r.awaited += 1 + len(r.followers[author])
+		r.posted++
+	}
+	r.b.Report.Checked.Add(w.checked)
+	return nil
+}
+
+// afterRestart ends the server while all are connected, starts it, and lets them come back at random moments.
+func (r *returning) afterRestart(ctx context.Context) error {
+	c := r.crowd
+	if _, err := c.connect(ctx, c.everyone(), r.b.step("connect")); err != nil {
+		return err
+	}
+	c.ending.Store(true)
+	began := time.Now()
+	if err := r.server.Restart(ctx); err != nil {
+		return err
+	}
+	restarted := time.Since(began)
+	if err := c.await(ctx, func() (bool, int) { n := int(c.ended.Load()); return n >= r.people, n }); err != nil {
+		return err
+	}
+	c.ending.Store(false)
+	if err := r.post(); err != nil {
+		return err
+	}
+	list := c.everyone()
+	r.b.Rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	c.greeted = Histogram{} // nobody is connected: its owner has nothing to do
+	m := r.b.Measure(r.server)
+	took, err := c.connectWithin(ctx, list, r.within, r.b.step("come back"))
+	if err != nil {
+		return err
+	}
+	if err := c.ledger.await(ctx, r.awaited, r.b.step("caught up")); err != nil {
+		return err
+	}
+	u := m.End()
+	r.b.Report.Row("after restart").Figure("restart_s", restarted.Seconds()).Figure("all_served_s", took.Seconds()).
+		Figure("all_caught_up_s", u.Took.Seconds()).Latency(&c.greeted).Usage(u, r.people)
+	return nil
+}
