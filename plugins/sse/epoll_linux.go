@@ -208,15 +208,10 @@ func (h *epoll) find(events []unix.EpollEvent, found []*epollSocket) {
 	}
 }
 
-// handle does what one event asks for.
+// handle does what one event asks for. That a client has left can be read like anything else it sends.
 func (h *epoll) handle(s *epollSocket, events uint32, buf []byte) {
-	left := events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
-	// Also of one that has left: a close with unread input takes back what is still on its way.
-	if events&unix.EPOLLIN != 0 && !s.readAway(buf) {
-		left = true
-	}
 	switch {
-	case left:
+	case events&^unix.EPOLLOUT != 0 && !s.readAway(buf):
 		h.close(s)
 	case events&unix.EPOLLOUT != 0 && s.room():
 		guarded(h.log, s, s.peer.Writable)
@@ -237,7 +232,7 @@ func (h *epoll) close(s *epollSocket) {
 
 // event is what is registered for a socket.
 func (s *epollSocket) event(more uint32) *unix.EpollEvent {
-	return &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET | more, Fd: s.fd, Pad: s.generation}
+	return &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET | more, Fd: s.fd, Pad: s.generation}
 }
 
 func (s *epollSocket) Write(p []byte) (int, error) {

@@ -118,14 +118,6 @@ func TestEpollStale(t *testing.T) {
 	})
 }
 
-// leaves has a connection come and go: the loop has been round then.
-func (k *kit) leaves() {
-	k.Helper()
-	_, p, client := k.take()
-	client.Close()
-	await(k.T, "Gone", p.gone)
-}
-
 // TestEpollGeneration: an event is for the connection it was registered with, not for the descriptor.
 func TestEpollGeneration(t *testing.T) {
 	inEpoll(t, func(k *kit, h *epoll) {
