@@ -47,7 +47,10 @@ func (t *authors) enter(id modules.ID) uint32 {
 // link adds a reader, or changes the bell of one. Lists grow by an eighth: most are short, and there are as many as authors.
 func (t *authors) link(place uint32, reader edge) {
 	a := &t.table[place]
-	i, found := search(a.readers, reader>>1)
+	i, found := len(a.readers), false
+	if i > 0 && a.readers[i-1]>>1 >= reader>>1 { // who is new stands at the end
+		i, found = search(a.readers, reader>>1)
+	}
 	if found {
 		a.readers[i] = reader
 		return

@@ -311,28 +311,41 @@ func leaveAll(c *Channel) {
 	<-done
 }
 
-// BenchmarkReplay serves 1,000 people who missed 200 events each, from the log.
+// BenchmarkReplay serves 1,000 people who missed 100 events each: of one author or each their own, from the log or
+// from memory.
 func BenchmarkReplay(b *testing.B) {
-	for name, shared := range map[string]bool{"shared": true, "own": false} {
-		b.Run(name, func(b *testing.B) {
-			const people, missed = 1000, 200
+	const people, missed = 1000, 100
+	for _, bb := range []struct {
+		name           string
+		shared, memory bool
+	}{{"log/shared", true, false}, {"log/own", false, false}, {"memory/shared", true, true}, {"memory/own", false, true}} {
+		b.Run(bb.name, func(b *testing.B) {
 			t, s := newTown(people, 20, 20), newSink()
-			if shared {
-				s := modules.Stream{Kind: modules.By, User: numbered(1 << 20)}
-				t.head.Store(1)
-				t.events[s] = t.next(s, missed, 200)
-			} else {
-				t.head.Store(1)
-				for n := range people {
-					s := modules.Stream{Kind: modules.By, User: numbered(n)}
-					t.events[s] = t.next(s, missed, 200)
+			t.head.Store(1)
+			var all []modules.Event
+			for n := range people {
+				stream := modules.Stream{Kind: modules.To, User: numbered(n)}
+				if bb.shared {
+					stream = modules.Stream{Kind: modules.By, User: numbered(1 << 20)}
+				}
+				if n == 0 || !bb.shared {
+					t.events[stream] = t.next(stream, missed, 200)
+					all = append(all, t.events[stream]...)
 				}
 			}
 			used := time.Duration(0)
+			t.reads.Store(0)
 			b.ReportAllocs()
 			for range b.N {
 				b.StopTimer()
 				c := benchEngine(b, t, s)
+				if bb.memory {
+					c.hub.do(func() { c.hub.begin(modules.Cursor{Epoch: 1, Seq: 1}) })
+					for at := 0; at < len(all); at += 256 {
+						c.Publish(all[at:min(at+256, len(all))])
+					}
+					rest(c)
+				}
 				b.StartTimer()
 				before := cpu()
 				for n := range people {

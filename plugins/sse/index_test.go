@@ -47,7 +47,7 @@ func (m *indexModel) step(rt *rapid.T) {
 	n, other := rapid.IntRange(1, 5).Draw(rt, "who"), rapid.IntRange(1, 8).Draw(rt, "whom")
 	who := id(n)
 	p, k := m.x.people[who], pair{who, id(other)}
-	switch rapid.SampledFrom([]string{"load", "relate", "relate", "leave", "frame", "frame", "extend"}).Draw(rt, "step") {
+	switch rapid.SampledFrom([]string{"load", "relate", "relate", "leave", "frame", "frame"}).Draw(rt, "step") {
 	case "load":
 		if p == nil {
 			p = &person{id: who}
@@ -102,11 +102,6 @@ func (m *indexModel) step(rt *rapid.T) {
 		}
 	case "frame":
 		m.tail.push(m.frame(rt, other))
-	case "extend":
-		if m.tail.floor > 0 && len(m.tail.frames) > 0 {
-			at := m.tail.frames[0].pos - 1
-			m.tail.extend([]frame{{pos: at, stream: by(other), block: make([]byte, 10)}}, at-1)
-		}
 	}
 }
 

@@ -112,28 +112,6 @@ func (t *tail) clear() {
 	t.frames = nil
 }
 
-// extend puts older frames before the ones that are here: everything above a new floor. It reports whether there
-// was room; nothing changes without.
-func (t *tail) extend(older []frame, floor modules.Position) bool {
-	size := 0
-	for i := range older {
-		size += older[i].size()
-	}
-	if t.bytes+size > t.limit {
-		return false
-	}
-	all := append(slices.Grow(older, len(t.frames)), t.frames...)
-	t.bytes, t.floor, t.first = t.bytes+size, floor, t.first-uint32(len(older))
-	clear(t.to)
-	before := t.authors.chains
-	t.authors.chains = make(map[uint32]chain, len(before))
-	t.frames = all
-	for i := range all {
-		t.link(&all[i], t.first+uint32(i))
-	}
-	return true
-}
-
 // after gives the index of the first frame above a position.
 func (t *tail) after(p modules.Position) int {
 	n := len(t.frames)
