@@ -2,10 +2,10 @@ package delivery
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -118,34 +118,72 @@ type plan struct {
 
 func (p plan) empty() bool { return len(p.deliveries) == 0 && len(p.posts) == 0 }
 
-// plan asks, outside the writer's time, which endpoints want which event.
-func (in *intake) plan(ctx context.Context, events []modules.Event) (plan, error) {
-	var p plan
-	err := in.s.db.Read(ctx, func(q storage.Querier) error {
+// plan asks, outside the writer's time, which endpoints want which event. Most people have none, and most sites, so
+// one look says whether there is any, and one more for many events whose there are.
+func (in *intake) plan(ctx context.Context, events []modules.Event) (p plan, err error) {
+	var posts []modules.Position
+	var named []modules.Event
+	for _, e := range events {
+		switch {
+		case e.Internal || len(e.Data) == 0:
+		case e.Type == event.PostCreated && e.Stream.Kind == modules.By:
+			posts = append(posts, e.Cursor.Seq)
+		case (e.Type == event.Notification || e.Type == event.NotificationUpdated) && e.Stream.Kind == modules.To:
+			named = append(named, e)
+		}
+	}
+	if len(posts) == 0 && len(named) == 0 {
+		return plan{}, nil
+	}
+	err = in.s.db.Read(ctx, func(q storage.Querier) error {
 		p = plan{}
-		var posts int
-		err := q.QueryRow(ctx, `SELECT 1 FROM endpoints WHERE wants_posts = 1 AND disabled = '' AND deleted_at IS NULL LIMIT 1`).Scan(&posts)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		var anybody, wanted int
+		err := q.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT 1 FROM endpoints WHERE deleted_at IS NULL) THEN 1 ELSE 0 END,
+			CASE WHEN EXISTS (SELECT 1 FROM endpoints WHERE wants_posts = 1 AND disabled = '' AND deleted_at IS NULL) THEN 1 ELSE 0 END`).
+			Scan(&anybody, &wanted)
+		if err != nil || anybody == 0 {
 			return err
 		}
-		for _, e := range events {
-			switch {
-			case e.Internal || len(e.Data) == 0:
-			case e.Type == event.PostCreated && e.Stream.Kind == modules.By:
-				if posts == 1 {
-					p.posts = append(p.posts, e.Cursor.Seq)
-				}
-			case (e.Type == event.Notification || e.Type == event.NotificationUpdated) && e.Stream.Kind == modules.To:
-				made, err := in.forPerson(ctx, q, e)
-				if err != nil {
-					return err
-				}
-				p.deliveries = append(p.deliveries, made...)
+		if wanted == 1 {
+			p.posts = posts
+		}
+		for part := range slices.Chunk(named, maxIn) {
+			made, err := in.forPeople(ctx, q, part)
+			if err != nil {
+				return err
 			}
+			p.deliveries = append(p.deliveries, made...)
 		}
 		return nil
 	})
 	return p, err
+}
+
+// maxIn bounds the events whose receivers one statement names.
+const maxIn = 256
+
+// forPeople plans the deliveries of notifications for the endpoints of their receivers.
+func (in *intake) forPeople(ctx context.Context, q storage.Querier, events []modules.Event) (out []delivery, err error) {
+	people := make([]modules.ID, len(events))
+	for i, e := range events {
+		people[i] = e.Stream.User
+	}
+	marks, args := storage.In(nil, people)
+	found, err := list(ctx, q, scanEndpoint, `SELECT `+endpointColumns+` FROM endpoints
+		WHERE deleted_at IS NULL AND disabled = '' AND owner_id IN `+marks, args...)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	owned := map[modules.ID][]endpoint{}
+	for _, e := range found {
+		owned[e.owner] = append(owned[e.owner], e)
+	}
+	for _, e := range events {
+		if endpoints := owned[e.Stream.User]; len(endpoints) > 0 {
+			out = append(out, in.forPerson(e, endpoints)...)
+		}
+	}
+	return out, nil
 }
 
 // told is what intake reads of a notification.
@@ -158,27 +196,21 @@ type told struct {
 
 // forPerson plans the deliveries of a notification for the endpoints of its receiver. One that was revived - it is
 // older than its last change - was delivered when it was new.
-func (in *intake) forPerson(ctx context.Context, q storage.Querier, e modules.Event) ([]delivery, error) {
+func (in *intake) forPerson(e modules.Event, endpoints []endpoint) (out []delivery) {
 	var n told
 	if err := json.Unmarshal(e.Data, &n); err != nil || n.ID.IsZero() {
 		in.s.log.Error("notification cannot be read: not delivered", zap.Stringer("event", e.Cursor), zap.Error(err))
-		return nil, nil
+		return nil
 	}
 	if e.Type == event.NotificationUpdated && n.CreatedAt != n.UpdatedAt {
-		return nil, nil
+		return nil
 	}
-	found, err := list(ctx, q, scanEndpoint, `SELECT `+endpointColumns+` FROM endpoints
-		WHERE owner_id = $1 AND deleted_at IS NULL AND disabled = '' AND since < $2`, e.Stream.User, int64(e.Cursor.Seq))
-	if err != nil {
-		return nil, err
-	}
-	var out []delivery
-	for _, endpoint := range found {
-		if endpoint.wants(n.Type) && in.s.senders[endpoint.channel] != nil {
+	for _, endpoint := range endpoints {
+		if endpoint.since < e.Cursor.Seq && endpoint.wants(n.Type) && in.s.senders[endpoint.channel] != nil {
 			out = append(out, delivery{id: modules.NewID(), endpoint: endpoint.id, position: e.Cursor.Seq, eventType: e.Type, notification: n.ID})
 		}
 	}
-	return out, nil
+	return out
 }
 
 // write makes the rows.
