@@ -25,19 +25,21 @@ type Connections struct {
 
 	mu      sync.Mutex
 	open    int
-	people  map[modules.ID][]*connection // oldest first
-	revoked []revocation                 // the last revokedFor, in order heard
-	expiry  modules.Time                 // no connection expires before; 0 = none does
-	sooner  chan struct{}                // holds at most one: expiry came nearer
+	people  map[modules.ID]*connection // the oldest of each
+	revoked []revocation               // the last revokedFor, in order heard
+	expiry  modules.Time               // no connection expires before; 0 = none does
+	sooner  chan struct{}              // holds at most one: expiry came nearer
 }
 
-// connection is one held place. The fields say whose right it lives by.
+// connection is one held place. The fields say whose right it lives by. There are many, and each lasts: it is kept
+// small.
 type connection struct {
-	session, token modules.ID
-	expires        modules.Time // 0 = never
-	evict          func(plugins.ByeReason)
-	gone           bool // not in people any more
-	closed         bool // its place is given back
+	person, session, token modules.ID
+	expires                modules.Time // 0 = never
+	evict                  func(plugins.ByeReason)
+	next                   *connection // of the same person, younger
+	gone                   bool        // not in people any more
+	closed                 bool        // its place is given back
 }
 
 // revocation is one access.revoked entry.
@@ -51,30 +53,24 @@ type revocation struct {
 
 func newConnections(cfg Config, clock modules.Clock, ports *Ports) *Connections {
 	return &Connections{total: cfg.MaxStreams, perPerson: cfg.MaxStreamsPerPerson, clock: clock, ports: ports,
-		people: map[modules.ID][]*connection{}, sooner: make(chan struct{}, 1)}
+		people: map[modules.ID]*connection{}, sooner: make(chan struct{}, 1)}
 }
 
 // Open asks for one more connection; see plugins.Connections. An actor whose right was revoked or has expired is
 // counted and evicted before Open returns, so that evict must work at once.
 func (c *Connections) Open(a modules.Actor, evict func(plugins.ByeReason)) (func(), bool) {
-	conn := &connection{session: a.SessionID, token: a.TokenID, expires: a.ExpiresAt, evict: evict}
-	var oldest *connection
+	conn := &connection{person: a.UserID, session: a.SessionID, token: a.TokenID, expires: a.ExpiresAt, evict: evict}
 	c.mu.Lock()
 	if c.open >= c.total {
 		c.mu.Unlock()
 		return nil, false
 	}
 	c.open++
-	list := c.people[a.UserID]
-	if len(list) >= c.perPerson && len(list) > 0 {
-		oldest, list = list[0], list[1:]
-		oldest.gone = true
-	}
-	c.people[a.UserID] = append(slices.Clone(list), conn)
+	oldest := c.add(conn)
 	c.expect(conn)
-	late := conn.expires != 0 && conn.expires <= c.clock.Now() || c.heardBefore(a.UserID, conn)
+	late := conn.expires != 0 && conn.expires <= c.clock.Now() || c.heardBefore(conn)
 	if late {
-		c.drop(a.UserID, conn)
+		c.drop(conn)
 	}
 	c.mu.Unlock()
 
@@ -84,7 +80,7 @@ func (c *Connections) Open(a modules.Actor, evict func(plugins.ByeReason)) (func
 	if late {
 		evict(plugins.ByeRevoked)
 	}
-	return func() { c.close(a.UserID, conn) }, true
+	return func() { c.close(conn) }, true
 }
 
 // Spend takes one of the actor's stream openings.
@@ -99,7 +95,7 @@ func (c *Connections) Count() (open, people int) {
 	return c.open, len(c.people)
 }
 
-func (c *Connections) close(person modules.ID, conn *connection) {
+func (c *Connections) close(conn *connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if conn.closed {
@@ -107,21 +103,47 @@ func (c *Connections) close(person modules.ID, conn *connection) {
 	}
 	conn.closed = true
 	c.open--
-	c.drop(person, conn)
+	c.drop(conn)
 }
 
-// drop takes a connection out of its person's list; c.mu is held.
-func (c *Connections) drop(person modules.ID, conn *connection) {
+// add puts a connection behind the others of its person and takes out the oldest if there are too many now; c.mu
+// is held.
+func (c *Connections) add(conn *connection) (tooMany *connection) {
+	oldest := c.people[conn.person]
+	if oldest == nil {
+		c.people[conn.person] = conn
+		return nil
+	}
+	last, count := oldest, 1
+	for ; last.next != nil; last = last.next {
+		count++
+	}
+	last.next = conn
+	if count < c.perPerson {
+		return nil
+	}
+	c.drop(oldest)
+	return oldest
+}
+
+// drop takes a connection out of its person's; c.mu is held.
+func (c *Connections) drop(conn *connection) {
 	if conn.gone {
 		return
 	}
 	conn.gone = true
-	list := slices.DeleteFunc(slices.Clone(c.people[person]), func(other *connection) bool { return other == conn })
-	if len(list) == 0 {
-		delete(c.people, person)
-		return
+	switch first := c.people[conn.person]; {
+	case first != conn:
+		for first.next != conn {
+			first = first.next
+		}
+		first.next = conn.next
+	case conn.next != nil:
+		c.people[conn.person] = conn.next
+	default:
+		delete(c.people, conn.person)
 	}
-	c.people[person] = list
+	conn.next = nil
 }
 
 // revoke ends the connections a revocation means and remembers it for those on their way.
@@ -165,7 +187,7 @@ func (c *Connections) sweep() time.Duration {
 		c.expiry = 0
 		for person := range c.people {
 			ended = append(ended, c.take(person, func(conn *connection) bool { return conn.expires != 0 && conn.expires <= now })...)
-			for _, conn := range c.people[person] {
+			for conn := c.people[person]; conn != nil; conn = conn.next {
 				c.expect(conn)
 			}
 		}
@@ -190,9 +212,10 @@ func (c *Connections) expect(conn *connection) {
 // take removes the connections of a person that match and returns them; c.mu is held.
 func (c *Connections) take(person modules.ID, match func(*connection) bool) []*connection {
 	var taken []*connection
-	for _, conn := range slices.Clone(c.people[person]) {
+	for conn, next := c.people[person], (*connection)(nil); conn != nil; conn = next {
+		next = conn.next
 		if match(conn) {
-			c.drop(person, conn)
+			c.drop(conn)
 			taken = append(taken, conn)
 		}
 	}
@@ -200,9 +223,9 @@ func (c *Connections) take(person modules.ID, match func(*connection) bool) []*c
 }
 
 // heardBefore reports whether a revocation that ends conn was heard while it was on its way; c.mu is held.
-func (c *Connections) heardBefore(person modules.ID, conn *connection) bool {
+func (c *Connections) heardBefore(conn *connection) bool {
 	return slices.ContainsFunc(c.revoked, func(r revocation) bool {
-		return r.person == person && c.clock().Sub(r.heard) <= revokedFor && r.ends(conn) && (r.exact() || !conn.madeAfter(r.at))
+		return r.person == conn.person && c.clock().Sub(r.heard) <= revokedFor && r.ends(conn) && (r.exact() || !conn.madeAfter(r.at))
 	})
 }
 

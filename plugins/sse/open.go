@@ -55,7 +55,7 @@ func (c *Channel) admission(conn net.Conn, r request) (refused plugins.ByeReason
 	if r.preset != nil {
 		k.want, k.mode = aliasKinds, postsNotify
 	}
-	release, ok := c.env.Connections.Open(r.actor, func(reason plugins.ByeReason) { c.hub.do(func() { c.hub.end(k, reason) }) })
+	release, ok := c.env.Connections.Open(r.actor, func(reason plugins.ByeReason) { k.hub.do(func() { k.hub.end(k, reason) }) })
 	if !ok {
 		return plugins.ByeOverload
 	}
