@@ -24,5 +24,9 @@ func scenarios() []Scenario {
 		notifyScenario(),
 		replayScenario(),
 		reconnectScenario(),
+		postScenario(),
+		readScenario(),
+		followersScenario(),
+		liveScenario(),
 	}
 }
