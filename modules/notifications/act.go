@@ -204,7 +204,7 @@ func (s *Service) announce(ctx context.Context, tx storage.Tx, kind string, w wa
 	}
 	own := *r
 	own.actor = actor
-	_, err = outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: r.receiver}, Type: kind, Actor: actor,
+	err = outbox.Announce(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: r.receiver}, Type: kind, Actor: actor,
 		Object: own.redactable(), About: append([]modules.ID{actor, r.actor}, r.people()...), Time: at, Data: data})
 	return &list[0], err
 }
@@ -229,7 +229,6 @@ func announceRemoved(ctx context.Context, tx storage.Tx, receiver modules.ID, d 
 	if err != nil {
 		return fmt.Errorf("encode removal: %w", err)
 	}
-	_, err = outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: receiver},
+	return outbox.Announce(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: receiver},
 		Type: event.NotificationRemoved, Time: at, Data: data})
-	return err
 }

@@ -50,9 +50,8 @@ func (s *Service) mark(ctx context.Context, person modules.ID, change func(tx st
 		if err != nil {
 			return fmt.Errorf("encode read state: %w", err)
 		}
-		_, err = outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: person},
+		return outbox.Announce(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: person},
 			Type: event.ReadState, Actor: person, Time: now, Data: data})
-		return err
 	})
 	return counts, err
 }

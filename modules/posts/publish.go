@@ -107,7 +107,7 @@ func (s *Service) publish(ctx context.Context, tx storage.Tx, actor modules.Acto
 		if err != nil {
 			return author, err
 		}
-		_, err = outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.By, User: author.ID}, Type: event.PostCreated,
+		err = outbox.Announce(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.By, User: author.ID}, Type: event.PostCreated,
 			Actor: author.ID, Object: r.id, About: about(*r), Time: r.createdAt, Data: data})
 		if err != nil {
 			return author, err

@@ -122,9 +122,8 @@ func (s *Service) announceEnd(ctx context.Context, tx storage.Tx, r row, now mod
 	if err != nil {
 		return err
 	}
-	_, err = outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.By, User: r.author}, Type: event.PostDeletedEvent,
+	return outbox.Announce(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.By, User: r.author}, Type: event.PostDeletedEvent,
 		Actor: r.author, Object: r.id, About: []modules.ID{r.author}, Time: now, Data: data})
-	return err
 }
 
 // matches compares an If-Match header (RFC 9110 13.1.1: "*", or strong tags) with the tag that GET gives the post,

@@ -130,10 +130,9 @@ func (s *Service) revoke(ctx context.Context, tx storage.Tx, user modules.ID, wh
 	if err != nil {
 		return err
 	}
-	_, err = outbox.Add(ctx, tx, outbox.Announcement{
+	return outbox.Announce(ctx, tx, outbox.Announcement{
 		Stream: modules.Stream{Kind: modules.To, User: user}, Type: event.AccessRevoked, Internal: true, Time: s.now(), Data: data,
 	})
-	return err
 }
 
 // scanIDs collects the ids of a query of one column.

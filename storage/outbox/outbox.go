@@ -10,7 +10,7 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Announcement is an event on its way: what Add writes.
+// Announcement is an event on its way: what Announce writes.
 type Announcement struct {
 	Stream   modules.Stream
 	Type     string
@@ -22,30 +22,59 @@ type Announcement struct {
 	Data     json.RawMessage // the event's data member, encoded before the transaction where possible
 }
 
-// Add writes announcements as part of tx, in the order given, and returns the outbox id of the last one, which
-// is provisional until commit. They are announced if and only if tx commits, and in the order in which
-// transactions commit.
+// Announce writes announcements as part of tx, in the order given. They are announced if and only if tx commits, and
+// in the order in which transactions commit.
 //
-// Services and reactions call it, any number of times in one transaction. No announcements is a no-op that
-// returns 0. Data over storage.MaxPayload gives storage.ErrTooLarge and writes nothing of the call; any other
-// error is the store's, and the transaction has to be given up.
+// Services and reactions call it, any number of times in one transaction. No announcements is a no-op. Data over
+// storage.MaxPayload gives storage.ErrTooLarge and writes nothing of the call; any other error is the store's, and the
+// transaction has to be given up.
+func Announce(ctx context.Context, tx storage.Tx, list ...Announcement) error {
+	if err := checkSizes(list); err != nil {
+		return err
+	}
+	for _, a := range list {
+		if _, err := tx.Exec(ctx, insert, a.args()...); err != nil {
+			return fmt.Errorf("outbox: add %s: %w", a.Type, err)
+		}
+	}
+	return nil
+}
+
+// Add is Announce for a caller who needs the outbox id of the last announcement, which is provisional until commit; 0
+// when there are none. Asking for the id costs the engine half as much again as the row.
 func Add(ctx context.Context, tx storage.Tx, list ...Announcement) (int64, error) {
+	if len(list) == 0 {
+		return 0, nil
+	}
+	last := list[len(list)-1]
+	if err := checkSizes(list); err != nil {
+		return 0, err
+	}
+	if err := Announce(ctx, tx, list[:len(list)-1]...); err != nil {
+		return 0, err
+	}
+	var id int64
+	if err := tx.QueryRow(ctx, insert+` RETURNING id`, last.args()...).Scan(&id); err != nil {
+		return 0, fmt.Errorf("outbox: add %s: %w", last.Type, err)
+	}
+	return id, nil
+}
+
+const insert = `INSERT INTO outbox (op, stream, type, actor_id, object_id, about, internal, time, data)
+	VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8)`
+
+func (a Announcement) args() []any {
+	stream := a.Stream.Bytes()
+	return []any{stream[:], a.Type, a.Actor, a.Object, packAbout(a.About), boolInt(a.Internal), int64(a.Time), []byte(a.Data)}
+}
+
+func checkSizes(list []Announcement) error {
 	for _, a := range list {
 		if len(a.Data) > storage.MaxPayload {
-			return 0, fmt.Errorf("outbox: add %s: %d bytes: %w", a.Type, len(a.Data), storage.ErrTooLarge)
+			return fmt.Errorf("outbox: add %s: %d bytes: %w", a.Type, len(a.Data), storage.ErrTooLarge)
 		}
 	}
-	var last int64
-	for _, a := range list {
-		stream := a.Stream.Bytes()
-		err := tx.QueryRow(ctx, `INSERT INTO outbox (op, stream, type, actor_id, object_id, about, internal, time, data)
-			VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`,
-			stream[:], a.Type, a.Actor, a.Object, packAbout(a.About), boolInt(a.Internal), int64(a.Time), []byte(a.Data)).Scan(&last)
-		if err != nil {
-			return 0, fmt.Errorf("outbox: add %s: %w", a.Type, err)
-		}
-	}
-	return last, nil
+	return nil
 }
 
 // RedactPageSize is how many announcements one RedactPage empties at most: some milliseconds of the writer's time.

@@ -52,7 +52,9 @@ func TestRedactPage(t *testing.T) {
 			t.Errorf("page %d says that the rest is before %d", pages+1, rest)
 		}
 	}
-	inTx(t, db, func(ctx context.Context, tx storage.Tx) error { return outbox.Redact(ctx, tx, at, outbox.Match{Object: post}) })
+	inTx(t, db, func(ctx context.Context, tx storage.Tx) error {
+		return outbox.Redact(ctx, tx, at, outbox.Match{Object: post})
+	})
 	if got := full(); got != 0 {
 		t.Errorf("a redaction of everything leaves %d", got)
 	}
