@@ -72,68 +72,67 @@ type returning struct {
 	want      [][]uint32 // by reader
 }
 
-// again drops all and lets them come back as fast as they can, beside the same with people who follow nobody: what
-// these cost is the connection itself.
+// again drops all and lets them come back as fast as they can, in turns with people on a server of their own who
+// follow nobody: what these cost is the connection itself.
 func (r *returning) again(ctx context.Context) error {
-	var bare *crowd
-	if r.b.URL == "" && r.follows > 0 {
-		server, people, err := r.b.Serve(ctx, Plan{People: r.people})
-		if err != nil {
-			return err
-		}
-		if bare, err = newCrowd(server, "?posts=all", people.List, newLedger(r.people, 0, 0)); err != nil {
-			return err
-		}
+	server, bare, err := r.besides(ctx)
+	if err != nil {
+		return err
+	}
+	if bare != nil {
 		defer func() { r.b.Report.Checked.Add(bare.close()) }()
-		if _, err := bare.connect(ctx, bare.everyone(), r.b.step("connect")); err != nil {
+		if _, err := r.back(ctx, server, bare, 0); err != nil { // the first time pays for what is kept in memory
 			return err
 		}
 	}
-	if _, err := r.crowd.connect(ctx, r.crowd.everyone(), r.b.step("connect")); err != nil {
+	if _, err := r.back(ctx, r.server, r.crowd, 0); err != nil {
 		return err
 	}
 	var cost, plain []time.Duration
 	for i := range r.times {
 		if bare != nil {
-			bare.wire.drop(bare.everyone())
-			u, err := r.back(ctx, bare, 0)
+			u, err := r.back(ctx, server, bare, 0)
 			if err != nil {
 				return err
 			}
 			plain = append(plain, u.Server/time.Duration(r.people))
 		}
-		r.crowd.wire.drop(r.crowd.everyone())
-		if err := r.post(); err != nil {
-			return err
-		}
-		u, err := r.back(ctx, r.crowd, r.awaited)
+		r.post()
+		u, err := r.back(ctx, r.server, r.crowd, r.awaited)
 		if err != nil {
 			return err
 		}
 		cost = append(cost, u.Server/time.Duration(r.people))
-		row := r.b.Report.Row(fmt.Sprintf("round %d", i+1)).Rate("people", r.people, u.Took).Usage(u, r.people)
-		if bare != nil && u.Known {
-			row.Figure("cpu_us_beyond_connection", micros(cost[i]-plain[i]))
-		}
+		r.b.Report.Row(fmt.Sprintf("round %d", i+1)).Rate("people", r.people, u.Took).Usage(u, r.people)
 	}
-	if bare != nil && r.server.PID() > 0 {
+	if bare != nil && r.server.PID() > 0 && r.times > 0 {
 		slices.Sort(cost)
 		slices.Sort(plain)
-		middle := len(cost) / 2
-		r.b.Report.Row("median").Figure("cpu_us", micros(cost[middle])).Figure("cpu_us_of_connection", micros(plain[middle])).
-			Figure("cpu_us_beyond_connection", micros(cost[middle]-plain[middle]))
+		middle := r.times / 2
+		r.b.Report.Row("median").Figure("server_cpu_us", micros(cost[middle])).Figure("of_connection_us", micros(plain[middle])).
+			Figure("beyond_it_us", micros(cost[middle]-plain[middle]))
 	}
 	return nil
 }
 
+// besides starts the server of those who follow nobody, unless there is nothing to compare.
+func (r *returning) besides(ctx context.Context) (*Server, *crowd, error) {
+	if r.b.URL != "" || r.follows == 0 {
+		return nil, nil, nil
+	}
+	server, people, err := r.b.Serve(ctx, Plan{People: r.people})
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := newCrowd(server, "?posts=all", people.List, newLedger(r.people, 0, 0))
+	return server, c, err
+}
+
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// back lets everybody of a crowd come back at once, and returns when they have caught up with so many deliveries.
-func (r *returning) back(ctx context.Context, c *crowd, deliveries int) (Usage, error) {
-	server := r.server
-	if c != r.crowd {
-		server = r.b.servers[len(r.b.servers)-1]
-	}
+// back lets everybody of a crowd come at once, waits until they have caught up with so many deliveries, and drops
+// them: the descriptors of a process are for one crowd.
+func (r *returning) back(ctx context.Context, server *Server, c *crowd, deliveries int) (Usage, error) {
 	if err := server.rest(ctx); err != nil {
 		return Usage{}, err
 	}
@@ -144,11 +143,13 @@ func (r *returning) back(ctx context.Context, c *crowd, deliveries int) (Usage, 
 	if err := c.ledger.await(ctx, deliveries, r.b.step("caught up")); err != nil {
 		return Usage{}, err
 	}
-	return m.End(), nil
+	u := m.End()
+	c.wire.drop(c.everyone())
+	return u, nil
 }
 
 // post publishes the news of a round, one after the other, by people chosen at random.
-func (r *returning) post() error {
+func (r *returning) post() {
 	w := newWriter(r.server, r.crowd.ledger)
 	defer w.close()
 	for range r.news {
@@ -162,7 +163,6 @@ func (r *returning) post() error {
 		r.posted++
 	}
 	r.b.Report.Checked.Add(w.checked)
-	return nil
 }
 
 // afterRestart ends the server while all are connected, starts it, and lets them come back at random moments.
@@ -181,9 +181,7 @@ func (r *returning) afterRestart(ctx context.Context) error {
 		return err
 	}
 	c.ending.Store(false)
-	if err := r.post(); err != nil {
-		return err
-	}
+	r.post()
 	list := c.everyone()
 	r.b.Rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	c.greeted = Histogram{} // nobody is connected: its owner has nothing to do
