@@ -23,6 +23,7 @@ type hub struct {
 	metrics *metrics
 	inbox   inbox
 	random  func() float64 // [0, 1)
+	nearBy  int            // see there; a test may set it before the hub runs
 
 	questions chan question // to the asking workers; the hub never has more out than fit
 	pages     chan pageJob  // to the catch-up workers, likewise
@@ -68,7 +69,7 @@ type timer struct {
 
 func newHub(cfg Config, env plugins.Env, random func() float64) *hub {
 	h := &hub{
-		cfg: cfg, log: env.Log, metrics: newMetrics(), random: random, index: newIndex(),
+		cfg: cfg, log: env.Log, metrics: newMetrics(), random: random, nearBy: nearBy, index: newIndex(),
 		wheel:     wheel{tick: tickOf(cfg)},
 		questions: make(chan question, cfg.AudienceWorkers),
 		pages:     make(chan pageJob, cfg.CatchUpWorkers),

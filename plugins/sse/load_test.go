@@ -138,9 +138,7 @@ func TestPeerGone(t *testing.T) {
 				s.seats.await(0)
 				s.idle()
 				s.inHub(func(h *hub) {
-					for h.away.len() > 0 {
-						h.forgetFirst()
-					}
+					h.forgetAll()
 					if h.open != 0 || h.kept != 0 || len(h.index.people) != 0 || len(h.index.authors.places) != 0 {
 						t.Errorf("%d connections, %d people are still known", h.open, len(h.index.people))
 					}

@@ -201,7 +201,8 @@ func TestModel(t *testing.T) {
 		cfg.TailBytes = modules.Size(rapid.SampledFrom([]int{4 << 10, 6 << 10, 1 << 20}).Draw(rt, "tail"))
 		cfg.Holder = rapid.SampledFrom(holders()).Draw(rt, "holder")
 		cfg.CatchUpWorkers, cfg.AudienceWorkers = rapid.IntRange(1, 3).Draw(rt, "workers"), rapid.IntRange(1, 3).Draw(rt, "asking")
-		s, stop := serveFor(rt, t, w, cfg)
+		near := rapid.SampledFrom([]int{0, 2, nearBy}).Draw(rt, "near by")
+		s, stop := serveFor(rt, t, w, cfg, func(s *site) { s.channel.hub.nearBy = near })
 		defer stop()
 		m := &model{w: w, facts: map[modules.Position]fact{}, hides: map[pair]int{}}
 		const people = 4
@@ -236,7 +237,7 @@ func TestModel(t *testing.T) {
 func (m *model) step(rt *rapid.T, devices []*device, people int) {
 	person := func(what string) int { return rapid.IntRange(1, people).Draw(rt, what) }
 	w := m.w
-	switch rapid.SampledFrom([]string{"post", "post", "post", "notify", "notify", "follow", "unfollow", "hide", "skip", "connect", "connect", "cut", "delete"}).Draw(rt, "step") {
+	switch rapid.SampledFrom([]string{"post", "post", "post", "notify", "notify", "follow", "unfollow", "hide", "skip", "connect", "connect", "cut", "delete", "forget"}).Draw(rt, "step") {
 	case "post":
 		for range rapid.IntRange(1, 4).Draw(rt, "posts") {
 			n := person("author")
@@ -270,6 +271,8 @@ func (m *model) step(rt *rapid.T, devices []*device, people int) {
 		}
 	case "cut":
 		rapid.SampledFrom(devices).Draw(rt, "device").cut()
+	case "forget":
+		devices[0].site.inHub(func(h *hub) { h.forgetAll() })
 	case "delete":
 		w.mu.Lock()
 		var posts []modules.Event

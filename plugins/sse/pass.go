@@ -6,8 +6,8 @@ import (
 	"github.com/belfry-social/belfry/modules"
 )
 
-// scanBudget bounds how many frames of the tail one pass looks at. nearBy is how far behind a connection may be for
-// every frame to be looked at; who is further behind is told by their streams.
+// scanBudget bounds how many frames of the tail one pass looks at. nearBy is how many frames behind a connection may
+// be for each to be looked at; who is further behind is told by their streams (hub.nearBy).
 const (
 	scanBudget = 4096
 	nearBy     = 256
@@ -104,7 +104,7 @@ func (h *hub) gather(c *connection, j *joined) (then outcome, through modules.Po
 // missed gives the places of the frames from a place on that stand in the streams of a connection's person, rising.
 // told is false when looking at every frame is as good: few have come since, or most are for the person.
 func (h *hub) missed(c *connection, from int) (places []uint32, told bool) {
-	if len(h.tail.frames)-from <= nearBy {
+	if len(h.tail.frames)-from <= h.nearBy {
 		return nil, false
 	}
 	p := c.person

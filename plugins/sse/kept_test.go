@@ -1,0 +1,290 @@
+package sse
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/event"
+)
+
+// forgetAll forgets everybody who left, as if their time had come.
+func (h *hub) forgetAll() {
+	for h.away.len() > 0 {
+		h.forgetFirst()
+	}
+}
+
+// inHub runs fn on the hub's goroutine and waits for it.
+func (e *engine) inHub(fn func(h *hub)) {
+	done := make(chan struct{})
+	e.hub.do(func() { fn(e.hub); close(done) })
+	<-done
+}
+
+// questions counts what a world is asked.
+type questions struct{ audiences, reads int }
+
+func (e *engine) count() *questions {
+	q := &questions{}
+	e.w.onAudience = func(modules.ID) error { q.audiences++; return nil }
+	e.w.onRead = func(modules.Audience, modules.Cursor) error { q.reads++; return nil }
+	return q
+}
+
+// TestReconnectAsksNobody: people who come back within a minute, with nothing new or with news, cost no question to
+// the store and no read of the log.
+func TestReconnectAsksNobody(t *testing.T) {
+	inBubble(t, defaults, func(t *testing.T, e *engine) {
+		q := e.count()
+		e.w.follow(1, 2, true)
+		synctest.Wait()
+		from := e.w.Head()
+		for n := range 20 {
+			e.connect(t, 1, from.String()).leave()
+			synctest.Wait()
+			if n%2 == 0 {
+				e.w.post(2)
+				e.w.notify(1)
+				e.w.notify(3)
+			}
+			time.Sleep(50 * time.Second)
+		}
+		c := e.connect(t, 1, from.String())
+		if q.audiences != 1 || q.reads != 0 {
+			t.Errorf("the store was asked %d times, the log %d times; want 1 and 0", q.audiences, q.reads)
+		}
+		if got, want := c.body(), strings.Join(e.w.expected(1, modules.PostsNotify, from.Seq), ""); got != want {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+	})
+}
+
+// TestForgotten: who is away longer than a minute, or whose relations change meanwhile, is asked about anew, and the
+// index keeps nothing of them.
+func TestForgotten(t *testing.T) {
+	for name, away := range map[string]func(t *testing.T, e *engine){
+		"for long":           func(*testing.T, *engine) { time.Sleep(keepFor + time.Second) },
+		"and unfollows":      func(_ *testing.T, e *engine) { e.w.unfollow(1, 2) },
+		"and is hidden from": func(_ *testing.T, e *engine) { e.w.hide(1, 2, true) },
+		"as one of many": func(t *testing.T, e *engine) {
+			e.inHub(func(h *hub) { h.kept += maxKept })
+			e.connect(t, 9, "now").leave()
+		},
+		"and the epoch changes": func(_ *testing.T, e *engine) { e.inHub(func(h *hub) { h.reborn(modules.Cursor{Epoch: 1, Seq: 1}) }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, defaults, func(t *testing.T, e *engine) {
+				q := e.count()
+				e.w.follow(1, 2, true)
+				synctest.Wait()
+				e.connect(t, 1, "now").leave()
+				synctest.Wait()
+				away(t, e)
+				synctest.Wait()
+				e.inHub(func(h *hub) {
+					if h.index.people[id(1)] != nil || h.index.authors.find(id(2)) != 0 {
+						t.Error("still known")
+					}
+				})
+				before := q.audiences
+				c := e.connect(t, 1, "now")
+				post, note := e.w.post(2), e.w.notify(1)
+				synctest.Wait()
+				want := fmt.Sprint(post, note)
+				if e.w.hidden[pair{id(1), id(2)}] || len(e.w.edges) == 0 {
+					want = fmt.Sprint(note)
+				}
+				if got := idsIn(c); got != want || q.audiences != before+1 {
+					t.Errorf("shown %s, want %s; asked %d times", got, want, q.audiences-before)
+				}
+			})
+		})
+	}
+}
+
+// TestLeavingIsBounded: however many people come and go, what is kept of them has an end, and then nothing is left.
+func TestLeavingIsBounded(t *testing.T) {
+	inBubble(t, defaults, func(t *testing.T, e *engine) {
+		e.w.follow(1, 2, true)
+		e.inHub(func(h *hub) {
+			for n := range maxAway + 100 {
+				k := &connection{hub: h, sock: &pipe{room: -1}, release: func() {}, epoch: 1}
+				h.admit(k, id(n%3+1))
+				k.person.loaded, k.person.asking = true, false
+				h.left(k)
+			}
+			if h.away.len() > maxAway {
+				t.Errorf("%d leavings are remembered, at most %d", h.away.len(), maxAway)
+			}
+		})
+		for range 2 {
+			time.Sleep(keepFor)
+		}
+		e.inHub(func(h *hub) { h.forgetAll() })
+		e.inHub(func(h *hub) {
+			if h.kept != 0 || len(h.index.people) != 0 || len(h.index.authors.places) != 0 || len(h.index.free) != len(h.index.places) {
+				t.Errorf("left: weight %d, %d people, %d authors", h.kept, len(h.index.people), len(h.index.authors.places))
+			}
+		})
+	})
+}
+
+// TestEarlierPlace: a second device comes with a lower id than the first one had. Since when each follow holds has
+// to be asked again for it, and what stands before a follow is shown to neither.
+func TestEarlierPlace(t *testing.T) {
+	for _, tail := range []modules.Size{4 << 10, 1 << 20} { // from the log, from memory
+		cfg := defaults
+		cfg.TailBytes = tail
+		inBubble(t, cfg, func(t *testing.T, e *engine) {
+			q := e.count()
+			from := e.w.Head()
+			for n := range 30 {
+				e.w.post(2)
+				e.w.notify(1)
+				if n == 10 || n == 20 {
+					e.w.follow(1, 2, true)
+				}
+			}
+			synctest.Wait()
+			first := e.connect(t, 1, "now")
+			second := e.connect(t, 1, from.String())
+			if q.audiences != 2 {
+				t.Errorf("asked %d times, want 2", q.audiences)
+			}
+			e.w.post(2)
+			synctest.Wait()
+			if got, want := second.body(), strings.Join(e.w.expected(1, modules.PostsNotify, from.Seq), ""); got != want {
+				t.Errorf("got  %s\nwant %d blocks", idsIn(second), strings.Count(want, "event: "))
+			}
+			if n := strings.Count(first.body(), "event: "); n != 1 {
+				t.Errorf("the first device was shown %d", n)
+			}
+			e.connect(t, 1, from.String())
+			if q.audiences != 2 {
+				t.Errorf("what is known was asked for again")
+			}
+		})
+	}
+}
+
+// TestFarBehind: who lacks much is told by their streams; the order and the bytes are those of the log.
+func TestFarBehind(t *testing.T) {
+	inBubble(t, defaults, func(t *testing.T, e *engine) {
+		q := e.count()
+		for n := range 20 {
+			e.w.follow(1, 100+n, n%2 == 0)
+		}
+		e.w.hide(1, 104, true)
+		synctest.Wait()
+		from := e.w.Head()
+		for n := range 10 * nearBy { // of people who are followed, one in three
+			e.w.post(100 + n%60)
+			if n%100 == 0 {
+				e.w.notify(1)
+				e.w.notify(2)
+			}
+		}
+		synctest.Wait()
+		c := e.connect(t, 1, from.String())
+		if q.reads != 0 {
+			t.Errorf("the log was read %d times for what is in memory", q.reads)
+		}
+		if got, want := c.body(), strings.Join(e.w.expected(1, modules.PostsNotify, from.Seq), ""); got != want || want == "" {
+			t.Errorf("got %d blocks, want %d, or in another order", strings.Count(got, "event: "), strings.Count(want, "event: "))
+		}
+	})
+}
+
+// TestFanOutIsBuiltOnce: what a thousand readers lack alike is put together once, and marking and serving them
+// allocates nothing.
+func TestFanOutIsBuiltOnce(t *testing.T) {
+	const readers, posts = 1000, 40
+	w := newWorld()
+	for n := range readers {
+		w.follow(n+10, 1, n%2 == 0)
+	}
+	h := newHub(defaults, envOf(w), func() float64 { return 0 })
+	h.begin(w.Head())
+	out := newSink()
+	for n := range readers {
+		a, _ := w.Audience(t.Context(), id(n+10))
+		c := &connection{hub: h, want: ^kinds(0), mode: postsAll, sock: &drain{out}, epoch: 1, delivered: w.head, release: func() {}}
+		h.admit(c, id(n+10))
+		h.answered(question{person: c.person, whole: true}, answer{audience: a})
+	}
+	h.askNext = queue[*person]{}
+	serve := func() {
+		for h.line.len() > 0 {
+			h.step()
+		}
+	}
+	serve()
+	round := func(count int) (events []modules.Event, frames []frame, size int) {
+		for range count {
+			w.commit(by(1), event.PostCreated, `{}`, id(1))
+			e := w.events[len(w.events)-1]
+			f := frameOf(e)
+			events, frames, size = append(events, e), append(frames, f), size+len(f.block)
+		}
+		return events, frames, size
+	}
+	events, frames, size := round(posts)
+	built, bytes, writes := h.joined.built, out.bytes.Load(), out.writes.Load()
+	h.dispatched(events, frames)
+	serve()
+	if got := h.joined.built - built; got != uint64(size) {
+		t.Errorf("%d bytes were put together for %d of frames", got, size)
+	}
+	if got := out.bytes.Load() - bytes; got != int64(size)*readers {
+		t.Errorf("%d bytes went out, want %d", got, size*readers)
+	}
+	if got := out.writes.Load() - writes; got != readers {
+		t.Errorf("%d writes for %d readers", got, readers)
+	}
+	rounds := make(chan []modules.Event, 200)
+	for range cap(rounds) {
+		e, _, _ := round(1)
+		rounds <- e
+	}
+	perRound := testing.AllocsPerRun(100, func() {
+		e := <-rounds
+		h.dispatched(e, []frame{frameOf(e[0])})
+		serve()
+	})
+	if perRound > 8 { // encoding, and the tail's growth now and then; nothing for each of 1,000 readers
+		t.Errorf("%.1f allocations for a post to %d readers", perRound, readers)
+	}
+}
+
+// TestPageRooms: reading the log again and again uses the same memory.
+func TestPageRooms(t *testing.T) {
+	cfg := defaults
+	cfg.TailBytes, cfg.CatchUpWorkers = 4<<10, 2
+	inBubble(t, cfg, func(t *testing.T, e *engine) {
+		from := e.w.Head()
+		for range 3000 {
+			e.w.commit(to(1), event.Notification, `"`+strings.Repeat("x", 200)+`"`)
+		}
+		synctest.Wait()
+		var open []*pipe
+		for range 5 {
+			open = append(open, e.connect(t, 1, from.String()))
+		}
+		want := strings.Join(e.w.expected(1, modules.PostsNotify, from.Seq), "")
+		for _, c := range open {
+			if c.body() != want {
+				t.Error("a reader from the log was shown something else")
+			}
+		}
+		e.inHub(func(h *hub) {
+			if len(h.rooms) > cfg.CatchUpWorkers || slices.ContainsFunc(h.rooms, func(r room) bool { return cap(r.joined.buf) > 4*maxJoin }) {
+				t.Errorf("%d rooms for %d workers", len(h.rooms), cfg.CatchUpWorkers)
+			}
+		})
+	})
+}
