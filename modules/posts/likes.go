@@ -118,7 +118,7 @@ func insertLike(ctx context.Context, tx storage.Tx, post int64, user modules.ID,
 		return false, err
 	}
 	n, err := tx.Exec(ctx, `INSERT INTO post_likes (post_key, user_id, key, created_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (post_key, user_id) DO NOTHING`, post, user, key, int64(now))
+		ON CONFLICT (user_id, post_key) DO NOTHING`, post, user, key, int64(now))
 	return n == 1, err
 }
 

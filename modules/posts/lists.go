@@ -1,7 +1,9 @@
 package posts
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/storage"
@@ -153,13 +155,24 @@ func rowsBy(ctx context.Context, q storage.Querier, reader, author modules.ID, r
 		list, args = storage.In(args, refused)
 		query += ` AND (p.visibility <> 1 OR p.root_author_id = $1 OR ` + isNamed + ` OR p.root_author_id NOT IN ` + list + `)`
 	}
-	if !comments {
-		query += ` AND p.reply_to IS NULL`
-	}
+	order := ` AND p.key < $3 ORDER BY p.key DESC LIMIT $4 + 0`
 	if w.Rising {
-		query += ` AND p.key > $3 ORDER BY p.key LIMIT $4 + 0`
-	} else {
-		query += ` AND p.key < $3 ORDER BY p.key DESC LIMIT $4 + 0`
+		order = ` AND p.key > $3 ORDER BY p.key LIMIT $4 + 0`
 	}
-	return queryRows(ctx, q, true, query, args...)
+	list, err := queryRows(ctx, q, true, query+` AND `+topLevel+order, args...)
+	if err != nil || !comments {
+		return list, err
+	}
+	more, err := queryRows(ctx, q, true, query+` AND `+comment+order, args...)
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, more...)
+	slices.SortFunc(list, func(a, b row) int {
+		if w.Rising {
+			a, b = b, a
+		}
+		return cmp.Compare(b.key, a.key)
+	})
+	return list[:min(len(list), w.Limit)], nil
 }

@@ -74,10 +74,14 @@ func nextLeaver(ctx context.Context, q storage.Querier) (person modules.ID, foun
 }
 
 func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person modules.ID) (int, error) {
-	rows, err := queryRows(ctx, tx, false, `SELECT `+columns+` FROM posts p WHERE p.author_id = $2 AND p.deleted_at = 0 ORDER BY p.key DESC LIMIT $3 + 0`,
-		modules.ID{}, person, leaverPageSize)
-	if err != nil {
-		return 0, err
+	var rows []row
+	for _, which := range []string{topLevel, comment} {
+		more, err := queryRows(ctx, tx, false, `SELECT `+columns+` FROM posts p WHERE p.author_id = $2 AND p.deleted_at = 0 AND `+which+
+			` ORDER BY p.key DESC LIMIT $3 + 0`, modules.ID{}, person, leaverPageSize-len(rows))
+		if err != nil {
+			return 0, err
+		}
+		rows = append(rows, more...)
 	}
 	for _, r := range rows {
 		if err := s.remove(ctx, tx, r, modules.UserRef{ID: person}, s.clock.Now()); err != nil {
@@ -88,7 +92,7 @@ func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person modules.
 }
 
 func takeLikes(ctx context.Context, tx storage.Tx, person modules.ID) (int, error) {
-	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY key LIMIT $2 + 0`, person, leaverPageSize)
+	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, leaverPageSize)
 	if err != nil {
 		return 0, err
 	}

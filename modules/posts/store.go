@@ -61,6 +61,12 @@ const visible = `(p.visibility = 0 OR p.root_author_id = $1 OR p.visibility = 1 
 // standing: in the lists.
 const standing = `p.deleted_at = 0 AND p.author_id NOT IN (SELECT user_id FROM post_leavers)`
 
+// What stands below another post, and what does not: a person's list of each has an index of its own.
+const (
+	topLevel = `p.reply_to IS NULL`
+	comment  = `p.reply_to IS NOT NULL`
+)
+
 // needsFollow reports that reader sees the row only if they follow the top post's author.
 func (r row) needsFollow(reader modules.ID) bool {
 	return r.visibility == event.Followers && r.rootAuthor != reader && !r.named

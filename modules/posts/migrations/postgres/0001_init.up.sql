@@ -24,8 +24,9 @@ CREATE TABLE posts (
     created_at      bigint  NOT NULL,
     CHECK ((reply_to IS NULL) = (root_key = key))
 );
-CREATE INDEX posts_author ON posts (author_id, key) WHERE deleted_at = 0;
+-- What a person wrote: each post stands in one of the two.
 CREATE INDEX posts_author_top ON posts (author_id, key, visibility) WHERE deleted_at = 0 AND reply_to IS NULL;
+CREATE INDEX posts_author_comments ON posts (author_id, key) WHERE deleted_at = 0 AND reply_to IS NOT NULL;
 CREATE INDEX posts_comments ON posts (root_key, key) WHERE reply_to IS NOT NULL AND (deleted_at = 0 OR comment_count > 0);
 CREATE INDEX posts_changed ON posts (changed) WHERE reply_to IS NULL;
 
@@ -48,15 +49,15 @@ CREATE TABLE post_mentions (
 CREATE INDEX post_mentions_user ON post_mentions (user_id, post_key);
 CREATE INDEX post_mentions_addressed ON post_mentions (user_id, post_key) WHERE addressed = 1;
 
+-- Likes in the order of a post's list; who likes what is found by the person.
 CREATE TABLE post_likes (
     post_key   bigint NOT NULL REFERENCES posts (key),
     user_id    bytea   NOT NULL CHECK (length(user_id) = 16),
     key        bigint NOT NULL,
     created_at bigint NOT NULL,
-    PRIMARY KEY (post_key, user_id)
+    PRIMARY KEY (post_key, key)
 );
-CREATE INDEX post_likes_order ON post_likes (post_key, key);
-CREATE INDEX post_likes_user ON post_likes (user_id, key);
+CREATE UNIQUE INDEX post_likes_user ON post_likes (user_id, post_key);
 
 -- People whose account has ended, until the last of their posts, likes and mentions is gone.
 CREATE TABLE post_leavers (
