@@ -108,8 +108,11 @@ func (l *Log) Append(ctx context.Context, entries ...storage.Entry) error {
 }
 
 func check(e *storage.Entry, last modules.Position) error {
-	if e.Position <= last {
+	switch {
+	case e.Position <= last:
 		return errors.New("positions must rise")
+	case e.Position > maxPosition:
+		return errors.New("position is out of bounds")
 	}
 	switch e.Op {
 	case storage.OpRedact:
@@ -144,11 +147,14 @@ func (l *Log) commit() {
 	if len(batch) == 0 {
 		return
 	}
-	bytes := 0
+	bytes, entries := 0, 0
 	for _, c := range batch {
-		bytes += c.bytes
+		bytes, entries = bytes+c.bytes, entries+len(c.entries)
 	}
 	err := l.room(bytes)
+	if err == nil {
+		err = l.hold()
+	}
 	if err == nil {
 		err = l.write(func(w *writer) error {
 			for _, c := range batch {
@@ -164,6 +170,9 @@ func (l *Log) commit() {
 	for _, c := range batch {
 		c.err = err
 		close(c.done)
+	}
+	if err == nil {
+		l.advance(entries)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -67,13 +68,25 @@ func BenchmarkAppend(b *testing.B) {
 		b.Run("group="+strconv.Itoa(group), func(b *testing.B) {
 			l := open(b, filepath.Join(b.TempDir(), "log"))
 			fill(b, l, benchUsers, 50_000, 1000)
+			before, n := processorTime(b), 0
 			for b.Loop() {
 				fill(b, l, benchUsers, group, group)
+				n += group
 			}
+			b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(n), "cpu-us/event")
 			b.ReportMetric(float64(b.N*group)/b.Elapsed().Seconds(), "events/s")
 			b.ReportMetric(float64(l.Size())/float64(l.Head().Seq), "B/event")
 		})
 	}
+}
+
+// processorTime is what the process has used so far.
+func processorTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func audience(users, sources int) modules.Audience {

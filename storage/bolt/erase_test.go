@@ -87,6 +87,10 @@ func TestTrimForgets(t *testing.T) {
 	for p := modules.Position(1); p <= 400; p += 2 {
 		give(t, l, by(p, byte(p/2)+1), erasing(p+1, byte(p/2)+1))
 	}
+	if err := l.Close(); err != nil { // which fills the buckets of the streams
+		t.Fatal(err)
+	}
+	l = openInside(t, path)
 	if _, err := l.Trim(t.Context(), 300, 1000); err != nil {
 		t.Fatal(err)
 	}

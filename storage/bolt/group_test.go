@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/belfry-social/belfry/modules"
@@ -16,9 +17,9 @@ func gated(t *testing.T, change func(*bolt.Config)) (l *bolt.Log, entered <-chan
 	t.Helper()
 	in, out := make(chan struct{}), make(chan struct{})
 	cfg := bolt.DefaultConfig(filepath.Join(t.TempDir(), "log"))
-	ready := false
+	var ready atomic.Bool
 	cfg.Failpoint = func(p bolt.Failpoint) error {
-		if p == bolt.BeforeCommit && ready {
+		if p == bolt.BeforeCommit && ready.Load() {
 			in <- struct{}{}
 			<-out
 		}
@@ -31,11 +32,11 @@ func gated(t *testing.T, change func(*bolt.Config)) (l *bolt.Log, entered <-chan
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = l.Close() })
+	t.Cleanup(func() { ready.Store(false); _ = l.Close() })
 	if err := l.Reset(t.Context(), 1, 0); err != nil {
 		t.Fatal(err)
 	}
-	ready = true
+	ready.Store(true)
 	return l, in, out
 }
 
@@ -87,7 +88,7 @@ func TestNothingIsShownBeforeItIsDurable(t *testing.T) {
 	cfg := bolt.DefaultConfig(filepath.Join(t.TempDir(), "log"))
 	looked := 0
 	cfg.Failpoint = func(p bolt.Failpoint) error {
-		if p != bolt.AfterCommit || l == nil || l.Head().Epoch == 0 {
+		if p != bolt.AfterCommit || l == nil || l.Head().Epoch == 0 || looked > 0 {
 			return nil
 		}
 		looked++ // the file shows the entry by now, and nobody has been told
@@ -120,7 +121,7 @@ func TestTrimIsNeverSilent(t *testing.T) {
 	looked := false
 	cfg := bolt.DefaultConfig(filepath.Join(t.TempDir(), "log"))
 	cfg.Failpoint = func(p bolt.Failpoint) error {
-		if p != bolt.AfterCommit || l == nil || l.Head().Seq != 9 {
+		if p != bolt.AfterCommit || l == nil || l.Head().Seq != 9 || looked {
 			return nil
 		}
 		looked = true
@@ -150,7 +151,6 @@ func TestTrimIsNeverSilent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	looked = false
 	if n, err := l.Trim(t.Context(), 5, 10); n != 5 || err != nil || !looked {
 		t.Fatal(n, err, looked)
 	}
@@ -226,6 +226,8 @@ func TestCloseWhileOthersWait(t *testing.T) {
 	if err := <-waits; !errors.Is(err, storage.ErrClosed) {
 		t.Errorf("the call that waited gave %v, want ErrClosed", err)
 	}
+	open <- struct{}{}
+	<-entered // what Close itself writes
 	open <- struct{}{}
 	if err := errors.Join(<-taken, <-closed); err != nil {
 		t.Error(err)

@@ -20,21 +20,26 @@ import (
 //
 // Who writes holds the one turn; who reads holds mu shared for the time of one page. Order: turn, then mu.
 type Log struct {
-	cfg    Config
-	turn   chan struct{} // capacity 1: whoever put a value in it may write
-	queue  queue
-	newest atomic.Pointer[newest]
-	types  types
-	size   atomic.Int64
-	now    atomic.Pointer[published]
-	failed atomic.Pointer[error] // set once: the log has ended
-	full   atomic.Pointer[error] // set while appends fail for want of space
+	cfg     Config
+	turn    chan struct{} // capacity 1: whoever put a value in it may write
+	queue   queue
+	newest  atomic.Pointer[newest]
+	recent  atomic.Pointer[recent]
+	round   round   // the turn guards it
+	scratch scratch // so it does this
+	ahead   ahead   // and this
+	types   types
+	size    atomic.Int64
+	now     atomic.Pointer[published]
+	failed  atomic.Pointer[error] // set once: the log has ended
+	full    atomic.Pointer[error] // set while appends fail for want of space
 
 	mu     sync.RWMutex // guards db: held by each read, and whole by Reset and Close
 	db     *bbolt.DB
 	closed chan struct{}
 	once   sync.Once
-	aside  error
+	aside  error // set by Open
+	back   error // so is this
 }
 
 // published is what readers may know: everything in it is durable. It is never changed, only replaced.
@@ -93,9 +98,12 @@ func Open(cfg Config) (*Log, error) {
 
 // open checks and opens the file and publishes what it holds. damage says that its content cannot be used.
 func (l *Log) open() (damage, err error) {
-	table := newNewest(l.cfg.Streams)
-	if damage, err = verify(l.cfg, table); damage != nil || err != nil {
+	found, damage, err := verify(l.cfg)
+	if damage != nil || err != nil {
 		return damage, err
+	}
+	if found.back != nil {
+		l.back = fmt.Errorf("log: %s: the last commit is not whole, and is undone: %w", l.cfg.Path, found.back)
 	}
 	defer l.catch(&damage)()
 	db, err := bbolt.Open(l.cfg.Path, 0o600, &bbolt.Options{
@@ -103,6 +111,12 @@ func (l *Log) open() (damage, err error) {
 		FreelistType:    bbolt.FreelistMapType,
 		InitialMmapSize: int(l.cfg.InitialMap),
 		MaxSize:         maxFile(l.cfg),
+		NoSync:          true, // transact syncs
+		OpenFile: func(name string, flag int, perm os.FileMode) (f *os.File, err error) {
+			f, err = os.OpenFile(name, flag, perm)
+			l.ahead = ahead{file: f}
+			return f, err
+		},
 	})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, storage.ErrLocked
@@ -110,42 +124,30 @@ func (l *Log) open() (damage, err error) {
 		return nil, err
 	}
 	l.db = db
-	p, err := l.load()
+	p, err := l.load(found)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	l.measure()
-	l.newest.Store(table)
+	l.newest.Store(found.newest)
+	l.recent.Store(found.recent)
+	l.round = round{}
 	l.now.Store(p)
 	return nil, nil
 }
 
-// load makes the buckets of a new file and reads the state.
-func (l *Log) load() (*published, error) {
-	p := &published{next: make(chan struct{})}
-	err := l.db.Update(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		if meta != nil {
-			return nil
-		}
-		meta, err := tx.CreateBucket(bucketMeta)
-		for _, create := range []func() (*bbolt.Bucket, error){
-			func() (*bbolt.Bucket, error) { return meta.CreateBucket(bucketErased) },
-			func() (*bbolt.Bucket, error) { return tx.CreateBucket(bucketJournal) },
-			func() (*bbolt.Bucket, error) { return tx.CreateBucket(bucketStreams) },
-		} {
-			if err == nil {
-				_, err = create()
-			}
+// load makes the buckets of a new file, or brings those of layout 1 up to date, and reads the state.
+func (l *Log) load(found contents) (*published, error) {
+	if found.state.layout != layout {
+		err := l.db.Update(func(tx *bbolt.Tx) error { return renew(tx, found.state) })
+		if err == nil {
+			err = l.db.Sync()
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return meta.Put(keyState, state{}.encode())
-	})
-	if err != nil {
-		return nil, err
 	}
+	p := &published{next: make(chan struct{})}
 	return p, l.db.View(func(tx *bbolt.Tx) error {
 		s, err := stateIn(tx)
 		if err != nil {
@@ -155,6 +157,26 @@ func (l *Log) load() (*published, error) {
 		p.erased, err = erasuresIn(tx)
 		return err
 	})
+}
+
+// renew makes the buckets that are not there, and writes the state as this layout has it.
+func renew(tx *bbolt.Tx, s state) error {
+	meta, err := tx.CreateBucketIfNotExists(bucketMeta)
+	if err != nil {
+		return err
+	}
+	if s.layout == layoutOne {
+		if err := tx.MoveBucket(bucketErased, meta, nil); err != nil {
+			return err
+		}
+	}
+	for _, name := range [][]byte{bucketErased, bucketJournal, bucketStreams} {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	s.tx = uint64(tx.ID())
+	return meta.Put(keyState, s.encode())
 }
 
 // maxFile is the size bbolt enforces: what appends may use, and room for trims.
@@ -169,6 +191,10 @@ func asideOf(path string) string { return path + ".aside" }
 
 // SetAside tells why Open set a damaged file aside; nil = it did not. For one line in the log.
 func (l *Log) SetAside() error { return l.aside }
+
+// SteppedBack tells that Open undid the last commit, of which only parts were on disk: the power went during it, or the
+// disk has changed what it wrote. nil = it did not. The relay brings back what was in it. For one line in the log.
+func (l *Log) SteppedBack() error { return l.back }
 
 // Head is the applied mark.
 func (l *Log) Head() modules.Cursor {
@@ -196,12 +222,17 @@ func (l *Log) Healthy() error {
 	return nil
 }
 
-// Close ends the log: calls that wait get storage.ErrClosed, calls at work end first. It may be called again.
+// Close ends the log: calls that wait get storage.ErrClosed, calls at work end first. It moves the places that are in
+// memory into the buckets of their streams, at most some tenths of a second, so that the file at rest holds each
+// stream whole. It may be called again.
 func (l *Log) Close() error {
 	var err error
 	l.once.Do(func() {
 		close(l.closed)
-		l.mu.Lock() // whoever reads or writes now ends first; nobody begins any more
+		l.turn <- struct{}{} // whoever writes now ends first, then whoever reads; nobody begins any more
+		defer func() { <-l.turn }()
+		l.settle()
+		l.mu.Lock()
 		defer l.mu.Unlock()
 		err = l.db.Close()
 	})

@@ -21,12 +21,12 @@ func newNewest(limit int) *newest {
 	return &newest{at: map[uint64]modules.Position{}, limit: limit}
 }
 
-// note records that a stream has something at p.
-func (n *newest) note(list map[modules.Stream]modules.Position) {
+// note records that streams have something at places.
+func (n *newest) note(list []noted) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for s, p := range list {
-		n.add(hashOf(s), p)
+	for i := range list {
+		n.add(hashOf(list[i].stream), list[i].place.position())
 	}
 }
 

@@ -2,12 +2,14 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
 	"math"
+	"slices"
 )
 
 // The file format of bbolt, as far as it is needed to see that a file is sound: two meta pages, trees of pages whose
@@ -41,31 +43,47 @@ type pages struct {
 	level    int
 }
 
-// meta reads the newer of the two meta pages that is whole, as bbolt does.
-func (f *pages) meta() (root, free uint64, err error) {
-	newest, err := uint64(0), errors.New("no meta page is whole")
+// meta is what a meta page tells: of which commit it is, and where the tree and the list of free pages begin.
+type meta struct {
+	id         int64 // of its page, 0 or 1: commits take turns
+	tx         uint64
+	root, free uint64
+	end        uint64
+}
+
+// other is the meta page of the commit before, or behind.
+func (m meta) other() int64 { return 1 - m.id }
+
+// metasOf reads the meta pages that are whole, the newer one first, as bbolt does.
+func metasOf(file io.ReaderAt, pageSize int64) (list []meta, err error) {
 	for id := range int64(2) {
 		b := make([]byte, metaLen)
-		if _, err := f.file.ReadAt(b, id*f.size+pageHead); err != nil {
-			return 0, 0, err
+		if _, err := file.ReadAt(b, id*pageSize+pageHead); err != nil {
+			return nil, err
 		}
 		sum := fnv.New64a()
 		_, _ = sum.Write(b[:metaLen-8])
-		whole := binary.NativeEndian.Uint32(b) == metaMagic && binary.NativeEndian.Uint64(b[56:]) == sum.Sum64()
-		if txid := binary.NativeEndian.Uint64(b[48:]); whole && (err != nil || txid > newest) {
-			newest, err = txid, nil
-			root, free, f.end = binary.NativeEndian.Uint64(b[16:]), binary.NativeEndian.Uint64(b[32:]), binary.NativeEndian.Uint64(b[40:])
+		if binary.NativeEndian.Uint32(b) != metaMagic || binary.NativeEndian.Uint64(b[56:]) != sum.Sum64() {
+			continue
 		}
+		u64 := func(at int) uint64 { return binary.NativeEndian.Uint64(b[at:]) }
+		list = append(list, meta{id: id, root: u64(16), free: u64(32), end: u64(40), tx: u64(48)})
 	}
-	if err != nil {
-		return 0, 0, err
+	if len(list) == 0 {
+		return nil, errors.New("no meta page is whole")
 	}
-	if f.end < 3 || f.end > uint64(f.fileSize/f.size) {
-		return 0, 0, fmt.Errorf("%d pages in a file of %d bytes", f.end, f.fileSize)
+	slices.SortFunc(list, func(a, b meta) int { return cmp.Compare(b.tx, a.tx) })
+	return list, nil
+}
+
+// begin takes account of the meta pages.
+func (f *pages) begin(m meta) error {
+	if m.end < 3 || m.end > uint64(f.fileSize/f.size) {
+		return fmt.Errorf("%d pages in a file of %d bytes", m.end, f.fileSize)
 	}
-	f.seen, f.count = make([]uint64, f.end/64+1), 2
+	f.end, f.seen, f.count = m.end, make([]uint64, m.end/64+1), 2
 	f.seen[0] = 3
-	return root, free, nil
+	return nil
 }
 
 // walk visits the leaves of the tree below a page, whose keys lie in [low, high).

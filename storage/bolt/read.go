@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"encoding/binary"
 
 	"go.etcd.io/bbolt"
 
@@ -31,13 +32,14 @@ func (l *Log) Read(ctx context.Context, a modules.Audience, after modules.Cursor
 		}
 		return page, ctx.Err()
 	}
+	runs := l.recent.Load().runs(sources, after.Seq, p.erased) // before the transaction too: what is moved in between is in both
 	err := l.view(ctx, func(tx *bbolt.Tx) error {
 		seen, err := l.within(tx, p, after)
 		if err != nil {
 			return err
 		}
 		m := &merge{log: l, now: seen, audience: a, after: after, limit: min(max(limit, 1), pageEvents)}
-		m.open(tx, sources)
+		m.open(tx, runs)
 		return m.run(&page)
 	})
 	if err != nil {
@@ -58,40 +60,33 @@ func (l *Log) within(tx *bbolt.Tx, p *published, after modules.Cursor) (*publish
 	return &seen, seen.gap(after)
 }
 
-// merge is one page of a read over several streams: a heap of bucket cursors by position.
+// merge is one page of a read over several streams: a heap of runs by position.
 type merge struct {
 	log      *Log
 	now      *published
 	audience modules.Audience
 	after    modules.Cursor
 	limit    int
-	journal  *bbolt.Bucket
-	heap     []place
+	heap     []*run
+	copies   copies
+
+	journal    *bbolt.Cursor
+	key, value []byte // where it stands
+	wanted     [keyLen]byte
 }
 
-// place is where one stream's cursor stands.
-type place struct {
-	at     modules.Position
-	flags  byte
-	stream modules.Stream
-	cursor *bbolt.Cursor
-}
-
-// open places a cursor in each source that has something above the reader's place.
-func (m *merge) open(tx *bbolt.Tx, sources []modules.Source) {
-	m.journal = tx.Bucket(bucketJournal)
+// open places each run at its first place.
+func (m *merge) open(tx *bbolt.Tx, runs []run) {
+	m.journal = tx.Bucket(bucketJournal).Cursor()
 	streams := tx.Bucket(bucketStreams)
-	m.heap = make([]place, 0, len(sources))
-	for _, s := range sources {
-		name := s.Stream.Bytes()
-		b := streams.Bucket(name[:])
-		if b == nil {
-			continue
+	m.heap = make([]*run, 0, len(runs))
+	for i := range runs {
+		r := &runs[i]
+		if r.bucket {
+			r.seek(streams)
 		}
-		from := max(m.after.Seq, s.Since, m.now.erased[s.Stream.User]) + 1
-		c := b.Cursor()
-		if k, v := c.Seek(keyOf(from)); k != nil {
-			m.heap = append(m.heap, place{at: positionOf(k), flags: flagsOf(v), stream: s.Stream, cursor: c})
+		if r.next() {
+			m.heap = append(m.heap, r)
 		}
 	}
 	for i := len(m.heap)/2 - 1; i >= 0; i-- {
@@ -101,20 +96,20 @@ func (m *merge) open(tx *bbolt.Tx, sources []modules.Source) {
 
 // run fills page in rising order.
 func (m *merge) run(page *modules.EventPage) error {
-	for scanned := 0; len(m.heap) > 0 && m.heap[0].at <= m.now.head; scanned++ {
-		top := &m.heap[0]
+	for scanned := 0; len(m.heap) > 0 && m.heap[0].position() <= m.now.head; scanned++ {
+		top := m.heap[0]
 		if len(page.Events) == m.limit || scanned == pageScan {
-			page.Through, page.More = m.now.cursor(top.at-1), true
+			page.Through, page.More = m.now.cursor(top.position()-1), true
 			return nil
 		}
-		if top.flags&(flagInternal|flagEmpty) == 0 {
+		if !top.internal() {
 			e, shown, err := m.event(top)
 			switch {
 			case err != nil && len(page.Events) > 0:
-				page.Through, page.More = m.now.cursor(top.at-1), true
+				page.Through, page.More = m.now.cursor(top.position()-1), true
 				return nil
 			case err != nil:
-				return damaged(m.after, m.now.cursor(top.at))
+				return damaged(m.after, m.now.cursor(top.position()))
 			case shown:
 				page.Events = append(page.Events, e)
 			}
@@ -125,13 +120,16 @@ func (m *merge) run(page *modules.EventPage) error {
 }
 
 // event reads the record at a place; shown is false when this reader may not see it.
-func (m *merge) event(at *place) (e modules.Event, shown bool, err error) {
-	key := keyOf(at.at)
-	r, err := decode(key, m.journal.Get(key))
+func (m *merge) event(at *run) (e modules.Event, shown bool, err error) {
+	p := at.position()
+	if at.broken || !m.seek(p) {
+		return e, false, errRecord
+	}
+	r, err := decode(m.key, m.value)
 	if err != nil || r.stream != at.stream {
 		return e, false, errRecord
 	}
-	if r.flags&(flagInternal|flagEmpty) != 0 || m.now.erased.hides(at.at, &r) {
+	if r.flags&(flagInternal|flagEmpty) != 0 || m.now.erased.hides(p, &r) {
 		return e, false, nil
 	}
 	hidden := len(m.audience.Hidden) > 0 && r.isAbout(func(id modules.ID) bool {
@@ -141,20 +139,7 @@ func (m *merge) event(at *place) (e modules.Event, shown bool, err error) {
 	if hidden {
 		return e, false, nil
 	}
-	return r.event(m.now.cursor(at.at), m.log.types.intern(r.typ)), true, nil
-}
-
-// next moves the first cursor on and puts the heap in order.
-func (m *merge) next() {
-	k, v := m.heap[0].cursor.Next()
-	if k == nil {
-		last := len(m.heap) - 1
-		m.heap[0] = m.heap[last]
-		m.heap = m.heap[:last]
-	} else {
-		m.heap[0].at, m.heap[0].flags = positionOf(k), flagsOf(v)
-	}
-	m.down(0)
+	return r.event(m.now.cursor(p), m.log.types.intern(r.typ), &m.copies), true, nil
 }
 
 // down lets the place at i sink to where it belongs.
@@ -162,7 +147,7 @@ func (m *merge) down(i int) {
 	for {
 		least := i
 		for c := 2*i + 1; c <= 2*i+2 && c < len(m.heap); c++ {
-			if m.heap[c].at < m.heap[least].at {
+			if m.heap[c].place < m.heap[least].place {
 				least = c
 			}
 		}
@@ -174,11 +159,30 @@ func (m *merge) down(i int) {
 	}
 }
 
-func flagsOf(v []byte) byte {
-	if len(v) != 1 {
-		return 0 // the record decides
+// near is how many steps in the journal cost less than finding a place in it from the top.
+const near = 8
+
+// seek finds the record at a position; positions rise from call to call.
+func (m *merge) seek(p modules.Position) bool {
+	if m.key != nil && p-positionOf(m.key) <= near {
+		for m.key != nil && positionOf(m.key) < p {
+			m.key, m.value = m.journal.Next()
+		}
+	} else {
+		binary.BigEndian.PutUint64(m.wanted[:], uint64(p))
+		m.key, m.value = m.journal.Seek(m.wanted[:])
 	}
-	return v[0]
+	return m.key != nil && positionOf(m.key) == p
+}
+
+// next moves the first run on and puts the heap in order.
+func (m *merge) next() {
+	if !m.heap[0].next() {
+		last := len(m.heap) - 1
+		m.heap[0] = m.heap[last]
+		m.heap = m.heap[:last]
+	}
+	m.down(0)
 }
 
 // damaged is the gap that a record which cannot be read leaves: reading goes on behind it.

@@ -48,13 +48,14 @@ var (
 	errRecord = errors.New("record is damaged")
 )
 
-// record is a decoded value. Its slices point into the transaction.
+// record is a decoded value, whose slices point into the transaction; or one to be written.
 type record struct {
 	flags  byte
 	stream modules.Stream
 	time   modules.Time
 	outbox int64
-	typ    []byte
+	typ    []byte // of a record that was read
+	name   string // of one that is to be written: either way the type
 	about  []byte
 	data   []byte
 }
@@ -65,15 +66,16 @@ func keyOf(p modules.Position) []byte {
 
 func positionOf(key []byte) modules.Position { return modules.Position(binary.BigEndian.Uint64(key)) }
 
-// recordOf is the record an entry becomes.
-func recordOf(e storage.Entry) record {
-	r := record{stream: e.Stream, time: e.Time, outbox: e.OutboxID, typ: []byte(e.Type), data: e.Data}
+// recordOf is the record an entry becomes. The people it names are packed behind about.
+func recordOf(e *storage.Entry, about []byte) record {
+	r := record{stream: e.Stream, time: e.Time, outbox: e.OutboxID, name: e.Type, data: e.Data}
 	if e.Internal {
 		r.flags |= flagInternal
 	}
-	for _, id := range e.About {
-		r.about = append(r.about, id[:]...)
+	for i := range e.About {
+		about = append(about, e.About[i][:]...)
 	}
+	r.about = about
 	if len(e.Data) == 0 {
 		r.clear()
 	}
@@ -86,20 +88,20 @@ func (r *record) clear() {
 	r.about, r.data = nil, nil
 }
 
-// encode writes r as the value of key.
-func (r *record) encode(key []byte) []byte {
-	b := make([]byte, headLen, headLen+len(r.about)+len(r.typ)+len(r.data))
-	b[flagsAt] = r.flags
+// appendTo writes r behind b as the value of key.
+func (r *record) appendTo(b, key []byte) []byte {
+	start := len(b)
+	b = append(b, 0, 0, 0, 0, r.flags)
 	stream := r.stream.Bytes()
-	copy(b[streamAt:], stream[:])
-	binary.BigEndian.PutUint64(b[timeAt:], uint64(r.time))
-	binary.BigEndian.PutUint64(b[outboxAt:], uint64(r.outbox))
-	b[typeLenAt] = byte(len(r.typ))
-	b[aboutAt] = byte(len(r.about) / len(modules.ID{}))
+	b = append(b, stream[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.time))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.outbox))
+	b = append(b, byte(len(r.typ)+len(r.name)), byte(len(r.about)/len(modules.ID{})))
 	b = append(b, r.about...)
 	b = append(b, r.typ...)
+	b = append(b, r.name...)
 	b = append(b, r.data...)
-	binary.BigEndian.PutUint32(b, checksum(key, b[flagsAt:]))
+	binary.BigEndian.PutUint32(b[start:], checksum(key, b[start+flagsAt:]))
 	return b
 }
 
@@ -144,8 +146,8 @@ func (r *record) isAbout(hit func(modules.ID) bool) bool {
 	return false
 }
 
-// event copies the record out of the transaction.
-func (r *record) event(at modules.Cursor, typ string) modules.Event {
+// event copies the record out of the transaction, into memory that pages shares among the events of one page.
+func (r *record) event(at modules.Cursor, typ string, mem *copies) modules.Event {
 	e := modules.Event{
 		Cursor:   at,
 		Stream:   r.stream,
@@ -153,16 +155,46 @@ func (r *record) event(at modules.Cursor, typ string) modules.Event {
 		Time:     r.time,
 		Internal: r.flags&flagInternal != 0,
 	}
-	if n := len(r.about) / len(modules.ID{}); n > 0 {
-		e.About = make([]modules.ID, n)
-		for i := range e.About {
-			copy(e.About[i][:], r.about[i*len(modules.ID{}):])
-		}
+	if len(r.about) > 0 {
+		e.About = mem.people(r.about)
 	}
 	if len(r.data) > 0 {
-		e.Data = append(make([]byte, 0, len(r.data)), r.data...)
+		e.Data = mem.bytes(r.data)
 	}
 	return e
+}
+
+// copies is where the events of one page keep their data: a few pieces of memory instead of two for each event. An
+// event that is kept keeps its piece, which is why pieces are small.
+type copies struct {
+	data []byte
+	ids  []modules.ID
+}
+
+const (
+	minPiece = 512
+	maxPiece = 16 << 10
+)
+
+func (c *copies) bytes(b []byte) []byte {
+	if cap(c.data)-len(c.data) < len(b) {
+		c.data = make([]byte, 0, max(len(b), min(maxPiece, max(minPiece, 2*cap(c.data)))))
+	}
+	from := len(c.data)
+	c.data = append(c.data, b...)
+	return c.data[from:len(c.data):len(c.data)]
+}
+
+func (c *copies) people(b []byte) []modules.ID {
+	n := len(b) / len(modules.ID{})
+	if cap(c.ids)-len(c.ids) < n {
+		c.ids = make([]modules.ID, 0, max(n, min(maxPiece/len(modules.ID{}), max(8, 2*cap(c.ids)))))
+	}
+	from := len(c.ids)
+	for ; len(b) > 0; b = b[len(modules.ID{}):] {
+		c.ids = append(c.ids, modules.ID(b[:len(modules.ID{})]))
+	}
+	return c.ids[from:len(c.ids):len(c.ids)]
 }
 
 func checksum(parts ...[]byte) uint32 {

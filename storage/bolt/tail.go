@@ -53,7 +53,7 @@ func (l *Log) scan(ctx context.Context, p *published, after modules.Cursor) (eve
 		}
 		through = seen.cursor(seen.head)
 		c := tx.Bucket(bucketJournal).Cursor()
-		scanned := 0
+		scanned, mem := 0, copies{}
 		for k, v := c.Seek(keyOf(after.Seq + 1)); k != nil; k, v = c.Next() {
 			at := positionOf(k)
 			if at > seen.head {
@@ -70,7 +70,7 @@ func (l *Log) scan(ctx context.Context, p *published, after modules.Cursor) (eve
 				return damaged(through, seen.cursor(at))
 			}
 			if r.flags&flagEmpty == 0 && !seen.erased.hides(at, &r) {
-				events = append(events, r.event(seen.cursor(at), l.types.intern(r.typ)))
+				events = append(events, r.event(seen.cursor(at), l.types.intern(r.typ), &mem))
 			}
 		}
 		return nil
@@ -97,7 +97,7 @@ func (l *Log) At(ctx context.Context, at modules.Position) (e modules.Event, ok 
 		if p.erased.hides(at, &r) {
 			r.clear()
 		}
-		e, ok = r.event(p.cursor(at), l.types.intern(r.typ)), true
+		e, ok = r.event(p.cursor(at), l.types.intern(r.typ), &copies{}), true
 		return nil
 	})
 	return e, ok, err

@@ -74,23 +74,29 @@ func oldestKeys(journal *bbolt.Bucket, before modules.Position, limit int) (keys
 	return keys, false
 }
 
-// drop removes a record from the journal and from its stream. Of a damaged record the stream is not known; what
-// stays in the stream's bucket then lies below the floor, where nobody looks.
+// drop removes a record from the journal, and from its stream the blocks that end with it or before. Of a damaged
+// record the stream is not known; what stays in the stream's bucket then lies below the floor, where nobody looks.
 func (w *writer) drop(key []byte) error {
-	r, broken := decode(key, w.journal.Get(key))
+	value := w.journal.Get(key)
+	w.sum -= printOf(key, value)
+	r, broken := decode(key, value)
 	if err := w.journal.Delete(key); err != nil || broken != nil {
 		return err
 	}
 	stream := r.stream.Bytes()
-	b := w.streams.Bucket(stream[:])
+	b := w.streams().Bucket(stream[:])
 	if b == nil {
 		return nil
 	}
-	if err := b.Delete(key); err != nil {
-		return err
+	c := b.Cursor()
+	k, _ := c.First()
+	for ; k != nil && positionOf(k) <= positionOf(key); k, _ = c.First() {
+		if err := c.Delete(); err != nil {
+			return err
+		}
 	}
-	if k, _ := b.Cursor().First(); k == nil {
-		return w.streams.DeleteBucket(stream[:])
+	if k == nil {
+		return w.streams().DeleteBucket(stream[:])
 	}
 	return nil
 }

@@ -14,60 +14,106 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
+// contents is what verify has learned on its way through a sound file.
+type contents struct {
+	meta   meta
+	state  state // layout 0 = there is nothing yet
+	newest *newest
+	recent *recent
+	back   error // why the newest commit was undone; nil = it was not
+}
+
 // verify reads the whole file without bbolt's help and tells what is wrong with it: pages out of bounds or used
-// twice, keys out of order, records and state whose checksum fails, and positions that stand in the journal and not
-// in their stream, or the other way round. nil, nil = sound, or not there. It fills the table of newest positions.
+// twice, keys out of order, records and state whose checksum fails, a sum that differs from the state's, and positions
+// that stand in the journal and not in their stream, or the other way round. nil, nil = sound, or not there. Of a file
+// whose newest commit is not whole it takes the one before, for good.
 //
 // bbolt's own walks run on goroutines that cannot be recovered, and its checksums cover the meta pages only.
-func verify(cfg Config, table *newest) (damage, err error) {
+func verify(cfg Config) (found contents, damage, err error) {
 	info, err := os.Stat(cfg.Path)
 	if errors.Is(err, fs.ErrNotExist) || (err == nil && info.Size() == 0) {
-		return nil, nil
+		return contents{newest: newNewest(cfg.Streams), recent: newRecent(0)}, nil, nil
 	} else if err != nil {
-		return nil, err
+		return found, nil, err
 	}
 	// A read-only opening holds the lock, so that nobody writes meanwhile, and looks at the meta pages only.
 	db, err := bbolt.Open(cfg.Path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: cfg.Timeout})
 	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, storage.ErrLocked
+		return found, nil, storage.ErrLocked
 	}
 	var failure *fs.PathError
 	if errors.As(err, &failure) {
-		return nil, err
+		return found, nil, err
 	} else if err != nil {
-		return err, nil
+		return found, err, nil
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	f, err := os.Open(cfg.Path)
+	f, err := os.OpenFile(cfg.Path, os.O_RDWR, 0)
 	if err != nil {
-		return nil, err
+		return found, nil, err
 	}
 	defer func() { _ = f.Close() }()
-	v := &verifier{pages: pages{file: f, fileSize: info.Size(), size: int64(db.Info().PageSize)}, table: table}
-	damage = v.run()
+	found, damage = judge(f, info.Size(), int64(db.Info().PageSize), cfg.Streams)
 	if errors.Is(damage, storage.ErrAhead) {
-		return nil, damage
+		return found, nil, damage
 	}
-	return damage, nil
+	if damage == nil && found.back != nil {
+		err = spoil(f, int64(db.Info().PageSize), found.meta)
+	}
+	return found, damage, err
 }
 
-// verifier judges the content of one file.
+// judge looks at the newest commit of a file, and if that is damaged at the one before. The damage it tells is the
+// newest one's.
+func judge(f *os.File, fileSize, pageSize int64, streams int) (found contents, damage error) {
+	metas, err := metasOf(f, pageSize)
+	if err != nil {
+		return found, err
+	}
+	for _, m := range metas {
+		v := verifier{
+			pages:    pages{file: f, fileSize: fileSize, size: pageSize},
+			contents: contents{meta: m, newest: newNewest(streams), recent: newRecent(0), back: damage},
+		}
+		err := v.run()
+		if err == nil {
+			return v.contents, nil
+		}
+		if damage == nil {
+			damage = err
+		}
+		if errors.Is(err, storage.ErrAhead) {
+			break
+		}
+	}
+	return found, damage
+}
+
+// spoil makes the meta page of the newest commit worthless, so that bbolt takes the other one.
+func spoil(f *os.File, pageSize int64, found meta) error {
+	if _, err := f.WriteAt(make([]byte, metaLen), found.other()*pageSize+pageHead); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// verifier judges one commit of a file.
 type verifier struct {
 	pages
-	table *newest
-	state state
-
-	journal, streams uint64 // sums over (stream, position, flags), as either side tells them
+	contents
+	journal, streams uint64 // sums over the places up to the indexed mark, as either side tells them
+	sum              uint64 // as in the state
 	people           uint32
+	places           []place
 }
 
 func (v *verifier) run() error {
-	root, free, err := v.meta()
-	if err != nil {
+	m := v.meta
+	if err := v.begin(m); err != nil {
 		return err
 	}
 	parts := map[string][]byte{}
-	err = v.walk(root, nil, nil, func(flags uint32, key, value []byte) error {
+	err := v.walk(m.root, nil, nil, func(flags uint32, key, value []byte) error {
 		parts[string(key)] = bytes.Clone(value)
 		if flags != isBucket {
 			return fmt.Errorf("%q is no bucket", key)
@@ -78,43 +124,55 @@ func (v *verifier) run() error {
 		return err
 	}
 	if len(parts) == 0 { // a crash between the making of the file and of the buckets
-		return v.free(free)
+		return v.free(m.free)
 	}
+	visited := 0
 	for _, part := range []struct {
 		name  []byte
 		visit visitor
-	}{{bucketMeta, v.visitMeta}, {bucketJournal, v.visitRecord}, {bucketStreams, v.visitStream}} {
+	}{{bucketMeta, v.visitMeta}, {bucketErased, v.visitErased}, {bucketJournal, v.visitRecord}, {bucketStreams, v.visitStream}} {
+		if v.state.layout == layoutOne && bytes.Equal(part.name, bucketErased) {
+			continue // it stands inside meta
+		}
 		if err := v.bucket(parts[string(part.name)], part.visit); err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
+		visited++
 	}
 	switch {
-	case len(parts) != 3:
+	case len(parts) != visited:
 		return errors.New("there is a foreign bucket")
 	case v.journal != v.streams:
 		return errors.New("journal and streams do not agree")
-	case v.people != v.state.erased:
+	case v.state.layout == layoutOne && v.people != v.state.people:
 		return errState
+	case v.state.layout == layout && (v.state.tx != m.tx || v.state.sum != v.sum):
+		return errors.New("pages are of different commits")
 	}
-	return v.free(free)
+	v.state.sum = v.sum
+	return v.free(m.free)
 }
 
 func (v *verifier) visitMeta(flags uint32, key, value []byte) (err error) {
 	switch {
 	case bytes.Equal(key, keyState) && flags == 0:
 		v.state, err = decodeState(value)
+		v.recent.base = v.state.indexed
 		return err
-	case bytes.Equal(key, bucketErased) && flags == isBucket:
-		return v.bucket(value, func(flags uint32, key, value []byte) error {
-			v.people++
-			if _, _, err := decodeErasure(key, value); err != nil || flags != 0 {
-				return errState
-			}
-			return nil
-		})
+	case bytes.Equal(key, bucketErased) && flags == isBucket: // layout 1
+		return v.bucket(value, v.visitErased)
 	default:
 		return errState
 	}
+}
+
+func (v *verifier) visitErased(flags uint32, key, value []byte) error {
+	if _, _, err := decodeErasure(key, value); err != nil || flags != 0 {
+		return errState
+	}
+	v.people++
+	v.sum += printOf(key, value)
+	return nil
 }
 
 func (v *verifier) visitRecord(flags uint32, key, value []byte) error {
@@ -126,7 +184,15 @@ func (v *verifier) visitRecord(flags uint32, key, value []byte) error {
 	if p <= v.state.floor || p > v.state.mark {
 		return fmt.Errorf("position %d is neither above the floor nor below the mark", p)
 	}
-	v.journal += fingerprint(hashOf(r.stream), p, r.flags)
+	v.sum += printOf(key, value)
+	hash, at := hashOf(r.stream), placeOf(p, r.flags)
+	if p <= v.state.indexed {
+		v.journal += fingerprint(hash, at)
+		return nil
+	}
+	v.newest.add(hash, p)
+	v.recent.fresh[r.stream] = append(v.recent.fresh[r.stream], at)
+	v.recent.count++
 	return nil
 }
 
@@ -137,23 +203,26 @@ func (v *verifier) visitStream(flags uint32, key, value []byte) error {
 	}
 	hash, last := hashOf(stream), modules.Position(0)
 	err = v.bucket(value, func(flags uint32, key, value []byte) error {
-		if len(key) != keyLen || len(value) != 1 || flags != 0 {
-			return errRecord
+		list, err := decodeBlock(v.places[:0], key, value, 0)
+		if err != nil || flags != 0 {
+			return errBlock
 		}
-		// What stands below the floor was left by a trim that met a damaged record.
-		if last = positionOf(key); last > v.state.floor {
-			v.streams += fingerprint(hash, last, value[0])
+		v.places = list
+		for _, p := range list {
+			if p.position() <= last {
+				return errBlock
+			}
+			last = p.position()
+			switch {
+			case last <= v.state.floor: // trimmed, but for the block
+			case last <= v.state.indexed:
+				v.streams += fingerprint(hash, p)
+			case !v.recent.knows(noted{stream: stream, place: p}): // a round was cut off
+				return errBlock
+			}
 		}
 		return nil
 	})
-	v.table.add(hash, last)
+	v.newest.add(hash, last)
 	return err
-}
-
-// fingerprint mixes a place into a number, so that two sums over many of them tell whether they are the same places.
-func fingerprint(stream uint64, p modules.Position, flags byte) uint64 {
-	h := stream ^ uint64(p)*0x9E3779B97F4A7C15 ^ uint64(flags)<<56
-	h = (h ^ h>>30) * 0xBF58476D1CE4E5B9
-	h = (h ^ h>>27) * 0x94D049BB133111EB
-	return h ^ h>>31
 }
