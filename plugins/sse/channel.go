@@ -22,11 +22,12 @@ var Module = plugins.Provide(Factory)
 
 // Channel streams events to connected clients. Make it with Factory.
 type Channel struct {
-	cfg      Config
-	env      plugins.Env
-	registry prometheus.Registerer
-	hub      *hub
-	holder   holder
+	cfg       Config
+	env       plugins.Env
+	registry  prometheus.Registerer
+	hub       *hub
+	holder    holder
+	addresses *addresses
 
 	state   atomic.Int32
 	gate    gate
@@ -47,9 +48,10 @@ func build(cfg Config, env plugins.Env) (plugins.Channel, error) { return newCha
 func newChannel(cfg Config, env plugins.Env) *Channel {
 	return &Channel{
 		cfg: cfg, env: env,
-		registry: prometheus.WrapRegistererWith(prometheus.Labels{"channel": env.Name}, env.Metrics),
-		hub:      newHub(cfg, env, rand.Float64),
-		holder:   newHolder(cfg, env.Log),
+		registry:  prometheus.WrapRegistererWith(prometheus.Labels{"channel": env.Name}, env.Metrics),
+		hub:       newHub(cfg, env, rand.Float64),
+		addresses: newAddresses(cfg.MaxStreamsPerAddress),
+		holder:    newHolder(cfg, env.Log),
 	}
 }
 

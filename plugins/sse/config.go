@@ -25,8 +25,10 @@ type Config struct {
 	CatchUpWorkers  int           `yaml:"catch_up_workers"` // goroutines that read the log for those behind the tail
 	AudienceWorkers int           `yaml:"audience_workers"` // goroutines that ask what people read
 	WriteWorkers    int           `yaml:"write_workers"`    // goroutines that write to connections that are not plain TCP
-	Aliases         []string      `yaml:"aliases"`          // connect, sub, alarm
-	Holder          string        `yaml:"holder"`           // auto, epoll or goroutine: what holds idle connections
+	// MaxStreamsPerAddress bounds the open streams of one public address, IPv6 by /64; 0 = no bound.
+	MaxStreamsPerAddress int      `yaml:"max_streams_per_address"`
+	Aliases              []string `yaml:"aliases"` // connect, sub, alarm
+	Holder               string   `yaml:"holder"`  // auto, epoll or goroutine: what holds idle connections
 }
 
 var defaults = Config{
@@ -43,7 +45,10 @@ var defaults = Config{
 	CatchUpWorkers:  4,
 	AudienceWorkers: 4,
 	WriteWorkers:    16,
-	Holder:          holderAuto,
+	// A public address is a household, a company or a carrier's gateway. One of these rarely has more than some
+	// hundred people on one site at once, and with a twentieth of server.max_streams it cannot shut others out.
+	MaxStreamsPerAddress: 1000,
+	Holder:               holderAuto,
 }
 
 const (
@@ -83,6 +88,9 @@ func (c *Config) Validate() error {
 		if w.value < 1 || w.value > 1024 {
 			return fmt.Errorf("%s: from 1 to 1024", w.key)
 		}
+	}
+	if c.MaxStreamsPerAddress < 0 {
+		return fmt.Errorf("max_streams_per_address: must not be negative; 0 = no bound")
 	}
 	for i, name := range c.Aliases {
 		if presetOf(name) == nil {

@@ -55,11 +55,21 @@ func (c *Channel) admission(conn net.Conn, r request) (refused plugins.ByeReason
 	if r.preset != nil {
 		k.want, k.mode = aliasKinds, postsNotify
 	}
-	release, ok := c.env.Connections.Open(r.actor, func(reason plugins.ByeReason) { k.hub.do(func() { k.hub.end(k, reason) }) })
+	leave, ok := c.addresses.take(r.address)
 	if !ok {
 		return plugins.ByeOverload
 	}
+	release, ok := c.env.Connections.Open(r.actor, func(reason plugins.ByeReason) { k.hub.do(func() { k.hub.end(k, reason) }) })
+	if !ok {
+		if leave != nil {
+			leave()
+		}
+		return plugins.ByeOverload
+	}
 	k.release = release
+	if leave != nil {
+		k.release = func() { leave(); release() }
+	}
 	c.begin(conn, k, r, fixed)
 	return ""
 }

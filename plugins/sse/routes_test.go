@@ -212,6 +212,7 @@ func TestConfig(t *testing.T) {
 		"max_age: -1s":                 "max_age: must not be negative; 0 = never",
 		"tail_bytes: 1KiB":             "tail_bytes: at least 4KiB",
 		"catch_up_workers: 0":          "catch_up_workers: from 1 to 1024",
+		"max_streams_per_address: -1":  "max_streams_per_address: must not be negative; 0 = no bound",
 		"aliases: [connect, teleport]": `aliases: there is no "teleport"; known are connect, sub, alarm`,
 		"aliases: [sub, sub]":          `aliases: "sub" stands there twice`,
 		"holder: select":               "holder: auto, epoll or goroutine",

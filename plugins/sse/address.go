@@ -1,0 +1,57 @@
+package sse
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"sync"
+
+	"github.com/belfry-social/belfry/plugins"
+)
+
+// addresses counts the open streams of each client address, IPv6 by /64. Safe for concurrent use.
+//
+// Only public addresses are counted. Behind one of this machine or of a private network stands, as a rule, a proxy
+// that nobody named in server.trusted_proxies: a cap on it would be one on everybody.
+type addresses struct {
+	limit int // 0 = none
+
+	mu   sync.Mutex
+	open map[uint64]int32
+}
+
+func newAddresses(limit int) *addresses { return &addresses{limit: limit, open: map[uint64]int32{}} }
+
+// take counts one more stream of an address; false = it has as many as it may. leave, which is nil when nothing
+// was counted, gives the place back and has to be called once.
+func (a *addresses) take(address string) (leave func(), ok bool) {
+	ip, err := netip.ParseAddr(address)
+	if a.limit == 0 || err != nil || !plugins.PublicAddress(ip) {
+		return nil, true
+	}
+	key := keyOf(ip.Unmap())
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if int(a.open[key]) >= a.limit {
+		return nil, false
+	}
+	a.open[key]++
+	return func() { a.leave(key) }, true
+}
+
+func (a *addresses) leave(key uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.open[key]--; a.open[key] == 0 {
+		delete(a.open, key)
+	}
+}
+
+// keyOf is an IPv4 address or the first half of an IPv6 one; no public IPv6 address begins with 32 zero bits.
+func keyOf(ip netip.Addr) uint64 {
+	if ip.Is4() {
+		b := ip.As4()
+		return uint64(binary.BigEndian.Uint32(b[:]))
+	}
+	b := ip.As16()
+	return binary.BigEndian.Uint64(b[:8])
+}
