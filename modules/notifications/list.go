@@ -169,8 +169,8 @@ func storedRows(ctx context.Context, q storage.Querier, v *viewer, sel selection
 	return allRows(ctx, q, query, args...)
 }
 
-// rowsQuery reads each type as a range of its own in an index, at most limit keys of it, and fetches the rows that
-// are left after merging the keys. "" = there can be none.
+// rowsQuery reads each type as a range of its own in an index, or in the two that share the inbox, at most limit keys
+// of each, and fetches the rows that are left after merging the keys. "" = there can be none.
 func rowsQuery(v *viewer, sel selection, at span) (string, []any) {
 	where := `n.state = 0`
 	switch sel.state {
@@ -186,8 +186,12 @@ func rowsQuery(v *viewer, sel selection, at span) (string, []any) {
 	if len(sel.kinds) == 0 || at.low+1 >= at.high {
 		return "", nil
 	}
-	if sel.grouped {
-		where += ` AND n.head = 1`
+	heads := []string{` AND n.head = 1`, ` AND n.head = 0`} // each has its index
+	switch {
+	case sel.grouped:
+		heads = heads[:1]
+	case sel.state == inArchived || sel.state == inLeft:
+		heads = []string{``}
 	}
 	column := `n.type`
 	if sel.state == inLeft {
@@ -196,18 +200,23 @@ func rowsQuery(v *viewer, sel selection, at span) (string, []any) {
 	args := []any{v.person, at.low, at.high, at.limit}
 	var b strings.Builder
 	b.WriteString(`SELECT ` + rowColumns + ` FROM notifications WHERE key IN (SELECT key FROM (`)
-	for i, kind := range sel.kinds {
-		if i > 0 {
-			b.WriteString(` UNION ALL `)
-		}
+	arms := 0
+	for _, kind := range sel.kinds {
 		args = append(args, kind)
-		b.WriteString(`SELECT key FROM (SELECT n.key FROM notifications n WHERE n.receiver_id = $1 AND ` + column + ` = $` + strconv.Itoa(len(args)) + ` AND ` + where)
+		this := ` = $` + strconv.Itoa(len(args)) + ` AND ` + where
 		if kind == typeCustom && len(sel.words) > 0 {
 			var list string
 			list, args = storage.In(args, sel.words)
-			b.WriteString(` AND n.word IN ` + list)
+			this += ` AND n.word IN ` + list
 		}
-		b.WriteString(` AND n.key > $2 AND n.key < $3` + notGone + ` ORDER BY n.key ` + at.order() + ` LIMIT $4 + 0) AS arm` + strconv.Itoa(i))
+		for _, head := range heads {
+			if arms > 0 {
+				b.WriteString(` UNION ALL `)
+			}
+			b.WriteString(`SELECT key FROM (SELECT n.key FROM notifications n WHERE n.receiver_id = $1 AND ` + column + this + head +
+				` AND n.key > $2 AND n.key < $3` + notGone + ` ORDER BY n.key ` + at.order() + ` LIMIT $4 + 0) AS arm` + strconv.Itoa(arms))
+			arms++
+		}
 	}
 	b.WriteString(`) AS arms ORDER BY key ` + at.order() + ` LIMIT $4 + 0) ORDER BY key ` + at.order())
 	return b.String(), args
@@ -240,8 +249,11 @@ func (s *Service) Members(ctx context.Context, person, group modules.ID, page mo
 			}
 			return []row{*head}, nil
 		}
-		return allRows(ctx, q, `SELECT `+rowColumns+` FROM notifications n WHERE group_id = $1 AND state < 2 AND key > $2 AND key < $3`+notGone+
-			` ORDER BY key `+at.order()+` LIMIT $4 + 0`, group, at.low, at.high, at.limit)
+		const within = ` AND key > $2 AND key < $3` + notGone
+		return allRows(ctx, q, `SELECT `+rowColumns+` FROM notifications WHERE key IN (
+			SELECT key FROM (SELECT key FROM notifications n WHERE `+joiner+within+` ORDER BY key `+at.order()+` LIMIT $4 + 0) AS joiners
+			UNION ALL SELECT key FROM notifications n WHERE `+founder+within+`) ORDER BY key `+at.order()+` LIMIT $4 + 0`,
+			group, at.low, at.high, at.limit)
 	})
 }
 

@@ -181,7 +181,7 @@ func (s *Service) ReadGroup(ctx context.Context, person, group modules.ID) (Coun
 		}
 		return &readState{Change: changeRead, Group: &group}, nil
 	})
-	for err == nil && rest == int64(s.cfg.Batch) {
+	for err == nil && rest >= int64(s.cfg.Batch) {
 		err = s.db.InTx(ctx, func(tx storage.Tx) (err error) {
 			w, err := watermarksOf(ctx, tx, person)
 			if err != nil {
@@ -194,10 +194,12 @@ func (s *Service) ReadGroup(ctx context.Context, person, group modules.ID) (Coun
 	return counts, err
 }
 
-// readMembers marks up to limit members above the watermark as read and returns how many.
+// readMembers marks up to limit members above the watermark as read, and the one that began the group, and returns
+// how many.
 func readMembers(ctx context.Context, tx storage.Tx, group modules.ID, above int64, limit int, now modules.Time) (int64, error) {
 	n, err := tx.Exec(ctx, `UPDATE notifications SET read_at = $4, seen_at = COALESCE(seen_at, $4), left_unread = 0 WHERE key IN (
-		SELECT key FROM notifications WHERE group_id = $1 AND state < 2 AND read_at IS NULL AND key > $2 ORDER BY key DESC LIMIT $3 + 0)`,
+		SELECT key FROM (SELECT key FROM notifications WHERE `+joiner+` AND read_at IS NULL AND key > $2 ORDER BY key DESC LIMIT $3 + 0) AS newest
+		UNION ALL SELECT key FROM notifications WHERE `+founder+` AND read_at IS NULL AND key > $2)`,
 		group, above, limit, now)
 	if err != nil {
 		return 0, fmt.Errorf("read group: %w", err)

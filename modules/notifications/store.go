@@ -86,9 +86,16 @@ func rowByAct(ctx context.Context, q storage.Querier, receiver modules.ID, kind 
 		WHERE object_id = $1 AND receiver_id = $2 AND type = $3 AND actor_id = $4`, object, receiver, kind, actor)
 }
 
+// A group is the row that began it, which is its oldest and whose id is the group's, and those that joined.
+const (
+	founder = `id = $1 AND group_id = id AND state < 2`
+	joiner  = `group_id = $1 AND group_id <> id AND state < 2`
+)
+
 // headOf gives the newest member of a group that is shown.
 func headOf(ctx context.Context, q storage.Querier, group modules.ID) (*row, error) {
-	return oneRow(ctx, q, `SELECT `+rowColumns+` FROM notifications WHERE group_id = $1 AND state < 2 ORDER BY key DESC LIMIT 1`, group)
+	return oneRow(ctx, q, `SELECT `+rowColumns+` FROM notifications WHERE key = COALESCE(
+		(SELECT key FROM notifications WHERE `+joiner+` ORDER BY key DESC LIMIT 1), (SELECT key FROM notifications WHERE `+founder+`))`, group)
 }
 
 // openGroup gives the newest group about subject, as its newest member and whether that one is unseen.
@@ -114,7 +121,8 @@ func newestActors(ctx context.Context, q storage.Querier, group modules.ID) ([]b
 		var id modules.ID
 		ids = append(ids, id)
 		return rows.Scan(&ids[len(ids)-1])
-	}, `SELECT actor_id FROM notifications WHERE group_id = $1 AND state < 2 ORDER BY key DESC LIMIT 3`, group)
+	}, `SELECT actor_id FROM (SELECT actor_id, key FROM (SELECT actor_id, key FROM notifications WHERE `+joiner+` ORDER BY key DESC LIMIT 3) AS newest
+		UNION ALL SELECT actor_id, key FROM notifications WHERE `+founder+`) AS members ORDER BY key DESC LIMIT 3`, group)
 	if err != nil {
 		return nil, fmt.Errorf("actors of a group: %w", err)
 	}

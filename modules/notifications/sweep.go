@@ -94,7 +94,7 @@ func (s *Service) emptyPerson(ctx context.Context, tx storage.Tx, person modules
 	if len(acts) == s.cfg.Batch {
 		return true, nil
 	}
-	for _, state := range []string{`state = 0`, `state = 1`, `state >= 2`} { // each has its index
+	for _, state := range []string{`state = 0 AND head = 1`, `state = 0 AND head = 0`, `state = 1`, `state >= 2`} { // each has its index
 		n, err := tx.Exec(ctx, `DELETE FROM notifications WHERE key IN (
 			SELECT key FROM notifications WHERE receiver_id = $1 AND `+state+` LIMIT $2 + 0)`, person, s.cfg.Batch)
 		if err != nil {

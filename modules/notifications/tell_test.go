@@ -175,6 +175,10 @@ func TestGroups(t *testing.T) {
 		t.Errorf("flat list %+v, want four of one group, its key the first's id", flat)
 	}
 	w.wantEvents("alice", event.Notification, event.NotificationUpdated, event.NotificationUpdated, event.NotificationUpdated)
+	w.wantMembers("alice", flat[0].Group.Key, flat)
+	if _, err := w.s.Members(t.Context(), alice, flat[0].ID, modules.PageQuery{Limit: 5}); !modules.IsFault(err, modules.CodeNotFound) {
+		t.Errorf("the id of an item that joined stands for a group: %v", err)
+	}
 
 	if _, err := w.s.SeenUpTo(t.Context(), alice, flat[0].ID); err != nil {
 		t.Fatal(err)
@@ -205,6 +209,40 @@ func TestGroups(t *testing.T) {
 	}
 	if got := w.counts("alice"); got.Unseen != 2 || got.Unread != 3 {
 		t.Errorf("counts %+v, want 2 unseen, 3 unread", got)
+	}
+}
+
+// wantMembers reads a group in pages of 3, forth and back.
+func (w *world) wantMembers(who string, group modules.ID, want []notifications.Notification) {
+	w.t.Helper()
+	var got []modules.ID
+	page := modules.PageQuery{Limit: 3}
+	for {
+		l, err := w.s.Members(w.t.Context(), w.user(who).ID, group, page)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, n := range l.Items {
+			got = append(got, n.ID)
+		}
+		if l.Next == nil {
+			if l.Prev != nil {
+				back, err := w.s.Members(w.t.Context(), w.user(who).ID, group, modules.PageQuery{Limit: 3, Cursor: *l.Prev})
+				if err != nil || len(back.Items) != 3 || back.Items[0].ID != want[0].ID {
+					w.t.Errorf("the page before the last of a group is %+v, %v", back.Items, err)
+				}
+			}
+			break
+		}
+		page.Cursor = *l.Next
+	}
+	if len(got) != len(want) {
+		w.t.Fatalf("a group has %d members, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if got[i] != want[i].ID {
+			w.t.Errorf("member %d is %s, want %s", i, got[i], want[i].ID)
+		}
 	}
 }
 

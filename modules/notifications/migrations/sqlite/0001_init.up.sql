@@ -38,17 +38,18 @@ CREATE TABLE notifications (
 -- One row per act; also: everything about a post, and whether a person has a row about it.
 CREATE UNIQUE INDEX notifications_act ON notifications (object_id, receiver_id, type, actor_id) WHERE object_id IS NOT NULL;
 CREATE INDEX notifications_actor ON notifications (actor_id) WHERE actor_id IS NOT NULL;
--- The lists: all rows, and one row for each group.
-CREATE INDEX notifications_inbox ON notifications (receiver_id, type, key) WHERE state = 0;
+-- The lists: one row for each group, and the others; each row of the inbox stands in one of the two.
 CREATE INDEX notifications_heads ON notifications (receiver_id, type, key) WHERE state = 0 AND head = 1;
+CREATE INDEX notifications_others ON notifications (receiver_id, type, key) WHERE state = 0 AND head = 0;
 CREATE INDEX notifications_archived ON notifications (receiver_id, type, key) WHERE state = 1;
 -- What is kept but shown no more, for emptying an account.
 CREATE INDEX notifications_hidden ON notifications (receiver_id) WHERE state >= 2;
 -- The counts: rows not read one by one, and rows left unread below the watermark.
 CREATE INDEX notifications_open ON notifications (receiver_id, type, key) WHERE state = 0 AND head = 1 AND read_at IS NULL;
 CREATE INDEX notifications_left ON notifications (receiver_id, key) WHERE left_unread = 1;
--- The groups: members in order, and the newest group about something.
-CREATE INDEX notifications_members ON notifications (group_id, key) WHERE state < 2;
+-- The groups: members in order but for the one that began it, whose id is the group's, and the newest group about
+-- something. Most groups have one member, and so nothing in the first.
+CREATE INDEX notifications_members ON notifications (group_id, key) WHERE state < 2 AND group_id <> id;
 CREATE INDEX notifications_groups ON notifications (receiver_id, type, subject, key) WHERE head = 1 AND subject IS NOT NULL;
 
 -- Everything up to these keys is seen, read; 0 = nothing. Row columns hold the exceptions.
