@@ -10,26 +10,46 @@ import (
 )
 
 // contents keeps what does not change of top-level posts that timelines showed. An entry is good as long as its
-// mark is posts.changed in the reader's own snapshot; counts are always read there. Safe for concurrent use.
+// mark is posts.changed in the reader's own snapshot; counts are always read there. Safe for concurrent use;
+// entries are immutable.
 type contents struct {
 	limit int // bytes, about
+	form  func(row, *modules.UserRef) Content
 
 	mu   sync.RWMutex
 	size int
-	list map[int64]content
+	list map[int64]*content
 }
 
+// content is a post without its author's name, its counts, and what concerns one reader.
 type content struct {
 	row     row
+	post    Content
 	changed int64
 }
 
-// contentOverhead is about what a row takes beside its text.
-const contentOverhead = 512
+// shown is a post as one reader's snapshot has it.
+type shown struct {
+	*content
+	likes, comments int64
+	liked           bool
+}
 
-func newContents(limit int) *contents { return &contents{limit: limit, list: map[int64]content{}} }
+// contentOverhead is about what a post takes beside its text.
+const contentOverhead = 900
 
-func (c content) size() int {
+func newContents(limit int, form func(row, *modules.UserRef) Content) *contents {
+	return &contents{limit: limit, form: form, list: map[int64]*content{}}
+}
+
+// of makes an entry of a row.
+func (c *contents) of(r row, changed int64) *content {
+	post := c.form(r, &modules.UserRef{})
+	post.Author, post.LikeCount, post.CommentCount = nil, 0, 0
+	return &content{row: r, post: post, changed: changed}
+}
+
+func (c *content) size() int {
 	n := contentOverhead + len(c.row.text) + 80*len(c.row.mentions)
 	for _, t := range c.row.tags {
 		n += 32 + len(t.Tag)
@@ -37,7 +57,7 @@ func (c content) size() int {
 	return n
 }
 
-func (c *contents) put(one content) {
+func (c *contents) put(one *content) {
 	size := one.size()
 	if size > c.limit {
 		return
@@ -62,12 +82,11 @@ func (c *contents) drop(key int64) {
 	}
 }
 
-// rows gives top-level posts in the order of keys, without those that are deleted or not in the snapshot. The
-// caller has decided who may see them.
-func (c *contents) rows(ctx context.Context, q storage.Querier, reader modules.ID, keys []int64) ([]row, error) {
-	found := make(map[int64]row, len(keys))
+// show gives top-level posts in the order of keys, which rise or fall, without those that are deleted or not in the
+// snapshot. The caller has decided who may see them.
+func (c *contents) show(ctx context.Context, q storage.Querier, reader modules.ID, keys []int64) ([]shown, error) {
+	out := make([]shown, len(keys))
 	var missing []int64
-	changed := map[int64]int64{}
 	for part := range slices.Chunk(keys, maxIn) {
 		list, err := livePart(ctx, q, reader, part)
 		if err != nil {
@@ -75,58 +94,81 @@ func (c *contents) rows(ctx context.Context, q storage.Querier, reader modules.I
 		}
 		c.mu.RLock()
 		for _, l := range list {
-			if have, ok := c.list[l.row.key]; ok && have.changed == l.changed {
-				r := have.row
-				r.likes, r.comments, r.liked = l.row.likes, l.row.comments, l.row.liked
-				found[r.key] = r
-			} else {
-				missing = append(missing, l.row.key)
-				changed[l.row.key] = l.changed
+			have := c.list[l.key]
+			if have == nil || have.changed != l.changed {
+				have = &content{row: row{key: l.key}, changed: l.changed} // a place for what is read below
+				missing = append(missing, l.key)
 			}
+			out[placeOf(keys, l.key)] = shown{have, l.likes, l.comments, l.liked}
 		}
 		c.mu.RUnlock()
 	}
 	if len(missing) > 0 {
-		list, err := rowsByKey(ctx, q, reader, missing)
-		if err != nil {
+		if err := c.read(ctx, q, reader, keys, missing, out); err != nil {
 			return nil, err
 		}
-		_, provisional := q.(storage.Tx)
-		for _, r := range list {
-			found[r.key] = r
-			if !provisional {
-				c.put(content{r, changed[r.key]})
-			}
+	}
+	return slices.DeleteFunc(out, func(s shown) bool { return s.content == nil }), nil
+}
+
+// read fills the places of what was not in memory.
+func (c *contents) read(ctx context.Context, q storage.Querier, reader modules.ID, keys, missing []int64, out []shown) error {
+	list, err := rowsByKey(ctx, q, reader, missing)
+	if err != nil {
+		return err
+	}
+	_, provisional := q.(storage.Tx)
+	for _, r := range list {
+		place := &out[placeOf(keys, r.key)]
+		place.content = c.of(r, place.changed)
+		if !provisional {
+			c.put(place.content)
 		}
 	}
-	out := make([]row, 0, len(keys))
-	for _, k := range keys {
-		if r, ok := found[k]; ok {
-			out = append(out, r)
+	return nil
+}
+
+// placeOf finds a key in a list that holds it, rising or falling.
+func placeOf(keys []int64, key int64) int {
+	falling := keys[0] > keys[len(keys)-1]
+	at, _ := slices.BinarySearchFunc(keys, key, func(k, target int64) int {
+		switch {
+		case k == target:
+			return 0
+		case (k < target) != falling:
+			return -1
 		}
-	}
-	return out, nil
+		return 1
+	})
+	return at
+}
+
+// live is what changes of a post that stands.
+type live struct {
+	key, changed    int64
+	likes, comments int64
+	liked           bool
 }
 
 // livePart reads what changes of posts that stand, and their marks.
-func livePart(ctx context.Context, q storage.Querier, reader modules.ID, keys []int64) ([]content, error) {
+func livePart(ctx context.Context, q storage.Querier, reader modules.ID, keys []int64) ([]live, error) {
 	in, args := storage.In([]any{reader}, keys)
 	rows, err := q.Query(ctx, `SELECT p.key, p.changed, p.like_count, p.comment_count,
-		CASE WHEN EXISTS (SELECT 1 FROM post_likes l WHERE l.post_key = p.key AND l.user_id = $1) THEN 1 ELSE 0 END
+		CASE WHEN p.like_count > 0 AND EXISTS (SELECT 1 FROM post_likes l WHERE l.post_key = p.key AND l.user_id = $1) THEN 1 ELSE 0 END
 		FROM posts p WHERE p.deleted_at = 0 AND p.key IN `+in, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	out := make([]content, 0, len(keys))
+	out := make([]live, 0, len(keys))
 	for rows.Next() {
-		var c content
+		var l live
 		var liked int64
-		if err := rows.Scan(&c.row.key, &c.changed, &c.row.likes, &c.row.comments, &liked); err != nil {
+		if err := rows.Scan(&l.key, &l.changed, &l.likes, &l.comments, &liked); err != nil {
 			return nil, err
 		}
-		c.row.liked = liked != 0
-		out = append(out, c)
+		l.liked = liked != 0
+		out = append(out, l)
 	}
 	return out, rows.Err()
 }

@@ -30,9 +30,13 @@ func (s *Service) Home(ctx context.Context, reader modules.ID, p modules.PageQue
 		for _, e := range edges {
 			sources = append(sources, source{author: e.User})
 		}
+		lists, err := v.of(ctx, sources)
+		if err != nil {
+			return err
+		}
 		list, err := modules.PageOf(s.pages, modules.PageScope{List: "home", Person: reader}, p, false, func(k int64) int64 { return k },
 			func(w modules.Window) ([]int64, error) {
-				keys, err := v.merge(ctx, sources, w)
+				keys, err := v.merge(ctx, sources, lists, w)
 				if err != nil {
 					return nil, err
 				}
@@ -42,15 +46,41 @@ func (s *Service) Home(ctx context.Context, reader modules.ID, p modules.PageQue
 		if err != nil {
 			return err
 		}
-		rows, err := s.contents.rows(ctx, q, reader, list.Items)
-		if err != nil {
-			return err
-		}
-		items, err := s.render(ctx, q, reader, rows)
-		out = modules.List[Post]{Items: slices.DeleteFunc(items, func(p Post) bool { return p.Deleted }), Next: list.Next, Prev: list.Prev}
+		items, err := s.timeline(ctx, q, reader, list.Items)
+		out = modules.List[Post]{Items: items, Next: list.Next, Prev: list.Prev}
 		return err
 	})
 	return out, head, failed(err, "home of", reader)
+}
+
+// timeline makes posts of keys, in order, without those that do not stand.
+func (s *Service) timeline(ctx context.Context, q storage.Querier, reader modules.ID, keys []int64) ([]Post, error) {
+	list, err := s.contents.show(ctx, q, reader, keys)
+	if err != nil || len(list) == 0 {
+		return []Post{}, err
+	}
+	ids := make([]modules.ID, 0, len(list))
+	for _, one := range list {
+		if !slices.Contains(ids, one.row.author) {
+			ids = append(ids, one.row.author)
+		}
+	}
+	refs, err := s.Ports.Users.Refs(ctx, q, ids)
+	if err != nil {
+		return nil, err
+	}
+	out, authors, viewers := make([]Post, 0, len(list)), make([]modules.UserRef, len(list)), make([]Viewer, len(list))
+	for i, one := range list {
+		author, there := refs[one.row.author]
+		if !there || one.post.Deleted {
+			continue
+		}
+		authors[i], viewers[i].Liked = author, one.liked
+		out = append(out, Post{Content: one.post, Viewer: &viewers[i]})
+		post := &out[len(out)-1]
+		post.Author, post.LikeCount, post.CommentCount = &authors[i], one.likes, one.comments
+	}
+	return out, nil
 }
 
 // RecentBy gives top-level posts of the edges' people, each from its edge's SinceKey on, for everybody or for
@@ -65,13 +95,22 @@ func (s *Service) RecentBy(ctx context.Context, q storage.Querier, reader module
 	for i, e := range edges {
 		sources[i] = source{author: e.User, floor: e.SinceKey}
 	}
-	keys, err := v.merge(ctx, sources, w)
+	lists, err := v.of(ctx, sources)
 	if err != nil {
 		return nil, fmt.Errorf("posts: recent for %s: %w", reader, err)
 	}
-	rows, err := s.contents.rows(ctx, q, modules.ID{}, keys)
+	keys, err := v.merge(ctx, sources, lists, w)
 	if err != nil {
 		return nil, fmt.Errorf("posts: recent for %s: %w", reader, err)
+	}
+	list, err := s.contents.show(ctx, q, modules.ID{}, keys)
+	if err != nil {
+		return nil, fmt.Errorf("posts: recent for %s: %w", reader, err)
+	}
+	rows := make([]row, len(list))
+	for i, one := range list {
+		rows[i] = one.row
+		rows[i].likes, rows[i].comments = one.likes, one.comments
 	}
 	return s.infos(ctx, q, rows)
 }

@@ -17,21 +17,14 @@ type source struct {
 // head is where the merge stands in one tail.
 type head struct {
 	key int64
-	of  int // index of the source
-	at  int // index in its tail
+	of  int32 // index of the source
+	at  int32 // index in its tail
 }
 
-// merge gives the keys of a window over the tails of many authors: falling from the newest, or rising. Its cost is
-// one binary search for each author and one step of a heap for each key, wherever the window lies.
-func (v *view) merge(ctx context.Context, sources []source, w modules.Window) ([]int64, error) {
-	authors := make([]modules.ID, len(sources))
-	for i, s := range sources {
-		authors[i] = s.author
-	}
-	lists, err := v.of(ctx, authors)
-	if err != nil {
-		return nil, err
-	}
+// merge gives the keys of a window over the tails of many authors (see of): falling from the newest, or rising. Its
+// cost is one binary search for each author and one step of a heap for each key, wherever the window lies. What more
+// it has to load of a tail is in lists afterwards.
+func (v *view) merge(ctx context.Context, sources []source, lists []*tail, w modules.Window) ([]int64, error) {
 	m := merger{v: v, sources: sources, lists: lists, rising: w.Rising, heads: make([]head, 0, len(sources))}
 	for i := range sources {
 		if err := m.enter(ctx, i, bounds(w)); err != nil {
@@ -76,13 +69,16 @@ func (m *merger) enter(ctx context.Context, i int, bound int64) error {
 	keys := m.lists[i].keys
 	if m.rising { // the last key above the bound
 		if at := sort.Search(len(keys), func(k int) bool { return keys[k] <= bound }) - 1; at >= 0 {
-			m.heads = append(m.heads, head{keys[at], i, at})
+			m.heads = append(m.heads, head{keys[at], int32(i), int32(at)})
 		}
 		return nil
 	}
-	at := sort.Search(len(keys), func(k int) bool { return keys[k] < bound })
+	at := 0
+	if len(keys) > 0 && keys[0] >= bound {
+		at = sort.Search(len(keys), func(k int) bool { return keys[k] < bound })
+	}
 	if at < len(keys) && keys[at] > m.sources[i].floor {
-		m.heads = append(m.heads, head{keys[at], i, at})
+		m.heads = append(m.heads, head{keys[at], int32(i), int32(at)})
 	}
 	return nil
 }
@@ -98,13 +94,13 @@ func (m *merger) step(ctx context.Context) error {
 	top := &m.heads[0]
 	if m.rising {
 		top.at--
-	} else if top.at++; top.at == len(m.lists[top.of].keys) && !m.lists[top.of].complete {
-		if err := m.more(ctx, top.of); err != nil {
+	} else if top.at++; int(top.at) == len(m.lists[top.of].keys) && !m.lists[top.of].complete {
+		if err := m.more(ctx, int(top.of)); err != nil {
 			return err
 		}
 	}
 	keys := m.lists[top.of].keys
-	if top.at < 0 || top.at == len(keys) || keys[top.at] <= m.sources[top.of].floor {
+	if top.at < 0 || int(top.at) == len(keys) || keys[top.at] <= m.sources[top.of].floor {
 		last := len(m.heads) - 1
 		m.heads[0] = m.heads[last]
 		m.heads = m.heads[:last]

@@ -29,8 +29,10 @@ type Service struct {
 
 // New makes the service with absent answers in Ports. It does nothing else.
 func New(cfg Config, site modules.Site, db storage.DB, bus *event.Bus, clock modules.Clock, pages *modules.PageCursors, log *zap.Logger) *Service {
-	return &Service{Ports: Ports{Users: noUsers{}, Follows: noFollows{}, History: noHistory{}}, cfg: cfg, site: site, db: db, bus: bus,
-		clock: clock, pages: pages, log: log.Named("posts"), tails: newTails(cfg.CachedKeys), contents: newContents(cfg.CachedBytes)}
+	s := &Service{Ports: Ports{Users: noUsers{}, Follows: noFollows{}, History: noHistory{}}, cfg: cfg, site: site, db: db, bus: bus,
+		clock: clock, pages: pages, log: log.Named("posts"), tails: newTails(cfg.CachedKeys)}
+	s.contents = newContents(cfg.CachedBytes, s.content)
+	return s
 }
 
 // Get gives one post or comment as reader sees it. not_found: absent, deleted, or not for this reader.

@@ -126,17 +126,18 @@ func (l *tail) with(c change) *tail {
 	return l
 }
 
-// of gives the tails of authors, in order.
-func (v *view) of(ctx context.Context, authors []modules.ID) ([]*tail, error) {
-	out := make([]*tail, len(authors))
+// of gives the tails of the sources' authors, in order.
+func (v *view) of(ctx context.Context, sources []source) ([]*tail, error) {
+	out := make([]*tail, len(sources))
 	if !v.alone {
 		v.t.mu.RLock()
-		for i, a := range authors {
-			out[i] = v.t.shared[a]
+		for i := range sources {
+			out[i] = v.t.shared[sources[i].author]
 		}
 		v.t.mu.RUnlock()
 	}
-	for i, a := range authors {
+	for i := range sources {
+		a := sources[i].author
 		if l := v.local[a]; l != nil {
 			out[i] = l
 			continue
