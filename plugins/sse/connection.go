@@ -21,8 +21,9 @@ type connection struct {
 	delivered   modules.Position // judged up to here
 	undelivered modules.Position // the first position that waits; 0 = none, judged up to the head
 
+	wake place // in the wheel
+
 	// Moments on the hub's clock; 0 = none.
-	wake      time.Duration // when the wheel looks at it
 	lastWrite time.Duration
 	maxAt     time.Duration // max_age
 
@@ -190,6 +191,7 @@ func (h *hub) left(c *connection) {
 		h.metrics.ended.WithLabelValues(endedByPeer).Inc()
 	}
 	c.finished = true
+	h.wheel.remove(c)
 	c.release()
 	if c.person == nil {
 		return // not handed over yet
