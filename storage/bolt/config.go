@@ -36,6 +36,7 @@ const (
 	BeforeCommit Failpoint = "before commit" // all is prepared, nothing is written
 	BeforeSync   Failpoint = "before sync"   // all is written, and nothing need be on disk; an error here is always final
 	AfterCommit  Failpoint = "after commit"  // all is durable, nobody knows
+	BeforeMove   Failpoint = "before move"   // places are about to be moved into the buckets of their streams
 )
 
 // Reserve is what the file may grow beyond MaxSize, so that a full log can still be trimmed.

@@ -1,6 +1,8 @@
 package bolt_test
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -13,15 +15,48 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// TestContract runs the kit with places that stay in memory until Close; and with rounds so small that they begin and
+// are cut off everywhere, where the end of a log is a process death.
 func TestContract(t *testing.T) {
-	storagetest.Log(t, func(t testing.TB, dir string) storage.Log {
-		l, err := bolt.Open(bolt.DefaultConfig(filepath.Join(dir, "events.bolt")))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := l.SetAside(); err != nil {
-			t.Fatal(err)
-		}
-		return l
-	})
+	for name, tt := range map[string]struct {
+		round int
+		crash bool
+	}{"as shipped": {bolt.DefaultConfig("x").Round, false}, "each commit is moved": {1, true}, "rounds cut off": {20, true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storagetest.Log(t, func(t testing.TB, dir string) storage.Log {
+				cfg := bolt.DefaultConfig(filepath.Join(dir, "events.bolt"))
+				cfg.Round = tt.round
+				l, err := bolt.Open(cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := errors.Join(l.SetAside(), l.SteppedBack()); err != nil {
+					t.Fatal(err)
+				}
+				if tt.crash {
+					return &crashing{Log: l, path: cfg.Path}
+				}
+				return l
+			})
+		})
+	}
+}
+
+// crashing is a log whose end is a process death: the file stays as it was before Close.
+type crashing struct {
+	*bolt.Log
+	path string
+}
+
+func (c *crashing) Close() error {
+	content := make([]byte, bolt.Used(c.Log))
+	f, err := os.OpenFile(c.path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.ReadAt(content, 0)
+	err = errors.Join(err, c.Log.Close())
+	_, errWrite := f.WriteAt(content, 0)
+	return errors.Join(err, errWrite, f.Close())
 }

@@ -84,6 +84,9 @@ func (l *Log) moveSome(write func(func(*writer) error) error, places int) error 
 	r := &l.round
 	done, moved := 0, 0
 	err := write(func(w *writer) error {
+		if err := l.failpoint(BeforeMove); err != nil {
+			return l.outcome(err)
+		}
 		for done, moved = 0, 0; done < len(r.streams) && moved < places; done++ {
 			s := r.streams[done]
 			if err := w.move(s, r.places[s]); err != nil {
