@@ -138,6 +138,7 @@ func (h *hub) step() bool {
 	for h.asked < cap(h.questions) && h.askNext.len() > 0 {
 		if p := h.askNext.pop(); !p.gone {
 			h.asked++
+			h.metrics.questions.Inc()
 			h.questions <- p.question()
 		}
 	}

@@ -16,10 +16,10 @@ const (
 
 // metrics are the channel's figures. None has a label that names a person.
 type metrics struct {
-	connections, people, tail      prometheus.Gauge
-	blocks, bytes, pages, failures prometheus.Counter
-	ended, gaps                    *prometheus.CounterVec
-	all                            []prometheus.Collector
+	connections, people, kept, tail           prometheus.Gauge
+	blocks, bytes, questions, pages, failures prometheus.Counter
+	ended, gaps                               *prometheus.CounterVec
+	all                                       []prometheus.Collector
 }
 
 func newMetrics() *metrics {
@@ -35,15 +35,17 @@ func newMetrics() *metrics {
 	m := &metrics{
 		connections: gauge("connections", "Open streams."),
 		people:      gauge("people", "People with an open stream."),
+		kept:        gauge("people_kept", "People whose last stream ended a moment ago and whose audience is kept."),
 		tail:        gauge("tail_bytes", "Memory of the newest events."),
 		blocks:      counter("blocks_total", "Blocks the kernel has taken, heartbeats among them."),
 		bytes:       counter("bytes_total", "Bytes the kernel has taken."),
+		questions:   counter("questions_total", "Questions to the store about what people read."),
 		pages:       counter("catch_up_pages_total", "Reads of the log for streams behind the tail."),
 		failures:    counter("failures_total", "Questions to the store or the log that failed."),
 		ended:       vec("ended_total", "Streams that ended: by a bye with its reason, by the client (peer), cut off (stuck, slow, panic)."),
 		gaps:        vec("gaps_total", "Gaps that were told, by reason."),
 	}
-	m.all = []prometheus.Collector{m.connections, m.people, m.tail, m.blocks, m.bytes, m.pages, m.failures, m.ended, m.gaps}
+	m.all = []prometheus.Collector{m.connections, m.people, m.kept, m.tail, m.blocks, m.bytes, m.questions, m.pages, m.failures, m.ended, m.gaps}
 	return m
 }
 

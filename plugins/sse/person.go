@@ -259,6 +259,7 @@ func (h *hub) join(c *connection, id modules.ID) {
 		h.ask(p)
 	case p.conns == nil:
 		h.kept -= p.weight()
+		h.metrics.kept.Dec()
 		h.metrics.people.Inc()
 	}
 	c.person, c.next, p.conns = p, p.conns, c
@@ -289,6 +290,7 @@ func (h *hub) leave(c *connection) {
 	}
 	p.left = h.now
 	h.kept += p.weight()
+	h.metrics.kept.Inc()
 	h.away.push(away{p, h.now})
 	for h.kept > maxKept || h.away.len() > maxAway {
 		h.forgetFirst()
@@ -318,6 +320,7 @@ func (p *person) weight() int { return len(p.follows) + 2*len(p.sinces) + 32 }
 // forget takes somebody who is not here out of the index.
 func (h *hub) forget(p *person) {
 	h.kept -= p.weight()
+	h.metrics.kept.Dec()
 	h.index.leave(p)
 	p.gone = true
 }
