@@ -47,5 +47,13 @@ func memberThatFails(data []byte, t reflect.Type) []string {
 }
 
 // encodeJSON is the form of every answer: encoding/json's own, without a line end. ETags are made of these bytes,
-// so a module that compares If-Match gets them with json.Marshal.
-func encodeJSON(v any) ([]byte, error) { return json.Marshal(v) }
+// so a module that compares If-Match gets them with json.Marshal. A body with a method AppendJSON writes itself, in
+// the same form.
+func encodeJSON(v any) ([]byte, error) {
+	if own, ok := v.(interface {
+		AppendJSON(b []byte) ([]byte, error)
+	}); ok {
+		return own.AppendJSON(nil)
+	}
+	return json.Marshal(v)
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"slices"
 )
 
@@ -24,6 +25,49 @@ type List[T any] struct {
 
 // Pages gives the cursors of both neighbours; the host makes the Link header of them.
 func (l List[T]) Pages() (next, prev *string) { return l.Next, l.Prev }
+
+// AppendJSON appends the page, byte for byte as encoding/json writes it. Items that have such a method themselves
+// write themselves; encoding/json writes the others.
+func (l List[T]) AppendJSON(b []byte) ([]byte, error) {
+	b = append(b, `{"items":`...)
+	_, own := any(new(T)).(appender)
+	if !own || l.Items == nil {
+		text, err := json.Marshal(l.Items)
+		if err != nil {
+			return nil, err
+		}
+		b = append(b, text...)
+	} else {
+		const size = 1 << 10 // of an item, about
+		b = append(slices.Grow(b, (len(l.Items)+1)*size), '[')
+		for i := range l.Items {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			var err error
+			if b, err = any(&l.Items[i]).(appender).AppendJSON(b); err != nil {
+				return nil, err
+			}
+		}
+		b = append(b, ']')
+	}
+	b = appendCursor(append(b, `,"next":`...), l.Next)
+	b = appendCursor(append(b, `,"prev":`...), l.Prev)
+	return append(b, '}'), nil
+}
+
+// appender is an item that writes itself.
+type appender interface {
+	AppendJSON(b []byte) ([]byte, error)
+}
+
+// appendCursor: nothing in a page cursor has to be escaped.
+func appendCursor(b []byte, cursor *string) []byte {
+	if cursor == nil {
+		return append(b, "null"...)
+	}
+	return append(append(append(b, '"'), *cursor...), '"')
+}
 
 // PageScope binds a page cursor to one list, one filter and one person, so that it means nothing elsewhere.
 type PageScope struct {
