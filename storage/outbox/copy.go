@@ -22,44 +22,35 @@ func (p *poison) Unwrap() error { return p.err }
 type copied struct {
 	entries int
 	oldest  modules.Time // of the rows found; 0 = there were none
-	more    bool         // the batch was full
+	more    bool         // there may be other rows
 }
 
 // copyBatch copies one batch of rows from the outbox into the log. Its place is the log's applied mark and nothing
 // else: what a crash cuts off is read again, what was applied before is skipped by the log. A *poison error speaks
 // of one entry; all before it have been applied. Any other error is one of the stores'.
-func copyBatch(ctx context.Context, db storage.DB, log storage.Log) (c copied, err error) {
+func copyBatch(ctx context.Context, f *feed, log storage.Log) (c copied, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("outbox: copy: panic: %v", p)
 		}
+		if err != nil {
+			f.stop()
+		}
 	}()
-	rows, err := readBatch(ctx, db, log.Head().Seq)
-	if err != nil || len(rows) == 0 {
+	b, err := f.take(ctx, log.Head().Seq)
+	if err != nil || b.last == 0 {
 		return c, err
 	}
-	if at, ok := rows[0].time.(int64); ok {
-		c.oldest = modules.Time(at)
-	}
-	c.more = len(rows) == batchRows
-	entries := make([]storage.Entry, 0, len(rows))
-	var bad *poison
-	for i := range rows {
-		e, err := rows[i].entry()
-		if err != nil {
-			bad = &poison{id: rows[i].id, err: err}
-			break
-		}
-		entries = append(entries, e)
-	}
-	if err := log.Append(ctx, entries...); isStoreError(err) {
+	c.oldest, c.more = b.oldest, b.more
+	if err := log.Append(ctx, b.entries...); isStoreError(err) {
 		return c, fmt.Errorf("outbox: copy: %w", err)
 	} else if err != nil {
-		return one(ctx, log, entries, c)
+		c.more = true // what stands behind these entries has not been looked at
+		return one(ctx, log, b.entries, c)
 	}
-	c.entries = len(entries)
-	if bad != nil {
-		return c, bad
+	c.entries = len(b.entries)
+	if b.bad != nil {
+		return c, b.bad
 	}
 	return c, nil
 }

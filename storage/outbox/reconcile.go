@@ -100,10 +100,12 @@ func Rebuild(ctx context.Context, db storage.DB, log storage.Log) (int, error) {
 	if err := reset(ctx, log, h.epoch, h.floor); err != nil {
 		return 0, err
 	}
+	f := &feed{db: db}
+	defer f.stop()
 	for n := 0; ; {
-		c, err := copyBatch(ctx, db, log)
+		c, err := copyBatch(ctx, f, log)
 		n += c.entries
-		if err != nil || c.entries == 0 {
+		if err != nil || !c.more {
 			return n, err
 		}
 	}

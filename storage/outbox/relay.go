@@ -34,7 +34,8 @@ type Relay struct {
 	zap   *zap.Logger
 
 	mu    sync.Mutex // held by whoever copies
-	stuck bool       // the waiting has been logged
+	feed  feed
+	stuck bool // the waiting has been logged
 
 	applied     atomic.Int64
 	batches     atomic.Int64
@@ -59,7 +60,7 @@ type Stats struct {
 
 // NewRelay makes a relay; it does nothing before CatchUp or Start.
 func NewRelay(db storage.DB, log storage.Log, clock modules.Clock, logger *zap.Logger) *Relay {
-	return &Relay{db: db, log: log, clock: clock, zap: logger, flush: make(chan context.Context, 1), done: make(chan struct{})}
+	return &Relay{db: db, feed: feed{db: db}, log: log, clock: clock, zap: logger, flush: make(chan context.Context, 1), done: make(chan struct{})}
 }
 
 // CatchUp copies everything that is in the outbox when it is called, and returns when it is in the log (I26). The
@@ -73,6 +74,7 @@ func (r *Relay) CatchUp(ctx context.Context) error {
 		return fmt.Errorf("outbox: catch up: %w", err)
 	}
 	r.quarantined.Store(aside)
+	defer r.pause()
 	for r.log.Head().Seq < modules.Position(head) {
 		more, err := r.step(ctx)
 		if err != nil {
@@ -135,6 +137,7 @@ func (r *Relay) Stats() Stats {
 // run copies until it is stopped.
 func (r *Relay) run(ctx context.Context) {
 	defer close(r.done)
+	defer r.pause()
 	defer r.cancel()
 	timer := time.NewTimer(idleWait)
 	defer timer.Stop()
@@ -169,6 +172,13 @@ func (r *Relay) run(ctx context.Context) {
 	}
 }
 
+// pause lets go of what was read ahead.
+func (r *Relay) pause() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.feed.stop()
+}
+
 // drain is the last round. The bound keeps a writer that does not stop from keeping the relay.
 func (r *Relay) drain(ctx context.Context) {
 	if err := r.CatchUp(ctx); err != nil && ctx.Err() == nil {
@@ -176,19 +186,19 @@ func (r *Relay) drain(ctx context.Context) {
 	}
 }
 
-// step copies one batch and takes care of what goes wrong; more = there was something to copy. It returns an error
+// step copies one batch and takes care of what goes wrong; more = there may be something left to copy. It returns an error
 // only when ctx has ended or a store has failed for good.
 func (r *Relay) step(ctx context.Context) (more bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var bad, last *poison
 	for try := 0; ; {
-		c, err := copyBatch(ctx, r.db, r.log)
+		c, err := copyBatch(ctx, &r.feed, r.log)
 		r.count(c, err)
 		wait := retryWait
 		switch {
 		case err == nil:
-			return c.entries > 0, nil
+			return c.more, nil
 		case ctx.Err() != nil:
 			return false, ctx.Err()
 		case isFinal(err):

@@ -25,18 +25,17 @@ type row struct {
 	person                  any
 }
 
-// readBatch reads rows above the mark that are not set aside, in order.
-func readBatch(ctx context.Context, db storage.DB, mark modules.Position) ([]row, error) {
-	var list []row
-	err := db.Read(ctx, func(q storage.Querier) error {
-		list = nil
+// readRows reads rows above the mark that are not set aside, in order. more = there may be others.
+func readRows(ctx context.Context, db storage.DB, mark modules.Position) (list []row, more bool, err error) {
+	err = db.Read(ctx, func(q storage.Querier) error {
+		list, more = nil, false
 		rows, err := q.Query(ctx, `SELECT id, op, stream, type, actor_id, about, internal, time, data FROM outbox
 			WHERE id > $1 AND set_aside_at IS NULL ORDER BY id LIMIT $2 + 0`, int64(mark), batchRows)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = rows.Close() }()
-		for bytes := 0; bytes < batchBytes && rows.Next(); {
+		for bytes := 0; !more && rows.Next(); {
 			var r row
 			if err := rows.Scan(&r.id, &r.op, &r.stream, &r.typ, &r.person, &r.about, &r.internal, &r.time, &r.doc); err != nil {
 				return err
@@ -45,13 +44,14 @@ func readBatch(ctx context.Context, db storage.DB, mark modules.Position) ([]row
 				bytes += len(data)
 			}
 			list = append(list, r)
+			more = bytes >= batchBytes || len(list) == batchRows
 		}
 		return rows.Err()
 	})
 	if err != nil {
-		return nil, fmt.Errorf("outbox: read above %d: %w", mark, err)
+		return nil, false, fmt.Errorf("outbox: read above %d: %w", mark, err)
 	}
-	return list, nil
+	return list, more, nil
 }
 
 // errPoison marks what is wrong with a row itself: no time and no space will mend it.
