@@ -64,6 +64,63 @@ func TestReconnectAsksNobody(t *testing.T) {
 	})
 }
 
+// TestGoneBeforeTheAnswer: who leaves while the store is being asked is not asked about again: the answer is there
+// when they come back, for the position they had.
+func TestGoneBeforeTheAnswer(t *testing.T) {
+	inBubble(t, defaults, func(t *testing.T, e *engine) {
+		e.w.post(2)
+		from := e.w.Head()
+		early := e.w.post(2)
+		e.w.follow(1, 2, true)
+		post := e.w.post(2)
+		synctest.Wait()
+		asked, answer := 0, make(chan struct{})
+		e.w.onAudience = func(modules.ID) error { asked++; <-answer; return nil }
+		e.connect(t, 1, from.String()).leave()
+		synctest.Wait()
+		close(answer)
+		synctest.Wait()
+		c := e.connect(t, 1, from.String())
+		if got, want := idsIn(c), fmt.Sprint(post-1, post); got != want || asked != 1 {
+			t.Errorf("shown %s, want %s and not %d; asked %d times", got, want, early, asked)
+		}
+	})
+}
+
+// TestAskedAgainAfterGivingUp: who comes back after the store failed for them is asked about, whether anything of
+// them was known before or not.
+func TestAskedAgainAfterGivingUp(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		inBubble(t, defaults, func(t *testing.T, e *engine) {
+			if known {
+				e.connect(t, 1, "now")
+			}
+			failing := true
+			fail := func() error {
+				if failing {
+					return errAway
+				}
+				return nil
+			}
+			e.w.onAudience = func(modules.ID) error { return fail() }
+			e.w.onRelation = func(modules.ID, modules.ID) error { return fail() }
+			e.w.follow(1, 2, true)
+			c := e.connect(t, 1, "now")
+			time.Sleep(time.Minute)
+			if !c.closed() || !strings.Contains(c.body(), `"reason":"overload"`) {
+				t.Fatalf("the store failed for a minute: %q", c.body())
+			}
+			failing = false
+			again := e.connect(t, 1, "now")
+			post := e.w.post(2)
+			synctest.Wait()
+			if got := idsIn(again); got != fmt.Sprint(post) {
+				t.Errorf("known %v: shown %q, want %d", known, got, post)
+			}
+		})
+	}
+}
+
 // TestForgotten: who is away longer than a minute, or whose relations change meanwhile, is asked about anew, and the
 // index keeps nothing of them.
 func TestForgotten(t *testing.T) {

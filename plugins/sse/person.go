@@ -156,6 +156,7 @@ func (h *hub) answered(q question, a answer) {
 	}
 	p.failures = 0
 	h.storeTrouble.clear()
+	before := p.weight()
 	if q.whole {
 		h.index.install(p, a.audience, h.reach(p))
 		p.loaded = true
@@ -168,18 +169,19 @@ func (h *hub) answered(q question, a answer) {
 		p.held, p.hold = p.asks.dirtyAt != 0, p.asks.dirtyAt
 		h.ask(p)
 	}
+	if p.conns == nil {
+		h.keep(p.weight() - before)
+	}
 	for c := p.conns; c != nil; c = c.next {
 		c.late = c.late && p.held
 	}
 	h.wake(p)
 }
 
-// reach is the lowest position behind which something may have to be judged for a person.
+// reach is the lowest position behind which something may have to be judged for a person. What was known stays
+// known: who left may come back with the same position.
 func (h *hub) reach(p *person) modules.Position {
-	from := h.head
-	if p.loaded {
-		from = p.from // what was known stays known: who left may come back with the same position
-	}
+	from := p.from
 	for c := p.conns; c != nil; c = c.next {
 		from = min(from, h.needs(c))
 	}
@@ -214,6 +216,10 @@ func (h *hub) askAgain(q question, err error) {
 	h.metrics.failures.Inc()
 	h.storeTrouble.set(err)
 	h.log.Warn("audience cannot be read", zap.Stringer("person", p.id), zap.Uint8("failures", p.failures), zap.Error(err))
+	if p.conns == nil {
+		h.forget(p)
+		return
+	}
 	if int(p.failures) >= maxFailures {
 		for c := p.conns; c != nil; c = c.next {
 			h.end(c, plugins.ByeOverload)
@@ -247,25 +253,29 @@ func (h *hub) wake(p *person) {
 	}
 }
 
-// join gives a connection its person; for somebody who is not known the audience is asked for, now that control
-// entries of the person are heard.
+// join gives a connection its person. Who is not known is asked about, now that control entries of the person are
+// heard; so is one about whom it was given up.
 func (h *hub) join(c *connection, id modules.ID) {
 	p := h.index.people[id]
-	switch {
-	case p == nil:
-		p = &person{id: id}
+	if p == nil {
+		p = &person{id: id, from: h.head}
 		h.index.enter(p)
-		h.metrics.people.Inc()
-		h.ask(p)
-	case p.conns == nil:
+	} else if p.conns == nil {
 		h.kept -= p.weight()
 		h.metrics.kept.Dec()
+	}
+	if p.conns == nil {
 		h.metrics.people.Inc()
+	}
+	if !p.asking && (!p.loaded || p.held) {
+		p.toAsk().reload = true
+		h.ask(p)
 	}
 	c.person, c.next, p.conns = p, p.conns, c
 }
 
-// leave takes a connection from its person. After the last one the person is kept for a while: most come back.
+// leave takes a connection from its person. After the last one the person is kept for a while: most come back. Who
+// leaves before the audience is known is still asked about: a page that was opened anew comes back at once.
 func (h *hub) leave(c *connection) {
 	p := c.person
 	at := &p.conns
@@ -276,6 +286,9 @@ func (h *hub) leave(c *connection) {
 		at = &(*at).next
 	}
 	*at, c.next = c.next, nil
+	if !p.loaded {
+		p.from = min(p.from, h.needs(c))
+	}
 	if p.conns != nil {
 		return
 	}
@@ -283,16 +296,16 @@ func (h *hub) leave(c *connection) {
 	if h.draining {
 		return // the whole index goes
 	}
-	if !p.loaded || p.held || p.asking {
-		h.index.leave(p)
-		p.gone = true
-		return
-	}
 	p.left = h.now
-	h.kept += p.weight()
-	h.metrics.kept.Inc()
 	h.away.push(away{p, h.now})
-	for h.kept > maxKept || h.away.len() > maxAway {
+	h.metrics.kept.Inc()
+	h.keep(p.weight())
+}
+
+// keep notes what it costs to keep people who left, and forgets those away for longest when it is too much.
+func (h *hub) keep(weight int) {
+	h.kept += weight
+	for h.away.len() > 0 && (h.kept > maxKept || h.away.len() > maxAway) {
 		h.forgetFirst()
 	}
 }
