@@ -26,8 +26,8 @@ func (s *Service) Relations(ctx context.Context, q storage.Querier, viewer modul
 			return nil, fmt.Errorf("follows: relations of %s: %w", viewer, err)
 		}
 		for _, e := range mine {
-			r, at := out[e.followed], e.createdAt
-			r.Follow, r.Notify, r.Reposts, r.FollowedAt = modules.FollowFollowing, e.bell, e.reposts, &at
+			r := out[e.followed]
+			e.into(&r)
 			out[e.followed] = r
 		}
 		theirs, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.followed_id = $1 AND f.follower_id IN `+in+standing, args...)
@@ -41,11 +41,6 @@ func (s *Service) Relations(ctx context.Context, q storage.Querier, viewer modul
 		}
 	}
 	return out, nil
-}
-
-func (s *Service) relation(ctx context.Context, q storage.Querier, viewer, other modules.ID) (modules.Relationship, error) {
-	list, err := s.Relations(ctx, q, viewer, []modules.ID{other})
-	return list[other], err
 }
 
 // IsFollowing reports whether follower follows followed now.

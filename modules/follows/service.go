@@ -2,7 +2,6 @@ package follows
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -45,19 +44,16 @@ type Wishes struct {
 func (s *Service) Follow(ctx context.Context, actor modules.Actor, followed modules.ID, w Wishes) (modules.Relationship, error) {
 	var answer modules.Relationship
 	err := s.change(ctx, actor, followed, func(tx storage.Tx, people map[modules.ID]modules.UserRef, now modules.Time) error {
-		e, found, err := getEdge(ctx, tx, actor.UserID, followed)
+		p, err := pairOf(ctx, tx, actor.UserID, followed)
 		switch {
 		case err != nil:
 			return err
-		case !found:
-			err = s.begin(ctx, tx, people[actor.UserID], people[followed], w, now)
+		case p.forth == nil:
+			err = s.begin(ctx, tx, people[actor.UserID], people[followed], &p, w, now)
 		default:
-			err = s.rewish(ctx, tx, e, w, now)
+			err = s.rewish(ctx, tx, &p, w, now)
 		}
-		if err != nil {
-			return err
-		}
-		answer, err = s.relation(ctx, tx, actor.UserID, followed)
+		answer = p.relation()
 		return err
 	})
 	if err != nil {
@@ -75,22 +71,24 @@ func (s *Service) Unfollow(ctx context.Context, actor modules.Actor, followed mo
 		if err != nil {
 			return err
 		}
-		if was {
-			if err := s.changed(ctx, tx, actor.UserID); err != nil {
-				return err
-			}
-			if _, err := s.announce(ctx, tx, actor.UserID, actor.UserID, followed, now); err != nil {
-				return err
-			}
-			if _, err := s.announce(ctx, tx, actor.UserID, followed, actor.UserID, now); err != nil {
-				return err
-			}
-			if err := s.bus.Emit(ctx, tx, event.FollowEnded{Follower: actor.UserID, Followed: followed, At: now}); err != nil {
-				return err
-			}
+		p, err := pairOf(ctx, tx, actor.UserID, followed)
+		if err != nil {
+			return err
 		}
-		answer, err = s.relation(ctx, tx, actor.UserID, followed)
-		return err
+		answer = p.relation()
+		if !was {
+			return nil
+		}
+		if err := s.changed(ctx, tx, actor.UserID); err != nil {
+			return err
+		}
+		if err := p.announce(ctx, tx, actor.UserID, now); err != nil {
+			return err
+		}
+		if err := p.turned().announce(ctx, tx, actor.UserID, now); err != nil {
+			return err
+		}
+		return s.bus.Emit(ctx, tx, event.FollowEnded{Follower: actor.UserID, Followed: followed, At: now})
 	})
 	if err != nil {
 		return modules.Relationship{}, failed(err, "unfollow", followed)
@@ -122,8 +120,9 @@ func (s *Service) change(ctx context.Context, actor modules.Actor, other modules
 	})
 }
 
-// begin writes a new follow. The follower's announcement comes first: its outbox id is the follow's since.
-func (s *Service) begin(ctx context.Context, tx storage.Tx, follower, followed modules.UserRef, w Wishes, now modules.Time) error {
+// begin writes a new follow into the store and p. The follower's announcement comes first: its outbox id is the follow's
+// since.
+func (s *Service) begin(ctx context.Context, tx storage.Tx, follower, followed modules.UserRef, p *pair, w Wishes, now modules.Time) error {
 	full, err := isFull(ctx, tx, follower.ID, s.cfg.MaxFollowing)
 	if err != nil {
 		return err
@@ -136,39 +135,43 @@ func (s *Service) begin(ctx context.Context, tx storage.Tx, follower, followed m
 		return err
 	}
 	e := edge{follower: follower.ID, followed: followed.ID, key: key, bell: wish(w.Bell, true), reposts: wish(w.Reposts, true), createdAt: now}
-	if made, err := insertEdge(ctx, tx, e); err != nil || !made {
+	p.forth = &e
+	own, err := p.announcement(follower.ID, now)
+	if err != nil {
+		return err
+	}
+	id, err := outbox.Add(ctx, tx, own)
+	if err != nil {
+		return err
+	}
+	e.since = modules.Position(id)
+	if err := insertEdge(ctx, tx, e); err != nil {
 		return err
 	}
 	if err := mark(ctx, tx, follower.ID, key); err != nil {
 		return err
 	}
-	if e.since, err = s.announce(ctx, tx, follower.ID, follower.ID, followed.ID, now); err != nil {
-		return err
-	}
-	if err := setSince(ctx, tx, e); err != nil {
-		return err
-	}
-	if _, err := s.announce(ctx, tx, follower.ID, followed.ID, follower.ID, now); err != nil {
+	if err := p.turned().announce(ctx, tx, follower.ID, now); err != nil {
 		return err
 	}
 	return s.bus.Emit(ctx, tx, event.FollowStarted{Follower: follower, Followed: followed, At: now})
 }
 
 // rewish changes bell and reposts of a follow. Only the follower's own relation changes by it.
-func (s *Service) rewish(ctx context.Context, tx storage.Tx, e edge, w Wishes, now modules.Time) error {
+func (s *Service) rewish(ctx context.Context, tx storage.Tx, p *pair, w Wishes, now modules.Time) error {
+	e := p.forth
 	bell, reposts := wish(w.Bell, e.bell), wish(w.Reposts, e.reposts)
 	if bell == e.bell && reposts == e.reposts {
 		return nil
 	}
 	e.bell, e.reposts = bell, reposts
-	if err := setWishes(ctx, tx, e); err != nil {
+	if err := setWishes(ctx, tx, *e); err != nil {
 		return err
 	}
 	if err := s.changed(ctx, tx, e.follower); err != nil {
 		return err
 	}
-	_, err := s.announce(ctx, tx, e.follower, e.follower, e.followed, now)
-	return err
+	return p.announce(ctx, tx, e.follower, now)
 }
 
 // changed notes that what follower follows has changed.
@@ -178,25 +181,6 @@ func (s *Service) changed(ctx context.Context, tx storage.Tx, follower modules.I
 		return err
 	}
 	return mark(ctx, tx, follower, key)
-}
-
-// announce tells owner how they stand to other now, and returns the outbox id. actor is who changed it.
-func (s *Service) announce(ctx context.Context, tx storage.Tx, actor, owner, other modules.ID, now modules.Time) (modules.Position, error) {
-	r, err := s.relation(ctx, tx, owner, other)
-	if err != nil {
-		return 0, err
-	}
-	data, err := json.Marshal(r)
-	if err != nil {
-		return 0, err
-	}
-	about := []modules.ID{owner, other}
-	if actor == other {
-		about = []modules.ID{other, owner}
-	}
-	id, err := outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: owner}, Type: event.FollowChanged,
-		Actor: actor, About: about, Time: now, Data: data})
-	return modules.Position(id), err
 }
 
 // failed names what was attempted. Faults are for the caller and stay as they are.

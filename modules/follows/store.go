@@ -52,16 +52,10 @@ func getEdge(ctx context.Context, q storage.Querier, follower, followed modules.
 	return list[0], true, nil
 }
 
-// insertEdge reports false when the follow is there already.
-func insertEdge(ctx context.Context, tx storage.Tx, e edge) (bool, error) {
-	n, err := tx.Exec(ctx, `INSERT INTO follows (follower_id, followed_id, key, since, bell, reposts, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (follower_id, followed_id) DO NOTHING`,
+// insertEdge writes a follow that is not there; storage.ErrUnique if another writer was first.
+func insertEdge(ctx context.Context, tx storage.Tx, e edge) error {
+	_, err := tx.Exec(ctx, `INSERT INTO follows (follower_id, followed_id, key, since, bell, reposts, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 		e.follower, e.followed, e.key, int64(e.since), bit(e.bell), bit(e.reposts), int64(e.createdAt))
-	return n == 1, err
-}
-
-func setSince(ctx context.Context, tx storage.Tx, e edge) error {
-	_, err := tx.Exec(ctx, `UPDATE follows SET since = $3 WHERE follower_id = $1 AND followed_id = $2`, e.follower, e.followed, int64(e.since))
 	return err
 }
 

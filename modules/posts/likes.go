@@ -33,9 +33,10 @@ func (s *Service) Like(ctx context.Context, actor modules.Actor, id modules.ID, 
 		if changed, err := change(ctx, tx, r.key, liker.ID, now); err != nil || !changed {
 			return err
 		}
-		if r.likes, err = countLike(ctx, tx, r.key, by); err != nil {
+		if err := countLike(ctx, tx, r.key, by); err != nil {
 			return err
 		}
+		r.likes += by
 		answer.LikeCount = r.likes
 		authors, err := s.authors(ctx, tx, []row{r})
 		if err != nil {
@@ -127,7 +128,7 @@ func deleteLike(ctx context.Context, tx storage.Tx, post int64, user modules.ID,
 	return n == 1, err
 }
 
-func countLike(ctx context.Context, tx storage.Tx, post, by int64) (count int64, err error) {
-	err = tx.QueryRow(ctx, `UPDATE posts SET like_count = like_count + $2 WHERE key = $1 RETURNING like_count`, post, by).Scan(&count)
-	return count, err
+func countLike(ctx context.Context, tx storage.Tx, post, by int64) error {
+	_, err := tx.Exec(ctx, `UPDATE posts SET like_count = like_count + $2 WHERE key = $1`, post, by)
+	return err
 }

@@ -100,7 +100,7 @@ func takeLikes(ctx context.Context, tx storage.Tx, person modules.ID) (int, erro
 		if _, err := deleteLike(ctx, tx, key, person, 0); err != nil {
 			return 0, err
 		}
-		if _, err := countLike(ctx, tx, key, -1); err != nil {
+		if err := countLike(ctx, tx, key, -1); err != nil {
 			return 0, err
 		}
 	}
