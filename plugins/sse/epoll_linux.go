@@ -27,10 +27,10 @@ const haveEpoll = true
 // the others never wake the loop for it.
 //
 // A descriptor is closed by the loop alone, while it handles that descriptor's own event; Abort only shuts the
-// connection down, which is such an event. One wait gives each registration once at most, and its sockets are looked up
-// before any of them is handled: so what was fetched for a descriptor cannot reach the next connection that the
-// kernel gives the same number. The generation in an event's data says the same of a registration that outlives its
-// descriptor, because a child process that is being started still holds it.
+// connection down, which is such an event. One wait tells of each registration once at most: so no event that was
+// fetched before is left for the next connection which the kernel gives the same number. A registration can outlive its
+// descriptor, while a child process that is being started holds it. Therefore an event is taken for no more than a
+// reason to look at a descriptor; what has happened to it, the kernel is asked.
 //
 // Locks: a socket's mu, then holder.mu; neither is held while a peer is told. A socket's mu keeps its descriptor
 // open: who calls the kernel with it holds mu, but for the loop, which is the one who closes.
@@ -42,23 +42,21 @@ type epoll struct {
 	sockets sync.WaitGroup // open ones
 	looping sync.WaitGroup
 
-	mu         sync.Mutex
-	file       *os.File // the epoll, as Go's poller knows it; nil = nothing was taken yet
-	fd         int      // its descriptor
-	table      []*epollSocket
-	generation int32
+	mu    sync.Mutex
+	file  *os.File       // the epoll, as Go's poller knows it; nil = nothing was taken yet
+	fd    int            // its descriptor
+	table []*epollSocket // by descriptor
 }
 
 // epollSocket is one connection. mu guards fd, full and armed; input is the loop's.
 type epollSocket struct {
-	holder     *epoll
-	peer       peer
-	mu         sync.Mutex
-	fd         int32 // -1 = closed
-	generation int32
-	input      int32 // bytes read away
-	full       bool  // a Write was short: the peer wants to hear of room
-	armed      bool  // the kernel tells of room
+	holder *epoll
+	peer   peer
+	mu     sync.Mutex
+	fd     int32 // -1 = closed
+	input  int32 // bytes read away
+	full   bool  // a Write was short: the peer wants to hear of room
+	armed  bool  // the kernel tells of room
 }
 
 func newEpoll(cfg Config, log *zap.Logger) holder {
@@ -161,8 +159,6 @@ func (h *epoll) enter(s *epollSocket) {
 	for int(s.fd) >= len(h.table) {
 		h.table = append(h.table, nil)
 	}
-	h.generation++
-	s.generation = h.generation
 	h.table[s.fd] = s
 }
 
@@ -197,18 +193,16 @@ func (h *epoll) loop(raw syscall.RawConn) {
 	}
 }
 
-// find looks up whom events are for; nil = the connection they were for is closed.
+// find looks up whom events are for; nil = nobody any more.
 func (h *epoll) find(events []unix.EpollEvent, found []*epollSocket) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, e := range events {
-		if s := h.table[e.Fd]; s != nil && s.generation == e.Pad {
-			found[i] = s
-		}
+		found[i] = h.table[e.Fd]
 	}
 }
 
-// handle does what one event asks for. That a client has left can be read like anything else it sends.
+// handle looks at a socket. That its client has left is read like anything else it sends.
 func (h *epoll) handle(s *epollSocket, events uint32, buf []byte) {
 	switch {
 	case events&^unix.EPOLLOUT != 0 && !s.readAway(buf):
@@ -232,7 +226,7 @@ func (h *epoll) close(s *epollSocket) {
 
 // event is what is registered for a socket.
 func (s *epollSocket) event(more uint32) *unix.EpollEvent {
-	return &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET | more, Fd: s.fd, Pad: s.generation}
+	return &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET | more, Fd: s.fd}
 }
 
 func (s *epollSocket) Write(p []byte) (int, error) {
