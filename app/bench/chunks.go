@@ -15,8 +15,7 @@ type chunks struct {
 
 var errChunk = errors.New("not a chunk")
 
-// strip moves the content of b to its front and returns it. Extensions are skipped; the last chunk gives what is
-// before it, and nothing more may come.
+// strip moves the content of b to its front and returns it. Extensions are skipped; trailers are an error.
 func (c *chunks) strip(b []byte) ([]byte, error) {
 	out := b[:0]
 	for len(b) > 0 {
@@ -49,7 +48,7 @@ func (c *chunks) strip(b []byte) ([]byte, error) {
 		if !ok {
 			return out, errChunk
 		}
-		c.left = n
+		c.left, c.tail = n, n == 0 // behind the last chunk comes an empty line, too
 	}
 	return out, nil
 }

@@ -49,8 +49,8 @@ func (f *fanout) run(ctx context.Context, b *Bench) error {
 // against measures a server that has the people: the author first, then the followers, then the bystanders.
 func (f *fanout) against(ctx context.Context, b *Bench, server *Server, people []Person) error {
 	l := newLedger(f.followers+f.bystanders, warming+f.posts, warming+f.posts)
-	l.since = warming
-	c, err := newCrowd(server, "?posts=all", people[1:], l)
+	l.since.Store(warming)
+	c, err := newCrowd(server, b.query(), people[1:], l)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (f *idle) run(ctx context.Context, b *Bench) error {
 
 // against measures a server that has the people.
 func (f *idle) against(ctx context.Context, b *Bench, server *Server, people []Person) error {
-	c, err := newCrowd(server, "?posts=all", people, newLedger(f.streams, 0, 0))
+	c, err := newCrowd(server, b.query(), people, newLedger(f.streams, 0, 0))
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ type ledger struct {
 	got     [][]uint32       // by reader: numbers, in order of arrival
 	last    []modules.Cursor // by reader: the newest event
 	latency Histogram
-	since   int // numbers below it are not counted in latency
+	since   atomic.Int64 // numbers below it are not counted in latency
 	checked Checked
 	lastAt  int64 // when the newest event came
 
@@ -79,7 +79,7 @@ func (l *ledger) arrived(reader int, f *frame, now int64) {
 		return
 	}
 	l.got[reader] = append(l.got[reader], uint32(k.number))
-	if int(k.number) >= l.since {
+	if int64(k.number) >= l.since.Load() {
 		l.latency.Add(time.Duration(now - l.sent[k.number].Load()))
 	}
 	l.lastAt = now

@@ -39,12 +39,9 @@ func (f *notify) run(ctx context.Context, b *Bench) error {
 	if err != nil {
 		return err
 	}
-	if people.Service == "" {
-		return fmt.Errorf("%w notify: --url needs --service-token (belfry token service)", ErrUsage)
-	}
 	messages := int(f.hold.Seconds()*mostPerSecond) + f.users + 1
 	l := newLedger(f.users, messages, 0)
-	c, err := newCrowd(server, "?posts=all", people.List, l)
+	c, err := newCrowd(server, b.query(), people.List, l)
 	if err != nil {
 		return err
 	}
@@ -70,7 +67,8 @@ func (f *notify) measure(ctx context.Context, b *Bench, server *Server, people P
 	if err := l.await(ctx, p.sent(), b.step("warm up")); err != nil {
 		return err
 	}
-	l.since = p.sent() // nothing is on its way now
+	first := p.sent()
+	l.since.Store(int64(first)) // nothing is on its way now
 	m := b.Measure(server)
 	began := time.Now()
 	answers, err := p.run(ctx, func(n int) bool {
@@ -86,7 +84,7 @@ func (f *notify) measure(ctx context.Context, b *Bench, server *Server, people P
 	}
 	u := m.End()
 	b.Report.Checked.Add(p.checked)
-	pushed := p.sent() - l.since
+	pushed := p.sent() - first
 	name := "full speed"
 	if f.rate > 0 {
 		name = fmt.Sprintf("%g/s", f.rate)

@@ -32,12 +32,15 @@ func reconnectScenario() Scenario {
 }
 
 func (f *reconnect) run(ctx context.Context, b *Bench) error {
+	if f.restart && b.URL != "" {
+		return fmt.Errorf("%w reconnect: a server at --url cannot be started again", ErrUsage)
+	}
 	follows := crowdFollows(b.Seed, f.people, f.follows)
 	server, people, err := b.Serve(ctx, Plan{People: f.people, Follows: follows})
 	if err != nil {
 		return err
 	}
-	c, err := newCrowd(server, "?posts=all", people.List, newLedger(f.people, f.news*max(1, f.times), 0))
+	c, err := newCrowd(server, b.query(), people.List, newLedger(f.people, f.news*max(1, f.times), 0))
 	if err != nil {
 		return err
 	}
@@ -124,7 +127,7 @@ func (r *returning) besides(ctx context.Context) (*Server, *crowd, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := newCrowd(server, "?posts=all", people.List, newLedger(r.people, 0, 0))
+	c, err := newCrowd(server, r.b.query(), people.List, newLedger(r.people, 0, 0))
 	return server, c, err
 }
 

@@ -63,7 +63,7 @@ func (f *replay) run(ctx context.Context, b *Bench) error {
 	// With --own a reader follows a fifth of the authors and so reads a fifth of the posts.
 	messages := f.missed * f.authors() / max(1, min(f.follows, f.authors()))
 	l := newLedger(f.readers, messages, f.missed+f.missed/2)
-	c, err := newCrowd(server, "?posts=all", people.List[f.authors():], l)
+	c, err := newCrowd(server, b.query(), people.List[f.authors():], l)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,93 @@
+package bench
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/belfry-social/belfry/modules"
+)
+
+// incoming is an event as a reader gets it.
+type incoming struct {
+	seq    modules.Position
+	number int
+	to     int
+}
+
+// TestLedgerCatches hands a ledger what wrong servers would send: each is found, and counted as what it is.
+func TestLedgerCatches(t *testing.T) {
+	right := []incoming{{10, 0, everybody}, {12, 1, everybody}, {13, 2, everybody}, {20, 3, everybody}}
+	for name, tt := range map[string]struct {
+		server func([]incoming) []incoming
+		want   Checked
+	}{
+		"right":               {func(h []incoming) []incoming { return h }, Checked{Deliveries: 4}},
+		"lost":                {func(h []incoming) []incoming { return slices.Delete(h, 1, 2) }, Checked{Deliveries: 3, Lost: 1}},
+		"the last one lost":   {func(h []incoming) []incoming { return h[:3] }, Checked{Deliveries: 3, Lost: 1}},
+		"doubled":             {func(h []incoming) []incoming { return slices.Insert(h, 1, h[0]) }, Checked{Deliveries: 5, Doubled: 2}}, // by its id and by its number
+		"doubled with an id":  {func(h []incoming) []incoming { return append(h, incoming{21, 3, everybody}) }, Checked{Deliveries: 5, Doubled: 1}},
+		"doubled, one lost":   {func(h []incoming) []incoming { h[2] = incoming{14, 1, everybody}; return h }, Checked{Deliveries: 4, Doubled: 1, Lost: 1}},
+		"swapped":             {func(h []incoming) []incoming { h[1], h[2] = h[2], h[1]; return h }, Checked{Deliveries: 4, Disordered: 2}}, // ids and numbers
+		"swapped, ids rising": {func(h []incoming) []incoming { h[1].number, h[2].number = 2, 1; return h }, Checked{Deliveries: 4, Disordered: 1}},
+		"somebody else's":     {func(h []incoming) []incoming { h[1].to = 1; return h }, Checked{Deliveries: 3, Lost: 1, Stray: 1}},
+		"never published":     {func(h []incoming) []incoming { return append(h, incoming{21, 77, everybody}) }, Checked{Deliveries: 4, Stray: 1}},
+		"without a mark":      {func(h []incoming) []incoming { return append(h, incoming{21, -1, everybody}) }, Checked{Deliveries: 4, Stray: 1}},
+		"without an id":       {func(h []incoming) []incoming { return append(h, incoming{0, 3, everybody}) }, Checked{Deliveries: 4, Stray: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLedger(1, 4, 4)
+			for _, h := range right {
+				l.begin(h.number, everybody)
+			}
+			for _, h := range tt.server(slices.Clone(right)) {
+				hear(l, h)
+			}
+			c := l.verify(l.expected(func(int) bool { return true }), true)
+			if (len(c.Examples) > 0) != c.Faulty() {
+				t.Errorf("examples %q", c.Examples)
+			}
+			c.Examples = nil
+			if fmt.Sprint(c) != fmt.Sprint(tt.want) {
+				t.Errorf("counted %+v, want %+v", c, tt.want)
+			}
+		})
+	}
+}
+
+func hear(l *ledger, h incoming) {
+	f := frame{id: fmt.Appendf(nil, "1-%d", h.seq), data: []byte(`{"text":"` + string(appendText(nil, h.number, h.to, 0)) + `"}`)}
+	if h.seq == 0 {
+		f.id = nil
+	}
+	if h.number < 0 {
+		f.data = []byte(`{}`)
+	}
+	l.arrived(0, &f, l.now())
+}
+
+// What is for one reader is missed by that one, and bystanders have to hear nothing.
+func TestLedgerKnowsWhose(t *testing.T) {
+	l := newLedger(3, 3, 0)
+	l.begin(0, everybody)
+	l.begin(1, 2)
+	l.begin(2, 0)
+	hear(l, incoming{5, 0, everybody})
+	hear(l, incoming{6, 2, 0})
+	c := l.verify(l.expected(func(r int) bool { return r == 0 }), true)
+	if c.Lost != 1 || c.Doubled+c.Disordered+c.Stray != 0 || c.Examples[0] != "reader 2: message 1 is lost" {
+		t.Errorf("%+v", c)
+	}
+}
+
+// A server that begins anew counts its ids anew.
+func TestLedgerEpochs(t *testing.T) {
+	l := newLedger(1, 2, 0)
+	l.begin(0, everybody)
+	l.begin(1, everybody)
+	hear(l, incoming{900, 0, everybody})
+	l.arrived(0, &frame{id: []byte("2-1"), data: appendText(nil, 1, everybody, 0)}, 0)
+	if c := l.verify(l.expected(func(int) bool { return true }), true); c.Faulty() {
+		t.Errorf("%+v", c)
+	}
+}

@@ -1,0 +1,189 @@
+package bench_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/belfry-social/belfry/app/bench"
+)
+
+// report is what --json prints.
+type report struct {
+	Bench   string
+	Machine struct{ CPU, Filesystem, Date string }
+	Flags   map[string]string
+	Rows    []struct {
+		Name    string
+		Figures map[string]float64
+	}
+	Checked struct {
+		Deliveries, Lost, Doubled, Failed int
+		Disordered                        int `json:"out_of_order"`
+		Stray                             int `json:"not_theirs"`
+		Examples                          []string
+	}
+}
+
+// TestScenarios runs each scenario of the engine in a small size against a server of its own. It asserts what was
+// delivered, never how fast.
+func TestScenarios(t *testing.T) {
+	for _, tt := range []struct {
+		args       string
+		rows       string   // names, joined
+		deliveries int      // -1 = as many as were published
+		figures    []string // of the first row
+	}{
+		{"idle --streams 50 --follows 5 --for 100ms --times 1", "connect,connected,held 100ms,after it,reopened 1", 0, []string{"connects_per_s", "p99_ms"}},
+		{"fanout --followers 40 --bystanders 10 --posts 7", "full rate", 40 * (3 + 7), []string{"deliveries_per_s", "p50_ms", "p99_ms", "p999_ms", "answer_p50_ms", "client_cpu_s_per_million"}},
+		{"fanout --followers 40 --posts 5 --rate 100 --size 2000", "100 posts/s", 40 * (3 + 5), nil},
+		{"notify --users 50 --publishers 4 --for 200ms", "full speed", -1, []string{"notifications_per_s", "p99_ms"}},
+		{"notify --users 20 --publishers 4 --for 200ms --rate 100", "100/s", -1, nil},
+		{"replay --readers 30 --missed 20", "replay", 30 * 20, []string{"events_per_s", "caught_up_ms"}},
+		{"replay --readers 30 --missed 20 --own --follows 4", "replay", -1, nil},
+		{"reconnect --people 40 --follows 5 --news 3 --times 2", "round 1,round 2,median", -1, []string{"people_per_s"}},
+		{"reconnect --people 40 --follows 5 --news 3 --restart --within 50ms", "after restart", -1, []string{"all_served_s", "p99_ms"}},
+		{"floor --streams 30 --posts 5 --for 100ms --rate 100 --paced 4", "idle, connect,idle, connected,idle, held 100ms,idle, after it,idle, reopened 1,fanout, full rate,fanout, 100 posts/s", 30 * (3 + 5 + 3 + 4), nil},
+	} {
+		t.Run(tt.args, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			r, err := runBench(t, append(strings.Fields(tt.args), "--json", "--dir", dir)...)
+			if err != nil {
+				t.Fatalf("%v: %+v", err, r.Checked)
+			}
+			var names []string
+			for _, row := range r.Rows {
+				names = append(names, row.Name)
+				for name, v := range row.Figures {
+					if v < 0 && name != "beyond_it_us" && name != "kb_per_stream" { // differences
+						t.Errorf("%s: %s is %g", row.Name, name, v)
+					}
+				}
+			}
+			if got := strings.Join(names, ","); got != tt.rows {
+				t.Fatalf("rows %q, want %q", got, tt.rows)
+			}
+			for _, name := range tt.figures {
+				if r.Rows[0].Figures[name] <= 0 {
+					t.Errorf("%s: no %s in %v", r.Rows[0].Name, name, r.Rows[0].Figures)
+				}
+			}
+			if c := r.Checked; c.Lost+c.Doubled+c.Disordered+c.Stray+c.Failed != 0 || (tt.deliveries >= 0 && c.Deliveries != tt.deliveries) || (tt.deliveries < 0 && c.Deliveries == 0) {
+				t.Errorf("checked %+v, want %d deliveries", c, tt.deliveries)
+			}
+			if r.Machine.CPU == "" || r.Machine.Filesystem == "" || r.Machine.Date == "" || r.Flags["seed"] != "1" {
+				t.Errorf("machine %+v, flags %v", r.Machine, r.Flags)
+			}
+			if left, _ := os.ReadDir(dir); len(left) > 0 {
+				t.Errorf("%s was left", left[0].Name())
+			}
+		})
+	}
+}
+
+func runBench(t *testing.T, args ...string) (r report, err error) {
+	t.Helper()
+	var out, log bytes.Buffer
+	err = bench.Run(t.Context(), bench.Options{Out: &out, Err: &log, Environ: os.Environ()}, args)
+	if out.Len() > 0 {
+		if bad := json.Unmarshal(out.Bytes(), &r); bad != nil {
+			t.Fatalf("%v in %s", bad, out.String())
+		}
+	}
+	if log.Len() > 0 {
+		t.Logf("the server said %s", log.String())
+	}
+	return r, err
+}
+
+// A server that runs already is measured with people who register there.
+func TestScenarioAtURL(t *testing.T) {
+	t.Parallel()
+	url := startServer(t)
+	r, err := runBench(t, "fanout", "--json", "--dir", t.TempDir(), "--url", url, "--followers", "5", "--bystanders", "2", "--posts", "3")
+	if err != nil || r.Checked.Deliveries != 5*(3+3) {
+		t.Fatalf("%v: %+v", err, r.Checked)
+	}
+	if _, known := r.Rows[0].Figures["peak_mb"]; known {
+		t.Errorf("memory of a process it was not told of: %v", r.Rows[0].Figures)
+	}
+	for _, args := range []string{"notify --url " + url, "reconnect --restart --people 2 --follows 1 --url " + url, "fanout --url https://" + url, "floor --url " + url} {
+		if _, err := runBench(t, append(strings.Fields(args), "--dir", t.TempDir(), "--json")...); !errors.Is(err, bench.ErrUsage) {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
+
+func TestArguments(t *testing.T) {
+	for _, args := range []string{"fan-out", "fanout more", "fanout --followers x", "fanout --set nothing", "all --nothing", "floor-server"} {
+		err := bench.Run(t.Context(), bench.Options{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}, strings.Fields(args))
+		if !errors.Is(err, bench.ErrUsage) {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+	for args, want := range map[string]string{"": "fanout", "--help": "reconnect", "notify --help": "-publishers"} {
+		var out bytes.Buffer
+		if err := bench.Run(t.Context(), bench.Options{Out: &out, Err: &out}, strings.Fields(args)); err != nil || !strings.Contains(out.String(), want) {
+			t.Errorf("%q: %v: %s", args, err, out.String())
+		}
+	}
+}
+
+// A server that does not start says why, and leaves nothing.
+func TestServerThatDoesNotStart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var log bytes.Buffer
+	err := bench.Run(t.Context(), bench.Options{Out: &log, Err: &log, Environ: os.Environ()},
+		[]string{"fanout", "--followers", "1", "--dir", dir, "--set", "server.body_limit=nonsense"})
+	if err == nil || !strings.Contains(log.String(), "BELFRY_SERVER_BODY_LIMIT") {
+		t.Errorf("%v: %s", err, log.String())
+	}
+	if left, _ := filepath.Glob(dir + "/*"); len(left) > 0 {
+		t.Errorf("%s was left", left)
+	}
+}
+
+// startServer runs a server of its own for a test, as `belfry serve` does, and returns its address.
+func startServer(t *testing.T) string {
+	t.Helper()
+	address := freeAddress(t)
+	cmd := exec.Command(os.Args[0], "serve", "--data", t.TempDir()+"/data", "--listen", address, "--admin", freeAddress(t))
+	cmd.Env = append(os.Environ(), "BELFRY_LIMITS_ENABLED=false", "BELFRY_LOG_LEVEL=warn")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+	})
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil { // it says where it listens
+		t.Fatal(err)
+	}
+	return "http://" + address
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
