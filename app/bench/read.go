@@ -116,7 +116,7 @@ func (f *read) serve(ctx context.Context, b *Bench, size int) (*site, error) {
 }
 
 func (f *read) edges(seed uint64) iter.Seq[Follow] {
-	return everybodyFollows(seed, f.readers, min(f.follows, f.readers-1))
+	return crowdFollows(seed, f.readers, f.follows)
 }
 
 // list measures everything about one list: at a steady rate each page of the largest site, at full rate the first

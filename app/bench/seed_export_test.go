@@ -63,8 +63,8 @@ const (
 	NameForm = nameForm
 )
 
-// EverybodyFollows and FansOf draw follows.
+// CrowdFollows and FansOf draw follows.
 var (
-	EverybodyFollows = everybodyFollows
-	FansOf           = fansOf
+	CrowdFollows = crowdFollows
+	FansOf       = fansOf
 )
