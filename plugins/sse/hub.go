@@ -4,8 +4,6 @@ import (
 	"context"
 	"runtime/debug"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -346,65 +344,4 @@ func (h *hub) idle() {
 		close(done)
 	}
 	h.empty = nil
-}
-
-// inbox holds the tasks of the hub. What is in it is bounded by its users: a connection has at most a few tasks
-// under way, a worker one, Publish maxBatches.
-type inbox struct {
-	mu     sync.Mutex
-	tasks  []func()
-	spare  []func()
-	closed bool
-	wake   chan struct{}
-}
-
-func (b *inbox) put(task func()) bool {
-	b.mu.Lock()
-	if b.closed {
-		b.mu.Unlock()
-		return false
-	}
-	b.tasks = append(b.tasks, task)
-	b.mu.Unlock()
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
-	return true
-}
-
-// take gives all tasks; they are valid until the next take.
-func (b *inbox) take() []func() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	tasks := b.tasks
-	clear(b.spare)
-	b.tasks, b.spare = b.spare[:0], tasks
-	return tasks
-}
-
-// close refuses further tasks, unless some are waiting.
-func (b *inbox) close() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.closed = len(b.tasks) == 0
-	return b.closed
-}
-
-// trouble is a failure that anyone may read while the hub goes on.
-type trouble struct{ err atomic.Pointer[error] }
-
-func (t *trouble) set(err error) { t.err.Store(&err) }
-
-func (t *trouble) clear() {
-	if t.err.Load() != nil {
-		t.err.Store(nil)
-	}
-}
-
-func (t *trouble) get() error {
-	if err := t.err.Load(); err != nil {
-		return *err
-	}
-	return nil
 }
