@@ -26,6 +26,10 @@ func (d *sparing) InTx(ctx context.Context, fn func(tx storage.Tx) error) error 
 		return errCut
 	}
 	d.left--
+	// Any transaction may run more than once.
+	if err := d.DB.InTx(ctx, func(tx storage.Tx) error { return errors.Join(errCut, fn(tx)) }); !errors.Is(err, errCut) {
+		return err
+	}
 	const emptied = `SELECT COUNT(*) FROM outbox WHERE op = 1 AND data IS NULL`
 	return d.DB.InTx(ctx, func(tx storage.Tx) error {
 		var before, after int64

@@ -24,6 +24,9 @@ func TestAccessCache(t *testing.T) {
 	if c := filled(); !has(c, now) || !has(c, now.Add(accessTTL-time.Millisecond)) || has(c, now.Add(accessTTL)) {
 		t.Error("an answer does not hold for exactly its time")
 	}
+	if c := filled(); has(c, now.Add(500*time.Millisecond)) {
+		t.Error("an answer is believed for so long that another node's revocation may be seen later than after a second")
+	}
 	if c := filled(); has(c, now-1) {
 		t.Error("an answer from the future of the clock is believed")
 	}
