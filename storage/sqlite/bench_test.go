@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -24,7 +25,14 @@ func BenchmarkInTx(b *testing.B) {
 	for _, writers := range []int{1, 8, 64} {
 		for _, mode := range []string{"grouped", "ungrouped"} {
 			b.Run(fmt.Sprintf("%s/writers=%d", mode, writers), func(b *testing.B) {
-				db := benched(b, mode == "ungrouped")
+				var commits atomic.Int64
+				db := benched(b, sqlite.Config{NoGroup: mode == "ungrouped", Failpoint: func(p sqlite.Point) error {
+					if p == sqlite.PointCommit {
+						commits.Add(1)
+					}
+					return nil
+				}})
+				commits.Store(0)
 				measured(b, func() {
 					share(b.N, writers, func() {
 						if err := db.InTx(b.Context(), act(b.Context())); err != nil {
@@ -32,6 +40,7 @@ func BenchmarkInTx(b *testing.B) {
 						}
 					})
 				})
+				b.ReportMetric(float64(b.N)/float64(commits.Load()), "acts/commit")
 			})
 		}
 	}
@@ -41,7 +50,7 @@ func BenchmarkInTx(b *testing.B) {
 func BenchmarkRead(b *testing.B) {
 	for _, mode := range []string{"alone", "beside a writer"} {
 		b.Run(mode, func(b *testing.B) {
-			db := benched(b, false)
+			db := benched(b, sqlite.Config{})
 			for range 5000 {
 				if err := db.InTx(b.Context(), act(b.Context())); err != nil {
 					b.Fatal(err)
@@ -69,7 +78,7 @@ func BenchmarkRead(b *testing.B) {
 
 // BenchmarkReadPage measures one snapshot with one and with three queries for twenty rows.
 func BenchmarkReadPage(b *testing.B) {
-	db := benched(b, false)
+	db := benched(b, sqlite.Config{})
 	for range 1000 {
 		if err := db.InTx(b.Context(), act(b.Context())); err != nil {
 			b.Fatal(err)
@@ -153,8 +162,9 @@ var (
 )
 
 // benched is a store with a thousand people.
-func benched(b *testing.B, alone bool) *sqlite.DB {
-	db := open(b, sqlite.Config{Path: filepath.Join(b.TempDir(), "b.db"), NoGroup: alone})
+func benched(b *testing.B, cfg sqlite.Config) *sqlite.DB {
+	cfg.Path = filepath.Join(b.TempDir(), "b.db")
+	db := open(b, cfg)
 	migrate(b, db, `CREATE TABLE people (id BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, acts BIGINT NOT NULL) WITHOUT ROWID;
 		CREATE TABLE acts (key INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, author BLOB NOT NULL, body TEXT NOT NULL, at BIGINT NOT NULL);
 		CREATE INDEX acts_author ON acts (author, key);

@@ -51,6 +51,12 @@ func (d *DB) open() error {
 	if err := checkMode(c); err != nil {
 		return err
 	}
+	if _, err := c.exec("SELECT 1 FROM sqlite_schema"); err != nil { // opens the write-ahead log
+		return err
+	}
+	if err := c.gather(d.cfg.Synchronous == SyncFull); err != nil {
+		return err
+	}
 	for range d.cfg.Readers {
 		c, err := connect(d.cfg.Path, d.cfg.pragmas("foreign_keys(1)", "query_only(1)"))
 		if err != nil {

@@ -20,6 +20,8 @@ type engine struct {
 	tls    *libc.TLS
 	db     uintptr // sqlite3*
 	values uintptr // where the arguments of the statement that runs lie
+
+	gathers []uintptr // memory that lives as long as the files
 }
 
 // valuesSize is room for the arguments of nearly every statement; what is larger is copied by the library.
@@ -106,7 +108,9 @@ func (e *engine) close() (err error) {
 	if rc := lib.Xsqlite3_close(e.tls, e.db); rc != lib.SQLITE_OK {
 		err = e.failed(rc)
 	}
-	lib.Xsqlite3_free(e.tls, e.values)
+	for _, p := range append(e.gathers, e.values) {
+		lib.Xsqlite3_free(e.tls, p)
+	}
 	e.tls.Close()
 	return err
 }
