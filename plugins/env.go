@@ -29,7 +29,8 @@ type Env struct {
 
 // History reads the log for a person.
 type History interface {
-	// Read is storage.Log.Read: at most limit events of the audience after a cursor, or a *modules.GapError.
+	// Read is storage.Log.Read: at most limit events of the audience after a cursor, or a *modules.GapError. Nothing
+	// of a is kept after the return.
 	Read(ctx context.Context, a modules.Audience, after modules.Cursor, limit int) (modules.EventPage, error)
 	Head() modules.Cursor   // the newest durable position, from memory
 	Oldest() modules.Cursor // reading after it gives everything kept, from memory

@@ -85,7 +85,12 @@ func (m *indexModel) step(rt *rapid.T) {
 		if !follows {
 			s = modules.Source{}
 		}
+		lent := m.x.audience(p, postsAll, nil).Hidden
+		before := maps.Clone(lent)
 		m.x.relate(p, id(other), s, follows, hides)
+		if !maps.Equal(lent, before) {
+			rt.Fatal("an audience that a worker may be reading was changed")
+		}
 		delete(m.edges, k)
 		delete(m.hidden, k)
 		if follows {
