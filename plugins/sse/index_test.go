@@ -151,6 +151,9 @@ func (m *indexModel) check(rt *rapid.T) {
 	if readers != edges {
 		rt.Fatalf("%d edges on the side of authors, %d on that of people", readers, edges)
 	}
+	if len(m.x.authors.table) > int(firstAuthor)+9 || len(m.x.places) > 5 {
+		rt.Fatalf("%d places for 9 authors, %d for 5 people", len(m.x.authors.table), len(m.x.places))
+	}
 	m.checkTail(rt)
 }
 
