@@ -92,7 +92,7 @@ func TestStatements(t *testing.T) {
 			t.Errorf("arguments out of order give %q, %v", got, err)
 		}
 	}
-	for _, bad := range []string{`SELECT $1`, `SELECT ?`, `SELECT @name`, `SELECT 1; SELECT 2`, `SELECT`, ``, `-- nothing`} {
+	for _, bad := range []string{`SELECT $1`, `SELECT ?`, `SELECT @name`, `SELECT "text"`, `SELECT 1; SELECT 2`, `SELECT`, ``, `-- nothing`} {
 		if got, err := scanned(bad); err == nil {
 			t.Errorf("%q gives %q", bad, got)
 		}
@@ -134,5 +134,26 @@ func TestStatements(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestErrorBetweenRows: rows that break off are not taken for complete, whether or not their reader looks.
+func TestErrorBetweenRows(t *testing.T) {
+	db := opened(t, sqlite.Config{})
+	err := db.InTx(t.Context(), func(tx storage.Tx) error {
+		rows, err := tx.Query(t.Context(), `SELECT CASE n WHEN 2 THEN abs(-9223372036854775808) ELSE n END FROM (SELECT 1 AS n UNION ALL SELECT 2)`)
+		if err != nil {
+			return err
+		}
+		if !rows.Next() || rows.Next() || rows.Err() == nil {
+			t.Errorf("the second row, which is an error, gives %v", rows.Err())
+		}
+		return put(t.Context(), "next")(tx)
+	})
+	if err == nil {
+		t.Error("the next statement ran")
+	}
+	if got := count(t, db); got != 0 {
+		t.Errorf("%d rows, want none", got)
 	}
 }
