@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -101,6 +102,9 @@ func runAll(ctx context.Context, o Options, args []string) error {
 
 // run does one scenario and prints its report, also when it was cut short by faults of the server.
 func run(ctx context.Context, o Options, s Scenario, args []string) (err error) {
+	if _, plain := o.Err.(*os.File); !plain { // several servers write there
+		o.Err = &lockedWriter{w: o.Err}
+	}
 	b := &Bench{Options: o, progress: newProgress(o)}
 	fs := flag.NewFlagSet("belfry bench "+s.Name, flag.ContinueOnError)
 	fs.SetOutput(o.Out)
@@ -136,6 +140,18 @@ func run(ctx context.Context, o Options, s Scenario, args []string) (err error) 
 	}
 	b.progress.clear()
 	return errors.Join(err, b.Report.print(o.Out, b.JSON), b.Report.verdict())
+}
+
+// lockedWriter is a writer for several goroutines.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
 }
 
 func (b *Bench) declare(fs *flag.FlagSet) {
