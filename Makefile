@@ -82,6 +82,14 @@ check: format vet lint race test ## everything: format, vet, lint, race, tests
 
 .PHONY: bench
 BENCHTIME ?= 1s
-bench: ## figures of stores, log, modules, engine and the whole program; every random choice has a fixed seed
+bench: ## figures of stores, log, modules, engine and the whole program, fixed seeds; the program under load: make bench-all
 	@echo "== stores, log and hot pieces"; $(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) ./storage/... ./modules/... ./plugins/... | grep -E '^(Benchmark|goos|goarch|cpu|pkg)'
 	@echo "== the whole program, a process of its own"; FIGURES=1 $(GO) test -v -count=1 -timeout 20m -run '^TestFigures$$' ./app/e2e | grep -vE '^(PASS|ok|===|---)'
+
+.PHONY: bench-all
+BENCHDIR ?= .
+bench-all: build ## belfry bench in the sizes of the bars, some minutes; BENCHDIR= is the disk that is measured
+	@set -e; run() { ./$(BIN) bench "$$@" --dir $(BENCHDIR); }; \
+	run floor; run idle; run idle --follows 200 --times 0; run fanout; run fanout --followers 1000 --posts 400; \
+	run fanout --rate 1 --posts 20; run notify --users 1000; run notify; run replay; run replay --own; run replay --missed 5000; \
+	run reconnect; run reconnect --restart --news 20; run post; run read; run followers; run live
