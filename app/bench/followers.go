@@ -38,7 +38,7 @@ type author struct {
 	person    int
 	connected int // how many hear each post, the author among them
 	answers   Histogram
-	log       Histogram // from the request to the author's own stream, which hears what the log has made durable
+	log       Histogram // from the request until all who are connected have heard it: the author alone, as soon as the log holds it
 	usage     Usage
 	written   int64
 	known     bool // written is
@@ -138,7 +138,8 @@ func (f *followers) measure(ctx context.Context, b *Bench, server *Server, autho
 		a.answers, a.log, a.posts = Histogram{}, Histogram{}, 0
 	}
 	for round := range f.rounds {
-		for _, a := range authors {
+		for i := range authors {
+			a := authors[(i+round)%len(authors)] // whoever comes first pays for what the last round has left on the disk
 			b.Progress("posts", round, f.rounds)
 			before, known := writtenBy(server.PID())
 			m := b.Measure(server)
