@@ -11,7 +11,7 @@ import (
 // Read is storage.DB's. All statements of fn see one snapshot, taken at the first of them. A reader that waits
 // longer than Config.BusyTimeout gets ErrBusy. ctx counts while waiting and between statements; a statement that
 // runs is not interrupted. A panic in fn is passed on.
-func (d *DB) Read(ctx context.Context, fn func(q storage.Querier) error) error {
+func (d *DB) Read(ctx context.Context, fn func(q storage.Querier) error) (err error) {
 	c, err := d.reader(ctx)
 	if err != nil {
 		return err
@@ -19,7 +19,9 @@ func (d *DB) Read(ctx context.Context, fn func(q storage.Querier) error) error {
 	q := &snapshot{querier{c: c}, ctx.Err}
 	defer func() {
 		q.over = true
-		_ = c.closeRows()
+		if e := c.closeRows(); err == nil { // who does not ask Rows.Err would take rows that broke off for complete
+			err = e
+		}
 		if _, err := c.exec("COMMIT"); err != nil { // nothing was written, so either end will do
 			_, _ = c.exec("ROLLBACK")
 		}

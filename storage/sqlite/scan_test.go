@@ -137,21 +137,41 @@ func TestStatements(t *testing.T) {
 	}
 }
 
-// TestErrorBetweenRows: rows that break off are not taken for complete, whether or not their reader looks.
+// TestErrorBetweenRows: rows that break off are not taken for complete, though their reader does not look.
 func TestErrorBetweenRows(t *testing.T) {
 	db := opened(t, sqlite.Config{})
-	err := db.InTx(t.Context(), func(tx storage.Tx) error {
-		rows, err := tx.Query(t.Context(), `SELECT CASE n WHEN 2 THEN abs(-9223372036854775808) ELSE n END FROM (SELECT 1 AS n UNION ALL SELECT 2)`)
+	broken := func(q storage.Querier) {
+		rows, err := q.Query(t.Context(), `SELECT CASE n WHEN 2 THEN abs(-9223372036854775808) ELSE n END FROM (SELECT 1 AS n UNION ALL SELECT 2)`)
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
 		if !rows.Next() || rows.Next() || rows.Err() == nil {
 			t.Errorf("the second row, which is an error, gives %v", rows.Err())
 		}
-		return put(t.Context(), "next")(tx)
-	})
-	if err == nil {
-		t.Error("the next statement ran")
+	}
+	for name, run := range map[string]func() error{
+		"Read": func() error {
+			return db.Read(t.Context(), func(q storage.Querier) error { broken(q); return nil })
+		},
+		"InTx": func() error {
+			return db.InTx(t.Context(), func(tx storage.Tx) error {
+				if err := put(t.Context(), "before")(tx); err != nil {
+					t.Error(err)
+				}
+				broken(tx)
+				return nil
+			})
+		},
+		"the next statement": func() error {
+			return db.InTx(t.Context(), func(tx storage.Tx) error {
+				broken(tx)
+				return put(t.Context(), "after")(tx)
+			})
+		},
+	} {
+		if err := run(); err == nil {
+			t.Errorf("%s gives no error", name)
+		}
 	}
 	if got := count(t, db); got != 0 {
 		t.Errorf("%d rows, want none", got)

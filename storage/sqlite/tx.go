@@ -89,19 +89,16 @@ func (t *tx) usable() error {
 	if t.over {
 		return errOver
 	}
-	t.finish()
+	err := t.finish()
 	if t.dead != nil {
 		return fmt.Errorf("sqlite: the transaction has ended: %w", t.dead)
 	}
-	return nil
+	return err
 }
 
-// finish closes rows that are still open; an error in the middle of them counts like that of a statement.
-func (t *tx) finish() {
-	if err := t.c.closeRows(); err != nil {
-		_ = t.check(err)
-	}
-}
+// finish closes rows that are still open. What broke them off counts like the error of a statement, and is told
+// again here: who does not ask Rows.Err would take them for complete.
+func (t *tx) finish() error { return t.check(t.c.closeRows()) }
 
 // check looks, after an error, whether there still is a transaction.
 func (t *tx) check(err error) error {

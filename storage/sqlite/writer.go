@@ -206,7 +206,9 @@ func (w *writer) invoke(c *call, t *tx) (err error) {
 		if returned { // and not ended by runtime.Goexit, which run takes care of
 			w.running = nil
 		}
-		t.finish()
+		if e := t.finish(); err == nil {
+			err = e
+		}
 		t.over = true
 	}()
 	err = c.fn(t)
