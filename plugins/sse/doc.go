@@ -18,15 +18,25 @@
 // by putting a task into its inbox. So there is no lock to order. What is shared:
 //
 //	inbox.mu       tasks for the hub; held for an append or a swap, nothing is called under it
-//	socket's own   parked.go, pooled.go: written down there; never held while the hub is called
+//	socket.mu      epoll_linux.go: keeps a descriptor open while the kernel is called with it; in take, before epoll.mu
+//	epoll.mu       the table of descriptors; held for a look-up, nothing is called under it
+//	pooled.mu      the one write under way; nothing is called under it
+//	teller.mu      parked.go: a peer is told under it, so before inbox.mu; the hub's goroutine never takes it
 //	frames         bytes in the tail are written before they are handed to the hub and never changed
 //	gate.mu        who is between the server and the hub; held for a count, nothing is called under it
 //	addresses.mu   open streams by address; held for a count, nothing is called under it
 //	person.hidden  replaced and never changed: catch-up workers read it
 //
-// Goroutines: Publish's caller encodes; the hub; asking workers (audiences); catch-up workers (the log); one
-// parked goroutine per connection in a read, and one more per socket that is full. Each has its own recover: a
-// panic costs one connection.
+// Goroutines: Publish's caller encodes; the hub; asking workers (audiences); catch-up workers (the log); the
+// holder's loop, which hears of all plain TCP connections on Linux (epoll_linux.go), or else one parked goroutine
+// per connection in a read, and one more per socket that is full. Each has its own recover: a panic costs one
+// connection.
+//
+// A connection begins on a goroutine of the server (open.go), which sets its fields, has the holder take it, and
+// puts it into the hub's inbox: that hands the fields over. Both holders tell the hub through the inbox as well, so
+// a connection's state needs no memory order of its own. The holder may tell of the end before the hub has heard of
+// the beginning. The descriptor is the holder's alone: the server's own is closed once it is duplicated, and what
+// the server had read of it is dropped.
 //
 // # Audiences
 //

@@ -11,7 +11,7 @@ import (
 
 // tcpSocket is a plain TCP connection on Linux: non-blocking writes on the descriptor, which Go's poller watches.
 //
-// ops keeps the fields of one Write or Waiting together; only the hub's goroutine uses them, so there is no lock.
+// p, n and err belong to the Write or Waiting under way; only the hub's goroutine uses them, so there is no lock.
 // While a waiter waits for room it holds the descriptor's write lock inside the runtime: that is why Write must
 // not be called then.
 type tcpSocket struct {
