@@ -72,6 +72,9 @@ func TestLayoutOne(t *testing.T) {
 		if l.Head() != (modules.Cursor{Epoch: 7, Seq: p}) || l.Oldest().Seq != 10 {
 			t.Fatalf("head %s, oldest %s", l.Head(), l.Oldest())
 		}
+		if n := InMemory(l); n != 0 {
+			t.Fatalf("%d places are in memory at start", n)
+		}
 		got, err := readAll(l, 3)
 		if end, _ := slices.BinarySearch(want, p+1); err != nil || !slices.Equal(got, want[:end]) {
 			t.Fatalf("with the head at %d a reader sees %v, %v", p, got, err)

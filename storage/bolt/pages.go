@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"sync/atomic"
 )
 
 // The file format of bbolt, as far as it is needed to see that a file is sound: two meta pages, trees of pages whose
@@ -31,16 +32,28 @@ const (
 // visitor is shown the elements of leaves in order. What it is shown is good during the call.
 type visitor func(flags uint32, key, value []byte) error
 
-// pages reads the pages of one file and keeps account of them.
+// pages reads the pages of one file, for one goroutine.
 type pages struct {
+	*account
 	file     io.ReaderAt
 	fileSize int64
-	size     int64    // of a page
-	end      uint64   // pages from here on are not in use
-	seen     []uint64 // one bit a page
-	count    uint64
+	size     int64            // of a page
 	bufs     [maxDepth][]byte // one a level, since bounds of a page point into its parents
 	level    int
+	apart    *[]span // not nil: what hangs below the second level is noted here instead of walked
+}
+
+// account tells which pages of a file have been met. Goroutines share it.
+type account struct {
+	end   uint64   // pages from here on are not in use
+	seen  []uint64 // one bit a page
+	count atomic.Uint64
+}
+
+// span is a part of a tree: a page, and the bounds of the keys below it.
+type span struct {
+	page      uint64
+	low, high []byte
 }
 
 // meta is what a meta page tells: of which commit it is, and where the tree and the list of free pages begin.
@@ -81,8 +94,9 @@ func (f *pages) begin(m meta) error {
 	if m.end < 3 || m.end > uint64(f.fileSize/f.size) {
 		return fmt.Errorf("%d pages in a file of %d bytes", m.end, f.fileSize)
 	}
-	f.end, f.seen, f.count = m.end, make([]uint64, m.end/64+1), 2
+	f.account = &account{end: m.end, seen: make([]uint64, m.end/64+1)}
 	f.seen[0] = 3
+	f.count.Store(2)
 	return nil
 }
 
@@ -136,12 +150,12 @@ func (f *pages) load(id uint64) ([]byte, error) {
 	return buf, nil
 }
 
-func (f *pages) mark(id uint64) error {
-	if f.seen[id/64]&(1<<(id%64)) != 0 {
+func (a *account) mark(id uint64) error {
+	bit := uint64(1) << (id % 64)
+	if atomic.OrUint64(&a.seen[id/64], bit)&bit != 0 {
 		return fmt.Errorf("page %d is used twice", id)
 	}
-	f.seen[id/64] |= 1 << (id % 64)
-	f.count++
+	a.count.Add(1)
 	return nil
 }
 
@@ -171,11 +185,20 @@ func (f *pages) elements(p, low, high []byte, visit visitor) error {
 			if err := visit(binary.NativeEndian.Uint32(p[at:]), key, value); err != nil {
 				return err
 			}
-		} else if err := f.walk(binary.NativeEndian.Uint64(p[at+8:]), key, end, visit); err != nil {
+		} else if err := f.below(span{binary.NativeEndian.Uint64(p[at+8:]), key, end}, visit); err != nil {
 			return err
 		}
 		key, value = next, nextValue
 	}
+	return nil
+}
+
+// below goes on at a child of a branch.
+func (f *pages) below(s span, visit visitor) error {
+	if f.apart == nil || f.level < 2 {
+		return f.walk(s.page, s.low, s.high, visit)
+	}
+	*f.apart = append(*f.apart, span{s.page, bytes.Clone(s.low), bytes.Clone(s.high)})
 	return nil
 }
 
@@ -241,8 +264,8 @@ func (f *pages) free(id uint64) error {
 			return err
 		}
 	}
-	if f.count != f.end {
-		return fmt.Errorf("%d of %d pages are lost", f.end-f.count, f.end)
+	if n := f.count.Load(); n != f.end {
+		return fmt.Errorf("%d of %d pages are lost", f.end-n, f.end)
 	}
 	return nil
 }

@@ -149,6 +149,38 @@ func TestCloseMoves(t *testing.T) {
 	}
 }
 
+// TestTrimmedStaysAway: what was trimmed before its place was moved leaves nothing in the buckets.
+func TestTrimmedStaysAway(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	l := openRounds(t, path, 100, nil)
+	for p := modules.Position(1); p <= 50; p++ {
+		give(t, l, by(p, byte(p)))
+	}
+	if n, err := l.Trim(t.Context(), 40, 100); n != 40 || err != nil {
+		t.Fatal(n, err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if all, _ := indexedIn(t, openRounds(t, path, 100, nil)); !slices.Equal(all, upTo(50)[40:]) {
+		t.Fatalf("the buckets hold %v, want the ten that are kept", all)
+	}
+}
+
+// TestSyncIsAsked: a commit that cannot be synced is not answered, and ends the log.
+func TestSyncIsAsked(t *testing.T) {
+	var l *Log
+	l = openRounds(t, filepath.Join(t.TempDir(), "log"), 100, func(p Failpoint) error {
+		if p == BeforeSync && l != nil {
+			return l.ahead.file.Close()
+		}
+		return nil
+	})
+	if err := l.Append(t.Context(), by(1, 1)); !errors.Is(err, storage.ErrFailed) || l.Head().Seq != 0 || l.Healthy() == nil {
+		t.Fatalf("Append gave %v; head %s", err, l.Head())
+	}
+}
+
 // TestReadBetween: what is moved between a reader's look into memory and its transaction is seen once.
 func TestReadBetween(t *testing.T) {
 	l := openRounds(t, filepath.Join(t.TempDir(), "log"), 64, nil)

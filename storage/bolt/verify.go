@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
+	"sync"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -128,13 +130,18 @@ func (v *verifier) run() error {
 	}
 	visited := 0
 	for _, part := range []struct {
-		name  []byte
-		visit visitor
-	}{{bucketMeta, v.visitMeta}, {bucketErased, v.visitErased}, {bucketJournal, v.visitRecord}, {bucketStreams, v.visitStream}} {
+		name []byte
+		walk func(value []byte) error
+	}{
+		{bucketMeta, func(b []byte) error { return v.bucket(b, v.visitMeta) }},
+		{bucketErased, func(b []byte) error { return v.bucket(b, v.visitErased) }},
+		{bucketJournal, v.walkJournal},
+		{bucketStreams, func(b []byte) error { return v.bucket(b, v.visitStream) }},
+	} {
 		if v.state.layout == layoutOne && bytes.Equal(part.name, bucketErased) {
 			continue // it stands inside meta
 		}
-		if err := v.bucket(parts[string(part.name)], part.visit); err != nil {
+		if err := part.walk(parts[string(part.name)]); err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
 		visited++
@@ -175,6 +182,43 @@ func (v *verifier) visitErased(flags uint32, key, value []byte) error {
 	return nil
 }
 
+// maxWalkers bounds the goroutines that read the journal, by far the most of the file.
+const maxWalkers = 4
+
+// walkJournal visits the records, on as many goroutines as there are processors: each takes a stretch of the journal.
+func (v *verifier) walkJournal(value []byte) error {
+	var spans []span
+	v.apart = &spans
+	err := v.bucket(value, v.visitRecord)
+	v.apart = nil
+	n := min(runtime.GOMAXPROCS(0), maxWalkers, len(spans))
+	parts, errs := make([]verifier, n), make([]error, n)
+	var walkers sync.WaitGroup
+	for i := range parts {
+		p := &parts[i]
+		p.account, p.file, p.size, p.state, p.recent = v.account, v.file, v.size, v.state, newRecent(v.recent.base)
+		walkers.Go(func() {
+			for _, s := range spans[len(spans)*i/n : len(spans)*(i+1)/n] {
+				if errs[i] = p.walk(s.page, s.low, s.high, p.visitRecord); errs[i] != nil {
+					return
+				}
+			}
+		})
+	}
+	walkers.Wait()
+	for i := range parts {
+		v.journal, v.sum = v.journal+parts[i].journal, v.sum+parts[i].sum
+		for s, places := range parts[i].recent.fresh { // in the order of the journal
+			v.recent.fresh[s] = append(v.recent.fresh[s], places...)
+			v.recent.count += len(places)
+		}
+	}
+	for s, places := range v.recent.fresh {
+		v.newest.add(hashOf(s), places[len(places)-1].position())
+	}
+	return errors.Join(append(errs, err)...)
+}
+
 func (v *verifier) visitRecord(flags uint32, key, value []byte) error {
 	r, err := decode(key, value)
 	if err != nil || flags != 0 {
@@ -190,7 +234,6 @@ func (v *verifier) visitRecord(flags uint32, key, value []byte) error {
 		v.journal += fingerprint(hash, at)
 		return nil
 	}
-	v.newest.add(hash, p)
 	v.recent.fresh[r.stream] = append(v.recent.fresh[r.stream], at)
 	v.recent.count++
 	return nil
