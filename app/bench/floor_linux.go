@@ -229,7 +229,7 @@ func (w *bareLoop) beat(now int64) {
 
 // answer serves the requests of one connection that is no stream: each is a message for everybody.
 func (w *bareLoop) answer(conn net.Conn, first []byte) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	r := bufio.NewReader(io.MultiReader(bytes.NewReader(first), conn))
 	var reply []byte
 	for {

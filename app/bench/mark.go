@@ -3,7 +3,6 @@ package bench
 import (
 	"bytes"
 	"strconv"
-	"strings"
 )
 
 // Everything published carries a mark in its text, from which a reader knows what it is: "bench:<number>:<reader>:".
@@ -48,6 +47,3 @@ func readMark(data []byte) (n, reader int, ok bool) {
 	const bound = 1 << 31
 	return int(a), int(b) - 1, ok1 && ok2 && a < bound && b < bound
 }
-
-// jsonText is text that needs no escaping in JSON, as a JSON string.
-func jsonText(b []byte) string { return `"` + strings.TrimRight(string(b), " ") + `"` }

@@ -54,10 +54,10 @@ func (p *progress) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.write("")
-	fmt.Fprint(p.out, "\r")
+	_, _ = io.WriteString(p.out, "\r") // a terminal that is gone shows nothing
 }
 
 func (p *progress) write(line string) {
-	fmt.Fprintf(p.out, "\r%-*s", p.width, line)
+	_, _ = fmt.Fprintf(p.out, "\r%-*s", p.width, line)
 	p.width = len(line)
 }

@@ -201,7 +201,7 @@ func (r *Report) table(b *strings.Builder) {
 				fmt.Fprintf(t, "\t%s", number(f.value))
 			}
 		}
-		fmt.Fprint(t, "\t\n")
+		fmt.Fprintln(t, "\t")
 		_ = t.Flush() // a strings.Builder takes everything
 		rest = rest[n:]
 	}

@@ -54,7 +54,7 @@ func (w *goroutineWire) hold(i int) {
 		w.lost(i, nil, err)
 		return
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	w.mu.Lock()
 	w.conns[i] = conn
 	w.mu.Unlock()
