@@ -229,6 +229,20 @@ func TestEarlierPlace(t *testing.T) {
 	}
 }
 
+// TestForeignEpochNeedsEverything: positions of another epoch compare with nothing, so everything is asked for.
+func TestForeignEpochNeedsEverything(t *testing.T) {
+	h := newHub(defaults, envOf(newWorld()), func() float64 { return 0 })
+	h.begin(modules.Cursor{Epoch: 2, Seq: 1000})
+	p := &person{id: id(1), from: 500, loaded: true}
+	for epoch, want := range map[uint32]bool{2: true, 1: false, 0: false} {
+		c := &connection{hub: h, person: p, epoch: epoch, delivered: 900}
+		if got := h.reaches(c); got != want || (p.asks != nil) == want {
+			t.Errorf("epoch %d: enough is known: %v, want %v", epoch, got, want)
+		}
+		p.asks, p.asking = nil, false
+	}
+}
+
 // TestFarBehind: who lacks much is told by their streams; the order and the bytes are those of the log.
 func TestFarBehind(t *testing.T) {
 	inBubble(t, defaults, func(t *testing.T, e *engine) {
