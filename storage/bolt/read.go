@@ -68,6 +68,7 @@ type merge struct {
 	after    modules.Cursor
 	limit    int
 	heap     []*run
+	known    int // places in sight at the beginning: there may be others
 	copies   copies
 
 	journal    *bbolt.Cursor
@@ -87,6 +88,7 @@ func (m *merge) open(tx *bbolt.Tx, runs []run) {
 		}
 		if r.next() {
 			m.heap = append(m.heap, r)
+			m.known += 1 + len(r.block) + len(r.recent[0]) + len(r.recent[1])
 		}
 	}
 	for i := len(m.heap)/2 - 1; i >= 0; i-- {
@@ -111,6 +113,9 @@ func (m *merge) run(page *modules.EventPage) error {
 			case err != nil:
 				return damaged(m.after, m.now.cursor(top.position()))
 			case shown:
+				if page.Events == nil {
+					page.Events = make([]modules.Event, 0, min(m.limit, m.known))
+				}
 				page.Events = append(page.Events, e)
 			}
 		}

@@ -114,3 +114,15 @@ func TestNewestNeverTooLittle(t *testing.T) {
 		t.Fatal("a reader at the head is sent to the file")
 	}
 }
+
+// TestCopiesAreApart: events that share memory do not share it with those who append to what they were given.
+func TestCopiesAreApart(t *testing.T) {
+	var mem copies
+	first, people := mem.bytes([]byte("first")), mem.people(make([]byte, 16))
+	second, others := mem.bytes([]byte("second")), mem.people(bytes.Repeat([]byte{2}, 16))
+	_ = append(first, "overwritten"...)
+	_ = append(people, modules.ID{9})
+	if string(second) != "second" || others[0] != modules.ID(bytes.Repeat([]byte{2}, 16)) {
+		t.Errorf("the second event has %q and %v", second, others)
+	}
+}
