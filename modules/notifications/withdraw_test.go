@@ -163,3 +163,23 @@ func TestUserDeleted(t *testing.T) {
 		return nil
 	})
 }
+
+// TestNothingIsLeftOfAGroupOfAPersonWhoIsGone: the rows that joined go with the one that stands for them.
+func TestNothingIsLeftOfAGroupOfAPersonWhoIsGone(t *testing.T) {
+	w := newWorld(t)
+	p := w.post("alice", "harbour")
+	for _, who := range []string{"bob", "carol", "dave"} {
+		w.like(who, p)
+	}
+	person := w.user("alice").ID
+	w.deleteUser("alice")
+	w.sweep()
+	w.Read(t, func(q storage.Querier) error {
+		var n int
+		err := q.QueryRow(t.Context(), `SELECT COUNT(*) FROM notifications WHERE receiver_id = $1`, person).Scan(&n)
+		if n != 0 {
+			t.Errorf("%d rows are left", n)
+		}
+		return err
+	})
+}

@@ -274,3 +274,33 @@ func TestDeletedPostLeavesThoseItNamed(t *testing.T) {
 	})
 	same(t, "below the deleted post, for the one it named", s.comments(t, "bob", top, false), []string{"below"})
 }
+
+// A person's posts and comments are two lists in the store and one in the answer, forth and back.
+func TestPostsAndCommentsOfAPerson(t *testing.T) {
+	s := open(t, "alice", "bob")
+	top := s.say(t, "bob", "top")
+	for _, text := range []string{"1", "2", "3"} {
+		s.say(t, "alice", "post "+text)
+		s.answer(t, "alice", top, "comment "+text)
+	}
+	page := func(cursor string) modules.List[posts.Post] {
+		l, err := s.ByAuthor(t.Context(), s.id("bob"), s.id("alice"), false, true, modules.PageQuery{Limit: 2, Cursor: cursor})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	said := func(l modules.List[posts.Post]) (out []string) {
+		for _, p := range l.Items {
+			out = append(out, p.Text)
+		}
+		return out
+	}
+	first := page("")
+	second := page(*first.Next)
+	third := page(*second.Next)
+	same(t, "first", said(first), []string{"comment 3", "post 3"})
+	same(t, "second", said(second), []string{"comment 2", "post 2"})
+	same(t, "third", said(third), []string{"comment 1", "post 1"})
+	same(t, "back", said(page(*third.Prev)), []string{"comment 2", "post 2"})
+}
