@@ -242,7 +242,8 @@ var (
 // take judges a frame.
 func (c *crowd) take(i int, f *frame, now int64) (ready bool, err error) {
 	s := &c.streams[i]
-	if id, err := modules.ParseCursor(string(f.id)); err == nil {
+	id, bad := modules.ParseCursor(string(f.id))
+	if bad == nil {
 		s.held = id
 	}
 	switch {
@@ -263,7 +264,7 @@ func (c *crowd) take(i int, f *frame, now int64) (ready bool, err error) {
 		}
 		return false, nil
 	}
-	c.ledger.arrived(i, f, now)
+	c.ledger.arrived(i, id, f.data, now)
 	return false, nil
 }
 

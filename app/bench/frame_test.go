@@ -129,7 +129,11 @@ func TestReadingAllocatesNothing(t *testing.T) {
 		}
 		seq++
 		id, _ = modules.Cursor{Epoch: 1, Seq: seq}.AppendText(id[:0])
-		l.arrived(0, &frame{id: id, data: text}, 1)
+		at, err := modules.ParseCursor(string(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.arrived(0, at, text, 1)
 	})
 	if n != 0 {
 		t.Errorf("%g allocations", n)

@@ -55,12 +55,11 @@ func (l *ledger) begin(n, reader int) {
 	l.sent[n].Store(l.now())
 }
 
-// arrived notes an event that reader has got. The crowd's goroutine calls it.
-func (l *ledger) arrived(reader int, f *frame, now int64) {
-	at, err := modules.ParseCursor(string(f.id))
-	if err != nil {
+// arrived notes an event that reader has got; at is zero for one without a proper id. The crowd's goroutine calls it.
+func (l *ledger) arrived(reader int, at modules.Cursor, data []byte, now int64) {
+	if at.IsZero() {
 		l.checked.Stray++
-		l.checked.Fault("reader %d: an event with the id %q", reader, f.id)
+		l.checked.Fault("reader %d: an event without an id: %.200q", reader, data)
 		return
 	}
 	if last := l.last[reader]; at.Epoch == last.Epoch && at.Seq <= last.Seq {
@@ -72,10 +71,10 @@ func (l *ledger) arrived(reader int, f *frame, now int64) {
 		l.checked.Fault("reader %d: %s came after %s", reader, at, last)
 	}
 	l.last[reader] = at
-	k := l.read(at, f.data)
+	k := l.read(at, data)
 	if k.number < 0 || int(k.number) >= len(l.sent) || (k.reader != everybody && int(k.reader) != reader) {
 		l.checked.Stray++
-		l.checked.Fault("reader %d: not theirs: %.200q", reader, f.data)
+		l.checked.Fault("reader %d: not theirs: %.200q", reader, data)
 		return
 	}
 	l.got[reader] = append(l.got[reader], uint32(k.number))

@@ -56,14 +56,14 @@ func TestLedgerCatches(t *testing.T) {
 }
 
 func hear(l *ledger, h incoming) {
-	f := frame{id: fmt.Appendf(nil, "1-%d", h.seq), data: []byte(`{"text":"` + string(appendText(nil, h.number, h.to, 0)) + `"}`)}
+	at, data := modules.Cursor{Epoch: 1, Seq: h.seq}, []byte(`{"text":"`+string(appendText(nil, h.number, h.to, 0))+`"}`)
 	if h.seq == 0 {
-		f.id = nil
+		at = modules.Cursor{}
 	}
 	if h.number < 0 {
-		f.data = []byte(`{}`)
+		data = []byte(`{}`)
 	}
-	l.arrived(0, &f, l.now())
+	l.arrived(0, at, data, l.now())
 }
 
 // What is for one reader is missed by that one, and bystanders have to hear nothing.
@@ -86,7 +86,7 @@ func TestLedgerEpochs(t *testing.T) {
 	l.begin(0, everybody)
 	l.begin(1, everybody)
 	hear(l, incoming{900, 0, everybody})
-	l.arrived(0, &frame{id: []byte("2-1"), data: appendText(nil, 1, everybody, 0)}, 0)
+	l.arrived(0, modules.Cursor{Epoch: 2, Seq: 1}, appendText(nil, 1, everybody, 0), 0)
 	if c := l.verify(l.expected(func(int) bool { return true }), true); c.Faulty() {
 		t.Errorf("%+v", c)
 	}
