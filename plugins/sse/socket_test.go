@@ -148,6 +148,7 @@ var promises = map[string]func(k *kit){
 	"a client may send as much as the limit": func(k *kit) {
 		s, p, client := k.take()
 		k.input(client, maxInput)
+		k.leaves() // the holder has been round
 		for range 100 {
 			if n := must(s.Write([]byte("x"))); n == 0 { // a blocking one is not done with the one before
 				await(k.T, "Writable", p.writable)
