@@ -46,7 +46,7 @@ const (
 	fxLib    = "go.uber.org/fx"
 	bbolt    = "go.etcd.io/bbolt"
 	migrate  = "github.com/golang-migrate/"
-	sqlite   = "modernc.org/sqlite"
+	sqlite   = "modernc.org/"
 	cobra    = "github.com/spf13/cobra"
 	nats     = "github.com/nats-io/"
 	pgx      = "github.com/jackc/pgx"

@@ -15,7 +15,7 @@ import (
 )
 
 // killPlaces are the failpoints at which a child ends itself.
-var killPlaces = []string{"sqlite begin", "sqlite commit", "sqlite committed", "bolt before commit", "bolt after commit"}
+var killPlaces = []string{"sqlite begin", "sqlite commit", "sqlite committed", "bolt before commit", "bolt before sync", "bolt after commit"}
 
 // TestCrash (P1): people write and read while the process is killed again and again, at random moments and at the
 // failpoints of both stores. Everything answered is there, whole and once; everything shown stays, with its bytes.

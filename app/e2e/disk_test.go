@@ -146,7 +146,7 @@ func TestFsyncError(t *testing.T) {
 // TestFsyncErrorEndsProgram (P3): the process ends by itself within 5 s and not with 0, whichever store has failed;
 // the next start has every answered write.
 func TestFsyncErrorEndsProgram(t *testing.T) {
-	for _, fault := range []string{"sqlite commit:12:eio", "bolt before commit:7:eio"} {
+	for _, fault := range []string{"sqlite commit:12:eio", "bolt before commit:7:eio", "bolt before sync:7:eio"} {
 		t.Run(fault, func(t *testing.T) {
 			w := startWorld(t, nil, 2)
 			w.stop()
