@@ -91,3 +91,15 @@ func TestLedgerEpochs(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// What an event carries is remembered by its position; another one in the same place of that memory is read anew.
+func TestLedgerReadsEachPosition(t *testing.T) {
+	l := newLedger(1, 2, 0)
+	l.begin(0, everybody)
+	l.begin(1, everybody)
+	hear(l, incoming{7, 0, everybody})
+	hear(l, incoming{7 + modules.Position(len(l.known)), 1, everybody})
+	if c := l.verify(l.expected(func(int) bool { return true }), true); c.Faulty() {
+		t.Errorf("%+v", c)
+	}
+}
