@@ -167,7 +167,7 @@ func (p *program) steps() []step {
 // allJobs are those of the modules and of the stores.
 func (p *program) allJobs() []modules.Job {
 	keep := p.Config.Storage.Log.Retention
-	return append(p.Jobs, p.Stores.relay.TrimJob(keep.Age, int64(keep.Bytes)), p.Stores.relay.EraseJob(), p.Stores.trimOnce())
+	return append(p.Jobs, p.Stores.relay.TrimJob(keep.Age, int64(keep.Bytes)), p.Stores.relay.EraseJob(), p.Stores.trimOnce(), newFootprint().Job())
 }
 
 // welcome says in one line where to look and how to begin.

@@ -1,6 +1,7 @@
 package users
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -71,6 +72,26 @@ func (c *accessCache) forget(match func(modules.Actor) bool) {
 			delete(c.entries, h)
 		}
 	}
+}
+
+// sweep drops what is too old to be believed; when nothing is left, the room it took as well.
+func (c *accessCache) sweep(now modules.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for h, a := range c.entries {
+		if age := now.Sub(a.since); age < 0 || age >= accessTTL {
+			delete(c.entries, h)
+		}
+	}
+	if len(c.entries) == 0 {
+		c.entries = make(map[secretHash]access)
+	}
+}
+
+// forgetSecrets is the job of it: after a burst of people nobody asks for them again.
+func (s *Service) forgetSecrets(context.Context) (more bool, err error) {
+	s.access.sweep(s.now())
+	return false, nil
 }
 
 // Whose access to forget.

@@ -71,6 +71,24 @@ func TestAccessCacheIsBounded(t *testing.T) {
 	}
 }
 
+func TestOldAnswersAreSweptAway(t *testing.T) {
+	c := newAccessCache()
+	c.put(secretHash{1}, modules.Actor{}, 1000, 0)
+	c.put(secretHash{2}, modules.Actor{}, 1200, 0)
+	c.put(secretHash{3}, modules.Actor{}, 90_000, 0) // before a clock was set back
+	c.sweep(modules.Time(1000).Add(accessTTL))
+	if _, ok := c.entries[secretHash{2}]; !ok || len(c.entries) != 1 {
+		t.Errorf("%d answers are left, want the one that is believed", len(c.entries))
+	}
+	if c.sweep(modules.Time(1200).Add(accessTTL)); len(c.entries) != 0 {
+		t.Errorf("%d answers are left, want none", len(c.entries))
+	}
+	c.put(secretHash{4}, modules.Actor{}, 2000, 0)
+	if _, ok, _ := c.get(secretHash{4}, 2000); !ok {
+		t.Error("nothing is remembered any more")
+	}
+}
+
 func TestTouchesAreBounded(t *testing.T) {
 	s := &Service{touched: newTouches()}
 	for range touchMax + 100 {
