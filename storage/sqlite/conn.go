@@ -11,6 +11,7 @@ type conn struct {
 	*engine
 	stmts map[string]*stmt
 	open  *rows // the rows given out last
+	wrote bool  // a statement that may write was run; whoever wants to know sets it to false before
 }
 
 func connect(path string, pragmas []string) (*conn, error) {
@@ -28,6 +29,7 @@ func (c *conn) stmt(query string) (*stmt, error) {
 		return nil, err
 	}
 	if s, ok := c.stmts[query]; ok {
+		c.wrote = c.wrote || s.writes
 		return s, nil
 	}
 	s, err := c.prepare(query)
@@ -42,6 +44,7 @@ func (c *conn) stmt(query string) (*stmt, error) {
 		}
 	}
 	c.stmts[query] = s
+	c.wrote = c.wrote || s.writes
 	return s, nil
 }
 

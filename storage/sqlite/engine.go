@@ -91,6 +91,7 @@ func (e *engine) prepare(query string) (*stmt, error) {
 		return nil, e.failed(rc)
 	}
 	s := &stmt{e: e, p: *at[uintptr](out)}
+	s.writes = lib.Xsqlite3_stmt_readonly(e.tls, s.p) == 0
 	if rest := query[*at[uintptr](out + 8)-text:]; s.p == 0 || strings.TrimSpace(rest) != "" {
 		return nil, errors.Join(fmt.Errorf("sqlite: not one statement: %q", query), s.close())
 	}

@@ -17,6 +17,7 @@ type stmt struct {
 	p      uintptr // sqlite3_stmt*
 	places []int   // the argument of each placeholder
 	args   int     // how many arguments it takes
+	writes bool    // it may change the database
 	used   int     // of engine.values
 	lent   bool    // the library holds memory for arguments that had no room there
 }

@@ -12,8 +12,12 @@ import (
 
 // writer owns the writing connection and the goroutine that runs the functions of InTx.
 //
-// Callers that wait while a commit is under way share the next one, each under a savepoint; one alone gets a
-// plain transaction. Some errors (disk full, an I/O error, ON CONFLICT ROLLBACK) end the whole transaction in
+// Callers that wait while a commit is under way share the next one. Most of them succeed, and most that do not have
+// written nothing, so at first they run one behind the other in one transaction. When one fails that has written, all
+// is undone and the batch runs again, with care: each under a savepoint, which costs a copy of every page that is
+// changed. So do the next batches, for whoever fails often.
+//
+// Some errors (disk full, an I/O error, ON CONFLICT ROLLBACK) end the whole transaction in
 // the engine, after which every further statement would commit by itself. So any error of SAVEPOINT, RELEASE,
 // ROLLBACK TO or COMMIT, and any statement after which there is no transaction any more, means that the batch is
 // dead: nothing more runs in it, the caller at fault is refused, and the others run again, one by one. Refusals
@@ -37,12 +41,14 @@ type writer struct {
 	work     []*call // taken and not yet answered
 	running  *call   // whose function runs now
 	oneByOne bool    // what is left of work goes without a batch
+	care     int     // batches, from the next on, that run with savepoints
 }
 
 const (
 	checkpointLook  = 16   // commits between looks at the write-ahead log
 	checkpointPages = 1000 // pages in it that make a checkpoint worth while; the engine's own default
 	probeEvery      = time.Second
+	careBatches     = 16 // with savepoints after one that had to be undone
 )
 
 func newWriter(c *conn, cfg Config) *writer {
@@ -143,27 +149,32 @@ func (w *writer) alone(c *call) {
 	w.answer(c, err)
 }
 
-// batch runs all callers at hand in one transaction.
+// batch runs all callers at hand in one transaction. When it returns without having answered them it is to be called
+// again.
 func (w *writer) batch() {
 	if err := w.begin(); err != nil {
 		w.answerAll(err)
 		return
 	}
-	good := 0
+	careful, good := w.care > 0, 0
+	w.care = max(0, w.care-1)
 	for _, c := range w.work {
-		if _, err := w.conn.exec("SAVEPOINT caller"); err != nil { // dead, and it is not said by whom
-			_ = w.note(err)
+		fault, err := w.member(c, careful)
+		switch {
+		case fault != nil && err != nil:
+			w.refuse(c, err)
+			return
+		case fault != nil: // dead, and it is not said by whom
 			w.again()
 			return
-		}
-		fault, err := w.member(c)
-		if fault != nil {
-			w.refuse(c, fault)
+		case err == nil:
+			good++
+		case !careful && w.conn.wrote:
+			w.rollback()
+			w.care = careBatches
 			return
 		}
-		if c.err = err; err == nil {
-			good++
-		}
+		c.err = err
 	}
 	if good == 0 {
 		w.rollback()
@@ -176,20 +187,30 @@ func (w *writer) batch() {
 	}
 }
 
-// member runs one caller of a batch under its savepoint. fault means that it has ended the whole transaction.
-func (w *writer) member(c *call) (fault, err error) {
+// member runs one caller of a batch, with care under a savepoint. fault means that the whole transaction has ended;
+// err then says what c is told of it, nil = nobody knows whose fault it was.
+func (w *writer) member(c *call, careful bool) (fault, err error) {
+	if careful {
+		if _, fault := w.conn.exec("SAVEPOINT caller"); fault != nil {
+			return w.note(fault), nil
+		}
+	}
+	w.conn.wrote = false
 	t := &tx{querier: querier{c: w.conn}, w: w}
 	err = w.invoke(c, t)
 	if t.dead != nil {
-		return errors.Join(err, t.dead), nil
+		return t.dead, errors.Join(err, t.dead)
+	}
+	if !careful {
+		return nil, err
 	}
 	if err != nil {
-		if _, err := w.conn.exec("ROLLBACK TO caller"); err != nil {
-			return w.note(err), nil
+		if _, fault := w.conn.exec("ROLLBACK TO caller"); fault != nil {
+			return fault, w.note(fault)
 		}
 	}
-	if _, err := w.conn.exec("RELEASE caller"); err != nil {
-		return w.note(err), nil
+	if _, fault := w.conn.exec("RELEASE caller"); fault != nil {
+		return fault, w.note(fault)
 	}
 	return nil, err
 }
