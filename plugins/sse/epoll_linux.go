@@ -205,6 +205,7 @@ func (h *epoll) find(events []unix.EpollEvent, found []*epollSocket) {
 // handle looks at a socket. That its client has left is read like anything else it sends.
 func (h *epoll) handle(s *epollSocket, events uint32, buf []byte) {
 	switch {
+	case s.fd < 0: // another registration of the descriptor was heard of in the same wait, and it is closed
 	case events&^unix.EPOLLOUT != 0 && !s.readAway(buf):
 		h.close(s)
 	case events&unix.EPOLLOUT != 0 && s.room():

@@ -274,3 +274,17 @@ func churn(h holder, server, client net.Conn, name string, way int) error {
 	<-p.gone
 	return nil
 }
+
+// TestEpollTwiceAtOnce: one wait may tell of a descriptor twice, by its own registration and by one that outlived the
+// connection before. That the first has closed it, the second finds out.
+func TestEpollTwiceAtOnce(t *testing.T) {
+	inEpoll(t, func(k *kit, h *epoll) {
+		s, p, client := k.take()
+		client.Close()
+		await(t, "Gone", p.gone)
+		h.handle(s.(*epollSocket), unix.EPOLLIN|unix.EPOLLOUT, make([]byte, 16))
+		if len(p.gone) > 0 || len(p.writable) > 0 {
+			t.Error("told again")
+		}
+	})
+}
