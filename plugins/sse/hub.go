@@ -256,6 +256,7 @@ func (h *hub) hear(first modules.Position) {
 func (h *hub) reborn(c modules.Cursor) {
 	h.log.Warn("the epoch of the log has changed", zap.Uint32("from", h.epoch), zap.Uint32("to", c.Epoch))
 	h.epoch, h.head, h.before, h.heard = c.Epoch, 0, 0, false
+	h.joined.reset() // it knows frames by their positions
 	h.tail.clear()
 	h.tail = newTail(int(h.cfg.TailBytes), 0, &h.index.authors)
 	for _, p := range h.index.people {

@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/belfry-social/belfry/modules"
@@ -115,5 +116,38 @@ func TestMarkedAreThoseWhoRead(t *testing.T) {
 				t.Errorf("%d connections are to be served, want %d", h.line.len(), tt.want)
 			}
 		})
+	}
+}
+
+// TestJoinedOfAnotherEpoch: a write put together in one epoch serves nobody in the next, though the positions are the same.
+func TestJoinedOfAnotherEpoch(t *testing.T) {
+	w := newWorld()
+	h := newHub(defaults, envOf(w), func() float64 { return 0 })
+	h.begin(modules.Cursor{Epoch: 1})
+	out := &pipe{room: -1}
+	serve := func(epoch uint32) string {
+		w.epoch, w.head = epoch, 0
+		w.notify(1)
+		ev := w.events[len(w.events)-1]
+		k := &connection{hub: h, want: ^kinds(0), sock: out, epoch: epoch, release: func() {}}
+		h.dispatched([]modules.Event{ev}, []frame{frameOf(ev)})
+		h.admit(k, id(1))
+		a, _ := w.Audience(t.Context(), id(1))
+		h.answered(question{person: k.person, whole: true}, answer{audience: a})
+		out.got = nil
+		for h.line.len() > 0 {
+			c := h.line.pop()
+			c.waiting = false
+			h.pass(c)
+		}
+		got := string(out.got)
+		h.left(k)
+		return got
+	}
+	if got := serve(1); !strings.HasPrefix(got, "id: 1-1\n") {
+		t.Fatalf("%q", got)
+	}
+	if got := serve(2); !strings.HasPrefix(got, "id: 2-1\n") {
+		t.Errorf("in the second epoch: %q", got)
 	}
 }
