@@ -289,3 +289,60 @@ func TestLife(t *testing.T) {
 	}
 	c.Publish([]modules.Event{{}})
 }
+
+// TestGivenUpIsNotForgotten: a relation that could not be read before it was given up is read with the next one:
+// what only that one says is not taken for the whole.
+func TestGivenUpIsNotForgotten(t *testing.T) {
+	inBubble(t, defaults, func(t *testing.T, e *engine) {
+		e.w.follow(1, 2, true)
+		e.connect(t, 1, "now")
+		failing := true
+		e.w.onRelation = func(modules.ID, modules.ID) error {
+			if failing {
+				return errAway
+			}
+			return nil
+		}
+		e.w.unfollow(1, 2)
+		gaveUp := false
+		for !gaveUp {
+			time.Sleep(100 * time.Millisecond)
+			e.inHub(func(h *hub) { gaveUp = h.index.people[id(1)].failures == maxFailures })
+		}
+		failing = false
+		e.w.follow(1, 3, true)
+		synctest.Wait()
+		c := e.connect(t, 1, "now")
+		e.w.post(2)
+		post := e.w.post(3)
+		synctest.Wait()
+		if got := idsIn(c); got != fmt.Sprint(post) {
+			t.Errorf("shown %s, want %d", got, post)
+		}
+	})
+}
+
+// TestLongOutage: however often in a row the store fails for somebody, they are served when it is back.
+func TestLongOutage(t *testing.T) {
+	inBubble(t, defaults, func(t *testing.T, e *engine) {
+		failing := true
+		e.w.onAudience = func(modules.ID) error {
+			if failing {
+				return errAway
+			}
+			return nil
+		}
+		for range 300 {
+			e.connect(t, 1, "now")
+			time.Sleep(5 * time.Second)
+		}
+		failing = false
+		time.Sleep(10 * time.Second)
+		c := e.connect(t, 1, "now")
+		note := e.w.notify(1)
+		synctest.Wait()
+		if got := idsIn(c); got != fmt.Sprint(note) {
+			t.Errorf("shown %q, want %d", got, note)
+		}
+	})
+}

@@ -212,18 +212,12 @@ func (h *hub) reaches(c *connection) bool {
 // failures in a row the connections end: coming back later is better than a stream that says nothing.
 func (h *hub) askAgain(q question, err error) {
 	p := q.person
-	p.failures++
+	p.failures = min(p.failures+1, maxFailures)
 	h.metrics.failures.Inc()
 	h.storeTrouble.set(err)
 	h.log.Warn("audience cannot be read", zap.Stringer("person", p.id), zap.Uint8("failures", p.failures), zap.Error(err))
 	if p.conns == nil {
 		h.forget(p)
-		return
-	}
-	if int(p.failures) >= maxFailures {
-		for c := p.conns; c != nil; c = c.next {
-			h.end(c, plugins.ByeOverload)
-		}
 		return
 	}
 	again := p.toAsk()
@@ -233,6 +227,12 @@ func (h *hub) askAgain(q question, err error) {
 	}
 	if p.held {
 		again.dirtyAt = p.hold
+	}
+	if p.failures == maxFailures { // whoever asks next asks for this as well
+		for c := p.conns; c != nil; c = c.next {
+			h.end(c, plugins.ByeOverload)
+		}
+		return
 	}
 	p.asking = true
 	h.after(backoff(int(p.failures)), func() {
