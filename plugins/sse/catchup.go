@@ -111,9 +111,9 @@ func (h *hub) read(job pageJob, pg page) {
 	h.serve(c)
 }
 
-// fallInto tells a client of a gap and goes on behind it.
+// fallInto tells a client of a gap and goes on behind it. A gap for which there is no room is met again.
 func (h *hub) fallInto(c *connection, gap *modules.GapError) {
-	h.metrics.gaps.WithLabelValues(string(gap.Reason)).Inc()
+	epoch, delivered := c.epoch, c.delivered
 	c.epoch = gap.To.Epoch
 	c.delivered = gap.To.Seq - 1 // the block itself moves it
 	if gap.To.Seq == 0 {
@@ -122,10 +122,15 @@ func (h *hub) fallInto(c *connection, gap *modules.GapError) {
 	c.undelivered = c.delivered + 1
 	h.joined.reset()
 	h.joined.add(appendGap(nil, gap), gap.To.Seq)
-	if h.write(c, &h.joined) {
+	switch {
+	case h.write(c, &h.joined):
 		h.advance(c, gap.To.Seq)
 		h.serve(c)
+	case !c.halfOut():
+		c.epoch, c.delivered, c.undelivered = epoch, delivered, delivered+1
+		return
 	}
+	h.metrics.gaps.WithLabelValues(string(gap.Reason)).Inc()
 }
 
 // readAgain waits before the log is asked once more; after some failures in a row the connection ends.

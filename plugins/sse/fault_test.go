@@ -346,3 +346,24 @@ func TestLongOutage(t *testing.T) {
 		}
 	})
 }
+
+// TestGapOfAFullClient: a gap for which the kernel has no room is told as soon as there is some, once.
+func TestGapOfAFullClient(t *testing.T) {
+	for _, room := range []int{0, 5} {
+		inBubble(t, defaults, func(t *testing.T, e *engine) {
+			e.w.notify(1)
+			c := e.connect(t, 1, "now")
+			c.take(room)
+			e.w.mu.Lock()
+			e.w.epoch = 2
+			e.w.mu.Unlock()
+			e.inHub(func(h *hub) { h.reborn(e.w.Head()) })
+			synctest.Wait()
+			c.take(-1)
+			synctest.Wait()
+			if got := c.body(); strings.Count(got, "event: gap\n") != 1 {
+				t.Errorf("room for %d bytes: %q", room, got)
+			}
+		})
+	}
+}
