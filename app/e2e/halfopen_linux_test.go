@@ -173,7 +173,7 @@ func (l *lab) streams(ns string, c *child, who member, after string, n int) (lis
 	return list
 }
 
-var openStreams = regexp.MustCompile(`(?m)^belfry_(?:belfry_)?sse_connections\{[^}]*\} (\d+)$`)
+var openStreams = regexp.MustCompile(`(?m)^belfry_sse_connections\{[^}]*\} (\d+)$`)
 
 // open asks how many streams are open.
 func (l *lab) open(c *child) int {

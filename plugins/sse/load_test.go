@@ -101,7 +101,7 @@ func (s *site) ended(reason string) float64 {
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			for _, l := range m.GetLabel() {
-				if f.GetName() == "belfry_sse_ended_total" && l.GetName() == "reason" && l.GetValue() == reason {
+				if f.GetName() == "sse_ended_total" && l.GetName() == "reason" && l.GetValue() == reason {
 					return m.GetCounter().GetValue()
 				}
 			}

@@ -14,7 +14,7 @@ const (
 	endedPanic  = "panic"
 )
 
-// metrics are the channel's figures. None has a label that names a person.
+// metrics are the channel's figures; the host puts belfry_ before their names. None has a label that names a person.
 type metrics struct {
 	connections, people, kept, tail           prometheus.Gauge
 	blocks, bytes, questions, pages, failures prometheus.Counter
@@ -24,13 +24,13 @@ type metrics struct {
 
 func newMetrics() *metrics {
 	gauge := func(name, help string) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "belfry", Subsystem: "sse", Name: name, Help: help})
+		return prometheus.NewGauge(prometheus.GaugeOpts{Subsystem: "sse", Name: name, Help: help})
 	}
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "belfry", Subsystem: "sse", Name: name, Help: help})
+		return prometheus.NewCounter(prometheus.CounterOpts{Subsystem: "sse", Name: name, Help: help})
 	}
 	vec := func(name, help string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "belfry", Subsystem: "sse", Name: name, Help: help}, []string{"reason"})
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Subsystem: "sse", Name: name, Help: help}, []string{"reason"})
 	}
 	m := &metrics{
 		connections: gauge("connections", "Open streams."),
