@@ -107,17 +107,23 @@ func run(ctx context.Context, o Options, s Scenario, args []string) (err error) 
 	}
 	b := &Bench{Options: o, progress: newProgress(o)}
 	fs := flag.NewFlagSet("belfry bench "+s.Name, flag.ContinueOnError)
-	fs.SetOutput(o.Out)
-	fs.Usage = func() { fmt.Fprintf(o.Out, "%s\n\n", s.Short); fs.PrintDefaults() }
+	fs.SetOutput(io.Discard) // the error says what is wrong
+	fs.Usage = func() {}
 	b.declare(fs)
 	scenario := s.New(fs)
 	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
-		return nil
+		fs.SetOutput(o.Out)
+		_, err = fmt.Fprintf(o.Out, "%s\n\n", s.Short)
+		fs.PrintDefaults()
+		return err
 	case err != nil:
-		return fmt.Errorf("%w %s: %w", ErrUsage, s.Name, err)
+		return fmt.Errorf("%w %s: %w; --help lists the flags", ErrUsage, s.Name, err)
 	case fs.NArg() > 0:
 		return fmt.Errorf("%w %s: %q is no flag", ErrUsage, s.Name, fs.Arg(0))
+	}
+	if err := s.checkNumbers(fs); err != nil {
+		return fmt.Errorf("%w %s: %w", ErrUsage, s.Name, err)
 	}
 	b.Report = newReport(s.Name, fs)
 	if b.Program == "" {

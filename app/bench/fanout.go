@@ -17,6 +17,7 @@ type fanout struct {
 func fanoutScenario() Scenario {
 	return Scenario{Name: "fanout", Short: "one author posts to connected followers: deliveries a second, latency, loss and order",
 		Small: []string{"-followers=500", "-posts=10"},
+		Needs: []string{"followers", "posts", "size"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
 			f := &fanout{}
 			fs.IntVar(&f.followers, "followers", 10_000, "connected people who follow the author")

@@ -22,6 +22,7 @@ type floor struct {
 func floorScenario() Scenario {
 	return Scenario{Name: "floor", Short: "a bare program with the same sockets and bytes and nothing behind it, to hold the others against",
 		Small: []string{"-streams=500", "-posts=10", "-rate=10", "-paced=10", "-for=1s", "-times=1"},
+		Needs: []string{"streams", "posts", "paced", "size", "for"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
 			f := &floor{}
 			fs.IntVar(&f.idle.streams, "streams", 10_000, "streams, for each of the measurements")

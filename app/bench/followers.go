@@ -21,6 +21,7 @@ type followers struct {
 func followersScenario() Scenario {
 	return Scenario{Name: "followers", Short: "posts by people with few and many followers: time to the answer and into the log, CPU, bytes written",
 		Small: []string{"-followers=2,40", "-connected=20", "-posts=4", "-rounds=2"},
+		Needs: []string{"posts", "rounds", "size"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
 			f := &followers{sizes: numbers{10, 1000, 100_000}}
 			fs.Var(&f.sizes, "followers", "how many follow each of the authors, none of them connected")
@@ -46,9 +47,6 @@ type author struct {
 }
 
 func (f *followers) run(ctx context.Context, b *Bench) error {
-	if f.posts < 1 || f.rounds < 1 {
-		return fmt.Errorf("%w followers: at least one post and one round", ErrUsage)
-	}
 	var authors []*author
 	for i, n := range f.sizes {
 		authors = append(authors, &author{name: fmt.Sprintf("%s followers", short(n)), person: i, connected: 1})

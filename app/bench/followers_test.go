@@ -15,7 +15,7 @@ func TestPeopleWhoWriteAndRead(t *testing.T) {
 	}{
 		"post": {"post --clients 1,3 --for 200ms", []string{"posts, 1 clients", "posts, 3 clients"}, -1},
 		"like": {"post --what like --clients 3 --for 200ms --synchronous normal", []string{"likes, 3 clients"}, -1},
-		"read": {"read --sizes 300,700 --readers 20 --follows 8 --replies 60 --followers 60 --for 60ms --clients 2 --pages 3",
+		"read": {"read --sizes 300,700 --readers 20 --follows 8 --replies 400 --followers 60 --for 60ms --clients 2 --pages 3",
 			[]string{"home 700, page 3, 200/s", "home 700, 20 readers in turn, 2 clients", "home 700, page 3 : page 1", "thread 700, page 1 : 300",
 				"notifications 300, page 3 : page 1", "notifications of acts 700, page 1, 2 clients", "followers 300, page 1, 2 clients"}, -1},
 		"many": {"followers --followers 2,30 --connected 10 --posts 3 --rounds 2",

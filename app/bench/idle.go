@@ -16,6 +16,7 @@ type idle struct {
 func idleScenario() Scenario {
 	return Scenario{Name: "idle", Short: "connected people who are told nothing: connects a second, memory and CPU of a stream",
 		Small: []string{"-streams=500", "-for=2s", "-times=2"},
+		Needs: []string{"streams", "for"},
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
 			f := &idle{}
 			fs.IntVar(&f.streams, "streams", 10_000, "streams, each of a person of their own")

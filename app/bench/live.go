@@ -18,6 +18,7 @@ type live struct {
 func liveScenario() Scenario {
 	return Scenario{Name: "live", Short: "one author, one follower connected: time from a post to the follower's socket",
 		Small: []string{"-for=300ms"},
+		Needs: []string{"followers", "rate", "for", "size"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
 			f := &live{}
 			fs.IntVar(&f.followers, "followers", 1, "connected followers")
@@ -30,8 +31,8 @@ func liveScenario() Scenario {
 
 func (f *live) run(ctx context.Context, b *Bench) error {
 	posts := int(f.rate * f.lasts.Seconds())
-	if f.rate <= 0 || posts < 1 || f.followers < 1 {
-		return fmt.Errorf("%w live: at least one post and one follower", ErrUsage)
+	if posts < 1 {
+		return fmt.Errorf("%w live: at least one post has to fit into -for", ErrUsage)
 	}
 	// It is the fan-out to very few at a steady rate, and said apart because here the single post counts.
 	return (&fanout{followers: f.followers, posts: posts, size: f.size, rate: f.rate}).run(ctx, b)

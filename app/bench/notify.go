@@ -20,6 +20,7 @@ type notify struct {
 func notifyScenario() Scenario {
 	return Scenario{Name: "notify", Short: "notifications pushed to connected people at random: rate, and latency to the socket",
 		Small: []string{"-users=200", "-publishers=8", "-for=1s"},
+		Needs: []string{"users", "publishers", "size", "for"}, Longest: longestNotification,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
 			f := &notify{}
 			fs.IntVar(&f.users, "users", 10_000, "connected people")

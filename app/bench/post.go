@@ -25,6 +25,7 @@ type post struct {
 func postScenario() Scenario {
 	return Scenario{Name: "post", Short: "clients that write posts or likes at the same time: writes a second, latency, CPU of a write",
 		Small: []string{"-clients=1,4", "-for=300ms"},
+		Needs: []string{"for", "size"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
 			f := &post{clients: numbers{1, 8, 64}}
 			fs.Var(&f.clients, "clients", "how many write at the same time, one run after the other")
@@ -44,10 +45,14 @@ const (
 )
 
 func (f *post) run(ctx context.Context, b *Bench) error {
-	if f.synchronous != "" {
+	switch f.synchronous {
+	case "":
+	case "full", "normal":
 		if err := b.Set.Set("storage.sqlite.synchronous=" + f.synchronous); err != nil {
 			return err
 		}
+	default:
+		return fmt.Errorf("%w post: -synchronous is full or normal", ErrUsage)
 	}
 	plan := Plan{Past: Past{Seed: b.Seed}}
 	switch f.what {
@@ -60,7 +65,7 @@ func (f *post) run(ctx context.Context, b *Bench) error {
 		}
 		plan.Posts, plan.Authors = likePosts, likeAuthors
 	default:
-		return fmt.Errorf("%w: --what is post or like", ErrUsage)
+		return fmt.Errorf("%w post: -what is post or like", ErrUsage)
 	}
 	server, people, err := b.Serve(ctx, plan)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 )
@@ -26,12 +27,13 @@ type read struct {
 func readScenario() Scenario {
 	return Scenario{Name: "read", Short: "lists of the API: latency and CPU of pages near the top and far down, on a small and a large site",
 		Small: []string{"-sizes=300,900", "-readers=20", "-follows=8", "-replies=60", "-followers=60", "-for=100ms", "-clients=2", "-pages=3"},
+		Needs: []string{"readers", "for"},
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
 			f := &read{sizes: numbers{10_000, 1_000_000}, clients: numbers{8, 64}, deep: numbers{400, 1000}, variants: map[string][]*variant{}}
 			fs.Var(&f.sizes, "sizes", "sites of so many posts, with as many notifications in one inbox; the last is measured in full")
 			fs.IntVar(&f.readers, "readers", 1000, "people who read and write")
 			fs.IntVar(&f.follows, "follows", 200, "people each of them follows")
-			fs.IntVar(&f.replies, "replies", 21_000, "replies in the thread")
+			fs.IntVar(&f.replies, "replies", 21_000, "replies in the thread, on a small site as many as it has posts at most")
 			fs.IntVar(&f.fans, "followers", 21_000, "others who follow the person whose followers are listed")
 			fs.DurationVar(&f.lasts, "for", 3*time.Second, "how long each run lasts")
 			fs.Float64Var(&f.rate, "rate", 200, "requests a second in the runs at a steady rate; 0 = no such runs")
@@ -63,6 +65,9 @@ type variant struct {
 }
 
 func (f *read) run(ctx context.Context, b *Bench) error {
+	if !slices.ContainsFunc(listNames, func(name string) bool { return strings.HasPrefix(name, f.only) }) {
+		return fmt.Errorf("%w read: no list begins with %q", ErrUsage, f.only)
+	}
 	for _, size := range f.sizes {
 		s, err := f.serve(ctx, b, size)
 		if err != nil {
@@ -89,9 +94,10 @@ func (f *read) run(ctx context.Context, b *Bench) error {
 
 // serve makes a site: readers who follow each other and write everything, and others who follow reader 1.
 func (f *read) serve(ctx context.Context, b *Bench, size int) (*site, error) {
-	if f.readers < 2 || f.replies > size {
-		return nil, fmt.Errorf("%w read: at least 2 readers, and no more replies than posts", ErrUsage)
+	if f.readers < 2 || size < pageSize {
+		return nil, fmt.Errorf("%w read: at least 2 readers and %d posts", ErrUsage, pageSize)
 	}
+	replies := min(f.replies, size)
 	s := &site{size: size, follows: make([][]int, f.readers)}
 	follows := func(yield func(Follow) bool) {
 		for list := range f.edges(b.Seed) {
@@ -111,7 +117,7 @@ func (f *read) serve(ctx context.Context, b *Bench, size int) (*site, error) {
 	b.Progress(fmt.Sprintf("make %d posts", size), 0, 0)
 	var err error
 	s.server, s.people, err = b.Serve(ctx, Plan{People: f.readers + f.fans, Follows: follows, Past: Past{Seed: b.Seed,
-		Threads: []int{f.replies}, Pushes: []int{size - f.replies}, Posts: size, Authors: f.readers}})
+		Threads: []int{replies}, Pushes: []int{size - replies}, Posts: size, Authors: f.readers}})
 	return s, err
 }
 

@@ -18,6 +18,7 @@ type reconnect struct {
 func reconnectScenario() Scenario {
 	return Scenario{Name: "reconnect", Short: "people who follow many come back, with nothing new or with news: CPU of each, time until all are served",
 		Small: []string{"-people=300", "-follows=20", "-news=5"},
+		Needs: []string{"people", "times", "size"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
 			f := &reconnect{}
 			fs.IntVar(&f.people, "people", 10_000, "people who come back")

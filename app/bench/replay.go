@@ -18,6 +18,7 @@ type replay struct {
 func replayScenario() Scenario {
 	return Scenario{Name: "replay", Short: "people come back and are given what they missed: events a second until all have caught up",
 		Small: []string{"-readers=100", "-missed=50", "-follows=5"},
+		Needs: []string{"readers", "missed", "follows", "size"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
 			f := &replay{}
 			fs.IntVar(&f.readers, "readers", 1000, "people who were away")

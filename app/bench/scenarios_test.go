@@ -124,10 +124,18 @@ func TestScenarioAtURL(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
-	for _, args := range []string{"fan-out", "fanout more", "fanout --followers x", "fanout --set nothing", "all --nothing", "floor-server"} {
-		err := bench.Run(t.Context(), bench.Options{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}, strings.Fields(args))
+	for _, args := range []string{"fan-out", "fanout more", "fanout --followers x", "fanout --set nothing", "all --nothing", "floor-server",
+		"fanout --followers 0", "fanout --followers -5", "fanout --posts 0", "fanout --size -1", "fanout --size 5001", "fanout --rate -1", "fanout --rate NaN",
+		"idle --streams 0", "idle --for -1s", "notify --publishers 0", "notify --size 2001", "notify --rate +Inf", "replay --missed 0",
+		"reconnect --restart --within -1s", "reconnect --news -1", "post --for 0s", "read --only nothing", "read --readers 1",
+		"floor --paced 0", "followers --connected -1", "post --synchronous maybe", "post --what reply"} {
+		dir, out := t.TempDir(), bytes.Buffer{}
+		err := bench.Run(t.Context(), bench.Options{Out: &out, Err: &out}, append(strings.Fields(args), "--dir", dir))
 		if !errors.Is(err, bench.ErrUsage) {
 			t.Errorf("%s: %v", args, err)
+		}
+		if left, _ := os.ReadDir(dir); len(left) > 0 || out.Len() > 0 {
+			t.Errorf("%s: printed %q and left %v", args, out.String(), left)
 		}
 	}
 	for args, want := range map[string]string{"": "fanout", "--help": "reconnect", "notify --help": "-publishers"} {
@@ -141,15 +149,20 @@ func TestArguments(t *testing.T) {
 // A server that does not start says why, and leaves nothing.
 func TestServerThatDoesNotStart(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	var log bytes.Buffer
-	err := bench.Run(t.Context(), bench.Options{Out: &log, Err: &log, Environ: os.Environ()},
-		[]string{"fanout", "--followers", "1", "--dir", dir, "--set", "server.body_limit=nonsense"})
-	if err == nil || !strings.Contains(log.String(), "BELFRY_SERVER_BODY_LIMIT") {
-		t.Errorf("%v: %s", err, log.String())
-	}
-	if left, _ := filepath.Glob(dir + "/*"); len(left) > 0 {
-		t.Errorf("%s was left", left)
+	for args, want := range map[string]string{
+		"--set server.body_limit=nonsense": "BELFRY_SERVER_BODY_LIMIT",
+		"--program /nowhere/belfry":        "/nowhere/belfry",
+	} {
+		dir := t.TempDir()
+		var log bytes.Buffer
+		err := bench.Run(t.Context(), bench.Options{Out: &log, Err: &log, Environ: os.Environ()},
+			append(strings.Fields("fanout --followers 1 --dir "+dir), strings.Fields(args)...))
+		if err == nil || !strings.Contains(log.String()+err.Error(), want) {
+			t.Errorf("%s: %v: %s", args, err, log.String())
+		}
+		if left, _ := filepath.Glob(dir + "/*"); len(left) > 0 {
+			t.Errorf("%s: %s was left", args, left)
+		}
 	}
 }
 

@@ -110,6 +110,7 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	if err := s.cmd.Start(); err != nil {
+		s.cmd = nil
 		return err
 	}
 	s.pid = s.cmd.Process.Pid
