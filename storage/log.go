@@ -53,7 +53,8 @@ type Log interface {
 	// behind other events ends the page before it, with More.)
 	Read(ctx context.Context, a modules.Audience, after modules.Cursor, limit int) (modules.EventPage, error)
 	// Tail gives every event of every stream after a cursor, in order, internal ones flagged, redacted and
-	// erased ones left out, in batches of at most 256, and waits at the head for more. It ends when ctx ends
+	// erased ones left out, in batches of at most 256, and waits at the head for more. A batch is shared with other
+	// readers and must not be changed. It ends when ctx ends
 	// (with its error), with the log (ErrClosed), or with a *modules.GapError.
 	Tail(ctx context.Context, after modules.Cursor) iter.Seq2[[]modules.Event, error]
 	// Head is the applied mark: the newest position that is durable here. It answers from memory.

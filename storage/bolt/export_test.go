@@ -36,3 +36,6 @@ func Used(l *Log) (n int64) {
 	_ = l.db.View(func(tx *bbolt.Tx) error { n = tx.Size(); return nil })
 	return n
 }
+
+// Reads is how many read transactions have begun.
+func Reads(l *Log) int { return l.db.Stats().TxN }

@@ -33,6 +33,7 @@ type Log struct {
 	now     atomic.Pointer[published]
 	failed  atomic.Pointer[error] // set once: the log has ended
 	full    atomic.Pointer[error] // set while appends fail for want of space
+	last    lastPage
 
 	mu     sync.RWMutex // guards db: held by each read, and whole by Reset and Close
 	db     *bbolt.DB
@@ -49,6 +50,8 @@ type published struct {
 	floor  modules.Position
 	erased erasures
 	next   chan struct{} // closed when a newer one is there
+
+	takenBack uint64 // grows when something was redacted, erased or trimmed, and with a new file
 }
 
 func (p *published) cursor(at modules.Position) modules.Cursor {
@@ -132,6 +135,9 @@ func (l *Log) open() (damage, err error) {
 	l.newest.Store(found.newest)
 	l.recent.Store(found.recent)
 	l.round = round{}
+	if before := l.now.Load(); before != nil {
+		p.takenBack = before.takenBack + 1
+	}
 	l.now.Store(p)
 	return nil, nil
 }

@@ -3,6 +3,8 @@ package bolt
 import (
 	"context"
 	"iter"
+	"slices"
+	"sync"
 
 	"go.etcd.io/bbolt"
 
@@ -16,7 +18,7 @@ func (l *Log) Tail(ctx context.Context, after modules.Cursor) iter.Seq2[[]module
 	return func(yield func([]modules.Event, error) bool) {
 		for {
 			p := l.now.Load()
-			events, through, err := l.scan(ctx, p, after)
+			events, through, err := l.page(ctx, p, after)
 			if len(events) > 0 && !yield(events, nil) {
 				return
 			}
@@ -39,6 +41,42 @@ func (l *Log) Tail(ctx context.Context, after modules.Cursor) iter.Seq2[[]module
 			}
 		}
 	}
+}
+
+// lastPage is the page that was read last near the head. Those who follow the tail stand at the same place nearly
+// always and wake at the same moment: the first reads, the others take what it has read.
+type lastPage struct {
+	mu             sync.Mutex // held while the page is read
+	of             *published
+	after, through modules.Cursor
+	events         []modules.Event
+}
+
+// lastPageBytes is how much data is kept for others at most.
+const lastPageBytes = 256 << 10
+
+// page is scan, or what it gave another reader at the same place, while nothing was taken back since. Who is far
+// behind reads alone and keeps nobody waiting.
+func (l *Log) page(ctx context.Context, p *published, after modules.Cursor) ([]modules.Event, modules.Cursor, error) {
+	if after.Epoch != p.epoch || after.Seq >= p.head || p.head-after.Seq > pageEvents {
+		return l.scan(ctx, p, after)
+	}
+	last := &l.last
+	last.mu.Lock()
+	defer last.mu.Unlock()
+	if last.of != nil && last.of.epoch == p.epoch && last.of.takenBack == p.takenBack && last.after == after {
+		return last.events, last.through, ctx.Err()
+	}
+	events, through, err := l.scan(ctx, p, after)
+	bytes := 0
+	for i := range events {
+		bytes += len(events[i].Data)
+	}
+	last.of, last.after, last.through, last.events = p, after, through, slices.Clip(events)
+	if err != nil || bytes > lastPageBytes {
+		last.of, last.events = nil, nil
+	}
+	return events, through, err
 }
 
 // scan reads one page of the journal: the events up to through, or up to what err speaks of.

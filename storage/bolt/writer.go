@@ -23,6 +23,7 @@ type writer struct {
 	people        erasures // nil = as before
 	before        erasures
 	dirty         bool
+	redacted      bool
 }
 
 // streams is the bucket of the buckets of the streams. Most transactions do not touch it.
@@ -122,9 +123,12 @@ func (l *Log) publish(w *writer) {
 		return // places were moved, or records emptied: nobody waits for that
 	}
 	l.full.Store(nil)
-	p := &published{epoch: w.epoch, head: w.mark, floor: w.floor, erased: before.erased, next: make(chan struct{})}
+	p := &published{epoch: w.epoch, head: w.mark, floor: w.floor, erased: before.erased, next: make(chan struct{}), takenBack: before.takenBack}
 	if w.people != nil {
 		p.erased = w.people
+	}
+	if w.redacted || w.people != nil || w.floor != before.floor {
+		p.takenBack++
 	}
 	l.recent.Load().add(w.scratch.noted)
 	l.now.Store(p)
@@ -169,6 +173,7 @@ func (w *writer) apply(e *storage.Entry) error {
 	w.mark, w.dirty = e.Position, true
 	switch e.Op {
 	case storage.OpRedact:
+		w.redacted = true
 		for _, p := range e.Targets {
 			if err := w.empty(p); err != nil {
 				return err
