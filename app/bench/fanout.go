@@ -80,12 +80,14 @@ func (f *fanout) measure(ctx context.Context, b *Bench, server *Server, author P
 	m := b.Measure(server)
 	began := c.ledger.now()
 	for i := range f.posts {
+		var due time.Duration
 		if f.rate > 0 {
-			due := time.Duration(began) + time.Duration(float64(i)/f.rate*float64(time.Second))
-			if err := pause(ctx, due-time.Duration(c.ledger.now())); err != nil {
-				return err
-			}
+			due = time.Duration(began) + time.Duration(float64(i)/f.rate*float64(time.Second))
 		}
+		if err := pause(ctx, due-time.Duration(c.ledger.now())); err != nil {
+			return err
+		}
+		b.Progress("posts", i, f.posts)
 		w.post(author, warming+i, everybody, f.size)
 	}
 	deliveries := f.posts * f.followers

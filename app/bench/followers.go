@@ -138,10 +138,10 @@ func (f *followers) measure(ctx context.Context, b *Bench, server *Server, autho
 	for round := range f.rounds {
 		for i := range authors {
 			a := authors[(i+round)%len(authors)] // whoever comes first pays for what the last round has left on the disk
-			b.Progress("posts", round, f.rounds)
 			before, known := writtenBy(server.PID())
 			m := b.Measure(server)
-			for range f.posts {
+			for n := range f.posts {
+				b.Progress("posts", (round*len(authors)+i)*f.posts+n, f.rounds*len(authors)*f.posts)
 				if err := say(a); err != nil {
 					return nil, err
 				}

@@ -101,7 +101,9 @@ func (r *returning) again(ctx context.Context) error {
 			}
 			plain = append(plain, u.Server/time.Duration(r.people))
 		}
-		r.post()
+		if err := r.post(ctx); err != nil {
+			return err
+		}
 		u, err := r.back(ctx, r.server, r.crowd, r.awaited)
 		if err != nil {
 			return err
@@ -153,10 +155,14 @@ func (r *returning) back(ctx context.Context, server *Server, c *crowd, deliveri
 }
 
 // post publishes the news of a round, one after the other, by people chosen at random.
-func (r *returning) post() {
+func (r *returning) post(ctx context.Context) error {
 	w := newWriter(r.server, r.crowd.ledger)
 	defer w.close()
-	for range r.news {
+	for i := range r.news {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r.b.Progress("news", i, r.news)
 		author := r.b.Rand.IntN(r.people)
 		w.post(r.crowd.people[author], r.posted, everybody, r.size)
 		r.want[author] = append(r.want[author], uint32(r.posted)) // they see their own
@@ -167,6 +173,7 @@ func (r *returning) post() {
 		r.posted++
 	}
 	r.b.Report.Checked.Add(w.checked)
+	return nil
 }
 
 // afterRestart ends the server while all are connected, starts it, and lets them come back at random moments.
@@ -185,7 +192,9 @@ func (r *returning) afterRestart(ctx context.Context) error {
 		return err
 	}
 	c.ending.Store(false)
-	r.post()
+	if err := r.post(ctx); err != nil {
+		return err
+	}
 	list := c.everyone()
 	r.b.Rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	c.greeted = Histogram{} // nobody is connected: its owner has nothing to do

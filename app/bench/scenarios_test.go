@@ -3,6 +3,7 @@ package bench_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"net"
@@ -199,4 +200,40 @@ func freeAddress(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// stopper is a terminal whose user ends the run as soon as a word is shown.
+type stopper struct {
+	word string
+	stop context.CancelFunc
+}
+
+func (s *stopper) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte(s.word)) {
+		s.stop()
+	}
+	return len(b), nil
+}
+
+// TestInterrupted: a run that is ended stops at once, wherever it is, prints no table, and leaves no data behind.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	for args, word := range map[string]string{
+		"fanout --followers 1 --posts 1000000":                      "posts ",
+		"reconnect --people 2 --follows 1 --news 1000000 --times 1": "news ",
+		"replay --readers 2 --missed 1000000":                       "posts ",
+		"followers --followers 1,2 --connected 0 --posts 1000000":   "posts ",
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			dir, out := t.TempDir(), bytes.Buffer{}
+			err := bench.Run(ctx, bench.Options{Out: &out, Err: &stopper{word, stop}, Terminal: true, Environ: os.Environ()},
+				append(strings.Fields(args), "--dir", dir))
+			if left, _ := os.ReadDir(dir); !errors.Is(err, context.Canceled) || out.Len() > 0 || len(left) > 0 {
+				t.Errorf("%v, printed %q, left %v", err, out.String(), left)
+			}
+		})
+	}
 }
