@@ -92,4 +92,4 @@ bench-all: build ## belfry bench in the sizes of the bars, some minutes; BENCHDI
 	@set -e; run() { ./$(BIN) bench "$$@" --dir $(BENCHDIR); }; \
 	run floor; run idle; run idle --follows 200 --times 0; run fanout; run fanout --followers 1000 --posts 400; \
 	run fanout --rate 1 --posts 20; run notify --users 1000; run notify; run replay; run replay --own; run replay --missed 5000; \
-	run reconnect; run reconnect --restart --news 20; run post; run read; run followers; run live
+	run reconnect; run reconnect --restart --news 20; run stuck; run post; run read; run followers; run live

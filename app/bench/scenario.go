@@ -33,6 +33,7 @@ func scenarios() []Scenario {
 		notifyScenario(),
 		replayScenario(),
 		reconnectScenario(),
+		stuckScenario(),
 		postScenario(),
 		readScenario(),
 		followersScenario(),

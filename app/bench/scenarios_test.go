@@ -52,6 +52,8 @@ func TestScenarios(t *testing.T) {
 		{"replay --readers 30 --missed 20 --own --follows 4", "replay", -1, nil},
 		{"reconnect --people 40 --follows 5 --news 3 --times 2", "round 1,round 2,median", -1, []string{"people_per_s"}},
 		{"reconnect --people 40 --follows 5 --news 3 --restart --within 50ms", "after restart", -1, []string{"all_served_s", "p99_ms"}},
+		{"stuck --healthy 20 --silent 3 --for 2s --rate 40 --set channels.sse.progress_timeout=200ms --set channels.sse.send_buffer=16KiB",
+			"alone,beside the silent,the silent come back", 20*(3+80) + 23*(3+80), []string{"p99_ms"}},
 		{"floor --streams 30 --posts 5 --for 100ms --rate 100 --paced 4", "idle, connect,idle, connected,idle, held 100ms,idle, after it,idle, reopened 1,fanout, full rate,fanout, 100 posts/s", 30 * (3 + 5 + 3 + 4), nil},
 	} {
 		t.Run(tt.args, func(t *testing.T) {

@@ -21,13 +21,14 @@ type Server struct {
 	Address string // host:port
 	Data    string // directory; "" = not ours
 
-	pid  int
-	args []string
-	env  []string
-	cmd  *exec.Cmd
-	said chan struct{} // closed when the child has said all it says
-	keep bool
-	out  io.Writer // where the child's log goes
+	pid   int
+	admin string // host:port; "" = not ours
+	args  []string
+	env   []string
+	cmd   *exec.Cmd
+	said  chan struct{} // closed when the child has said all it says
+	keep  bool
+	out   io.Writer // where the child's log goes
 }
 
 // readyWithin bounds a start; the tables and the log of a large plan are in it.
@@ -73,6 +74,7 @@ func (b *Bench) Serve(ctx context.Context, plan Plan) (*Server, People, error) {
 	if err != nil {
 		return nil, People{}, err
 	}
+	s.admin = admin
 	// The path of the data is relative, as that of a socket in it must be short.
 	s.args = []string{b.Program, "serve", "--data", "data", "--listen", s.Address, "--admin", admin}
 	s.env = append(withoutOurs(b.Environ), "BELFRY_LIMITS_ENABLED=false", "BELFRY_LOG_LEVEL=warn", "BELFRY_SERVER_MAX_STREAMS=1000000")
