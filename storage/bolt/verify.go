@@ -244,7 +244,7 @@ func (v *verifier) visitStream(flags uint32, key, value []byte) error {
 	if err != nil || flags != isBucket {
 		return errors.New("a name is no stream")
 	}
-	hash, last := hashOf(stream), modules.Position(0)
+	hash, last, ahead := hashOf(stream), modules.Position(0), v.recent.fresh[stream]
 	err = v.bucket(value, func(flags uint32, key, value []byte) error {
 		list, err := decodeBlock(v.places[:0], key, value, 0)
 		if err != nil || flags != 0 {
@@ -260,8 +260,10 @@ func (v *verifier) visitStream(flags uint32, key, value []byte) error {
 			case last <= v.state.floor: // trimmed, but for the block
 			case last <= v.state.indexed:
 				v.streams += fingerprint(hash, p)
-			case !v.recent.knows(noted{stream: stream, place: p}): // a round was cut off
+			case len(ahead) == 0 || ahead[0] != p: // a round that was cut off moves them in order, and the next goes on behind the last
 				return errBlock
+			default:
+				ahead = ahead[1:]
 			}
 		}
 		return nil
