@@ -142,16 +142,20 @@ func (l *Log) open() (damage, err error) {
 	return nil, nil
 }
 
-// load makes the buckets of a new file, or brings those of layout 1 up to date, and reads the state.
+// load makes the buckets of a new file, or brings those of layout 1 up to date, and reads the state. It syncs whatever it
+// found: the last commit may be of a process that died before its sync, and from here on readers are shown it, and the
+// next commit writes over the pages of the one before.
 func (l *Log) load(found contents) (*published, error) {
 	if found.state.layout != layout {
-		err := l.db.Update(func(tx *bbolt.Tx) error { return renew(tx, found.state) })
-		if err == nil {
-			err = l.db.Sync()
-		}
-		if err != nil {
+		if err := l.db.Update(func(tx *bbolt.Tx) error { return renew(tx, found.state) }); err != nil {
 			return nil, err
 		}
+	}
+	if err := l.failpoint(BeforeSync); err != nil {
+		return nil, err
+	}
+	if err := l.db.Sync(); err != nil {
+		return nil, err
 	}
 	p := &published{next: make(chan struct{})}
 	return p, l.db.View(func(tx *bbolt.Tx) error {

@@ -222,3 +222,27 @@ func TestMaxSize(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestOpenSyncs: what Open finds may be the commit of a process that died before its sync. Nobody is shown it, and
+// nothing is written behind it, before it is on disk.
+func TestOpenSyncs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	l := open(t, path)
+	if err := errors.Join(l.Append(t.Context(), entry(1, 10)), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	cfg := bolt.DefaultConfig(path)
+	cfg.Failpoint = func(p bolt.Failpoint) error {
+		if p == bolt.BeforeSync {
+			return syscall.EIO
+		}
+		return nil
+	}
+	if l, err := bolt.Open(cfg); !errors.Is(err, syscall.EIO) {
+		t.Errorf("a log that cannot be synced is opened: %v", err)
+		_ = l.Close()
+	}
+	if l := open(t, path); l.Head().Seq != 1 || l.SetAside() != nil {
+		t.Errorf("head %s, set aside: %v", l.Head(), l.SetAside())
+	}
+}
