@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/belfry-social/belfry/storage"
+	lib "modernc.org/sqlite/lib"
 )
 
 // DB is a storage.DB in one file. All methods may be called from many goroutines.
@@ -81,7 +82,8 @@ func checkMode(c *conn) error {
 }
 
 // Close ends the writer after the commit at hand, waits for the readers, and closes the file. Whoever still waits
-// for the writer gets ErrClosed and did not run. It must not be called inside InTx or Read.
+// for the writer gets ErrClosed and did not run. The write-ahead log of a store that has failed stays as it is, for the
+// next process to read what is on disk: nothing is synced again, moved or removed. It must not be called inside InTx or Read.
 func (d *DB) Close() error {
 	d.once.Do(func() {
 		close(d.closing)
@@ -90,6 +92,9 @@ func (d *DB) Close() error {
 		var errs []error
 		for range d.cfg.Readers {
 			errs = append(errs, (<-d.readers).close())
+		}
+		if d.writer.failure() != nil {
+			errs = append(errs, d.writer.conn.configure(lib.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1))
 		}
 		if err := errors.Join(append(errs, d.writer.conn.close())...); err != nil {
 			d.result = fmt.Errorf("sqlite: close %s: %w", d.cfg.Path, err)

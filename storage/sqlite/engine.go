@@ -59,10 +59,15 @@ func (e *engine) open(path string) error {
 	if e.db = *at[uintptr](out); rc != lib.SQLITE_OK {
 		return e.failed(rc)
 	}
-	for _, quirk := range []int32{lib.SQLITE_DBCONFIG_DQS_DDL, lib.SQLITE_DBCONFIG_DQS_DML} { // "text" in double quotes is never a string
-		if rc := lib.Xsqlite3_db_config(e.tls, e.db, quirk, libc.VaList(out, int32(0), uintptr(0))); rc != lib.SQLITE_OK {
-			return e.failed(rc)
-		}
+	return errors.Join(e.configure(lib.SQLITE_DBCONFIG_DQS_DDL, 0), e.configure(lib.SQLITE_DBCONFIG_DQS_DML, 0)) // "text" in double quotes is never a string
+}
+
+// configure switches something of the connection on (1) or off (0) that has no pragma.
+func (e *engine) configure(what, on int32) error {
+	list := e.tls.Alloc(16)
+	defer e.tls.Free(16)
+	if rc := lib.Xsqlite3_db_config(e.tls, e.db, what, libc.VaList(list, on, uintptr(0))); rc != lib.SQLITE_OK {
+		return e.failed(rc)
 	}
 	return nil
 }

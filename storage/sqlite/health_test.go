@@ -1,8 +1,10 @@
 package sqlite_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -123,8 +125,12 @@ func TestFsyncError(t *testing.T) {
 			if got := count(t, db); got != answered {
 				t.Errorf("%d rows are read, answered %d", got, answered)
 			}
-			if err := db.Close(); err != nil {
+			before, err := os.ReadFile(path + "-wal")
+			if err := errors.Join(err, db.Close()); err != nil {
 				t.Error(err)
+			}
+			if after, err := os.ReadFile(path + "-wal"); err != nil || !bytes.Equal(after, before) {
+				t.Errorf("after the failure Close went on with the write-ahead log: %v", err)
 			}
 			if got := count(t, open(t, sqlite.Config{Path: path})); got != answered {
 				t.Errorf("the next process has %d rows, answered %d", got, answered)
