@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 
@@ -43,6 +44,9 @@ func (d *DB) open() error {
 	if err := f.Close(); err != nil {
 		return err
 	}
+	if err := syncFile(d.cfg.Path + "-wal"); err != nil {
+		return err
+	}
 	// The writer looks after the write-ahead log itself (see writer.checkpoint).
 	c, err := connect(d.cfg.Path, d.cfg.pragmas("foreign_keys(1)", "wal_autocheckpoint(0)"))
 	if err != nil {
@@ -66,6 +70,18 @@ func (d *DB) open() error {
 		d.readers <- c
 	}
 	return nil
+}
+
+// syncFile makes durable what a process that died may have left unsynced, before anybody is shown it or copies it to
+// the event log. No file is nothing to sync.
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // checkMode makes sure of the write-ahead log: where the file system cannot share memory the engine goes on without
