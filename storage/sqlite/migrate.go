@@ -35,7 +35,7 @@ func (d *DB) Migrate(ctx context.Context, m storage.Migrations) error {
 		return nil
 	}
 	if err := d.migrate(ctx, m, status); err != nil {
-		return fmt.Errorf("sqlite: migrate %s: %w", m.Owner, mapped(err))
+		return fmt.Errorf("sqlite: migrate %s: %w", m.Owner, d.writer.note(mapped(err)))
 	}
 	return nil
 }

@@ -158,3 +158,18 @@ func TestMigrateUnreadableVersion(t *testing.T) {
 		t.Error("Versions took an unreadable version for none")
 	}
 }
+
+// TestMigrateFails: a step whose write or sync failed ends the store like any other.
+func TestMigrateFails(t *testing.T) {
+	f := &failing{at: sqlite.PointMigrate, err: storage.ErrFailed}
+	f.on.Store(true)
+	db := open(t, sqlite.Config{Path: filepath.Join(t.TempDir(), sqlite.FileName), Failpoint: f.point})
+	if err := db.Migrate(t.Context(), files("acts", acts)); !errors.Is(err, storage.ErrFailed) {
+		t.Errorf("Migrate gave %v, want ErrFailed", err)
+	}
+	select {
+	case <-db.Failed():
+	default:
+		t.Error("nobody is told that the store has failed")
+	}
+}
