@@ -41,7 +41,7 @@ func (d *DB) Migrate(ctx context.Context, m storage.Migrations) error {
 }
 
 func (d *DB) migrate(ctx context.Context, m storage.Migrations, status storage.MigrationStatus) error {
-	handle, err := sql.Open("sqlite", d.cfg.dsn("foreign_keys(0)"))
+	handle, err := sql.Open("sqlite", d.cfg.dsn("foreign_keys(0)", "wal_autocheckpoint(0)")) // that is the writer's: see checkpoint
 	if err != nil {
 		return err
 	}

@@ -173,3 +173,16 @@ func TestMigrateFails(t *testing.T) {
 		t.Error("nobody is told that the store has failed")
 	}
 }
+
+// TestMigrateLeavesTheLog: a large step is not moved into the file behind the writer's back, which would not hear of an
+// error.
+func TestMigrateLeavesTheLog(t *testing.T) {
+	db := open(t, sqlite.Config{Path: filepath.Join(t.TempDir(), sqlite.FileName)})
+	if err := db.Migrate(t.Context(), files("acts", `CREATE TABLE large (b BLOB); INSERT INTO large VALUES (zeroblob(8000000));`)); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(db.Path())
+	if err != nil || info.Size() > 1<<20 {
+		t.Errorf("the file has %d bytes, %v", info.Size(), err)
+	}
+}
