@@ -99,7 +99,7 @@ func (s *Service) countDerived(ctx context.Context, q storage.Querier, v *viewer
 		return err
 	}
 	above := span{low: v.marks.readKey, high: math.MaxInt64, rising: true, limit: maxCount + 1}
-	unread, err := s.recentPosts(ctx, q, v, above, func(r *row) bool { return r.state == stateInbox && r.readAt == nil })
+	unread, err := s.recentPosts(ctx, q, v, above, func(r row) bool { return r.state == stateInbox && r.readAt == nil })
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (s *Service) countDerived(ctx context.Context, q storage.Querier, v *viewer
 	}
 	if len(unread) > maxCount { // there is more; what is unseen may lie behind it
 		above.low, above.limit = max(unread[maxCount].key, v.marks.seenKey), maxCount+1-unseen
-		more, err := s.recentPosts(ctx, q, v, above, func(r *row) bool { return r.state == stateInbox && r.seenAt == nil })
+		more, err := s.recentPosts(ctx, q, v, above, func(r row) bool { return r.state == stateInbox && r.seenAt == nil })
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
@@ -43,7 +44,7 @@ func (s *Service) derivedItems(ctx context.Context, q storage.Querier, v *viewer
 		return s.touchedPosts(ctx, q, v, `archived_at IS NOT NULL`, at)
 	case inUnseen:
 		at.low = max(at.low, v.marks.seenKey)
-		return s.recentPosts(ctx, q, v, at, func(r *row) bool { return r.state == stateInbox && r.seenAt == nil })
+		return s.recentPosts(ctx, q, v, at, func(r row) bool { return r.state == stateInbox && r.seenAt == nil })
 	case inUnread:
 		left, above := at, at
 		left.high, above.low = min(left.high, v.marks.readKey+1), max(above.low, v.marks.readKey)
@@ -51,18 +52,18 @@ func (s *Service) derivedItems(ctx context.Context, q storage.Querier, v *viewer
 		if err != nil {
 			return nil, err
 		}
-		fresh, err := s.recentPosts(ctx, q, v, above, func(r *row) bool { return r.state == stateInbox && r.readAt == nil })
+		fresh, err := s.recentPosts(ctx, q, v, above, func(r row) bool { return r.state == stateInbox && r.readAt == nil })
 		if err != nil {
 			return nil, err
 		}
 		return at.merge(below, fresh), nil
 	default:
-		return s.recentPosts(ctx, q, v, at, func(r *row) bool { return r.state == stateInbox })
+		return s.recentPosts(ctx, q, v, at, func(r row) bool { return r.state == stateInbox })
 	}
 }
 
 // recentPosts reads derived items out of the posts, until the span is full or at its end.
-func (s *Service) recentPosts(ctx context.Context, q storage.Querier, v *viewer, at span, keep func(*row) bool) ([]row, error) {
+func (s *Service) recentPosts(ctx context.Context, q storage.Querier, v *viewer, at span, keep func(row) bool) ([]row, error) {
 	var out []row
 	for len(out) < at.limit && at.low+1 < at.high {
 		w := modules.Window{Bound: true, Rising: at.rising, Limit: min(at.limit-len(out), 2*chunk)}
@@ -89,12 +90,8 @@ func (s *Service) recentPosts(ctx context.Context, q storage.Querier, v *viewer,
 		if err != nil {
 			return nil, err
 		}
-		for i := range rows {
-			if keep(&rows[i]) {
-				out = append(out, rows[i])
-			}
-		}
-		if end {
+		rows = slices.DeleteFunc(rows, func(r row) bool { return !keep(r) })
+		if out = append(out, rows...); end {
 			break
 		}
 		if last := posts[len(posts)-1].Key; at.rising {
@@ -198,9 +195,9 @@ func asDerived(ctx context.Context, q storage.Querier, v *viewer, posts []event.
 			return nil, err
 		}
 		first := len(out)
-		for _, p := range part {
-			if !folded[p.ID] {
-				out = append(out, derivedRow(v.person, p))
+		for i := range part {
+			if !folded[part[i].ID] {
+				out = append(out, derivedRow(v.person, &part[i]))
 			}
 		}
 		if err := addPostState(ctx, q, v.person, out[first:]); err != nil {

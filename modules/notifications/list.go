@@ -117,16 +117,33 @@ func (s span) order() string {
 	return "DESC"
 }
 
-// merge puts two lists of the span into one.
+// merge puts two lists of the span, each in its order, into one.
 func (s span) merge(a, b []row) []row {
-	out := append(a, b...)
-	slices.SortFunc(out, func(x, y row) int {
-		if s.rising {
-			x, y = y, x
+	if len(a) == 0 || len(b) == 0 {
+		return append(a, b...) // one of them as it is
+	}
+	out := make([]row, 0, min(len(a)+len(b), s.limit))
+	for len(out) < cap(out) {
+		if len(b) == 0 || len(a) > 0 && (a[0].key < b[0].key) == s.rising {
+			out, a = append(out, a[0]), a[1:]
+		} else {
+			out, b = append(out, b[0]), b[1:]
 		}
-		return int(max(-1, min(1, y.key-x.key)))
-	})
-	return out[:min(len(out), s.limit)]
+	}
+	return out
+}
+
+// within is what of the span can stand on one page with a list of it: if that is full, nothing behind its end.
+func (s span) within(list []row) span {
+	if len(list) < s.limit {
+		return s
+	}
+	if last := list[len(list)-1].key; s.rising {
+		s.high = last
+	} else {
+		s.low = last
+	}
+	return s
 }
 
 // notGone leaves out rows of a notification n whose post or actor has a tombstone. There hardly ever is one, so it
@@ -134,30 +151,35 @@ func (s span) merge(a, b []row) []row {
 const notGone = ` AND (NOT EXISTS (SELECT 1 FROM notification_tombstones)
 	OR NOT EXISTS (SELECT 1 FROM notification_tombstones t WHERE t.id = n.object_id OR t.id = n.actor_id))`
 
-// page reads one page of a selection: rows and derived items, merged on their keys.
+// page reads one page of a selection: rows and derived items, merged on their keys. Derived items come out of memory
+// for the most part, so they are first, and rows are read only as far as they have a place beside them.
 func (s *Service) page(ctx context.Context, q storage.Querier, v *viewer, sel selection, at span) ([]row, error) {
-	rows, err := storedRows(ctx, q, v, sel, at)
-	if err != nil {
-		return nil, err
-	}
-	if sel.state == inUnread { // below the watermark only what was left unread by hand
-		left := at
-		left.high = min(left.high, v.marks.readKey+1)
-		sel.state = inLeft
-		more, err := storedRows(ctx, q, v, sel, left)
-		if err != nil {
+	var derived []row
+	if sel.posts && len(v.bells) > 0 {
+		var err error
+		if derived, err = s.derivedItems(ctx, q, v, sel.state, at); err != nil {
 			return nil, err
 		}
-		rows, sel.state = at.merge(rows, more), inUnread
 	}
-	if !sel.posts || len(v.bells) == 0 {
-		return rows, nil
-	}
-	derived, err := s.derivedItems(ctx, q, v, sel.state, at)
+	rows, err := storedItems(ctx, q, v, sel, at.within(derived))
 	if err != nil {
 		return nil, err
 	}
 	return at.merge(rows, derived), nil
+}
+
+// storedItems reads the rows of a selection in the order of the span.
+func storedItems(ctx context.Context, q storage.Querier, v *viewer, sel selection, at span) ([]row, error) {
+	rows, err := storedRows(ctx, q, v, sel, at)
+	if err != nil || sel.state != inUnread {
+		return rows, err
+	}
+	sel.state, at.high = inLeft, min(at.high, v.marks.readKey+1) // below the watermark only what was left unread by hand
+	left, err := storedRows(ctx, q, v, sel, at)
+	if err != nil {
+		return nil, err
+	}
+	return at.merge(rows, left), nil
 }
 
 // storedRows reads rows in the order of the span.
@@ -166,7 +188,7 @@ func storedRows(ctx context.Context, q storage.Querier, v *viewer, sel selection
 	if query == "" {
 		return nil, nil
 	}
-	return allRows(ctx, q, query, args...)
+	return allRows(ctx, q, at.limit, query, args...)
 }
 
 // rowsQuery reads each type as a range of its own in an index, or in the two that share the inbox, at most limit keys
@@ -199,7 +221,8 @@ func rowsQuery(v *viewer, sel selection, at span) (string, []any) {
 	}
 	args := []any{v.person, at.low, at.high, at.limit}
 	var b strings.Builder
-	b.WriteString(`SELECT ` + rowColumns + ` FROM notifications WHERE key IN (SELECT key FROM (`)
+	b.Grow(512 + len(sel.kinds)*len(heads)*384)
+	b.WriteString(`SELECT ` + rowColumns + ` FROM notifications WHERE key IN (`)
 	arms := 0
 	for _, kind := range sel.kinds {
 		args = append(args, kind)
@@ -213,12 +236,14 @@ func rowsQuery(v *viewer, sel selection, at span) (string, []any) {
 			if arms > 0 {
 				b.WriteString(` UNION ALL `)
 			}
-			b.WriteString(`SELECT key FROM (SELECT n.key FROM notifications n WHERE n.receiver_id = $1 AND ` + column + this + head +
-				` AND n.key > $2 AND n.key < $3` + notGone + ` ORDER BY n.key ` + at.order() + ` LIMIT $4 + 0) AS arm` + strconv.Itoa(arms))
+			for _, part := range []string{`SELECT n.key AS key FROM notifications n WHERE n.receiver_id = $1 AND `, column, this, head,
+				` AND n.key > $2 AND n.key < $3`, notGone} {
+				b.WriteString(part)
+			}
 			arms++
 		}
 	}
-	b.WriteString(`) AS arms ORDER BY key ` + at.order() + ` LIMIT $4 + 0) ORDER BY key ` + at.order())
+	b.WriteString(` ORDER BY key ` + at.order() + ` LIMIT $4 + 0) ORDER BY key ` + at.order())
 	return b.String(), args
 }
 
@@ -250,7 +275,7 @@ func (s *Service) Members(ctx context.Context, person, group modules.ID, page mo
 			return []row{*head}, nil
 		}
 		const within = ` AND key > $2 AND key < $3` + notGone
-		return allRows(ctx, q, `SELECT `+rowColumns+` FROM notifications WHERE key IN (
+		return allRows(ctx, q, at.limit, `SELECT `+rowColumns+` FROM notifications WHERE key IN (
 			SELECT key FROM (SELECT key FROM notifications n WHERE `+joiner+within+` ORDER BY key `+at.order()+` LIMIT $4 + 0) AS joiners
 			UNION ALL SELECT key FROM notifications n WHERE `+founder+within+`) ORDER BY key `+at.order()+` LIMIT $4 + 0`,
 			group, at.low, at.high, at.limit)

@@ -64,15 +64,28 @@ type row struct {
 const rowColumns = `key, id, receiver_id, type, word, actor_id, object_id, subject, group_id, head, members, actors, began_at,
 	state, withdrawn_at, seen_at, read_at, left_unread, archived_at, content, url, data, created_at, updated_at`
 
-func (r *row) scan(s interface{ Scan(...any) error }) error {
-	return s.Scan(&r.key, &r.id, &r.receiver, &r.kind, &r.word, &r.actor, &r.object, &r.subject, &r.group, &r.head, &r.members, &r.actors, &r.began,
-		&r.state, &r.withdrawn, &r.seenAt, &r.readAt, &r.left, &r.archived, &r.content, &r.url, &r.data, &r.created, &r.updated)
+// places are where a store puts the columns of a row, one row after the other.
+type places struct {
+	r                 row
+	head, state, left int64 // what a store gives without converting
+}
+
+func (p *places) list() []any {
+	r := &p.r
+	return []any{&r.key, &r.id, &r.receiver, &r.kind, &r.word, &r.actor, &r.object, &r.subject, &r.group, &p.head, &r.members, &r.actors, &r.began,
+		&p.state, &r.withdrawn, &r.seenAt, &r.readAt, &p.left, &r.archived, &r.content, &r.url, &r.data, &r.created, &r.updated}
+}
+
+// row is the row that was put there last. It shares nothing with the next.
+func (p *places) row() row {
+	p.r.head, p.r.state, p.r.left = p.head != 0, int(p.state), p.left != 0
+	return p.r
 }
 
 // derivedRow is the item "someone you follow posted", before what the person did to it.
-func derivedRow(person modules.ID, p event.PostInfo) row {
+func derivedRow(person modules.ID, p *event.PostInfo) row {
 	return row{key: p.Key, id: p.ID, receiver: person, kind: typePost, actor: p.Author.ID, object: p.ID, group: p.ID, head: true,
-		members: 1, actors: p.Author.ID[:], created: p.CreatedAt, updated: p.CreatedAt, post: &p}
+		members: 1, actors: p.Author.ID[:], created: p.CreatedAt, updated: p.CreatedAt, post: p}
 }
 
 // typeName is the type as clients see it.

@@ -35,14 +35,15 @@ func saveWatermarks(ctx context.Context, tx storage.Tx, person modules.ID, w wat
 
 // oneRow gives the first row of a query over rowColumns; nil = none.
 func oneRow(ctx context.Context, q storage.Querier, query string, args ...any) (*row, error) {
-	var r row
-	err := r.scan(q.QueryRow(ctx, query, args...))
+	var p places
+	err := q.QueryRow(ctx, query, args...).Scan(p.list()...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("notification: %w", err)
 	}
+	r := p.row()
 	return &r, nil
 }
 
@@ -61,13 +62,17 @@ func eachRow(ctx context.Context, q storage.Querier, scan func(storage.Rows) err
 	return rows.Err()
 }
 
-// allRows gives every row of a query over rowColumns.
-func allRows(ctx context.Context, q storage.Querier, query string, args ...any) ([]row, error) {
+// allRows gives every row of a query over rowColumns, which are limit at most.
+func allRows(ctx context.Context, q storage.Querier, limit int, query string, args ...any) ([]row, error) {
 	var out []row
+	var p places
+	into := p.list()
 	err := eachRow(ctx, q, func(rows storage.Rows) error {
-		var r row
-		err := r.scan(rows)
-		out = append(out, r)
+		err := rows.Scan(into...)
+		if out == nil {
+			out = make([]row, 0, min(limit, chunk))
+		}
+		out = append(out, p.row())
 		return err
 	}, query, args...)
 	if err != nil {

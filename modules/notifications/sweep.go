@@ -120,5 +120,5 @@ func (s *Service) emptyPerson(ctx context.Context, tx storage.Tx, person modules
 
 // actsOf gives a page of the rows a person made, in any state.
 func actsOf(ctx context.Context, q storage.Querier, person modules.ID, limit int) ([]row, error) {
-	return allRows(ctx, q, `SELECT `+rowColumns+` FROM notifications WHERE actor_id = $1 LIMIT $2 + 0`, person, limit)
+	return allRows(ctx, q, limit, `SELECT `+rowColumns+` FROM notifications WHERE actor_id = $1 LIMIT $2 + 0`, person, limit)
 }
