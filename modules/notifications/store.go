@@ -105,18 +105,19 @@ func headOf(ctx context.Context, q storage.Querier, group modules.ID) (*row, err
 
 // openGroup gives the newest group about subject, as its newest member and whether that one is unseen.
 func openGroup(ctx context.Context, q storage.Querier, receiver modules.ID, kind string, subject modules.ID) (g *row, unseen bool, err error) {
+	var open int64
 	g = &row{}
 	err = q.QueryRow(ctx, `SELECT n.key, n.group_id, n.members, n.actors, n.began_at, n.seen_at IS NULL AND n.key > COALESCE(w.seen_key, 0)
 		FROM notifications n LEFT JOIN notification_watermarks w ON w.person_id = n.receiver_id
 		WHERE n.receiver_id = $1 AND n.type = $2 AND n.subject = $3 AND n.head = 1 ORDER BY n.key DESC LIMIT 1`, receiver, kind, subject).
-		Scan(&g.key, &g.group, &g.members, &g.actors, &g.began, &unseen)
+		Scan(&g.key, &g.group, &g.members, &g.actors, &g.began, &open)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, nil
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("group: %w", err)
 	}
-	return g, unseen, nil
+	return g, open != 0, nil
 }
 
 // newestActors gives who acted last in a group.
