@@ -207,11 +207,17 @@ func asDerived(ctx context.Context, q storage.Querier, v *viewer, posts []event.
 	return out, nil
 }
 
-// rowsAbout tells which of the posts a person has a row about, in any state.
+// rowsAbout tells which of the posts, all of others, a person has a row about, in any state. Only those that name the
+// person can have one: of all else that people are told, the object is a post of their own, a comment or no post.
 func rowsAbout(ctx context.Context, q storage.Querier, person modules.ID, posts []event.PostInfo) (map[modules.ID]bool, error) {
-	ids := make([]modules.ID, len(posts))
-	for i, p := range posts {
-		ids[i] = p.ID
+	var ids []modules.ID
+	for i := range posts {
+		if slices.Contains(posts[i].Mentions, person) {
+			ids = append(ids, posts[i].ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
 	}
 	list, args := storage.In([]any{person}, ids)
 	out := map[modules.ID]bool{}

@@ -2,7 +2,6 @@ package notifications
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -89,7 +88,8 @@ func (f Filter) selection() (selection, error) {
 
 // scopeName is the filter as page cursors are bound to it.
 func (s selection) scopeName() string {
-	return fmt.Sprint(s.state, s.grouped, s.posts, s.kinds, s.words)
+	return s.state + strconv.FormatBool(s.grouped) + " " + strconv.FormatBool(s.posts) +
+		" [" + strings.Join(s.kinds, " ") + "] [" + strings.Join(s.words, " ") + "]"
 }
 
 // span is a range of order keys, both ends excluded, and a direction in which at most limit of it are read.
