@@ -267,3 +267,30 @@ func TestClockBackwards(t *testing.T) {
 	w.post("bob", "two", under(p))
 	w.wantTold("alice", "comment by bob on two", "comment by bob on one")
 }
+
+// TestUnreadAboveTheMark: what is read and then marked as unread is there once, whether all below it was read or not.
+func TestUnreadAboveTheMark(t *testing.T) {
+	w := newWorld(t)
+	p := w.post("alice", "harbour")
+	w.post("bob", "one", under(p))
+	w.post("bob", "two", under(p))
+	alice, unread := w.user("alice").ID, notifications.Filter{State: "unread"}
+	older := w.list("alice", unread)[1].ID
+	for _, read := range []bool{true, false} {
+		if _, err := w.s.SetRead(t.Context(), alice, older, read); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.list("alice", unread); len(got) != 2 || got[1].ID != older {
+		t.Errorf("above the mark: %d unread", len(got))
+	}
+	if _, err := w.s.ReadUpTo(t.Context(), alice, older); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.s.SetRead(t.Context(), alice, older, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.list("alice", unread); len(got) != 2 || got[1].ID != older {
+		t.Errorf("below the mark: %d unread", len(got))
+	}
+}
