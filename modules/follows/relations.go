@@ -62,8 +62,23 @@ func (s *Service) Edge(ctx context.Context, q storage.Querier, follower, followe
 }
 
 // Following gives everybody follower follows, oldest follow first; at most Config.MaxFollowing. It is on the road
-// of every timeline and every connect, so the answer is kept in memory and shared: callers must not change it.
+// of every connect, so the answer is kept in memory and shared: callers must not change it.
 func (s *Service) Following(ctx context.Context, q storage.Querier, follower modules.ID) ([]modules.FollowEdge, error) {
+	return s.FollowingSince(ctx, q, follower, 0)
+}
+
+// Turn moves with every change of a follow, before it can be seen by anybody, and when it is durable or undone.
+func (s *Service) Turn() uint64 { return s.edges.now() }
+
+// FollowingAt is Following from memory, for every timeline: what follower followed when Turn gave that turn. false = it
+// is not known, and FollowingSince has to be asked.
+func (s *Service) FollowingAt(follower modules.ID, turn uint64) ([]modules.FollowEdge, bool) {
+	return s.edges.at(follower, turn)
+}
+
+// FollowingSince is Following in a snapshot that began after Turn gave that turn; FollowingAt knows it from then on.
+// 0 = nobody knows when it began.
+func (s *Service) FollowingSince(ctx context.Context, q storage.Querier, follower modules.ID, turn uint64) ([]modules.FollowEdge, error) {
 	if follower.IsZero() {
 		return nil, nil
 	}
@@ -74,21 +89,20 @@ func (s *Service) Following(ctx context.Context, q storage.Querier, follower mod
 	// What a transaction sees may never become true, and who is on the way out is not in the mark.
 	_, provisional := q.(storage.Tx)
 	shared := !provisional && leavers == 0
+	list, known := []modules.FollowEdge(nil), false
 	if shared {
-		if list, ok := s.edges.get(follower, changed); ok {
-			return list, nil
+		list, known = s.edges.get(follower, changed)
+	}
+	if !known {
+		if list, err = followedBy(ctx, q, follower, leavers > 0); err != nil {
+			return nil, fmt.Errorf("follows: following of %s: %w", follower, err)
+		}
+		if shared {
+			s.edges.put(follower, changed, list)
 		}
 	}
-	rows, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.follower_id = $1`+standing+` ORDER BY f.key`, follower)
-	if err != nil {
-		return nil, fmt.Errorf("follows: following of %s: %w", follower, err)
-	}
-	list := make([]modules.FollowEdge, len(rows))
-	for i, e := range rows {
-		list[i] = e.public()
-	}
-	if shared {
-		s.edges.put(follower, changed, list)
+	if shared && turn != 0 {
+		s.edges.learn(follower, changed, turn)
 	}
 	return list, nil
 }

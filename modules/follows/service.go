@@ -105,6 +105,7 @@ func (s *Service) change(ctx context.Context, actor modules.Actor, other modules
 	if actor.UserID == other {
 		return modules.NewFault(modules.CodeSelfTarget, "Nobody follows themselves.")
 	}
+	defer s.edges.hold(actor.UserID)()
 	return s.db.InTx(ctx, func(tx storage.Tx) error {
 		people, err := s.Ports.Users.Refs(ctx, tx, []modules.ID{actor.UserID, other})
 		if err != nil {

