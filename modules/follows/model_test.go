@@ -88,7 +88,7 @@ func TestModel(t *testing.T) {
 			case "work":
 				s.work(t)
 			}
-			reader := who.Draw(r, "reader")
+			reader, turn := who.Draw(r, "reader"), s.Turn()
 			var want []string
 			for _, p := range slices.SortedFunc(maps.Keys(model), func(x, y [2]string) int { return cmp.Compare(model[x].order, model[y].order) }) {
 				if p[0] == reader {
@@ -111,6 +111,16 @@ func TestModel(t *testing.T) {
 			if !slices.Equal(got, want) {
 				r.Fatalf("%s follows %v, want %v", reader, got, want)
 			}
+			if list, ok := s.FollowingAt(s.id(reader), turn); ok {
+				got = nil
+				for _, e := range list {
+					got = append(got, fmt.Sprint(s.users.name(e.User), e.Bell))
+				}
+				if !slices.Equal(got, want) {
+					r.Fatalf("%s follows %v by memory, want %v", reader, got, want)
+				}
+			}
+			s.learn(t, reader)
 		}
 		s.work(t)
 		tell()

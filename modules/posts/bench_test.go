@@ -29,6 +29,9 @@ func town(b *testing.B) (*site, []modules.ID) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for _, id := range ids {
 		for _, n := range rnd.Perm(benchPeople)[:benchFollows] {
+			if ids[n] == id {
+				continue
+			}
 			s.follows.edges[[2]modules.ID{id, ids[n]}] = modules.FollowEdge{User: ids[n]}
 		}
 	}
@@ -63,8 +66,12 @@ func sortedGraph(g *graph) sorted {
 	return out
 }
 
-func (s sorted) Following(_ ctx, _ querier, follower modules.ID) ([]modules.FollowEdge, error) {
+func (s sorted) FollowingSince(_ ctx, _ querier, follower modules.ID, _ uint64) ([]modules.FollowEdge, error) {
 	return s.of[follower], nil
+}
+
+func (s sorted) FollowingAt(follower modules.ID, _ uint64) ([]modules.FollowEdge, bool) {
+	return s.of[follower], true
 }
 
 // BenchmarkHome reads pages of 20 at depths 1 and 400, by one reader and by all in turn. People and follows are

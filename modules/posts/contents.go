@@ -10,15 +10,22 @@ import (
 )
 
 // contents keeps what does not change of top-level posts that timelines showed. An entry is good as long as its
-// mark is posts.changed in the reader's own snapshot; counts are always read there. Safe for concurrent use;
-// entries are immutable.
+// mark is posts.changed in the reader's own snapshot. Counts are read there, or are those of an earlier reader if
+// changes knows that they are true still. Safe for concurrent use; entries are immutable.
 type contents struct {
 	limit int // bytes, about
 	form  func(row, *modules.UserRef) Content
 
 	mu   sync.RWMutex
 	size int
-	list map[int64]*content
+	list map[int64]counted
+}
+
+// counted is a post with the counts it had at a turn of changes; 0 = at none that is known.
+type counted struct {
+	*content
+	likes, comments int64
+	turn            uint64
 }
 
 // content is a post without its author's name, its counts, and what concerns one reader.
@@ -39,7 +46,7 @@ type shown struct {
 const contentOverhead = 900
 
 func newContents(limit int, form func(row, *modules.UserRef) Content) *contents {
-	return &contents{limit: limit, form: form, list: map[int64]*content{}}
+	return &contents{limit: limit, form: form, list: map[int64]counted{}}
 }
 
 // of makes an entry of a row.
@@ -57,7 +64,7 @@ func (c *content) size() int {
 	return n
 }
 
-func (c *contents) put(one *content) {
+func (c *contents) put(one counted) {
 	size := one.size()
 	if size > c.limit {
 		return
@@ -82,9 +89,24 @@ func (c *contents) drop(key int64) {
 	}
 }
 
+// still gives top-level posts as they stood at a turn and stand now, in the order of keys; false if one of them is not
+// known so. What the reader likes is not in it.
+func (c *contents) still(changes *changes, turn uint64, keys []int64) ([]shown, bool) {
+	out, since := make([]shown, len(keys)), turn
+	things := make([]thing, len(keys))
+	c.mu.RLock()
+	for i, key := range keys {
+		have := c.list[key]
+		out[i] = shown{content: have.content, likes: have.likes, comments: have.comments}
+		things[i], since = postThing(key), min(since, have.turn)
+	}
+	c.mu.RUnlock()
+	return out, since != 0 && changes.still(since, things...)
+}
+
 // show gives top-level posts in the order of keys, which rise or fall, without those that are deleted or not in the
-// snapshot. The caller has decided who may see them.
-func (c *contents) show(ctx context.Context, q storage.Querier, reader modules.ID, keys []int64) ([]shown, error) {
+// snapshot. The caller has decided who may see them. turn is one of changes from before the snapshot; 0 = not known.
+func (c *contents) show(ctx context.Context, q storage.Querier, reader modules.ID, keys []int64, turn uint64) ([]shown, error) {
 	out := make([]shown, len(keys))
 	var missing []int64
 	for part := range slices.Chunk(keys, maxIn) {
@@ -92,27 +114,47 @@ func (c *contents) show(ctx context.Context, q storage.Querier, reader modules.I
 		if err != nil {
 			return nil, err
 		}
-		c.mu.RLock()
-		for _, l := range list {
-			have := c.list[l.key]
-			if have == nil || have.changed != l.changed {
-				have = &content{row: row{key: l.key}, changed: l.changed} // a place for what is read below
-				missing = append(missing, l.key)
-			}
-			out[placeOf(keys, l.key)] = shown{have, l.likes, l.comments, l.liked}
-		}
-		c.mu.RUnlock()
+		missing = append(missing, c.match(keys, list, out, turn)...)
 	}
 	if len(missing) > 0 {
-		if err := c.read(ctx, q, reader, keys, missing, out); err != nil {
+		if err := c.read(ctx, q, reader, keys, missing, out, turn); err != nil {
 			return nil, err
 		}
 	}
 	return slices.DeleteFunc(out, func(s shown) bool { return s.content == nil }), nil
 }
 
+// match puts what was read of posts to what is in memory of them, keeps their counts, and gives the keys of the others.
+func (c *contents) match(keys []int64, list []live, out []shown, turn uint64) (missing []int64) {
+	learned := false
+	c.mu.RLock()
+	for _, l := range list {
+		have := c.list[l.key]
+		one := have.content
+		if one == nil || one.changed != l.changed {
+			one = &content{row: row{key: l.key}, changed: l.changed} // a place for what is read below
+			missing = append(missing, l.key)
+		} else if have.turn < turn {
+			learned = true
+		}
+		out[placeOf(keys, l.key)] = shown{one, l.likes, l.comments, l.liked}
+	}
+	c.mu.RUnlock()
+	if !learned {
+		return missing
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range list {
+		if have := c.list[l.key]; have.content != nil && have.changed == l.changed && have.turn < turn {
+			c.list[l.key] = counted{have.content, l.likes, l.comments, turn}
+		}
+	}
+	return missing
+}
+
 // read fills the places of what was not in memory.
-func (c *contents) read(ctx context.Context, q storage.Querier, reader modules.ID, keys, missing []int64, out []shown) error {
+func (c *contents) read(ctx context.Context, q storage.Querier, reader modules.ID, keys, missing []int64, out []shown, turn uint64) error {
 	list, err := rowsByKey(ctx, q, reader, missing)
 	if err != nil {
 		return err
@@ -122,7 +164,7 @@ func (c *contents) read(ctx context.Context, q storage.Querier, reader modules.I
 		place := &out[placeOf(keys, r.key)]
 		place.content = c.of(r, place.changed)
 		if !provisional {
-			c.put(place.content)
+			c.put(counted{place.content, place.likes, place.comments, turn})
 		}
 	}
 	return nil

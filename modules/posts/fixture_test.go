@@ -280,6 +280,11 @@ func (p *people) Refs(_ context.Context, _ storage.Querier, ids []modules.ID) (m
 	return out, nil
 }
 
+func (p *people) KnownRefs(ids []modules.ID) (map[modules.ID]modules.UserRef, bool) {
+	out, err := p.Refs(context.Background(), nil, ids)
+	return out, err == nil && len(out) == len(ids)
+}
+
 func (p *people) RefsByName(_ context.Context, _ storage.Querier, names []string) (map[string]modules.UserRef, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -341,6 +346,17 @@ func (g *graph) Following(_ context.Context, _ storage.Querier, follower modules
 		}
 	}
 	return out, nil
+}
+
+func (g *graph) Turn() uint64 { return 1 }
+
+func (g *graph) FollowingAt(follower modules.ID, _ uint64) ([]modules.FollowEdge, bool) {
+	list, err := g.Following(context.Background(), nil, follower)
+	return list, err == nil
+}
+
+func (g *graph) FollowingSince(ctx context.Context, q storage.Querier, follower modules.ID, _ uint64) ([]modules.FollowEdge, error) {
+	return g.Following(ctx, q, follower)
 }
 
 func (g *graph) IsFollowing(_ context.Context, _ storage.Querier, follower, followed modules.ID) (bool, error) {

@@ -128,9 +128,11 @@ func TestHomeModel(t *testing.T) {
 			s.users.add(names[len(names)-1])
 		}
 		type entry struct {
-			p     posts.Post
-			who   string
-			named string
+			p        posts.Post
+			who      string
+			named    string
+			likes    map[string]bool
+			comments int
 		}
 		var all []entry
 		follows := map[[2]string]bool{}
@@ -142,21 +144,38 @@ func TestHomeModel(t *testing.T) {
 			return e.p.Visibility != event.Mentioned || e.who == reader || e.named == reader
 		}
 		for step := range rapid.IntRange(5, 40).Draw(r, "steps") {
-			switch rapid.SampledFrom([]string{"write", "write", "write", "burst", "delete", "follow", "read", "read", "recent"}).Draw(r, "op") {
+			switch op := rapid.SampledFrom([]string{"write", "write", "write", "burst", "delete", "follow", "like", "like", "comment", "read", "read", "read", "recent"}).Draw(r, "op"); op {
 			case "write":
-				e := entry{who: who.Draw(r, "author"), named: who.Draw(r, "named")}
+				e := entry{who: who.Draw(r, "author"), named: who.Draw(r, "named"), likes: map[string]bool{}}
 				e.p = s.write(t, e.who, posts.Draft{Text: fmt.Sprintf("%d @%s", step, e.named), Visibility: rapid.SampledFrom([]event.Visibility{event.Public, event.Followers, event.Mentioned}).Draw(r, "visibility")})
 				all = append(all, e)
 			case "burst": // more than is loaded at first
 				a := who.Draw(r, "author")
 				for range rapid.SampledFrom([]int{1, 130}).Draw(r, "many") {
-					all = append(all, entry{p: s.say(t, a, fmt.Sprintf("%d burst %d", step, len(all))), who: a})
+					all = append(all, entry{p: s.say(t, a, fmt.Sprintf("%d burst %d", step, len(all))), who: a, likes: map[string]bool{}})
 				}
 			case "delete":
 				if len(all) > 0 {
 					i := rapid.IntRange(0, len(all)-1).Draw(r, "which")
 					s.remove(t, all[i].who, all[i].p)
 					all = slices.Delete(all, i, i+1)
+				}
+			case "like", "comment":
+				if len(all) == 0 {
+					break
+				}
+				e, by := &all[rapid.IntRange(max(0, len(all)-5), len(all)-1).Draw(r, "which")], who.Draw(r, "by")
+				switch {
+				case !sees(by, *e) && e.p.Visibility != event.Public:
+				case op == "like":
+					if s.like(t, by, e.p, !e.likes[by]); e.likes[by] {
+						delete(e.likes, by)
+					} else {
+						e.likes[by] = true
+					}
+				default:
+					s.answer(t, by, e.p, "a comment")
+					e.comments++
 				}
 			case "follow":
 				pair := [2]string{who.Draw(r, "follower"), who.Draw(r, "followed")}
@@ -172,7 +191,7 @@ func TestHomeModel(t *testing.T) {
 				var want []string
 				for _, e := range slices.Backward(all) {
 					if sees(reader, e) {
-						want = append(want, e.p.Text)
+						want = append(want, fmt.Sprint(e.p.Text, len(e.likes), e.comments, e.likes[reader]))
 					}
 				}
 				limit := rapid.SampledFrom([]int{1, 7, 100}).Draw(r, "limit")
@@ -181,6 +200,9 @@ func TestHomeModel(t *testing.T) {
 				}
 				got := texts(t, limit, func(q modules.PageQuery) (modules.List[posts.Post], error) {
 					l, _, err := s.Home(t.Context(), s.id(reader), q)
+					for i, p := range l.Items {
+						l.Items[i].Text = fmt.Sprint(p.Text, p.LikeCount, p.CommentCount, p.Viewer.Liked)
+					}
 					return l, err
 				})
 				if !slices.Equal(got, want) {

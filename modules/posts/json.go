@@ -12,47 +12,11 @@ import (
 // AppendJSON appends the post, byte for byte as encoding/json writes it, at a small part of the cost: lists of posts
 // are what people ask for most.
 func (p Post) AppendJSON(b []byte) ([]byte, error) {
-	b = append(appendID(append(b, `{"id":`...), p.ID), `,"url":`...)
-	b = append(appendString(b, p.URL), `,"author":`...)
-	if p.Author == nil {
-		b = append(b, "null"...)
-	} else {
-		b = appendRef(b, p.Author)
-	}
-	b = append(appendString(append(b, `,"text":`...), p.Text), `,"media":`...)
-	b, err := appendList(b, p.Media)
+	b, err := p.appendFields(b)
 	if err != nil {
 		return nil, err
 	}
-	b = append(b, `,"reply_to":`...)
-	if p.ReplyTo == nil {
-		b = append(b, "null"...)
-	} else {
-		b = appendID(append(b, `{"post_id":`...), p.ReplyTo.PostID)
-		b = append(appendID(append(b, `,"author_id":`...), p.ReplyTo.AuthorID), '}')
-	}
-	b = append(appendID(append(b, `,"root_id":`...), p.RootID), `,"repost_of":`...)
-	if p.RepostOf == nil {
-		b = append(b, "null"...)
-	} else {
-		b = appendID(b, *p.RepostOf)
-	}
-	b = appendString(append(b, `,"visibility":`...), string(p.Visibility))
-	b = strconv.AppendBool(append(b, `,"sensitive":`...), p.Sensitive)
-	b = appendOptional(append(b, `,"warning":`...), p.Warning)
-	b = append(appendOptional(append(b, `,"language":`...), p.Language), `,"mentions":`...)
-	if b, err = appendList(b, p.Mentions); err != nil {
-		return nil, err
-	}
-	if b, err = appendList(append(b, `,"tags":`...), p.Tags); err != nil {
-		return nil, err
-	}
-	b = strconv.AppendInt(append(b, `,"like_count":`...), p.LikeCount, 10)
-	b = strconv.AppendInt(append(b, `,"comment_count":`...), p.CommentCount, 10)
-	b = strconv.AppendInt(append(b, `,"repost_count":`...), p.RepostCount, 10)
-	b = strconv.AppendBool(append(b, `,"deleted":`...), p.Deleted)
-	b = appendTime(append(b, `,"created_at":`...), &p.CreatedAt)
-	b = append(appendTime(append(b, `,"edited_at":`...), p.EditedAt), `,"viewer":`...)
+	b = append(b, `,"viewer":`...)
 	if p.Viewer == nil {
 		return append(b, "null}"...), nil
 	}
@@ -61,6 +25,57 @@ func (p Post) AppendJSON(b []byte) ([]byte, error) {
 	b = strconv.AppendBool(append(b, `,"reposted":`...), p.Viewer.Reposted)
 	b = strconv.AppendBool(append(b, `,"thread_muted":`...), p.Viewer.ThreadMuted)
 	return append(b, "}}"...), nil
+}
+
+// AppendJSON appends the announced form, byte for byte as encoding/json writes it: it is the writer's time.
+func (c *Content) AppendJSON(b []byte) ([]byte, error) {
+	b, err := c.appendFields(b)
+	return append(b, '}'), err
+}
+
+// appendFields appends a post without the closing brace.
+func (c *Content) appendFields(b []byte) ([]byte, error) {
+	b = append(appendID(append(b, `{"id":`...), c.ID), `,"url":`...)
+	b = append(appendString(b, c.URL), `,"author":`...)
+	if c.Author == nil {
+		b = append(b, "null"...)
+	} else {
+		b = appendRef(b, c.Author)
+	}
+	b = append(appendString(append(b, `,"text":`...), c.Text), `,"media":`...)
+	b, err := appendList(b, c.Media)
+	if err != nil {
+		return nil, err
+	}
+	b = append(b, `,"reply_to":`...)
+	if c.ReplyTo == nil {
+		b = append(b, "null"...)
+	} else {
+		b = appendID(append(b, `{"post_id":`...), c.ReplyTo.PostID)
+		b = append(appendID(append(b, `,"author_id":`...), c.ReplyTo.AuthorID), '}')
+	}
+	b = append(appendID(append(b, `,"root_id":`...), c.RootID), `,"repost_of":`...)
+	if c.RepostOf == nil {
+		b = append(b, "null"...)
+	} else {
+		b = appendID(b, *c.RepostOf)
+	}
+	b = appendString(append(b, `,"visibility":`...), string(c.Visibility))
+	b = strconv.AppendBool(append(b, `,"sensitive":`...), c.Sensitive)
+	b = appendOptional(append(b, `,"warning":`...), c.Warning)
+	b = append(appendOptional(append(b, `,"language":`...), c.Language), `,"mentions":`...)
+	if b, err = appendList(b, c.Mentions); err != nil {
+		return nil, err
+	}
+	if b, err = appendList(append(b, `,"tags":`...), c.Tags); err != nil {
+		return nil, err
+	}
+	b = strconv.AppendInt(append(b, `,"like_count":`...), c.LikeCount, 10)
+	b = strconv.AppendInt(append(b, `,"comment_count":`...), c.CommentCount, 10)
+	b = strconv.AppendInt(append(b, `,"repost_count":`...), c.RepostCount, 10)
+	b = strconv.AppendBool(append(b, `,"deleted":`...), c.Deleted)
+	b = appendTime(append(b, `,"created_at":`...), &c.CreatedAt)
+	return appendTime(append(b, `,"edited_at":`...), c.EditedAt), nil
 }
 
 func appendRef(b []byte, r *modules.UserRef) []byte {

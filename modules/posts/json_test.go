@@ -20,6 +20,7 @@ func TestAppendJSON(t *testing.T) {
 		sameAsJSON(t, list, list.AppendJSON)
 		for _, p := range list.Items {
 			sameAsJSON(t, p, p.AppendJSON)
+			sameAsJSON(t, p.Content, p.Content.AppendJSON)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package posts
 
 import (
 	"context"
+	"slices"
 
 	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
@@ -12,7 +13,7 @@ import (
 // not_found: absent, deleted, or not for this actor.
 func (s *Service) Like(ctx context.Context, actor modules.Actor, id modules.ID, on bool) (LikeState, error) {
 	var answer LikeState
-	err := s.db.InTx(ctx, func(tx storage.Tx) error {
+	err := s.inTx(ctx, func(tx *changing) error {
 		liker, err := s.person(ctx, tx, actor)
 		if err != nil {
 			return err
@@ -113,22 +114,39 @@ func likesOf(ctx context.Context, q storage.Querier, post int64, w modules.Windo
 	return list, rows.Err()
 }
 
-func insertLike(ctx context.Context, tx storage.Tx, post int64, user modules.ID, now modules.Time) (bool, error) {
+func insertLike(ctx context.Context, tx *changing, post int64, user modules.ID, now modules.Time) (bool, error) {
 	key, err := tx.NextKey(ctx)
 	if err != nil {
 		return false, err
 	}
+	tx.post(post)
 	n, err := tx.Exec(ctx, `INSERT INTO post_likes (post_key, user_id, key, created_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (user_id, post_key) DO NOTHING`, post, user, key, int64(now))
 	return n == 1, err
 }
 
-func deleteLike(ctx context.Context, tx storage.Tx, post int64, user modules.ID, _ modules.Time) (bool, error) {
+func deleteLike(ctx context.Context, tx *changing, post int64, user modules.ID, _ modules.Time) (bool, error) {
+	tx.post(post)
 	n, err := tx.Exec(ctx, `DELETE FROM post_likes WHERE post_key = $1 AND user_id = $2`, post, user)
 	return n == 1, err
 }
 
-func countLike(ctx context.Context, tx storage.Tx, post, by int64) error {
+func countLike(ctx context.Context, tx *changing, post, by int64) error {
+	tx.post(post)
 	_, err := tx.Exec(ctx, `UPDATE posts SET like_count = like_count + $2 WHERE key = $1`, post, by)
 	return err
+}
+
+// likedOf gives which of posts a person likes.
+func likedOf(ctx context.Context, q storage.Querier, person modules.ID, posts []int64) ([]int64, error) {
+	var out []int64
+	for part := range slices.Chunk(posts, maxIn) {
+		in, args := storage.In([]any{person}, part)
+		list, err := keysOf(ctx, q, `SELECT post_key FROM post_likes WHERE user_id = $1 AND post_key IN `+in, args...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+	}
+	return out, nil
 }

@@ -3,7 +3,6 @@ package posts
 import (
 	"context"
 	"slices"
-	"sort"
 
 	"github.com/belfry-social/belfry/modules"
 )
@@ -67,20 +66,32 @@ func (m *merger) enter(ctx context.Context, i int, bound int64) error {
 		}
 	}
 	keys := m.lists[i].keys
+	at := firstBelow(keys, bound)
 	if m.rising { // the last key above the bound
-		if at := sort.Search(len(keys), func(k int) bool { return keys[k] <= bound }) - 1; at >= 0 {
-			m.heads = append(m.heads, head{keys[at], int32(i), int32(at)})
+		for at--; at >= 0 && keys[at] == bound; at-- { // the bound itself
 		}
+	}
+	if at < 0 || at == len(keys) || keys[at] <= m.sources[i].floor {
 		return nil
 	}
-	at := 0
-	if len(keys) > 0 && keys[0] >= bound {
-		at = sort.Search(len(keys), func(k int) bool { return keys[k] < bound })
-	}
-	if at < len(keys) && keys[at] > m.sources[i].floor {
-		m.heads = append(m.heads, head{keys[at], int32(i), int32(at)})
-	}
+	m.heads = append(m.heads, head{keys[at], int32(i), int32(at)})
 	return nil
+}
+
+// firstBelow is the place of the first of falling keys that is below a bound; len(keys) = there is none.
+func firstBelow(keys []int64, bound int64) int {
+	low, high := 0, len(keys)
+	if high == 0 || keys[0] < bound { // the usual case: the first page
+		return 0
+	}
+	for low < high {
+		if middle := int(uint(low+high) / 2); keys[middle] < bound {
+			high = middle
+		} else {
+			low = middle + 1
+		}
+	}
+	return low
 }
 
 func (m *merger) more(ctx context.Context, i int) error {

@@ -189,6 +189,11 @@ func (crowd) Refs(_ context.Context, _ storage.Querier, ids []modules.ID) (map[m
 	return out, nil
 }
 
+func (c crowd) KnownRefs(ids []modules.ID) (map[modules.ID]modules.UserRef, bool) {
+	out, err := c.Refs(context.Background(), nil, ids)
+	return out, err == nil
+}
+
 func (c crowd) RefsByName(_ context.Context, _ storage.Querier, names []string) (map[string]modules.UserRef, error) {
 	out := map[string]modules.UserRef{}
 	for _, n := range names {

@@ -18,6 +18,8 @@ type Ports struct {
 type Users interface {
 	// Refs gives the names of people; deleted ones are absent.
 	Refs(ctx context.Context, q storage.Querier, ids []modules.ID) (map[modules.ID]modules.UserRef, error)
+	// KnownRefs is Refs from memory, where everybody of ids is known: what it says is true now. false = ask Refs.
+	KnownRefs(ids []modules.ID) (map[modules.ID]modules.UserRef, bool)
 	// RefsByName gives people by their lower-case names; unknown ones are absent.
 	RefsByName(ctx context.Context, q storage.Querier, names []string) (map[string]modules.UserRef, error)
 	// Views gives people as viewer sees them, in the order asked; unknown ones are left out.
@@ -26,8 +28,13 @@ type Users interface {
 
 // Follows tells who follows whom. Absent: nobody follows anybody, so a timeline holds one's own posts.
 type Follows interface {
-	Following(ctx context.Context, q storage.Querier, follower modules.ID) ([]modules.FollowEdge, error)
 	IsFollowing(ctx context.Context, q storage.Querier, follower, followed modules.ID) (bool, error)
+	// Turn moves with every change of a follow, before it can be seen by anybody, and when it is durable.
+	Turn() uint64
+	// FollowingAt is FollowingSince from memory: what was true when the turn was taken; false if that is not known.
+	FollowingAt(follower modules.ID, turn uint64) ([]modules.FollowEdge, bool)
+	// FollowingSince tells whom a person follows, in a snapshot that began after the turn was taken; memory learns it.
+	FollowingSince(ctx context.Context, q storage.Querier, follower modules.ID, turn uint64) ([]modules.FollowEdge, error)
 }
 
 // History tells how far the log is. Absent: answers carry no Belfry-Cursor.
@@ -41,6 +48,8 @@ func (noUsers) Refs(context.Context, storage.Querier, []modules.ID) (map[modules
 	return nil, nil
 }
 
+func (noUsers) KnownRefs([]modules.ID) (map[modules.ID]modules.UserRef, bool) { return nil, false }
+
 func (noUsers) RefsByName(context.Context, storage.Querier, []string) (map[string]modules.UserRef, error) {
 	return nil, nil
 }
@@ -51,12 +60,16 @@ func (noUsers) Views(context.Context, storage.Querier, modules.ID, []modules.ID)
 
 type noFollows struct{}
 
-func (noFollows) Following(context.Context, storage.Querier, modules.ID) ([]modules.FollowEdge, error) {
-	return nil, nil
-}
-
 func (noFollows) IsFollowing(context.Context, storage.Querier, modules.ID, modules.ID) (bool, error) {
 	return false, nil
+}
+
+func (noFollows) Turn() uint64 { return 0 }
+
+func (noFollows) FollowingAt(modules.ID, uint64) ([]modules.FollowEdge, bool) { return nil, true }
+
+func (noFollows) FollowingSince(context.Context, storage.Querier, modules.ID, uint64) ([]modules.FollowEdge, error) {
+	return nil, nil
 }
 
 type noHistory struct{}

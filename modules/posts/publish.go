@@ -2,7 +2,6 @@ package posts
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/belfry-social/belfry/modules"
@@ -27,7 +26,7 @@ func (s *Service) Publish(ctx context.Context, actor modules.Actor, d Draft, onc
 	}
 	id := modules.NewID()
 	var answer Post
-	err = s.db.InTx(ctx, func(tx storage.Tx) error {
+	err = s.inTx(ctx, func(tx *changing) error {
 		answer = Post{}
 		if done, err := once.Begin(ctx, tx, &answer); err != nil || done {
 			return err
@@ -79,7 +78,7 @@ func (s *Service) mentions(ctx context.Context, names []name) ([]Mention, error)
 }
 
 // publish completes r and writes it, inside the transaction.
-func (s *Service) publish(ctx context.Context, tx storage.Tx, actor modules.Actor, r *row, replyTo modules.ID) (modules.UserRef, error) {
+func (s *Service) publish(ctx context.Context, tx *changing, actor modules.Actor, r *row, replyTo modules.ID) (modules.UserRef, error) {
 	author, err := s.person(ctx, tx, actor)
 	if err != nil {
 		return author, err
@@ -103,7 +102,8 @@ func (s *Service) publish(ctx context.Context, tx storage.Tx, actor modules.Acto
 		return author, err
 	}
 	if announced(*r) {
-		data, err := json.Marshal(s.content(*r, &author))
+		content := s.content(*r, &author)
+		data, err := content.AppendJSON(make([]byte, 0, announcedRoom+len(r.text)))
 		if err != nil {
 			return author, err
 		}
@@ -149,6 +149,9 @@ func (s *Service) parent(ctx context.Context, tx storage.Tx, reader, id modules.
 	}
 	return r, err
 }
+
+// announcedRoom is about what an announcement takes beside its text.
+const announcedRoom = 896
 
 // announced reports whether a post is announced to the author's followers.
 func announced(r row) bool { return r.replyTo.IsZero() && r.visibility != event.Mentioned }

@@ -46,12 +46,12 @@ func (s *Service) emptyLeaver(ctx context.Context) (more bool, err error) {
 	if err != nil || !more {
 		return false, err
 	}
-	err = s.db.InTx(ctx, func(tx storage.Tx) error {
+	err = s.inTx(ctx, func(tx *changing) error {
 		person, found, err := nextLeaver(ctx, tx)
 		if err != nil || !found {
 			return err
 		}
-		for _, step := range []func(context.Context, storage.Tx, modules.ID) (int, error){s.emptyPosts, takeLikes, takeMentions} {
+		for _, step := range []func(context.Context, *changing, modules.ID) (int, error){s.emptyPosts, takeLikes, takeMentions} {
 			if n, err := step(ctx, tx, person); err != nil || n == leaverPageSize {
 				return err // the rest at the next turn
 			}
@@ -73,7 +73,7 @@ func nextLeaver(ctx context.Context, q storage.Querier) (person modules.ID, foun
 	return person, err == nil, err
 }
 
-func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person modules.ID) (int, error) {
+func (s *Service) emptyPosts(ctx context.Context, tx *changing, person modules.ID) (int, error) {
 	var rows []row
 	for _, which := range []string{topLevel, comment} {
 		more, err := queryRows(ctx, tx, false, `SELECT `+columns+` FROM posts p WHERE p.author_id = $2 AND p.deleted_at = 0 AND `+which+
@@ -91,7 +91,7 @@ func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person modules.
 	return len(rows), nil
 }
 
-func takeLikes(ctx context.Context, tx storage.Tx, person modules.ID) (int, error) {
+func takeLikes(ctx context.Context, tx *changing, person modules.ID) (int, error) {
 	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, leaverPageSize)
 	if err != nil {
 		return 0, err
@@ -108,7 +108,7 @@ func takeLikes(ctx context.Context, tx storage.Tx, person modules.ID) (int, erro
 }
 
 // takeMentions makes "@name" plain text where others named the person.
-func takeMentions(ctx context.Context, tx storage.Tx, person modules.ID) (int, error) {
+func takeMentions(ctx context.Context, tx *changing, person modules.ID) (int, error) {
 	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_mentions WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, leaverPageSize)
 	if err != nil {
 		return 0, err
@@ -131,6 +131,8 @@ func takeMentions(ctx context.Context, tx storage.Tx, person modules.ID) (int, e
 		if stored, err = pack(kept); err != nil {
 			return 0, err
 		}
+		tx.post(key)
+		tx.people(person)
 		changed, err := tx.NextKey(ctx)
 		if err != nil {
 			return 0, err

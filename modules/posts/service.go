@@ -16,15 +16,17 @@ import (
 type Service struct {
 	Ports Ports // set before start
 
-	cfg      Config
-	site     modules.Site
-	db       storage.DB
-	bus      *event.Bus
-	clock    modules.Clock
-	pages    *modules.PageCursors
-	log      *zap.Logger
-	tails    *tails
-	contents *contents
+	cfg       Config
+	site      modules.Site
+	db        storage.DB
+	bus       *event.Bus
+	clock     modules.Clock
+	pages     *modules.PageCursors
+	log       *zap.Logger
+	tails     *tails
+	contents  *contents
+	changes   changes
+	addressed addressed
 }
 
 // New makes the service with absent answers in Ports. It does nothing else.

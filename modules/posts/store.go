@@ -155,7 +155,7 @@ func rootStands(ctx context.Context, q storage.Querier, key int64) (bool, error)
 }
 
 // insertRow writes a post with its places: whom it names, what it stands below, and the counts above it.
-func insertRow(ctx context.Context, tx storage.Tx, r row, parent row) error {
+func insertRow(ctx context.Context, tx *changing, r row, parent row) error {
 	mentions, err := pack(r.mentions)
 	if err != nil {
 		return err
@@ -176,6 +176,9 @@ func insertRow(ctx context.Context, tx storage.Tx, r row, parent row) error {
 	people := named(r.mentions, r.author)
 	if addressed {
 		people = append(people, r.author)
+		tx.people(people...)
+	} else if r.replyTo.IsZero() {
+		tx.people(r.author)
 	}
 	for _, id := range people {
 		if _, err := tx.Exec(ctx, `INSERT INTO post_mentions (post_key, user_id, addressed) VALUES ($1, $2, $3)`, r.key, id, bit(addressed)); err != nil {
@@ -208,14 +211,20 @@ func insertAncestors(ctx context.Context, tx storage.Tx, key, parent int64) erro
 }
 
 // countComment changes comment_count of the top post and of every comment r stands below.
-func countComment(ctx context.Context, tx storage.Tx, r row, by int64) error {
+func countComment(ctx context.Context, tx *changing, r row, by int64) error {
+	tx.post(r.rootKey)
 	_, err := tx.Exec(ctx, `UPDATE posts SET comment_count = comment_count + $1
 		WHERE key = $2 OR key IN (SELECT ancestor_key FROM post_ancestors WHERE post_key = $3)`, by, r.rootKey, r.key)
 	return err
 }
 
 // emptyRow takes a post out of every list and its content away. Its place stays, for what stands below it.
-func emptyRow(ctx context.Context, tx storage.Tx, r row, key int64, now modules.Time) error {
+func emptyRow(ctx context.Context, tx *changing, r row, key int64, now modules.Time) error {
+	tx.post(r.key)
+	if r.replyTo.IsZero() {
+		tx.people(r.author)
+		tx.people(named(r.mentions, r.author)...)
+	}
 	_, err := tx.Exec(ctx, `UPDATE posts SET deleted_at = $2, changed = $3, text = '', sensitive = 0, warning = NULL, language = NULL,
 		mentions = NULL, tags = NULL WHERE key = $1`, r.key, int64(now), key)
 	if err != nil {

@@ -2,6 +2,7 @@ package posts
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -25,6 +26,7 @@ type tails struct {
 	mu     sync.RWMutex
 	ready  bool
 	mark   int64
+	turn   uint64 // of changes: everything that had ended by then is at or below the mark
 	size   int
 	shared map[modules.ID]*tail
 }
@@ -39,6 +41,9 @@ const (
 	firstChunk = 128 // keys loaded of an author at first; doubled when more is needed
 	maxChanges = 512 // more changes than this since the mark, and it is cheaper to begin anew
 )
+
+// errNotInMemory ends a look at memory alone.
+var errNotInMemory = errors.New("not in memory")
 
 func newTails(limit int) *tails { return &tails{limit: limit, shared: map[modules.ID]*tail{}} }
 
@@ -58,10 +63,28 @@ type change struct {
 	gone    bool
 }
 
-// see brings the projection up to the snapshot of q. What an open transaction sees stays in its own view.
-func (t *tails) see(ctx context.Context, q storage.Querier) (*view, error) {
+// still gives a view of the sources' tails as they were at a turn of changes and are now, with which nothing can be
+// loaded; false if one of them is not known so.
+func (t *tails) still(changes *changes, turn uint64, sources []source) (*view, []*tail, bool) {
+	lists, things := make([]*tail, len(sources)), make([]thing, len(sources))
 	t.mu.RLock()
-	mark, ready := t.mark, t.ready
+	turn = min(turn, t.turn)
+	for i := range sources {
+		if lists[i] = t.shared[sources[i].author]; lists[i] == nil {
+			t.mu.RUnlock()
+			return nil, nil, false
+		}
+		things[i] = personThing(sources[i].author)
+	}
+	t.mu.RUnlock()
+	return &view{t: t}, lists, turn != 0 && changes.still(turn, things...)
+}
+
+// see brings the projection up to the snapshot of q. What an open transaction sees stays in its own view. turn is one
+// of changes from before the snapshot; 0 = not known.
+func (t *tails) see(ctx context.Context, q storage.Querier, turn uint64) (*view, error) {
+	t.mu.RLock()
+	mark, ready, known := t.mark, t.ready, t.turn
 	t.mu.RUnlock()
 	v := &view{t: t, q: q}
 	_, provisional := q.(storage.Tx)
@@ -79,17 +102,18 @@ func (t *tails) see(ctx context.Context, q storage.Querier) (*view, error) {
 			return nil, err
 		}
 	}
-	if !provisional && (reset || len(v.fresh) > 0) {
-		t.advance(v.at, v.fresh, reset)
+	if !provisional && (reset || len(v.fresh) > 0 || turn > known) {
+		t.advance(v.at, v.fresh, reset, turn)
 		v.fresh = nil
 	}
 	return v, nil
 }
 
 // advance applies what is behind the mark. changes hold everything from before the mark up to at, unless reset.
-func (t *tails) advance(at int64, changes []change, reset bool) {
+func (t *tails) advance(at int64, changes []change, reset bool, turn uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.turn = max(t.turn, turn) // what had ended by then is in the snapshot, and with a mark behind it all the more
 	if t.ready && at <= t.mark {
 		return
 	}
@@ -162,6 +186,9 @@ func (v *view) of(ctx context.Context, sources []source) ([]*tail, error) {
 // load reads more of an author, and shares it if shared memory stands exactly at this snapshot: an older one, and
 // a transaction with changes of its own, do not.
 func (v *view) load(ctx context.Context, author modules.ID, have *tail) (*tail, error) {
+	if v.q == nil {
+		return nil, errNotInMemory
+	}
 	chunk, below := firstChunk, int64(1<<63-1)
 	var keys []int64
 	if have != nil && len(have.keys) > 0 {
