@@ -124,7 +124,15 @@ func TestNothingIsSaidOfWhatChanges(t *testing.T) {
 			read()
 			err := s.inTx(t.Context(), func(tx *changing) error {
 				r, _, err := ownRow(t.Context(), tx, a.UserID, p.ID)
-				return errors.Join(undone, err, change(tx, r), wantErr(t, home(), errNotInMemory))
+				err = errors.Join(undone, err, change(tx, r), wantErr(t, home(), errNotInMemory))
+				learned := make(chan struct{})
+				go func() { // a reader from before the end of it
+					defer close(learned)
+					_, _, e := s.Home(t.Context(), a.UserID, modules.PageQuery{Limit: 5})
+					err = errors.Join(err, e)
+				}()
+				<-learned
+				return errors.Join(err, wantErr(t, home(), errNotInMemory))
 			})
 			if !errors.Is(err, undone) {
 				t.Fatal(err)
@@ -133,6 +141,29 @@ func TestNothingIsSaidOfWhatChanges(t *testing.T) {
 				t.Errorf("after it was undone, and before anybody has read: %v", err)
 			}
 		})
+	}
+}
+
+// Whom a deleted post named is told as much as its author.
+func TestDeletedPostIsForgottenByThoseItNamed(t *testing.T) {
+	s, _, _ := overheard(t)
+	a := modules.Actor{UserID: modules.NewID()}
+	p, err := s.Publish(t.Context(), a, Draft{Text: "@b", Visibility: event.Mentioned}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := p.Mentions[0].UserID
+	if _, _, err := s.Home(t.Context(), named, modules.PageQuery{Limit: 5}); err != nil {
+		t.Fatal(err)
+	}
+	if list, ok := s.addressed.still(&s.changes, s.changes.now(), named); !ok || len(list) != 1 {
+		t.Fatalf("%d posts are known (%v), want 1", len(list), ok)
+	}
+	if err := s.Delete(t.Context(), a, p.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := s.addressed.still(&s.changes, s.changes.now(), named); ok {
+		t.Error("it is still known")
 	}
 }
 
