@@ -113,6 +113,8 @@ func TestFollowingAtWhenAccountsEnd(t *testing.T) {
 		return err
 	})
 	s.work(t)
+	s.learn(t, "alice")
+	s.wantUnknown(t, "nobody has asked since", "bob")
 	s.learn(t, "bob")
 	s.wantKnown(t, "all is done", "bob", "alice")
 }

@@ -168,13 +168,12 @@ func TestHomeModel(t *testing.T) {
 				switch {
 				case !sees(by, *e) && e.p.Visibility != event.Public:
 				case op == "like":
-					if s.like(t, by, e.p, !e.likes[by]); e.likes[by] {
-						delete(e.likes, by)
-					} else {
+					if s.like(t, by, e.p, !e.likes[by]).Liked {
 						e.likes[by] = true
+					} else {
+						delete(e.likes, by)
 					}
-				default:
-					s.answer(t, by, e.p, "a comment")
+				case s.answer(t, by, e.p, "a comment").ID != e.p.ID:
 					e.comments++
 				}
 			case "follow":

@@ -3,6 +3,7 @@ package posts
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -175,7 +176,7 @@ func wantErr(t *testing.T, err, want error) error {
 	return nil
 }
 
-// One post is liked, then the other, over and over: whoever reads sees both as they were at one moment.
+// One post is liked, then the other, and back, over and over: whoever reads sees both as they were at one moment.
 func TestPageIsOfOneMoment(t *testing.T) {
 	s, _, _ := overheard(t)
 	a := modules.Actor{UserID: modules.NewID()}
@@ -188,7 +189,7 @@ func TestPageIsOfOneMoment(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	var readers sync.WaitGroup
-	for range 2 {
+	for range 4 {
 		readers.Go(func() {
 			for ctx.Err() == nil {
 				l, _, err := s.Home(t.Context(), a.UserID, modules.PageQuery{Limit: 5})
@@ -206,15 +207,15 @@ func TestPageIsOfOneMoment(t *testing.T) {
 			}
 		})
 	}
-	for n := range 80 {
-		by := modules.Actor{UserID: modules.NewID()}
-		if n == 0 {
-			by = a
-		}
-		for _, p := range both {
-			if _, err := s.Like(t.Context(), by, p.ID, true); err != nil {
+	for range 60 {
+		for _, step := range []struct {
+			of int
+			on bool
+		}{{0, true}, {1, true}, {1, false}, {0, false}} {
+			if _, err := s.Like(t.Context(), a, both[step.of].ID, step.on); err != nil {
 				t.Error(err)
 			}
+			runtime.Gosched()
 		}
 	}
 	stop()
