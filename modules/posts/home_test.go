@@ -177,8 +177,7 @@ func TestHomeModel(t *testing.T) {
 					e.comments++
 				}
 			case "follow":
-				pair := [2]string{who.Draw(r, "follower"), who.Draw(r, "followed")}
-				if follows[pair] {
+				if pair := [2]string{who.Draw(r, "follower"), who.Draw(r, "followed")}; follows[pair] {
 					delete(follows, pair)
 					s.unfollow(pair[0], pair[1])
 				} else if pair[0] != pair[1] {

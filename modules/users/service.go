@@ -56,7 +56,7 @@ func (s *Service) Cookie() Cookie {
 func (s *Service) Jobs() []modules.Job {
 	return []modules.Job{
 		{Name: "users: note last uses", Every: 10 * time.Second, Run: s.noteUses},
-		{Name: "users: learn names", Every: time.Second, Run: s.learnNames},
+		{Name: "users: learn names", Every: time.Second / 4, Run: s.learnNames},
 		{Name: "users: forget checked secrets", Every: 10 * accessTTL, Run: s.forgetSecrets},
 		{Name: "users: drop what has expired", Every: time.Minute, Run: s.dropExpired},
 	}
