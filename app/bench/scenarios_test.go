@@ -219,7 +219,6 @@ func (s *stopper) Write(b []byte) (int, error) {
 
 // TestInterrupted: a run that is ended stops at once, wherever it is, prints no table, and leaves no data behind.
 func TestInterrupted(t *testing.T) {
-	t.Parallel()
 	for args, word := range map[string]string{
 		"fanout --followers 1 --posts 1000000":                      "posts ",
 		"reconnect --people 2 --follows 1 --news 1000000 --times 1": "news ",
@@ -227,7 +226,6 @@ func TestInterrupted(t *testing.T) {
 		"followers --followers 1,2 --connected 0 --posts 1000000":   "posts ",
 	} {
 		t.Run(args, func(t *testing.T) {
-			t.Parallel()
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
 			dir, out := t.TempDir(), bytes.Buffer{}
