@@ -53,7 +53,7 @@ func encodeJSON(v any) ([]byte, error) {
 	if own, ok := v.(interface {
 		AppendJSON(b []byte) ([]byte, error)
 	}); ok {
-		return own.AppendJSON(nil)
+		return own.AppendJSON(make([]byte, 0, 2048))
 	}
 	return json.Marshal(v)
 }

@@ -2,6 +2,7 @@ package sse
 
 import (
 	"context"
+	"encoding/json"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -266,13 +267,16 @@ func (h *hub) reborn(c modules.Cursor) {
 }
 
 // withdraw notes what an event takes back: frames before it in its stream, or all by and about a person whose
-// access has ended, are not shown from memory any more.
+// account has ended or is suspended, are not shown from memory any more. The end of one session takes nothing back.
 func (h *hub) withdraw(e *modules.Event) {
 	switch e.Type {
 	case event.PostDeletedEvent, event.NotificationRemoved:
 		h.tail.staleBefore(e.Stream, e.Cursor.Seq)
 	case event.AccessRevoked:
-		h.tail.stalePerson(e.Stream.User, e.Cursor.Seq)
+		var which event.AccessRevokedData
+		if json.Unmarshal(e.Data, &which) != nil || which == (event.AccessRevokedData{}) {
+			h.tail.stalePerson(e.Stream.User, e.Cursor.Seq)
+		}
 	}
 }
 

@@ -359,3 +359,23 @@ func TestPageRooms(t *testing.T) {
 		})
 	})
 }
+
+// A popular author who signs out on one device does not send all followers to the log; one whose account ends does.
+func TestOnlyTheEndOfAnAccountTakesBack(t *testing.T) {
+	for data, want := range map[string]bool{
+		`{}`:                      true,
+		`unreadable`:              true,
+		`{"session_id":"a"}`:      false,
+		`{"token_id":"a"}`:        false,
+		`{"keep_session_id":"a"}`: false,
+		`{"keep_tokens":true}`:    false,
+	} {
+		h := newHub(defaults, envOf(newWorld()), func() float64 { return 0 })
+		post := frameOf(modules.Event{Cursor: modules.Cursor{Epoch: 1, Seq: 1}, Stream: by(2), Type: event.PostCreated, Data: []byte(`{}`)})
+		h.tail.push(post)
+		h.withdraw(&modules.Event{Cursor: modules.Cursor{Epoch: 1, Seq: 2}, Stream: to(2), Type: event.AccessRevoked, Internal: true, Data: []byte(data)})
+		if got := h.tail.isStale(&post); got != want {
+			t.Errorf("%s: taken back: %v, want %v", data, got, want)
+		}
+	}
+}

@@ -20,6 +20,18 @@ func (s *stmt) scan(i int32, dest any) error {
 			*d = lib.Xsqlite3_column_int64(s.e.tls, s.p, i)
 			return nil
 		}
+	case *int:
+		if kind == lib.SQLITE_INTEGER && strconv.IntSize == 64 {
+			*d = int(lib.Xsqlite3_column_int64(s.e.tls, s.p, i))
+			return nil
+		}
+	case *bool:
+		if kind == lib.SQLITE_INTEGER {
+			if n := lib.Xsqlite3_column_int64(s.e.tls, s.p, i); n == 0 || n == 1 {
+				*d = n == 1
+				return nil
+			}
+		}
 	case *modules.Time:
 		if kind == lib.SQLITE_INTEGER {
 			*d = modules.Time(lib.Xsqlite3_column_int64(s.e.tls, s.p, i))
@@ -85,7 +97,8 @@ func assign(dest, v any) error {
 		return assign(to.Interface(), v)
 	case reflect.Interface:
 		if to.NumMethod() == 0 {
-			to.Set(reflect.ValueOf(&v).Elem())
+			own := v // of this case alone, so that v itself stays off the heap
+			to.Set(reflect.ValueOf(&own).Elem())
 			return nil
 		}
 	case reflect.Slice:
