@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -218,54 +217,6 @@ func (s *storm) end(t testing.TB, readers ...*reader) {
 	}
 }
 
-// stored is what the store has of what a storm makes. It is read whole, so that checking costs each act a look.
-type stored struct {
-	posts          map[modules.ID]storedPost
-	byText         map[string]int // posts
-	pushes         map[string]modules.ID
-	pushed         map[string]int
-	follows, likes map[[2]modules.ID]bool
-}
-
-type storedPost struct {
-	author  modules.ID
-	text    string
-	deleted bool
-}
-
-func readStored(t testing.TB, db *sql.DB) *stored {
-	t.Helper()
-	x := &stored{posts: map[modules.ID]storedPost{}, byText: map[string]int{}, pushes: map[string]modules.ID{}, pushed: map[string]int{},
-		follows: map[[2]modules.ID]bool{}, likes: map[[2]modules.ID]bool{}}
-	each(t, db, `SELECT id, author_id, text, deleted_at > 0 FROM posts`, func(rows *sql.Rows) error {
-		var id modules.ID
-		var p storedPost
-		err := rows.Scan(&id, &p.author, &p.text, &p.deleted)
-		x.posts[id] = p
-		x.byText[p.text]++
-		return err
-	})
-	each(t, db, `SELECT id, content FROM notifications WHERE type = 'custom'`, func(rows *sql.Rows) error {
-		var id modules.ID
-		var content string
-		err := rows.Scan(&id, &content)
-		x.pushes[content] = id
-		x.pushed[content]++
-		return err
-	})
-	pairs := func(into map[[2]modules.ID]bool) func(*sql.Rows) error {
-		return func(rows *sql.Rows) error {
-			var pair [2]modules.ID
-			err := rows.Scan(&pair[0], &pair[1])
-			into[pair] = true
-			return err
-		}
-	}
-	each(t, db, `SELECT follower_id, followed_id FROM follows`, pairs(x.follows))
-	each(t, db, `SELECT l.user_id, p.id FROM post_likes l JOIN posts p ON p.key = l.post_key`, pairs(x.likes))
-	return x
-}
-
 // check looks whether everything answered is in the store, once and whole.
 func (s *storm) check(t testing.TB, db *sql.DB) {
 	t.Helper()
@@ -316,20 +267,6 @@ func (s *storm) check(t testing.TB, db *sql.DB) {
 	checkWhole(t, db)
 }
 
-func (x *stored) checkPost(t testing.TB, a act, deleted map[modules.ID]bool) {
-	t.Helper()
-	if n := x.byText[a.text]; n > 1 {
-		t.Errorf("%s %q is there %d times", a.kind, a.text, n)
-	}
-	if !a.answered {
-		return
-	}
-	p, ok := x.posts[idOf(t, a.id)]
-	if !ok || p.author != a.who.ID || (!deleted[idOf(t, a.id)] && (p.text != a.text || p.deleted)) {
-		t.Errorf("answered %s %s %q: in the store there is %+v", a.kind, a.id, a.text, p)
-	}
-}
-
 // checkWhole: nothing is there by halves, whether it was answered or not.
 func checkWhole(t testing.TB, live *sql.DB) {
 	t.Helper()
@@ -358,37 +295,6 @@ func checkWhole(t testing.TB, live *sql.DB) {
 		1 <> (SELECT COUNT(*) FROM notifications n WHERE n.type = 'follow' AND n.receiver_id = f.followed_id AND n.actor_id = f.follower_id AND n.state < 2)`)
 	none(t, db, "a pushed notification is not announced, or twice", `SELECT n.content FROM notifications n WHERE n.type = 'custom' AND
 		1 <> (SELECT COUNT(*) FROM outbox o WHERE o.object_id = n.id AND o.type = 'notification' AND substr(o.stream, 2) = n.receiver_id)`)
-}
-
-// indexedCopy copies the database as it is now and gives the copy the indexes that the questions here need and the
-// program does not.
-func indexedCopy(t testing.TB, live *sql.DB) *sql.DB {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "copy.db")
-	c, err := live.Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	for _, q := range []string{`PRAGMA query_only = 0`, `VACUUM INTO '` + path + `'`, `PRAGMA query_only = 1`} { // it writes the copy alone
-		if _, err := c.ExecContext(t.Context(), q); err != nil {
-			t.Fatal(err)
-		}
-	}
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=synchronous(0)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	for _, index := range []string{`outbox (object_id, type, actor_id)`, `notifications (object_id, type, receiver_id)`, `notifications (type, receiver_id, actor_id)`, `posts (root_key)`} {
-		if _, err := db.Exec(`CREATE INDEX "of ` + index + `" ON ` + index); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := db.Exec(`ANALYZE`); err != nil {
-		t.Fatal(err)
-	}
-	return db
 }
 
 func idOf(t testing.TB, text string) modules.ID {
