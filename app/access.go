@@ -6,7 +6,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/plugins"
 )
@@ -18,21 +18,21 @@ type Credentials = users.Credentials
 // goroutines. Unknown, expired or revoked ones give the fault invalid_token (invalid_ticket for a ticket, which
 // is used up by being asked for); any other error is the store's.
 type Authenticator interface {
-	Authenticate(ctx context.Context, c Credentials) (modules.Actor, error)
+	Authenticate(ctx context.Context, c Credentials) (social.Actor, error)
 }
 
 // nobody answers when there is no users module: no credential is good.
 type nobody struct{}
 
-func (nobody) Authenticate(_ context.Context, c Credentials) (modules.Actor, error) {
+func (nobody) Authenticate(_ context.Context, c Credentials) (social.Actor, error) {
 	if c.Ticket != "" {
-		return modules.Actor{}, modules.NewFault(modules.CodeInvalidTicket, "This ticket is not valid.")
+		return social.Actor{}, social.NewFault(social.CodeInvalidTicket, "This ticket is not valid.")
 	}
-	return modules.Actor{}, invalidToken()
+	return social.Actor{}, invalidToken()
 }
 
-func invalidToken() *modules.Fault {
-	return modules.NewFault(modules.CodeInvalidToken, "This session or token is unknown, expired or revoked.")
+func invalidToken() *social.Fault {
+	return social.NewFault(social.CodeInvalidToken, "This session or token is unknown, expired or revoked.")
 }
 
 // cookieName is the session cookie's name: with https one that only this host can set.
@@ -46,25 +46,25 @@ func cookieName(secure bool) string {
 type localKey int
 
 const (
-	localActor   localKey = iota // modules.Actor, once identify has run
+	localActor   localKey = iota // social.Actor, once identify has run
 	localProblem                 // *Problem that was answered
 	localLabel                   // string: route for log and metrics, where the router's own is not it
 	localSpent                   // true, once a budget was spent
 )
 
 // identify tells who is asking. It runs at most once a request; whoever asks again gets the same answer.
-func (s *Server) identify(c *fiber.Ctx) (modules.Actor, error) {
-	if a, ok := c.Locals(localActor).(modules.Actor); ok {
+func (s *Server) identify(c *fiber.Ctx) (social.Actor, error) {
+	if a, ok := c.Locals(localActor).(social.Actor); ok {
 		return a, nil
 	}
 	creds, err := s.credentials(c)
 	if err != nil {
-		return modules.Actor{}, err
+		return social.Actor{}, err
 	}
-	var a modules.Actor
+	var a social.Actor
 	if creds != (Credentials{}) {
 		if a, err = s.auth.Authenticate(c.UserContext(), creds); err != nil {
-			return modules.Actor{}, err
+			return social.Actor{}, err
 		}
 	}
 	c.Locals(localActor, a)
@@ -112,48 +112,48 @@ func (s *Server) checkSite(c *fiber.Ctx, events bool) error {
 	} else if origin := h.Peek(fiber.HeaderOrigin); origin == nil || string(origin) == s.origin {
 		return nil
 	}
-	return modules.NewFault(modules.CodeCrossSite, "Requests with a session have to come from this site's own pages.")
+	return social.NewFault(social.CodeCrossSite, "Requests with a session have to come from this site's own pages.")
 }
 
 // authorize applies the rule of an operation to who is asking. nil = go on.
-func authorize(rule modules.Auth, a modules.Actor) error {
+func authorize(rule social.Auth, a social.Actor) error {
 	switch rule {
-	case modules.AuthNone:
+	case social.AuthNone:
 		return nil
-	case modules.AuthOptional:
+	case social.AuthOptional:
 		if a.IsAnonymous() {
 			return nil
 		}
-		return a.Need(modules.ScopeRead)
-	case modules.AuthSession:
+		return a.Need(social.ScopeRead)
+	case social.AuthSession:
 		if !a.IsAnonymous() && (a.SessionID.IsZero() || !a.TokenID.IsZero() || !a.ServiceID.IsZero()) {
-			return modules.NewFault(modules.CodeInsufficientScope, "This needs a session; a token does not allow it.")
+			return social.NewFault(social.CodeInsufficientScope, "This needs a session; a token does not allow it.")
 		}
 		a.Suspended = false
-		return a.Need(modules.ScopeRead)
-	case modules.AuthMe:
+		return a.Need(social.ScopeRead)
+	case social.AuthMe:
 		a.Suspended = false
-		return a.Need(modules.ScopeRead)
+		return a.Need(social.ScopeRead)
 	}
-	scope := modules.Scope(rule)
+	scope := social.Scope(rule)
 	if !a.IsAnonymous() && !hasRole(a, scope) {
-		return modules.NotFound() // as any path that is not there for this person
+		return social.NotFound() // as any path that is not there for this person
 	}
 	return a.Need(scope)
 }
 
 // hasRole reports whether the actor's role is enough for a scope that asks for one.
-func hasRole(a modules.Actor, scope modules.Scope) bool {
+func hasRole(a social.Actor, scope social.Scope) bool {
 	switch scope {
-	case modules.ScopeModerate:
-		return a.Role == modules.RoleModerator || a.Role == modules.RoleAdmin
-	case modules.ScopeAdmin:
-		return a.Role == modules.RoleAdmin
+	case social.ScopeModerate:
+		return a.Role == social.RoleModerator || a.Role == social.RoleAdmin
+	case social.ScopeAdmin:
+		return a.Role == social.RoleAdmin
 	}
 	return true
 }
 
 // actorContext is the context of a request with who is asking in it.
-func actorContext(c *fiber.Ctx, a modules.Actor) context.Context {
-	return modules.WithActor(c.UserContext(), a)
+func actorContext(c *fiber.Ctx, a social.Actor) context.Context {
+	return social.WithActor(c.UserContext(), a)
 }

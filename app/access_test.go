@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/belfry-social/belfry/app"
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -73,9 +73,9 @@ func TestWhoIsAsking(t *testing.T) {
 func TestCredentialPrecedence(t *testing.T) {
 	s := newSite(t)
 	// A bad bearer never falls back to a good cookie.
-	s.wantProblem(s.do("GET", "/v1/who/read", "", "Authorization", "Bearer bf_bad", "Cookie", "__Host-belfry=good"), 401, modules.CodeInvalidToken)
+	s.wantProblem(s.do("GET", "/v1/who/read", "", "Authorization", "Bearer bf_bad", "Cookie", "__Host-belfry=good"), 401, social.CodeInvalidToken)
 	// The cookie of another scheme's name is not looked at.
-	s.wantProblem(s.do("GET", "/v1/who/read", "", "Cookie", "belfry=good"), 401, modules.CodeUnauthenticated)
+	s.wantProblem(s.do("GET", "/v1/who/read", "", "Cookie", "belfry=good"), 401, social.CodeUnauthenticated)
 	// An operation without auth does not look at credentials at all.
 	before := s.auth.calls()
 	s.do("GET", "/v1/who/none", "", "Authorization", "Bearer bf_bad")
@@ -94,12 +94,12 @@ func TestTickets(t *testing.T) {
 	if a := s.do("GET", "/v1/events?ticket=bft_good", ""); a.StatusCode != 200 {
 		t.Errorf("a good ticket: got %d %s", a.StatusCode, a.body)
 	}
-	s.wantProblem(s.do("GET", "/v1/events?ticket=bft_used", ""), 401, modules.CodeInvalidTicket)
-	s.wantProblem(s.do("GET", "/v1/events?ticket=bft_used", "", "Cookie", "__Host-belfry=good"), 401, modules.CodeInvalidTicket)
-	s.wantProblem(s.do("GET", "/v1/events", ""), 401, modules.CodeUnauthenticated)
+	s.wantProblem(s.do("GET", "/v1/events?ticket=bft_used", ""), 401, social.CodeInvalidTicket)
+	s.wantProblem(s.do("GET", "/v1/events?ticket=bft_used", "", "Cookie", "__Host-belfry=good"), 401, social.CodeInvalidTicket)
+	s.wantProblem(s.do("GET", "/v1/events", ""), 401, social.CodeUnauthenticated)
 	before := s.auth.calls()
-	s.wantProblem(s.do("GET", "/v1/who/read?ticket=bft_good", ""), 401, modules.CodeUnauthenticated)
-	s.wantProblem(s.do("POST", "/v1/who/read?ticket=bft_good", ""), 401, modules.CodeUnauthenticated)
+	s.wantProblem(s.do("GET", "/v1/who/read?ticket=bft_good", ""), 401, social.CodeUnauthenticated)
+	s.wantProblem(s.do("POST", "/v1/who/read?ticket=bft_good", ""), 401, social.CodeUnauthenticated)
 	if s.auth.calls() != before {
 		t.Error("a ticket was looked at away from /v1/events")
 	}
@@ -155,7 +155,7 @@ func TestCrossSite(t *testing.T) {
 			}
 			if tt.want == 403 {
 				if tt.method != "HEAD" {
-					s.wantProblem(a, 403, modules.CodeCrossSite)
+					s.wantProblem(a, 403, social.CodeCrossSite)
 				}
 				if s.auth.calls() != 0 {
 					t.Error("the session was used before the request was refused")
@@ -227,18 +227,18 @@ func TestStoreTroubleOnAStream(t *testing.T) {
 	if a.StatusCode != 200 || a.Header.Get("Content-Type") != "text/event-stream" || !a.Close || m == nil || m[1] != m[2] || len(m[1]) < 4 {
 		t.Errorf("got %d %v %q", a.StatusCode, a.Header, a.body)
 	}
-	s.wantProblem(s.do("GET", "/v1/events", "", "Cookie", "__Host-belfry=good"), 503, modules.CodeOverloaded)
+	s.wantProblem(s.do("GET", "/v1/events", "", "Cookie", "__Host-belfry=good"), 503, social.CodeOverloaded)
 	s.auth.err = nil
-	s.wantProblem(s.do("GET", "/v1/events", "", "Cookie", "__Host-belfry=old", "Accept", "text/event-stream"), 401, modules.CodeInvalidToken)
+	s.wantProblem(s.do("GET", "/v1/events", "", "Cookie", "__Host-belfry=old", "Accept", "text/event-stream"), 401, social.CodeInvalidToken)
 }
 
 // A store that is away is no reason to say that a session is not valid.
 func TestAuthenticationTrouble(t *testing.T) {
 	s := newSite(t)
 	s.auth.err = fmt.Errorf("users: authenticate: %w", storage.ErrClosed)
-	s.wantProblem(s.do("GET", "/v1/who/read", "", "Cookie", "__Host-belfry=good"), 503, modules.CodeUnavailable)
+	s.wantProblem(s.do("GET", "/v1/who/read", "", "Cookie", "__Host-belfry=good"), 503, social.CodeUnavailable)
 	s.auth.err = errors.New("disk I/O error")
-	s.wantProblem(s.do("GET", "/v1/who/read", "", "Cookie", "__Host-belfry=good"), 500, modules.CodeInternal)
+	s.wantProblem(s.do("GET", "/v1/who/read", "", "Cookie", "__Host-belfry=good"), 500, social.CodeInternal)
 }
 
 // I14: what a handler keeps of a request does not change when the next request uses the same buffers.

@@ -23,12 +23,12 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/app/cli"
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/follows"
 	"github.com/belfry-social/belfry/modules/notifications"
 	"github.com/belfry-social/belfry/modules/posts"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/plugins/logging"
@@ -86,7 +86,7 @@ func signals() (context.Context, func()) {
 // Options are what New needs beside the parts.
 type Options struct {
 	Source Source
-	Clock  modules.Clock
+	Clock  social.Clock
 	Log    *zap.Logger // nil = made as the configuration says, on Err
 	Err    io.Writer   // where the log goes
 	Demo   bool
@@ -122,7 +122,7 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 		fx.Supply(o, o.Clock, &event.Bus{}),
 		fx.Provide(newConfig, newLogger, NewRegistry, newSite, newStores, newReadiness, newLimiter, newServer, newCommands, newDemo),
 		fx.Provide(
-			func(s *stores) (storage.DB, storage.Log, *modules.PageCursors, delivery.OpenLog) {
+			func(s *stores) (storage.DB, storage.Log, *social.PageCursors, delivery.OpenLog) {
 				return s.db, s.log, s.pages, s.openLog
 			},
 			func(c *Config) (users.Config, posts.Config, follows.Config, notifications.Config, delivery.Config) {
@@ -147,8 +147,8 @@ func newConfig(o Options, in struct {
 	return Load(o.Source, in.Factories)
 }
 
-func newSite(c *Config) modules.Site {
-	return modules.Site{Name: "Belfry", PublicURL: c.Server.Origin(), Version: Version()}
+func newSite(c *Config) social.Site {
+	return social.Site{Name: "Belfry", PublicURL: c.Server.Origin(), Version: Version()}
 }
 
 func newReadiness(s *stores, in struct {
@@ -177,9 +177,9 @@ func probeChannels(list []delivery.ChannelHealth) (string, error) {
 	return strings.Join(names, ", "), nil
 }
 
-func newLimiter(c *Config, clock modules.Clock) *Limiter { return NewLimiter(c.Limits, clock) }
+func newLimiter(c *Config, clock social.Clock) *Limiter { return NewLimiter(c.Limits, clock) }
 
-func newServer(c *Config, site modules.Site, limits *Limiter, ready *Readiness, log *zap.Logger, clock modules.Clock, metrics *prometheus.Registry, in struct {
+func newServer(c *Config, site social.Site, limits *Limiter, ready *Readiness, log *zap.Logger, clock social.Clock, metrics *prometheus.Registry, in struct {
 	fx.In
 	Users *users.Service `optional:"true"`
 }) *Server {

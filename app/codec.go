@@ -6,7 +6,7 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // refusedMember begins the text of decodeJSON's errors; code and pointer follow. Huma keeps nothing but the text.
@@ -19,10 +19,10 @@ func decodeJSON(data []byte, into any) error {
 	if err == nil {
 		return nil
 	}
-	code := modules.FieldBadFormat
+	code := social.FieldBadFormat
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
-		code = modules.FieldWrongType
+		code = social.FieldWrongType
 	}
 	path := memberThatFails(data, reflect.TypeOf(into))
 	return errors.New(refusedMember + string(code) + " " + jsonPointer(path))

@@ -16,7 +16,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/belfry-social/belfry/app/cli"
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
@@ -32,14 +32,14 @@ type commands struct {
 	stores     *stores
 	users      *users.Service
 	migrations []storage.Migrations
-	clock      modules.Clock
+	clock      social.Clock
 	serving    bool // a server runs on these stores
 
 	http *http.Server
 	done chan struct{}
 }
 
-func newCommands(s *stores, clock modules.Clock, in struct {
+func newCommands(s *stores, clock social.Clock, in struct {
 	fx.In
 	Users      *users.Service       `optional:"true"`
 	Migrations []storage.Migrations `group:"migrations"`
@@ -80,7 +80,7 @@ func (c *commands) run(ctx context.Context, name string, args json.RawMessage) (
 func (c *commands) runUser(ctx context.Context, name string, a cli.UserArgs) (any, error) {
 	switch name {
 	case cli.UserAdd:
-		me, err := c.users.Add(ctx, a.Username, a.Password, modules.Role(a.Role), a.DisplayName)
+		me, err := c.users.Add(ctx, a.Username, a.Password, social.Role(a.Role), a.DisplayName)
 		if err != nil {
 			return nil, err
 		}
@@ -88,11 +88,11 @@ func (c *commands) runUser(ctx context.Context, name string, a cli.UserArgs) (an
 	case cli.UserResetPassword:
 		return struct{}{}, c.users.ResetPassword(ctx, a.Username, a.Password)
 	case cli.UserRole:
-		return struct{}{}, c.users.SetRole(ctx, a.Username, modules.Role(a.Role))
+		return struct{}{}, c.users.SetRole(ctx, a.Username, social.Role(a.Role))
 	case cli.UserDelete:
 		return struct{}{}, c.users.Delete(ctx, a.Username)
 	default:
-		page, err := c.users.List(ctx, modules.PageQuery{Limit: 100, Cursor: a.After})
+		page, err := c.users.List(ctx, social.PageQuery{Limit: 100, Cursor: a.After})
 		if err != nil {
 			return nil, err
 		}
@@ -117,15 +117,15 @@ func (c *commands) runToken(ctx context.Context, name string, a cli.TokenArgs) (
 		secret, id, err := c.users.CreateService(ctx, a.Name)
 		return cli.TokenReply{ID: id.String(), Token: secret}, err
 	case cli.TokenDelete:
-		id, err := modules.ParseID(a.ID)
+		id, err := social.ParseID(a.ID)
 		if err != nil {
 			return nil, err
 		}
 		return struct{}{}, c.users.RevokeToken(ctx, a.Username, id)
 	default:
-		scopes := make([]modules.Scope, len(a.Scopes))
+		scopes := make([]social.Scope, len(a.Scopes))
 		for i, s := range a.Scopes {
-			scopes[i] = modules.Scope(s)
+			scopes[i] = social.Scope(s)
 		}
 		var lasts time.Duration
 		if a.ExpiresIn != "" {
@@ -247,7 +247,7 @@ func (c *commands) reply(ctx context.Context, name string, args json.RawMessage)
 
 // explain adds to a fault which fields were refused and why.
 func explain(err error) string {
-	var f *modules.Fault
+	var f *social.Fault
 	if !errors.As(err, &f) {
 		return err.Error()
 	}

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/modules/follows"
 	"github.com/belfry-social/belfry/modules/notifications"
 	"github.com/belfry-social/belfry/modules/posts"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/plugins/sse"
@@ -58,15 +58,15 @@ type SQLiteConfig struct {
 
 // EventLog tunes the event log.
 type EventLog struct {
-	Driver    string       `yaml:"driver"`
-	MaxSize   modules.Size `yaml:"max_size"`
-	Retention Retention    `yaml:"retention"`
+	Driver    string      `yaml:"driver"`
+	MaxSize   social.Size `yaml:"max_size"`
+	Retention Retention   `yaml:"retention"`
 }
 
 // Retention says how much of the log is kept.
 type Retention struct {
 	Age   time.Duration `yaml:"age"`
-	Bytes modules.Size  `yaml:"bytes"`
+	Bytes social.Size   `yaml:"bytes"`
 }
 
 // RegistrationConfig says who may make an account.

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/belfry-social/belfry/app"
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/plugins/logging"
 	"github.com/belfry-social/belfry/plugins/sse"
@@ -132,8 +132,8 @@ func TestConfigLayers(t *testing.T) {
 // TestConfigMasksSecrets: a key of type Secret reaches its channel and is shown nowhere.
 func TestConfigMasksSecrets(t *testing.T) {
 	type settings struct {
-		Enabled bool           `yaml:"enabled"`
-		Token   modules.Secret `yaml:"token"`
+		Enabled bool          `yaml:"enabled"`
+		Token   social.Secret `yaml:"token"`
 	}
 	factory := plugins.Define("telegram", settings{}, func(settings, plugins.Env) (plugins.Channel, error) { return nil, nil })
 	cfg, list, err := app.Load(app.Source{Environ: []string{"BELFRY_CHANNELS_TELEGRAM_TOKEN=hunter2"}, ReadFile: os.ReadFile, File: os.DevNull}, []plugins.Factory{factory})

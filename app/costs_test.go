@@ -9,11 +9,11 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/follows"
 	"github.com/belfry-social/belfry/modules/moduletest"
 	"github.com/belfry-social/belfry/modules/notifications"
 	"github.com/belfry-social/belfry/modules/posts"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -34,7 +34,7 @@ type town struct {
 func newTown(t *testing.T) *town {
 	f := moduletest.Open(t, users.Migrations, follows.Migrations, posts.Migrations, notifications.Migrations)
 	w := &town{Fixture: f, counted: &counted{DB: f.DB}}
-	site := modules.Site{PublicURL: "https://social.example"}
+	site := social.Site{PublicURL: "https://social.example"}
 	w.users = users.New(users.DefaultConfig(), site, w.counted, f.Bus, f.Clock, f.Pages, zap.NewNop())
 	w.follows = follows.New(follows.DefaultConfig(), w.counted, f.Bus, f.Clock, f.Pages, zap.NewNop())
 	w.posts = posts.New(posts.DefaultConfig(), site, w.counted, f.Bus, f.Clock, f.Pages, zap.NewNop())
@@ -51,12 +51,12 @@ func newTown(t *testing.T) *town {
 }
 
 // person makes an account.
-func (w *town) person(t *testing.T, name string) modules.Actor {
-	me, err := w.users.Add(t.Context(), name, "long enough secret 1", modules.RoleUser, "")
+func (w *town) person(t *testing.T, name string) social.Actor {
+	me, err := w.users.Add(t.Context(), name, "long enough secret 1", social.RoleUser, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return modules.Actor{UserID: me.ID}
+	return social.Actor{UserID: me.ID}
 }
 
 // cost is what one act takes of the writer.
@@ -132,11 +132,11 @@ type act struct {
 }
 
 // acts are ada's, ben's and cleo's.
-func (w *town) acts(t *testing.T, a, b, c modules.Actor) []act {
+func (w *town) acts(t *testing.T, a, b, c social.Actor) []act {
 	ctx := t.Context()
 	var post posts.Post
 	var pushed notifications.Pushed
-	write := func(by modules.Actor, text string, answer bool) func() error {
+	write := func(by social.Actor, text string, answer bool) func() error {
 		return func() (err error) {
 			d := posts.Draft{Text: text}
 			if answer {
@@ -146,7 +146,7 @@ func (w *town) acts(t *testing.T, a, b, c modules.Actor) []act {
 			return err
 		}
 	}
-	like := func(by modules.Actor, on bool) func() error {
+	like := func(by social.Actor, on bool) func() error {
 		return func() error { _, err := w.posts.Like(ctx, by, post.ID, on); return err }
 	}
 	push := func(group string) func() error {
@@ -180,10 +180,10 @@ func (w *town) acts(t *testing.T, a, b, c modules.Actor) []act {
 }
 
 // acquaint has people's names asked for and learned.
-func (w *town) acquaint(t *testing.T, people ...modules.Actor) {
+func (w *town) acquaint(t *testing.T, people ...social.Actor) {
 	w.Read(t, func(q storage.Querier) error {
 		for _, p := range people {
-			if _, err := w.users.Refs(t.Context(), q, []modules.ID{p.UserID}); err != nil {
+			if _, err := w.users.Refs(t.Context(), q, []social.ID{p.UserID}); err != nil {
 				return err
 			}
 		}

@@ -11,9 +11,9 @@ import (
 	"go.uber.org/fx"
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/follows"
 	"github.com/belfry-social/belfry/modules/posts"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 )
 
@@ -34,11 +34,11 @@ type demo struct {
 	out     io.Writer
 	rand    *rand.Rand
 
-	me      modules.Actor
-	people  []modules.Actor
+	me      social.Actor
+	people  []social.Actor
 	names   []string
-	posted  []modules.ID // of everybody, newest last
-	mine    []modules.ID // of the account "demo"
+	posted  []social.ID // of everybody, newest last
+	mine    []social.ID // of the account "demo"
 	turn    int
 	cancel  context.CancelFunc
 	stopped chan struct{}
@@ -92,7 +92,7 @@ func (d *demo) stop(context.Context) error {
 func (d *demo) fill(ctx context.Context) error {
 	steps := d.cfg.People + 1 + d.cfg.Posts
 	bar := progress{out: d.out, total: steps, show: isTerminal(d.out)}
-	me, err := d.users.Add(ctx, demoName, demoPassword, modules.RoleUser, "You")
+	me, err := d.users.Add(ctx, demoName, demoPassword, social.RoleUser, "You")
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (d *demo) fill(ctx context.Context) error {
 	bar.step()
 	for i := range d.cfg.People {
 		name, shown := personName(i)
-		p, err := d.users.Add(ctx, name, modules.NewID().String(), modules.RoleUser, shown) // nobody logs in as them
+		p, err := d.users.Add(ctx, name, social.NewID().String(), social.RoleUser, shown) // nobody logs in as them
 		if err != nil {
 			return err
 		}
@@ -167,7 +167,7 @@ func (d *demo) somethingSmall(ctx context.Context) error {
 	return ignoreGone(err)
 }
 
-func (d *demo) publish(ctx context.Context, who modules.Actor, draft posts.Draft) error {
+func (d *demo) publish(ctx context.Context, who social.Actor, draft posts.Draft) error {
 	post, err := d.posts.Publish(ctx, who, draft, nil)
 	if err != nil {
 		return ignoreGone(err)
@@ -184,7 +184,7 @@ func (d *demo) publish(ctx context.Context, who modules.Actor, draft posts.Draft
 // everybody gives all accounts by name.
 func (d *demo) everybody(ctx context.Context) (map[string]users.Me, error) {
 	all := map[string]users.Me{}
-	q := modules.PageQuery{Limit: 100}
+	q := social.PageQuery{Limit: 100}
 	for {
 		page, err := d.users.List(ctx, q)
 		if err != nil {
@@ -213,7 +213,7 @@ func (d *demo) meet(ctx context.Context, all map[string]users.Me) error {
 	if d.me.UserID.IsZero() || len(d.people) < 3 {
 		return errors.New("this site has people of its own, or another community; name an empty directory with --data")
 	}
-	page, err := d.posts.ByAuthor(ctx, d.me.UserID, d.me.UserID, false, false, modules.PageQuery{Limit: 20})
+	page, err := d.posts.ByAuthor(ctx, d.me.UserID, d.me.UserID, false, false, social.PageQuery{Limit: 20})
 	if err != nil {
 		return err
 	}
@@ -263,15 +263,15 @@ func (d *demo) act(ctx context.Context) error {
 	}
 }
 
-func (d *demo) oneOfMine() modules.ID { return d.mine[d.rand.IntN(len(d.mine))] }
+func (d *demo) oneOfMine() social.ID { return d.mine[d.rand.IntN(len(d.mine))] }
 
-func actorOf(u users.Me) modules.Actor {
-	return modules.Actor{UserID: u.ID, Role: modules.Role(u.Role)}
+func actorOf(u users.Me) social.Actor {
+	return social.Actor{UserID: u.ID, Role: social.Role(u.Role)}
 }
 
 // ignoreGone: somebody may have deleted what this was about.
 func ignoreGone(err error) error {
-	if modules.IsFault(err, modules.CodeNotFound) || modules.IsFault(err, modules.CodeValidationFailed) {
+	if social.IsFault(err, social.CodeNotFound) || social.IsFault(err, social.CodeValidationFailed) {
 		return nil
 	}
 	return err

@@ -15,19 +15,18 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/app"
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // heard is a listener that hands every event to a channel.
-type heard chan modules.Event
+type heard chan social.Event
 
 func (heard) Start(context.Context) error { return nil }
 func (heard) Stop(context.Context) error  { return nil }
-func (h heard) Publish(list []modules.Event) {
+func (h heard) Publish(list []social.Event) {
 	for _, e := range list {
 		select {
 		case h <- e:
@@ -130,16 +129,16 @@ func TestDemoIsHeard(t *testing.T) {
 		var people *users.Service
 		_, stop := community(t, dir, map[string]string{"demo.every": "100ms"}, fx.Populate(&people),
 			plugins.Provide(plugins.Define("heard", heardConfig{true}, func(heardConfig, plugins.Env) (plugins.Channel, error) { return events, nil })))
-		me, err := people.UserByName(t.Context(), modules.ID{}, "demo")
+		me, err := people.UserByName(t.Context(), social.ID{}, "demo")
 		if err != nil {
 			t.Fatal(err)
 		}
-		mine := modules.Stream{Kind: modules.To, User: me.ID}
+		mine := social.Stream{Kind: social.To, User: me.ID}
 		notices := 0
 		for notices < 2 {
 			select {
 			case e := <-events:
-				if e.Stream == mine && (e.Type == event.Notification || e.Type == event.NotificationUpdated) {
+				if e.Stream == mine && (e.Type == social.EventNotification || e.Type == social.EventNotificationUpdated) {
 					notices++
 				}
 			case <-time.After(30 * time.Second):
@@ -159,7 +158,7 @@ func TestDemoLeavesPeopleAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"demo", "ada", "bruno", "clara", "david"} { // the names, not the people
-		if _, err := people.Add(t.Context(), name, "correct horse battery", modules.RoleUser, "A real person"); err != nil {
+		if _, err := people.Add(t.Context(), name, "correct horse battery", social.RoleUser, "A real person"); err != nil {
 			t.Fatal(err)
 		}
 	}

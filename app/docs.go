@@ -8,7 +8,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // RapiDoc 9.3.8 (npm rapidoc, dist/rapidoc-min.js, MIT), so that the page needs no other server.
@@ -41,7 +41,7 @@ var docsPage = template.Must(template.New("docs").Parse(`<!doctype html>
 `))
 
 // serveDocs adds the document, made once when it is first asked for, and the page that shows it.
-func (s *Server) serveDocs(site modules.Site) {
+func (s *Server) serveDocs(site social.Site) {
 	document := sync.OnceValues(func() ([]byte, error) { return render(s.doc) })
 	var page strings.Builder
 	if err := docsPage.Execute(&page, site.Name); err != nil {

@@ -11,13 +11,13 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/validation"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // refusedFields turns what huma found wrong into refused fields. Huma's messages repeat values and its locations are
 // not JSON Pointers; only bounds that come from our own schemas are taken over.
-func refusedFields(errs []error) []modules.Field {
-	out := make([]modules.Field, 0, len(errs))
+func refusedFields(errs []error) []social.Field {
+	out := make([]social.Field, 0, len(errs))
 	for _, err := range errs {
 		var d *huma.ErrorDetail
 		if !errors.As(err, &d) {
@@ -34,22 +34,22 @@ func refusedFields(errs []error) []modules.Field {
 	return out
 }
 
-func fieldOf(d *huma.ErrorDetail) modules.Field {
+func fieldOf(d *huma.ErrorDetail) social.Field {
 	in, path := splitLocation(d.Location)
-	f := modules.Field{In: in}
+	f := social.Field{In: in}
 	switch {
 	case d.Message == validation.MsgUnexpectedProperty:
 		path = unknownMember(d, path)
-		f.Code, f.Detail = modules.FieldUnknown, "There is no such field."
+		f.Code, f.Detail = social.FieldUnknown, "There is no such field."
 	case strings.HasPrefix(d.Message, before(validation.MsgExpectedRequiredProperty)):
 		name := between(d.Message, validation.MsgExpectedRequiredProperty)
 		path = append(path, name)
-		f.Code, f.Detail = modules.FieldRequired, "This field is needed."
+		f.Code, f.Detail = social.FieldRequired, "This field is needed."
 	case strings.HasPrefix(d.Message, "required "):
-		f.Code, f.Detail = modules.FieldRequired, "This parameter is needed."
+		f.Code, f.Detail = social.FieldRequired, "This parameter is needed."
 	case strings.HasPrefix(d.Message, refusedMember):
 		code, pointer, _ := strings.Cut(strings.TrimPrefix(d.Message, refusedMember), " ")
-		return modules.BodyField(pointer, modules.FieldCode(code), "This does not have the form that is expected.")
+		return social.BodyField(pointer, social.FieldCode(code), "This does not have the form that is expected.")
 	default:
 		f.Code, f.Detail = judge(d.Message)
 	}
@@ -60,40 +60,40 @@ func fieldOf(d *huma.ErrorDetail) modules.Field {
 // verdict is how one message of huma is told. detail has one verb for the bound, if the message has one.
 type verdict struct {
 	message string // a format of package validation
-	code    modules.FieldCode
+	code    social.FieldCode
 	detail  string
 }
 
 var verdicts = []verdict{
-	{validation.MsgExpectedMinLength, modules.FieldTooShort, "At least %s characters."},
-	{validation.MsgExpectedMaxLength, modules.FieldTooLong, "At most %s characters."},
-	{validation.MsgExpectedMinItems, modules.FieldTooShort, "At least %s items."},
-	{validation.MsgExpectedMaxItems, modules.FieldTooMany, "At most %s items."},
-	{validation.MsgExpectedMinProperties, modules.FieldTooShort, "At least %s members."},
-	{validation.MsgExpectedMaxProperties, modules.FieldTooMany, "At most %s members."},
-	{validation.MsgExpectedMinimumNumber, modules.FieldTooSmall, "At least %s."},
-	{validation.MsgExpectedExclusiveMinimumNumber, modules.FieldTooSmall, "More than %s."},
-	{validation.MsgExpectedMaximumNumber, modules.FieldTooLarge, "At most %s."},
-	{validation.MsgExpectedExclusiveMaximumNumber, modules.FieldTooLarge, "Less than %s."},
-	{validation.MsgExpectedOneOf, modules.FieldBadFormat, "One of %s."},
-	{validation.MsgExpectedArrayItemsUnique, modules.FieldDuplicate, "Give each item once."},
-	{validation.MsgExpectedBoolean, modules.FieldWrongType, "True or false."},
-	{validation.MsgExpectedInteger, modules.FieldWrongType, "A whole number."},
-	{validation.MsgExpectedNumber, modules.FieldWrongType, "A number."},
-	{validation.MsgExpectedString, modules.FieldWrongType, "A string."},
-	{validation.MsgExpectedArray, modules.FieldWrongType, "A list."},
-	{validation.MsgExpectedObject, modules.FieldWrongType, "An object."},
-	{validation.MsgExpectedRFC3339DateTime, modules.FieldBadFormat, "A time as RFC 3339 has it."},
-	{validation.MsgExpectedRFC3986URI, modules.FieldBadFormat, "A URL."},
-	{validation.MsgExpectedRFC5322Email, modules.FieldBadFormat, "A mail address."},
-	{validation.MsgExpectedRFC4122UUID, modules.FieldBadFormat, "An id."},
-	{"invalid integer", modules.FieldBadFormat, "A whole number."},
-	{"invalid float", modules.FieldBadFormat, "A number."},
-	{"invalid boolean", modules.FieldBadFormat, "true or false."},
+	{validation.MsgExpectedMinLength, social.FieldTooShort, "At least %s characters."},
+	{validation.MsgExpectedMaxLength, social.FieldTooLong, "At most %s characters."},
+	{validation.MsgExpectedMinItems, social.FieldTooShort, "At least %s items."},
+	{validation.MsgExpectedMaxItems, social.FieldTooMany, "At most %s items."},
+	{validation.MsgExpectedMinProperties, social.FieldTooShort, "At least %s members."},
+	{validation.MsgExpectedMaxProperties, social.FieldTooMany, "At most %s members."},
+	{validation.MsgExpectedMinimumNumber, social.FieldTooSmall, "At least %s."},
+	{validation.MsgExpectedExclusiveMinimumNumber, social.FieldTooSmall, "More than %s."},
+	{validation.MsgExpectedMaximumNumber, social.FieldTooLarge, "At most %s."},
+	{validation.MsgExpectedExclusiveMaximumNumber, social.FieldTooLarge, "Less than %s."},
+	{validation.MsgExpectedOneOf, social.FieldBadFormat, "One of %s."},
+	{validation.MsgExpectedArrayItemsUnique, social.FieldDuplicate, "Give each item once."},
+	{validation.MsgExpectedBoolean, social.FieldWrongType, "True or false."},
+	{validation.MsgExpectedInteger, social.FieldWrongType, "A whole number."},
+	{validation.MsgExpectedNumber, social.FieldWrongType, "A number."},
+	{validation.MsgExpectedString, social.FieldWrongType, "A string."},
+	{validation.MsgExpectedArray, social.FieldWrongType, "A list."},
+	{validation.MsgExpectedObject, social.FieldWrongType, "An object."},
+	{validation.MsgExpectedRFC3339DateTime, social.FieldBadFormat, "A time as RFC 3339 has it."},
+	{validation.MsgExpectedRFC3986URI, social.FieldBadFormat, "A URL."},
+	{validation.MsgExpectedRFC5322Email, social.FieldBadFormat, "A mail address."},
+	{validation.MsgExpectedRFC4122UUID, social.FieldBadFormat, "An id."},
+	{"invalid integer", social.FieldBadFormat, "A whole number."},
+	{"invalid float", social.FieldBadFormat, "A number."},
+	{"invalid boolean", social.FieldBadFormat, "true or false."},
 }
 
 // judge gives code and detail for a message.
-func judge(message string) (modules.FieldCode, string) {
+func judge(message string) (social.FieldCode, string) {
 	for _, v := range verdicts {
 		if message != v.message && (!strings.ContainsRune(v.message, '%') || !strings.HasPrefix(message, before(v.message))) {
 			continue
@@ -104,7 +104,7 @@ func judge(message string) (modules.FieldCode, string) {
 		}
 		return v.code, detail
 	}
-	return modules.FieldBadFormat, "This does not have the form that is expected."
+	return social.FieldBadFormat, "This does not have the form that is expected."
 }
 
 // before is the constant beginning of a format.
@@ -155,15 +155,15 @@ func has(object map[string]any, name string) bool {
 }
 
 // httpFault is the fault for an error that huma itself decided on.
-func httpFault(status int, errs []error) *modules.Fault {
+func httpFault(status int, errs []error) *social.Fault {
 	if status != 422 {
 		return routerFault(status)
 	}
 	fields := refusedFields(errs)
 	if len(fields) == 0 {
-		fields = []modules.Field{modules.BodyField("", modules.FieldBadFormat, "This does not have the form that is expected.")}
+		fields = []social.Field{social.BodyField("", social.FieldBadFormat, "This does not have the form that is expected.")}
 	}
-	f := modules.Invalid(fields...)
+	f := social.Invalid(fields...)
 	if len(fields) > 1 {
 		f.Detail = strconv.Itoa(len(fields)) + " fields were refused."
 	}

@@ -6,7 +6,7 @@ import (
 	"runtime/metrics"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // footprint hands memory back to the system after a burst. The runtime keeps room for twice of what lives, and gives
@@ -31,8 +31,8 @@ func newFootprint() *footprint {
 
 // Job looks every five seconds. One collection of a heap of 20 MB takes some 10 ms of one processor, and follows a
 // burst once.
-func (f *footprint) Job() modules.Job {
-	return modules.Job{Name: "hand memory back", Every: footprintEvery, Run: func(context.Context) (bool, error) {
+func (f *footprint) Job() social.Job {
+	return social.Job{Name: "hand memory back", Every: footprintEvery, Run: func(context.Context) (bool, error) {
 		f.look()
 		return false, nil
 	}}

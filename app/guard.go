@@ -8,7 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // guard refuses requests whose framing two programs could read in two ways, before anything else looks at them:
@@ -30,7 +30,7 @@ var methods = map[string]struct{}{
 }
 
 // check looks at the header block as it came. nil = go on.
-func (g guard) check(c *fasthttp.RequestCtx) *modules.Fault {
+func (g guard) check(c *fasthttp.RequestCtx) *social.Fault {
 	if _, ok := methods[string(c.Method())]; !ok {
 		return malformed("The method is not known.")
 	}
@@ -59,7 +59,7 @@ func (g guard) check(c *fasthttp.RequestCtx) *modules.Fault {
 	return g.checkTarget(c, seen)
 }
 
-func checkFraming(seen map[string]string, http11 bool) *modules.Fault {
+func checkFraming(seen map[string]string, http11 bool) *social.Fault {
 	te, chunked := seen["transfer-encoding"]
 	_, sized := seen["content-length"]
 	switch {
@@ -72,7 +72,7 @@ func checkFraming(seen map[string]string, http11 bool) *modules.Fault {
 }
 
 // checkTarget looks at the request target and the hosts it and the Host header name.
-func (g guard) checkTarget(c *fasthttp.RequestCtx, seen map[string]string) *modules.Fault {
+func (g guard) checkTarget(c *fasthttp.RequestCtx, seen map[string]string) *social.Fault {
 	host, ok := seen["host"]
 	if !ok || !g.hosts.allows(host) {
 		return malformed("The host is not served here.")
@@ -92,4 +92,4 @@ func (g guard) checkTarget(c *fasthttp.RequestCtx, seen map[string]string) *modu
 	return nil
 }
 
-func malformed(why string) *modules.Fault { return modules.NewFault(modules.CodeBadRequest, why) }
+func malformed(why string) *social.Fault { return social.NewFault(social.CodeBadRequest, why) }

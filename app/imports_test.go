@@ -20,20 +20,20 @@ var law = []struct {
 	may   []string
 	fence []string // third-party prefixes it may import although they are fenced
 }{
-	{pkg: "modules"},
-	{pkg: "storage", may: []string{"modules"}},
-	{pkg: "plugins", may: []string{"modules", "modules/event"}, fence: []string{fiber, huma, fxLib}},
-	{pkg: "modules/event", may: []string{"modules", "storage"}},
-	{pkg: "modules/moduletest", may: []string{"modules", "modules/event", "storage", "storage/*"}, fence: []string{fiber, huma}},
-	{pkg: "modules/delivery", may: []string{"modules", "modules/event", "storage", "storage/outbox", "plugins"}, fence: []string{fiber, huma, fxLib}},
-	{pkg: "modules/*", may: []string{"modules", "modules/event", "storage", "storage/outbox"}, fence: []string{huma, fxLib}},
-	{pkg: "storage/outbox", may: []string{"modules", "storage"}},
-	{pkg: "storage/storagetest", may: []string{"modules", "storage", "storage/outbox"}},
-	{pkg: "storage/bolt", may: []string{"modules", "storage"}, fence: []string{bbolt}},
-	{pkg: "storage/sqlite", may: []string{"modules", "storage"}, fence: []string{migrate, sqlite}},
-	{pkg: "plugins/channeltest", may: []string{"modules", "modules/event", "plugins"}, fence: []string{fiber, huma}},
-	{pkg: "plugins/sse", may: []string{"modules", "modules/event", "plugins"}, fence: []string{fiber, fasthttp, huma, fxLib}},
-	{pkg: "plugins/*", may: []string{"modules", "modules/event", "plugins"}, fence: []string{fxLib}},
+	{pkg: "modules/social"},
+	{pkg: "storage", may: []string{"modules/social"}},
+	{pkg: "plugins", may: []string{"modules/social"}, fence: []string{fiber, huma, fxLib}},
+	{pkg: "modules/event", may: []string{"modules/social", "storage"}},
+	{pkg: "modules/moduletest", may: []string{"modules/social", "modules/event", "storage", "storage/*"}, fence: []string{fiber, huma}},
+	{pkg: "modules/delivery", may: []string{"modules/social", "modules/event", "storage", "storage/outbox", "plugins"}, fence: []string{fiber, huma, fxLib}},
+	{pkg: "modules/*", may: []string{"modules/social", "modules/event", "storage", "storage/outbox"}, fence: []string{huma, fxLib}},
+	{pkg: "storage/outbox", may: []string{"modules/social", "storage"}},
+	{pkg: "storage/storagetest", may: []string{"modules/social", "storage", "storage/outbox"}},
+	{pkg: "storage/bolt", may: []string{"modules/social", "storage"}, fence: []string{bbolt}},
+	{pkg: "storage/sqlite", may: []string{"modules/social", "storage"}, fence: []string{migrate, sqlite}},
+	{pkg: "plugins/channeltest", may: []string{"modules/social", "plugins"}, fence: []string{fiber, huma}},
+	{pkg: "plugins/sse", may: []string{"modules/social", "plugins"}, fence: []string{fiber, fasthttp, huma, fxLib}},
+	{pkg: "plugins/*", may: []string{"modules/social", "plugins"}, fence: []string{fxLib}},
 	{pkg: "app", may: []string{"*"}, fence: []string{fiber, fasthttp, huma, fxLib}},
 	{pkg: "app/cli", may: []string{}},
 	{pkg: "app/*", may: []string{"*"}, fence: []string{fiber, fasthttp, huma, fxLib, bbolt, sqlite}},
@@ -89,7 +89,7 @@ func TestImportLaw(t *testing.T) {
 // TestImportLawIsSharp breaks the law on paper and expects to be caught.
 func TestImportLawIsSharp(t *testing.T) {
 	for _, p := range []goPackage{
-		{root + "modules", []string{root + "storage"}},
+		{root + "modules/social", []string{root + "storage"}},
 		{root + "modules/posts", []string{root + "modules/users"}},
 		{root + "modules/posts", []string{root + "plugins"}},
 		{root + "plugins/webhook", []string{root + "storage"}},

@@ -6,7 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // Instance is what GET /v1/instance tells about this site: who it is, what it offers, and its limits.
@@ -64,7 +64,7 @@ func InstanceRoutes(view Instance) func(huma.API) {
 		huma.Register(api, huma.Operation{
 			OperationID: "get-instance", Method: http.MethodGet, Path: "/v1/instance", Tags: []string{"server"},
 			Summary:  "What this site is, offers and allows",
-			Metadata: map[string]any{modules.MetaAuth: modules.AuthNone, modules.MetaETag: "strong"},
+			Metadata: map[string]any{social.MetaAuth: social.AuthNone, social.MetaETag: "strong"},
 		}, func(context.Context, *struct{}) (*output, error) {
 			return &output{CacheControl: "public, max-age=60", Body: view}, nil
 		})

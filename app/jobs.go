@@ -9,7 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // jobDeadline bounds one run of a job. Jobs work in small steps; this finds the one that hangs.
@@ -17,14 +17,14 @@ const jobDeadline = 30 * time.Second
 
 // jobs runs the background work of all modules, each job on a goroutine of its own.
 type jobs struct {
-	list   []modules.Job
-	clock  modules.Clock
+	list   []social.Job
+	clock  social.Clock
 	log    *zap.Logger
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 }
 
-func newJobs(list []modules.Job, clock modules.Clock, log *zap.Logger) *jobs {
+func newJobs(list []social.Job, clock social.Clock, log *zap.Logger) *jobs {
 	return &jobs{list: list, clock: clock, log: log}
 }
 
@@ -53,7 +53,7 @@ func (j *jobs) stop(ctx context.Context) error {
 }
 
 // keep runs one job until ctx ends.
-func (j *jobs) keep(ctx context.Context, job modules.Job) {
+func (j *jobs) keep(ctx context.Context, job social.Job) {
 	t := time.NewTimer(job.Every)
 	defer t.Stop()
 	for {
@@ -74,7 +74,7 @@ func (j *jobs) keep(ctx context.Context, job modules.Job) {
 	}
 }
 
-func (j *jobs) once(ctx context.Context, job modules.Job) (more bool, err error) {
+func (j *jobs) once(ctx context.Context, job social.Job) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, jobDeadline)
 	defer cancel()
 	defer func() {

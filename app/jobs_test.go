@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // Jobs run at their turn, again at once while there is more, and whatever one does the others go on.
@@ -28,7 +28,7 @@ func TestJobs(t *testing.T) {
 			ran[name] = append(ran[name], time.Since(began))
 		}
 		left := 3
-		j := newJobs([]modules.Job{
+		j := newJobs([]social.Job{
 			{Name: "steady", Every: time.Minute, Run: func(context.Context) (bool, error) { return false, nil }},
 			{Name: "more", Every: time.Minute, Run: func(context.Context) (bool, error) {
 				note("more")
@@ -79,7 +79,7 @@ func TestJobs(t *testing.T) {
 func TestJobsStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		letGo := make(chan struct{})
-		j := newJobs([]modules.Job{{Name: "deaf", Every: time.Second, Run: func(context.Context) (bool, error) { <-letGo; return false, nil }}}, time.Now, zap.NewNop())
+		j := newJobs([]social.Job{{Name: "deaf", Every: time.Second, Run: func(context.Context) (bool, error) { <-letGo; return false, nil }}}, time.Now, zap.NewNop())
 		if err := j.stop(t.Context()); err != nil {
 			t.Errorf("stop before start: %v", err)
 		}

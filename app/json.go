@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // maxJSONDepth bounds how deep arrays and objects of a request body may be nested.
@@ -29,14 +29,14 @@ func strictJSON(body []byte, dropNull bool) ([]byte, error) {
 	s := jsonScanner{in: body, out: make([]byte, 0, len(body)), dropNull: dropNull}
 	s.space()
 	if !s.value(0) {
-		return nil, modules.NewFault(modules.CodeInvalidJSON, "The body is not valid JSON: "+s.why+".")
+		return nil, social.NewFault(social.CodeInvalidJSON, "The body is not valid JSON: "+s.why+".")
 	}
 	s.space()
 	if s.pos != len(s.in) {
-		return nil, modules.NewFault(modules.CodeInvalidJSON, "The body is not valid JSON: something follows the value.")
+		return nil, social.NewFault(social.CodeInvalidJSON, "The body is not valid JSON: something follows the value.")
 	}
 	if len(s.bad) > 0 {
-		return nil, modules.Invalid(s.bad...)
+		return nil, social.Invalid(s.bad...)
 	}
 	if bytes.Equal(s.out, body) {
 		return body, nil
@@ -50,7 +50,7 @@ type jsonScanner struct {
 	pos      int
 	out      []byte
 	path     []string // member names and indexes down to the current value
-	bad      []modules.Field
+	bad      []social.Field
 	dropNull bool
 	why      string
 }
@@ -240,7 +240,7 @@ func (s *jsonScanner) text() bool {
 
 func (s *jsonScanner) refuse() {
 	if len(s.bad) < maxFields {
-		s.bad = append(s.bad, modules.BodyField(jsonPointer(s.path), modules.FieldBadFormat,
+		s.bad = append(s.bad, social.BodyField(jsonPointer(s.path), social.FieldBadFormat,
 			"No control characters other than tab and line feed."))
 	}
 }

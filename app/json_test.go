@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // TestH22JSON: bodies that are not the JSON we take.
@@ -50,7 +50,7 @@ func TestH22JSON(t *testing.T) {
 		"something after the array": `[1 2]`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.wantProblem(s.do("POST", "/v1/notes", body, "Content-Type", "application/json"), 400, modules.CodeInvalidJSON)
+			s.wantProblem(s.do("POST", "/v1/notes", body, "Content-Type", "application/json"), 400, social.CodeInvalidJSON)
 		})
 	}
 }
@@ -107,7 +107,7 @@ func TestFields(t *testing.T) {
 				}
 				return
 			}
-			p := s.wantProblem(a, 422, modules.CodeValidationFailed)
+			p := s.wantProblem(a, 422, social.CodeValidationFailed)
 			var got []string
 			for _, f := range p.Errors {
 				line := f.In + " " + f.Pointer + " " + string(f.Code)
@@ -140,9 +140,9 @@ func TestMediaTypes(t *testing.T) {
 	for _, ct := range []string{"application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "application/xml",
 		"application/json; charset=latin1", "application/problem+json", "application/octet-stream", "nonsense;;", ""} {
 		a := s.do("POST", "/v1/notes", "user[0][9999999999]=1&a[-1]=2", "Content-Type", ct)
-		s.wantProblem(a, 415, modules.CodeUnsupportedMediaType)
+		s.wantProblem(a, 415, social.CodeUnsupportedMediaType)
 	}
-	s.wantProblem(s.do("POST", "/v1/notes", "{}", "Content-Encoding", "gzip"), 415, modules.CodeUnsupportedMediaType)
+	s.wantProblem(s.do("POST", "/v1/notes", "{}", "Content-Encoding", "gzip"), 415, social.CodeUnsupportedMediaType)
 	for _, ct := range []string{"application/json", "application/json; charset=utf-8", "application/json;charset=UTF-8", "Application/JSON"} {
 		if a := s.do("POST", "/v1/notes", "{}", "Content-Type", ct); a.StatusCode != 200 {
 			t.Errorf("%s: got %d %s", ct, a.StatusCode, a.body)
@@ -185,7 +185,7 @@ func TestBodyForm(t *testing.T) {
 	for i := range 5000 {
 		fmt.Fprintf(&wide, `,"m%d":1`, i)
 	}
-	p := s.wantProblem(s.do("POST", "/v1/notes", "{"+wide.String()[1:]+"}"), 422, modules.CodeValidationFailed)
+	p := s.wantProblem(s.do("POST", "/v1/notes", "{"+wide.String()[1:]+"}"), 422, social.CodeValidationFailed)
 	if len(p.Errors) != 32 {
 		t.Errorf("5,000 refused fields: %d are named, want 32", len(p.Errors))
 	}

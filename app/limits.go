@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // LimitsConfig is the section "limits": how much one person, service token or address may ask for. Limits are
@@ -51,13 +51,13 @@ func DefaultLimitsConfig() LimitsConfig {
 }
 
 // budgetSearch is the budget of searches.
-const budgetSearch modules.Budget = "search"
+const budgetSearch social.Budget = "search"
 
-func (c LimitsConfig) rates() map[modules.Budget]Rate {
-	return map[modules.Budget]Rate{
-		modules.BudgetRead: c.Read, modules.BudgetWrite: c.Write, budgetSearch: c.Search,
-		modules.BudgetStreams: c.Streams, modules.BudgetLoginAccount: c.LoginAccount,
-		modules.BudgetLoginAddress: c.LoginAddress, modules.BudgetRegister: c.Register, modules.BudgetService: c.Service,
+func (c LimitsConfig) rates() map[social.Budget]Rate {
+	return map[social.Budget]Rate{
+		social.BudgetRead: c.Read, social.BudgetWrite: c.Write, budgetSearch: c.Search,
+		social.BudgetStreams: c.Streams, social.BudgetLoginAccount: c.LoginAccount,
+		social.BudgetLoginAddress: c.LoginAddress, social.BudgetRegister: c.Register, social.BudgetService: c.Service,
 	}
 }
 
@@ -68,7 +68,7 @@ func (c LimitsConfig) Validate() error {
 			return fmt.Errorf("%s: must be a rate such as 120/1m", name)
 		}
 	}
-	for _, name := range []modules.Budget{modules.BudgetRead, modules.BudgetWrite, modules.BudgetStreams} {
+	for _, name := range []social.Budget{social.BudgetRead, social.BudgetWrite, social.BudgetStreams} {
 		if c.rates()[name].slowerThanOneASecond() {
 			return fmt.Errorf("%s: must not be below 60/1m: one request a second is never limited", name)
 		}
@@ -83,8 +83,8 @@ func (c LimitsConfig) Validate() error {
 // gets it back evenly over the period. It keeps one moment for each key that spent lately, at most
 // LimitsConfig.Keys of them. Safe for concurrent use.
 type Limiter struct {
-	clock modules.Clock
-	rates map[modules.Budget]Rate // nil = everything is allowed
+	clock social.Clock
+	rates map[social.Budget]Rate // nil = everything is allowed
 	keys  int
 
 	mu     sync.Mutex
@@ -92,10 +92,10 @@ type Limiter struct {
 	recent *list.List // of *counter, the latest in front
 }
 
-var _ modules.Limits = (*Limiter)(nil)
+var _ social.Limits = (*Limiter)(nil)
 
 type limitKey struct {
-	budget modules.Budget
+	budget social.Budget
 	key    string
 }
 
@@ -105,7 +105,7 @@ type counter struct {
 }
 
 // NewLimiter makes a limiter. With limits disabled it allows everything.
-func NewLimiter(cfg LimitsConfig, clock modules.Clock) *Limiter {
+func NewLimiter(cfg LimitsConfig, clock social.Clock) *Limiter {
 	l := &Limiter{clock: clock, keys: cfg.Keys, spent: map[limitKey]*list.Element{}, recent: list.New()}
 	if cfg.Enabled {
 		l.rates = cfg.rates()
@@ -115,7 +115,7 @@ func NewLimiter(cfg LimitsConfig, clock modules.Clock) *Limiter {
 
 // Take spends one of a key's budget. ok is false when nothing is left; retry tells then when the next unit is
 // back. An unknown budget is not limited.
-func (l *Limiter) Take(b modules.Budget, key string) (retry time.Duration, ok bool) {
+func (l *Limiter) Take(b social.Budget, key string) (retry time.Duration, ok bool) {
 	s := l.take(b, key)
 	return s.retry, s.ok
 }
@@ -129,7 +129,7 @@ type spending struct {
 	resetIn time.Duration // until the whole budget is back
 }
 
-func (l *Limiter) take(b modules.Budget, key string) spending {
+func (l *Limiter) take(b social.Budget, key string) spending {
 	rate, limited := l.rates[b]
 	if !limited {
 		return spending{ok: true}

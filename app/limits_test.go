@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/belfry-social/belfry/app"
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 func limitsWith(change func(*app.LimitsConfig)) app.LimitsConfig {
@@ -22,31 +22,31 @@ func TestLimiterBurstAndReturn(t *testing.T) {
 	clock := newFakeClock()
 	l := app.NewLimiter(app.DefaultLimitsConfig(), clock.Now)
 	for i := range 120 {
-		if _, ok := l.Take(modules.BudgetWrite, "user:a"); !ok {
+		if _, ok := l.Take(social.BudgetWrite, "user:a"); !ok {
 			t.Fatalf("write %d of 120 was refused", i+1)
 		}
 	}
-	retry, ok := l.Take(modules.BudgetWrite, "user:a")
+	retry, ok := l.Take(social.BudgetWrite, "user:a")
 	if ok || retry != 500*time.Millisecond {
 		t.Fatalf("write 121: got ok %v, retry %v; want refused, 500ms", ok, retry)
 	}
-	if _, ok := l.Take(modules.BudgetWrite, "user:b"); !ok {
+	if _, ok := l.Take(social.BudgetWrite, "user:b"); !ok {
 		t.Error("another key is limited too")
 	}
-	if _, ok := l.Take(modules.BudgetRead, "user:a"); !ok {
+	if _, ok := l.Take(social.BudgetRead, "user:a"); !ok {
 		t.Error("another budget is limited too")
 	}
 	clock.Add(retry)
-	if _, ok := l.Take(modules.BudgetWrite, "user:a"); !ok {
+	if _, ok := l.Take(social.BudgetWrite, "user:a"); !ok {
 		t.Error("refused at the moment it was told to come back")
 	}
-	if _, ok := l.Take(modules.BudgetWrite, "user:a"); ok {
+	if _, ok := l.Take(social.BudgetWrite, "user:a"); ok {
 		t.Error("a refused attempt gave budget back")
 	}
 	clock.Add(time.Minute)
 	taken := 0
 	for {
-		if _, ok := l.Take(modules.BudgetWrite, "user:a"); !ok {
+		if _, ok := l.Take(social.BudgetWrite, "user:a"); !ok {
 			break
 		}
 		taken++
@@ -58,7 +58,7 @@ func TestLimiterBurstAndReturn(t *testing.T) {
 
 // One request a second is never limited, however long it goes on.
 func TestLimiterOneASecond(t *testing.T) {
-	for _, b := range []modules.Budget{modules.BudgetRead, modules.BudgetWrite, modules.BudgetStreams} {
+	for _, b := range []social.Budget{social.BudgetRead, social.BudgetWrite, social.BudgetStreams} {
 		clock := newFakeClock()
 		l := app.NewLimiter(limitsWith(func(c *app.LimitsConfig) {
 			c.Read, c.Write, c.Streams = app.Rate{Count: 60, Per: time.Minute}, app.Rate{Count: 1, Per: time.Second}, app.Rate{Count: 3600, Per: time.Hour}
@@ -84,7 +84,7 @@ func TestLimiterModel(t *testing.T) {
 			clock.Add(time.Duration(rapid.IntRange(0, 25_000).Draw(t, "pause")) * time.Millisecond / 4)
 			now := clock.Now()
 			rested := len(taken) == 0 || now.Sub(taken[len(taken)-1]) >= rate.Per
-			retry, ok := l.Take(modules.BudgetRegister, "k")
+			retry, ok := l.Take(social.BudgetRegister, "k")
 			if rested && !ok {
 				t.Fatalf("refused after a rest of a whole period")
 			}
@@ -111,16 +111,16 @@ func TestLimiterForgets(t *testing.T) {
 	clock := newFakeClock()
 	l := app.NewLimiter(limitsWith(func(c *app.LimitsConfig) { c.Register, c.Keys = app.Rate{Count: 1, Per: time.Hour}, 1000 }), clock.Now)
 	for i := range 1000 {
-		l.Take(modules.BudgetRegister, fmt.Sprint(i))
+		l.Take(social.BudgetRegister, fmt.Sprint(i))
 	}
-	l.Take(modules.BudgetRegister, "0")    // used again: now 1 is the one used longest ago
-	l.Take(modules.BudgetRegister, "1000") // one too many
+	l.Take(social.BudgetRegister, "0")    // used again: now 1 is the one used longest ago
+	l.Take(social.BudgetRegister, "1000") // one too many
 	for _, key := range []string{"1000", "999", "2", "0"} {
-		if _, ok := l.Take(modules.BudgetRegister, key); ok {
+		if _, ok := l.Take(social.BudgetRegister, key); ok {
 			t.Errorf("key %s was forgotten", key)
 		}
 	}
-	if _, ok := l.Take(modules.BudgetRegister, "1"); !ok {
+	if _, ok := l.Take(social.BudgetRegister, "1"); !ok {
 		t.Error("the key used longest ago is still kept: there is no bound")
 	}
 }
@@ -138,7 +138,7 @@ func TestLimitHeaders(t *testing.T) {
 		s.do("POST", "/v1/who/read", "", "Cookie", "__Host-belfry=good")
 	}
 	a = s.do("POST", "/v1/who/read", "", "Cookie", "__Host-belfry=good")
-	p := s.wantProblem(a, 429, modules.CodeRateLimited)
+	p := s.wantProblem(a, 429, social.CodeRateLimited)
 	if a.Header.Get("Retry-After") != "1" || p.RetryAfter == nil || *p.RetryAfter != 1 {
 		t.Errorf("Retry-After: %q, problem %v", a.Header.Get("Retry-After"), p.RetryAfter)
 	}
@@ -165,9 +165,9 @@ func TestLimitHeaders(t *testing.T) {
 func TestRefusedCredentialsAreCounted(t *testing.T) {
 	s := newSite(t, func(_ *app.ServerConfig, l *app.LimitsConfig) { l.Read = app.Rate{Count: 5, Per: 5 * time.Second} })
 	for range 5 {
-		s.wantProblem(s.do("GET", "/v1/who/read", "", "Authorization", "Bearer bf_guess"), 401, modules.CodeInvalidToken)
+		s.wantProblem(s.do("GET", "/v1/who/read", "", "Authorization", "Bearer bf_guess"), 401, social.CodeInvalidToken)
 	}
-	s.wantProblem(s.do("GET", "/v1/who/read", "", "Authorization", "Bearer bf_guess"), 429, modules.CodeRateLimited)
+	s.wantProblem(s.do("GET", "/v1/who/read", "", "Authorization", "Bearer bf_guess"), 429, social.CodeRateLimited)
 	if a := s.do("GET", "/v1/who/read", "", "Authorization", "Bearer bf_reader"); a.StatusCode != 200 {
 		t.Errorf("the right token from that address: got %d", a.StatusCode)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // tag gives a 200 answer to GET or HEAD its ETag and turns it into 304 if the client has it already.
@@ -21,7 +21,7 @@ func tag(c *fiber.Ctx, weak bool) {
 	if string(c.Response().Header.Peek(fiber.HeaderCacheControl)) == cacheNever {
 		c.Set(fiber.HeaderCacheControl, "private, no-cache")
 	}
-	etag := modules.ETagOf(c.Response().Body(), weak)
+	etag := social.ETagOf(c.Response().Body(), weak)
 	c.Set(fiber.HeaderETag, etag)
 	if matches(c.Get(fiber.HeaderIfNoneMatch), etag) {
 		c.Response().ResetBody()
@@ -77,22 +77,22 @@ func pageTarget(c *fiber.Ctx, cursor string) string {
 }
 
 // spend takes one of a budget and says in the headers what is left. Anonymous requests spend their address's.
-func (s *Server) spend(c *fiber.Ctx, b modules.Budget, a modules.Actor) error {
-	if b == modules.BudgetNone || c.Locals(localSpent) != nil {
+func (s *Server) spend(c *fiber.Ctx, b social.Budget, a social.Actor) error {
+	if b == social.BudgetNone || c.Locals(localSpent) != nil {
 		return nil
 	}
 	if !a.ServiceID.IsZero() {
-		b = modules.BudgetService
+		b = social.BudgetService
 	}
 	c.Locals(localSpent, true)
-	got := s.limits.take(b, a.LimitKey(modules.AddressFrom(c.UserContext())))
+	got := s.limits.take(b, a.LimitKey(social.AddressFrom(c.UserContext())))
 	if got.rate.Count > 0 {
 		name := `"` + string(b) + `"`
 		c.Set("RateLimit-Policy", name+";q="+strconv.Itoa(got.rate.Count)+";w="+strconv.FormatInt(retrySeconds(got.rate.Per), 10))
 		c.Set("RateLimit", name+";r="+strconv.Itoa(got.left)+";t="+strconv.FormatInt(ceilSeconds(got.resetIn), 10))
 	}
 	if !got.ok {
-		return &modules.Fault{Code: modules.CodeRateLimited, Detail: "Please wait before you go on.", RetryAfter: got.retry}
+		return &social.Fault{Code: social.CodeRateLimited, Detail: "Please wait before you go on.", RetryAfter: got.retry}
 	}
 	return nil
 }

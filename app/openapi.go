@@ -13,11 +13,11 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // newDocument begins the OpenAPI document. Operations add themselves as they are registered.
-func newDocument(site modules.Site) *huma.OpenAPI {
+func newDocument(site social.Site) *huma.OpenAPI {
 	doc := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
@@ -40,27 +40,27 @@ func newDocument(site modules.Site) *huma.OpenAPI {
 // describe completes an operation: who may call it, from the metadata that the host also enforces, and the
 // answers that any operation can give. It panics when the operation does not say who may call it.
 func describe(_ *huma.OpenAPI, op *huma.Operation) {
-	rule, ok := op.Metadata[modules.MetaAuth].(modules.Auth)
+	rule, ok := op.Metadata[social.MetaAuth].(social.Auth)
 	if !ok {
-		panic(fmt.Sprintf("app: operation %s (%s %s) has no %q in its metadata", op.OperationID, op.Method, op.Path, modules.MetaAuth))
+		panic(fmt.Sprintf("app: operation %s (%s %s) has no %q in its metadata", op.OperationID, op.Method, op.Path, social.MetaAuth))
 	}
 	token, session := map[string][]string{"token": {}}, map[string][]string{"session": {}}
 	switch rule {
-	case modules.AuthNone:
+	case social.AuthNone:
 		op.Security = []map[string][]string{}
-	case modules.AuthOptional:
+	case social.AuthOptional:
 		op.Security = []map[string][]string{{}, token, session}
-	case modules.AuthSession:
+	case social.AuthSession:
 		op.Security = []map[string][]string{session}
-	case modules.AuthScope(modules.ScopeNotifySend):
+	case social.AuthScope(social.ScopeNotifySend):
 		op.Security = []map[string][]string{token}
 	default:
 		op.Security = []map[string][]string{token, session}
 	}
-	if rule != modules.AuthNone && rule != modules.AuthOptional && rule != modules.AuthSession && op.Description == "" {
+	if rule != social.AuthNone && rule != social.AuthOptional && rule != social.AuthSession && op.Description == "" {
 		scope := string(rule)
-		if rule == modules.AuthMe {
-			scope = string(modules.ScopeRead)
+		if rule == social.AuthMe {
+			scope = string(social.ScopeRead)
 		}
 		op.Description = "A token needs the scope `" + scope + "`."
 	}

@@ -17,7 +17,7 @@ import (
 	humaapi "github.com/danielgtaylor/huma/v2"
 	web "github.com/gofiber/fiber/v2"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 func TestDocumentHasEveryRoute(t *testing.T) {
@@ -27,7 +27,7 @@ func TestDocumentHasEveryRoute(t *testing.T) {
 	}
 	s.Fiber().Get("/v1/secret/:id", func(*web.Ctx) error { return nil })
 	s.Document().AddOperation(&humaapi.Operation{OperationID: "ghost", Method: "GET", Path: "/v1/ghost",
-		Metadata: map[string]any{modules.MetaAuth: modules.AuthNone}})
+		Metadata: map[string]any{social.MetaAuth: social.AuthNone}})
 	want := []string{"GET /v1/ghost: in the document, not routed", "GET /v1/secret/{id}: routed, not in the document"}
 	if got := s.Undocumented(); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
@@ -211,7 +211,7 @@ func TestAdmin(t *testing.T) {
 		t.Errorf("another name: got %d, want 400", status)
 	}
 	for _, path := range []string{"/metrics", "/debug/pprof/"} {
-		s.wantProblem(s.do("GET", path, ""), 404, modules.CodeNotFound)
+		s.wantProblem(s.do("GET", path, ""), 404, social.CodeNotFound)
 	}
 	if a := s.do("GET", "/healthz", ""); a.body != `{"status":"ok"}` {
 		t.Errorf("/healthz: %s", a.body)

@@ -16,7 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // adoptHuma gives huma our problems, exact names in bodies and lists that are never null. These are package
@@ -26,7 +26,7 @@ var adoptHuma = sync.OnceFunc(func() {
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, _ string, errs ...error) huma.StatusError {
 		p := humaProblem(status, errs)
 		c := humafiber.Unwrap(ctx)
-		p.RequestID, p.Instance = modules.RequestIDFrom(ctx.Context()), clip(c.Path(), 256)
+		p.RequestID, p.Instance = social.RequestIDFrom(ctx.Context()), clip(c.Path(), 256)
 		p.headers(ctx.SetHeader)
 		ctx.SetHeader(fiber.HeaderCacheControl, cacheNever)
 		c.Locals(localProblem, p)
@@ -89,29 +89,29 @@ func (s *Server) operate(ctx huma.Context, next func(huma.Context)) {
 	bounded, cancel := context.WithTimeout(actorContext(c, a), s.cfg.RequestTimeout)
 	defer cancel()
 	next(huma.WithContext(ctx, bounded))
-	if kind, ok := op.Metadata[modules.MetaETag].(string); ok {
+	if kind, ok := op.Metadata[social.MetaETag].(string); ok {
 		tag(c, kind == "weak")
 	}
 }
 
 // admit decides whether this caller may go on. Credentials that are refused spend the budget of the address.
-func (s *Server) admit(c *fiber.Ctx, op *huma.Operation) (modules.Actor, error) {
+func (s *Server) admit(c *fiber.Ctx, op *huma.Operation) (social.Actor, error) {
 	if err := s.checkSite(c, false); err != nil {
-		return modules.Actor{}, err
+		return social.Actor{}, err
 	}
-	rule, ok := op.Metadata[modules.MetaAuth].(modules.Auth)
+	rule, ok := op.Metadata[social.MetaAuth].(social.Auth)
 	if !ok { // an operation hidden from the document, which is where this is checked
-		return modules.Actor{}, fmt.Errorf("app: operation %s does not say who may call it", op.OperationID)
+		return social.Actor{}, fmt.Errorf("app: operation %s does not say who may call it", op.OperationID)
 	}
-	budget, ok := op.Metadata[modules.MetaLimit].(modules.Budget)
+	budget, ok := op.Metadata[social.MetaLimit].(social.Budget)
 	if !ok {
 		budget = budgetOf(c.Method())
 	}
-	var a modules.Actor
-	if rule != modules.AuthNone {
+	var a social.Actor
+	if rule != social.AuthNone {
 		var err error
 		if a, err = s.identify(c); err != nil {
-			if limited := s.spend(c, budget, modules.Actor{}); limited != nil {
+			if limited := s.spend(c, budget, social.Actor{}); limited != nil {
 				return a, limited
 			}
 			return a, err
@@ -123,11 +123,11 @@ func (s *Server) admit(c *fiber.Ctx, op *huma.Operation) (modules.Actor, error) 
 	return a, authorize(rule, a)
 }
 
-func budgetOf(method string) modules.Budget {
+func budgetOf(method string) social.Budget {
 	if method == fiber.MethodGet || method == fiber.MethodHead {
-		return modules.BudgetRead
+		return social.BudgetRead
 	}
-	return modules.BudgetWrite
+	return social.BudgetWrite
 }
 
 // checkInput holds a request against its operation, and rewrites the body into the form handlers rely on.
@@ -156,27 +156,27 @@ func checkParameters(c *fiber.Ctx, op *huma.Operation) error {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	var bad []modules.Field
+	var bad []social.Field
 	for _, name := range names {
 		pointer := clip(pointerEscape.Replace(name), 64)
 		switch values := query[name]; {
 		case !hasParam(op, name):
-			bad = append(bad, modules.QueryField(pointer, modules.FieldUnknown, "There is no such parameter."))
+			bad = append(bad, social.QueryField(pointer, social.FieldUnknown, "There is no such parameter."))
 		case len(values) > 1:
-			bad = append(bad, modules.QueryField(pointer, modules.FieldDuplicate, "Give this parameter once."))
+			bad = append(bad, social.QueryField(pointer, social.FieldDuplicate, "Give this parameter once."))
 		case !utf8.ValidString(values[0]) || hasControl(values[0]):
-			bad = append(bad, modules.QueryField(pointer, modules.FieldBadFormat, "UTF-8 without control characters."))
+			bad = append(bad, social.QueryField(pointer, social.FieldBadFormat, "UTF-8 without control characters."))
 		}
 	}
 	for _, b := range c.Request().Header.Peek("Idempotency-Key") {
 		if b <= ' ' || b >= 0x7f {
-			bad = append(bad, modules.Field{In: "header", Pointer: "/Idempotency-Key", Code: modules.FieldBadFormat,
+			bad = append(bad, social.Field{In: "header", Pointer: "/Idempotency-Key", Code: social.FieldBadFormat,
 				Detail: "Visible ASCII characters."})
 			break
 		}
 	}
 	if len(bad) > 0 {
-		return modules.Invalid(bad...)
+		return social.Invalid(bad...)
 	}
 	return nil
 }
@@ -190,7 +190,7 @@ func checkBody(c *fiber.Ctx, op *huma.Operation) error {
 	body := c.Request().Body()
 	if len(body) == 0 {
 		if op.RequestBody.Required {
-			return modules.NewFault(modules.CodeInvalidJSON, "A JSON body is needed.")
+			return social.NewFault(social.CodeInvalidJSON, "A JSON body is needed.")
 		}
 		return nil
 	}

@@ -11,51 +11,51 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // problems is the one table of status codes: what a code is answered with, and its title.
-var problems = map[modules.Code]struct {
+var problems = map[social.Code]struct {
 	status int
 	title  string
 }{
-	modules.CodeBadRequest:           {400, "The request is malformed"},
-	modules.CodeInvalidJSON:          {400, "The body is not valid JSON"},
-	modules.CodeInvalidCursor:        {400, "The page cursor is not valid"},
-	modules.CodeUnauthenticated:      {401, "Nobody is signed in"},
-	modules.CodeInvalidToken:         {401, "The session or token is not valid"},
-	modules.CodeInvalidTicket:        {401, "The ticket is not valid"},
-	modules.CodeBadCredentials:       {401, "Name or password is wrong"},
-	modules.CodeInsufficientScope:    {403, "The token does not allow this"},
-	modules.CodeForbidden:            {403, "Your role does not allow this"},
-	modules.CodeCrossSite:            {403, "The request came from another site"},
-	modules.CodeAccountSuspended:     {403, "The account is suspended"},
-	modules.CodeRegistrationClosed:   {403, "Registration is closed"},
-	modules.CodeWrongPassword:        {403, "The password is wrong"},
-	modules.CodeNotFound:             {404, "Not found"},
-	modules.CodeMethodNotAllowed:     {405, "The method is not allowed here"},
-	modules.CodeNotAcceptable:        {406, "No acceptable form of answer"},
-	modules.CodeRequestTimeout:       {408, "The request took too long to arrive"},
-	modules.CodeUsernameTaken:        {409, "The username is taken"},
-	modules.CodeIdempotencyInFlight:  {409, "The first request with this key is still running"},
-	modules.CodeLimitReached:         {409, "You have as many of these as you can have"},
-	modules.CodeInvalidState:         {409, "This cannot be done in its present state"},
-	modules.CodeCursorGone:           {410, "Events after this id cannot be given"},
-	modules.CodePreconditionFailed:   {412, "It has changed since"},
-	modules.CodeBodyTooLarge:         {413, "The body is too large"},
-	modules.CodeUnsupportedMediaType: {415, "The body has an unsupported media type"},
-	modules.CodeValidationFailed:     {422, "Some fields are not valid"},
-	modules.CodeIdempotencyMismatch:  {422, "The idempotency key was used for another request"},
-	modules.CodeSelfTarget:           {422, "You cannot do this to yourself"},
-	modules.CodeMediaRejected:        {422, "The media was rejected"},
-	modules.CodeRateLimited:          {429, "Too many requests"},
-	modules.CodeHeadersTooLarge:      {431, "The request headers are too large"},
-	modules.CodeInternal:             {500, "Something went wrong on the server"},
-	modules.CodeOverloaded:           {503, "The server is busy"},
-	modules.CodeUnavailable:          {503, "The service is not available"},
-	modules.CodeStorageFull:          {507, "The server is out of space"},
+	social.CodeBadRequest:           {400, "The request is malformed"},
+	social.CodeInvalidJSON:          {400, "The body is not valid JSON"},
+	social.CodeInvalidCursor:        {400, "The page cursor is not valid"},
+	social.CodeUnauthenticated:      {401, "Nobody is signed in"},
+	social.CodeInvalidToken:         {401, "The session or token is not valid"},
+	social.CodeInvalidTicket:        {401, "The ticket is not valid"},
+	social.CodeBadCredentials:       {401, "Name or password is wrong"},
+	social.CodeInsufficientScope:    {403, "The token does not allow this"},
+	social.CodeForbidden:            {403, "Your role does not allow this"},
+	social.CodeCrossSite:            {403, "The request came from another site"},
+	social.CodeAccountSuspended:     {403, "The account is suspended"},
+	social.CodeRegistrationClosed:   {403, "Registration is closed"},
+	social.CodeWrongPassword:        {403, "The password is wrong"},
+	social.CodeNotFound:             {404, "Not found"},
+	social.CodeMethodNotAllowed:     {405, "The method is not allowed here"},
+	social.CodeNotAcceptable:        {406, "No acceptable form of answer"},
+	social.CodeRequestTimeout:       {408, "The request took too long to arrive"},
+	social.CodeUsernameTaken:        {409, "The username is taken"},
+	social.CodeIdempotencyInFlight:  {409, "The first request with this key is still running"},
+	social.CodeLimitReached:         {409, "You have as many of these as you can have"},
+	social.CodeInvalidState:         {409, "This cannot be done in its present state"},
+	social.CodeCursorGone:           {410, "Events after this id cannot be given"},
+	social.CodePreconditionFailed:   {412, "It has changed since"},
+	social.CodeBodyTooLarge:         {413, "The body is too large"},
+	social.CodeUnsupportedMediaType: {415, "The body has an unsupported media type"},
+	social.CodeValidationFailed:     {422, "Some fields are not valid"},
+	social.CodeIdempotencyMismatch:  {422, "The idempotency key was used for another request"},
+	social.CodeSelfTarget:           {422, "You cannot do this to yourself"},
+	social.CodeMediaRejected:        {422, "The media was rejected"},
+	social.CodeRateLimited:          {429, "Too many requests"},
+	social.CodeHeadersTooLarge:      {431, "The request headers are too large"},
+	social.CodeInternal:             {500, "Something went wrong on the server"},
+	social.CodeOverloaded:           {503, "The server is busy"},
+	social.CodeUnavailable:          {503, "The service is not available"},
+	social.CodeStorageFull:          {507, "The server is out of space"},
 }
 
 const problemType = "application/problem+json"
@@ -66,26 +66,26 @@ const maxFields = 32
 // Problem is the body of every answer of 4xx and 5xx (RFC 9457). It never holds a refused value nor the text of
 // an internal error; that is kept in cause, for the log.
 type Problem struct {
-	Type       string          `json:"type" doc:"Stable; /problems/ and the code."`
-	Title      string          `json:"title" doc:"For people."`
-	Status     int             `json:"status"`
-	Detail     string          `json:"detail" doc:"For people."`
-	Instance   string          `json:"instance" doc:"The path that was asked for."`
-	Code       modules.Code    `json:"code" doc:"Stable; of a closed list."`
-	RequestID  string          `json:"request_id"`
-	Errors     []modules.Field `json:"errors" doc:"The refused fields; empty unless the status is 422."`
-	RetryAfter *int64          `json:"retry_after" doc:"Seconds, as in the header Retry-After; null when not said."`
-	Gap        *ProblemGap     `json:"gap,omitempty" doc:"Only with cursor_gone: where to go on and how to heal."`
+	Type       string         `json:"type" doc:"Stable; /problems/ and the code."`
+	Title      string         `json:"title" doc:"For people."`
+	Status     int            `json:"status"`
+	Detail     string         `json:"detail" doc:"For people."`
+	Instance   string         `json:"instance" doc:"The path that was asked for."`
+	Code       social.Code    `json:"code" doc:"Stable; of a closed list."`
+	RequestID  string         `json:"request_id"`
+	Errors     []social.Field `json:"errors" doc:"The refused fields; empty unless the status is 422."`
+	RetryAfter *int64         `json:"retry_after" doc:"Seconds, as in the header Retry-After; null when not said."`
+	Gap        *ProblemGap    `json:"gap,omitempty" doc:"Only with cursor_gone: where to go on and how to heal."`
 
 	cause error
 }
 
 // ProblemGap says where a reader whose event id cannot be honoured goes on.
 type ProblemGap struct {
-	From   *modules.Cursor   `json:"from" doc:"The id that was given; null when it could not be read."`
-	To     modules.Cursor    `json:"to" doc:"Ask again with this."`
-	Reason modules.GapReason `json:"reason"`
-	Heal   []string          `json:"heal" doc:"Lists to fetch anew."`
+	From   *social.Cursor   `json:"from" doc:"The id that was given; null when it could not be read."`
+	To     social.Cursor    `json:"to" doc:"Ask again with this."`
+	Reason social.GapReason `json:"reason"`
+	Heal   []string         `json:"heal" doc:"Lists to fetch anew."`
 }
 
 // Error is the code and the internal cause, for the log.
@@ -105,7 +105,7 @@ func (p *Problem) GetStatus() int { return p.Status }
 // ContentType is application/problem+json; huma asks for it.
 func (p *Problem) ContentType(string) string { return problemType }
 
-// newProblem gives err the form in which a caller may see it. A *modules.Fault is shown as it is, a full or
+// newProblem gives err the form in which a caller may see it. A *social.Fault is shown as it is, a full or
 // absent store and an expired deadline by their codes, an error of the router by its status; everything else is
 // internal and shown without its text.
 func newProblem(err error) *Problem {
@@ -113,7 +113,7 @@ func newProblem(err error) *Problem {
 	if errors.As(err, &p) {
 		return p
 	}
-	var f *modules.Fault
+	var f *social.Fault
 	if !errors.As(err, &f) {
 		f = faultOf(err)
 	}
@@ -125,9 +125,9 @@ func newProblem(err error) *Problem {
 	}
 	p = &Problem{
 		Type: "/problems/" + string(f.Code), Title: form.title, Status: form.status, Detail: f.Detail, Code: f.Code,
-		Errors: []modules.Field{},
+		Errors: []social.Field{},
 	}
-	if f.Code == modules.CodeValidationFailed {
+	if f.Code == social.CodeValidationFailed {
 		p.Errors = f.Fields[:min(len(f.Fields), maxFields):min(len(f.Fields), maxFields)]
 	}
 	if f.RetryAfter > 0 {
@@ -147,50 +147,50 @@ func newProblem(err error) *Problem {
 }
 
 // faultOf names what an error of our own layers, or of the router, is to a caller.
-func faultOf(err error) *modules.Fault {
-	var gap *modules.GapError
+func faultOf(err error) *social.Fault {
+	var gap *social.GapError
 	var routed *fiber.Error
 	switch {
 	case errors.As(err, &gap):
-		return &modules.Fault{Code: modules.CodeCursorGone, Detail: "Go on from the id in gap.to.", Gap: gap}
+		return &social.Fault{Code: social.CodeCursorGone, Detail: "Go on from the id in gap.to.", Gap: gap}
 	case errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrReadOnly):
-		return modules.NewFault(modules.CodeStorageFull, "Nothing can be written at the moment; reading goes on.")
+		return social.NewFault(social.CodeStorageFull, "Nothing can be written at the moment; reading goes on.")
 	case errors.Is(err, storage.ErrBusy):
-		return &modules.Fault{Code: modules.CodeOverloaded, Detail: "Please try again in a moment.", RetryAfter: time.Second}
+		return &social.Fault{Code: social.CodeOverloaded, Detail: "Please try again in a moment.", RetryAfter: time.Second}
 	case errors.Is(err, storage.ErrClosed), errors.Is(err, storage.ErrFailed):
-		return &modules.Fault{Code: modules.CodeUnavailable, Detail: "Please try again soon.", RetryAfter: 5 * time.Second}
+		return &social.Fault{Code: social.CodeUnavailable, Detail: "Please try again soon.", RetryAfter: 5 * time.Second}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return &modules.Fault{Code: modules.CodeUnavailable, Detail: "The answer took too long.", RetryAfter: time.Second}
+		return &social.Fault{Code: social.CodeUnavailable, Detail: "The answer took too long.", RetryAfter: time.Second}
 	case errors.As(err, &routed):
 		return routerFault(routed.Code)
 	}
 	return internalFault()
 }
 
-func internalFault() *modules.Fault {
-	return modules.NewFault(modules.CodeInternal, "The server has noted what happened under this request id.")
+func internalFault() *social.Fault {
+	return social.NewFault(social.CodeInternal, "The server has noted what happened under this request id.")
 }
 
 // routerFault gives the fault for a status that Fiber or huma decided on.
-func routerFault(status int) *modules.Fault {
+func routerFault(status int) *social.Fault {
 	switch status {
 	case 404:
-		return modules.NotFound()
+		return social.NotFound()
 	case 405:
-		return modules.NewFault(modules.CodeMethodNotAllowed, "The header Allow names the methods of this path.")
+		return social.NewFault(social.CodeMethodNotAllowed, "The header Allow names the methods of this path.")
 	case 406:
-		return modules.NewFault(modules.CodeNotAcceptable, "Answers here are application/json.")
+		return social.NewFault(social.CodeNotAcceptable, "Answers here are application/json.")
 	case 408:
-		return modules.NewFault(modules.CodeRequestTimeout, "Send the request faster.")
+		return social.NewFault(social.CodeRequestTimeout, "Send the request faster.")
 	case 413:
-		return modules.NewFault(modules.CodeBodyTooLarge, "Send a smaller body.")
+		return social.NewFault(social.CodeBodyTooLarge, "Send a smaller body.")
 	case 415:
-		return modules.NewFault(modules.CodeUnsupportedMediaType, "Send application/json in UTF-8.")
+		return social.NewFault(social.CodeUnsupportedMediaType, "Send application/json in UTF-8.")
 	case 431:
-		return modules.NewFault(modules.CodeHeadersTooLarge, "Send fewer or shorter headers.")
+		return social.NewFault(social.CodeHeadersTooLarge, "Send fewer or shorter headers.")
 	}
 	if status >= 400 && status < 500 {
-		return modules.NewFault(modules.CodeBadRequest, "The request cannot be understood.")
+		return social.NewFault(social.CodeBadRequest, "The request cannot be understood.")
 	}
 	return internalFault()
 }

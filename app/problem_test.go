@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -49,17 +49,17 @@ func declared(t *testing.T, file, typ string) []string {
 // TestProblems: every code there is has its form, which is a golden file.
 func TestProblems(t *testing.T) {
 	for _, text := range declared(t, "../modules/fault.go", "Code") {
-		code := modules.Code(text)
+		code := social.Code(text)
 		t.Run(text, func(t *testing.T) {
 			s := newSite(t)
-			f := modules.NewFault(code, "One sentence.")
+			f := social.NewFault(code, "One sentence.")
 			switch code {
-			case modules.CodeValidationFailed:
-				f = modules.Invalid(modules.BodyField("/text", modules.FieldTooLong, "At most 5000 characters."))
-			case modules.CodeRateLimited, modules.CodeOverloaded, modules.CodeUnavailable:
+			case social.CodeValidationFailed:
+				f = social.Invalid(social.BodyField("/text", social.FieldTooLong, "At most 5000 characters."))
+			case social.CodeRateLimited, social.CodeOverloaded, social.CodeUnavailable:
 				f.RetryAfter = 2500 * time.Millisecond
-			case modules.CodeCursorGone:
-				f.Gap = &modules.GapError{From: modules.Cursor{Epoch: 1, Seq: 12}, To: modules.Cursor{Epoch: 1, Seq: 700}, Reason: modules.GapExpired}
+			case social.CodeCursorGone:
+				f.Gap = &social.GapError{From: social.Cursor{Epoch: 1, Seq: 12}, To: social.Cursor{Epoch: 1, Seq: 700}, Reason: social.GapExpired}
 			}
 			s.err = f
 			a := s.do("GET", "/v1/fail", "", "X-Request-Id", "golden")
@@ -78,7 +78,7 @@ func TestProblems(t *testing.T) {
 // TestUnknownCode: a fault outside the closed list is our mistake, and told as one.
 func TestUnknownCode(t *testing.T) {
 	s := newSite(t)
-	s.err = modules.NewFault("teapot", "secret")
+	s.err = social.NewFault("teapot", "secret")
 	if a := s.do("GET", "/v1/fail", ""); a.StatusCode != 500 || bytes.Contains([]byte(a.body), []byte("secret")) {
 		t.Errorf("got %d %s", a.StatusCode, a.body)
 	}
@@ -87,9 +87,9 @@ func TestUnknownCode(t *testing.T) {
 // TestGapWithoutFrom: an id that could not be read is null in the gap.
 func TestGapWithoutFrom(t *testing.T) {
 	s := newSite(t)
-	s.err = &modules.GapError{To: modules.Cursor{Epoch: 1, Seq: 7}, Reason: modules.GapInvalid}
+	s.err = &social.GapError{To: social.Cursor{Epoch: 1, Seq: 7}, Reason: social.GapInvalid}
 	a := s.do("GET", "/v1/fail", "")
-	s.wantProblem(a, 410, modules.CodeCursorGone)
+	s.wantProblem(a, 410, social.CodeCursorGone)
 	var body struct{ Gap json.RawMessage }
 	if err := json.Unmarshal([]byte(a.body), &body); err != nil {
 		t.Fatal(err)

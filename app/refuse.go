@@ -9,12 +9,12 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // refuse answers a request that meets no route, because it cannot be read or must not be, and ends the
 // connection: what follows on it cannot be told apart from this request.
-func (s *Server) refuse(c *fasthttp.RequestCtx, fault *modules.Fault) {
+func (s *Server) refuse(c *fasthttp.RequestCtx, fault *social.Fault) {
 	id := requestID(string(c.Request.Header.Peek(fiber.HeaderXRequestID)))
 	s.standardHeaders(c, id)
 	p := newProblem(fault)
@@ -23,7 +23,7 @@ func (s *Server) refuse(c *fasthttp.RequestCtx, fault *modules.Fault) {
 	c.SetConnectionClose()
 	s.metrics.refused.WithLabelValues(string(p.Code)).Inc()
 	level := zap.InfoLevel
-	if p.Code == modules.CodeRequestTimeout {
+	if p.Code == social.CodeRequestTimeout {
 		level = zap.DebugLevel // browsers open connections that they never use
 	}
 	s.log.Log(level, "request refused", zap.String("request_id", id), zap.String("code", string(p.Code)), zap.Int("status", p.Status))
@@ -44,7 +44,7 @@ func (s *Server) expect(c *fasthttp.RequestCtx) int {
 }
 
 // parseFault names what fasthttp could not read. Its errors may quote the request and are dropped.
-func parseFault(err error) *modules.Fault {
+func parseFault(err error) *social.Fault {
 	var small *fasthttp.ErrSmallBuffer
 	var network net.Error
 	switch {

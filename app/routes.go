@@ -10,7 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -87,7 +87,7 @@ func (s *Server) front(c *fiber.Ctx) error {
 // bye refuses a stream for trouble of ours: a browser's EventSource comes back after this, and gives up for good
 // on any status but 200.
 func (s *Server) bye(c *fiber.Ctx, err error) error {
-	s.log.Warn("stream refused", zap.String("request_id", modules.RequestIDFrom(c.UserContext())), zap.Error(err))
+	s.log.Warn("stream refused", zap.String("request_id", social.RequestIDFrom(c.UserContext())), zap.Error(err))
 	retry := 5_000 + rand.IntN(25_000)
 	c.Set(fiber.HeaderContentType, "text/event-stream")
 	c.Set(fiber.HeaderCacheControl, "no-store, no-transform")

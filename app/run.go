@@ -13,8 +13,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/app/cli"
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -25,7 +25,7 @@ type program struct {
 	Options    Options
 	Config     *Config
 	Log        *zap.Logger
-	Site       modules.Site
+	Site       social.Site
 	Stores     *stores
 	Server     *Server
 	Ready      *Readiness
@@ -36,7 +36,7 @@ type program struct {
 	Demo       *demo                `optional:"true"`
 	Routes     []func(huma.API)     `group:"routes"`
 	Migrations []storage.Migrations `group:"migrations"`
-	Jobs       []modules.Job        `group:"jobs"`
+	Jobs       []social.Job         `group:"jobs"`
 }
 
 // step is one part of start and stop. The steps start in order and stop in the opposite one; stop is called for
@@ -165,7 +165,7 @@ func (p *program) steps() []step {
 }
 
 // allJobs are those of the modules and of the stores.
-func (p *program) allJobs() []modules.Job {
+func (p *program) allJobs() []social.Job {
 	keep := p.Config.Storage.Log.Retention
 	return append(p.Jobs, p.Stores.relay.TrimJob(keep.Age, int64(keep.Bytes)), p.Stores.relay.EraseJob(), p.Stores.trimOnce(), newFootprint().Job())
 }

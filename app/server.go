@@ -20,7 +20,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -29,12 +29,12 @@ const cacheNever = "no-store"
 
 // ServerDeps is what a Server needs. Only Log, Clock and Metrics must be set.
 type ServerDeps struct {
-	Site    modules.Site
+	Site    social.Site
 	Auth    Authenticator // nil = nobody can sign in
 	Limits  *Limiter      // nil = nothing is limited
 	Ready   *Readiness    // nil = always ready
 	Log     *zap.Logger
-	Clock   modules.Clock
+	Clock   social.Clock
 	Metrics prometheus.Registerer
 }
 
@@ -50,7 +50,7 @@ type Server struct {
 	auth    Authenticator
 	limits  *Limiter
 	ready   *Readiness
-	clock   modules.Clock
+	clock   social.Clock
 	log     *zap.Logger
 	metrics *serverMetrics
 	guard   guard
@@ -218,7 +218,7 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	began := s.clock()
 	id := requestID(c.Get(fiber.HeaderXRequestID))
 	s.standardHeaders(c.Context(), id)
-	ctx := modules.WithAddress(modules.WithRequestID(s.base, id), s.addressOf(c.Context()))
+	ctx := social.WithAddress(social.WithRequestID(s.base, id), s.addressOf(c.Context()))
 	c.SetUserContext(ctx)
 	s.metrics.running.Inc()
 	defer s.metrics.running.Dec()
@@ -302,7 +302,7 @@ func (s *Server) note(c *fiber.Ctx, id string, took time.Duration) {
 		fields = append(fields, zap.ByteString("stack", panicked.stack))
 	}
 	fields = append(fields, zap.String("code", string(p.Code)), zap.Error(p.cause))
-	if p.Code == modules.CodeInternal {
+	if p.Code == social.CodeInternal {
 		s.log.Error("request", fields...)
 		return
 	}
@@ -323,7 +323,7 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 		}
 	}
 	p := newProblem(err)
-	p.RequestID, p.Instance = modules.RequestIDFrom(c.UserContext()), clip(c.Path(), 256)
+	p.RequestID, p.Instance = social.RequestIDFrom(c.UserContext()), clip(c.Path(), 256)
 	c.Locals(localProblem, p)
 	p.write(c.Context())
 	return nil
@@ -336,7 +336,7 @@ func requestID(given string) string {
 	if requestIDForm.MatchString(given) {
 		return given
 	}
-	return modules.NewID().String()
+	return social.NewID().String()
 }
 
 // checkImmutable proves that a string taken from a request does not change with it.

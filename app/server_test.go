@@ -24,7 +24,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/belfry-social/belfry/app"
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -53,25 +53,25 @@ func (c *fakeClock) Add(d time.Duration) {
 type fakeAuth struct {
 	mu    sync.Mutex
 	asked []app.Credentials
-	knows map[app.Credentials]modules.Actor
+	knows map[app.Credentials]social.Actor
 	err   error
 }
 
-func (a *fakeAuth) Authenticate(_ context.Context, c app.Credentials) (modules.Actor, error) {
+func (a *fakeAuth) Authenticate(_ context.Context, c app.Credentials) (social.Actor, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.asked = append(a.asked, c)
 	if a.err != nil {
-		return modules.Actor{}, a.err
+		return social.Actor{}, a.err
 	}
 	c.Peek = false
 	if who, ok := a.knows[c]; ok {
 		return who, nil
 	}
 	if c.Ticket != "" {
-		return modules.Actor{}, modules.NewFault(modules.CodeInvalidTicket, "This ticket is not valid.")
+		return social.Actor{}, social.NewFault(social.CodeInvalidTicket, "This ticket is not valid.")
 	}
-	return modules.Actor{}, modules.NewFault(modules.CodeInvalidToken, "This session or token is unknown, expired or revoked.")
+	return social.Actor{}, social.NewFault(social.CodeInvalidToken, "This session or token is unknown, expired or revoked.")
 }
 
 func (a *fakeAuth) calls() int {
@@ -81,40 +81,40 @@ func (a *fakeAuth) calls() int {
 }
 
 var (
-	alice     = modules.ID{15: 1}
-	session   = modules.Actor{UserID: alice, SessionID: modules.ID{15: 2}, Role: modules.RoleUser}
-	suspended = modules.Actor{UserID: alice, SessionID: modules.ID{15: 2}, Role: modules.RoleUser, Suspended: true}
-	reader    = modules.Actor{UserID: alice, TokenID: modules.ID{15: 3}, Role: modules.RoleUser, Scopes: []modules.Scope{modules.ScopeRead}}
-	service   = modules.Actor{ServiceID: modules.ID{15: 4}}
-	moderator = modules.Actor{UserID: modules.ID{15: 5}, SessionID: modules.ID{15: 6}, Role: modules.RoleModerator}
+	alice     = social.ID{15: 1}
+	session   = social.Actor{UserID: alice, SessionID: social.ID{15: 2}, Role: social.RoleUser}
+	suspended = social.Actor{UserID: alice, SessionID: social.ID{15: 2}, Role: social.RoleUser, Suspended: true}
+	reader    = social.Actor{UserID: alice, TokenID: social.ID{15: 3}, Role: social.RoleUser, Scopes: []social.Scope{social.ScopeRead}}
+	service   = social.Actor{ServiceID: social.ID{15: 4}}
+	moderator = social.Actor{UserID: social.ID{15: 5}, SessionID: social.ID{15: 6}, Role: social.RoleModerator}
 )
 
 func newFakeAuth() *fakeAuth {
-	return &fakeAuth{knows: map[app.Credentials]modules.Actor{
+	return &fakeAuth{knows: map[app.Credentials]social.Actor{
 		{Cookie: "good"}:        session,
 		{Cookie: "suspended"}:   suspended,
 		{Cookie: "moderator"}:   moderator,
 		{Bearer: "bf_reader"}:   reader,
 		{Bearer: "bf_service"}:  service,
 		{Ticket: "bft_good"}:    session,
-		{Bearer: "bf_moderate"}: {UserID: alice, TokenID: modules.ID{15: 7}, Role: modules.RoleUser, Scopes: []modules.Scope{modules.ScopeModerate}},
+		{Bearer: "bf_moderate"}: {UserID: alice, TokenID: social.ID{15: 7}, Role: social.RoleUser, Scopes: []social.Scope{social.ScopeModerate}},
 	}}
 }
 
 // noteBody is the body of the test's own operations.
 type noteBody struct {
-	Text    string        `json:"text,omitempty" maxLength:"20"`
-	Count   int           `json:"count,omitempty" minimum:"1" maximum:"9"`
-	Kind    string        `json:"kind,omitempty" enum:"a,b"`
-	Tags    []string      `json:"tags,omitempty" maxItems:"2"`
-	Deep    *deep         `json:"deep,omitempty"`
-	Warning *string       `json:"warning,omitempty"`
-	At      *modules.Time `json:"at,omitempty"`
+	Text    string       `json:"text,omitempty" maxLength:"20"`
+	Count   int          `json:"count,omitempty" minimum:"1" maximum:"9"`
+	Kind    string       `json:"kind,omitempty" enum:"a,b"`
+	Tags    []string     `json:"tags,omitempty" maxItems:"2"`
+	Deep    *deep        `json:"deep,omitempty"`
+	Warning *string      `json:"warning,omitempty"`
+	At      *social.Time `json:"at,omitempty"`
 }
 
 type deep struct {
-	Name string       `json:"name" minLength:"2"`
-	At   modules.Time `json:"at,omitempty"`
+	Name string      `json:"name" minLength:"2"`
+	At   social.Time `json:"at,omitempty"`
 }
 
 type noteInput struct {
@@ -138,52 +138,52 @@ type patchInput struct {
 
 // routes are the operations of a module made for these tests. fail is what GET /v1/fail returns.
 func routes(fail func() error) func(humaapi.API) {
-	op := func(id, method, path string, auth modules.Auth, more ...any) humaapi.Operation {
-		meta := map[string]any{modules.MetaAuth: auth}
+	op := func(id, method, path string, auth social.Auth, more ...any) humaapi.Operation {
+		meta := map[string]any{social.MetaAuth: auth}
 		for i := 0; i+1 < len(more); i += 2 {
 			meta[more[i].(string)] = more[i+1]
 		}
 		return humaapi.Operation{OperationID: id, Method: method, Path: path, Metadata: meta}
 	}
 	who := func(ctx context.Context, _ *struct{}) (*noteOutput, error) {
-		return &noteOutput{Body: echo{Actor: modules.ActorFrom(ctx).LimitKey(modules.AddressFrom(ctx))}}, nil
+		return &noteOutput{Body: echo{Actor: social.ActorFrom(ctx).LimitKey(social.AddressFrom(ctx))}}, nil
 	}
 	return func(api humaapi.API) {
-		humaapi.Register(api, op("create-note", "POST", "/v1/notes", modules.AuthNone), func(_ context.Context, in *noteInput) (*noteOutput, error) {
+		humaapi.Register(api, op("create-note", "POST", "/v1/notes", social.AuthNone), func(_ context.Context, in *noteInput) (*noteOutput, error) {
 			return &noteOutput{Body: echo{Body: in.Body, Raw: string(in.RawBody)}}, nil
 		})
-		humaapi.Register(api, op("patch-note", "PATCH", "/v1/notes", modules.AuthNone), func(_ context.Context, in *patchInput) (*struct{ Body map[string]any }, error) {
+		humaapi.Register(api, op("patch-note", "PATCH", "/v1/notes", social.AuthNone), func(_ context.Context, in *patchInput) (*struct{ Body map[string]any }, error) {
 			return &struct{ Body map[string]any }{in.Body}, nil
 		})
-		humaapi.Register(api, op("optional-body", "PUT", "/v1/notes/{id}/mark", modules.AuthNone), func(_ context.Context, in *struct {
+		humaapi.Register(api, op("optional-body", "PUT", "/v1/notes/{id}/mark", social.AuthNone), func(_ context.Context, in *struct {
 			ID   string `path:"id"`
 			Body *noteBody
 		}) (*struct{}, error) {
 			return nil, nil
 		})
-		humaapi.Register(api, op("get-note", "GET", "/v1/notes/{id}", modules.AuthOptional, modules.MetaETag, "strong"), func(ctx context.Context, in *struct {
+		humaapi.Register(api, op("get-note", "GET", "/v1/notes/{id}", social.AuthOptional, social.MetaETag, "strong"), func(ctx context.Context, in *struct {
 			ID string `path:"id"`
 		}) (*noteOutput, error) {
-			return &noteOutput{Body: echo{Actor: modules.ActorFrom(ctx).LimitKey(""), Raw: in.ID}}, nil
+			return &noteOutput{Body: echo{Actor: social.ActorFrom(ctx).LimitKey(""), Raw: in.ID}}, nil
 		})
-		humaapi.Register(api, op("count-notes", "GET", "/v1/notes/count", modules.AuthNone), func(context.Context, *struct{}) (*noteOutput, error) {
+		humaapi.Register(api, op("count-notes", "GET", "/v1/notes/count", social.AuthNone), func(context.Context, *struct{}) (*noteOutput, error) {
 			return &noteOutput{Body: echo{Raw: "the count"}}, nil
 		})
-		humaapi.Register(api, op("list-notes", "GET", "/v1/notes", modules.AuthNone, modules.MetaETag, "weak"), func(_ context.Context, in *struct {
-			modules.PageQuery
+		humaapi.Register(api, op("list-notes", "GET", "/v1/notes", social.AuthNone, social.MetaETag, "weak"), func(_ context.Context, in *struct {
+			social.PageQuery
 			Q string `query:"q"`
-		}) (*struct{ Body modules.List[string] }, error) {
+		}) (*struct{ Body social.List[string] }, error) {
 			next, prev := "NEXT", "PREV"
-			return &struct{ Body modules.List[string] }{modules.List[string]{Items: []string{in.Cursor}, Next: &next, Prev: &prev}}, nil
+			return &struct{ Body social.List[string] }{social.List[string]{Items: []string{in.Cursor}, Next: &next, Prev: &prev}}, nil
 		})
-		humaapi.Register(api, op("tagged", "POST", "/v1/tagged", modules.AuthNone, modules.MetaETag, "strong"), who)
-		humaapi.Register(api, op("fail", "GET", "/v1/fail", modules.AuthNone), func(context.Context, *struct{}) (*noteOutput, error) {
+		humaapi.Register(api, op("tagged", "POST", "/v1/tagged", social.AuthNone, social.MetaETag, "strong"), who)
+		humaapi.Register(api, op("fail", "GET", "/v1/fail", social.AuthNone), func(context.Context, *struct{}) (*noteOutput, error) {
 			return nil, fail()
 		})
-		for name, rule := range map[string]modules.Auth{
-			"none": modules.AuthNone, "optional": modules.AuthOptional, "session": modules.AuthSession, "me": modules.AuthMe,
-			"read": modules.AuthScope(modules.ScopeRead), "posts": modules.AuthScope(modules.ScopeWritePosts),
-			"notify": modules.AuthScope(modules.ScopeNotifySend), "moderate": modules.AuthScope(modules.ScopeModerate),
+		for name, rule := range map[string]social.Auth{
+			"none": social.AuthNone, "optional": social.AuthOptional, "session": social.AuthSession, "me": social.AuthMe,
+			"read": social.AuthScope(social.ScopeRead), "posts": social.AuthScope(social.ScopeWritePosts),
+			"notify": social.AuthScope(social.ScopeNotifySend), "moderate": social.AuthScope(social.ScopeModerate),
 		} {
 			humaapi.Register(api, op("who-"+name, "GET", "/v1/who/"+name, rule), who)
 			humaapi.Register(api, op("do-"+name, "POST", "/v1/who/"+name, rule), who)
@@ -197,7 +197,7 @@ type streamRouter struct{}
 func (streamRouter) Routes(r web.Router, doc *humaapi.OpenAPI) {
 	plugins.DescribeEvents(doc, "application/json", &humaapi.Schema{Type: humaapi.TypeObject})
 	r.Get(plugins.EventsPath, func(c *web.Ctx) error {
-		if err := modules.ActorFrom(c.UserContext()).Need(modules.ScopeEvents); err != nil {
+		if err := social.ActorFrom(c.UserContext()).Need(social.ScopeEvents); err != nil {
 			return err
 		}
 		return c.SendString("hello")
@@ -230,7 +230,7 @@ func newSite(t *testing.T, opts ...siteOption) *site {
 	core, logs := observer.New(zap.InfoLevel)
 	s := &site{t: t, auth: newFakeAuth(), clock: newFakeClock(), logs: logs, reg: app.NewRegistry()}
 	s.Server = app.NewServer(cfg, app.ServerDeps{
-		Site: modules.Site{Name: "Belfry", PublicURL: cfg.PublicURL, Version: "0.1.0"},
+		Site: social.Site{Name: "Belfry", PublicURL: cfg.PublicURL, Version: "0.1.0"},
 		Auth: s.auth, Limits: app.NewLimiter(limits, s.clock.Now), Log: zap.New(core), Clock: s.clock.Now, Metrics: s.reg,
 	})
 	s.Mount(streamRouter{})
@@ -300,7 +300,7 @@ func (s *site) do(method, target, body string, headers ...string) answer {
 }
 
 // wantProblem checks status and code in one go.
-func (s *site) wantProblem(a answer, status int, code modules.Code) app.Problem {
+func (s *site) wantProblem(a answer, status int, code social.Code) app.Problem {
 	s.t.Helper()
 	if a.StatusCode != status {
 		s.t.Fatalf("got %d %s, want %d %s", a.StatusCode, a.body, status, code)
@@ -377,7 +377,7 @@ func TestRequestHeaders(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
-	if _, err := modules.ParseID(a.Header.Get("X-Request-Id")); err != nil {
+	if _, err := social.ParseID(a.Header.Get("X-Request-Id")); err != nil {
 		t.Errorf("a made request id is %q, want a UUID", a.Header.Get("X-Request-Id"))
 	}
 	if got := s.do("GET", "/v1/who/none", "", "X-Request-Id", "mine_1-A").Header.Get("X-Request-Id"); got != "mine_1-A" {
@@ -390,20 +390,20 @@ func TestRequestHeaders(t *testing.T) {
 
 func TestRouterProblems(t *testing.T) {
 	s := newSite(t)
-	s.wantProblem(s.do("GET", "/v1/nowhere", ""), 404, modules.CodeNotFound)
-	s.wantProblem(s.do("GET", "/nowhere", ""), 404, modules.CodeNotFound)
+	s.wantProblem(s.do("GET", "/v1/nowhere", ""), 404, social.CodeNotFound)
+	s.wantProblem(s.do("GET", "/nowhere", ""), 404, social.CodeNotFound)
 	a := s.do("DELETE", "/v1/notes", "")
-	s.wantProblem(a, 405, modules.CodeMethodNotAllowed)
+	s.wantProblem(a, 405, social.CodeMethodNotAllowed)
 	if got, want := a.Header.Get("Allow"), "GET, HEAD, POST, PATCH, OPTIONS"; got != want {
 		t.Errorf("Allow: got %q, want %q", got, want)
 	}
 	a = s.do("POST", "/v1/events", "")
-	s.wantProblem(a, 405, modules.CodeMethodNotAllowed)
+	s.wantProblem(a, 405, social.CodeMethodNotAllowed)
 	if got, want := a.Header.Get("Allow"), "GET, HEAD, OPTIONS"; got != want {
 		t.Errorf("Allow of the events: got %q, want %q", got, want)
 	}
-	s.wantProblem(s.do("GET", "/v1/notes", "", "Accept", "text/html"), 406, modules.CodeNotAcceptable)
-	s.wantProblem(s.do("GET", "/v1/notes", "", "Accept", "application/json;q=0, */*"), 406, modules.CodeNotAcceptable)
+	s.wantProblem(s.do("GET", "/v1/notes", "", "Accept", "text/html"), 406, social.CodeNotAcceptable)
+	s.wantProblem(s.do("GET", "/v1/notes", "", "Accept", "application/json;q=0, */*"), 406, social.CodeNotAcceptable)
 	for _, accept := range []string{"", "*/*", "application/*", "text/html, */*;q=0.1", "application/json; charset=utf-8"} {
 		if a := s.do("GET", "/v1/notes", "", "Accept", accept); a.StatusCode != 200 {
 			t.Errorf("Accept %q: got %d", accept, a.StatusCode)
@@ -413,7 +413,7 @@ func TestRouterProblems(t *testing.T) {
 	if a.StatusCode != 204 || a.body != "" || !strings.Contains(a.Header.Get("Allow"), "POST") {
 		t.Errorf("OPTIONS: got %d %q, Allow %q", a.StatusCode, a.body, a.Header.Get("Allow"))
 	}
-	s.wantProblem(s.do("OPTIONS", "/v1/nowhere", ""), 404, modules.CodeNotFound)
+	s.wantProblem(s.do("OPTIONS", "/v1/nowhere", ""), 404, social.CodeNotFound)
 }
 
 // H42: paths that try to leave are just paths.
@@ -456,7 +456,7 @@ func TestETag(t *testing.T) {
 	s := newSite(t)
 	a := s.do("GET", "/v1/notes/7", "")
 	tag := a.Header.Get("ETag")
-	if tag != modules.ETagOf([]byte(a.body), false) || strings.HasPrefix(tag, "W/") {
+	if tag != social.ETagOf([]byte(a.body), false) || strings.HasPrefix(tag, "W/") {
 		t.Fatalf("ETag: got %q", tag)
 	}
 	if got := a.Header.Get("Cache-Control"); got != "private, no-cache" {
@@ -495,14 +495,14 @@ func TestInternalErrors(t *testing.T) {
 		s := newSite(t)
 		s.err = errors.New(secret)
 		a := s.do("GET", "/v1/fail", "", "X-Request-Id", "req-1")
-		s.wantProblem(a, 500, modules.CodeInternal)
+		s.wantProblem(a, 500, social.CodeInternal)
 		checkNoted(t, s, a, secret)
 	})
 	t.Run("panic", func(t *testing.T) {
 		s := newSite(t)
 		s.Fiber().Get("/panic", func(*web.Ctx) error { panic(secret) })
 		a := s.do("GET", "/panic", "", "X-Request-Id", "req-1")
-		s.wantProblem(a, 500, modules.CodeInternal)
+		s.wantProblem(a, 500, social.CodeInternal)
 		checkNoted(t, s, a, secret)
 	})
 }
@@ -526,17 +526,17 @@ func TestStoreErrors(t *testing.T) {
 	for _, tt := range []struct {
 		err    error
 		status int
-		code   modules.Code
+		code   social.Code
 		retry  string
 	}{
-		{storage.ErrFull, 507, modules.CodeStorageFull, ""},
-		{storage.ErrReadOnly, 507, modules.CodeStorageFull, ""},
-		{storage.ErrBusy, 503, modules.CodeOverloaded, "1"},
-		{storage.ErrClosed, 503, modules.CodeUnavailable, "5"},
-		{storage.ErrFailed, 503, modules.CodeUnavailable, "5"},
-		{context.DeadlineExceeded, 503, modules.CodeUnavailable, "1"},
-		{&modules.GapError{To: modules.Cursor{Epoch: 1, Seq: 9}, Reason: modules.GapExpired}, 410, modules.CodeCursorGone, ""},
-		{storage.ErrUnique, 500, modules.CodeInternal, ""},
+		{storage.ErrFull, 507, social.CodeStorageFull, ""},
+		{storage.ErrReadOnly, 507, social.CodeStorageFull, ""},
+		{storage.ErrBusy, 503, social.CodeOverloaded, "1"},
+		{storage.ErrClosed, 503, social.CodeUnavailable, "5"},
+		{storage.ErrFailed, 503, social.CodeUnavailable, "5"},
+		{context.DeadlineExceeded, 503, social.CodeUnavailable, "1"},
+		{&social.GapError{To: social.Cursor{Epoch: 1, Seq: 9}, Reason: social.GapExpired}, 410, social.CodeCursorGone, ""},
+		{storage.ErrUnique, 500, social.CodeInternal, ""},
 	} {
 		t.Run(tt.err.Error(), func(t *testing.T) {
 			s := newSite(t)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // ServerConfig is the section "server": where and how HTTP is served.
@@ -43,9 +43,9 @@ type ServerConfig struct {
 	// RequestTimeout bounds how long a request may be worked on, a long poll included.
 	RequestTimeout time.Duration `yaml:"request_timeout"`
 	// BodyLimit bounds a request body.
-	BodyLimit modules.Size `yaml:"body_limit"`
+	BodyLimit social.Size `yaml:"body_limit"`
 	// HeaderLimit bounds the request line and all headers together.
-	HeaderLimit modules.Size `yaml:"header_limit"`
+	HeaderLimit social.Size `yaml:"header_limit"`
 }
 
 // DefaultServerConfig has every key at its default.

@@ -10,7 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/bolt"
 	"github.com/belfry-social/belfry/storage/outbox"
@@ -25,13 +25,13 @@ const logFile = "belfry.log.bolt"
 // before anything uses them, and closed by close, after everything has ended.
 type stores struct {
 	cfg   StorageConfig
-	clock modules.Clock
+	clock social.Clock
 	zap   *zap.Logger
 
 	lock  *sqlite.DirLock
 	db    *database
 	log   *eventLog
-	pages *modules.PageCursors
+	pages *social.PageCursors
 	relay *outbox.Relay
 	hooks Hooks
 }
@@ -50,7 +50,7 @@ type Hooks struct {
 
 func newStores(o Options, c *Config, log *zap.Logger) *stores {
 	s := &stores{cfg: c.Storage, clock: o.Clock, zap: log.Named("storage"), hooks: o.Hooks,
-		db: &database{}, log: &eventLog{}, pages: modules.NewPageCursors(nil)}
+		db: &database{}, log: &eventLog{}, pages: social.NewPageCursors(nil)}
 	s.relay = outbox.NewRelay(s.db, s.log, o.Clock, s.zap.Named("relay"))
 	return s
 }
@@ -93,7 +93,7 @@ func (s *stores) migrate(ctx context.Context, list []storage.Migrations) error {
 	if err != nil {
 		return err
 	}
-	*s.pages = *modules.NewPageCursors(storage.DeriveKey(master, "page cursors"))
+	*s.pages = *social.NewPageCursors(storage.DeriveKey(master, "page cursors"))
 	return nil
 }
 
@@ -127,9 +127,9 @@ func (s *stores) keepCopy(ctx context.Context, list []storage.Migrations) error 
 }
 
 // trimOnce is the job that drops kept answers of repeatable requests after their time.
-func (s *stores) trimOnce() modules.Job {
+func (s *stores) trimOnce() social.Job {
 	const page = 500 // a few milliseconds of the writer's time
-	return modules.Job{Name: "storage: drop kept answers", Every: time.Minute, Run: func(ctx context.Context) (bool, error) {
+	return social.Job{Name: "storage: drop kept answers", Every: time.Minute, Run: func(ctx context.Context) (bool, error) {
 		return storage.TrimOnce(ctx, s.db, s.clock.Now(), page)
 	}}
 }

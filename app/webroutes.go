@@ -4,14 +4,14 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/belfry-social/belfry/app/web"
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // serveWeb adds the web client: one page for all its addresses, and its assets. Its routes stand behind the
 // server's guard and headers and ask nobody who they are: what the page shows it fetches from the API.
 func serveWeb(r fiber.Router) {
 	page := web.Page()
-	tag := modules.ETagOf(page, false)
+	tag := social.ETagOf(page, false)
 	for _, path := range []string{"/", "/notifications", "/p/:id", "/@:name"} {
 		r.Get(path, func(c *fiber.Ctx) error {
 			return sendFile(c, page, "text/html; charset=utf-8", tag)
@@ -20,9 +20,9 @@ func serveWeb(r fiber.Router) {
 	r.Get("/assets/:name", func(c *fiber.Ctx) error {
 		content, mediaType, ok := web.Asset(c.Params("name"))
 		if !ok {
-			return modules.NotFound()
+			return social.NotFound()
 		}
-		return sendFile(c, content, mediaType, modules.ETagOf(content, false))
+		return sendFile(c, content, mediaType, social.ETagOf(content, false))
 	})
 }
 

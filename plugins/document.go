@@ -6,7 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // EventsPath is where events are asked for, whatever the way.
@@ -29,7 +29,7 @@ func eventsOperation(doc *huma.OpenAPI) *huma.Operation {
 		OperationID: "get-events", Method: http.MethodGet, Path: EventsPath, Tags: []string{"events"},
 		Summary:     "Events, live and since a position",
 		Description: "Accept chooses the way: text/event-stream for a stream, else a page of JSON; with wait, a page that waits for the first event.",
-		Metadata:    map[string]any{modules.MetaAuth: modules.AuthScope(modules.ScopeEvents)},
+		Metadata:    map[string]any{social.MetaAuth: social.AuthScope(social.ScopeEvents)},
 		Parameters:  eventsParams(),
 		Responses: map[string]*huma.Response{
 			"200": {Description: "Events after the position, in order.", Content: map[string]*huma.MediaType{}},

@@ -6,8 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // Way is one of the ways to ask for events.
@@ -64,9 +63,9 @@ func ChooseWay(accept string) Way {
 // EventsQuery is what a client asked of the events; all ways share it.
 type EventsQuery struct {
 	from   string // "now", "oldest", "cursor" or "invalid"
-	cursor modules.Cursor
+	cursor social.Cursor
 	types  []string // nil = all
-	Posts  modules.PostsMode
+	Posts  social.PostsMode
 	Limit  int           // 1..100; JSON ways
 	Wait   time.Duration // 0..60 s; JSON ways
 	Ticket string        // stream only
@@ -81,19 +80,19 @@ type Params struct {
 	Header func(name string) string
 }
 
-var topTypes = []string{event.Notification, event.NotificationUpdated, event.NotificationRemoved, event.ReadState,
-	event.FollowChanged, event.PostCreated, event.PostUpdated, event.PostDeletedEvent}
+var topTypes = []string{social.EventNotification, social.EventNotificationUpdated, social.EventNotificationRemoved, social.EventReadState,
+	social.EventFollowChanged, social.EventPostCreated, social.EventPostUpdated, social.EventPostDeleted}
 
 // ParseEvents reads parameters and headers of GET /v1/events. Faults name every bad parameter. An event id that
 // cannot be read is no fault: Start answers it with a gap.
 func ParseEvents(p Params) (EventsQuery, error) {
-	q := EventsQuery{from: "now", Posts: modules.PostsNotify, Limit: 20, Preferred: -1}
+	q := EventsQuery{from: "now", Posts: social.PostsNotify, Limit: 20, Preferred: -1}
 	seen := map[string]string{}
-	var bad []modules.Field
+	var bad []social.Field
 	for _, kv := range p.Query {
 		name, value := kv[0], kv[1]
 		if _, twice := seen[name]; twice {
-			bad = append(bad, modules.QueryField(name, modules.FieldDuplicate, "Give this parameter once."))
+			bad = append(bad, social.QueryField(name, social.FieldDuplicate, "Give this parameter once."))
 			continue
 		}
 		seen[name] = value
@@ -102,17 +101,17 @@ func ParseEvents(p Params) (EventsQuery, error) {
 		case "types":
 			types, ok := expandTypes(value)
 			if !ok {
-				bad = append(bad, modules.QueryField(name, modules.FieldBadFormat, "A comma list of event types."))
+				bad = append(bad, social.QueryField(name, social.FieldBadFormat, "A comma list of event types."))
 			}
 			q.types = types
 		case "posts":
-			q.Posts = modules.PostsMode(value)
-			if q.Posts != modules.PostsNotify && q.Posts != modules.PostsAll && q.Posts != modules.PostsNone {
-				bad = append(bad, modules.QueryField(name, modules.FieldBadFormat, "One of notify, all, none."))
+			q.Posts = social.PostsMode(value)
+			if q.Posts != social.PostsNotify && q.Posts != social.PostsAll && q.Posts != social.PostsNone {
+				bad = append(bad, social.QueryField(name, social.FieldBadFormat, "One of notify, all, none."))
 			}
 		case "payload":
 			if value != "full" {
-				bad = append(bad, modules.QueryField(name, modules.FieldNotAllowed, "Only full is offered."))
+				bad = append(bad, social.QueryField(name, social.FieldNotAllowed, "Only full is offered."))
 			}
 		case "limit":
 			n, field := boundedInt(name, value, 1, 100)
@@ -123,11 +122,11 @@ func ParseEvents(p Params) (EventsQuery, error) {
 		case "ticket":
 			q.Ticket = value
 		default:
-			bad = append(bad, modules.QueryField(name, modules.FieldUnknown, "There is no such parameter."))
+			bad = append(bad, social.QueryField(name, social.FieldUnknown, "There is no such parameter."))
 		}
 	}
 	if len(bad) > 0 {
-		return EventsQuery{}, modules.Invalid(bad...)
+		return EventsQuery{}, social.Invalid(bad...)
 	}
 	if _, given := seen["wait"]; !given {
 		if n, ok := preferWait(p.Header("Prefer")); ok {
@@ -148,7 +147,7 @@ func (q *EventsQuery) setFrom(id string, words bool) {
 		q.from = id
 		return
 	}
-	c, err := modules.ParseCursor(id)
+	c, err := social.ParseCursor(id)
 	if err != nil {
 		q.from = "invalid"
 		return
@@ -158,33 +157,33 @@ func (q *EventsQuery) setFrom(id string, words bool) {
 
 // Start says from where to read, now. Exactly one of these holds: honoured is true (a given cursor is good);
 // gap is not nil (it is not, and reading goes on from gap.To); or neither (no cursor was given: now or oldest).
-func (q EventsQuery) Start(h History) (after modules.Cursor, honoured bool, gap *modules.GapError) {
+func (q EventsQuery) Start(h History) (after social.Cursor, honoured bool, gap *social.GapError) {
 	oldest, head := h.Oldest(), h.Head()
 	switch q.from {
 	case "oldest":
 		return oldest, false, nil
 	case "cursor":
-		g := &modules.GapError{From: q.cursor, To: head}
+		g := &social.GapError{From: q.cursor, To: head}
 		switch {
 		case q.cursor.Epoch != head.Epoch:
-			g.Reason = modules.GapEpoch
+			g.Reason = social.GapEpoch
 		case q.cursor.Seq > head.Seq:
-			g.Reason = modules.GapFuture
+			g.Reason = social.GapFuture
 		case q.cursor.Seq < oldest.Seq:
-			g.Reason, g.To = modules.GapExpired, oldest
+			g.Reason, g.To = social.GapExpired, oldest
 		default:
 			return q.cursor, true, nil
 		}
 		return g.To, false, g
 	case "invalid":
-		return head, false, &modules.GapError{To: head, Reason: modules.GapInvalid}
+		return head, false, &social.GapError{To: head, Reason: social.GapInvalid}
 	default:
 		return head, false, nil
 	}
 }
 
 // Shows reports whether the client wants events of this type. Internal events are shown to nobody.
-func (q EventsQuery) Shows(e modules.Event) bool {
+func (q EventsQuery) Shows(e social.Event) bool {
 	return !e.Internal && (q.types == nil || slices.Contains(q.types, e.Type))
 }
 
@@ -209,15 +208,15 @@ func expandTypes(list string) ([]string, bool) {
 	return out, true
 }
 
-func boundedInt(name, value string, low, high int) (int, []modules.Field) {
+func boundedInt(name, value string, low, high int) (int, []social.Field) {
 	n, err := strconv.Atoi(value)
 	switch {
 	case err != nil || strconv.Itoa(n) != value:
-		return 0, []modules.Field{modules.QueryField(name, modules.FieldBadFormat, "A whole number.")}
+		return 0, []social.Field{social.QueryField(name, social.FieldBadFormat, "A whole number.")}
 	case n < low:
-		return 0, []modules.Field{modules.QueryField(name, modules.FieldTooSmall, "At least "+strconv.Itoa(low)+".")}
+		return 0, []social.Field{social.QueryField(name, social.FieldTooSmall, "At least "+strconv.Itoa(low)+".")}
 	case n > high:
-		return 0, []modules.Field{modules.QueryField(name, modules.FieldTooLarge, "At most "+strconv.Itoa(high)+".")}
+		return 0, []social.Field{social.QueryField(name, social.FieldTooLarge, "At most "+strconv.Itoa(high)+".")}
 	}
 	return n, nil
 }

@@ -8,8 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -102,8 +101,8 @@ func TestParseEventsFaults(t *testing.T) {
 		"limit=0&wait=61&x=1":        "/limit too_small /wait too_large /x unknown_field",
 	} {
 		_, err := plugins.ParseEvents(ask(query))
-		var f *modules.Fault
-		if !errors.As(err, &f) || f.Code != modules.CodeValidationFailed {
+		var f *social.Fault
+		if !errors.As(err, &f) || f.Code != social.CodeValidationFailed {
 			t.Errorf("%s: got %v, want validation_failed", query, err)
 			continue
 		}
@@ -126,7 +125,7 @@ func TestParseEvents(t *testing.T) {
 		want   func(q plugins.EventsQuery) bool
 	}{
 		"defaults": {ask(""), func(q plugins.EventsQuery) bool {
-			return q.Limit == 20 && q.Wait == 0 && q.Posts == modules.PostsNotify && q.Preferred == -1 && q.Ticket == ""
+			return q.Limit == 20 && q.Wait == 0 && q.Posts == social.PostsNotify && q.Preferred == -1 && q.Ticket == ""
 		}},
 		"limits":                   {ask("limit=100&wait=60"), func(q plugins.EventsQuery) bool { return q.Limit == 100 && q.Wait == time.Minute }},
 		"least":                    {ask("limit=1&wait=0"), func(q plugins.EventsQuery) bool { return q.Limit == 1 && q.Wait == 0 }},
@@ -136,7 +135,7 @@ func TestParseEvents(t *testing.T) {
 		"prefer that is no number": {ask("", "Prefer: wait=soon"), func(q plugins.EventsQuery) bool { return q.Wait == 0 && q.Preferred == -1 }},
 		"wait wins over prefer":    {ask("wait=3", "Prefer: wait=20"), func(q plugins.EventsQuery) bool { return q.Wait == 3*time.Second && q.Preferred == -1 }},
 		"wait=0 wins over prefer":  {ask("wait=0", "Prefer: wait=20"), func(q plugins.EventsQuery) bool { return q.Wait == 0 && q.Preferred == -1 }},
-		"posts":                    {ask("posts=all"), func(q plugins.EventsQuery) bool { return q.Posts == modules.PostsAll }},
+		"posts":                    {ask("posts=all"), func(q plugins.EventsQuery) bool { return q.Posts == social.PostsAll }},
 		"payload":                  {ask("payload=full"), func(plugins.EventsQuery) bool { return true }},
 		"ticket":                   {ask("ticket=bft_x"), func(q plugins.EventsQuery) bool { return q.Ticket == "bft_x" }},
 	} {
@@ -148,15 +147,15 @@ func TestParseEvents(t *testing.T) {
 }
 
 func TestShows(t *testing.T) {
-	all := []string{event.Notification, event.NotificationUpdated, event.NotificationRemoved, event.ReadState, event.FollowChanged,
-		event.PostCreated, event.PostUpdated, event.PostDeletedEvent}
+	all := []string{social.EventNotification, social.EventNotificationUpdated, social.EventNotificationRemoved, social.EventReadState, social.EventFollowChanged,
+		social.EventPostCreated, social.EventPostUpdated, social.EventPostDeleted}
 	for query, want := range map[string][]string{
 		"":                              all,
 		"types=notification":            all[:3],
 		"types=post":                    all[5:],
-		"types=post.created":            {event.PostCreated},
-		"types=read_state,post.deleted": {event.ReadState, event.PostDeletedEvent},
-		"types=follow":                  {event.FollowChanged},
+		"types=post.created":            {social.EventPostCreated},
+		"types=read_state,post.deleted": {social.EventReadState, social.EventPostDeleted},
+		"types=follow":                  {social.EventFollowChanged},
 		"types=notification,notification.removed": all[:3],
 	} {
 		q, err := plugins.ParseEvents(ask(query))
@@ -165,17 +164,17 @@ func TestShows(t *testing.T) {
 		}
 		var got []string
 		for _, typ := range all {
-			if q.Shows(modules.Event{Type: typ}) {
+			if q.Shows(social.Event{Type: typ}) {
 				got = append(got, typ)
 			}
-			if q.Shows(modules.Event{Type: typ, Internal: true}) {
+			if q.Shows(social.Event{Type: typ, Internal: true}) {
 				t.Errorf("%s: an internal %s is shown", query, typ)
 			}
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: shows %v, want %v", query, got, want)
 		}
-		if q.Shows(modules.Event{Type: "invented.later"}) != (query == "") {
+		if q.Shows(social.Event{Type: "invented.later"}) != (query == "") {
 			t.Errorf("%s: a type that is new here", query)
 		}
 	}
@@ -184,9 +183,9 @@ func TestShows(t *testing.T) {
 // kept is a log that keeps what stands above 10, up to 20, in epoch 3.
 type kept struct{}
 
-func (kept) Head() modules.Cursor   { return modules.Cursor{Epoch: 3, Seq: 20} }
-func (kept) Oldest() modules.Cursor { return modules.Cursor{Epoch: 3, Seq: 10} }
-func (kept) Read(context.Context, modules.Audience, modules.Cursor, int) (modules.EventPage, error) {
+func (kept) Head() social.Cursor   { return social.Cursor{Epoch: 3, Seq: 20} }
+func (kept) Oldest() social.Cursor { return social.Cursor{Epoch: 3, Seq: 10} }
+func (kept) Read(context.Context, social.Audience, social.Cursor, int) (social.EventPage, error) {
 	panic("where to begin is told from memory")
 }
 
@@ -263,7 +262,7 @@ func FuzzParseEvents(f *testing.F) {
 			return map[string]string{"Last-Event-ID": id, "Prefer": prefer}[name]
 		}})
 		if err != nil {
-			if !modules.IsFault(err, modules.CodeValidationFailed) {
+			if !social.IsFault(err, social.CodeValidationFailed) {
 				t.Fatalf("%v is no fault a caller may see", err)
 			}
 			return
@@ -278,7 +277,7 @@ func FuzzParseEvents(f *testing.F) {
 		if honoured && gap != nil || gap != nil && gap.To != after {
 			t.Fatalf("after %s, honoured %v, gap %v", after, honoured, gap)
 		}
-		if c, err := modules.ParseCursor(id); err == nil && honoured != (c == after) {
+		if c, err := social.ParseCursor(id); err == nil && honoured != (c == after) {
 			t.Fatalf("header %q: honoured %v, after %s", id, honoured, after)
 		}
 	})

@@ -4,7 +4,7 @@ import (
 	"context"
 	"iter"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // MaxPayload bounds the data of one entry, in bytes.
@@ -23,19 +23,19 @@ const (
 // Entry is one step on its way from the outbox into the log.
 type Entry struct {
 	Op       Op
-	Position modules.Position
+	Position social.Position
 	OutboxID int64 // equal to Position on SQLite
 
 	// OpAppend
-	Stream   modules.Stream
+	Stream   social.Stream
 	Type     string
-	Time     modules.Time
-	About    []modules.ID
+	Time     social.Time
+	About    []social.ID
 	Internal bool
 	Data     []byte // empty: the payload was redacted before it got here; the place is kept
 
-	Targets []modules.Position // OpRedact
-	Person  modules.ID         // OpErase
+	Targets []social.Position // OpRedact
+	Person  social.ID         // OpErase
 }
 
 // Log is the ordered event log. All methods may be called from many goroutines.
@@ -49,29 +49,29 @@ type Log interface {
 	// Redacted, erased, hidden and internal entries are passed over within a scan budget, so a page may be
 	// empty and have More; Through then tells how far it got. Through never passes the head taken first, and
 	// equals it when More is false. A cursor below the floor, of another epoch, above the head, or a damaged
-	// record directly in the way gives *modules.GapError and no page; nothing else does. (A damaged record
+	// record directly in the way gives *social.GapError and no page; nothing else does. (A damaged record
 	// behind other events ends the page before it, with More.)
-	Read(ctx context.Context, a modules.Audience, after modules.Cursor, limit int) (modules.EventPage, error)
+	Read(ctx context.Context, a social.Audience, after social.Cursor, limit int) (social.EventPage, error)
 	// Tail gives every event of every stream after a cursor, in order, internal ones flagged, redacted and
 	// erased ones left out, in batches of at most 256, and waits at the head for more. A batch is shared with other
 	// readers and must not be changed. It ends when ctx ends
-	// (with its error), with the log (ErrClosed), or with a *modules.GapError.
-	Tail(ctx context.Context, after modules.Cursor) iter.Seq2[[]modules.Event, error]
+	// (with its error), with the log (ErrClosed), or with a *social.GapError.
+	Tail(ctx context.Context, after social.Cursor) iter.Seq2[[]social.Event, error]
 	// Head is the applied mark: the newest position that is durable here. It answers from memory.
-	Head() modules.Cursor
+	Head() social.Cursor
 	// Oldest is the cursor at the floor: reading after it gives everything kept. It answers from memory.
-	Oldest() modules.Cursor
+	Oldest() social.Cursor
 	// At tells whether a position can still be read: nil event data when redacted, false when absent or trimmed.
-	At(ctx context.Context, p modules.Position) (modules.Event, bool, error)
+	At(ctx context.Context, p social.Position) (social.Event, bool, error)
 	// Trim drops what stands at or below before, at most limit records, and raises the floor to the last
 	// dropped position (or to before, when nothing is left below it). It returns how many were dropped.
-	Trim(ctx context.Context, before modules.Position, limit int) (int, error)
+	Trim(ctx context.Context, before social.Position, limit int) (int, error)
 	// Sweep empties up to limit records of erased people and returns how many; 0 = nothing left to do. It
 	// resumes after a crash.
 	Sweep(ctx context.Context, limit int) (int, error)
 	// Reset sets the content aside and begins anew, empty, with the epoch and the floor given: the next Append
 	// continues from there. Called before anything reads, when the log cannot be trusted.
-	Reset(ctx context.Context, epoch uint32, floor modules.Position) error
+	Reset(ctx context.Context, epoch uint32, floor social.Position) error
 	// Size is the number of bytes the log takes on disk; room that trims have freed and appends will use does not
 	// count.
 	Size() int64

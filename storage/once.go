@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // OnceTTL is how long the answer of a repeatable request is kept.
@@ -20,17 +20,17 @@ const OnceTTL = 24 * time.Hour
 // key" and does nothing, so services need no branches. It is for one request and one goroutine.
 type Once struct {
 	actor    string
-	person   modules.ID
+	person   social.ID
 	route    string
 	key      string
 	hash     [sha256.Size]byte
-	now      modules.Time
+	now      social.Time
 	replayed bool
 }
 
 // NewOnce returns nil when key is empty or nobody is signed in. route is method and path, body the raw request
 // body.
-func NewOnce(a modules.Actor, now modules.Time, route, key string, body []byte) *Once {
+func NewOnce(a social.Actor, now social.Time, route, key string, body []byte) *Once {
 	if key == "" || a.IsAnonymous() {
 		return nil
 	}
@@ -43,7 +43,7 @@ func NewOnce(a modules.Actor, now modules.Time, route, key string, body []byte) 
 
 // About says whose account the answer belongs to, where that is not the actor's: the receiver of what a service
 // pushed. Call it before Save.
-func (o *Once) About(person modules.ID) {
+func (o *Once) About(person social.ID) {
 	if o != nil {
 		o.person = person
 	}
@@ -66,7 +66,7 @@ func (o *Once) Begin(ctx context.Context, tx Tx, answer any) (bool, error) {
 		return false, fmt.Errorf("idempotency key: %w", err)
 	}
 	if string(hash) != string(o.hash[:]) {
-		return false, modules.NewFault(modules.CodeIdempotencyMismatch, "This Idempotency-Key was used with another body.")
+		return false, social.NewFault(social.CodeIdempotencyMismatch, "This Idempotency-Key was used with another body.")
 	}
 	if err := json.Unmarshal(body, answer); err != nil {
 		return false, fmt.Errorf("idempotency answer: %w", err)
@@ -99,7 +99,7 @@ func (o *Once) Replayed() bool { return o != nil && o.replayed }
 
 // TrimOnce drops at most limit answers that are no longer kept, and tells whether there may be more. It is
 // background work, in small steps.
-func TrimOnce(ctx context.Context, db DB, now modules.Time, limit int) (more bool, err error) {
+func TrimOnce(ctx context.Context, db DB, now social.Time, limit int) (more bool, err error) {
 	err = db.InTx(ctx, func(tx Tx) error {
 		n, err := tx.Exec(ctx, `DELETE FROM idempotency_keys WHERE (actor, route, key) IN
 			(SELECT actor, route, key FROM idempotency_keys WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 + 0)`, int64(now), limit)
@@ -114,7 +114,7 @@ func TrimOnce(ctx context.Context, db DB, now modules.Time, limit int) (more boo
 
 // EraseOnce drops every kept answer that is a person's or about them, whose account ends: they hold what was
 // written by and for them. It is part of the transaction that ends the account.
-func EraseOnce(ctx context.Context, tx Tx, person modules.ID) error {
+func EraseOnce(ctx context.Context, tx Tx, person social.ID) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM idempotency_keys WHERE person = $1`, person); err != nil {
 		return fmt.Errorf("erase idempotency keys of %s: %w", person, err)
 	}

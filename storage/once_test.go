@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/sqlite"
 )
@@ -30,15 +30,15 @@ func open(t testing.TB) *sqlite.DB {
 }
 
 type answer struct {
-	ID   modules.ID `json:"id"`
-	Text string     `json:"text"`
+	ID   social.ID `json:"id"`
+	Text string    `json:"text"`
 }
 
 // publish is a service that makes one thing a call, repeatable by key; made counts what became true.
 func publish(ctx context.Context, db storage.DB, once *storage.Once, text string, made *atomic.Int64) (a answer, err error) {
 	replayed := false
 	err = db.InTx(ctx, func(tx storage.Tx) error {
-		a = answer{ID: modules.NewID(), Text: text}
+		a = answer{ID: social.NewID(), Text: text}
 		var err error
 		if replayed, err = once.Begin(ctx, tx, &a); replayed || err != nil {
 			return err
@@ -52,9 +52,9 @@ func publish(ctx context.Context, db storage.DB, once *storage.Once, text string
 }
 
 var (
-	now    = modules.TimeOf(time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC))
-	person = modules.Actor{UserID: modules.ID{15: 1}}
-	other  = modules.Actor{UserID: modules.ID{15: 2}}
+	now    = social.TimeOf(time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC))
+	person = social.Actor{UserID: social.ID{15: 1}}
+	other  = social.Actor{UserID: social.ID{15: 2}}
 )
 
 // TestH27SameKeyAtOnce: one act, a hundred equal answers, all but one marked as replayed.
@@ -92,14 +92,14 @@ func TestH27SameKeyAtOnce(t *testing.T) {
 func TestOnceScope(t *testing.T) {
 	db := open(t)
 	var made atomic.Int64
-	call := func(a modules.Actor, at modules.Time, route, key, body string) (answer, error) {
+	call := func(a social.Actor, at social.Time, route, key, body string) (answer, error) {
 		return publish(t.Context(), db, storage.NewOnce(a, at, route, key, []byte(body)), body, &made)
 	}
 	first, err := call(person, now, "POST /v1/posts", "key", "one")
 	if err != nil {
 		t.Fatal(err)
 	}
-	service := modules.Actor{ServiceID: person.UserID}
+	service := social.Actor{ServiceID: person.UserID}
 	for name, again := range map[string]func() (answer, error){
 		"another person":      func() (answer, error) { return call(other, now, "POST /v1/posts", "key", "one") },
 		"a service token":     func() (answer, error) { return call(service, now, "POST /v1/posts", "key", "one") },
@@ -107,7 +107,7 @@ func TestOnceScope(t *testing.T) {
 		"another key":         func() (answer, error) { return call(person, now, "POST /v1/posts", "Key", "one") },
 		"no key":              func() (answer, error) { return call(person, now, "POST /v1/posts", "", "one") },
 		"a day later":         func() (answer, error) { return call(person, now.Add(storage.OnceTTL), "POST /v1/posts", "key", "one") },
-		"nobody is signed in": func() (answer, error) { return call(modules.Actor{}, now, "POST /v1/posts", "key", "one") },
+		"nobody is signed in": func() (answer, error) { return call(social.Actor{}, now, "POST /v1/posts", "key", "one") },
 	} {
 		if a, err := again(); err != nil || a.ID == first.ID {
 			t.Errorf("%s: %v, %v, want an act of its own", name, a, err)
@@ -117,7 +117,7 @@ func TestOnceScope(t *testing.T) {
 		t.Errorf("%d acts, want 8", made.Load())
 	}
 	// The answer of "a day later" is the one kept now.
-	if _, err := call(person, now.Add(storage.OnceTTL+time.Hour), "POST /v1/posts", "key", "two"); !modules.IsFault(err, modules.CodeIdempotencyMismatch) {
+	if _, err := call(person, now.Add(storage.OnceTTL+time.Hour), "POST /v1/posts", "key", "two"); !social.IsFault(err, social.CodeIdempotencyMismatch) {
 		t.Errorf("another body under the same key is answered %v", err)
 	}
 }
@@ -147,7 +147,7 @@ func TestTrimAndEraseOnce(t *testing.T) {
 	var made atomic.Int64
 	for i := range 10 {
 		at := now.Add(time.Duration(i) * time.Hour)
-		for _, a := range []modules.Actor{person, other} {
+		for _, a := range []social.Actor{person, other} {
 			if _, err := publish(t.Context(), db, storage.NewOnce(a, at, "POST /v1/posts", fmt.Sprint(i), nil), "", &made); err != nil {
 				t.Fatal(err)
 			}
@@ -179,7 +179,7 @@ func TestTrimAndEraseOnce(t *testing.T) {
 	if got := kept(); got != 5 {
 		t.Errorf("after erasing one of two people %d answers are kept, want 5", got)
 	}
-	pushed := storage.NewOnce(modules.Actor{ServiceID: modules.NewID()}, at, "POST /v1/notifications", "k", nil)
+	pushed := storage.NewOnce(social.Actor{ServiceID: social.NewID()}, at, "POST /v1/notifications", "k", nil)
 	pushed.About(other.UserID)
 	if _, err := publish(t.Context(), db, pushed, "", &made); err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // crowd holds the event streams of many people. What they are sent goes to a ledger. Its wire calls it from one
@@ -48,8 +48,8 @@ type stream struct {
 	asked  int64  // when it began to connect
 	part   []byte // bytes that are no whole frame, or head, yet
 	chunks *chunks
-	held   modules.Cursor // the position held: where it resumes
-	want   modules.Cursor // what ready has to say
+	held   social.Cursor // the position held: where it resumes
+	want   social.Cursor // what ready has to say
 }
 
 type phase uint8
@@ -242,7 +242,7 @@ var (
 // take judges a frame.
 func (c *crowd) take(i int, f *frame, now int64) (ready bool, err error) {
 	s := &c.streams[i]
-	id, bad := modules.ParseCursor(string(f.id))
+	id, bad := social.ParseCursor(string(f.id))
 	if bad == nil {
 		s.held = id
 	}

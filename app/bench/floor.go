@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // floor measures a bare program instead of a server: what the machine gives at most, for the same sockets and bytes.
@@ -74,7 +74,7 @@ func (f *floor) run(ctx context.Context, b *Bench) error {
 func bare(n int) []Person {
 	list := make([]Person, n)
 	for i := range list {
-		list[i] = Person{ID: modules.NewID(), Name: fmt.Sprintf("p%d", i), Token: "bf_" + strings.Repeat("0", 43)} // as long as one
+		list[i] = Person{ID: social.NewID(), Name: fmt.Sprintf("p%d", i), Token: "bf_" + strings.Repeat("0", 43)} // as long as one
 	}
 	return list
 }
@@ -102,8 +102,8 @@ func serveFloor(ctx context.Context, o Options, args []string) error {
 }
 
 // bareFrame appends an event with the bytes of a post by somebody; text is JSON.
-func bareFrame(b []byte, seq int, at time.Time, host string, author, post modules.ID, text []byte) []byte {
-	stamp := modules.TimeOf(at)
+func bareFrame(b []byte, seq int, at time.Time, host string, author, post social.ID, text []byte) []byte {
+	stamp := social.TimeOf(at)
 	b = fmt.Appendf(b, "id: 1-%d\nevent: post.created\ndata: {\"id\":\"1-%d\",\"type\":\"post.created\",\"time\":\"%s\",\"data\":{\"id\":\"%s\",\"url\":\"http://%s/p/%s\",",
 		seq, seq, stamp, post, host, post)
 	b = fmt.Appendf(b, `"author":{"id":"%s","username":"p0","display_name":"Person 0","avatar_url":null},"text":`, author)
@@ -113,7 +113,7 @@ func bareFrame(b []byte, seq int, at time.Time, host string, author, post module
 }
 
 // bareHead is the answer to a stream with its first event, as long as a server's.
-func bareHead(b []byte, at time.Time, seq int, connection, user modules.ID) []byte {
+func bareHead(b []byte, at time.Time, seq int, connection, user social.ID) []byte {
 	b = append(b, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n"+
 		"Vary: Accept, Authorization, Cookie, Origin\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: 0198f3a2b7d17f0e9c3a\r\nDate: "...)
 	b = at.UTC().AppendFormat(b, "Mon, 02 Jan 2006 15:04:05 GMT")

@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // bareLoop is a program that does the least that can be done for streams: one goroutine on epoll, which writes to
@@ -33,7 +33,7 @@ type bareLoop struct {
 	open    []int32      // descriptors of streams
 	buf     []byte
 	host    string
-	person  modules.ID
+	person  social.ID
 }
 
 // bareStream is what a stream costs beside its socket.
@@ -57,7 +57,7 @@ func listenBare(ctx context.Context, address string, listening func()) error {
 	if err != nil {
 		return err
 	}
-	w := &bareLoop{buf: make([]byte, 16<<10), host: address, person: modules.NewID()}
+	w := &bareLoop{buf: make([]byte, 16<<10), host: address, person: social.NewID()}
 	if err := enoughFiles(0); err != nil {
 		return err
 	}
@@ -256,7 +256,7 @@ func (w *bareLoop) publish(text []byte) []byte {
 	w.mu.Lock()
 	w.seq++
 	start := len(w.log)
-	w.log = bareFrame(w.log, w.seq, time.Now(), w.host, w.person, modules.NewID(), text)
+	w.log = bareFrame(w.log, w.seq, time.Now(), w.host, w.person, social.NewID(), text)
 	frame, wake := w.log[start:], !w.writes
 	w.writes = true
 	w.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 const sample = "id: 1-7\nevent: ready\nretry: 3050\ndata: {\"cursor\":\"1-7\"}\n\n" +
@@ -113,7 +113,7 @@ func TestReadingAllocatesNothing(t *testing.T) {
 	l := newLedger(1, 10, 100_000)
 	l.begin(3, everybody)
 	var f frame
-	seq := modules.Position(0)
+	seq := social.Position(0)
 	text := []byte(`{"data":{"text":"bench:3:0: hello"}}`)
 	var id []byte
 	n := testing.AllocsPerRun(1000, func() {
@@ -128,8 +128,8 @@ func TestReadingAllocatesNothing(t *testing.T) {
 			}
 		}
 		seq++
-		id, _ = modules.Cursor{Epoch: 1, Seq: seq}.AppendText(id[:0])
-		at, err := modules.ParseCursor(string(id))
+		id, _ = social.Cursor{Epoch: 1, Seq: seq}.AppendText(id[:0])
+		at, err := social.ParseCursor(string(id))
 		if err != nil {
 			t.Fatal(err)
 		}

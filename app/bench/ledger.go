@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // ledger is what was sent and who got it when. Senders call begin from any goroutine; everything else of a reader is
@@ -16,8 +16,8 @@ type ledger struct {
 	sent []atomic.Int64 // by number: nanoseconds after base; 0 = not sent
 	to   []atomic.Int32 // by number: reader + 1
 
-	got     [][]uint32       // by reader: numbers, in order of arrival
-	last    []modules.Cursor // by reader: the newest event
+	got     [][]uint32      // by reader: numbers, in order of arrival
+	last    []social.Cursor // by reader: the newest event
 	latency Histogram
 	since   atomic.Int64 // numbers below it are not counted in latency
 	checked Checked
@@ -31,14 +31,14 @@ type ledger struct {
 
 // known is an event that was read before.
 type known struct {
-	at             modules.Cursor
+	at             social.Cursor
 	number, reader int32
 }
 
 // newLedger makes a ledger for so many readers, who get up to so many messages in all, each about expect of them.
 func newLedger(readers, messages, expect int) *ledger {
 	l := &ledger{base: time.Now(), sent: make([]atomic.Int64, messages), to: make([]atomic.Int32, messages),
-		got: make([][]uint32, readers), last: make([]modules.Cursor, readers), reached: make(chan struct{}, 1)}
+		got: make([][]uint32, readers), last: make([]social.Cursor, readers), reached: make(chan struct{}, 1)}
 	room := make([]uint32, readers*expect)
 	for i := range l.got {
 		l.got[i] = room[i*expect : i*expect : (i+1)*expect]
@@ -56,7 +56,7 @@ func (l *ledger) begin(n, reader int) {
 }
 
 // arrived notes an event that reader has got; at is zero for one without a proper id. The crowd's goroutine calls it.
-func (l *ledger) arrived(reader int, at modules.Cursor, data []byte, now int64) {
+func (l *ledger) arrived(reader int, at social.Cursor, data []byte, now int64) {
 	if at.IsZero() {
 		l.checked.Stray++
 		l.checked.Fault("reader %d: an event without an id: %.200q", reader, data)
@@ -88,8 +88,8 @@ func (l *ledger) arrived(reader int, at modules.Cursor, data []byte, now int64) 
 }
 
 // read finds out what an event carries.
-func (l *ledger) read(at modules.Cursor, data []byte) known {
-	slot := &l.known[at.Seq%modules.Position(len(l.known))]
+func (l *ledger) read(at social.Cursor, data []byte) known {
+	slot := &l.known[at.Seq%social.Position(len(l.known))]
 	if slot.at != at {
 		n, to, ok := readMark(data)
 		if !ok {

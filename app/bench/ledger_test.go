@@ -5,12 +5,12 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // incoming is an event as a reader gets it.
 type incoming struct {
-	seq    modules.Position
+	seq    social.Position
 	number int
 	to     int
 }
@@ -56,9 +56,9 @@ func TestLedgerCatches(t *testing.T) {
 }
 
 func hear(l *ledger, h incoming) {
-	at, data := modules.Cursor{Epoch: 1, Seq: h.seq}, []byte(`{"text":"`+string(appendText(nil, h.number, h.to, 0))+`"}`)
+	at, data := social.Cursor{Epoch: 1, Seq: h.seq}, []byte(`{"text":"`+string(appendText(nil, h.number, h.to, 0))+`"}`)
 	if h.seq == 0 {
-		at = modules.Cursor{}
+		at = social.Cursor{}
 	}
 	if h.number < 0 {
 		data = []byte(`{}`)
@@ -86,7 +86,7 @@ func TestLedgerEpochs(t *testing.T) {
 	l.begin(0, everybody)
 	l.begin(1, everybody)
 	hear(l, incoming{900, 0, everybody})
-	l.arrived(0, modules.Cursor{Epoch: 2, Seq: 1}, appendText(nil, 1, everybody, 0), 0)
+	l.arrived(0, social.Cursor{Epoch: 2, Seq: 1}, appendText(nil, 1, everybody, 0), 0)
 	if c := l.verify(l.expected(func(int) bool { return true }), true); c.Faulty() {
 		t.Errorf("%+v", c)
 	}
@@ -98,7 +98,7 @@ func TestLedgerReadsEachPosition(t *testing.T) {
 	l.begin(0, everybody)
 	l.begin(1, everybody)
 	hear(l, incoming{7, 0, everybody})
-	hear(l, incoming{7 + modules.Position(len(l.known)), 1, everybody})
+	hear(l, incoming{7 + social.Position(len(l.known)), 1, everybody})
 	if c := l.verify(l.expected(func(int) bool { return true }), true); c.Faulty() {
 		t.Errorf("%+v", c)
 	}

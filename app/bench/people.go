@@ -3,7 +3,7 @@ package bench
 import (
 	"iter"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // Plan says who and what is there before a server starts.
@@ -28,7 +28,7 @@ type People struct {
 
 // Person is somebody who can ask.
 type Person struct {
-	ID    modules.ID
+	ID    social.ID
 	Name  string
 	Token string // a personal token with the scopes a person's program needs
 	// Cookie is used instead of Token where people were made through the API.

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // post is clients that write at the same time: posts, or likes with the notification that each of them leaves.
@@ -107,7 +107,7 @@ func (f *post) measure(ctx context.Context, b *Bench, server *Server, clients in
 
 // post has each of people write, and looks then whether all is there.
 func (f *post) post(ctx context.Context, b *Bench, server *Server, people []Person) error {
-	answered := make([][]modules.ID, len(people))
+	answered := make([][]social.ID, len(people))
 	err := f.measure(ctx, b, server, len(people), func(c *caller, client, n int) error {
 		body := append(appendText([]byte(`{"text":"`), n, everybody, f.size), `"}`...)
 		status, reply, err := c.ask(http.MethodPost, "/v1/posts", people[client].credential(), body)
@@ -136,18 +136,18 @@ func (f *post) post(ctx context.Context, b *Bench, server *Server, people []Pers
 }
 
 // firstID reads the id with which an answer begins.
-func firstID(reply []byte) (modules.ID, bool) {
+func firstID(reply []byte) (social.ID, bool) {
 	rest, ok := bytes.CutPrefix(reply, []byte(`{"id":"`))
 	if !ok || len(rest) < 36 {
-		return modules.ID{}, false
+		return social.ID{}, false
 	}
-	id, err := modules.ParseID(string(rest[:36]))
+	id, err := social.ParseID(string(rest[:36]))
 	return id, err == nil
 }
 
 // verifyPosts looks whether a person's list holds what was answered, in that order and nothing else, and whether it is
 // counted. Answers that did not arrive have been counted as failed.
-func verifyPosts(c *caller, p Person, answered []modules.ID, checked *Checked) error {
+func verifyPosts(c *caller, p Person, answered []social.ID, checked *Checked) error {
 	at := make(map[string]int, len(answered)) // place, from 1
 	for i, id := range answered {
 		at[id.String()] = i + 1

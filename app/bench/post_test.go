@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // answering is a server that answers as it is told.
@@ -30,9 +30,9 @@ func answering(t *testing.T, answer func(r *http.Request) (int, any)) *Server {
 
 // What was answered has to be in the author's list, once, in order, and counted; nothing else may be there.
 func TestVerifyPosts(t *testing.T) {
-	ids := make([]modules.ID, 6)
+	ids := make([]social.ID, 6)
 	for i := range ids {
-		ids[i] = modules.NewID()
+		ids[i] = social.NewID()
 	}
 	answered := ids[:5] // ids[5] was never answered
 	for _, tt := range []struct {
@@ -58,7 +58,7 @@ func TestVerifyPosts(t *testing.T) {
 			var got Checked
 			c := newCaller(s)
 			defer c.close()
-			if err := verifyPosts(c, Person{ID: modules.NewID(), Token: "x"}, answered, &got); err != nil {
+			if err := verifyPosts(c, Person{ID: social.NewID(), Token: "x"}, answered, &got); err != nil {
 				t.Fatal(err)
 			}
 			got.Examples = nil

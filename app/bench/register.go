@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // registering is how many people register at once: the server hashes one password on each core.
@@ -106,7 +106,7 @@ func registerOne(ctx context.Context, s *Server, name string) (p Person, err err
 	if resp.StatusCode != http.StatusCreated {
 		return p, fmt.Errorf("register: status %d: %.200s", resp.StatusCode, reply)
 	}
-	var answer struct{ User struct{ ID modules.ID } }
+	var answer struct{ User struct{ ID social.ID } }
 	if err := json.Unmarshal(reply, &answer); err != nil {
 		return p, fmt.Errorf("register: %w", err)
 	}

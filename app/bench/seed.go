@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/modules/follows"
 	"github.com/belfry-social/belfry/modules/notifications"
 	"github.com/belfry-social/belfry/modules/posts"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/sqlite"
@@ -46,14 +46,14 @@ type Past struct {
 	PublicURL string
 
 	// At is when all this has just happened; 0 = now.
-	At modules.Time
+	At social.Time
 	// Progress is told how much is done, in thousandths; nil = nobody is.
 	Progress func(done int)
 }
 
 // Post is one top-level post.
 type Post struct {
-	ID     modules.ID
+	ID     social.ID
 	Author int // number of a person
 }
 
@@ -65,7 +65,7 @@ type Post struct {
 // and for nothing else, because who knows its seed knows its tokens.
 func Seed(ctx context.Context, dir string, plan Plan) (People, error) {
 	if plan.At == 0 {
-		plan.At = modules.TimeOf(time.Now())
+		plan.At = social.TimeOf(time.Now())
 	}
 	s, err := newStory(plan)
 	if err != nil {

@@ -10,14 +10,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // state is what a directory holds, after the checks of its stores.
 type state struct {
 	floor  int64
-	head   modules.Position
+	head   social.Position
 	events int
 	tables map[string][]string
 }
@@ -79,7 +79,7 @@ func nameIDs(ctx context.Context, q storage.Querier, table string, names map[str
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var id modules.ID
+		var id social.ID
 		var key int64
 		if err := rows.Scan(&id, &key); err != nil {
 			return err

@@ -19,10 +19,10 @@ import (
 
 	"github.com/belfry-social/belfry/app"
 	"github.com/belfry-social/belfry/app/bench"
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/follows"
 	"github.com/belfry-social/belfry/modules/notifications"
 	"github.com/belfry-social/belfry/modules/posts"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/plugins/sse"
 	"github.com/belfry-social/belfry/storage"
@@ -217,8 +217,8 @@ type player struct {
 	t    *testing.T
 	plan bench.Plan
 	s    *services
-	who  []modules.Actor
-	made []modules.ID // the post that an act made
+	who  []social.Actor
+	made []social.ID // the post that an act made
 }
 
 // play does what is in a plan's past, one act after the other.
@@ -248,18 +248,18 @@ func play(t *testing.T, dir string, plan bench.Plan) {
 }
 
 func (p *player) act(ctx context.Context, a bench.Act) error {
-	var made modules.ID
+	var made social.ID
 	defer func() { p.made = append(p.made, made) }()
 	switch a.Kind {
 	case "join":
 		name := fmt.Sprintf(bench.NameForm, a.Who)
-		me, err := p.s.Users.Add(ctx, name, modules.NewID().String(), modules.RoleUser, "")
+		me, err := p.s.Users.Add(ctx, name, social.NewID().String(), social.RoleUser, "")
 		if err != nil {
 			return err
 		}
-		p.who = append(p.who, modules.Actor{UserID: me.ID, Role: modules.RoleUser})
-		_, err = p.s.Users.CreateToken(ctx, name, a.Token, []modules.Scope{modules.ScopeRead, modules.ScopeEvents, modules.ScopeWritePosts,
-			modules.ScopeWriteFollows, modules.ScopeWriteNotifications, modules.ScopeWriteAccount}, 0)
+		p.who = append(p.who, social.Actor{UserID: me.ID, Role: social.RoleUser})
+		_, err = p.s.Users.CreateToken(ctx, name, a.Token, []social.Scope{social.ScopeRead, social.ScopeEvents, social.ScopeWritePosts,
+			social.ScopeWriteFollows, social.ScopeWriteNotifications, social.ScopeWriteAccount}, 0)
 		return err
 	case "service":
 		_, _, err := p.s.Users.CreateService(ctx, a.Token)

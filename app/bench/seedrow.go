@@ -5,25 +5,25 @@ import (
 	"database/sql"
 	"errors"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // place is a post by key and id.
 type place struct {
 	key int64
-	id  modules.ID
+	id  social.ID
 }
 
 // postRow is a post or a comment. to is zero at top level.
 type postRow struct {
 	key        int64
-	id         modules.ID
-	author     modules.ID
+	id         social.ID
+	author     social.ID
 	root       place
-	rootAuthor modules.ID
+	rootAuthor social.ID
 	to         place
-	toAuthor   modules.ID
+	toAuthor   social.ID
 	comments   int
 	likes      int
 }
@@ -40,9 +40,9 @@ type notification struct {
 	key      int64
 	kind     string
 	word     string
-	receiver modules.ID
-	actor    modules.ID // zero for a push
-	object   modules.ID
+	receiver social.ID
+	actor    social.ID // zero for a push
+	object   social.ID
 	grouped  bool // with those of the same kind about the same object
 	content  *string
 }
@@ -57,7 +57,7 @@ func (w *seeder) notify(ctx context.Context, tx storage.Tx, n notification) erro
 		actors = n.actor[:]
 	}
 	group, members, began := id, int64(1), int64(w.at(n.key))
-	var subject modules.ID
+	var subject social.ID
 	if n.grouped {
 		subject = n.object
 		var head int64

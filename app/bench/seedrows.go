@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/posts"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/sqlite"
@@ -151,8 +151,8 @@ func (s *story) passwordHash() string {
 }
 
 // seedScopes are all that a person without an office may put into a token.
-var seedScopes = []string{string(modules.ScopeRead), string(modules.ScopeEvents), string(modules.ScopeWritePosts),
-	string(modules.ScopeWriteFollows), string(modules.ScopeWriteNotifications), string(modules.ScopeWriteAccount)}
+var seedScopes = []string{string(social.ScopeRead), string(social.ScopeEvents), string(social.ScopeWritePosts),
+	string(social.ScopeWriteFollows), string(social.ScopeWriteNotifications), string(social.ScopeWriteAccount)}
 
 // person writes an account and its token.
 func (w *seeder) person(ctx context.Context, tx storage.Tx, m *marks, i int) error {
@@ -275,7 +275,7 @@ func (w *seeder) reply(ctx context.Context, tx storage.Tx, m *marks, r postRow) 
 	return w.notify(ctx, tx, notification{key: m.nextKey(), kind: "reply", receiver: r.toAuthor, actor: r.author, object: r.id})
 }
 
-func (w *seeder) like(ctx context.Context, tx storage.Tx, m *marks, top postRow, liker modules.ID) error {
+func (w *seeder) like(ctx context.Context, tx storage.Tx, m *marks, top postRow, liker social.ID) error {
 	key := m.nextKey()
 	_, err := tx.Exec(ctx, `INSERT INTO post_likes (post_key, user_id, key, created_at) VALUES ($1, $2, $3, $4)`, top.key, liker, key, int64(w.at(key)))
 	if err != nil || liker == top.author {
@@ -314,15 +314,15 @@ func (w *seeder) post(ctx context.Context, tx storage.Tx, m *marks, i int) error
 	if !w.plan.Kept {
 		return nil
 	}
-	site := modules.Site{PublicURL: w.plan.PublicURL}
-	data, err := json.Marshal(posts.Content{ID: r.id, URL: site.PostURL(r.id), Author: &modules.UserRef{ID: author.ID, Username: author.Name, DisplayName: author.Name},
+	site := social.Site{PublicURL: w.plan.PublicURL}
+	data, err := json.Marshal(posts.Content{ID: r.id, URL: site.PostURL(r.id), Author: &social.UserRef{ID: author.ID, Username: author.Name, DisplayName: author.Name},
 		Text: w.text(r.key), Media: []posts.Media{}, RootID: r.id, Visibility: event.Public, Mentions: []posts.Mention{}, Tags: []posts.Tag{}, CreatedAt: w.at(r.key)})
 	if err != nil {
 		return err
 	}
-	stream := modules.Stream{Kind: modules.By, User: author.ID}.Bytes()
+	stream := social.Stream{Kind: social.By, User: author.ID}.Bytes()
 	_, err = tx.Exec(ctx, `INSERT INTO outbox (id, op, stream, type, actor_id, object_id, about, time, data) VALUES ($1, 1, $2, $3, $4, $5, $4, $6, $7)`,
-		pos, stream[:], event.PostCreated, author.ID, r.id, int64(w.at(r.key)), data)
+		pos, stream[:], social.EventPostCreated, author.ID, r.id, int64(w.at(r.key)), data)
 	return err
 }
 

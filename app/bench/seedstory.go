@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // story is what happens on a site, decided before anything is written. Everything that has an id has an order key
@@ -88,9 +88,9 @@ func (p Plan) validate() error {
 func userKey(person int) int64 { return 1 + 2*int64(person) }
 
 // at is the time of an order key.
-func (s *story) at(key int64) modules.Time { return s.began() + modules.Time(key/keysPerMS) }
+func (s *story) at(key int64) social.Time { return s.began() + social.Time(key/keysPerMS) }
 
-func (s *story) began() modules.Time { return s.plan.At.Add(-time.Hour) }
+func (s *story) began() social.Time { return s.plan.At.Add(-time.Hour) }
 
 // noise is 32 random bytes that belong to an order key.
 func (s *story) noise(use byte, key int64) [sha256.Size]byte {
@@ -102,9 +102,9 @@ func (s *story) noise(use byte, key int64) [sha256.Size]byte {
 }
 
 // id is a UUIDv7 that rises with the key, as those of one process do.
-func (s *story) id(key int64) modules.ID {
+func (s *story) id(key int64) social.ID {
 	noise := s.noise('i', key)
-	var id modules.ID
+	var id social.ID
 	binary.BigEndian.PutUint64(id[:8], uint64(s.at(key))<<16|0x7000|uint64(key%keysPerMS))
 	copy(id[8:], noise[:8])
 	id[8] = id[8]&0x3f | 0x80

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // stuck is connected people who stop reading, beside others who read.
@@ -161,7 +161,7 @@ func (c *crowd) listenNot(i int) (net.Conn, error) {
 		var line string
 		line, err = r.ReadString('\n')
 		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "id: "); ok && err == nil {
-			if c.streams[i].held, err = modules.ParseCursor(id); err == nil {
+			if c.streams[i].held, err = social.ParseCursor(id); err == nil {
 				return conn, nil
 			}
 		}

@@ -19,7 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/app"
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
@@ -27,7 +27,7 @@ import (
 
 // member is somebody with a token for everything.
 type member struct {
-	ID    modules.ID
+	ID    social.ID
 	Name  string
 	Token string
 }
@@ -65,13 +65,13 @@ func (w *world) people(n int) {
 	for range n {
 		m := member{Name: fmt.Sprintf("person%d", len(w.People))}
 		if len(w.People) == 0 {
-			me, err := w.users.Add(ctx, m.Name, password, modules.RoleUser, "")
+			me, err := w.users.Add(ctx, m.Name, password, social.RoleUser, "")
 			if err != nil {
 				w.t.Fatal(err)
 			}
 			m.ID = me.ID
 		} else {
-			m.ID = modules.NewID()
+			m.ID = social.NewID()
 			err := w.db.InTx(ctx, func(tx storage.Tx) error {
 				key, err := tx.NextKey(ctx)
 				if err != nil {
@@ -85,8 +85,8 @@ func (w *world) people(n int) {
 				w.t.Fatal(err)
 			}
 		}
-		token, err := w.users.IssueToken(ctx, modules.Actor{UserID: m.ID, Role: modules.RoleUser}, users.TokenDraft{Name: "test",
-			Scopes: []modules.Scope{"read", "events", "write:posts", "write:follows", "write:notifications", "write:account"}}, nil)
+		token, err := w.users.IssueToken(ctx, social.Actor{UserID: m.ID, Role: social.RoleUser}, users.TokenDraft{Name: "test",
+			Scopes: []social.Scope{"read", "events", "write:posts", "write:follows", "write:notifications", "write:account"}}, nil)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -287,6 +287,6 @@ func (w *world) stormed(acts int, seed uint64) *storm {
 }
 
 // first is the cursor before everything, in the first epoch.
-var first = modules.Cursor{Epoch: 1}
+var first = social.Cursor{Epoch: 1}
 
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }

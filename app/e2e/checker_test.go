@@ -10,7 +10,7 @@ import (
 
 	_ "modernc.org/sqlite" // the checker reads the file by itself
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage/sqlite"
 )
 
@@ -18,30 +18,30 @@ import (
 // program's back, and knows nothing of the log.
 type truth struct {
 	Epoch uint32
-	Floor modules.Position
+	Floor social.Position
 	rows  []announced
 	edges map[edge][]turn
-	open  map[modules.ID]bool         // readers of whose follows some announcement is redacted: nobody knows what they were
-	seen  map[modules.Position]string // bytes of events that are redacted by now, as the first client had them
+	open  map[social.ID]bool         // readers of whose follows some announcement is redacted: nobody knows what they were
+	seen  map[social.Position]string // bytes of events that are redacted by now, as the first client had them
 }
 
 // announced is one row of the outbox.
 type announced struct {
-	seq      modules.Position
-	at       modules.Time
-	stream   modules.Stream
+	seq      social.Position
+	at       social.Time
+	stream   social.Stream
 	internal bool
 	text     string // the event as clients have it; "" = redacted
 }
 
 // edge is who reads whom.
-type edge struct{ reader, author modules.ID }
+type edge struct{ reader, author social.ID }
 
 // turn is a change of an edge, at a position.
 type turn struct {
-	at              modules.Position
+	at              social.Position
 	following, bell bool
-	since           modules.Position
+	since           social.Position
 }
 
 // openStore opens the file of a data directory for reading.
@@ -58,7 +58,7 @@ func openStore(t testing.TB, data string) *sql.DB {
 // readTruth reads the outbox.
 func readTruth(t testing.TB, db *sql.DB) *truth {
 	t.Helper()
-	x := &truth{edges: map[edge][]turn{}, open: map[modules.ID]bool{}, seen: map[modules.Position]string{}}
+	x := &truth{edges: map[edge][]turn{}, open: map[social.ID]bool{}, seen: map[social.Position]string{}}
 	if err := db.QueryRow(`SELECT epoch, floor FROM log_state`).Scan(&x.Epoch, &x.Floor); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func readTruth(t testing.TB, db *sql.DB) *truth {
 			return err
 		}
 		var err error
-		if r.stream, err = modules.StreamOf(stream); err != nil {
+		if r.stream, err = social.StreamOf(stream); err != nil {
 			return err
 		}
 		if data != nil {
@@ -95,7 +95,7 @@ func readTruth(t testing.TB, db *sql.DB) *truth {
 
 func (x *truth) turn(r announced, data []byte) {
 	var rel struct {
-		UserID modules.ID `json:"user_id"`
+		UserID social.ID `json:"user_id"`
 		Follow string
 		Notify bool
 	}
@@ -125,12 +125,12 @@ const (
 
 // judge models what a person reads: live by the relation at that moment, a replay by the relation at any later one.
 // If all of them agree, so do the roads.
-func (x *truth) judge(who modules.ID, mode string, r announced) verdict {
+func (x *truth) judge(who social.ID, mode string, r announced) verdict {
 	v := never
 	switch {
 	case r.internal:
 		return never
-	case r.stream.Kind == modules.To:
+	case r.stream.Kind == social.To:
 		if r.stream.User == who {
 			v = must
 		}
@@ -147,7 +147,7 @@ func (x *truth) judge(who modules.ID, mode string, r announced) verdict {
 	return v
 }
 
-func (x *truth) follows(e edge, mode string, at modules.Position) verdict {
+func (x *truth) follows(e edge, mode string, at social.Position) verdict {
 	if x.open[e.reader] {
 		return maybe
 	}
@@ -183,8 +183,8 @@ func (x *truth) check(h *history) (wrong []string, events int) {
 	for _, f := range h.Faults {
 		say("%s", f)
 	}
-	got := make(map[modules.Position]delivered, len(h.Got))
-	last := modules.Cursor{}
+	got := make(map[social.Position]delivered, len(h.Got))
+	last := social.Cursor{}
 	for _, d := range h.Got {
 		if d.ID.Epoch == last.Epoch && d.ID.Seq <= last.Seq {
 			say("%s by %s is doubled or out of order: it came after %s", d.ID, d.Road, last)
@@ -280,19 +280,19 @@ func none(t testing.TB, db *sql.DB, what, query string, args ...any) {
 
 // TestChecker: the checker finds what it is there for.
 func TestChecker(t *testing.T) {
-	who, author := member{ID: modules.NewID(), Name: "reader"}, modules.NewID()
-	to, by := modules.Stream{Kind: modules.To, User: who.ID}, modules.Stream{Kind: modules.By, User: author}
+	who, author := member{ID: social.NewID(), Name: "reader"}, social.NewID()
+	to, by := social.Stream{Kind: social.To, User: who.ID}, social.Stream{Kind: social.By, User: author}
 	text := func(seq int) string { return fmt.Sprintf(`{"id":"1-%d","type":"x","data":%d}`, seq, seq) }
-	x := &truth{Epoch: 1, edges: map[edge][]turn{}, seen: map[modules.Position]string{}}
-	for seq, s := range []modules.Stream{1: to, 2: to, 3: by, 4: to, 5: {Kind: modules.To, User: author}, 6: to, 7: by, 8: to} {
+	x := &truth{Epoch: 1, edges: map[edge][]turn{}, seen: map[social.Position]string{}}
+	for seq, s := range []social.Stream{1: to, 2: to, 3: by, 4: to, 5: {Kind: social.To, User: author}, 6: to, 7: by, 8: to} {
 		if seq > 0 {
-			x.rows = append(x.rows, announced{seq: modules.Position(seq), stream: s, text: text(seq)})
+			x.rows = append(x.rows, announced{seq: social.Position(seq), stream: s, text: text(seq)})
 		}
 	}
 	good := []int{1, 2, 3, 4, 6, 7, 8}
 	for name, tt := range map[string]struct {
 		got  []int
-		turn modules.Position // where the follow ends
+		turn social.Position // where the follow ends
 		bad  string
 	}{
 		"right":                       {good, 0, ""},
@@ -314,9 +314,9 @@ func TestChecker(t *testing.T) {
 			list = append(list, turn{at: tt.turn})
 		}
 		x.edges[edge{who.ID, author}] = list
-		h := &history{Who: who, Mode: "notify", From: modules.Cursor{Epoch: 1}, Last: modules.Cursor{Epoch: 1, Seq: 8}}
+		h := &history{Who: who, Mode: "notify", From: social.Cursor{Epoch: 1}, Last: social.Cursor{Epoch: 1, Seq: 8}}
 		for _, seq := range tt.got {
-			d := delivered{modules.Cursor{Epoch: 1, Seq: modules.Position(max(seq, -seq))}, text(seq), "test"}
+			d := delivered{social.Cursor{Epoch: 1, Seq: social.Position(max(seq, -seq))}, text(seq), "test"}
 			h.Got = append(h.Got, d)
 		}
 		wrong, _ := x.check(h)

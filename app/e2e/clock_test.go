@@ -11,7 +11,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/belfry-social/belfry/app"
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // skewed is a clock that can be set.
@@ -21,7 +21,7 @@ func (s *skewed) now() time.Time      { return time.Now().Add(time.Duration(s.by
 func (s *skewed) set(d time.Duration) { s.by.Store(int64(d)) }
 func (s *skewed) program() fx.Option {
 	return fx.Options(
-		fx.Decorate(func(modules.Clock) modules.Clock { return s.now }),
+		fx.Decorate(func(social.Clock) social.Clock { return s.now }),
 		fx.Decorate(func(o app.Options) app.Options { o.Clock = s.now; return o }),
 	)
 }

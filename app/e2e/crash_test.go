@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // killPlaces are the failpoints at which a child ends itself.
@@ -33,7 +33,7 @@ func TestCrash(t *testing.T) {
 	var readers []*reader
 	for _, m := range w.People {
 		for _, mode := range []string{"all", "notify"} {
-			r := newReader(c.URL, m, mode, modules.Cursor{Epoch: 1}, g, rng)
+			r := newReader(c.URL, m, mode, social.Cursor{Epoch: 1}, g, rng)
 			readers = append(readers, r)
 			go r.run(ctx)
 		}
@@ -84,7 +84,7 @@ func TestCrash(t *testing.T) {
 		list = append(list, &r.history)
 	}
 	for _, m := range w.People {
-		r := newReader(c.URL, m, "all", modules.Cursor{Epoch: 1}, g, rng)
+		r := newReader(c.URL, m, "all", social.Cursor{Epoch: 1}, g, rng)
 		r.only, r.cut = "stream", 0
 		r.run(ctx)
 		list = append(list, &r.history)

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // TestDrain (P9, H50): on SIGTERM each of 200 streams ends on a block's border with bye, restart and a retry of its
@@ -100,7 +100,7 @@ func TestDrain(t *testing.T) {
 	g.set(true)
 	var readers []*reader
 	for i, m := range w.People { // from where the streams ended, to the end
-		at, err := modules.ParseCursor(ends[i].last)
+		at, err := social.ParseCursor(ends[i].last)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,7 @@ import (
 
 	"go.uber.org/fx"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // TestErase (P26, small): after `belfry user delete` nothing of a person is in any answer or replay, at once; and
@@ -19,7 +19,7 @@ func TestErase(t *testing.T) {
 	const name, word = "zebracanary", "zebraword"
 	var jobs struct {
 		fx.In
-		List []modules.Job `group:"jobs"`
+		List []social.Job `group:"jobs"`
 	}
 	w := startWorld(t, nil, 3, fx.Populate(&jobs))
 	gone := w.register(name)

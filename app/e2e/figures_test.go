@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 	"github.com/belfry-social/belfry/storage/sqlite"
@@ -199,10 +199,10 @@ func fillOutbox(t *testing.T, dir string, n int) {
 		batch := min(2000, n-done)
 		err := db.InTx(t.Context(), func(tx storage.Tx) error {
 			for i := range batch {
-				var user modules.ID
+				var user social.ID
 				user[15], user[14] = byte(done+i), byte((done+i)>>8)%40
-				if _, err := outbox.Add(context.Background(), tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: user}, Type: "notification",
-					Actor: user, Object: user, About: []modules.ID{user}, Time: modules.TimeOf(time.Now()), Data: data}); err != nil {
+				if _, err := outbox.Add(context.Background(), tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: user}, Type: "notification",
+					Actor: user, Object: user, About: []social.ID{user}, Time: social.TimeOf(time.Now()), Data: data}); err != nil {
 					return err
 				}
 			}

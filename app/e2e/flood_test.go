@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // TestFlood (P5, P6 under load): a few people write as fast as they can (posts, likes, follows and their ends,
@@ -106,13 +106,13 @@ func farewell(t testing.TB, w *world, readers []*reader) {
 // texts keeps the bytes of each event once, however many clients had them. A client whose bytes differ keeps its own.
 type texts struct {
 	mu   sync.Mutex
-	seen map[modules.Cursor]string
+	seen map[social.Cursor]string
 }
 
-func newTexts() *texts { return &texts{seen: map[modules.Cursor]string{}} }
+func newTexts() *texts { return &texts{seen: map[social.Cursor]string{}} }
 
 // same gives the kept bytes of an event where they are those of text.
-func (x *texts) same(id modules.Cursor, text string) string {
+func (x *texts) same(id social.Cursor, text string) string {
 	if x == nil {
 		return text
 	}

@@ -3,7 +3,7 @@ package e2e_test
 import (
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // TestHistory (P5): what each of many clients was told, by all roads and with cuts at random, is what the store
@@ -18,9 +18,9 @@ func TestHistory(t *testing.T) {
 	var readers []*reader
 	for _, m := range w.People {
 		for i, mode := range []string{"all", "all", "all", "notify", "none"} {
-			after := modules.Cursor{Epoch: 1}
+			after := social.Cursor{Epoch: 1}
 			if i == 1 {
-				after = modules.Cursor{} // from now on
+				after = social.Cursor{} // from now on
 			}
 			r := newReader(w.URL, m, mode, after, g, rng)
 			if i == 2 {
@@ -34,7 +34,7 @@ func TestHistory(t *testing.T) {
 	s.end(t, readers...)
 	for _, m := range w.People { // and afterwards the whole by each road alone
 		for _, road := range []string{"stream", "poll"} {
-			r := newReader(w.URL, m, "all", modules.Cursor{Epoch: 1}, g, rng)
+			r := newReader(w.URL, m, "all", social.Cursor{Epoch: 1}, g, rng)
 			r.only, r.cut = road, 0
 			readers = append(readers, r)
 			r.run(t.Context())

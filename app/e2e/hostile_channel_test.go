@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -18,12 +18,12 @@ type badConfig struct {
 
 // badListener does in Publish what it is told; hung is closed to let it go.
 type badListener struct {
-	publish func([]modules.Event)
+	publish func([]social.Event)
 }
 
-func (badListener) Start(context.Context) error      { return nil }
-func (badListener) Stop(context.Context) error       { return nil }
-func (b badListener) Publish(events []modules.Event) { b.publish(events) }
+func (badListener) Start(context.Context) error     { return nil }
+func (badListener) Stop(context.Context) error      { return nil }
+func (b badListener) Publish(events []social.Event) { b.publish(events) }
 
 // badSender does in Send what it is told.
 type badSender struct {
@@ -52,10 +52,10 @@ func TestHostileChannels(t *testing.T) {
 		default:
 		}
 	}
-	nothing := func([]modules.Event) {}
+	nothing := func([]social.Event) {}
 	parts := []plugins.Factory{
-		bad("panics", badListener{func([]modules.Event) { note(panicked); panic("no events for me") }}),
-		bad("hangs", badListener{func([]modules.Event) { note(hung); <-letGo }}),
+		bad("panics", badListener{func([]social.Event) { note(panicked); panic("no events for me") }}),
+		bad("hangs", badListener{func([]social.Event) { note(hung); <-letGo }}),
 		bad("sendpanic", badSender{badListener{nothing}, func(context.Context) error { sentTo <- "sendpanic"; panic("no delivery for me") }}),
 		bad("sendhang", badSender{badListener{nothing}, func(ctx context.Context) error { sentTo <- "sendhang"; <-letGo; return nil }}),
 		bad("sendfail", badSender{badListener{nothing}, func(context.Context) error { sentTo <- "sendfail"; return errors.New("always") }}),

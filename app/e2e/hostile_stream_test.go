@@ -17,7 +17,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/belfry-social/belfry/app"
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -151,7 +151,7 @@ func TestHostileCursors(t *testing.T) {
 		t.Fatalf("bob has %d events, want the follow and 5 posts", len(page.Items))
 	}
 	trimmed := page.Items[0].ID
-	at, err := modules.ParseCursor(page.Items[2].ID)
+	at, err := social.ParseCursor(page.Items[2].ID)
 	if err != nil {
 		t.Fatal(err)
 	}

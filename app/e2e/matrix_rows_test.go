@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // rows is section 4 of the contract, as far as the program has it.
@@ -30,9 +30,9 @@ func (w *aviary) rows() []row {
 		return func(w *aviary) ask { a := at(path)(w); a.body = body(w); return a }
 	}
 	type m = map[string]any
-	bad, absent, read := "422 validation_failed", "404 not_found", string(modules.ScopeRead)
-	posts, follows := string(modules.ScopeWritePosts), string(modules.ScopeWriteFollows)
-	marks, account := string(modules.ScopeWriteNotifications), string(modules.ScopeWriteAccount)
+	bad, absent, read := "422 validation_failed", "404 not_found", string(social.ScopeRead)
+	posts, follows := string(social.ScopeWritePosts), string(social.ScopeWriteFollows)
+	marks, account := string(social.ScopeWriteNotifications), string(social.ScopeWriteAccount)
 	page := func(op, auth, path string) row {
 		return row{op: op, auth: auth, mine: "200", make: at(path), stays: true}
 	}
@@ -98,7 +98,7 @@ func (w *aviary) rows() []row {
 
 func (w *aviary) rowsOfNotifications(at func(string, ...any) func(*aviary) ask, with func(string, func(*aviary) map[string]any) func(*aviary) ask, marks string) []row {
 	type m = map[string]any
-	absent, read, events := "404 not_found", string(modules.ScopeRead), string(modules.ScopeEvents)
+	absent, read, events := "404 not_found", string(social.ScopeRead), string(social.ScopeEvents)
 	stream := func(accept string) func(*aviary) ask {
 		return func(*aviary) ask { return ask{path: "/v1/events?after=oldest", accept: accept} }
 	}
@@ -131,14 +131,14 @@ func (w *aviary) rowsOfNotifications(at func(string, ...any) func(*aviary) ask, 
 			service.who.want(201, "POST", "/v1/notifications", m{"receiver": "@olive", "type": "short", "content": kestrel}, &pushed, service.header)
 			return ask{path: "/v1/notifications/" + pushed.Notification.ID}
 		}},
-		{op: "POST /v1/notifications", auth: string(modules.ScopeNotifySend), mine: "201", stays: true,
+		{op: "POST /v1/notifications", auth: string(social.ScopeNotifySend), mine: "201", stays: true,
 			make: at("/v1/notifications", m{"receiver": "@otto", "type": "hint", "content": "from the matrix"})},
 	}
 }
 
 func (w *aviary) rowsOfEndpoints(at func(string, ...any) func(*aviary) ask, account string) []row {
 	type m = map[string]any
-	absent, read := "404 not_found", string(modules.ScopeRead)
+	absent, read := "404 not_found", string(social.ScopeRead)
 	const one = "/v1/me/endpoints/{endpoint}"
 	return []row{
 		{op: "GET /v1/me/endpoints", auth: read, mine: "200", secret: true, make: at("/v1/me/endpoints"), stays: true},

@@ -12,7 +12,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/belfry-social/belfry/app"
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 )
 
@@ -63,9 +63,9 @@ func (r row) want(c asker) string {
 		return said
 	case c.is == "anonymous":
 		return "401 unauthenticated"
-	case c.is == "service" && r.auth == string(modules.ScopeNotifySend):
+	case c.is == "service" && r.auth == string(social.ScopeNotifySend):
 		return said
-	case c.is == "service" || r.auth == string(modules.ScopeNotifySend):
+	case c.is == "service" || r.auth == string(social.ScopeNotifySend):
 		return "403 insufficient_scope"
 	}
 	needs := map[string]string{"opt": "read", "me": "read", "S": "a session"}[r.auth]
@@ -130,7 +130,7 @@ var uuid = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-
 
 // missing asks for something that is not there.
 func missing(a ask) ask {
-	nothing := modules.NewID().String()
+	nothing := social.NewID().String()
 	a.path = uuid.ReplaceAllString(a.path, nothing)
 	if a.body != nil {
 		text, _ := json.Marshal(a.body)
@@ -189,11 +189,11 @@ func newAviary(t *testing.T) *aviary {
 	}
 
 	w.owner, w.other = w.register("olive"), w.register("otto")
-	expired, err := w.users.CreateToken(ctx, "olive", "late", []modules.Scope{modules.ScopeRead}, time.Millisecond)
+	expired, err := w.users.CreateToken(ctx, "olive", "late", []social.Scope{social.ScopeRead}, time.Millisecond)
 	must(err)
 	moderator, admin, suspended := w.register("mona"), w.register("adele"), w.register("silvia")
-	must(w.users.SetRole(ctx, "mona", modules.RoleModerator))
-	must(w.users.SetRole(ctx, "adele", modules.RoleAdmin))
+	must(w.users.SetRole(ctx, "mona", social.RoleModerator))
+	must(w.users.SetRole(ctx, "adele", social.RoleAdmin))
 	must(w.users.Suspend(ctx, "silvia"))
 	service, _, err := w.users.CreateService(ctx, "host application")
 	must(err)
@@ -204,12 +204,12 @@ func newAviary(t *testing.T) *aviary {
 
 	nobody := w.anonymous()
 	bearer := func(secret string) string { return "Authorization: Bearer " + secret }
-	token := func(of string, scope modules.Scope) asker {
+	token := func(of string, scope social.Scope) asker {
 		name := "program"
 		if of == "olive" {
 			name = kestrel
 		}
-		made, err := w.users.CreateToken(ctx, of, name, []modules.Scope{scope}, time.Hour)
+		made, err := w.users.CreateToken(ctx, of, name, []social.Scope{scope}, time.Hour)
 		must(err)
 		c := asker{name: "token " + string(scope), who: nobody, header: bearer(*made.Token), scope: string(scope), is: "other"}
 		if of == "olive" {
@@ -217,7 +217,7 @@ func newAviary(t *testing.T) *aviary {
 		}
 		return c
 	}
-	revoked := token("olive", modules.ScopeRead)
+	revoked := token("olive", social.ScopeRead)
 	var list struct{ Items []struct{ ID string } }
 	w.owner.want(200, "GET", "/v1/tokens?limit=1", nil, &list)
 	w.owner.want(204, "DELETE", "/v1/tokens/"+list.Items[0].ID, nil, nil)
@@ -230,9 +230,9 @@ func newAviary(t *testing.T) *aviary {
 		{name: "moderator", who: moderator, is: "other"},
 		{name: "admin", who: admin, is: "other"},
 		{name: "service token", who: nobody, header: bearer(service), is: "service"},
-		token("olive", modules.ScopeRead), token("olive", modules.ScopeEvents), token("olive", modules.ScopeWritePosts),
-		token("olive", modules.ScopeWriteFollows), token("olive", modules.ScopeWriteNotifications), token("olive", modules.ScopeWriteAccount),
-		token("mona", modules.ScopeModerate), token("adele", modules.ScopeAdmin),
+		token("olive", social.ScopeRead), token("olive", social.ScopeEvents), token("olive", social.ScopeWritePosts),
+		token("olive", social.ScopeWriteFollows), token("olive", social.ScopeWriteNotifications), token("olive", social.ScopeWriteAccount),
+		token("mona", social.ScopeModerate), token("adele", social.ScopeAdmin),
 		{name: "suspended", who: suspended, is: "suspended"},
 		{name: "revoked session", who: gone, is: "revoked"},
 		revoked,

@@ -11,31 +11,31 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // history is everything one client was told, over all its connections.
 type history struct {
 	Who    member
 	Mode   string // posts=
-	From   modules.Cursor
+	From   social.Cursor
 	Got    []delivered
 	Gaps   []gapSeen
-	Last   modules.Cursor // the client has everything up to here
-	Faults []string       // what no client may ever meet
-	texts  *texts         // where many clients have the same; nil = each keeps its own
+	Last   social.Cursor // the client has everything up to here
+	Faults []string      // what no client may ever meet
+	texts  *texts        // where many clients have the same; nil = each keeps its own
 }
 
 // delivered is one event as it came.
 type delivered struct {
-	ID   modules.Cursor
+	ID   social.Cursor
 	JSON string
 	Road string
 }
 
 // gapSeen is one gap a client was told of.
 type gapSeen struct {
-	To     modules.Cursor
+	To     social.Cursor
 	Reason string
 	After  int // events before it
 }
@@ -46,7 +46,7 @@ func (h *history) fault(format string, args ...any) {
 
 // take notes an event.
 func (h *history) take(id, text, road string) {
-	c, err := modules.ParseCursor(id)
+	c, err := social.ParseCursor(id)
 	if err != nil || !strings.HasPrefix(text, `{"id":"`+id+`","type":"`) {
 		h.fault("%s: event %q: %s", road, id, text)
 		return
@@ -60,7 +60,7 @@ func (h *history) take(id, text, road string) {
 
 // reach notes that everything up to an id was judged.
 func (h *history) reach(id, why string) {
-	c, err := modules.ParseCursor(id)
+	c, err := social.ParseCursor(id)
 	if err != nil || (c.Epoch == h.Last.Epoch && c.Seq < h.Last.Seq) {
 		h.fault("%s says %q after %s", why, id, h.Last)
 		return
@@ -71,9 +71,9 @@ func (h *history) reach(id, why string) {
 // meet notes a gap.
 func (h *history) meet(data []byte, road string) {
 	var g struct{ To, Reason string }
-	c, err := modules.Cursor{}, json.Unmarshal(data, &g)
+	c, err := social.Cursor{}, json.Unmarshal(data, &g)
 	if err == nil {
-		c, err = modules.ParseCursor(g.To)
+		c, err = social.ParseCursor(g.To)
 	}
 	if err != nil {
 		h.fault("%s: gap %s: %v", road, data, err)
@@ -100,7 +100,7 @@ type reader struct {
 const endMark = `"type":"custom.end"`
 
 // newReader makes a client that begins at after, "" = now.
-func newReader(base string, who member, mode string, after modules.Cursor, g *gate, rng *rand.Rand) *reader {
+func newReader(base string, who member, mode string, after social.Cursor, g *gate, rng *rand.Rand) *reader {
 	r := &reader{history: history{Who: who, Mode: mode, From: after, Last: after}, caller: newCaller(base, who.Token), gate: g,
 		rng: rand.New(rand.NewPCG(rng.Uint64(), 1)), cut: 40, done: make(chan struct{})}
 	return r
@@ -172,7 +172,7 @@ func (r *reader) poll(long bool) error {
 		return err
 	}
 	if r.From.IsZero() {
-		if r.From, err = modules.ParseCursor(page.Next); err != nil {
+		if r.From, err = social.ParseCursor(page.Next); err != nil {
 			r.fault("%s: next is %q", road, page.Next)
 		}
 	}
@@ -246,7 +246,7 @@ func (r *reader) stream(ctx context.Context) error {
 
 // begin checks ready: it holds the place the client has, or none before a gap.
 func (r *reader) begin(b block) {
-	switch c, err := modules.ParseCursor(b.ID); {
+	switch c, err := social.ParseCursor(b.ID); {
 	case b.ID == "":
 	case err != nil:
 		r.fault("ready has the id %q", b.ID)

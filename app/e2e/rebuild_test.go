@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 	"github.com/belfry-social/belfry/storage/sqlite"
@@ -26,8 +26,8 @@ func (w *world) announce(n int, who member) {
 		batch := min(250, n-done)
 		err := w.db.InTx(ctx, func(tx storage.Tx) error {
 			for i := range batch {
-				_, err := outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: who.ID}, Type: "notification.removed",
-					Time: modules.Time(1000 + i), Data: fmt.Appendf(nil, `{"n":%d}`, done+i)})
+				_, err := outbox.Add(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: who.ID}, Type: "notification.removed",
+					Time: social.Time(1000 + i), Data: fmt.Appendf(nil, `{"n":%d}`, done+i)})
 				if err != nil {
 					return err
 				}
@@ -133,11 +133,11 @@ func TestRestoredCopy(t *testing.T) {
 		}
 	}
 	x := readTruth(t, openStore(t, w.Data))
-	begin := modules.Cursor{Epoch: x.Epoch}
+	begin := social.Cursor{Epoch: x.Epoch}
 	g := newGate()
 	g.set(true)
 	r := newReader(w.URL, who, "all", begin, g, rng) // in the new epoch, from the beginning
-	for at := (modules.Cursor{}); r.Last != at; {
+	for at := (social.Cursor{}); r.Last != at; {
 		at = r.Last
 		if err := r.poll(false); err != nil {
 			t.Fatal(err)

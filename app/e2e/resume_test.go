@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // TestResume (P6): with whatever id a client comes, by stream or by poll, it gets exactly what it lacks, or a gap
@@ -63,8 +63,8 @@ func TestResume(t *testing.T) {
 }
 
 // someID is an id as chance has it.
-func someID(rng *rand.Rand, floor, head modules.Cursor) string {
-	between := func(low, high modules.Position) uint64 { return uint64(low) + rng.Uint64N(uint64(high-low)+1) }
+func someID(rng *rand.Rand, floor, head social.Cursor) string {
+	between := func(low, high social.Position) uint64 { return uint64(low) + rng.Uint64N(uint64(high-low)+1) }
 	switch rng.IntN(8) {
 	case 0:
 		return fmt.Sprintf("%d-%d", head.Epoch, between(0, floor.Seq-1))
@@ -82,8 +82,8 @@ func someID(rng *rand.Rand, floor, head modules.Cursor) string {
 }
 
 // resumes is where a client with an id goes on, and why it has lost something.
-func (x *truth) resumes(id string, floor, head modules.Cursor) (from modules.Cursor, reason string) {
-	c, err := modules.ParseCursor(strings.TrimRight(id, " ")) // a header's end is trimmed (RFC 9110 5.5)
+func (x *truth) resumes(id string, floor, head social.Cursor) (from social.Cursor, reason string) {
+	c, err := social.ParseCursor(strings.TrimRight(id, " ")) // a header's end is trimmed (RFC 9110 5.5)
 	switch {
 	case err != nil:
 		return head, "invalid"
@@ -99,7 +99,7 @@ func (x *truth) resumes(id string, floor, head modules.Cursor) (from modules.Cur
 
 func validHeader(id string) bool { return !strings.ContainsAny(id, "\x7f\r\n\x00") }
 
-func resumeByStream(t *testing.T, w *world, who member, header, reason string, from modules.Cursor, want []string) {
+func resumeByStream(t *testing.T, w *world, who member, header, reason string, from social.Cursor, want []string) {
 	t.Helper()
 	req, err := http.NewRequest("GET", w.URL+"/v1/events?posts=all", nil)
 	if err != nil {
@@ -147,13 +147,13 @@ func resumeByStream(t *testing.T, w *world, who member, header, reason string, f
 	}
 }
 
-func resumeByPoll(t *testing.T, w *world, who member, id, reason string, from modules.Cursor, want []string) {
+func resumeByPoll(t *testing.T, w *world, who member, id, reason string, from social.Cursor, want []string) {
 	t.Helper()
 	me := newCaller(w.URL, who.Token)
 	defer me.http.CloseIdleConnections()
 	const path = "/v1/events?posts=all&limit=100&after="
 	if strings.HasSuffix(id, " ") {
-		from, reason = modules.Cursor{}, "invalid" // here nothing is trimmed
+		from, reason = social.Cursor{}, "invalid" // here nothing is trimmed
 	}
 	after := url.QueryEscape(id)
 	if reason != "" {

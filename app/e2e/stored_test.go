@@ -5,30 +5,30 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // stored is what the store has of what a storm makes. It is read whole, so that checking costs each act a look.
 type stored struct {
-	posts          map[modules.ID]storedPost
+	posts          map[social.ID]storedPost
 	byText         map[string]int // posts
-	pushes         map[string]modules.ID
+	pushes         map[string]social.ID
 	pushed         map[string]int
-	follows, likes map[[2]modules.ID]bool
+	follows, likes map[[2]social.ID]bool
 }
 
 type storedPost struct {
-	author  modules.ID
+	author  social.ID
 	text    string
 	deleted bool
 }
 
 func readStored(t testing.TB, db *sql.DB) *stored {
 	t.Helper()
-	x := &stored{posts: map[modules.ID]storedPost{}, byText: map[string]int{}, pushes: map[string]modules.ID{}, pushed: map[string]int{},
-		follows: map[[2]modules.ID]bool{}, likes: map[[2]modules.ID]bool{}}
+	x := &stored{posts: map[social.ID]storedPost{}, byText: map[string]int{}, pushes: map[string]social.ID{}, pushed: map[string]int{},
+		follows: map[[2]social.ID]bool{}, likes: map[[2]social.ID]bool{}}
 	each(t, db, `SELECT id, author_id, text, deleted_at > 0 FROM posts`, func(rows *sql.Rows) error {
-		var id modules.ID
+		var id social.ID
 		var p storedPost
 		err := rows.Scan(&id, &p.author, &p.text, &p.deleted)
 		x.posts[id] = p
@@ -36,16 +36,16 @@ func readStored(t testing.TB, db *sql.DB) *stored {
 		return err
 	})
 	each(t, db, `SELECT id, content FROM notifications WHERE type = 'custom'`, func(rows *sql.Rows) error {
-		var id modules.ID
+		var id social.ID
 		var content string
 		err := rows.Scan(&id, &content)
 		x.pushes[content] = id
 		x.pushed[content]++
 		return err
 	})
-	pairs := func(into map[[2]modules.ID]bool) func(*sql.Rows) error {
+	pairs := func(into map[[2]social.ID]bool) func(*sql.Rows) error {
 		return func(rows *sql.Rows) error {
-			var pair [2]modules.ID
+			var pair [2]social.ID
 			err := rows.Scan(&pair[0], &pair[1])
 			into[pair] = true
 			return err
@@ -56,7 +56,7 @@ func readStored(t testing.TB, db *sql.DB) *stored {
 	return x
 }
 
-func (x *stored) checkPost(t testing.TB, a act, deleted map[modules.ID]bool) {
+func (x *stored) checkPost(t testing.TB, a act, deleted map[social.ID]bool) {
 	t.Helper()
 	if n := x.byText[a.text]; n > 1 {
 		t.Errorf("%s %q is there %d times", a.kind, a.text, n)

@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // act is one write that somebody tried, and what became of it.
@@ -222,8 +222,8 @@ func (s *storm) check(t testing.TB, db *sql.DB) {
 	t.Helper()
 	x := readStored(t, db)
 	type state struct{ on, sure bool }
-	edges, likes := map[[2]modules.ID]state{}, map[[2]modules.ID]state{}
-	deleted := map[modules.ID]bool{}
+	edges, likes := map[[2]social.ID]state{}, map[[2]social.ID]state{}
+	deleted := map[social.ID]bool{}
 	for _, list := range s.acts {
 		for _, a := range list {
 			if a.kind == "delete" {
@@ -244,9 +244,9 @@ func (s *storm) check(t testing.TB, db *sql.DB) {
 					t.Errorf("push %q is there %d times", a.text, x.pushed[a.text])
 				}
 			case "follow", "unfollow":
-				edges[[2]modules.ID{a.who.ID, idOf(t, a.other)}] = state{a.kind == "follow", a.answered}
+				edges[[2]social.ID{a.who.ID, idOf(t, a.other)}] = state{a.kind == "follow", a.answered}
 			case "like", "unlike":
-				likes[[2]modules.ID{a.who.ID, idOf(t, a.other)}] = state{a.kind == "like", a.answered}
+				likes[[2]social.ID{a.who.ID, idOf(t, a.other)}] = state{a.kind == "like", a.answered}
 			case "delete":
 				if a.answered && !x.posts[idOf(t, a.other)].deleted {
 					t.Errorf("answered delete of %s: it is there", a.other)
@@ -297,9 +297,9 @@ func checkWhole(t testing.TB, live *sql.DB) {
 		1 <> (SELECT COUNT(*) FROM outbox o WHERE o.object_id = n.id AND o.type = 'notification' AND substr(o.stream, 2) = n.receiver_id)`)
 }
 
-func idOf(t testing.TB, text string) modules.ID {
+func idOf(t testing.TB, text string) social.ID {
 	t.Helper()
-	id, err := modules.ParseID(text)
+	id, err := social.ParseID(text)
 	if err != nil {
 		t.Fatalf("id %q: %v", text, err)
 	}

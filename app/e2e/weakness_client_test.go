@@ -11,7 +11,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/belfry-social/belfry/app"
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -160,7 +160,7 @@ func TestW10OldEventsGo(t *testing.T) {
 		alice.post(fmt.Sprint("post ", i))
 	}
 	positions, _ := c.posts(t, 30)
-	cut, err := modules.ParseCursor(positions[19])
+	cut, err := social.ParseCursor(positions[19])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,13 +9,13 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // load reads a claimed endpoint and its first due delivery; sql.ErrNoRows when there is none any more.
-func (p *sender) load(ctx context.Context, id modules.ID) (e endpoint, d delivery, err error) {
+func (p *sender) load(ctx context.Context, id social.ID) (e endpoint, d delivery, err error) {
 	err = p.s.db.Read(ctx, func(q storage.Querier) error {
 		e, err = scanEndpoint(q.QueryRow(ctx, `SELECT `+endpointColumns+` FROM endpoints WHERE id = $1 AND disabled = '' AND deleted_at IS NULL`, id))
 		if err != nil {
@@ -30,7 +30,7 @@ func (p *sender) load(ctx context.Context, id modules.ID) (e endpoint, d deliver
 
 // record writes what came of a claim and gives the endpoint back, in one transaction. It is not cut off by Stop.
 // What cannot be written is done again when the hold ends: at least once.
-func (p *sender) record(ctx context.Context, c claim, d delivery, fn func(context.Context, storage.Tx, modules.Time) error) {
+func (p *sender) record(ctx context.Context, c claim, d delivery, fn func(context.Context, storage.Tx, social.Time) error) {
 	ctx = context.WithoutCancel(ctx)
 	now := p.s.clock.Now()
 	err := p.s.db.InTx(ctx, func(tx storage.Tx) error {
@@ -72,7 +72,7 @@ func (s *Service) bodyOf(ctx context.Context, e endpoint, d delivery) (json.RawM
 		return testEvent(d.created), nil
 	}
 	ev, ok, err := s.History.open().At(ctx, d.position)
-	var gap *modules.GapError
+	var gap *social.GapError
 	if errors.As(err, &gap) {
 		return nil, errDamaged
 	}
@@ -87,12 +87,12 @@ func (s *Service) bodyOf(ctx context.Context, e endpoint, d delivery) (json.RawM
 	}
 	stands := false
 	err = s.db.Read(ctx, func(q storage.Querier) error {
-		if ev.Stream.Kind == modules.To {
+		if ev.Stream.Kind == social.To {
 			withdrawn, err := s.Ports.Notifications.Withdrawn(ctx, q, d.notification)
 			stands = !withdrawn
 			return err
 		}
-		posts, err := s.Ports.Posts.Info(ctx, q, []modules.ID{d.notification})
+		posts, err := s.Ports.Posts.Info(ctx, q, []social.ID{d.notification})
 		if err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func (s *Service) bodyOf(ctx context.Context, e endpoint, d delivery) (json.RawM
 }
 
 // cancelDelivery ends a delivery whose cause is gone.
-func cancelDelivery(ctx context.Context, tx storage.Tx, id modules.ID, now modules.Time) error {
+func cancelDelivery(ctx context.Context, tx storage.Tx, id social.ID, now social.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = $2
 		WHERE id = $1 AND state = 'pending'`, id, int64(now))
 	return err
@@ -126,8 +126,8 @@ var (
 )
 
 // recordAttempt writes an attempt and what it means.
-func (s *Service) recordAttempt(ctx context.Context, tx storage.Tx, e endpoint, d delivery, v verdict, now modules.Time) error {
-	var next, finished *modules.Time
+func (s *Service) recordAttempt(ctx context.Context, tx storage.Tx, e endpoint, d delivery, v verdict, now social.Time) error {
+	var next, finished *social.Time
 	if v.state == statePending {
 		at := now.Add(v.wait)
 		next = &at

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -18,33 +18,33 @@ type Audiences struct {
 
 // Audience gives the streams of a person: what is addressed to them, what they publish themselves (bell off, so
 // that only posts=all shows it), and what those they follow publish, each since the follow.
-func (a *Audiences) Audience(ctx context.Context, person modules.ID) (modules.Audience, error) {
-	out := modules.Audience{Person: person}
+func (a *Audiences) Audience(ctx context.Context, person social.ID) (social.Audience, error) {
+	out := social.Audience{Person: person}
 	err := a.db.Read(ctx, func(q storage.Querier) error {
 		edges, err := a.ports.Follows.Following(ctx, q, person)
 		if err != nil {
 			return err
 		}
-		out.Sources = make([]modules.Source, 0, len(edges)+2)
+		out.Sources = make([]social.Source, 0, len(edges)+2)
 		out.Sources = append(out.Sources,
-			modules.Source{Stream: modules.Stream{Kind: modules.To, User: person}},
-			modules.Source{Stream: modules.Stream{Kind: modules.By, User: person}})
+			social.Source{Stream: social.Stream{Kind: social.To, User: person}},
+			social.Source{Stream: social.Stream{Kind: social.By, User: person}})
 		for _, e := range edges {
 			out.Sources = append(out.Sources, sourceOf(e))
 		}
 		return nil
 	})
 	if err != nil {
-		return modules.Audience{}, fmt.Errorf("delivery: audience of %s: %w", person, err)
+		return social.Audience{}, fmt.Errorf("delivery: audience of %s: %w", person, err)
 	}
 	return out, nil
 }
 
 // Relation reads one edge again.
-func (a *Audiences) Relation(ctx context.Context, person, other modules.ID) (source modules.Source, ok, hidden bool, err error) {
+func (a *Audiences) Relation(ctx context.Context, person, other social.ID) (source social.Source, ok, hidden bool, err error) {
 	err = a.db.Read(ctx, func(q storage.Querier) error {
 		edge, follows, err := a.ports.Follows.Edge(ctx, q, person, other)
-		source, ok = modules.Source{}, follows
+		source, ok = social.Source{}, follows
 		if follows {
 			edge.User = other
 			source = sourceOf(edge)
@@ -52,13 +52,13 @@ func (a *Audiences) Relation(ctx context.Context, person, other modules.ID) (sou
 		return err
 	})
 	if err != nil {
-		return modules.Source{}, false, false, fmt.Errorf("delivery: relation of %s to %s: %w", person, other, err)
+		return social.Source{}, false, false, fmt.Errorf("delivery: relation of %s to %s: %w", person, other, err)
 	}
 	return source, ok, false, nil
 }
 
-func sourceOf(e modules.FollowEdge) modules.Source {
-	return modules.Source{Stream: modules.Stream{Kind: modules.By, User: e.User}, Since: e.Since, Bell: e.Bell}
+func sourceOf(e social.FollowEdge) social.Source {
+	return social.Source{Stream: social.Stream{Kind: social.By, User: e.User}, Since: e.Since, Bell: e.Bell}
 }
 
 var _ plugins.Audiences = (*Audiences)(nil)

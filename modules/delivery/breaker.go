@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // breaker lets a channel rest that fails by itself: after limit failures in a row it is open for pause; then one
@@ -12,7 +12,7 @@ import (
 type breaker struct {
 	limit int
 	pause time.Duration
-	clock modules.Clock
+	clock social.Clock
 
 	mu       sync.Mutex
 	failures int
@@ -20,7 +20,7 @@ type breaker struct {
 	last     error
 }
 
-func newBreaker(cfg Config, clock modules.Clock) *breaker {
+func newBreaker(cfg Config, clock social.Clock) *breaker {
 	return &breaker{limit: cfg.BreakerFailures, pause: cfg.BreakerPause, clock: clock}
 }
 

@@ -9,7 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -30,7 +30,7 @@ type channel struct {
 	impl    plugins.Channel
 	breaker *breaker
 	log     *zap.Logger
-	clock   modules.Clock
+	clock   social.Clock
 	work    sync.WaitGroup // the host's goroutines that call it
 
 	mu    sync.Mutex

@@ -7,8 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -20,22 +19,22 @@ const revokedFor = 10 * time.Second
 // right. Safe for concurrent use.
 type Connections struct {
 	total, perPerson int
-	clock            modules.Clock
+	clock            social.Clock
 	ports            *Ports
 
 	mu      sync.Mutex
 	open    int
-	people  map[modules.ID]*connection // the oldest of each
-	revoked []revocation               // the last revokedFor, in order heard
-	expiry  modules.Time               // no connection expires before; 0 = none does
-	sooner  chan struct{}              // holds at most one: expiry came nearer
+	people  map[social.ID]*connection // the oldest of each
+	revoked []revocation              // the last revokedFor, in order heard
+	expiry  social.Time               // no connection expires before; 0 = none does
+	sooner  chan struct{}             // holds at most one: expiry came nearer
 }
 
 // connection is one held place. The fields say whose right it lives by. There are many, and each lasts: it is kept
 // small.
 type connection struct {
-	person, session, token modules.ID
-	expires                modules.Time // 0 = never
+	person, session, token social.ID
+	expires                social.Time // 0 = never
 	evict                  func(plugins.ByeReason)
 	next                   *connection // of the same person, younger
 	gone                   bool        // not in people any more
@@ -44,21 +43,21 @@ type connection struct {
 
 // revocation is one access.revoked entry.
 type revocation struct {
-	person                modules.ID
-	session, token, spare modules.ID // zero = not said
+	person                social.ID
+	session, token, spare social.ID // zero = not said
 	keepTokens            bool
-	at                    modules.Time
+	at                    social.Time
 	heard                 time.Time
 }
 
-func newConnections(cfg Config, clock modules.Clock, ports *Ports) *Connections {
+func newConnections(cfg Config, clock social.Clock, ports *Ports) *Connections {
 	return &Connections{total: cfg.MaxStreams, perPerson: cfg.MaxStreamsPerPerson, clock: clock, ports: ports,
-		people: map[modules.ID]*connection{}, sooner: make(chan struct{}, 1)}
+		people: map[social.ID]*connection{}, sooner: make(chan struct{}, 1)}
 }
 
 // Open asks for one more connection; see plugins.Connections. An actor whose right was revoked or has expired is
 // counted and evicted before Open returns, so that evict must work at once.
-func (c *Connections) Open(a modules.Actor, evict func(plugins.ByeReason)) (func(), bool) {
+func (c *Connections) Open(a social.Actor, evict func(plugins.ByeReason)) (func(), bool) {
 	conn := &connection{person: a.UserID, session: a.SessionID, token: a.TokenID, expires: a.ExpiresAt, evict: evict}
 	c.mu.Lock()
 	if c.open >= c.total {
@@ -84,8 +83,8 @@ func (c *Connections) Open(a modules.Actor, evict func(plugins.ByeReason)) (func
 }
 
 // Spend takes one of the actor's stream openings.
-func (c *Connections) Spend(a modules.Actor, address string) (time.Duration, bool) {
-	return c.ports.Limits.Take(modules.BudgetStreams, a.LimitKey(address))
+func (c *Connections) Spend(a social.Actor, address string) (time.Duration, bool) {
+	return c.ports.Limits.Take(social.BudgetStreams, a.LimitKey(address))
 }
 
 // Count tells how many connections are open, and of how many people.
@@ -147,7 +146,7 @@ func (c *Connections) drop(conn *connection) {
 }
 
 // revoke ends the connections a revocation means and remembers it for those on their way.
-func (c *Connections) revoke(person modules.ID, at modules.Time, data event.AccessRevokedData) {
+func (c *Connections) revoke(person social.ID, at social.Time, data social.AccessRevokedData) {
 	r := revocation{person: person, at: at, keepTokens: data.KeepTokens, heard: c.clock(),
 		session: idOf(data.SessionID), token: idOf(data.TokenID), spare: idOf(data.KeepSessionID)}
 	c.mu.Lock()
@@ -210,7 +209,7 @@ func (c *Connections) expect(conn *connection) {
 }
 
 // take removes the connections of a person that match and returns them; c.mu is held.
-func (c *Connections) take(person modules.ID, match func(*connection) bool) []*connection {
+func (c *Connections) take(person social.ID, match func(*connection) bool) []*connection {
 	var taken []*connection
 	for conn, next := c.people[person], (*connection)(nil); conn != nil; conn = next {
 		next = conn.next
@@ -246,12 +245,12 @@ func (r revocation) ends(conn *connection) bool {
 // madeAfter reports that the session or token is younger than a moment, by the time in its UUIDv7 (RFC 9562, 5.7):
 // signing in again right after everything was revoked must not be punished. This tells only those on their way
 // apart; what is open when a revocation is heard ends whatever its id says.
-func (conn *connection) madeAfter(t modules.Time) bool {
+func (conn *connection) madeAfter(t social.Time) bool {
 	id := conn.session
 	if id.IsZero() {
 		id = conn.token
 	}
-	return modules.Time(binary.BigEndian.Uint64(id[:8])>>16) > t
+	return social.Time(binary.BigEndian.Uint64(id[:8])>>16) > t
 }
 
 func evictAll(list []*connection) {
@@ -260,11 +259,11 @@ func evictAll(list []*connection) {
 	}
 }
 
-func idOf(s *string) modules.ID {
+func idOf(s *string) social.ID {
 	if s == nil {
-		return modules.ID{}
+		return social.ID{}
 	}
-	id, _ := modules.ParseID(*s)
+	id, _ := social.ParseID(*s)
 	return id
 }
 

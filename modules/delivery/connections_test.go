@@ -6,9 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/delivery"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -19,7 +18,7 @@ type held struct {
 	close func()
 }
 
-func open(t *testing.T, s *delivery.Service, name string, a modules.Actor) *held {
+func open(t *testing.T, s *delivery.Service, name string, a social.Actor) *held {
 	t.Helper()
 	h := &held{name: name, ended: make(chan plugins.ByeReason, 2)} // room for a second, which would be a fault
 	var ok bool
@@ -45,21 +44,21 @@ func (h *held) expect(t *testing.T, want plugins.ByeReason) {
 	}
 }
 
-// idNow is an id of this moment by the test's clock; modules.NewID never goes back, not even between bubbles.
-func idNow(w *world) modules.ID {
-	id := modules.NewID()
+// idNow is an id of this moment by the test's clock; social.NewID never goes back, not even between bubbles.
+func idNow(w *world) social.ID {
+	id := social.NewID()
 	binary.BigEndian.PutUint64(id[:8], uint64(w.clock().UnixMilli())<<16|0x7000)
 	return id
 }
 
-func text(id modules.ID) *string { s := id.String(); return &s }
+func text(id social.ID) *string { s := id.String(); return &s }
 
 func TestOldestOverTheCapIsEvicted(t *testing.T) {
 	w := newWorld(t)
 	cfg := delivery.DefaultConfig()
 	cfg.MaxStreamsPerPerson, cfg.MaxStreams = 2, 4
 	s := w.service(cfg)
-	me, other := modules.Actor{UserID: modules.NewID()}, modules.Actor{UserID: modules.NewID()}
+	me, other := social.Actor{UserID: social.NewID()}, social.Actor{UserID: social.NewID()}
 	a, b, else1 := open(t, s, "a", me), open(t, s, "b", me), open(t, s, "another person's", other)
 	c := open(t, s, "c", me)
 	a.expect(t, plugins.ByeTooMany)
@@ -90,7 +89,7 @@ func TestW16ClosingAnOldConnectionLeavesTheNewOne(t *testing.T) {
 	cfg := delivery.DefaultConfig()
 	cfg.MaxStreamsPerPerson = 1
 	s := w.service(cfg)
-	me := modules.Actor{UserID: modules.NewID()}
+	me := social.Actor{UserID: social.NewID()}
 	older := open(t, s, "older", me)
 	newer := open(t, s, "newer", me)
 	older.expect(t, plugins.ByeTooMany)
@@ -103,21 +102,25 @@ func TestW16ClosingAnOldConnectionLeavesTheNewOne(t *testing.T) {
 func TestW33RevokedSessionLosesItsStream(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		data func(s1, s2, token modules.ID) event.AccessRevokedData
+		data func(s1, s2, token social.ID) social.AccessRevokedData
 		want [3]plugins.ByeReason // session 1, session 2, token
 	}{
-		{"one session", func(s1, _, _ modules.ID) event.AccessRevokedData { return event.AccessRevokedData{SessionID: text(s1)} },
+		{"one session", func(s1, _, _ social.ID) social.AccessRevokedData {
+			return social.AccessRevokedData{SessionID: text(s1)}
+		},
 			[3]plugins.ByeReason{plugins.ByeRevoked, "", ""}},
-		{"one token", func(_, _, tok modules.ID) event.AccessRevokedData { return event.AccessRevokedData{TokenID: text(tok)} },
+		{"one token", func(_, _, tok social.ID) social.AccessRevokedData {
+			return social.AccessRevokedData{TokenID: text(tok)}
+		},
 			[3]plugins.ByeReason{"", "", plugins.ByeRevoked}},
-		{"all", func(_, _, _ modules.ID) event.AccessRevokedData { return event.AccessRevokedData{} },
+		{"all", func(_, _, _ social.ID) social.AccessRevokedData { return social.AccessRevokedData{} },
 			[3]plugins.ByeReason{plugins.ByeRevoked, plugins.ByeRevoked, plugins.ByeRevoked}},
-		{"all but one session", func(_, s2, _ modules.ID) event.AccessRevokedData {
-			return event.AccessRevokedData{KeepSessionID: text(s2)}
+		{"all but one session", func(_, s2, _ social.ID) social.AccessRevokedData {
+			return social.AccessRevokedData{KeepSessionID: text(s2)}
 		},
 			[3]plugins.ByeReason{plugins.ByeRevoked, "", plugins.ByeRevoked}},
-		{"other sessions, no token", func(_, s2, _ modules.ID) event.AccessRevokedData {
-			return event.AccessRevokedData{KeepSessionID: text(s2), KeepTokens: true}
+		{"other sessions, no token", func(_, s2, _ social.ID) social.AccessRevokedData {
+			return social.AccessRevokedData{KeepSessionID: text(s2), KeepTokens: true}
 		}, [3]plugins.ByeReason{plugins.ByeRevoked, "", ""}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -126,11 +129,11 @@ func TestW33RevokedSessionLosesItsStream(t *testing.T) {
 				s := w.start(w.service(delivery.DefaultConfig()))
 				me, s1, s2, token := idNow(w), idNow(w), idNow(w), idNow(w)
 				all := []*held{
-					open(t, s, "session 1", modules.Actor{UserID: me, SessionID: s1}),
-					open(t, s, "session 2", modules.Actor{UserID: me, SessionID: s2}),
-					open(t, s, "token", modules.Actor{UserID: me, TokenID: token}),
+					open(t, s, "session 1", social.Actor{UserID: me, SessionID: s1}),
+					open(t, s, "session 2", social.Actor{UserID: me, SessionID: s2}),
+					open(t, s, "token", social.Actor{UserID: me, TokenID: token}),
 				}
-				other := open(t, s, "another person's", modules.Actor{UserID: modules.NewID(), SessionID: modules.NewID()})
+				other := open(t, s, "another person's", social.Actor{UserID: social.NewID(), SessionID: social.NewID()})
 				time.Sleep(time.Second) // the ids are older than the revocation
 				w.revoke(me, tt.data(s1, s2, token))
 				synctest.Wait()
@@ -139,7 +142,7 @@ func TestW33RevokedSessionLosesItsStream(t *testing.T) {
 				}
 				other.expect(t, "")
 				// One that was answered before the revocation and is counted after it.
-				late := open(t, s, "late session 1", modules.Actor{UserID: me, SessionID: s1})
+				late := open(t, s, "late session 1", social.Actor{UserID: me, SessionID: s1})
 				late.expect(t, tt.want[0])
 			})
 		})
@@ -150,11 +153,11 @@ func TestSigningInAgainAfterARevocationWorks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		s := w.start(w.service(delivery.DefaultConfig()))
-		me := modules.NewID()
-		w.revoke(me, event.AccessRevokedData{})
+		me := social.NewID()
+		w.revoke(me, social.AccessRevokedData{})
 		synctest.Wait()
 		time.Sleep(time.Second)
-		open(t, s, "a new session", modules.Actor{UserID: me, SessionID: idNow(w)}).expect(t, "")
+		open(t, s, "a new session", social.Actor{UserID: me, SessionID: idNow(w)}).expect(t, "")
 	})
 }
 
@@ -163,10 +166,10 @@ func TestExpiredSessionLosesItsStream(t *testing.T) {
 		w := newWorld(t)
 		s := w.start(w.service(delivery.DefaultConfig()))
 		now := w.clock.Now()
-		soon := open(t, s, "soon", modules.Actor{UserID: modules.NewID(), ExpiresAt: now.Add(time.Minute)})
-		later := open(t, s, "later", modules.Actor{UserID: modules.NewID(), ExpiresAt: now.Add(2 * time.Minute)})
-		never := open(t, s, "never", modules.Actor{UserID: modules.NewID()})
-		open(t, s, "past", modules.Actor{UserID: modules.NewID(), ExpiresAt: now}).expect(t, plugins.ByeRevoked)
+		soon := open(t, s, "soon", social.Actor{UserID: social.NewID(), ExpiresAt: now.Add(time.Minute)})
+		later := open(t, s, "later", social.Actor{UserID: social.NewID(), ExpiresAt: now.Add(2 * time.Minute)})
+		never := open(t, s, "never", social.Actor{UserID: social.NewID()})
+		open(t, s, "past", social.Actor{UserID: social.NewID(), ExpiresAt: now}).expect(t, plugins.ByeRevoked)
 		time.Sleep(59 * time.Second)
 		soon.expect(t, "")
 		time.Sleep(2 * time.Second)

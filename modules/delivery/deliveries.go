@@ -3,18 +3,18 @@ package delivery
 import (
 	"context"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // Deliveries is one page of the deliveries of an endpoint, newest first; state "" = all.
-func (s *Service) Deliveries(ctx context.Context, owner, endpoint modules.ID, state string, page modules.PageQuery) (out modules.List[Delivery], err error) {
+func (s *Service) Deliveries(ctx context.Context, owner, endpoint social.ID, state string, page social.PageQuery) (out social.List[Delivery], err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		if _, err := ownEndpoint(ctx, q, owner, endpoint); err != nil {
 			return err
 		}
-		scope := modules.PageScope{List: "deliveries", Filter: endpoint.String() + " " + state, Person: owner}
-		rows, err := modules.PageOf(s.pages, scope, page, false, func(d delivery) int64 { return d.key }, func(w modules.Window) ([]delivery, error) {
+		scope := social.PageScope{List: "deliveries", Filter: endpoint.String() + " " + state, Person: owner}
+		rows, err := social.PageOf(s.pages, scope, page, false, func(d delivery) int64 { return d.key }, func(w social.Window) ([]delivery, error) {
 			query, args := `SELECT `+deliveryColumns+` FROM deliveries WHERE endpoint_id = $1`, []any{endpoint}
 			if state != "" {
 				query, args = query+` AND state = $2`, append(args, state)
@@ -33,7 +33,7 @@ func (s *Service) Deliveries(ctx context.Context, owner, endpoint modules.ID, st
 }
 
 // Delivery is one delivery of one of a person's endpoints.
-func (s *Service) Delivery(ctx context.Context, owner, endpoint, id modules.ID) (out Delivery, err error) {
+func (s *Service) Delivery(ctx context.Context, owner, endpoint, id social.ID) (out Delivery, err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		out, err = s.showDelivery(ctx, q, owner, endpoint, id)
 		return err
@@ -42,9 +42,9 @@ func (s *Service) Delivery(ctx context.Context, owner, endpoint, id modules.ID) 
 }
 
 // TestEndpoint makes a delivery that tests an endpoint: one attempt, at once.
-func (s *Service) TestEndpoint(ctx context.Context, owner, endpoint modules.ID, once *storage.Once) (out Delivery, err error) {
+func (s *Service) TestEndpoint(ctx context.Context, owner, endpoint social.ID, once *storage.Once) (out Delivery, err error) {
 	now := s.clock.Now()
-	d := delivery{id: modules.NewID(), endpoint: endpoint, eventType: eventTest, state: statePending, next: &now, created: now}
+	d := delivery{id: social.NewID(), endpoint: endpoint, eventType: eventTest, state: statePending, next: &now, created: now}
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		out = Delivery{}
 		if done, err := once.Begin(ctx, tx, &out); done || err != nil {
@@ -68,7 +68,7 @@ func (s *Service) TestEndpoint(ctx context.Context, owner, endpoint modules.ID, 
 }
 
 // RetryDelivery makes a dead or waiting delivery due at once and begins its schedule anew.
-func (s *Service) RetryDelivery(ctx context.Context, owner, endpoint, id modules.ID) (out Delivery, err error) {
+func (s *Service) RetryDelivery(ctx context.Context, owner, endpoint, id social.ID) (out Delivery, err error) {
 	now := s.clock.Now()
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		d, err := ownDelivery(ctx, tx, owner, endpoint, id)
@@ -82,7 +82,7 @@ func (s *Service) RetryDelivery(ctx context.Context, owner, endpoint, id modules
 		case e.disabled != "":
 			return errDisabled
 		case d.state != stateDead && d.state != statePending:
-			return modules.NewFault(modules.CodeInvalidState, "Only a dead or pending delivery can be tried again.")
+			return social.NewFault(social.CodeInvalidState, "Only a dead or pending delivery can be tried again.")
 		}
 		_, err = tx.Exec(ctx, `UPDATE deliveries SET state = 'pending', tries = 0, next_attempt_at = $2, finished_at = NULL WHERE id = $1`, id, int64(now))
 		if err != nil {
@@ -98,7 +98,7 @@ func (s *Service) RetryDelivery(ctx context.Context, owner, endpoint, id modules
 	return out, wrap("retry delivery", err)
 }
 
-func (s *Service) showDelivery(ctx context.Context, q storage.Querier, owner, endpoint, id modules.ID) (Delivery, error) {
+func (s *Service) showDelivery(ctx context.Context, q storage.Querier, owner, endpoint, id social.ID) (Delivery, error) {
 	d, err := ownDelivery(ctx, q, owner, endpoint, id)
 	if err != nil {
 		return Delivery{}, err
@@ -111,4 +111,4 @@ func (s *Service) showDelivery(ctx context.Context, q storage.Querier, owner, en
 }
 
 // errDisabled refuses what would be sent to an endpoint that is switched off.
-var errDisabled = modules.NewFault(modules.CodeInvalidState, "This endpoint is switched off.")
+var errDisabled = social.NewFault(social.CodeInvalidState, "This endpoint is switched off.")

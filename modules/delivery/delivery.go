@@ -4,31 +4,31 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // Delivery is one notification for one endpoint, as the endpoint's owner sees it.
 type Delivery struct {
-	ID             modules.ID    `json:"id"`
-	EndpointID     modules.ID    `json:"endpoint_id"`
-	EventID        *string       `json:"event_id" doc:"null for a test."`
-	EventType      string        `json:"event_type"`
-	NotificationID *modules.ID   `json:"notification_id"`
-	State          string        `json:"state" enum:"pending,succeeded,dead,cancelled"`
-	NextAttemptAt  *modules.Time `json:"next_attempt_at"`
-	Attempts       []Attempt     `json:"attempts"`
-	CreatedAt      modules.Time  `json:"created_at"`
-	FinishedAt     *modules.Time `json:"finished_at"`
+	ID             social.ID    `json:"id"`
+	EndpointID     social.ID    `json:"endpoint_id"`
+	EventID        *string      `json:"event_id" doc:"null for a test."`
+	EventType      string       `json:"event_type"`
+	NotificationID *social.ID   `json:"notification_id"`
+	State          string       `json:"state" enum:"pending,succeeded,dead,cancelled"`
+	NextAttemptAt  *social.Time `json:"next_attempt_at"`
+	Attempts       []Attempt    `json:"attempts"`
+	CreatedAt      social.Time  `json:"created_at"`
+	FinishedAt     *social.Time `json:"finished_at"`
 }
 
 // Attempt is one try of a delivery.
 type Attempt struct {
-	Number     int          `json:"number"`
-	At         modules.Time `json:"at"`
-	Outcome    string       `json:"outcome" enum:"ok,http_status,timeout,connect,tls,blocked_address,permanent,channel_error"`
-	HTTPStatus *int         `json:"http_status"`
-	DurationMS int64        `json:"duration_ms"`
-	Detail     string       `json:"detail"`
+	Number     int         `json:"number"`
+	At         social.Time `json:"at"`
+	Outcome    string      `json:"outcome" enum:"ok,http_status,timeout,connect,tls,blocked_address,permanent,channel_error"`
+	HTTPStatus *int        `json:"http_status"`
+	DurationMS int64       `json:"duration_ms"`
+	Detail     string      `json:"detail"`
 }
 
 // The states of a delivery. Only a pending one is attempted.
@@ -44,17 +44,17 @@ const eventTest = "test"
 
 // delivery is a row of deliveries.
 type delivery struct {
-	id, endpoint modules.ID
+	id, endpoint social.ID
 	key          int64
-	position     modules.Position // 0 = a test
+	position     social.Position // 0 = a test
 	eventType    string
-	notification modules.ID
+	notification social.ID
 	state        string
 	tries        int
 	attempts     int
-	next         *modules.Time
-	created      modules.Time
-	finished     *modules.Time
+	next         *social.Time
+	created      social.Time
+	finished     *social.Time
 }
 
 func (d delivery) view(epoch uint32, attempts []Attempt) Delivery {
@@ -64,7 +64,7 @@ func (d delivery) view(epoch uint32, attempts []Attempt) Delivery {
 		v.Attempts = []Attempt{}
 	}
 	if d.position != 0 {
-		id := modules.Cursor{Epoch: epoch, Seq: d.position}.String()
+		id := social.Cursor{Epoch: epoch, Seq: d.position}.String()
 		v.EventID = &id
 	}
 	if !d.notification.IsZero() {
@@ -74,7 +74,7 @@ func (d delivery) view(epoch uint32, attempts []Attempt) Delivery {
 }
 
 // testEvent is what a test delivery sends, the same bytes on every attempt.
-func testEvent(at modules.Time) json.RawMessage {
+func testEvent(at social.Time) json.RawMessage {
 	return json.RawMessage(`{"id":null,"type":"test","time":"` + at.String() + `","data":{"message":"test"}}`)
 }
 

@@ -9,8 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -20,10 +19,10 @@ const relisten = 50 * time.Millisecond
 
 // follow hands every event after a cursor to hear, until ctx ends. Errors of the log and gaps are survived: where
 // a gap says that events are lost, the log says so loudly and following goes on behind it.
-func follow(ctx context.Context, log storage.Log, after modules.Cursor, lg *zap.Logger, hear func([]modules.Event)) {
+func follow(ctx context.Context, log storage.Log, after social.Cursor, lg *zap.Logger, hear func([]social.Event)) {
 	for ctx.Err() == nil {
 		for events, err := range log.Tail(ctx, after) {
-			var gap *modules.GapError
+			var gap *social.GapError
 			switch {
 			case errors.As(err, &gap):
 				lg.Error("events are lost to this reader of the tail", zap.Stringer("from", gap.From), zap.Stringer("to", gap.To), zap.String("reason", string(gap.Reason)))
@@ -45,8 +44,8 @@ func follow(ctx context.Context, log storage.Log, after modules.Cursor, lg *zap.
 
 // listen is the goroutine of one listener. A batch whose Publish panics is given again after a pause; when that
 // opens the breaker the batch is passed over, so that one poisoned event does not silence the listener for ever.
-func (s *Service) listen(ctx context.Context, c *channel, l plugins.Listener, after modules.Cursor) {
-	follow(ctx, s.History.open(), after, c.log, func(events []modules.Event) {
+func (s *Service) listen(ctx context.Context, c *channel, l plugins.Listener, after social.Cursor) {
+	follow(ctx, s.History.open(), after, c.log, func(events []social.Event) {
 		for wait := relisten; ctx.Err() == nil; wait *= 2 {
 			// Each try gets a slice of its own: it belongs to the callee.
 			err := c.call("Publish", func() error { l.Publish(slices.Clone(events)); return nil })
@@ -65,16 +64,16 @@ func (s *Service) listen(ctx context.Context, c *channel, l plugins.Listener, af
 }
 
 // watch is the goroutine that keeps this node's own readers true: it wakes long polls and ends what was revoked.
-func (s *Service) watch(ctx context.Context, after modules.Cursor) {
-	follow(ctx, s.History.open(), after, s.log, func(events []modules.Event) {
+func (s *Service) watch(ctx context.Context, after social.Cursor) {
+	follow(ctx, s.History.open(), after, s.log, func(events []social.Event) {
 		for _, e := range events {
-			if e.Type != event.AccessRevoked || !e.Internal {
+			if e.Type != social.EventAccessRevoked || !e.Internal {
 				continue
 			}
-			var data event.AccessRevokedData
+			var data social.AccessRevokedData
 			if err := json.Unmarshal(e.Data, &data); err != nil {
 				s.log.Error("revocation cannot be read: every connection of the person ends", zap.Stringer("event", e.Cursor), zap.Error(err))
-				data = event.AccessRevokedData{}
+				data = social.AccessRevokedData{}
 			}
 			s.Connections.revoke(e.Stream.User, e.Time, data)
 		}

@@ -10,20 +10,20 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // ear remembers what a listener heard.
 type ear struct {
 	mu    sync.Mutex
-	heard []modules.Position
-	fail  func(modules.Position) // may panic or block
+	heard []social.Position
+	fail  func(social.Position) // may panic or block
 }
 
 func (e *ear) listener() listener {
-	return listener{publish: func(events []modules.Event) {
+	return listener{publish: func(events []social.Event) {
 		defer clear(events) // the slice is the callee's
 		for _, ev := range events {
 			if e.fail != nil {
@@ -36,22 +36,22 @@ func (e *ear) listener() listener {
 	}}
 }
 
-func (e *ear) positions() []modules.Position {
+func (e *ear) positions() []social.Position {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return append([]modules.Position(nil), e.heard...)
+	return append([]social.Position(nil), e.heard...)
 }
 
 // checkRising fails unless the positions are first..last, each once, in order.
-func checkRising(t *testing.T, who string, got []modules.Position, first, last modules.Position) {
+func checkRising(t *testing.T, who string, got []social.Position, first, last social.Position) {
 	t.Helper()
 	if len(got) != int(last-first+1) {
 		t.Errorf("%s heard %d events, want %d", who, len(got), last-first+1)
 		return
 	}
 	for i, p := range got {
-		if p != first+modules.Position(i) {
-			t.Errorf("%s heard %d at place %d, want %d", who, p, i, first+modules.Position(i))
+		if p != first+social.Position(i) {
+			t.Errorf("%s heard %d at place %d, want %d", who, p, i, first+social.Position(i))
 			return
 		}
 	}
@@ -60,7 +60,7 @@ func checkRising(t *testing.T, who string, got []modules.Position, first, last m
 func TestListenerHearsWhatComesAfterStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		person := modules.NewID()
+		person := social.NewID()
 		for range 3 {
 			e, _ := w.notification(person, "like")
 			w.append(e)
@@ -80,9 +80,9 @@ func TestListenerHearsWhatComesAfterStart(t *testing.T) {
 func TestW12BurstIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		person := modules.NewID()
+		person := social.NewID()
 		const burst = 5_000
-		slow := ear{fail: func(p modules.Position) {
+		slow := ear{fail: func(p social.Position) {
 			if p%500 == 0 {
 				time.Sleep(time.Second)
 			}
@@ -106,13 +106,13 @@ func TestW11WriterDoesNotWaitForAListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		stuck := make(chan struct{})
-		hangs := ear{fail: func(modules.Position) { <-stuck }}
+		hangs := ear{fail: func(social.Position) { <-stuck }}
 		var other ear
 		s := w.start(w.service(delivery.DefaultConfig(), named{"hangs", hangs.listener()}, named{"other", other.listener()}))
 		defer close(stuck)
 		began := time.Now()
 		for range 100 {
-			e, _ := w.notification(modules.NewID(), "like")
+			e, _ := w.notification(social.NewID(), "like")
 			w.append(e)
 		}
 		synctest.Wait()
@@ -132,7 +132,7 @@ func TestW13W14FailingListenerHurtsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		var tries int
-		poisoned := ear{fail: func(p modules.Position) {
+		poisoned := ear{fail: func(p social.Position) {
 			if p == 3 {
 				tries++
 				panic("poisoned")
@@ -141,7 +141,7 @@ func TestW13W14FailingListenerHurtsNobody(t *testing.T) {
 		var other ear
 		s := w.start(w.service(delivery.DefaultConfig(), named{"poisoned", poisoned.listener()}, named{"other", other.listener()}))
 		for range 6 {
-			e, _ := w.notification(modules.NewID(), "like")
+			e, _ := w.notification(social.NewID(), "like")
 			w.append(e)
 			synctest.Wait()
 		}
@@ -156,7 +156,7 @@ func TestW13W14FailingListenerHurtsNobody(t *testing.T) {
 		}
 		time.Sleep(31 * time.Second)
 		synctest.Wait()
-		want := []modules.Position{1, 2, 4, 5, 6}
+		want := []social.Position{1, 2, 4, 5, 6}
 		if got := poisoned.positions(); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("the poisoned listener heard %v, want %v: everything but the poisoned batch", got, want)
 		}
@@ -170,14 +170,14 @@ func TestPassingFaultOfAListenerLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		failures := 3
-		shaky := ear{fail: func(modules.Position) {
+		shaky := ear{fail: func(social.Position) {
 			if failures > 0 {
 				failures--
 				panic("for the moment")
 			}
 		}}
 		w.start(w.service(delivery.DefaultConfig(), named{"shaky", shaky.listener()}))
-		e, _ := w.notification(modules.NewID(), "like")
+		e, _ := w.notification(social.NewID(), "like")
 		w.append(e)
 		time.Sleep(10 * time.Second)
 		checkRising(t, "shaky", shaky.positions(), 1, 1)

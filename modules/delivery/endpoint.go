@@ -6,12 +6,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // Endpoint is one person's address in a sender, as its owner sees it.
 type Endpoint struct {
-	ID             modules.ID      `json:"id"`
+	ID             social.ID       `json:"id"`
 	Channel        string          `json:"channel"`
 	Name           string          `json:"name"`
 	Settings       json.RawMessage `json:"settings"`
@@ -19,12 +19,12 @@ type Endpoint struct {
 	Enabled        bool            `json:"enabled"`
 	State          string          `json:"state" enum:"active,failing,disabled"`
 	DisabledReason *string         `json:"disabled_reason" enum:"owner,gone,failing_too_long,admin"`
-	FailingSince   *modules.Time   `json:"failing_since"`
-	LastSuccessAt  *modules.Time   `json:"last_success_at"`
-	LastFailureAt  *modules.Time   `json:"last_failure_at"`
+	FailingSince   *social.Time    `json:"failing_since"`
+	LastSuccessAt  *social.Time    `json:"last_success_at"`
+	LastFailureAt  *social.Time    `json:"last_failure_at"`
 	Secret         *string         `json:"secret" doc:"Only in the answer that made or rotated it."`
-	CreatedAt      modules.Time    `json:"created_at"`
-	UpdatedAt      modules.Time    `json:"updated_at"`
+	CreatedAt      social.Time     `json:"created_at"`
+	UpdatedAt      social.Time     `json:"updated_at"`
 }
 
 // Why an endpoint is switched off.
@@ -36,20 +36,20 @@ const (
 
 // endpoint is a row of endpoints.
 type endpoint struct {
-	id, owner     modules.ID
+	id, owner     social.ID
 	key           int64
 	channel, name string
 	settings      json.RawMessage
 	types         string
 	secret, old   string
-	oldUntil      modules.Time
-	since         modules.Position
+	oldUntil      social.Time
+	since         social.Position
 	disabled      string
-	failingSince  *modules.Time
-	lastSuccessAt *modules.Time
-	lastFailureAt *modules.Time
-	created       modules.Time
-	updated       modules.Time
+	failingSince  *social.Time
+	lastSuccessAt *social.Time
+	lastFailureAt *social.Time
+	created       social.Time
+	updated       social.Time
 }
 
 func (e endpoint) view() Endpoint {
@@ -68,7 +68,7 @@ func (e endpoint) view() Endpoint {
 }
 
 // secrets are those that sign now, newest first.
-func (e endpoint) secrets(now modules.Time) []string {
+func (e endpoint) secrets(now social.Time) []string {
 	if e.old != "" && e.oldUntil > now {
 		return []string{e.secret, e.old}
 	}
@@ -97,18 +97,18 @@ func packTypes(types []string) (string, error) {
 		return "", nil
 	}
 	if len(types) == 0 {
-		return "", modules.Invalid(modules.BodyField("/types", modules.FieldTooShort, "Name at least one type, or leave it out for all."))
+		return "", social.Invalid(social.BodyField("/types", social.FieldTooShort, "Name at least one type, or leave it out for all."))
 	}
 	seen := make([]string, 0, len(types))
 	for i, t := range types {
-		field := func(code modules.FieldCode, detail string) error {
-			return modules.Invalid(modules.BodyField("/types/"+strconv.Itoa(i), code, detail))
+		field := func(code social.FieldCode, detail string) error {
+			return social.Invalid(social.BodyField("/types/"+strconv.Itoa(i), code, detail))
 		}
 		switch {
 		case slices.Contains(seen, t):
-			return "", field(modules.FieldDuplicate, "Name each type once.")
+			return "", field(social.FieldDuplicate, "Name each type once.")
 		case !slices.Contains(knownTypes, t) && !isCustom(t):
-			return "", field(modules.FieldBadFormat, "There is no such type of notification.")
+			return "", field(social.FieldBadFormat, "There is no such type of notification.")
 		}
 		seen = append(seen, t)
 	}

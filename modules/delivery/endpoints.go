@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -32,10 +32,10 @@ type EndpointPatch struct {
 }
 
 // Endpoints is one page of a person's endpoints, newest first.
-func (s *Service) Endpoints(ctx context.Context, owner modules.ID, page modules.PageQuery) (out modules.List[Endpoint], err error) {
+func (s *Service) Endpoints(ctx context.Context, owner social.ID, page social.PageQuery) (out social.List[Endpoint], err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
-		rows, err := modules.PageOf(s.pages, modules.PageScope{List: "endpoints", Person: owner}, page, false,
-			func(e endpoint) int64 { return e.key }, func(w modules.Window) ([]endpoint, error) {
+		rows, err := social.PageOf(s.pages, social.PageScope{List: "endpoints", Person: owner}, page, false,
+			func(e endpoint) int64 { return e.key }, func(w social.Window) ([]endpoint, error) {
 				where, args := windowOf(w, []any{owner})
 				return list(ctx, q, scanEndpoint, `SELECT `+endpointColumns+` FROM endpoints WHERE owner_id = $1 AND deleted_at IS NULL`+where, args...)
 			})
@@ -46,7 +46,7 @@ func (s *Service) Endpoints(ctx context.Context, owner modules.ID, page modules.
 }
 
 // Endpoint is one of a person's endpoints; not found when it is somebody else's.
-func (s *Service) Endpoint(ctx context.Context, owner, id modules.ID) (out Endpoint, err error) {
+func (s *Service) Endpoint(ctx context.Context, owner, id social.ID) (out Endpoint, err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		e, err := ownEndpoint(ctx, q, owner, id)
 		out = e.view()
@@ -56,7 +56,7 @@ func (s *Service) Endpoint(ctx context.Context, owner, id modules.ID) (out Endpo
 }
 
 // AddEndpoint makes an endpoint; its secret is in this answer only.
-func (s *Service) AddEndpoint(ctx context.Context, owner modules.ID, d EndpointDraft, once *storage.Once) (out Endpoint, err error) {
+func (s *Service) AddEndpoint(ctx context.Context, owner social.ID, d EndpointDraft, once *storage.Once) (out Endpoint, err error) {
 	settings, err := s.checkSettings(d.Channel, d.Settings)
 	if err != nil {
 		return Endpoint{}, err
@@ -66,7 +66,7 @@ func (s *Service) AddEndpoint(ctx context.Context, owner modules.ID, d EndpointD
 		return Endpoint{}, err
 	}
 	now := s.clock.Now()
-	e := endpoint{id: modules.NewID(), owner: owner, channel: d.Channel, name: cmp.Or(d.Name, d.Channel), settings: settings, types: types,
+	e := endpoint{id: social.NewID(), owner: owner, channel: d.Channel, name: cmp.Or(d.Name, d.Channel), settings: settings, types: types,
 		secret: newSecret(), since: s.Head().Seq, created: now, updated: now}
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		out = Endpoint{}
@@ -96,17 +96,17 @@ func (s *Service) AddEndpoint(ctx context.Context, owner modules.ID, d EndpointD
 	return out, wrap("add endpoint", err)
 }
 
-func (s *Service) roomFor(ctx context.Context, q storage.Querier, owner modules.ID) error {
+func (s *Service) roomFor(ctx context.Context, q storage.Querier, owner social.ID) error {
 	var n int
 	err := q.QueryRow(ctx, `SELECT COUNT(*) FROM endpoints WHERE owner_id = $1 AND deleted_at IS NULL`, owner).Scan(&n)
 	if err == nil && n >= s.cfg.EndpointsPerPerson {
-		return modules.NewFault(modules.CodeLimitReached, fmt.Sprintf("At most %d endpoints.", s.cfg.EndpointsPerPerson))
+		return social.NewFault(social.CodeLimitReached, fmt.Sprintf("At most %d endpoints.", s.cfg.EndpointsPerPerson))
 	}
 	return err
 }
 
 // ChangeEndpoint changes what is given. Switching on forgets failures, and begins with what comes from now on.
-func (s *Service) ChangeEndpoint(ctx context.Context, owner, id modules.ID, p EndpointPatch) (out Endpoint, err error) {
+func (s *Service) ChangeEndpoint(ctx context.Context, owner, id social.ID, p EndpointPatch) (out Endpoint, err error) {
 	var types string
 	if p.SetTypes {
 		if types, err = packTypes(p.Types); err != nil {
@@ -172,7 +172,7 @@ func (s *Service) saveEndpoint(ctx context.Context, tx storage.Tx, e endpoint, w
 }
 
 // disable switches an endpoint off. What waits for it becomes dead letters, the first settlePage of them at once.
-func disable(ctx context.Context, tx storage.Tx, id modules.ID, reason string, now modules.Time) error {
+func disable(ctx context.Context, tx storage.Tx, id social.ID, reason string, now social.Time) error {
 	more, err := settle(ctx, tx, id, stateDead, now, settlePage)
 	if err != nil {
 		return err
@@ -184,7 +184,7 @@ func disable(ctx context.Context, tx storage.Tx, id modules.ID, reason string, n
 
 // RemoveEndpoint takes an endpoint away from its owner at once, address and secrets with it; its deliveries are
 // dropped in pages by a job. One that is not there is not found.
-func (s *Service) RemoveEndpoint(ctx context.Context, owner, id modules.ID) error {
+func (s *Service) RemoveEndpoint(ctx context.Context, owner, id social.ID) error {
 	return wrap("remove endpoint", s.db.InTx(ctx, func(tx storage.Tx) error {
 		if _, err := ownEndpoint(ctx, tx, owner, id); err != nil {
 			return err
@@ -194,14 +194,14 @@ func (s *Service) RemoveEndpoint(ctx context.Context, owner, id modules.ID) erro
 }
 
 // bury removes the endpoints whose column ("id" or "owner_id") has this value.
-func bury(ctx context.Context, tx storage.Tx, column string, value modules.ID, now modules.Time) error {
+func bury(ctx context.Context, tx storage.Tx, column string, value social.ID, now social.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE endpoints SET deleted_at = $2, due_at = NULL, busy_until = 0, unsettled = 1, name = '', settings = '{}',
 		types = '', secret = '', old_secret = '' WHERE `+column+` = $1 AND deleted_at IS NULL`, value, int64(now))
 	return err
 }
 
 // RotateSecret gives an endpoint a new secret; the one before signs as well until overlap has passed.
-func (s *Service) RotateSecret(ctx context.Context, owner, id modules.ID, overlap time.Duration, once *storage.Once) (out Endpoint, err error) {
+func (s *Service) RotateSecret(ctx context.Context, owner, id social.ID, overlap time.Duration, once *storage.Once) (out Endpoint, err error) {
 	secret, now := newSecret(), s.clock.Now()
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		out = Endpoint{}
@@ -232,7 +232,7 @@ func (s *Service) RotateSecret(ctx context.Context, owner, id modules.ID, overla
 func (s *Service) checkSettings(channel string, settings json.RawMessage) (out json.RawMessage, err error) {
 	p, ok := s.senders[channel]
 	if !ok {
-		return nil, modules.Invalid(modules.BodyField("/channel", modules.FieldNotFound, "There is no such channel to add an endpoint to."))
+		return nil, social.Invalid(social.BodyField("/channel", social.FieldNotFound, "There is no such channel to add an endpoint to."))
 	}
 	if err := p.c.call("CheckEndpoint", func() (err error) { out, err = p.impl.CheckEndpoint(settings); return err }); err != nil {
 		return nil, err
@@ -250,8 +250,8 @@ func newSecret() string {
 	return "whsec_" + base64.StdEncoding.EncodeToString(key)
 }
 
-func viewsOf[R, V any](l modules.List[R], view func(R) V) modules.List[V] {
-	out := modules.List[V]{Items: make([]V, len(l.Items)), Next: l.Next, Prev: l.Prev}
+func viewsOf[R, V any](l social.List[R], view func(R) V) social.List[V] {
+	out := social.List[V]{Items: make([]V, len(l.Items)), Next: l.Next, Prev: l.Prev}
 	for i, r := range l.Items {
 		out.Items[i] = view(r)
 	}
@@ -260,7 +260,7 @@ func viewsOf[R, V any](l modules.List[R], view func(R) V) modules.List[V] {
 
 // wrap names what was attempted, and leaves faults as they are.
 func wrap(what string, err error) error {
-	var f *modules.Fault
+	var f *social.Fault
 	if err == nil || errors.As(err, &f) {
 		return err
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/humatest"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -25,7 +25,7 @@ type picky struct{ sender }
 func (picky) CheckEndpoint(settings json.RawMessage) (json.RawMessage, error) {
 	var v struct{ URL string }
 	if err := json.Unmarshal(settings, &v); err != nil || v.URL == "" {
-		return nil, modules.Invalid(modules.BodyField("/settings/url", modules.FieldRequired, "An address."))
+		return nil, social.Invalid(social.BodyField("/settings/url", social.FieldRequired, "An address."))
 	}
 	if v.URL == "panic" {
 		panic("over the settings")
@@ -44,29 +44,29 @@ func draft(url string, types ...string) delivery.EndpointDraft {
 func TestAddEndpointRefusals(t *testing.T) {
 	w := newWorld(t)
 	s := w.service(delivery.DefaultConfig(), hook())
-	me := modules.NewID()
+	me := social.NewID()
 	for _, tt := range []struct {
 		name    string
 		draft   delivery.EndpointDraft
 		pointer string
-		code    modules.FieldCode
+		code    social.FieldCode
 	}{
-		{"unknown channel", delivery.EndpointDraft{Channel: "pigeon", Settings: json.RawMessage(`{}`)}, "/channel", modules.FieldNotFound},
-		{"settings", draft(""), "/settings/url", modules.FieldRequired},
-		{"unknown type", draft("x", "like", "Post"), "/types/1", modules.FieldBadFormat},
-		{"type twice", draft("x", "like", "like"), "/types/1", modules.FieldDuplicate},
-		{"bad custom type", draft("x", "custom.A"), "/types/0", modules.FieldBadFormat},
-		{"no types", delivery.EndpointDraft{Channel: "hook", Settings: json.RawMessage(`{"url":"x"}`), Types: []string{}}, "/types", modules.FieldTooShort},
+		{"unknown channel", delivery.EndpointDraft{Channel: "pigeon", Settings: json.RawMessage(`{}`)}, "/channel", social.FieldNotFound},
+		{"settings", draft(""), "/settings/url", social.FieldRequired},
+		{"unknown type", draft("x", "like", "Post"), "/types/1", social.FieldBadFormat},
+		{"type twice", draft("x", "like", "like"), "/types/1", social.FieldDuplicate},
+		{"bad custom type", draft("x", "custom.A"), "/types/0", social.FieldBadFormat},
+		{"no types", delivery.EndpointDraft{Channel: "hook", Settings: json.RawMessage(`{"url":"x"}`), Types: []string{}}, "/types", social.FieldTooShort},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := s.AddEndpoint(t.Context(), me, tt.draft, nil)
-			var f *modules.Fault
+			var f *social.Fault
 			if !errors.As(err, &f) || len(f.Fields) != 1 || f.Fields[0].Pointer != tt.pointer || f.Fields[0].Code != tt.code {
 				t.Errorf("gave %v, want %s at %s", err, tt.code, tt.pointer)
 			}
 		})
 	}
-	if _, err := s.AddEndpoint(t.Context(), me, draft("panic"), nil); err == nil || modules.IsFault(err, modules.CodeValidationFailed) {
+	if _, err := s.AddEndpoint(t.Context(), me, draft("panic"), nil); err == nil || social.IsFault(err, social.CodeValidationFailed) {
 		t.Errorf("settings over which the channel panics gave %v, want an internal error", err)
 	}
 	if n := w.count(`SELECT COUNT(*) FROM endpoints`); n != 0 {
@@ -77,7 +77,7 @@ func TestAddEndpointRefusals(t *testing.T) {
 func TestEndpointsAreTheirOwnersOnly(t *testing.T) {
 	w := newWorld(t)
 	s := w.service(delivery.DefaultConfig(), hook())
-	ctx, me, other := t.Context(), modules.NewID(), modules.NewID()
+	ctx, me, other := t.Context(), social.NewID(), social.NewID()
 	e, err := s.AddEndpoint(ctx, me, draft("https://Bot.example/"), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -90,23 +90,23 @@ func TestEndpointsAreTheirOwnersOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	off := false
-	for name, call := range map[string]func(owner modules.ID) error{
-		"get": func(o modules.ID) error { _, err := s.Endpoint(ctx, o, e.ID); return err },
-		"change": func(o modules.ID) error {
+	for name, call := range map[string]func(owner social.ID) error{
+		"get": func(o social.ID) error { _, err := s.Endpoint(ctx, o, e.ID); return err },
+		"change": func(o social.ID) error {
 			_, err := s.ChangeEndpoint(ctx, o, e.ID, delivery.EndpointPatch{Enabled: &off})
 			return err
 		},
-		"rotate": func(o modules.ID) error { _, err := s.RotateSecret(ctx, o, e.ID, 0, nil); return err },
-		"test":   func(o modules.ID) error { _, err := s.TestEndpoint(ctx, o, e.ID, nil); return err },
-		"list": func(o modules.ID) error {
-			_, err := s.Deliveries(ctx, o, e.ID, "", modules.PageQuery{Limit: 1})
+		"rotate": func(o social.ID) error { _, err := s.RotateSecret(ctx, o, e.ID, 0, nil); return err },
+		"test":   func(o social.ID) error { _, err := s.TestEndpoint(ctx, o, e.ID, nil); return err },
+		"list": func(o social.ID) error {
+			_, err := s.Deliveries(ctx, o, e.ID, "", social.PageQuery{Limit: 1})
 			return err
 		},
-		"look":   func(o modules.ID) error { _, err := s.Delivery(ctx, o, e.ID, d.ID); return err },
-		"retry":  func(o modules.ID) error { _, err := s.RetryDelivery(ctx, o, e.ID, d.ID); return err },
-		"remove": func(o modules.ID) error { return s.RemoveEndpoint(ctx, o, e.ID) },
+		"look":   func(o social.ID) error { _, err := s.Delivery(ctx, o, e.ID, d.ID); return err },
+		"retry":  func(o social.ID) error { _, err := s.RetryDelivery(ctx, o, e.ID, d.ID); return err },
+		"remove": func(o social.ID) error { return s.RemoveEndpoint(ctx, o, e.ID) },
 	} {
-		if err := call(other); !modules.IsFault(err, modules.CodeNotFound) {
+		if err := call(other); !social.IsFault(err, social.CodeNotFound) {
 			t.Errorf("%s by somebody else gave %v, want not found", name, err)
 		}
 	}
@@ -114,7 +114,7 @@ func TestEndpointsAreTheirOwnersOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Delivery(ctx, other, second.ID, d.ID); !modules.IsFault(err, modules.CodeNotFound) {
+	if _, err := s.Delivery(ctx, other, second.ID, d.ID); !social.IsFault(err, social.CodeNotFound) {
 		t.Errorf("a delivery of somebody else's endpoint gave %v, want not found", err)
 	}
 	shown, err := s.Endpoint(ctx, me, e.ID)
@@ -128,11 +128,11 @@ func TestEndpointLimit(t *testing.T) {
 	cfg := delivery.DefaultConfig()
 	cfg.EndpointsPerPerson = 2
 	s := w.service(cfg, hook())
-	me := modules.NewID()
-	var first modules.ID
+	me := social.NewID()
+	var first social.ID
 	for i := range 3 {
 		e, err := s.AddEndpoint(t.Context(), me, draft("x"), nil)
-		if (i == 2) != modules.IsFault(err, modules.CodeLimitReached) {
+		if (i == 2) != social.IsFault(err, social.CodeLimitReached) {
 			t.Errorf("endpoint %d gave %v", i+1, err)
 		}
 		if i == 0 {
@@ -150,7 +150,7 @@ func TestEndpointLimit(t *testing.T) {
 func TestRepeatedCreationShowsNoSecret(t *testing.T) {
 	w := newWorld(t)
 	s := w.service(delivery.DefaultConfig(), hook())
-	me := modules.Actor{UserID: modules.NewID()}
+	me := social.Actor{UserID: social.NewID()}
 	once := func() *storage.Once {
 		return storage.NewOnce(me, w.clock.Now(), "POST /v1/me/endpoints", "k", []byte("body"))
 	}
@@ -172,7 +172,7 @@ func TestRotatedSecretsBothSign(t *testing.T) {
 	w.clock = w.fix.Clock
 	seen := make(chan []string, 1)
 	s := w.start(w.service(exact(), named{"hook", sender{send: func(_ context.Context, d plugins.Delivery) error { seen <- d.Secrets; return nil }}}))
-	me := modules.NewID()
+	me := social.NewID()
 	e := w.endpoint(s, me)
 	r, err := s.RotateSecret(t.Context(), me, e.ID, time.Hour, nil)
 	if err != nil || r.Secret == nil || *r.Secret == *e.Secret {
@@ -192,7 +192,7 @@ func TestRotatedSecretsBothSign(t *testing.T) {
 func TestDeliveriesByState(t *testing.T) {
 	w := newWorld(t)
 	s := w.service(delivery.DefaultConfig(), hook()) // not started: nothing is sent
-	me := modules.NewID()
+	me := social.NewID()
 	e, err := s.AddEndpoint(t.Context(), me, draft("x"), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -203,16 +203,16 @@ func TestDeliveriesByState(t *testing.T) {
 		}
 	}
 	for state, want := range map[string]int{"": 3, "pending": 3, "dead": 0} {
-		l, err := s.Deliveries(t.Context(), me, e.ID, state, modules.PageQuery{Limit: 10})
+		l, err := s.Deliveries(t.Context(), me, e.ID, state, social.PageQuery{Limit: 10})
 		if err != nil || len(l.Items) != want {
 			t.Errorf("state %q: %d deliveries, %v; want %d", state, len(l.Items), err, want)
 		}
 	}
-	l, err := s.Deliveries(t.Context(), me, e.ID, "", modules.PageQuery{Limit: 2})
+	l, err := s.Deliveries(t.Context(), me, e.ID, "", social.PageQuery{Limit: 2})
 	if err != nil || l.Next == nil {
 		t.Fatalf("first page: %+v, %v", l, err)
 	}
-	if _, err := s.Deliveries(t.Context(), me, e.ID, "dead", modules.PageQuery{Limit: 2, Cursor: *l.Next}); !modules.IsFault(err, modules.CodeInvalidCursor) {
+	if _, err := s.Deliveries(t.Context(), me, e.ID, "dead", social.PageQuery{Limit: 2, Cursor: *l.Next}); !social.IsFault(err, social.CodeInvalidCursor) {
 		t.Errorf("a cursor of another filter gave %v, want invalid_cursor", err)
 	}
 }
@@ -225,12 +225,12 @@ func TestRoutes(t *testing.T) {
 	s.Routes(api)
 	for path, item := range api.OpenAPI().Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Delete} {
-			if op != nil && op.Metadata[modules.MetaAuth] == nil {
+			if op != nil && op.Metadata[social.MetaAuth] == nil {
 				t.Errorf("%s %s does not say who may call it", op.Method, path)
 			}
 		}
 	}
-	ctx := modules.WithActor(t.Context(), modules.Actor{UserID: modules.NewID()})
+	ctx := social.WithActor(t.Context(), social.Actor{UserID: social.NewID()})
 	do := func(method, path string, want int, args ...any) map[string]any {
 		t.Helper()
 		res := api.DoCtx(ctx, method, path, args...)

@@ -10,8 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -39,7 +38,7 @@ func (s *Service) fanOut(ctx context.Context) {
 
 // fanOutStep does one page of the oldest job: its deliveries and the job's place move in one transaction.
 func (s *Service) fanOutStep(ctx context.Context) (more bool, err error) {
-	var position modules.Position
+	var position social.Position
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		return q.QueryRow(ctx, `SELECT position FROM fanouts ORDER BY position LIMIT 1`).Scan(&position)
 	})
@@ -79,13 +78,13 @@ func (s *Service) fanOutStep(ctx context.Context) (more bool, err error) {
 }
 
 // fanOutPage makes the deliveries of one page of endpoints and returns the last key, 0 when there are no more.
-func (s *Service) fanOutPage(ctx context.Context, tx storage.Tx, p post, done int64, now modules.Time) (int64, error) {
+func (s *Service) fanOutPage(ctx context.Context, tx storage.Tx, p post, done int64, now social.Time) (int64, error) {
 	page, err := list(ctx, tx, scanEndpoint, `SELECT `+endpointColumns+` FROM endpoints
 		WHERE wants_posts = 1 AND disabled = '' AND deleted_at IS NULL AND key > $1 ORDER BY key LIMIT $2 + 0`, done, fanoutPage)
 	if err != nil || len(page) == 0 {
 		return 0, err
 	}
-	owners := make([]modules.ID, 0, len(page))
+	owners := make([]social.ID, 0, len(page))
 	for _, e := range page {
 		if !slices.Contains(owners, e.owner) {
 			owners = append(owners, e.owner)
@@ -100,7 +99,7 @@ func (s *Service) fanOutPage(ctx context.Context, tx storage.Tx, p post, done in
 		if !ok || edge.Since >= p.position || e.since >= p.position || slices.Contains(p.mentioned, e.owner) || s.senders[e.channel] == nil {
 			continue
 		}
-		d := delivery{id: modules.NewID(), endpoint: e.id, position: p.position, eventType: event.PostCreated, notification: p.id}
+		d := delivery{id: social.NewID(), endpoint: e.id, position: p.position, eventType: social.EventPostCreated, notification: p.id}
 		if err := addDelivery(ctx, tx, d, now); err != nil {
 			return 0, err
 		}
@@ -113,16 +112,16 @@ func (s *Service) fanOutPage(ctx context.Context, tx storage.Tx, p post, done in
 
 // post is what a fan-out needs of a post.created.
 type post struct {
-	position  modules.Position
-	id        modules.ID
-	author    modules.ID
-	mentioned []modules.ID // they have a notification of their own for it
+	position  social.Position
+	id        social.ID
+	author    social.ID
+	mentioned []social.ID // they have a notification of their own for it
 }
 
 // postAt reads a post from the log; nil when it is gone from there, or can never be read again.
-func (s *Service) postAt(ctx context.Context, position modules.Position) (*post, error) {
+func (s *Service) postAt(ctx context.Context, position social.Position) (*post, error) {
 	e, ok, err := s.History.open().At(ctx, position)
-	if gap := (*modules.GapError)(nil); errors.As(err, &gap) {
+	if gap := (*social.GapError)(nil); errors.As(err, &gap) {
 		s.log.Error("post cannot be read: not delivered", zap.Error(err))
 		return nil, nil
 	}
@@ -130,9 +129,9 @@ func (s *Service) postAt(ctx context.Context, position modules.Position) (*post,
 		return nil, err
 	}
 	var data struct {
-		ID       modules.ID `json:"id"`
+		ID       social.ID `json:"id"`
 		Mentions []struct {
-			UserID modules.ID `json:"user_id"`
+			UserID social.ID `json:"user_id"`
 		} `json:"mentions"`
 	}
 	if err := json.Unmarshal(e.Data, &data); err != nil {

@@ -6,8 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -17,10 +16,10 @@ func TestPostReachesBellFollowersOnly(t *testing.T) {
 		w := newWorld(t)
 		var p postman
 		s := w.start(w.service(exact(), named{"hook", p.channel()}))
-		author := modules.NewID()
-		people := map[string]modules.ID{}
+		author := social.NewID()
+		people := map[string]social.ID{}
 		for _, name := range []string{"bell", "silent", "late", "stranger", "mentioned", "no posts", "unfollows"} {
-			people[name] = modules.NewID()
+			people[name] = social.NewID()
 		}
 		w.people.follow(people["bell"], author, 0, true)
 		w.people.follow(people["silent"], author, 0, false)
@@ -38,13 +37,13 @@ func TestPostReachesBellFollowersOnly(t *testing.T) {
 		w.append(e)
 		synctest.Wait()
 		got := p.all()
-		if len(got) != 1 || got[0].d.Receiver != people["bell"] || got[0].event.Type != event.PostCreated {
+		if len(got) != 1 || got[0].d.Receiver != people["bell"] || got[0].event.Type != social.EventPostCreated {
 			t.Fatalf("sent %+v, want the post to the one with the bell", got)
 		}
 		if n := w.count(`SELECT COUNT(*) FROM deliveries`); n != 1 {
 			t.Errorf("%d deliveries were made, want none but the one sent", n)
 		}
-		l, _ := s.Endpoints(t.Context(), people["bell"], modules.PageQuery{Limit: 5})
+		l, _ := s.Endpoints(t.Context(), people["bell"], social.PageQuery{Limit: 5})
 		if d := w.deliveries(s, people["bell"], l.Items[0].ID)[0]; *d.NotificationID != id {
 			t.Errorf("notification id is %s, want the post's own %s", d.NotificationID, id)
 		}
@@ -54,12 +53,12 @@ func TestPostReachesBellFollowersOnly(t *testing.T) {
 // torn is a log of which one record is damaged.
 type torn struct {
 	storage.Log
-	at modules.Position
+	at social.Position
 }
 
-func (l torn) At(ctx context.Context, p modules.Position) (modules.Event, bool, error) {
+func (l torn) At(ctx context.Context, p social.Position) (social.Event, bool, error) {
 	if p == l.at {
-		return modules.Event{}, false, &modules.GapError{Reason: modules.GapDamaged, To: modules.Cursor{Epoch: 1, Seq: p}}
+		return social.Event{}, false, &social.GapError{Reason: social.GapDamaged, To: social.Cursor{Epoch: 1, Seq: p}}
 	}
 	return l.Log.At(ctx, p)
 }
@@ -70,7 +69,7 @@ func TestDamagedPostHoldsUpNoOther(t *testing.T) {
 		var p postman
 		s := w.serviceWith(w.fix.DB, torn{w.log, 1}, exact(), named{"hook", p.channel()})
 		w.start(s)
-		me, author := modules.NewID(), modules.NewID()
+		me, author := social.NewID(), social.NewID()
 		w.people.follow(me, author, 0, true)
 		w.endpoint(s, me)
 		damaged, _ := w.post(author)
@@ -88,7 +87,7 @@ func TestUnfollowStopsTheNextAttempt(t *testing.T) {
 		w := newWorld(t)
 		p := postman{answer: func(plugins.Delivery) error { return failure{"http_status", 500} }}
 		s := w.start(w.service(exact(), named{"hook", p.channel()}))
-		me, author := modules.NewID(), modules.NewID()
+		me, author := social.NewID(), social.NewID()
 		w.people.follow(me, author, 0, true)
 		endpoint := w.endpoint(s, me)
 		e, _ := w.post(author)

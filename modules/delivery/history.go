@@ -3,7 +3,7 @@ package delivery
 import (
 	"context"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -16,28 +16,28 @@ type OpenLog func() storage.Log
 type History struct{ open OpenLog }
 
 // Read is storage.Log.Read; storage.ErrClosed before the log is open.
-func (h *History) Read(ctx context.Context, a modules.Audience, after modules.Cursor, limit int) (modules.EventPage, error) {
+func (h *History) Read(ctx context.Context, a social.Audience, after social.Cursor, limit int) (social.EventPage, error) {
 	log := h.open()
 	if log == nil {
-		return modules.EventPage{}, storage.ErrClosed
+		return social.EventPage{}, storage.ErrClosed
 	}
 	return log.Read(ctx, a, after, limit)
 }
 
 // Head is the newest durable position, and what lists answer as Belfry-Cursor; zero before the log is open.
-func (h *History) Head() modules.Cursor {
+func (h *History) Head() social.Cursor {
 	if log := h.open(); log != nil {
 		return log.Head()
 	}
-	return modules.Cursor{}
+	return social.Cursor{}
 }
 
 // Oldest is the cursor after which everything kept follows; zero before the log is open.
-func (h *History) Oldest() modules.Cursor {
+func (h *History) Oldest() social.Cursor {
 	if log := h.open(); log != nil {
 		return log.Oldest()
 	}
-	return modules.Cursor{}
+	return social.Cursor{}
 }
 
 var _ plugins.History = (*History)(nil)

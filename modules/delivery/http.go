@@ -11,7 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -20,7 +20,7 @@ import (
 func (s *Service) Routes(api huma.API) {
 	const base, one = "/v1/me/endpoints", "/v1/me/endpoints/{id}"
 	const deliveries, delivery = one + "/deliveries", one + "/deliveries/{delivery_id}"
-	read, write := modules.ScopeRead, modules.ScopeWriteAccount
+	read, write := social.ScopeRead, social.ScopeWriteAccount
 	huma.Register(api, operation("list-endpoints", http.MethodGet, base, "My endpoints, newest first", read, 200, 400), s.listEndpoints)
 	huma.Register(api, operation("get-endpoint", http.MethodGet, one, "One endpoint", read, 200, 404), s.getEndpoint)
 	huma.Register(api, operation("create-endpoint", http.MethodPost, base, "Add an endpoint", write, 201, 409), s.createEndpoint)
@@ -33,16 +33,16 @@ func (s *Service) Routes(api huma.API) {
 	huma.Register(api, operation("retry-delivery", http.MethodPost, delivery+"/retry", "Try a dead or pending delivery again, at once", write, 202, 404, 409), s.postRetry)
 }
 
-func operation(id, method, path, summary string, scope modules.Scope, status int, errs ...int) huma.Operation {
+func operation(id, method, path, summary string, scope social.Scope, status int, errs ...int) huma.Operation {
 	op := huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"endpoints"}, DefaultStatus: status,
 		Errors:   append([]int{401, 403, 422, 429}, errs...),
-		Metadata: map[string]any{modules.MetaAuth: modules.AuthScope(scope)}}
+		Metadata: map[string]any{social.MetaAuth: social.AuthScope(scope)}}
 	switch {
 	case method != http.MethodGet:
 	case strings.HasPrefix(id, "list-"):
-		op.Metadata[modules.MetaETag] = "weak"
+		op.Metadata[social.MetaETag] = "weak"
 	default:
-		op.Metadata[modules.MetaETag] = "strong"
+		op.Metadata[social.MetaETag] = "strong"
 	}
 	return op
 }
@@ -68,9 +68,9 @@ type deliveryOutput struct {
 	Body     Delivery
 }
 
-func (s *Service) listEndpoints(ctx context.Context, in *struct{ modules.PageQuery }) (*struct{ Body modules.List[Endpoint] }, error) {
-	page, err := s.Endpoints(ctx, modules.ActorFrom(ctx).UserID, in.PageQuery)
-	return &struct{ Body modules.List[Endpoint] }{page}, err
+func (s *Service) listEndpoints(ctx context.Context, in *struct{ social.PageQuery }) (*struct{ Body social.List[Endpoint] }, error) {
+	page, err := s.Endpoints(ctx, social.ActorFrom(ctx).UserID, in.PageQuery)
+	return &struct{ Body social.List[Endpoint] }{page}, err
 }
 
 func (s *Service) getEndpoint(ctx context.Context, in *endpointPath) (*endpointOutput, error) {
@@ -78,7 +78,7 @@ func (s *Service) getEndpoint(ctx context.Context, in *endpointPath) (*endpointO
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.Endpoint(ctx, modules.ActorFrom(ctx).UserID, id)
+	e, err := s.Endpoint(ctx, social.ActorFrom(ctx).UserID, id)
 	return &endpointOutput{Body: e}, err
 }
 
@@ -94,7 +94,7 @@ type createInput struct {
 }
 
 func (s *Service) createEndpoint(ctx context.Context, in *createInput) (*endpointOutput, error) {
-	actor := modules.ActorFrom(ctx)
+	actor := social.ActorFrom(ctx)
 	d := EndpointDraft{Channel: in.Body.Channel, Settings: in.Body.Settings, Types: in.Body.Types}
 	if in.Body.Name != nil {
 		d.Name = *in.Body.Name
@@ -125,7 +125,7 @@ func (s *Service) patchEndpoint(ctx context.Context, in *patchInput) (*endpointO
 	}
 	given := map[string]json.RawMessage{} // tells null, which clears, from absent
 	if err := json.Unmarshal(in.RawBody, &given); err != nil {
-		return nil, modules.NewFault(modules.CodeInvalidJSON, "The body is not valid JSON.")
+		return nil, social.NewFault(social.CodeInvalidJSON, "The body is not valid JSON.")
 	}
 	p := EndpointPatch{Name: in.Body.Name, Types: in.Body.Types, Enabled: in.Body.Enabled}
 	_, p.SetTypes = given["types"]
@@ -136,9 +136,9 @@ func (s *Service) patchEndpoint(ctx context.Context, in *patchInput) (*endpointO
 		p.Settings = in.Body.Settings
 	}
 	if _, ok := given["enabled"]; ok && p.Enabled == nil {
-		return nil, modules.Invalid(modules.BodyField("/enabled", modules.FieldWrongType, "True or false."))
+		return nil, social.Invalid(social.BodyField("/enabled", social.FieldWrongType, "True or false."))
 	}
-	e, err := s.ChangeEndpoint(ctx, modules.ActorFrom(ctx).UserID, id, p)
+	e, err := s.ChangeEndpoint(ctx, social.ActorFrom(ctx).UserID, id, p)
 	return &endpointOutput{Body: e}, err
 }
 
@@ -147,7 +147,7 @@ func (s *Service) deleteEndpoint(ctx context.Context, in *endpointPath) (*struct
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.RemoveEndpoint(ctx, modules.ActorFrom(ctx).UserID, id)
+	return nil, s.RemoveEndpoint(ctx, social.ActorFrom(ctx).UserID, id)
 }
 
 type rotateInput struct {
@@ -167,7 +167,7 @@ func (s *Service) postRotate(ctx context.Context, in *rotateInput) (*endpointOut
 	if in.Body != nil && in.Body.Overlap != nil {
 		overlap = time.Duration(*in.Body.Overlap) * time.Second
 	}
-	actor := modules.ActorFrom(ctx)
+	actor := social.ActorFrom(ctx)
 	once := storage.NewOnce(actor, s.clock.Now(), "POST /v1/me/endpoints/"+in.ID+"/rotate-secret", in.Key, []byte(overlap.String()))
 	e, err := s.RotateSecret(ctx, actor.UserID, id, overlap, once)
 	return &endpointOutput{Replayed: replayed(once), Body: e}, err
@@ -183,7 +183,7 @@ func (s *Service) postTest(ctx context.Context, in *testInput) (*deliveryOutput,
 	if err != nil {
 		return nil, err
 	}
-	actor := modules.ActorFrom(ctx)
+	actor := social.ActorFrom(ctx)
 	once := storage.NewOnce(actor, s.clock.Now(), "POST /v1/me/endpoints/"+in.ID+"/test", in.Key, nil)
 	d, err := s.TestEndpoint(ctx, actor.UserID, id, once)
 	if err != nil {
@@ -194,17 +194,17 @@ func (s *Service) postTest(ctx context.Context, in *testInput) (*deliveryOutput,
 
 type deliveriesInput struct {
 	ID string `path:"id"`
-	modules.PageQuery
+	social.PageQuery
 	State string `query:"state" enum:"pending,succeeded,dead,cancelled"`
 }
 
-func (s *Service) listDeliveries(ctx context.Context, in *deliveriesInput) (*struct{ Body modules.List[Delivery] }, error) {
+func (s *Service) listDeliveries(ctx context.Context, in *deliveriesInput) (*struct{ Body social.List[Delivery] }, error) {
 	id, err := pathID(in.ID)
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.Deliveries(ctx, modules.ActorFrom(ctx).UserID, id, in.State, in.PageQuery)
-	return &struct{ Body modules.List[Delivery] }{page}, err
+	page, err := s.Deliveries(ctx, social.ActorFrom(ctx).UserID, id, in.State, in.PageQuery)
+	return &struct{ Body social.List[Delivery] }{page}, err
 }
 
 func (s *Service) getDelivery(ctx context.Context, in *deliveryPath) (*deliveryOutput, error) {
@@ -212,7 +212,7 @@ func (s *Service) getDelivery(ctx context.Context, in *deliveryPath) (*deliveryO
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.Delivery(ctx, modules.ActorFrom(ctx).UserID, endpoint, id)
+	d, err := s.Delivery(ctx, social.ActorFrom(ctx).UserID, endpoint, id)
 	return &deliveryOutput{Body: d}, err
 }
 
@@ -221,11 +221,11 @@ func (s *Service) postRetry(ctx context.Context, in *deliveryPath) (*deliveryOut
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.RetryDelivery(ctx, modules.ActorFrom(ctx).UserID, endpoint, id)
+	d, err := s.RetryDelivery(ctx, social.ActorFrom(ctx).UserID, endpoint, id)
 	return &deliveryOutput{Body: d}, err
 }
 
-func (in *deliveryPath) ids() (endpoint, delivery modules.ID, err error) {
+func (in *deliveryPath) ids() (endpoint, delivery social.ID, err error) {
 	if endpoint, err = pathID(in.ID); err == nil {
 		delivery, err = pathID(in.DeliveryID)
 	}
@@ -233,10 +233,10 @@ func (in *deliveryPath) ids() (endpoint, delivery modules.ID, err error) {
 }
 
 // pathID reads an id of the path; what is none names nothing.
-func pathID(text string) (modules.ID, error) {
-	id, err := modules.ParseID(text)
+func pathID(text string) (social.ID, error) {
+	id, err := social.ParseID(text)
 	if err != nil {
-		return id, modules.NotFound()
+		return id, social.NotFound()
 	}
 	return id, nil
 }
@@ -259,13 +259,13 @@ func (s *Service) EventRoutes(r fiber.Router, doc *huma.OpenAPI) {
 
 func (s *Service) events(c *fiber.Ctx) error {
 	ctx := c.UserContext()
-	actor := modules.ActorFrom(ctx)
-	if err := actor.Need(modules.ScopeEvents); err != nil {
+	actor := social.ActorFrom(ctx)
+	if err := actor.Need(social.ScopeEvents); err != nil {
 		return err
 	}
 	way := plugins.ChooseWay(strings.Clone(c.Get(fiber.HeaderAccept)))
 	if way == plugins.WayNone {
-		return modules.NewFault(modules.CodeNotAcceptable, "Events come as text/event-stream or application/json.")
+		return social.NewFault(social.CodeNotAcceptable, "Events come as text/event-stream or application/json.")
 	}
 	q, err := plugins.ParseEvents(plugins.Params{Query: queryOf(c), Header: func(name string) string { return strings.Clone(c.Get(name)) }})
 	if err != nil {

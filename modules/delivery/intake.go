@@ -10,8 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -22,8 +21,8 @@ import (
 // judged again after a crash, with the same result.
 type intake struct {
 	s     *Service
-	saved modules.Position // the mark in the store
-	heard int              // events since it was saved
+	saved social.Position // the mark in the store
+	heard int             // events since it was saved
 }
 
 // markLag is how many events may pass before the mark is saved for its own sake.
@@ -33,7 +32,7 @@ const markLag = 4096
 var errMarkMoved = errors.New("another node moved the mark")
 
 // openMark gives the place where intake goes on: the mark, or head if there is none yet.
-func (s *Service) openMark(ctx context.Context, head modules.Position) (mark modules.Position, err error) {
+func (s *Service) openMark(ctx context.Context, head social.Position) (mark social.Position, err error) {
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		if _, err := tx.Exec(ctx, `INSERT INTO sender_mark (id, position) VALUES (1, $1) ON CONFLICT (id) DO NOTHING`, int64(head)); err != nil {
 			return err
@@ -52,7 +51,7 @@ func (s *Service) dropMark(ctx context.Context) error {
 }
 
 // take handles one batch and returns when it is done or ctx ends: what the store cannot take now is tried again.
-func (in *intake) take(ctx context.Context, events []modules.Event) {
+func (in *intake) take(ctx context.Context, events []social.Event) {
 	for ctx.Err() == nil {
 		made, err := in.try(ctx, events)
 		switch {
@@ -72,7 +71,7 @@ func (in *intake) take(ctx context.Context, events []modules.Event) {
 	}
 }
 
-func after(events []modules.Event, mark modules.Position) []modules.Event {
+func after(events []social.Event, mark social.Position) []social.Event {
 	for len(events) > 0 && events[0].Cursor.Seq <= mark {
 		events = events[1:]
 	}
@@ -80,7 +79,7 @@ func after(events []modules.Event, mark modules.Position) []modules.Event {
 }
 
 // try does one batch in at most one transaction, and reports whether it made work.
-func (in *intake) try(ctx context.Context, events []modules.Event) (bool, error) {
+func (in *intake) try(ctx context.Context, events []social.Event) (bool, error) {
 	if len(events) == 0 {
 		return false, nil
 	}
@@ -113,22 +112,22 @@ func (in *intake) try(ctx context.Context, events []modules.Event) (bool, error)
 // plan is what a batch asks for.
 type plan struct {
 	deliveries []delivery
-	posts      []modules.Position
+	posts      []social.Position
 }
 
 func (p plan) empty() bool { return len(p.deliveries) == 0 && len(p.posts) == 0 }
 
 // plan asks, outside the writer's time, which endpoints want which event. Most people have none, and most sites, so
 // one look says whether there is any, and one more for many events whose there are.
-func (in *intake) plan(ctx context.Context, events []modules.Event) (p plan, err error) {
-	var posts []modules.Position
-	var named []modules.Event
+func (in *intake) plan(ctx context.Context, events []social.Event) (p plan, err error) {
+	var posts []social.Position
+	var named []social.Event
 	for _, e := range events {
 		switch {
 		case e.Internal || len(e.Data) == 0:
-		case e.Type == event.PostCreated && e.Stream.Kind == modules.By:
+		case e.Type == social.EventPostCreated && e.Stream.Kind == social.By:
 			posts = append(posts, e.Cursor.Seq)
-		case (e.Type == event.Notification || e.Type == event.NotificationUpdated) && e.Stream.Kind == modules.To:
+		case (e.Type == social.EventNotification || e.Type == social.EventNotificationUpdated) && e.Stream.Kind == social.To:
 			named = append(named, e)
 		}
 	}
@@ -163,8 +162,8 @@ func (in *intake) plan(ctx context.Context, events []modules.Event) (p plan, err
 const maxIn = 256
 
 // forPeople plans the deliveries of notifications for the endpoints of their receivers.
-func (in *intake) forPeople(ctx context.Context, q storage.Querier, events []modules.Event) (out []delivery, err error) {
-	people := make([]modules.ID, len(events))
+func (in *intake) forPeople(ctx context.Context, q storage.Querier, events []social.Event) (out []delivery, err error) {
+	people := make([]social.ID, len(events))
 	for i, e := range events {
 		people[i] = e.Stream.User
 	}
@@ -174,7 +173,7 @@ func (in *intake) forPeople(ctx context.Context, q storage.Querier, events []mod
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	owned := map[modules.ID][]endpoint{}
+	owned := map[social.ID][]endpoint{}
 	for _, e := range found {
 		owned[e.owner] = append(owned[e.owner], e)
 	}
@@ -188,33 +187,33 @@ func (in *intake) forPeople(ctx context.Context, q storage.Querier, events []mod
 
 // told is what intake reads of a notification.
 type told struct {
-	ID        modules.ID   `json:"id"`
-	Type      string       `json:"type"`
-	CreatedAt modules.Time `json:"created_at"`
-	UpdatedAt modules.Time `json:"updated_at"`
+	ID        social.ID   `json:"id"`
+	Type      string      `json:"type"`
+	CreatedAt social.Time `json:"created_at"`
+	UpdatedAt social.Time `json:"updated_at"`
 }
 
 // forPerson plans the deliveries of a notification for the endpoints of its receiver. One that was revived - it is
 // older than its last change - was delivered when it was new.
-func (in *intake) forPerson(e modules.Event, endpoints []endpoint) (out []delivery) {
+func (in *intake) forPerson(e social.Event, endpoints []endpoint) (out []delivery) {
 	var n told
 	if err := json.Unmarshal(e.Data, &n); err != nil || n.ID.IsZero() {
 		in.s.log.Error("notification cannot be read: not delivered", zap.Stringer("event", e.Cursor), zap.Error(err))
 		return nil
 	}
-	if e.Type == event.NotificationUpdated && n.CreatedAt != n.UpdatedAt {
+	if e.Type == social.EventNotificationUpdated && n.CreatedAt != n.UpdatedAt {
 		return nil
 	}
 	for _, endpoint := range endpoints {
 		if endpoint.since < e.Cursor.Seq && endpoint.wants(n.Type) && in.s.senders[endpoint.channel] != nil {
-			out = append(out, delivery{id: modules.NewID(), endpoint: endpoint.id, position: e.Cursor.Seq, eventType: e.Type, notification: n.ID})
+			out = append(out, delivery{id: social.NewID(), endpoint: endpoint.id, position: e.Cursor.Seq, eventType: e.Type, notification: n.ID})
 		}
 	}
 	return out
 }
 
 // write makes the rows.
-func (p plan) write(ctx context.Context, tx storage.Tx, now modules.Time) error {
+func (p plan) write(ctx context.Context, tx storage.Tx, now social.Time) error {
 	for _, d := range p.deliveries {
 		if err := addDelivery(ctx, tx, d, now); err != nil {
 			return fmt.Errorf("delivery for %s: %w", d.endpoint, err)

@@ -6,8 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -15,7 +15,7 @@ func TestIntakeGoesOnWhereItWas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		var p postman
-		me := modules.NewID()
+		me := social.NewID()
 		s := w.service(exact(), named{"hook", p.channel()})
 		endpoint := w.endpoint(s, me)
 		if err := s.Start(t.Context()); err != nil {
@@ -42,7 +42,7 @@ func TestIntakeSurvivesANewEpoch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		var p postman
-		me := modules.NewID()
+		me := social.NewID()
 		s := w.service(exact(), named{"hook", p.channel()})
 		endpoint := w.endpoint(s, me)
 		if err := s.Start(t.Context()); err != nil {
@@ -71,7 +71,7 @@ func TestIntakeGoesOnBehindWhatWasTrimmed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		var p postman
-		me := modules.NewID()
+		me := social.NewID()
 		s := w.service(exact(), named{"hook", p.channel()})
 		endpoint := w.endpoint(s, me)
 		if err := s.Start(t.Context()); err != nil {
@@ -98,7 +98,7 @@ func TestNothingIsMadeUpForWithoutSenders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		var p postman
-		me := modules.NewID()
+		me := social.NewID()
 		hook := named{"hook", p.channel()}
 		s := w.service(exact(), hook)
 		w.endpoint(s, me)
@@ -125,7 +125,7 @@ func TestWhatCameWhileItWasOffIsNotForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		var p postman
-		me := modules.NewID()
+		me := social.NewID()
 		s := w.service(exact(), named{"hook", p.channel()})
 		endpoint := w.endpoint(s, me)
 		if err := s.Start(t.Context()); err != nil {
@@ -154,7 +154,7 @@ func TestWhatCameWhileItWasOffIsNotForIt(t *testing.T) {
 func TestStopCutsAttemptsOffWithoutCountingThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		me := modules.NewID()
+		me := social.NewID()
 		var p postman
 		slow := p.channel()
 		slow.send = func(ctx context.Context, _ plugins.Delivery) error { <-ctx.Done(); return ctx.Err() }

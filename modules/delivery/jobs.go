@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -13,8 +13,8 @@ const settlePage = 200
 
 // Jobs: settling endpoints that were switched off or removed, and dropping finished deliveries that are older
 // than Config.Keep.
-func (s *Service) Jobs() []modules.Job {
-	return []modules.Job{
+func (s *Service) Jobs() []social.Job {
+	return []social.Job{
 		{Name: "delivery: settle endpoints", Every: 10 * time.Second, Run: s.settleEndpoints},
 		{Name: "delivery: drop finished deliveries", Every: time.Minute, Run: s.dropFinished},
 	}
@@ -25,11 +25,11 @@ func (s *Service) Jobs() []modules.Job {
 func (s *Service) settleEndpoints(ctx context.Context) (more bool, err error) {
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		type unsettled struct {
-			id      modules.ID
+			id      social.ID
 			removed bool
 		}
 		found, err := list(ctx, tx, func(row storage.Row) (u unsettled, err error) {
-			var deleted *modules.Time
+			var deleted *social.Time
 			err = row.Scan(&u.id, &deleted)
 			u.removed = deleted != nil
 			return u, err

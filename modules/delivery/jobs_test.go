@@ -5,8 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -17,7 +17,7 @@ func TestDeletedEndpointAndAccount(t *testing.T) {
 		p := postman{answer: func(plugins.Delivery) error { return failure{"http_status", 500} }}
 		s := w.start(w.service(exact(), named{"hook", p.channel()}))
 		w.fix.Bus.React(s.Reactions()...)
-		me, leaver := modules.NewID(), modules.NewID()
+		me, leaver := social.NewID(), social.NewID()
 		mine, theirs := w.endpoint(s, me), w.endpoint(s, leaver)
 		for range 250 { // more than one page of what is dropped
 			e, _ := w.notification(me, "like")
@@ -33,9 +33,9 @@ func TestDeletedEndpointAndAccount(t *testing.T) {
 		w.fix.InTx(t, func(tx storage.Tx) error {
 			return w.fix.Bus.Emit(t.Context(), tx, event.UserDeleted{UserID: leaver, At: w.clock.Now()})
 		})
-		for _, id := range []modules.ID{mine.ID, theirs.ID} {
-			for _, owner := range []modules.ID{me, leaver} {
-				if _, err := s.Endpoint(t.Context(), owner, id); !modules.IsFault(err, modules.CodeNotFound) {
+		for _, id := range []social.ID{mine.ID, theirs.ID} {
+			for _, owner := range []social.ID{me, leaver} {
+				if _, err := s.Endpoint(t.Context(), owner, id); !social.IsFault(err, social.CodeNotFound) {
 					t.Errorf("a removed endpoint gives %v, want not found", err)
 				}
 			}
@@ -63,7 +63,7 @@ func TestOldFinishedDeliveriesAreDropped(t *testing.T) {
 		cfg := exact()
 		cfg.Keep = 24 * time.Hour // shorter than the schedule: what waits is kept however old it is
 		s := w.start(w.service(cfg, named{"hook", p.channel()}))
-		me := modules.NewID()
+		me := social.NewID()
 		endpoint := w.endpoint(s, me)
 		for range 450 {
 			e, _ := w.notification(me, "like")

@@ -5,9 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/delivery"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -22,15 +21,15 @@ func asked(s *site, query string, headers ...string) chan answer {
 func TestLongPoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		me, author := modules.NewID(), modules.NewID()
+		me, author := social.NewID(), social.NewID()
 		w.people.follow(me, author, 0, true)
 		service := w.start(w.service(delivery.DefaultConfig()))
-		s := newSite(t, service, modules.Actor{UserID: me})
+		s := newSite(t, service, social.Actor{UserID: me})
 
 		began := time.Now()
 		got := asked(s, "?wait=20")
 		synctest.Wait()
-		other, _ := w.notification(modules.NewID(), "like")
+		other, _ := w.notification(social.NewID(), "like")
 		w.append(other)
 		synctest.Wait()
 		select {
@@ -62,7 +61,7 @@ func TestLongPoll(t *testing.T) {
 func TestHeadDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		s := newSite(t, w.start(w.service(delivery.DefaultConfig())), modules.Actor{UserID: modules.NewID()})
+		s := newSite(t, w.start(w.service(delivery.DefaultConfig())), social.Actor{UserID: social.NewID()})
 		began := time.Now()
 		if a := s.do("HEAD", "?wait=30"); a.status != 200 || a.body != "" || time.Since(began) != 0 {
 			t.Errorf("HEAD gave %d %q after %s, want 200 at once", a.status, a.body, time.Since(began))
@@ -73,12 +72,12 @@ func TestHeadDoesNotWait(t *testing.T) {
 func TestLongPollFollowsAudience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		me, author := modules.NewID(), modules.NewID()
-		s := newSite(t, w.start(w.service(delivery.DefaultConfig())), modules.Actor{UserID: me})
+		me, author := social.NewID(), social.NewID()
+		s := newSite(t, w.start(w.service(delivery.DefaultConfig())), social.Actor{UserID: me})
 		got := asked(s, "?wait=20")
 		synctest.Wait()
 		w.people.follow(me, author, 1, true)
-		w.append(storage.Entry{Stream: modules.Stream{Kind: modules.To, User: me}, Type: event.AudienceChanged, Internal: true, Data: []byte(`{}`)})
+		w.append(storage.Entry{Stream: social.Stream{Kind: social.To, User: me}, Type: social.EventAudienceChanged, Internal: true, Data: []byte(`{}`)})
 		synctest.Wait()
 		e, _ := w.post(author)
 		w.append(e)
@@ -91,25 +90,25 @@ func TestLongPollFollowsAudience(t *testing.T) {
 func TestLongPollEnds(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		end  func(w *world, s *delivery.Service, a modules.Actor)
+		end  func(w *world, s *delivery.Service, a social.Actor)
 		want string // a fault; "" = an empty page
 	}{
-		{"over the cap", func(w *world, s *delivery.Service, a modules.Actor) {
+		{"over the cap", func(w *world, s *delivery.Service, a social.Actor) {
 			for range 10 {
 				if _, ok := s.Open(a, func(plugins.ByeReason) {}); !ok {
 					w.t.Error("refused")
 				}
 			}
 		}, ""},
-		{"drain", func(w *world, s *delivery.Service, _ modules.Actor) { s.Drain(w.t.Context()) }, ""},
-		{"revoked (W33)", func(w *world, _ *delivery.Service, a modules.Actor) {
-			w.revoke(a.UserID, event.AccessRevokedData{SessionID: text(a.SessionID)})
+		{"drain", func(w *world, s *delivery.Service, _ social.Actor) { s.Drain(w.t.Context()) }, ""},
+		{"revoked (W33)", func(w *world, _ *delivery.Service, a social.Actor) {
+			w.revoke(a.UserID, social.AccessRevokedData{SessionID: text(a.SessionID)})
 		}, "invalid_token"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
-				me := modules.Actor{UserID: modules.NewID(), SessionID: modules.NewID()}
+				me := social.Actor{UserID: social.NewID(), SessionID: social.NewID()}
 				service := w.start(w.service(delivery.DefaultConfig()))
 				s := newSite(t, service, me)
 				got := asked(s, "?wait=60")
@@ -136,7 +135,7 @@ func TestLongPollOverTotalCap(t *testing.T) {
 	w := newWorld(t)
 	cfg := delivery.DefaultConfig()
 	cfg.MaxStreams = 0
-	s := newSite(t, w.service(cfg), modules.Actor{UserID: modules.NewID()})
+	s := newSite(t, w.service(cfg), social.Actor{UserID: social.NewID()})
 	if a := s.get("?wait=1"); a.body != "overloaded" {
 		t.Errorf("answer is %d %q, want overloaded", a.status, a.body)
 	}
@@ -145,7 +144,7 @@ func TestLongPollOverTotalCap(t *testing.T) {
 func TestAfterDrainNobodyWaits(t *testing.T) {
 	w := newWorld(t)
 	service := w.service(delivery.DefaultConfig())
-	s := newSite(t, service, modules.Actor{UserID: modules.NewID()})
+	s := newSite(t, service, social.Actor{UserID: social.NewID()})
 	service.Drain(t.Context())
 	for _, query := range []string{"", "?wait=30"} {
 		if a := s.get(query); a.body != "unavailable" {

@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -54,7 +54,7 @@ func TestPipeline(t *testing.T) {
 		luck := rand.New(rand.NewPCG(seed, 1))
 		t.Logf("seed %d", seed)
 		w := newWorld(t)
-		author := modules.NewID()
+		author := social.NewID()
 		const people, rounds = 210, 6 // more than one page of endpoints
 		var p postman
 		var mu sync.Mutex
@@ -79,10 +79,10 @@ func TestPipeline(t *testing.T) {
 		cfg.BreakerFailures = 1000
 
 		s := w.service(cfg, named{"hook", p.channel()})
-		owners := make([]modules.ID, people)
-		endpoints := make([]modules.ID, people)
+		owners := make([]social.ID, people)
+		endpoints := make([]social.ID, people)
 		for i := range owners {
-			owners[i] = modules.NewID()
+			owners[i] = social.NewID()
 			w.people.follow(owners[i], author, 0, true)
 			endpoints[i] = w.endpoint(s, owners[i]).ID
 		}
@@ -110,8 +110,8 @@ func TestPipeline(t *testing.T) {
 		last := w.start(w.service(cfg, named{"hook", p.channel()}))
 		time.Sleep(24 * time.Hour)
 
-		ids := map[modules.ID]string{} // delivery -> event
-		attempts := map[modules.ID]int{}
+		ids := map[social.ID]string{} // delivery -> event
+		attempts := map[social.ID]int{}
 		for _, a := range p.all() {
 			if before, ok := ids[a.d.ID]; ok && before != *a.event.ID {
 				t.Fatalf("delivery %s was sent with %s and %s", a.d.ID, before, *a.event.ID)

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -55,7 +55,7 @@ func TestIntakeAsksOnceForManyEvents(t *testing.T) {
 				var p postman
 				db := &looks{DB: w.fix.DB}
 				s := w.serviceOn(db, exact(), named{"hook", p.channel()})
-				me := modules.NewID()
+				me := social.NewID()
 				if tt.somebody {
 					w.endpoint(s, me)
 				}
@@ -64,7 +64,7 @@ func TestIntakeAsksOnceForManyEvents(t *testing.T) {
 				db.n.Store(0)
 				batch := make([]storage.Entry, 100)
 				for i := range batch {
-					batch[i], _ = w.notification(modules.NewID(), "like")
+					batch[i], _ = w.notification(social.NewID(), "like")
 				}
 				batch[70], _ = w.notification(me, "like")
 				w.append(batch...)

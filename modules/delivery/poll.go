@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -20,12 +20,12 @@ const comeBack = 2 * time.Second
 
 // eventPage is the answer to a poll and to a long poll.
 type eventPage struct {
-	Items  []modules.Event
-	Next   modules.Cursor // where to ask from next
-	More   bool           // ask again at once
-	Head   modules.Cursor
-	Oldest modules.Cursor
-	after  modules.Cursor // where this one began
+	Items  []social.Event
+	Next   social.Cursor // where to ask from next
+	More   bool          // ask again at once
+	Head   social.Cursor
+	Oldest social.Cursor
+	after  social.Cursor // where this one began
 }
 
 // appendJSON writes the body; items are the bytes that every other road sends.
@@ -62,7 +62,7 @@ func (p eventPage) etag() string {
 }
 
 // poll answers once, from what is in the log.
-func (s *Service) poll(ctx context.Context, person modules.ID, q plugins.EventsQuery) (eventPage, error) {
+func (s *Service) poll(ctx context.Context, person social.ID, q plugins.EventsQuery) (eventPage, error) {
 	after, err := s.startOf(q)
 	if err != nil {
 		return eventPage{}, err
@@ -76,7 +76,7 @@ func (s *Service) poll(ctx context.Context, person modules.ID, q plugins.EventsQ
 
 // audienceUpTo gives what a person reads, and the position up to which that holds: the head from before the question.
 // A follow, or the end of one, that stands behind it may not be in the answer, and what follows it is not judged.
-func (s *Service) audienceUpTo(ctx context.Context, person modules.ID, q plugins.EventsQuery) (modules.Audience, modules.Cursor, error) {
+func (s *Service) audienceUpTo(ctx context.Context, person social.ID, q plugins.EventsQuery) (social.Audience, social.Cursor, error) {
 	through := s.Head()
 	a, err := s.Audience(ctx, person)
 	return a.ForPosts(q.Posts), through, err
@@ -85,7 +85,7 @@ func (s *Service) audienceUpTo(ctx context.Context, person modules.ID, q plugins
 // longPoll answers at the first event, at the deadline, when the server drains, or when the connection is ended:
 // as the oldest over the cap with an empty page, with its right revoked by a fault. It registers for wake-ups
 // first and reads second, so no event falls between.
-func (s *Service) longPoll(ctx context.Context, actor modules.Actor, q plugins.EventsQuery) (eventPage, error) {
+func (s *Service) longPoll(ctx context.Context, actor social.Actor, q plugins.EventsQuery) (eventPage, error) {
 	begin, err := s.startOf(q)
 	if err != nil {
 		return eventPage{}, err
@@ -97,11 +97,11 @@ func (s *Service) longPoll(ctx context.Context, actor modules.Actor, q plugins.E
 		close(ended)
 	})
 	if !ok {
-		return eventPage{}, &modules.Fault{Code: modules.CodeOverloaded, Detail: "Too many streams are open here.", RetryAfter: comeBack}
+		return eventPage{}, &social.Fault{Code: social.CodeOverloaded, Detail: "Too many streams are open here.", RetryAfter: comeBack}
 	}
 	defer done()
 	w := &waiter{wake: make(chan struct{}, 1)}
-	s.wakeups.watch(w, []modules.Stream{{Kind: modules.To, User: actor.UserID}}) // changes of the audience come here
+	s.wakeups.watch(w, []social.Stream{{Kind: social.To, User: actor.UserID}}) // changes of the audience come here
 	defer s.wakeups.leave(w)
 	a, _, err := s.audienceUpTo(ctx, actor.UserID, q)
 	if err != nil {
@@ -146,27 +146,27 @@ func (s *Service) longPoll(ctx context.Context, actor modules.Actor, q plugins.E
 }
 
 // errRevoked answers a long poll whose session or token ended while it waited.
-var errRevoked = modules.NewFault(modules.CodeInvalidToken, "This session or token has ended.")
+var errRevoked = social.NewFault(social.CodeInvalidToken, "This session or token has ended.")
 
 // startOf resolves where to read from; what cannot be honoured is cursor_gone.
-func (s *Service) startOf(q plugins.EventsQuery) (modules.Cursor, error) {
+func (s *Service) startOf(q plugins.EventsQuery) (social.Cursor, error) {
 	if s.draining.Load() || s.Head().IsZero() {
-		return modules.Cursor{}, &modules.Fault{Code: modules.CodeUnavailable, Detail: "The server is starting or stopping.", RetryAfter: comeBack}
+		return social.Cursor{}, &social.Fault{Code: social.CodeUnavailable, Detail: "The server is starting or stopping.", RetryAfter: comeBack}
 	}
 	after, _, gap := q.Start(s.History)
 	if gap != nil {
-		return modules.Cursor{}, cursorGone(gap)
+		return social.Cursor{}, cursorGone(gap)
 	}
 	return after, nil
 }
 
 // page reads until it is full, nothing is left up to through, or the budget is used up. begin is where the client's
 // page began, after where this look begins.
-func (s *Service) page(ctx context.Context, a modules.Audience, through, begin, after modules.Cursor, q plugins.EventsQuery) (eventPage, error) {
+func (s *Service) page(ctx context.Context, a social.Audience, through, begin, after social.Cursor, q plugins.EventsQuery) (eventPage, error) {
 	p := eventPage{Next: after, after: begin}
 	for reads := 0; reads < pollReads && p.Next.Seq < through.Seq && len(p.Items) < q.Limit; reads++ {
 		got, err := s.Read(ctx, a, p.Next, max(q.Limit-len(p.Items), 32))
-		var gap *modules.GapError
+		var gap *social.GapError
 		switch {
 		case errors.As(err, &gap) && len(p.Items) > 0:
 			reads = pollReads // what is here is good; the gap is met by the next request
@@ -185,12 +185,12 @@ func (s *Service) page(ctx context.Context, a modules.Audience, through, begin, 
 
 // take adds what the client wants of a read, as far as it was judged and up to the limit. Next stops at the last item
 // when something behind it has no place any more.
-func (p *eventPage) take(got modules.EventPage, through modules.Cursor, q plugins.EventsQuery) {
+func (p *eventPage) take(got social.EventPage, through social.Cursor, q plugins.EventsQuery) {
 	p.Next = got.Through
 	if got.Through.Seq > through.Seq {
 		p.Next = through
 	}
-	shown := slices.DeleteFunc(slices.Clone(got.Events), func(e modules.Event) bool { return e.Cursor.Seq > through.Seq || !q.Shows(e) })
+	shown := slices.DeleteFunc(slices.Clone(got.Events), func(e social.Event) bool { return e.Cursor.Seq > through.Seq || !q.Shows(e) })
 	if room := q.Limit - len(p.Items); len(shown) > room {
 		shown = shown[:room]
 		p.Next = shown[room-1].Cursor
@@ -198,12 +198,12 @@ func (p *eventPage) take(got modules.EventPage, through modules.Cursor, q plugin
 	p.Items = append(p.Items, shown...)
 }
 
-func cursorGone(gap *modules.GapError) error {
-	return &modules.Fault{Code: modules.CodeCursorGone, Detail: "Events after this position cannot be given.", Gap: gap}
+func cursorGone(gap *social.GapError) error {
+	return &social.Fault{Code: social.CodeCursorGone, Detail: "Events after this position cannot be given.", Gap: gap}
 }
 
-func streamsOf(a modules.Audience) []modules.Stream {
-	out := make([]modules.Stream, len(a.Sources))
+func streamsOf(a social.Audience) []social.Stream {
+	out := make([]social.Stream, len(a.Sources))
 	for i, source := range a.Sources {
 		out[i] = source.Stream
 	}

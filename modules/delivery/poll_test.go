@@ -13,9 +13,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/delivery"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -25,9 +24,9 @@ type site struct {
 	app *fiber.App
 }
 
-func newSite(t *testing.T, s *delivery.Service, a modules.Actor) *site {
+func newSite(t *testing.T, s *delivery.Service, a social.Actor) *site {
 	app := fiber.New(fiber.Config{Immutable: true, ErrorHandler: func(c *fiber.Ctx, err error) error {
-		var f *modules.Fault
+		var f *social.Fault
 		if !errors.As(err, &f) {
 			return c.Status(500).SendString(err.Error())
 		}
@@ -38,7 +37,7 @@ func newSite(t *testing.T, s *delivery.Service, a modules.Actor) *site {
 		return c.Status(400).SendString(text)
 	}})
 	app.Use(func(c *fiber.Ctx) error {
-		c.SetUserContext(modules.WithActor(c.UserContext(), a))
+		c.SetUserContext(social.WithActor(c.UserContext(), a))
 		return c.Next()
 	})
 	s.EventRoutes(app, &huma.OpenAPI{})
@@ -102,8 +101,8 @@ func (p page) ids() string {
 func TestPollBody(t *testing.T) {
 	w := newWorld(t)
 	w.clock = w.fix.Clock
-	me := modules.Actor{UserID: modules.NewID()}
-	w.append(storage.Entry{Stream: modules.Stream{Kind: modules.To, User: me.UserID}, Type: event.ReadState, Data: []byte(`{"change":"seen"}`)})
+	me := social.Actor{UserID: social.NewID()}
+	w.append(storage.Entry{Stream: social.Stream{Kind: social.To, User: me.UserID}, Type: social.EventReadState, Data: []byte(`{"change":"seen"}`)})
 	s := newSite(t, w.service(delivery.DefaultConfig()), me)
 	a := s.get("?after=oldest")
 	want := `{"items":[{"id":"1-1","type":"read_state","time":"2025-03-01T12:00:00.000Z","data":{"change":"seen"}}],"next":"1-1","more":false,"head":"1-1","oldest":"1-0"}`
@@ -126,7 +125,7 @@ func TestPollBody(t *testing.T) {
 
 func TestPollNotModified(t *testing.T) {
 	w := newWorld(t)
-	me := modules.Actor{UserID: modules.NewID()}
+	me := social.Actor{UserID: social.NewID()}
 	e, _ := w.notification(me.UserID, "like")
 	w.append(e)
 	s := newSite(t, w.service(delivery.DefaultConfig()), me)
@@ -151,16 +150,16 @@ func TestPollNotModified(t *testing.T) {
 
 func TestPollFiltersAndPages(t *testing.T) {
 	w := newWorld(t)
-	me, bell, quiet, stranger := modules.NewID(), modules.NewID(), modules.NewID(), modules.NewID()
+	me, bell, quiet, stranger := social.NewID(), social.NewID(), social.NewID(), social.NewID()
 	w.people.follow(me, bell, 3, true)
 	w.people.follow(me, quiet, 0, false)
 	like := func() storage.Entry { e, _ := w.notification(me, "like"); return e }
-	by := func(author modules.ID) storage.Entry { e, _ := w.post(author); return e }
-	hidden := storage.Entry{Stream: modules.Stream{Kind: modules.To, User: me}, Type: event.AudienceChanged, Internal: true, Data: []byte(`{}`)}
+	by := func(author social.ID) storage.Entry { e, _ := w.post(author); return e }
+	hidden := storage.Entry{Stream: social.Stream{Kind: social.To, User: me}, Type: social.EventAudienceChanged, Internal: true, Data: []byte(`{}`)}
 	other, _ := w.notification(stranger, "like")
 	//       1       2         3         4         5          6        7       8      9       10
 	w.append(like(), by(bell), by(quiet), by(bell), by(quiet), by(me), hidden, other, like(), by(stranger))
-	s := newSite(t, w.service(delivery.DefaultConfig()), modules.Actor{UserID: me})
+	s := newSite(t, w.service(delivery.DefaultConfig()), social.Actor{UserID: me})
 	for _, tt := range []struct {
 		query, ids, next string
 		more             bool
@@ -189,14 +188,14 @@ func TestPollFiltersAndPages(t *testing.T) {
 
 func TestFilteredPagesReachTheEnd(t *testing.T) {
 	w := newWorld(t)
-	me := modules.NewID()
+	me := social.NewID()
 	list := make([]storage.Entry, 1500)
 	for i := range list {
 		list[i], _ = w.notification(me, "like")
 	}
-	list[1400].Type = event.ReadState
+	list[1400].Type = social.EventReadState
 	w.append(list...)
-	s := newSite(t, w.service(delivery.DefaultConfig()), modules.Actor{UserID: me})
+	s := newSite(t, w.service(delivery.DefaultConfig()), social.Actor{UserID: me})
 	next, found, asks := "oldest", "", 0
 	for more := true; more; asks++ {
 		p := s.get("?types=read_state&limit=1&after=" + next).page(t)
@@ -213,7 +212,7 @@ func TestFilteredPagesReachTheEnd(t *testing.T) {
 
 func TestPollCursorGone(t *testing.T) {
 	w := newWorld(t)
-	me := modules.Actor{UserID: modules.NewID()}
+	me := social.Actor{UserID: social.NewID()}
 	for range 5 {
 		e, _ := w.notification(me.UserID, "like")
 		w.append(e)
@@ -242,23 +241,23 @@ func TestPollCursorGone(t *testing.T) {
 
 func TestPollRefusals(t *testing.T) {
 	w := newWorld(t)
-	me := modules.NewID()
+	me := social.NewID()
 	for _, tt := range []struct {
 		name   string
-		actor  modules.Actor
+		actor  social.Actor
 		query  string
 		accept string
 		want   string
 	}{
-		{"anonymous", modules.Actor{}, "", "", "unauthenticated"},
-		{"service token", modules.Actor{ServiceID: me}, "", "", "insufficient_scope"},
-		{"token without the scope", modules.Actor{UserID: me, TokenID: me, Scopes: []modules.Scope{modules.ScopeRead}}, "", "", "insufficient_scope"},
-		{"suspended", modules.Actor{UserID: me, Suspended: true}, "", "", "account_suspended"},
-		{"wrong type", modules.Actor{UserID: me}, "", "text/html", "not_acceptable"},
-		{"limit", modules.Actor{UserID: me}, "?limit=101", "", "validation_failed"},
-		{"wait", modules.Actor{UserID: me}, "?wait=61", "", "validation_failed"},
-		{"unknown parameter", modules.Actor{UserID: me}, "?user=1", "", "validation_failed"},
-		{"parameter twice", modules.Actor{UserID: me}, "?limit=1&limit=2", "", "validation_failed"},
+		{"anonymous", social.Actor{}, "", "", "unauthenticated"},
+		{"service token", social.Actor{ServiceID: me}, "", "", "insufficient_scope"},
+		{"token without the scope", social.Actor{UserID: me, TokenID: me, Scopes: []social.Scope{social.ScopeRead}}, "", "", "insufficient_scope"},
+		{"suspended", social.Actor{UserID: me, Suspended: true}, "", "", "account_suspended"},
+		{"wrong type", social.Actor{UserID: me}, "", "text/html", "not_acceptable"},
+		{"limit", social.Actor{UserID: me}, "?limit=101", "", "validation_failed"},
+		{"wait", social.Actor{UserID: me}, "?wait=61", "", "validation_failed"},
+		{"unknown parameter", social.Actor{UserID: me}, "?user=1", "", "validation_failed"},
+		{"parameter twice", social.Actor{UserID: me}, "?limit=1&limit=2", "", "validation_failed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := newSite(t, w.service(delivery.DefaultConfig()), tt.actor).get(tt.query, "Accept", tt.accept)
@@ -267,7 +266,7 @@ func TestPollRefusals(t *testing.T) {
 			}
 		})
 	}
-	s := newSite(t, w.service(delivery.DefaultConfig()), modules.Actor{UserID: me})
+	s := newSite(t, w.service(delivery.DefaultConfig()), social.Actor{UserID: me})
 	if a := s.get("", "Accept", "text/event-stream"); a.status != 204 || a.body != "" {
 		t.Errorf("a stream where none is served: %d %q, want 204", a.status, a.body)
 	}
@@ -275,8 +274,8 @@ func TestPollRefusals(t *testing.T) {
 
 func TestBeforeTheLogIsOpen(t *testing.T) {
 	w := newWorld(t)
-	s := delivery.New(delivery.DefaultConfig(), w.fix.DB, func() storage.Log { return nil }, w.clock, modules.Site{}, w.fix.Pages, w.logger())
-	if a := newSite(t, s, modules.Actor{UserID: modules.NewID()}).get(""); a.body != "unavailable" {
+	s := delivery.New(delivery.DefaultConfig(), w.fix.DB, func() storage.Log { return nil }, w.clock, social.Site{}, w.fix.Pages, w.logger())
+	if a := newSite(t, s, social.Actor{UserID: social.NewID()}).get(""); a.body != "unavailable" {
 		t.Errorf("answer is %d %q, want unavailable", a.status, a.body)
 	}
 	if head := s.Head(); !head.IsZero() {
@@ -293,11 +292,11 @@ func TestBeforeTheLogIsOpen(t *testing.T) {
 func TestPollJudgesNothingTwoWays(t *testing.T) {
 	for query, asks := range map[string]int{"?after=oldest&posts=all": 1, "?after=oldest&posts=all&wait=1": 2} {
 		w := newWorld(t)
-		me, left, found := modules.NewID(), modules.NewID(), modules.NewID()
+		me, left, found := social.NewID(), social.NewID(), social.NewID()
 		w.people.follow(me, left, 0, true)
 		e, _ := w.post(left)
 		w.append(e)
-		s := newSite(t, w.service(delivery.DefaultConfig()), modules.Actor{UserID: me})
+		s := newSite(t, w.service(delivery.DefaultConfig()), social.Actor{UserID: me})
 		w.people.asked = func() {
 			if asks--; asks != 0 {
 				return
@@ -306,7 +305,7 @@ func TestPollJudgesNothingTwoWays(t *testing.T) {
 			w.people.follow(me, found, 2, true)
 			after, _ := w.post(left)
 			first, _ := w.post(found)
-			w.append(storage.Entry{Stream: modules.Stream{Kind: modules.To, User: me}, Type: event.FollowChanged, Data: []byte(`{}`)}, after, first)
+			w.append(storage.Entry{Stream: social.Stream{Kind: social.To, User: me}, Type: social.EventFollowChanged, Data: []byte(`{}`)}, after, first)
 		}
 		p := s.get(query).page(t)
 		if p.ids() != "1-1" || p.Next != "1-1" {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -16,59 +16,59 @@ type Ports struct {
 	Follows       Follows
 	Notifications Notifications
 	Posts         Posts
-	Limits        modules.Limits
+	Limits        social.Limits
 }
 
 // Follows tells who follows whom.
 type Follows interface {
 	// Following gives everybody a person follows.
-	Following(ctx context.Context, q storage.Querier, follower modules.ID) ([]modules.FollowEdge, error)
+	Following(ctx context.Context, q storage.Querier, follower social.ID) ([]social.FollowEdge, error)
 	// Edge gives one follow; false = there is none.
-	Edge(ctx context.Context, q storage.Querier, follower, followed modules.ID) (modules.FollowEdge, bool, error)
+	Edge(ctx context.Context, q storage.Querier, follower, followed social.ID) (social.FollowEdge, bool, error)
 	// BellFollowers tells which of these people follow author with the bell on, and since when.
-	BellFollowers(ctx context.Context, q storage.Querier, author modules.ID, among []modules.ID) (map[modules.ID]modules.FollowEdge, error)
+	BellFollowers(ctx context.Context, q storage.Querier, author social.ID, among []social.ID) (map[social.ID]social.FollowEdge, error)
 }
 
 // Notifications tells what became of a notification, and makes those that delivery itself has to give.
 type Notifications interface {
 	// System makes a "system" notification in tx.
-	System(ctx context.Context, tx storage.Tx, receiver modules.ID, content, url string, data json.RawMessage) error
+	System(ctx context.Context, tx storage.Tx, receiver social.ID, content, url string, data json.RawMessage) error
 	// Withdrawn reports that a notification was taken back, or is not there.
-	Withdrawn(ctx context.Context, q storage.Querier, notification modules.ID) (bool, error)
+	Withdrawn(ctx context.Context, q storage.Querier, notification social.ID) (bool, error)
 }
 
 // Posts tells which posts are still there.
 type Posts interface {
 	// Info gives what is known of posts; deleted ones are absent.
-	Info(ctx context.Context, q storage.Querier, ids []modules.ID) (map[modules.ID]event.PostInfo, error)
+	Info(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]event.PostInfo, error)
 }
 
 type noFollows struct{}
 
-func (noFollows) Following(context.Context, storage.Querier, modules.ID) ([]modules.FollowEdge, error) {
+func (noFollows) Following(context.Context, storage.Querier, social.ID) ([]social.FollowEdge, error) {
 	return nil, nil
 }
 
-func (noFollows) Edge(context.Context, storage.Querier, modules.ID, modules.ID) (modules.FollowEdge, bool, error) {
-	return modules.FollowEdge{}, false, nil
+func (noFollows) Edge(context.Context, storage.Querier, social.ID, social.ID) (social.FollowEdge, bool, error) {
+	return social.FollowEdge{}, false, nil
 }
 
-func (noFollows) BellFollowers(context.Context, storage.Querier, modules.ID, []modules.ID) (map[modules.ID]modules.FollowEdge, error) {
+func (noFollows) BellFollowers(context.Context, storage.Querier, social.ID, []social.ID) (map[social.ID]social.FollowEdge, error) {
 	return nil, nil
 }
 
 type noNotifications struct{}
 
-func (noNotifications) System(context.Context, storage.Tx, modules.ID, string, string, json.RawMessage) error {
+func (noNotifications) System(context.Context, storage.Tx, social.ID, string, string, json.RawMessage) error {
 	return nil
 }
 
-func (noNotifications) Withdrawn(context.Context, storage.Querier, modules.ID) (bool, error) {
+func (noNotifications) Withdrawn(context.Context, storage.Querier, social.ID) (bool, error) {
 	return false, nil
 }
 
 type noPosts struct{}
 
-func (noPosts) Info(context.Context, storage.Querier, []modules.ID) (map[modules.ID]event.PostInfo, error) {
+func (noPosts) Info(context.Context, storage.Querier, []social.ID) (map[social.ID]event.PostInfo, error) {
 	return nil, nil
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -67,7 +67,7 @@ func exact() delivery.Config {
 	return cfg
 }
 
-func (w *world) endpoint(s *delivery.Service, owner modules.ID, types ...string) delivery.Endpoint {
+func (w *world) endpoint(s *delivery.Service, owner social.ID, types ...string) delivery.Endpoint {
 	w.t.Helper()
 	e, err := s.AddEndpoint(context.Background(), owner, delivery.EndpointDraft{Channel: "hook", Settings: json.RawMessage(`{"url":"https://bot.example/` + owner.String() + `"}`), Types: types}, nil)
 	if err != nil {
@@ -77,10 +77,10 @@ func (w *world) endpoint(s *delivery.Service, owner modules.ID, types ...string)
 }
 
 // deliveries are all of an endpoint, oldest first.
-func (w *world) deliveries(s *delivery.Service, owner, endpoint modules.ID) []delivery.Delivery {
+func (w *world) deliveries(s *delivery.Service, owner, endpoint social.ID) []delivery.Delivery {
 	w.t.Helper()
 	var out []delivery.Delivery
-	page := modules.PageQuery{Limit: 100}
+	page := social.PageQuery{Limit: 100}
 	for {
 		l, err := s.Deliveries(context.Background(), owner, endpoint, "", page)
 		if err != nil {
@@ -103,9 +103,9 @@ func states(list []delivery.Delivery) string {
 	return strings.Join(out, " ")
 }
 
-func cursorOf(t *testing.T, s sent) modules.Cursor {
+func cursorOf(t *testing.T, s sent) social.Cursor {
 	t.Helper()
-	c, err := modules.ParseCursor(*s.event.ID)
+	c, err := social.ParseCursor(*s.event.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

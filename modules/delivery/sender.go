@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -34,13 +34,13 @@ func newSender(s *Service, c *channel, impl plugins.Sender) *sender {
 
 // claim is an endpoint held for one attempt.
 type claim struct {
-	id    modules.ID
-	until modules.Time // when the hold is given up for lost, and what names it
+	id    social.ID
+	until social.Time // when the hold is given up for lost, and what names it
 }
 
 // startPipeline begins intake, fan-out and the senders. Without senders there is nothing to do, and nothing to be
 // made up for when one is added later.
-func (s *Service) startPipeline(ctx context.Context, head modules.Cursor) error {
+func (s *Service) startPipeline(ctx context.Context, head social.Cursor) error {
 	if len(s.senders) == 0 {
 		return s.dropMark(ctx)
 	}
@@ -49,9 +49,9 @@ func (s *Service) startPipeline(ctx context.Context, head modules.Cursor) error 
 		return err
 	}
 	in := &intake{s: s, saved: mark}
-	from := modules.Cursor{Epoch: head.Epoch, Seq: mark}
+	from := social.Cursor{Epoch: head.Epoch, Seq: mark}
 	s.work.Go(func() {
-		follow(ctx, s.History.open(), from, s.log, func(events []modules.Event) { in.take(ctx, events) })
+		follow(ctx, s.History.open(), from, s.log, func(events []social.Event) { in.take(ctx, events) })
 	})
 	s.work.Go(func() { s.fanOut(ctx) })
 	for _, p := range s.senders {
@@ -127,8 +127,8 @@ func (p *sender) run(ctx context.Context) {
 // if there is none.
 func (p *sender) claim(ctx context.Context, free int) (claims []claim, next time.Duration, err error) {
 	type due struct {
-		id modules.ID
-		at modules.Time
+		id social.ID
+		at social.Time
 	}
 	var found []due
 	err = p.s.db.Read(ctx, func(q storage.Querier) error {
@@ -186,7 +186,7 @@ func (p *sender) attempt(ctx context.Context, c claim) {
 		p.giveBack(ctx, c, err)
 		return
 	case err == nil && body == nil:
-		p.record(ctx, c, d, func(ctx context.Context, tx storage.Tx, now modules.Time) error {
+		p.record(ctx, c, d, func(ctx context.Context, tx storage.Tx, now social.Time) error {
 			return cancelDelivery(ctx, tx, d.id, now)
 		})
 		return
@@ -195,7 +195,7 @@ func (p *sender) attempt(ctx context.Context, c claim) {
 	if err == nil {
 		var returned <-chan struct{}
 		returned, err = p.send(ctx, plugins.Delivery{ID: d.id, Attempt: d.attempts + 1, Receiver: e.owner, Settings: e.settings,
-			Secrets: e.secrets(modules.TimeOf(began)), Event: body})
+			Secrets: e.secrets(social.TimeOf(began)), Event: body})
 		defer func() { <-returned }()
 		if ctx.Err() != nil && err != nil {
 			p.giveBack(ctx, c, nil) // cut off by Stop: not an attempt
@@ -204,8 +204,8 @@ func (p *sender) attempt(ctx context.Context, c claim) {
 		p.conduct(err)
 	}
 	v := p.s.cfg.judge(d, err, p.s.jitter())
-	v.attempt.At, v.attempt.DurationMS = modules.TimeOf(began), p.s.clock().Sub(began).Milliseconds()
-	p.record(ctx, c, d, func(ctx context.Context, tx storage.Tx, now modules.Time) error {
+	v.attempt.At, v.attempt.DurationMS = social.TimeOf(began), p.s.clock().Sub(began).Milliseconds()
+	p.record(ctx, c, d, func(ctx context.Context, tx storage.Tx, now social.Time) error {
 		return p.s.recordAttempt(ctx, tx, e, d, v, now)
 	})
 }

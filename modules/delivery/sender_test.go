@@ -9,9 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/delivery"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -21,7 +20,7 @@ func TestNotificationReachesTheEndpointsThatWantIt(t *testing.T) {
 		w := newWorld(t)
 		var p postman
 		s := w.start(w.service(exact(), named{"hook", p.channel()}))
-		me, other := modules.NewID(), modules.NewID()
+		me, other := social.NewID(), social.NewID()
 		early, _ := w.notification(me, "like")
 		w.append(early)
 		all := w.endpoint(s, me)
@@ -42,7 +41,7 @@ func TestNotificationReachesTheEndpointsThatWantIt(t *testing.T) {
 		}{{all, 2}, {likes, 2}} {
 			list := w.deliveries(s, me, tt.endpoint.ID)
 			if len(list) != tt.want || list[0].State != "succeeded" || *list[0].EventID != at.String() || *list[0].NotificationID != id ||
-				list[0].EventType != event.Notification || len(list[0].Attempts) != 1 || list[0].Attempts[0].Outcome != "ok" || list[0].FinishedAt == nil {
+				list[0].EventType != social.EventNotification || len(list[0].Attempts) != 1 || list[0].Attempts[0].Outcome != "ok" || list[0].FinishedAt == nil {
 				t.Errorf("deliveries are %+v, want %d succeeded, the first of %s", list, tt.want, at)
 			}
 		}
@@ -69,12 +68,12 @@ func TestRevivedNotificationIsNotSentAgain(t *testing.T) {
 		w := newWorld(t)
 		var p postman
 		s := w.start(w.service(exact(), named{"hook", p.channel()}))
-		me := modules.NewID()
+		me := social.NewID()
 		w.endpoint(s, me)
 		joined, _ := w.notification(me, "like")
-		joined.Type = event.NotificationUpdated
-		revived := storage.Entry{Stream: joined.Stream, Type: event.NotificationUpdated, Data: []byte(fmt.Sprintf(
-			`{"id":%q,"type":"like","created_at":"2026-05-04T10:11:12.345Z","updated_at":"2026-05-04T10:11:13.345Z"}`, modules.NewID()))}
+		joined.Type = social.EventNotificationUpdated
+		revived := storage.Entry{Stream: joined.Stream, Type: social.EventNotificationUpdated, Data: []byte(fmt.Sprintf(
+			`{"id":%q,"type":"like","created_at":"2026-05-04T10:11:12.345Z","updated_at":"2026-05-04T10:11:13.345Z"}`, social.NewID()))}
 		w.append(revived, joined)
 		synctest.Wait()
 		if got := p.all(); len(got) != 1 || *got[0].event.ID != "1-2" {
@@ -88,7 +87,7 @@ func TestWithdrawnIsCancelledBeforeTheNextAttempt(t *testing.T) {
 		w := newWorld(t)
 		p := postman{answer: func(plugins.Delivery) error { return failure{"http_status", 500} }}
 		s := w.start(w.service(exact(), named{"hook", p.channel()}))
-		me, author := modules.NewID(), modules.NewID()
+		me, author := social.NewID(), social.NewID()
 		w.people.follow(me, author, 0, true)
 		endpoint := w.endpoint(s, me)
 		note, noteID := w.notification(me, "like")
@@ -100,7 +99,7 @@ func TestWithdrawnIsCancelledBeforeTheNextAttempt(t *testing.T) {
 		synctest.Wait()
 		w.people.withdraw(noteID)
 		w.people.withdraw(deletedID)
-		w.append(storage.Entry{Op: storage.OpRedact, Targets: []modules.Position{at.Seq + 1}})
+		w.append(storage.Entry{Op: storage.OpRedact, Targets: []social.Position{at.Seq + 1}})
 		time.Sleep(time.Hour)
 		if got := p.all(); len(got) != 3 {
 			t.Errorf("%d attempts, want the first of each only", len(got))
@@ -116,7 +115,7 @@ func TestWhatTheLogDroppedIsDead(t *testing.T) {
 		w := newWorld(t)
 		p := postman{answer: func(plugins.Delivery) error { return failure{"http_status", 500} }}
 		s := w.start(w.service(exact(), named{"hook", p.channel()}))
-		me := modules.NewID()
+		me := social.NewID()
 		endpoint := w.endpoint(s, me)
 		e, _ := w.notification(me, "like")
 		w.append(e)
@@ -135,7 +134,7 @@ func TestWhatTheLogDroppedIsDead(t *testing.T) {
 func TestHangingEndpointCostsOthersNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		me, hung := modules.NewID(), modules.NewID()
+		me, hung := social.NewID(), social.NewID()
 		var under, most int
 		var p postman
 		ch := p.channel()
@@ -228,7 +227,7 @@ func TestBrokenChannelRestsAndTouchesNoOther(t *testing.T) {
 					time.Sleep(time.Minute)
 				}()
 				for range 8 {
-					me := modules.NewID()
+					me := social.NewID()
 					if _, err := s.AddEndpoint(t.Context(), me, delivery.EndpointDraft{Channel: "bad", Settings: json.RawMessage(`{}`)}, nil); err != nil {
 						t.Fatal(err)
 					}
@@ -269,7 +268,7 @@ func TestTestDeliveryIsOneAttempt(t *testing.T) {
 		w := newWorld(t)
 		p := postman{answer: func(plugins.Delivery) error { return failure{"http_status", 500} }}
 		s := w.start(w.service(exact(), named{"hook", p.channel()}))
-		me := modules.NewID()
+		me := social.NewID()
 		endpoint := w.endpoint(s, me, "follow")
 		d, err := s.TestEndpoint(t.Context(), me, endpoint.ID, nil)
 		if err != nil || d.State != "pending" || d.EventID != nil || d.EventType != "test" || d.NotificationID != nil {

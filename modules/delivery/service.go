@@ -11,7 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -27,10 +27,10 @@ type Service struct {
 
 	cfg    Config
 	db     storage.DB
-	clock  modules.Clock
+	clock  social.Clock
 	log    *zap.Logger
-	site   modules.Site
-	pages  *modules.PageCursors
+	site   social.Site
+	pages  *social.PageCursors
 	jitter func() float64 // 0..1
 
 	channels []*channel
@@ -46,9 +46,9 @@ type Service struct {
 }
 
 // New makes a service without side effects. open gives the log once it is open.
-func New(cfg Config, db storage.DB, open OpenLog, clock modules.Clock, site modules.Site, pages *modules.PageCursors, log *zap.Logger) *Service {
+func New(cfg Config, db storage.DB, open OpenLog, clock social.Clock, site social.Site, pages *social.PageCursors, log *zap.Logger) *Service {
 	s := &Service{
-		Ports: Ports{Follows: noFollows{}, Notifications: noNotifications{}, Posts: noPosts{}, Limits: modules.Unlimited{}},
+		Ports: Ports{Follows: noFollows{}, Notifications: noNotifications{}, Posts: noPosts{}, Limits: social.Unlimited{}},
 		cfg:   cfg, db: db, clock: clock, log: log, site: site, pages: pages, jitter: rand.Float64,
 		senders: map[string]*sender{}, wakeups: newWakeups(), wake: make(chan struct{}, 1), drained: make(chan struct{}),
 	}

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"strconv"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -30,7 +30,7 @@ func scanDelivery(row storage.Row) (delivery, error) {
 	err := row.Scan(&d.id, &d.key, &d.endpoint, &position, &d.eventType, &d.notification, &d.state, &d.tries, &d.attempts, &d.next,
 		&d.created, &d.finished)
 	if position != nil {
-		d.position = modules.Position(*position)
+		d.position = social.Position(*position)
 	}
 	return d, err
 }
@@ -54,28 +54,28 @@ func list[T any](ctx context.Context, q storage.Querier, scan func(storage.Row) 
 }
 
 // ownEndpoint is one endpoint of a person, the fault NotFound when it is not theirs or not there.
-func ownEndpoint(ctx context.Context, q storage.Querier, owner, id modules.ID) (endpoint, error) {
+func ownEndpoint(ctx context.Context, q storage.Querier, owner, id social.ID) (endpoint, error) {
 	e, err := scanEndpoint(q.QueryRow(ctx, `SELECT `+endpointColumns+` FROM endpoints WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL`, id, owner))
 	if errors.Is(err, sql.ErrNoRows) {
-		return endpoint{}, modules.NotFound()
+		return endpoint{}, social.NotFound()
 	}
 	return e, err
 }
 
 // ownDelivery is one delivery of one endpoint of a person.
-func ownDelivery(ctx context.Context, q storage.Querier, owner, endpoint, id modules.ID) (delivery, error) {
+func ownDelivery(ctx context.Context, q storage.Querier, owner, endpoint, id social.ID) (delivery, error) {
 	if _, err := ownEndpoint(ctx, q, owner, endpoint); err != nil {
 		return delivery{}, err
 	}
 	d, err := scanDelivery(q.QueryRow(ctx, `SELECT `+deliveryColumns+` FROM deliveries WHERE id = $1 AND endpoint_id = $2`, id, endpoint))
 	if errors.Is(err, sql.ErrNoRows) {
-		return delivery{}, modules.NotFound()
+		return delivery{}, social.NotFound()
 	}
 	return d, err
 }
 
 // windowOf gives the condition and order of one page of a list by key. Its text is one of four.
-func windowOf(w modules.Window, args []any) (string, []any) {
+func windowOf(w social.Window, args []any) (string, []any) {
 	args = append(args, w.Limit)
 	limit := "$" + strconv.Itoa(len(args))
 	order := " ORDER BY key DESC LIMIT " + limit
@@ -93,8 +93,8 @@ func windowOf(w modules.Window, args []any) (string, []any) {
 }
 
 // attemptsOf gives the attempts of each delivery, in order.
-func attemptsOf(ctx context.Context, q storage.Querier, deliveries []delivery) (map[modules.ID][]Attempt, error) {
-	ids := make([]modules.ID, len(deliveries))
+func attemptsOf(ctx context.Context, q storage.Querier, deliveries []delivery) (map[social.ID][]Attempt, error) {
+	ids := make([]social.ID, len(deliveries))
 	for i, d := range deliveries {
 		ids[i] = d.id
 	}
@@ -105,9 +105,9 @@ func attemptsOf(ctx context.Context, q storage.Querier, deliveries []delivery) (
 		return nil, err
 	}
 	defer rows.Close()
-	out := map[modules.ID][]Attempt{}
+	out := map[social.ID][]Attempt{}
 	for rows.Next() {
-		var id modules.ID
+		var id social.ID
 		var a Attempt
 		var status int
 		if err := rows.Scan(&id, &a.Number, &a.At, &a.Outcome, &status, &a.DurationMS, &a.Detail); err != nil {
@@ -122,7 +122,7 @@ func attemptsOf(ctx context.Context, q storage.Querier, deliveries []delivery) (
 }
 
 // addDelivery makes one delivery, due now, unless the endpoint has ended meanwhile or has it already.
-func addDelivery(ctx context.Context, tx storage.Tx, d delivery, now modules.Time) error {
+func addDelivery(ctx context.Context, tx storage.Tx, d delivery, now social.Time) error {
 	var there int
 	err := tx.QueryRow(ctx, `SELECT 1 FROM endpoints WHERE id = $1 AND disabled = '' AND deleted_at IS NULL`, d.endpoint).Scan(&there)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -150,7 +150,7 @@ func addDelivery(ctx context.Context, tx storage.Tx, d delivery, now modules.Tim
 }
 
 // makeDue has an endpoint looked at now. While an attempt is under way its end looks anyway.
-func makeDue(ctx context.Context, tx storage.Tx, endpoint modules.ID, now modules.Time) error {
+func makeDue(ctx context.Context, tx storage.Tx, endpoint social.ID, now social.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE endpoints SET due_at = $2 WHERE id = $1 AND busy_until <= $2 AND (due_at IS NULL OR due_at > $2)`,
 		endpoint, int64(now))
 	return err
@@ -158,7 +158,7 @@ func makeDue(ctx context.Context, tx storage.Tx, endpoint modules.ID, now module
 
 // settle ends up to limit pending deliveries of an endpoint that was switched off or removed, and reports whether
 // any may be left.
-func settle(ctx context.Context, tx storage.Tx, endpoint modules.ID, state string, now modules.Time, limit int) (more bool, err error) {
+func settle(ctx context.Context, tx storage.Tx, endpoint social.ID, state string, now social.Time, limit int) (more bool, err error) {
 	n, err := tx.Exec(ctx, `UPDATE deliveries SET state = $2, next_attempt_at = NULL, finished_at = $3 WHERE id IN
 		(SELECT id FROM deliveries WHERE endpoint_id = $1 AND state = 'pending' ORDER BY next_attempt_at LIMIT $4 + 0)`,
 		endpoint, state, int64(now), limit)

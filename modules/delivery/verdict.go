@@ -7,7 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -74,7 +74,7 @@ func outcomeOf(err error) (outcome string, status *int, detail string) {
 }
 
 // failingTooLong reports that an endpoint has had nothing but failures for so long that it is switched off.
-func (c Config) failingTooLong(e endpoint, now modules.Time) bool {
+func (c Config) failingTooLong(e endpoint, now social.Time) bool {
 	return e.failingSince != nil && now.Sub(*e.failingSince) >= c.DisableAfter
 }
 

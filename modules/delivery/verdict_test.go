@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -22,7 +22,7 @@ func TestSchedule(t *testing.T) {
 		w := newWorld(t)
 		p := postman{answer: func(plugins.Delivery) error { return errors.New("secret of the channel") }}
 		s := w.start(w.service(exact(), named{"hook", p.channel()}))
-		me := modules.NewID()
+		me := social.NewID()
 		endpoint := w.endpoint(s, me)
 		e, _ := w.notification(me, "like")
 		w.append(e)
@@ -66,7 +66,7 @@ func TestJitterStaysWithinItsPart(t *testing.T) {
 		s := w.start(w.service(cfg, named{"hook", p.channel()}))
 		began := time.Now()
 		for range 40 {
-			me := modules.NewID()
+			me := social.NewID()
 			w.endpoint(s, me)
 			e, _ := w.notification(me, "like")
 			w.append(e)
@@ -122,7 +122,7 @@ func TestVerdicts(t *testing.T) {
 				w := newWorld(t)
 				p := postman{answer: func(plugins.Delivery) error { return tt.err }}
 				s := w.start(w.service(exact(), named{"hook", p.channel()}))
-				me := modules.NewID()
+				me := social.NewID()
 				endpoint := w.endpoint(s, me)
 				e, _ := w.notification(me, "like")
 				w.append(e)
@@ -156,7 +156,7 @@ func TestGoneEndpointGetsNothingMore(t *testing.T) {
 		w := newWorld(t)
 		p := postman{answer: func(plugins.Delivery) error { return plugins.Gone(errors.New("410")) }}
 		s := w.start(w.service(exact(), named{"hook", p.channel()}))
-		me := modules.NewID()
+		me := social.NewID()
 		endpoint := w.endpoint(s, me)
 		batch := make([]storage.Entry, 3)
 		for i := range batch {
@@ -175,7 +175,7 @@ func TestGoneEndpointGetsNothingMore(t *testing.T) {
 		if shown.Enabled || shown.DisabledReason == nil || *shown.DisabledReason != "gone" {
 			t.Errorf("endpoint is %+v, want disabled: gone", shown)
 		}
-		if _, err := s.RetryDelivery(t.Context(), me, endpoint.ID, list[0].ID); !modules.IsFault(err, modules.CodeInvalidState) {
+		if _, err := s.RetryDelivery(t.Context(), me, endpoint.ID, list[0].ID); !social.IsFault(err, social.CodeInvalidState) {
 			t.Errorf("retry on a disabled endpoint gave %v, want invalid_state", err)
 		}
 		// Switched on again, the dead letter can be tried by hand, and new events come.
@@ -202,7 +202,7 @@ func TestEndpointFailingForDaysIsDisabled(t *testing.T) {
 		w := newWorld(t)
 		p := postman{answer: func(plugins.Delivery) error { return failure{"http_status", 500} }}
 		s := w.start(w.service(exact(), named{"hook", p.channel()}))
-		me := modules.NewID()
+		me := social.NewID()
 		endpoint := w.endpoint(s, me)
 		for day := range 7 {
 			e, _ := w.notification(me, "like")

@@ -3,7 +3,7 @@ package delivery
 import (
 	"sync"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // wakeups tells waiting readers that something became durable in a stream of theirs. A wake-up carries nothing:
@@ -11,19 +11,19 @@ import (
 // wait. Safe for concurrent use.
 type wakeups struct {
 	mu       sync.Mutex
-	byStream map[modules.Stream]map[*waiter]struct{}
+	byStream map[social.Stream]map[*waiter]struct{}
 }
 
 // waiter is one waiting reader: of one goroutine, but for the channel.
 type waiter struct {
 	wake    chan struct{} // holds at most one wake-up
-	streams []modules.Stream
+	streams []social.Stream
 }
 
-func newWakeups() *wakeups { return &wakeups{byStream: map[modules.Stream]map[*waiter]struct{}{}} }
+func newWakeups() *wakeups { return &wakeups{byStream: map[social.Stream]map[*waiter]struct{}{}} }
 
 // watch makes w wait for these streams in place of those before. Register first, read second.
-func (k *wakeups) watch(w *waiter, streams []modules.Stream) {
+func (k *wakeups) watch(w *waiter, streams []social.Stream) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.drop(w)
@@ -46,7 +46,7 @@ func (k *wakeups) leave(w *waiter) {
 }
 
 // tell wakes everybody who waits for a stream of these events.
-func (k *wakeups) tell(events []modules.Event) {
+func (k *wakeups) tell(events []social.Event) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, e := range events {

@@ -16,10 +16,10 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/moduletest"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/bolt"
@@ -39,7 +39,7 @@ type world struct {
 	t        testing.TB
 	fix      *moduletest.Fixture
 	log      *bolt.Log
-	clock    modules.Clock
+	clock    social.Clock
 	people   *relations
 	position atomic.Uint64
 }
@@ -60,7 +60,7 @@ func newWorld(t testing.TB) *world {
 	if err := log.Reset(t.Context(), 1, 0); err != nil {
 		t.Fatal(err)
 	}
-	return &world{t: t, fix: fix, log: log, clock: time.Now, people: &relations{follows: map[[2]modules.ID]modules.FollowEdge{}, gone: map[modules.ID]bool{}}}
+	return &world{t: t, fix: fix, log: log, clock: time.Now, people: &relations{follows: map[[2]social.ID]social.FollowEdge{}, gone: map[social.ID]bool{}}}
 }
 
 // service makes delivery on this world, with channels attached in the order given; it is not started.
@@ -78,7 +78,7 @@ func (w *world) serviceOn(db storage.DB, cfg delivery.Config, channels ...named)
 }
 
 func (w *world) serviceWith(db storage.DB, log storage.Log, cfg delivery.Config, channels ...named) *delivery.Service {
-	s := delivery.New(cfg, db, func() storage.Log { return log }, w.clock, modules.Site{PublicURL: "https://social.example"}, w.fix.Pages, w.logger())
+	s := delivery.New(cfg, db, func() storage.Log { return log }, w.clock, social.Site{PublicURL: "https://social.example"}, w.fix.Pages, w.logger())
 	s.Ports.Follows, s.Ports.Notifications, s.Ports.Posts = w.people, w.people, w.people
 	for _, c := range channels {
 		s.Attach(c.name, c.Channel)
@@ -110,11 +110,11 @@ func (w *world) stop(s *delivery.Service) {
 }
 
 // append puts events into the log and gives the cursor of the last.
-func (w *world) append(events ...storage.Entry) modules.Cursor {
+func (w *world) append(events ...storage.Entry) social.Cursor {
 	w.t.Helper()
 	for i := range events {
 		e := &events[i]
-		e.Position = modules.Position(w.position.Add(1))
+		e.Position = social.Position(w.position.Add(1))
 		e.OutboxID = int64(e.Position)
 		if e.Op == 0 {
 			e.Op = storage.OpAppend
@@ -128,21 +128,21 @@ func (w *world) append(events ...storage.Entry) modules.Cursor {
 }
 
 // notification is an event in a person's to: stream.
-func (w *world) notification(to modules.ID, kind string) (storage.Entry, modules.ID) {
-	id := modules.NewID()
+func (w *world) notification(to social.ID, kind string) (storage.Entry, social.ID) {
+	id := social.NewID()
 	data := fmt.Sprintf(`{"id":%q,"type":%q,"created_at":%q,"updated_at":%[3]q}`, id, kind, w.clock.Now())
-	return storage.Entry{Stream: modules.Stream{Kind: modules.To, User: to}, Type: event.Notification, Data: []byte(data)}, id
+	return storage.Entry{Stream: social.Stream{Kind: social.To, User: to}, Type: social.EventNotification, Data: []byte(data)}, id
 }
 
 // post is an event in a person's by: stream.
-func (w *world) post(author modules.ID, mentioned ...modules.ID) (storage.Entry, modules.ID) {
+func (w *world) post(author social.ID, mentioned ...social.ID) (storage.Entry, social.ID) {
 	type mention struct {
-		UserID modules.ID `json:"user_id"`
+		UserID social.ID `json:"user_id"`
 	}
 	data := struct {
-		ID       modules.ID `json:"id"`
-		Mentions []mention  `json:"mentions"`
-	}{ID: modules.NewID(), Mentions: []mention{}}
+		ID       social.ID `json:"id"`
+		Mentions []mention `json:"mentions"`
+	}{ID: social.NewID(), Mentions: []mention{}}
 	for _, m := range mentioned {
 		data.Mentions = append(data.Mentions, mention{m})
 	}
@@ -150,40 +150,40 @@ func (w *world) post(author modules.ID, mentioned ...modules.ID) (storage.Entry,
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return storage.Entry{Stream: modules.Stream{Kind: modules.By, User: author}, Type: event.PostCreated, About: []modules.ID{author}, Data: body}, data.ID
+	return storage.Entry{Stream: social.Stream{Kind: social.By, User: author}, Type: social.EventPostCreated, About: []social.ID{author}, Data: body}, data.ID
 }
 
-func (w *world) revoke(person modules.ID, data event.AccessRevokedData) {
+func (w *world) revoke(person social.ID, data social.AccessRevokedData) {
 	w.t.Helper()
 	body, err := json.Marshal(data)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.append(storage.Entry{Stream: modules.Stream{Kind: modules.To, User: person}, Type: event.AccessRevoked, Internal: true, Data: body})
+	w.append(storage.Entry{Stream: social.Stream{Kind: social.To, User: person}, Type: social.EventAccessRevoked, Internal: true, Data: body})
 }
 
 // relations answers for the modules that are not here.
 type relations struct {
 	mu      sync.Mutex
-	follows map[[2]modules.ID]modules.FollowEdge // follower, followed
-	gone    map[modules.ID]bool                  // withdrawn notifications and deleted posts
-	told    []string                             // system notifications, by receiver and content
-	asked   func()                               // runs after Following has its answer
+	follows map[[2]social.ID]social.FollowEdge // follower, followed
+	gone    map[social.ID]bool                 // withdrawn notifications and deleted posts
+	told    []string                           // system notifications, by receiver and content
+	asked   func()                             // runs after Following has its answer
 }
 
-func (r *relations) follow(follower, followed modules.ID, since modules.Position, bell bool) {
+func (r *relations) follow(follower, followed social.ID, since social.Position, bell bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.follows[[2]modules.ID{follower, followed}] = modules.FollowEdge{User: followed, Since: since, Bell: bell}
+	r.follows[[2]social.ID{follower, followed}] = social.FollowEdge{User: followed, Since: since, Bell: bell}
 }
 
-func (r *relations) unfollow(follower, followed modules.ID) {
+func (r *relations) unfollow(follower, followed social.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.follows, [2]modules.ID{follower, followed})
+	delete(r.follows, [2]social.ID{follower, followed})
 }
 
-func (r *relations) withdraw(id modules.ID) {
+func (r *relations) withdraw(id social.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.gone[id] = true
@@ -195,7 +195,7 @@ func (r *relations) systemNotices() []string {
 	return append([]string(nil), r.told...)
 }
 
-func (r *relations) Following(_ context.Context, _ storage.Querier, follower modules.ID) (out []modules.FollowEdge, err error) {
+func (r *relations) Following(_ context.Context, _ storage.Querier, follower social.ID) (out []social.FollowEdge, err error) {
 	r.mu.Lock()
 	for pair, e := range r.follows {
 		if pair[0] == follower {
@@ -210,42 +210,42 @@ func (r *relations) Following(_ context.Context, _ storage.Querier, follower mod
 	return out, nil
 }
 
-func (r *relations) Edge(_ context.Context, _ storage.Querier, follower, followed modules.ID) (modules.FollowEdge, bool, error) {
+func (r *relations) Edge(_ context.Context, _ storage.Querier, follower, followed social.ID) (social.FollowEdge, bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e, ok := r.follows[[2]modules.ID{follower, followed}]
+	e, ok := r.follows[[2]social.ID{follower, followed}]
 	return e, ok, nil
 }
 
-func (r *relations) BellFollowers(_ context.Context, _ storage.Querier, author modules.ID, among []modules.ID) (map[modules.ID]modules.FollowEdge, error) {
+func (r *relations) BellFollowers(_ context.Context, _ storage.Querier, author social.ID, among []social.ID) (map[social.ID]social.FollowEdge, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := map[modules.ID]modules.FollowEdge{}
+	out := map[social.ID]social.FollowEdge{}
 	for _, id := range among {
-		if e, ok := r.follows[[2]modules.ID{id, author}]; ok && e.Bell {
+		if e, ok := r.follows[[2]social.ID{id, author}]; ok && e.Bell {
 			out[id] = e
 		}
 	}
 	return out, nil
 }
 
-func (r *relations) System(_ context.Context, _ storage.Tx, receiver modules.ID, content, _ string, _ json.RawMessage) error {
+func (r *relations) System(_ context.Context, _ storage.Tx, receiver social.ID, content, _ string, _ json.RawMessage) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.told = append(r.told, receiver.String()+" "+content)
 	return nil
 }
 
-func (r *relations) Withdrawn(_ context.Context, _ storage.Querier, id modules.ID) (bool, error) {
+func (r *relations) Withdrawn(_ context.Context, _ storage.Querier, id social.ID) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.gone[id], nil
 }
 
-func (r *relations) Info(_ context.Context, _ storage.Querier, ids []modules.ID) (map[modules.ID]event.PostInfo, error) {
+func (r *relations) Info(_ context.Context, _ storage.Querier, ids []social.ID) (map[social.ID]event.PostInfo, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := map[modules.ID]event.PostInfo{}
+	out := map[social.ID]event.PostInfo{}
 	for _, id := range ids {
 		if !r.gone[id] {
 			out[id] = event.PostInfo{ID: id}
@@ -263,10 +263,10 @@ func (idleChannel) Stop(context.Context) error  { return nil }
 // listener is a listener whose Publish is the test's.
 type listener struct {
 	idleChannel
-	publish func([]modules.Event)
+	publish func([]social.Event)
 }
 
-func (l listener) Publish(events []modules.Event) { l.publish(events) }
+func (l listener) Publish(events []social.Event) { l.publish(events) }
 
 // sender is a sender whose Send is the test's.
 type sender struct {

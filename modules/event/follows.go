@@ -1,12 +1,12 @@
 package event
 
-import "github.com/belfry-social/belfry/modules"
+import "github.com/belfry-social/belfry/modules/social"
 
 // FollowStarted: Follower follows Followed and did not before.
 type FollowStarted struct {
-	Follower modules.UserRef
-	Followed modules.UserRef
-	At       modules.Time
+	Follower social.UserRef
+	Followed social.UserRef
+	At       social.Time
 }
 
 // FactName is "follow started".
@@ -14,9 +14,9 @@ func (FollowStarted) FactName() string { return "follow started" }
 
 // FollowEnded: a follow was taken back by either side, or with an account.
 type FollowEnded struct {
-	Follower modules.ID
-	Followed modules.ID
-	At       modules.Time
+	Follower social.ID
+	Followed social.ID
+	At       social.Time
 }
 
 // FactName is "follow ended".

@@ -1,6 +1,6 @@
 package event
 
-import "github.com/belfry-social/belfry/modules"
+import "github.com/belfry-social/belfry/modules/social"
 
 // Visibility says who may see a post.
 type Visibility string
@@ -21,20 +21,20 @@ const (
 
 // PostInfo is what other modules need to know of a post or a comment.
 type PostInfo struct {
-	ID           modules.ID
+	ID           social.ID
 	Key          int64 // order key
-	Author       modules.UserRef
-	ReplyTo      modules.ID // the post answered; zero for a top-level post
-	ReplyAuthor  modules.ID // its author
-	RootID       modules.ID // the top post; the post's own id at top level
-	RootAuthor   modules.ID
+	Author       social.UserRef
+	ReplyTo      social.ID // the post answered; zero for a top-level post
+	ReplyAuthor  social.ID // its author
+	RootID       social.ID // the top post; the post's own id at top level
+	RootAuthor   social.ID
 	Visibility   Visibility
-	Mentions     []modules.ID // people named, without the author; at most 50
-	Excerpt      string       // at most 280 code points
+	Mentions     []social.ID // people named, without the author; at most 50
+	Excerpt      string      // at most 280 code points
 	URL          string
 	LikeCount    int64
 	CommentCount int64
-	CreatedAt    modules.Time
+	CreatedAt    social.Time
 }
 
 // Kind is KindPost at top level, else KindComment.
@@ -54,7 +54,7 @@ func (PostPublished) FactName() string { return "post published" }
 // PostRemoved: a post or a comment was deleted by its author or with the account.
 type PostRemoved struct {
 	Post PostInfo
-	At   modules.Time
+	At   social.Time
 }
 
 // FactName is "post removed".
@@ -63,8 +63,8 @@ func (PostRemoved) FactName() string { return "post removed" }
 // PostLiked: Liker likes Post and did not before.
 type PostLiked struct {
 	Post  PostInfo
-	Liker modules.UserRef
-	At    modules.Time
+	Liker social.UserRef
+	At    social.Time
 }
 
 // FactName is "post liked".
@@ -73,8 +73,8 @@ func (PostLiked) FactName() string { return "post liked" }
 // PostUnliked: a like was taken back.
 type PostUnliked struct {
 	Post  PostInfo
-	Liker modules.ID
-	At    modules.Time
+	Liker social.ID
+	At    social.Time
 }
 
 // FactName is "post unliked".

@@ -3,7 +3,7 @@ package follows
 import (
 	"sync"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // edges keeps what people follow, for readers of timelines. An entry is good as long as the mark read in the
@@ -21,9 +21,9 @@ type edges struct {
 
 	mu      sync.RWMutex
 	size    int
-	list    map[modules.ID]kept
+	list    map[social.ID]kept
 	turn    uint64 // moves when a change begins and when it ends
-	held    map[modules.ID]int
+	held    map[social.ID]int
 	endings int  // ends of accounts that began
 	seen    int  // as many of them have been seen by a later transaction
 	quiet   bool // nobody is on the way out
@@ -32,7 +32,7 @@ type edges struct {
 type kept struct {
 	changed int64
 	turn    uint64 // true from it on; 0 = that is not known
-	follows []modules.FollowEdge
+	follows []social.FollowEdge
 }
 
 // now is the turn at hand; 0 is before the first.
@@ -43,7 +43,7 @@ func (e *edges) now() uint64 {
 }
 
 // at gives what follower follows if it was so at a turn, and is.
-func (e *edges) at(follower modules.ID, turn uint64) ([]modules.FollowEdge, bool) {
+func (e *edges) at(follower social.ID, turn uint64) ([]social.FollowEdge, bool) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	k := e.list[follower]
@@ -51,12 +51,12 @@ func (e *edges) at(follower modules.ID, turn uint64) ([]modules.FollowEdge, bool
 }
 
 // hold says that what these people follow is about to change; the function it returns, that it has, or will not.
-func (e *edges) hold(people ...modules.ID) (release func()) {
+func (e *edges) hold(people ...social.ID) (release func()) {
 	e.move(people, +1)
 	return func() { e.move(people, -1) }
 }
 
-func (e *edges) move(people []modules.ID, by int) {
+func (e *edges) move(people []social.ID, by int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.turn++
@@ -66,7 +66,7 @@ func (e *edges) move(people []modules.ID, by int) {
 			e.list[id] = k
 		}
 		if e.held == nil {
-			e.held = map[modules.ID]int{}
+			e.held = map[social.ID]int{}
 		}
 		if e.held[id] += by; e.held[id] == 0 {
 			delete(e.held, id)
@@ -96,7 +96,7 @@ func (e *edges) see(endings int) {
 	e.seen = max(e.seen, endings)
 }
 
-func (e *edges) get(follower modules.ID, changed int64) ([]modules.FollowEdge, bool) {
+func (e *edges) get(follower social.ID, changed int64) ([]social.FollowEdge, bool) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	k, ok := e.list[follower]
@@ -104,7 +104,7 @@ func (e *edges) get(follower modules.ID, changed int64) ([]modules.FollowEdge, b
 }
 
 // learn notes that an entry was read in a snapshot that began at a turn or later and had nobody on the way out.
-func (e *edges) learn(follower modules.ID, changed int64, turn uint64) {
+func (e *edges) learn(follower social.ID, changed int64, turn uint64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if turn != e.turn+1 || e.held[follower] != 0 || e.endings != e.seen {
@@ -117,7 +117,7 @@ func (e *edges) learn(follower modules.ID, changed int64, turn uint64) {
 	}
 }
 
-func (e *edges) put(follower modules.ID, changed int64, follows []modules.FollowEdge) {
+func (e *edges) put(follower social.ID, changed int64, follows []social.FollowEdge) {
 	if len(follows)+1 > e.limit {
 		return
 	}
@@ -138,7 +138,7 @@ func (e *edges) put(follower modules.ID, changed int64, follows []modules.Follow
 		delete(e.list, other)
 	}
 	if e.list == nil {
-		e.list = map[modules.ID]kept{}
+		e.list = map[social.ID]kept{}
 	}
 	e.list[follower] = kept{changed: changed, follows: follows}
 	e.size += len(follows) + 1

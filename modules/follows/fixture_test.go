@@ -11,10 +11,10 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/follows"
 	"github.com/belfry-social/belfry/modules/moduletest"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -45,7 +45,7 @@ func openGivingBack(t testing.TB, names ...string) *site {
 
 func openOn(t testing.TB, cfg follows.Config, on func(storage.DB) storage.DB, names ...string) *site {
 	t.Helper()
-	s := &site{Fixture: moduletest.Open(t, follows.Migrations), users: &people{refs: map[modules.ID]modules.UserRef{}, ids: map[string]modules.ID{}}}
+	s := &site{Fixture: moduletest.Open(t, follows.Migrations), users: &people{refs: map[social.ID]social.UserRef{}, ids: map[string]social.ID{}}}
 	s.Service = follows.New(cfg, on(s.DB), s.Bus, s.Clock, s.Pages, zap.NewNop())
 	s.Ports.Users = s.users
 	s.Bus.React(s.Reactions()...)
@@ -74,11 +74,11 @@ func (s *site) drain() []event.Fact {
 	return list
 }
 
-func (s *site) id(name string) modules.ID { return s.users.id(name) }
+func (s *site) id(name string) social.ID { return s.users.id(name) }
 
-func (s *site) actor(name string) modules.Actor { return modules.Actor{UserID: s.id(name)} }
+func (s *site) actor(name string) social.Actor { return social.Actor{UserID: s.id(name)} }
 
-func (s *site) follow(t testing.TB, who, whom string, w follows.Wishes) modules.Relationship {
+func (s *site) follow(t testing.TB, who, whom string, w follows.Wishes) social.Relationship {
 	t.Helper()
 	r, err := s.Follow(t.Context(), s.actor(who), s.id(whom), w)
 	if err != nil {
@@ -87,7 +87,7 @@ func (s *site) follow(t testing.TB, who, whom string, w follows.Wishes) modules.
 	return r
 }
 
-func (s *site) unfollow(t testing.TB, who, whom string) modules.Relationship {
+func (s *site) unfollow(t testing.TB, who, whom string) social.Relationship {
 	t.Helper()
 	r, err := s.Unfollow(t.Context(), s.actor(who), s.id(whom))
 	if err != nil {
@@ -133,8 +133,8 @@ func (s *site) following(t testing.TB, who string) []string {
 func (s *site) list(t testing.TB, who string, following bool, limit int) []string {
 	t.Helper()
 	names := []string{}
-	for q := (modules.PageQuery{Limit: limit}); ; {
-		l, err := s.Page(t.Context(), modules.ID{}, s.id(who), following, q)
+	for q := (social.PageQuery{Limit: limit}); ; {
+		l, err := s.Page(t.Context(), social.ID{}, s.id(who), following, q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,9 +148,9 @@ func (s *site) list(t testing.TB, who string, following bool, limit int) []strin
 	}
 }
 
-func wantFault(t testing.TB, err error, code modules.Code) {
+func wantFault(t testing.TB, err error, code social.Code) {
 	t.Helper()
-	if !modules.IsFault(err, code) {
+	if !social.IsFault(err, code) {
 		t.Errorf("got %v, want the fault %s", err, code)
 	}
 }
@@ -179,15 +179,15 @@ func golden(t *testing.T, file, text string, names map[string]string) {
 // people are users as a map. Names stay known after the end of an account, for the tests.
 type people struct {
 	mu   sync.RWMutex
-	refs map[modules.ID]modules.UserRef
-	ids  map[string]modules.ID
+	refs map[social.ID]social.UserRef
+	ids  map[string]social.ID
 }
 
-func (p *people) add(name string) modules.ID {
+func (p *people) add(name string) social.ID {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	id := modules.NewID()
-	p.refs[id] = modules.UserRef{ID: id, Username: name, DisplayName: name}
+	id := social.NewID()
+	p.refs[id] = social.UserRef{ID: id, Username: name, DisplayName: name}
 	p.ids[name] = id
 	return id
 }
@@ -198,13 +198,13 @@ func (p *people) remove(name string) {
 	delete(p.refs, p.ids[name])
 }
 
-func (p *people) id(name string) modules.ID {
+func (p *people) id(name string) social.ID {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.ids[name]
 }
 
-func (p *people) name(id modules.ID) string {
+func (p *people) name(id social.ID) string {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	for n, i := range p.ids {
@@ -215,10 +215,10 @@ func (p *people) name(id modules.ID) string {
 	return ""
 }
 
-func (p *people) Refs(_ context.Context, _ storage.Querier, ids []modules.ID) (map[modules.ID]modules.UserRef, error) {
+func (p *people) Refs(_ context.Context, _ storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	out := map[modules.ID]modules.UserRef{}
+	out := map[social.ID]social.UserRef{}
 	for _, id := range ids {
 		if r, ok := p.refs[id]; ok {
 			out[id] = r
@@ -227,12 +227,12 @@ func (p *people) Refs(_ context.Context, _ storage.Querier, ids []modules.ID) (m
 	return out, nil
 }
 
-func (p *people) Views(ctx context.Context, q storage.Querier, _ modules.ID, ids []modules.ID) ([]modules.User, error) {
+func (p *people) Views(ctx context.Context, q storage.Querier, _ social.ID, ids []social.ID) ([]social.User, error) {
 	refs, err := p.Refs(ctx, q, ids)
-	var out []modules.User
+	var out []social.User
 	for _, id := range ids {
 		if r, ok := refs[id]; ok {
-			out = append(out, modules.User{ID: r.ID, Username: r.Username})
+			out = append(out, social.User{ID: r.ID, Username: r.Username})
 		}
 	}
 	return out, err

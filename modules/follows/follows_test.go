@@ -7,9 +7,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/follows"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -37,7 +37,7 @@ func TestFollow(t *testing.T) {
 		{"unfollow", follows.Wishes{}, "none", false, false, nil, ""},
 		{"follow", follows.Wishes{Bell: &no}, "following", false, true, []string{"bob", "alice"}, "follow started"},
 	} {
-		var r modules.Relationship
+		var r social.Relationship
 		if step.do == "follow" {
 			r = s.follow(t, "bob", "alice", step.wishes)
 		} else {
@@ -49,10 +49,10 @@ func TestFollow(t *testing.T) {
 		var told []string
 		for _, row := range s.DrainOutbox(t) {
 			told = append(told, s.users.name(row.Stream.User))
-			if row.Stream.Kind != modules.To || row.Type != event.FollowChanged || row.Actor != s.id("bob") || !slices.Equal(row.About, []modules.ID{s.id("bob"), s.id("alice")}) {
+			if row.Stream.Kind != social.To || row.Type != social.EventFollowChanged || row.Actor != s.id("bob") || !slices.Equal(row.About, []social.ID{s.id("bob"), s.id("alice")}) {
 				t.Errorf("step %d: announced %+v", i, row)
 			}
-			var got modules.Relationship
+			var got social.Relationship
 			row.Decode(t, &got)
 			if row.Stream.User == s.id("alice") && (got.UserID != s.id("bob") || got.FollowedBy != (step.follow == "following") || got.Follow != "none") {
 				t.Errorf("step %d: alice is told %+v", i, got)
@@ -84,7 +84,7 @@ func TestFollowChangedGolden(t *testing.T) {
 // I28: the moment of a follow is its own announcement, of the latest follow.
 func TestSince(t *testing.T) {
 	s := open(t, "alice", "bob")
-	edge := func() (e modules.FollowEdge) {
+	edge := func() (e social.FollowEdge) {
 		s.Read(t, func(q storage.Querier) error {
 			var ok bool
 			var err error
@@ -97,7 +97,7 @@ func TestSince(t *testing.T) {
 	}
 	s.follow(t, "bob", "alice", follows.Wishes{})
 	first := edge()
-	if own := s.Announced(t, modules.Stream{Kind: modules.To, User: s.id("bob")}); first.Since != modules.Position(own[0].ID) || first.SinceKey == 0 || first.User != s.id("alice") || !first.Bell {
+	if own := s.Announced(t, social.Stream{Kind: social.To, User: s.id("bob")}); first.Since != social.Position(own[0].ID) || first.SinceKey == 0 || first.User != s.id("alice") || !first.Bell {
 		t.Errorf("edge %+v, announced as %d", first, own[0].ID)
 	}
 	s.follow(t, "bob", "alice", follows.Wishes{Bell: &no})
@@ -106,8 +106,8 @@ func TestSince(t *testing.T) {
 	}
 	s.unfollow(t, "bob", "alice")
 	s.follow(t, "bob", "alice", follows.Wishes{})
-	own := s.Announced(t, modules.Stream{Kind: modules.To, User: s.id("bob")})
-	if e := edge(); e.Since != modules.Position(own[len(own)-1].ID) || e.SinceKey <= first.SinceKey {
+	own := s.Announced(t, social.Stream{Kind: social.To, User: s.id("bob")})
+	if e := edge(); e.Since != social.Position(own[len(own)-1].ID) || e.SinceKey <= first.SinceKey {
 		t.Errorf("after a new follow: %+v, announced as %d", e, own[len(own)-1].ID)
 	}
 }
@@ -117,24 +117,24 @@ func TestRefusals(t *testing.T) { // H29, as far as blocks are not there yet
 	cfg.MaxFollowing = 2
 	s := openWith(t, cfg, "alice", "bob", "carl", "dora")
 	_, err := s.Follow(t.Context(), s.actor("alice"), s.id("alice"), follows.Wishes{})
-	wantFault(t, err, modules.CodeSelfTarget)
+	wantFault(t, err, social.CodeSelfTarget)
 	_, err = s.Unfollow(t.Context(), s.actor("alice"), s.id("alice"))
-	wantFault(t, err, modules.CodeSelfTarget)
-	_, err = s.Follow(t.Context(), s.actor("alice"), modules.NewID(), follows.Wishes{})
-	wantFault(t, err, modules.CodeNotFound)
-	_, err = s.Unfollow(t.Context(), s.actor("alice"), modules.NewID())
-	wantFault(t, err, modules.CodeNotFound)
-	_, err = s.Follow(t.Context(), modules.Actor{UserID: modules.NewID()}, s.id("alice"), follows.Wishes{})
-	wantFault(t, err, modules.CodeInvalidToken)
-	_, err = s.Page(t.Context(), modules.ID{}, modules.NewID(), true, modules.PageQuery{Limit: 5})
-	wantFault(t, err, modules.CodeNotFound)
+	wantFault(t, err, social.CodeSelfTarget)
+	_, err = s.Follow(t.Context(), s.actor("alice"), social.NewID(), follows.Wishes{})
+	wantFault(t, err, social.CodeNotFound)
+	_, err = s.Unfollow(t.Context(), s.actor("alice"), social.NewID())
+	wantFault(t, err, social.CodeNotFound)
+	_, err = s.Follow(t.Context(), social.Actor{UserID: social.NewID()}, s.id("alice"), follows.Wishes{})
+	wantFault(t, err, social.CodeInvalidToken)
+	_, err = s.Page(t.Context(), social.ID{}, social.NewID(), true, social.PageQuery{Limit: 5})
+	wantFault(t, err, social.CodeNotFound)
 	if len(s.Outbox(t)) != 0 || len(s.drain()) != 0 {
 		t.Error("something refused was announced or told")
 	}
 	s.follow(t, "alice", "bob", follows.Wishes{})
 	s.follow(t, "alice", "carl", follows.Wishes{})
 	_, err = s.Follow(t.Context(), s.actor("alice"), s.id("dora"), follows.Wishes{})
-	wantFault(t, err, modules.CodeLimitReached)
+	wantFault(t, err, social.CodeLimitReached)
 	s.follow(t, "alice", "carl", follows.Wishes{Bell: &no}) // an existing one may change
 	s.unfollow(t, "alice", "bob")
 	s.follow(t, "alice", "dora", follows.Wishes{})
@@ -197,18 +197,18 @@ func TestLists(t *testing.T) {
 			t.Errorf("%s, following %v: %v, want %v", tt.who, tt.following, got, tt.want)
 		}
 	}
-	first, err := s.Page(t.Context(), modules.ID{}, s.id("alice"), false, modules.PageQuery{Limit: 2})
+	first, err := s.Page(t.Context(), social.ID{}, s.id("alice"), false, social.PageQuery{Limit: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := s.Page(t.Context(), modules.ID{}, s.id("alice"), false, modules.PageQuery{Limit: 2, Cursor: *first.Next})
+	second, err := s.Page(t.Context(), social.ID{}, s.id("alice"), false, social.PageQuery{Limit: 2, Cursor: *first.Next})
 	if err != nil || second.Prev == nil || second.Next != nil {
 		t.Fatalf("second page %+v, %v", second, err)
 	}
-	_, err = s.Page(t.Context(), modules.ID{}, s.id("alice"), true, modules.PageQuery{Limit: 2, Cursor: *first.Next})
-	wantFault(t, err, modules.CodeInvalidCursor)
-	_, err = s.Page(t.Context(), s.id("bob"), s.id("alice"), false, modules.PageQuery{Limit: 2, Cursor: *first.Next})
-	wantFault(t, err, modules.CodeInvalidCursor)
+	_, err = s.Page(t.Context(), social.ID{}, s.id("alice"), true, social.PageQuery{Limit: 2, Cursor: *first.Next})
+	wantFault(t, err, social.CodeInvalidCursor)
+	_, err = s.Page(t.Context(), s.id("bob"), s.id("alice"), false, social.PageQuery{Limit: 2, Cursor: *first.Next})
+	wantFault(t, err, social.CodeInvalidCursor)
 }
 
 func TestAnswersForOthers(t *testing.T) {
@@ -217,7 +217,7 @@ func TestAnswersForOthers(t *testing.T) {
 	s.follow(t, "carl", "alice", follows.Wishes{Bell: &no})
 	s.follow(t, "alice", "bob", follows.Wishes{Reposts: &no})
 	s.Read(t, func(q storage.Querier) error {
-		ids := []modules.ID{s.id("bob"), s.id("carl"), s.id("dora"), modules.NewID()}
+		ids := []social.ID{s.id("bob"), s.id("carl"), s.id("dora"), social.NewID()}
 		rel, err := s.Relations(t.Context(), q, s.id("alice"), ids)
 		if err != nil || len(rel) != 4 {
 			t.Fatalf("%v, %v", rel, err)
@@ -231,7 +231,7 @@ func TestAnswersForOthers(t *testing.T) {
 		if r := rel[ids[3]]; r.Follow != "none" || r.UserID != ids[3] {
 			t.Errorf("to nobody: %+v", r)
 		}
-		if rel, err := s.Relations(t.Context(), q, modules.ID{}, ids); err != nil || len(rel) != 0 {
+		if rel, err := s.Relations(t.Context(), q, social.ID{}, ids); err != nil || len(rel) != 0 {
 			t.Errorf("anonymous: %v, %v", rel, err)
 		}
 		bells, err := s.BellFollowers(t.Context(), q, s.id("alice"), ids)
@@ -244,9 +244,9 @@ func TestAnswersForOthers(t *testing.T) {
 			}
 		}
 		// Many are asked in parts.
-		many := append(make([]modules.ID, 0, 700), s.id("bob"))
+		many := append(make([]social.ID, 0, 700), s.id("bob"))
 		for range 698 {
-			many = append(many, modules.NewID())
+			many = append(many, social.NewID())
 		}
 		many = append(many, s.id("carl"))
 		rel, err = s.Relations(t.Context(), q, s.id("alice"), many)
@@ -265,7 +265,7 @@ func TestFollowingInMemory(t *testing.T) {
 		t.Fatal(got)
 	}
 	undone := errors.New("undone")
-	var inside []modules.FollowEdge
+	var inside []social.FollowEdge
 	s.Bus.React(event.On("test: look and fail", func(ctx ctx, tx storage.Tx, f event.FollowStarted) (err error) {
 		if inside, err = s.Service.Following(ctx, tx, f.Follower.ID); err != nil || f.Followed.Username != "carl" {
 			return err
@@ -333,18 +333,18 @@ func TestAccountEnds(t *testing.T) {
 			if _, ok, err := s.Edge(t.Context(), q, s.id("fan1"), s.id("gone")); ok || err != nil {
 				t.Errorf("%s: an edge stands: %v, %v", when, ok, err)
 			}
-			bells, err := s.BellFollowers(t.Context(), q, s.id("gone"), []modules.ID{s.id("fan1")})
+			bells, err := s.BellFollowers(t.Context(), q, s.id("gone"), []social.ID{s.id("fan1")})
 			if len(bells) != 0 {
 				t.Errorf("%s: bell followers %v", when, bells)
 			}
-			rel, err2 := s.Relations(t.Context(), q, s.id("fan2"), []modules.ID{s.id("gone")})
+			rel, err2 := s.Relations(t.Context(), q, s.id("fan2"), []social.ID{s.id("gone")})
 			if r := rel[s.id("gone")]; r.Follow != "none" || r.FollowedBy {
 				t.Errorf("%s: relation %+v", when, r)
 			}
 			return errors.Join(err, err2)
 		})
 		_, err := s.Follow(t.Context(), s.actor("alice"), s.id("gone"), follows.Wishes{})
-		wantFault(t, err, modules.CodeNotFound)
+		wantFault(t, err, social.CodeNotFound)
 	}
 	check("at once")
 	if len(s.drain()) != 0 {
@@ -354,10 +354,10 @@ func TestAccountEnds(t *testing.T) {
 		t.Errorf("%d follows ended in %d turns, which are no pages", fans*3/2, turns)
 	}
 	check("after the work")
-	ended := map[[2]modules.ID]int{}
+	ended := map[[2]social.ID]int{}
 	for _, f := range s.drain() {
 		e := f.(event.FollowEnded)
-		ended[[2]modules.ID{e.Follower, e.Followed}]++
+		ended[[2]social.ID{e.Follower, e.Followed}]++
 	}
 	if len(ended) != fans+fans/2 {
 		t.Errorf("%d follows ended, want %d", len(ended), fans+fans/2)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 type followInput struct {
@@ -23,17 +23,17 @@ type personInput struct {
 
 type listInput struct {
 	ID string `path:"id"`
-	modules.PageQuery
+	social.PageQuery
 }
 
-type relationOutput struct{ Body modules.Relationship }
+type relationOutput struct{ Body social.Relationship }
 
-type usersOutput struct{ Body modules.List[modules.User] }
+type usersOutput struct{ Body social.List[social.User] }
 
 // Routes adds the operations of follows.
 func (s *Service) Routes(api huma.API) {
-	write := map[string]any{modules.MetaAuth: modules.AuthScope(modules.ScopeWriteFollows)}
-	list := map[string]any{modules.MetaAuth: modules.AuthOptional, modules.MetaETag: "weak"}
+	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWriteFollows)}
+	list := map[string]any{social.MetaAuth: social.AuthOptional, social.MetaETag: "weak"}
 	tags := []string{"follows"}
 	huma.Register(api, huma.Operation{OperationID: "follow", Method: http.MethodPut, Path: "/v1/users/{id}/follow", Tags: tags,
 		Summary: "Follow a person, or change the bell", DefaultStatus: http.StatusOK, Metadata: write,
@@ -50,15 +50,15 @@ func (s *Service) Routes(api huma.API) {
 }
 
 func (s *Service) putFollow(ctx context.Context, in *followInput) (*relationOutput, error) {
-	id, err := modules.ParseID(in.ID)
+	id, err := social.ParseID(in.ID)
 	if err != nil {
-		return nil, modules.NotFound()
+		return nil, social.NotFound()
 	}
 	var w Wishes
 	if in.Body != nil {
 		w = Wishes{Bell: in.Body.Notify, Reposts: in.Body.Reposts}
 	}
-	r, err := s.Follow(ctx, modules.ActorFrom(ctx), id, w)
+	r, err := s.Follow(ctx, social.ActorFrom(ctx), id, w)
 	if err != nil {
 		return nil, err
 	}
@@ -66,11 +66,11 @@ func (s *Service) putFollow(ctx context.Context, in *followInput) (*relationOutp
 }
 
 func (s *Service) deleteFollow(ctx context.Context, in *personInput) (*relationOutput, error) {
-	id, err := modules.ParseID(in.ID)
+	id, err := social.ParseID(in.ID)
 	if err != nil {
-		return nil, modules.NotFound()
+		return nil, social.NotFound()
 	}
-	r, err := s.Unfollow(ctx, modules.ActorFrom(ctx), id)
+	r, err := s.Unfollow(ctx, social.ActorFrom(ctx), id)
 	if err != nil {
 		return nil, err
 	}
@@ -79,11 +79,11 @@ func (s *Service) deleteFollow(ctx context.Context, in *personInput) (*relationO
 
 func (s *Service) getList(following bool) func(context.Context, *listInput) (*usersOutput, error) {
 	return func(ctx context.Context, in *listInput) (*usersOutput, error) {
-		id, err := modules.ParseID(in.ID)
+		id, err := social.ParseID(in.ID)
 		if err != nil {
-			return nil, modules.NotFound()
+			return nil, social.NotFound()
 		}
-		list, err := s.Page(ctx, modules.ActorFrom(ctx).UserID, id, following, in.PageQuery)
+		list, err := s.Page(ctx, social.ActorFrom(ctx).UserID, id, following, in.PageQuery)
 		if err != nil {
 			return nil, err
 		}

@@ -4,20 +4,19 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 )
 
 // pair is how two people stand to each other, read once in a transaction and kept true by it.
 type pair struct {
-	one, other modules.ID
+	one, other social.ID
 	forth      *edge // the follow of one; nil = there is none
 	back       *edge // that of other
 }
 
-func pairOf(ctx context.Context, q storage.Querier, one, other modules.ID) (pair, error) {
+func pairOf(ctx context.Context, q storage.Querier, one, other social.ID) (pair, error) {
 	p := pair{one: one, other: other}
 	e, found, err := getEdge(ctx, q, one, other)
 	if err != nil {
@@ -37,8 +36,8 @@ func pairOf(ctx context.Context, q storage.Querier, one, other modules.ID) (pair
 func (p pair) turned() pair { return pair{one: p.other, other: p.one, forth: p.back, back: p.forth} }
 
 // relation is how one stands to other.
-func (p pair) relation() modules.Relationship {
-	r := modules.Relationship{UserID: p.other, Follow: modules.FollowNone, FollowedBy: p.back != nil}
+func (p pair) relation() social.Relationship {
+	r := social.Relationship{UserID: p.other, Follow: social.FollowNone, FollowedBy: p.back != nil}
 	if p.forth != nil {
 		p.forth.into(&r)
 	}
@@ -46,23 +45,23 @@ func (p pair) relation() modules.Relationship {
 }
 
 // into writes what a follow says of the follower's relation.
-func (e edge) into(r *modules.Relationship) {
-	r.Follow, r.Notify, r.Reposts, r.FollowedAt = modules.FollowFollowing, e.bell, e.reposts, &e.createdAt
+func (e edge) into(r *social.Relationship) {
+	r.Follow, r.Notify, r.Reposts, r.FollowedAt = social.FollowFollowing, e.bell, e.reposts, &e.createdAt
 }
 
 // announcement tells one how they stand to other now. actor is who of the two changed it.
-func (p pair) announcement(actor modules.ID, now modules.Time) (outbox.Announcement, error) {
+func (p pair) announcement(actor social.ID, now social.Time) (outbox.Announcement, error) {
 	data, err := json.Marshal(p.relation())
-	about := []modules.ID{p.one, p.other}
+	about := []social.ID{p.one, p.other}
 	if actor == p.other {
-		about = []modules.ID{p.other, p.one}
+		about = []social.ID{p.other, p.one}
 	}
-	return outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: p.one}, Type: event.FollowChanged,
+	return outbox.Announcement{Stream: social.Stream{Kind: social.To, User: p.one}, Type: social.EventFollowChanged,
 		Actor: actor, About: about, Time: now, Data: data}, err
 }
 
 // announce announces that.
-func (p pair) announce(ctx context.Context, tx storage.Tx, actor modules.ID, now modules.Time) error {
+func (p pair) announce(ctx context.Context, tx storage.Tx, actor social.ID, now social.Time) error {
 	a, err := p.announcement(actor, now)
 	if err != nil {
 		return err

@@ -3,7 +3,7 @@ package follows
 import (
 	"context"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -15,17 +15,17 @@ type Ports struct {
 // Users tells who is there. Absent: nobody is, so every person asked for is not found.
 type Users interface {
 	// Refs gives the names of people; deleted ones are absent.
-	Refs(ctx context.Context, q storage.Querier, ids []modules.ID) (map[modules.ID]modules.UserRef, error)
+	Refs(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error)
 	// Views gives people as viewer sees them, in the order asked; unknown ones are left out.
-	Views(ctx context.Context, q storage.Querier, viewer modules.ID, ids []modules.ID) ([]modules.User, error)
+	Views(ctx context.Context, q storage.Querier, viewer social.ID, ids []social.ID) ([]social.User, error)
 }
 
 type noUsers struct{}
 
-func (noUsers) Refs(context.Context, storage.Querier, []modules.ID) (map[modules.ID]modules.UserRef, error) {
+func (noUsers) Refs(context.Context, storage.Querier, []social.ID) (map[social.ID]social.UserRef, error) {
 	return nil, nil
 }
 
-func (noUsers) Views(context.Context, storage.Querier, modules.ID, []modules.ID) ([]modules.User, error) {
+func (noUsers) Views(context.Context, storage.Querier, social.ID, []social.ID) ([]social.User, error) {
 	return nil, nil
 }

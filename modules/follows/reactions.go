@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -28,8 +28,8 @@ func (s *Service) Reactions() []event.Reaction {
 }
 
 // Jobs are the background work of follows.
-func (s *Service) Jobs() []modules.Job {
-	return []modules.Job{{Name: "follows of ended accounts", Every: leaverEvery, Run: s.endFollows}}
+func (s *Service) Jobs() []social.Job {
+	return []social.Job{{Name: "follows of ended accounts", Every: leaverEvery, Run: s.endFollows}}
 }
 
 // endFollows takes away one page of the follows of one ended account, with a fact each, so that the counts of

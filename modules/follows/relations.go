@@ -5,20 +5,20 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // Relations tells how viewer stands to each of ids, also to those that nothing is known of. An anonymous viewer
 // stands to nobody: the answer is empty then.
-func (s *Service) Relations(ctx context.Context, q storage.Querier, viewer modules.ID, ids []modules.ID) (map[modules.ID]modules.Relationship, error) {
-	out := make(map[modules.ID]modules.Relationship, len(ids))
+func (s *Service) Relations(ctx context.Context, q storage.Querier, viewer social.ID, ids []social.ID) (map[social.ID]social.Relationship, error) {
+	out := make(map[social.ID]social.Relationship, len(ids))
 	if viewer.IsZero() {
 		return out, nil
 	}
 	for part := range slices.Chunk(ids, maxIn) {
 		for _, id := range part {
-			out[id] = modules.Relationship{UserID: id, Follow: modules.FollowNone}
+			out[id] = social.Relationship{UserID: id, Follow: social.FollowNone}
 		}
 		in, args := storage.In([]any{viewer}, part)
 		mine, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.follower_id = $1 AND f.followed_id IN `+in+standing, args...)
@@ -44,7 +44,7 @@ func (s *Service) Relations(ctx context.Context, q storage.Querier, viewer modul
 }
 
 // IsFollowing reports whether follower follows followed now.
-func (s *Service) IsFollowing(ctx context.Context, q storage.Querier, follower, followed modules.ID) (bool, error) {
+func (s *Service) IsFollowing(ctx context.Context, q storage.Querier, follower, followed social.ID) (bool, error) {
 	if follower.IsZero() || followed.IsZero() {
 		return false, nil
 	}
@@ -53,17 +53,17 @@ func (s *Service) IsFollowing(ctx context.Context, q storage.Querier, follower, 
 }
 
 // Edge gives one follow; false = there is none.
-func (s *Service) Edge(ctx context.Context, q storage.Querier, follower, followed modules.ID) (modules.FollowEdge, bool, error) {
+func (s *Service) Edge(ctx context.Context, q storage.Querier, follower, followed social.ID) (social.FollowEdge, bool, error) {
 	e, found, err := getEdge(ctx, q, follower, followed)
 	if err != nil {
-		return modules.FollowEdge{}, false, fmt.Errorf("follows: edge of %s to %s: %w", follower, followed, err)
+		return social.FollowEdge{}, false, fmt.Errorf("follows: edge of %s to %s: %w", follower, followed, err)
 	}
 	return e.public(), found, nil
 }
 
 // Following gives everybody follower follows, oldest follow first; at most Config.MaxFollowing. It is on the road
 // of every connect, so the answer is kept in memory and shared: callers must not change it.
-func (s *Service) Following(ctx context.Context, q storage.Querier, follower modules.ID) ([]modules.FollowEdge, error) {
+func (s *Service) Following(ctx context.Context, q storage.Querier, follower social.ID) ([]social.FollowEdge, error) {
 	return s.FollowingSince(ctx, q, follower, 0)
 }
 
@@ -72,13 +72,13 @@ func (s *Service) Turn() uint64 { return s.edges.now() }
 
 // FollowingAt is Following from memory, for every timeline: what follower followed when Turn gave that turn. false = it
 // is not known, and FollowingSince has to be asked.
-func (s *Service) FollowingAt(follower modules.ID, turn uint64) ([]modules.FollowEdge, bool) {
+func (s *Service) FollowingAt(follower social.ID, turn uint64) ([]social.FollowEdge, bool) {
 	return s.edges.at(follower, turn)
 }
 
 // FollowingSince is Following in a snapshot that began after Turn gave that turn; FollowingAt knows it from then on.
 // 0 = nobody knows when it began.
-func (s *Service) FollowingSince(ctx context.Context, q storage.Querier, follower modules.ID, turn uint64) ([]modules.FollowEdge, error) {
+func (s *Service) FollowingSince(ctx context.Context, q storage.Querier, follower social.ID, turn uint64) ([]social.FollowEdge, error) {
 	if follower.IsZero() {
 		return nil, nil
 	}
@@ -89,7 +89,7 @@ func (s *Service) FollowingSince(ctx context.Context, q storage.Querier, followe
 	// What a transaction sees may never become true, and who is on the way out is not in the mark.
 	_, provisional := q.(storage.Tx)
 	shared := !provisional && leavers == 0
-	list, known := []modules.FollowEdge(nil), false
+	list, known := []social.FollowEdge(nil), false
 	if shared {
 		list, known = s.edges.get(follower, changed)
 	}
@@ -108,8 +108,8 @@ func (s *Service) FollowingSince(ctx context.Context, q storage.Querier, followe
 }
 
 // BellFollowers tells which of these people follow author with the bell on. The edge's User is author.
-func (s *Service) BellFollowers(ctx context.Context, q storage.Querier, author modules.ID, among []modules.ID) (map[modules.ID]modules.FollowEdge, error) {
-	out := make(map[modules.ID]modules.FollowEdge, len(among))
+func (s *Service) BellFollowers(ctx context.Context, q storage.Querier, author social.ID, among []social.ID) (map[social.ID]social.FollowEdge, error) {
+	out := make(map[social.ID]social.FollowEdge, len(among))
 	for part := range slices.Chunk(among, maxIn) {
 		in, args := storage.In([]any{author}, part)
 		list, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.followed_id = $1 AND f.bell = 1 AND f.follower_id IN `+in+standing, args...)
@@ -125,26 +125,26 @@ func (s *Service) BellFollowers(ctx context.Context, q storage.Querier, author m
 
 // Page lists whom a person follows, or who follows them, newest follow first, as viewer sees them. A person who is
 // not there is not found.
-func (s *Service) Page(ctx context.Context, viewer, person modules.ID, following bool, p modules.PageQuery) (modules.List[modules.User], error) {
-	var out modules.List[modules.User]
+func (s *Service) Page(ctx context.Context, viewer, person social.ID, following bool, p social.PageQuery) (social.List[social.User], error) {
+	var out social.List[social.User]
 	err := s.db.Read(ctx, func(q storage.Querier) error {
-		there, err := s.Ports.Users.Refs(ctx, q, []modules.ID{person})
+		there, err := s.Ports.Users.Refs(ctx, q, []social.ID{person})
 		if err != nil {
 			return err
 		}
 		if _, ok := there[person]; !ok {
-			return modules.NotFound()
+			return social.NotFound()
 		}
-		scope := modules.PageScope{List: "followers", Filter: person.String(), Person: viewer}
+		scope := social.PageScope{List: "followers", Filter: person.String(), Person: viewer}
 		if following {
 			scope.List = "following"
 		}
-		list, err := modules.PageOf(s.pages, scope, p, false, func(e edge) int64 { return e.key },
-			func(w modules.Window) ([]edge, error) { return page(ctx, q, person, following, w) })
+		list, err := social.PageOf(s.pages, scope, p, false, func(e edge) int64 { return e.key },
+			func(w social.Window) ([]edge, error) { return page(ctx, q, person, following, w) })
 		if err != nil {
 			return err
 		}
-		ids := make([]modules.ID, len(list.Items))
+		ids := make([]social.ID, len(list.Items))
 		for i, e := range list.Items {
 			ids[i] = e.follower
 			if following {
@@ -153,17 +153,17 @@ func (s *Service) Page(ctx context.Context, viewer, person modules.ID, following
 		}
 		users, err := s.Ports.Users.Views(ctx, q, viewer, ids)
 		if users == nil {
-			users = []modules.User{}
+			users = []social.User{}
 		}
-		out = modules.List[modules.User]{Items: users, Next: list.Next, Prev: list.Prev}
+		out = social.List[social.User]{Items: users, Next: list.Next, Prev: list.Prev}
 		return err
 	})
 	if err != nil {
-		return modules.List[modules.User]{}, failed(err, "list of", person)
+		return social.List[social.User]{}, failed(err, "list of", person)
 	}
 	return out, nil
 }
 
-func (e edge) public() modules.FollowEdge {
-	return modules.FollowEdge{User: e.followed, Since: e.since, SinceKey: e.key, Bell: e.bell}
+func (e edge) public() social.FollowEdge {
+	return social.FollowEdge{User: e.followed, Since: e.since, SinceKey: e.key, Bell: e.bell}
 }

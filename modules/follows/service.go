@@ -7,8 +7,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 )
@@ -20,14 +20,14 @@ type Service struct {
 	cfg   Config
 	db    storage.DB
 	bus   *event.Bus
-	clock modules.Clock
-	pages *modules.PageCursors
+	clock social.Clock
+	pages *social.PageCursors
 	log   *zap.Logger
 	edges edges
 }
 
 // New makes the service with absent answers in Ports. It does nothing else.
-func New(cfg Config, db storage.DB, bus *event.Bus, clock modules.Clock, pages *modules.PageCursors, log *zap.Logger) *Service {
+func New(cfg Config, db storage.DB, bus *event.Bus, clock social.Clock, pages *social.PageCursors, log *zap.Logger) *Service {
 	return &Service{Ports: Ports{Users: noUsers{}}, cfg: cfg, db: db, bus: bus, clock: clock, pages: pages,
 		log: log.Named("follows"), edges: edges{limit: cfg.CachedEdges}}
 }
@@ -41,9 +41,9 @@ type Wishes struct {
 // Follow makes actor follow a person, or changes the wishes of a follow that is there. Done again it answers the
 // same and changes nothing: no announcement, no fact. Faults: self_target, not_found for somebody who is not
 // there, limit_reached.
-func (s *Service) Follow(ctx context.Context, actor modules.Actor, followed modules.ID, w Wishes) (modules.Relationship, error) {
-	var answer modules.Relationship
-	err := s.change(ctx, actor, followed, func(tx storage.Tx, people map[modules.ID]modules.UserRef, now modules.Time) error {
+func (s *Service) Follow(ctx context.Context, actor social.Actor, followed social.ID, w Wishes) (social.Relationship, error) {
+	var answer social.Relationship
+	err := s.change(ctx, actor, followed, func(tx storage.Tx, people map[social.ID]social.UserRef, now social.Time) error {
 		p, err := pairOf(ctx, tx, actor.UserID, followed)
 		switch {
 		case err != nil:
@@ -57,16 +57,16 @@ func (s *Service) Follow(ctx context.Context, actor modules.Actor, followed modu
 		return err
 	})
 	if err != nil {
-		return modules.Relationship{}, failed(err, "follow", followed)
+		return social.Relationship{}, failed(err, "follow", followed)
 	}
 	return answer, nil
 }
 
 // Unfollow ends a follow. Done again it answers the same and changes nothing. Faults: self_target, not_found for
 // somebody who is not there.
-func (s *Service) Unfollow(ctx context.Context, actor modules.Actor, followed modules.ID) (modules.Relationship, error) {
-	var answer modules.Relationship
-	err := s.change(ctx, actor, followed, func(tx storage.Tx, _ map[modules.ID]modules.UserRef, now modules.Time) error {
+func (s *Service) Unfollow(ctx context.Context, actor social.Actor, followed social.ID) (social.Relationship, error) {
+	var answer social.Relationship
+	err := s.change(ctx, actor, followed, func(tx storage.Tx, _ map[social.ID]social.UserRef, now social.Time) error {
 		was, err := deleteEdge(ctx, tx, actor.UserID, followed)
 		if err != nil {
 			return err
@@ -91,31 +91,31 @@ func (s *Service) Unfollow(ctx context.Context, actor modules.Actor, followed mo
 		return s.bus.Emit(ctx, tx, event.FollowEnded{Follower: actor.UserID, Followed: followed, At: now})
 	})
 	if err != nil {
-		return modules.Relationship{}, failed(err, "unfollow", followed)
+		return social.Relationship{}, failed(err, "unfollow", followed)
 	}
 	return answer, nil
 }
 
 // change runs fn in a transaction in which both people are there.
-func (s *Service) change(ctx context.Context, actor modules.Actor, other modules.ID,
-	fn func(tx storage.Tx, people map[modules.ID]modules.UserRef, now modules.Time) error) error {
+func (s *Service) change(ctx context.Context, actor social.Actor, other social.ID,
+	fn func(tx storage.Tx, people map[social.ID]social.UserRef, now social.Time) error) error {
 	if actor.UserID.IsZero() {
-		return modules.NewFault(modules.CodeUnauthenticated, "Sign in first.")
+		return social.NewFault(social.CodeUnauthenticated, "Sign in first.")
 	}
 	if actor.UserID == other {
-		return modules.NewFault(modules.CodeSelfTarget, "Nobody follows themselves.")
+		return social.NewFault(social.CodeSelfTarget, "Nobody follows themselves.")
 	}
 	defer s.edges.hold(actor.UserID)()
 	return s.db.InTx(ctx, func(tx storage.Tx) error {
-		people, err := s.Ports.Users.Refs(ctx, tx, []modules.ID{actor.UserID, other})
+		people, err := s.Ports.Users.Refs(ctx, tx, []social.ID{actor.UserID, other})
 		if err != nil {
 			return err
 		}
 		if _, ok := people[actor.UserID]; !ok { // the account ended while the request was on its way
-			return modules.NewFault(modules.CodeInvalidToken, "This account has ended.")
+			return social.NewFault(social.CodeInvalidToken, "This account has ended.")
 		}
 		if _, ok := people[other]; !ok {
-			return modules.NotFound()
+			return social.NotFound()
 		}
 		return fn(tx, people, s.clock.Now())
 	})
@@ -123,13 +123,13 @@ func (s *Service) change(ctx context.Context, actor modules.Actor, other modules
 
 // begin writes a new follow into the store and p. The follower's announcement comes first: its outbox id is the follow's
 // since.
-func (s *Service) begin(ctx context.Context, tx storage.Tx, follower, followed modules.UserRef, p *pair, w Wishes, now modules.Time) error {
+func (s *Service) begin(ctx context.Context, tx storage.Tx, follower, followed social.UserRef, p *pair, w Wishes, now social.Time) error {
 	full, err := isFull(ctx, tx, follower.ID, s.cfg.MaxFollowing)
 	if err != nil {
 		return err
 	}
 	if full {
-		return modules.NewFault(modules.CodeLimitReached, fmt.Sprintf("At most %d people can be followed.", s.cfg.MaxFollowing))
+		return social.NewFault(social.CodeLimitReached, fmt.Sprintf("At most %d people can be followed.", s.cfg.MaxFollowing))
 	}
 	key, err := tx.NextKey(ctx)
 	if err != nil {
@@ -145,7 +145,7 @@ func (s *Service) begin(ctx context.Context, tx storage.Tx, follower, followed m
 	if err != nil {
 		return err
 	}
-	e.since = modules.Position(id)
+	e.since = social.Position(id)
 	if err := insertEdge(ctx, tx, e); err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func (s *Service) begin(ctx context.Context, tx storage.Tx, follower, followed m
 }
 
 // rewish changes bell and reposts of a follow. Only the follower's own relation changes by it.
-func (s *Service) rewish(ctx context.Context, tx storage.Tx, p *pair, w Wishes, now modules.Time) error {
+func (s *Service) rewish(ctx context.Context, tx storage.Tx, p *pair, w Wishes, now social.Time) error {
 	e := p.forth
 	bell, reposts := wish(w.Bell, e.bell), wish(w.Reposts, e.reposts)
 	if bell == e.bell && reposts == e.reposts {
@@ -176,7 +176,7 @@ func (s *Service) rewish(ctx context.Context, tx storage.Tx, p *pair, w Wishes, 
 }
 
 // changed notes that what follower follows has changed.
-func (s *Service) changed(ctx context.Context, tx storage.Tx, follower modules.ID) error {
+func (s *Service) changed(ctx context.Context, tx storage.Tx, follower social.ID) error {
 	key, err := tx.NextKey(ctx)
 	if err != nil {
 		return err
@@ -185,8 +185,8 @@ func (s *Service) changed(ctx context.Context, tx storage.Tx, follower modules.I
 }
 
 // failed names what was attempted. Faults are for the caller and stay as they are.
-func failed(err error, what string, id modules.ID) error {
-	if f := (*modules.Fault)(nil); errors.As(err, &f) {
+func failed(err error, what string, id social.ID) error {
+	if f := (*social.Fault)(nil); errors.As(err, &f) {
 		return f
 	}
 	return fmt.Errorf("follows: %s %s: %w", what, id, err)

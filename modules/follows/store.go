@@ -7,17 +7,17 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // edge is one row.
 type edge struct {
-	follower, followed modules.ID
+	follower, followed social.ID
 	key                int64
-	since              modules.Position
+	since              social.Position
 	bell, reposts      bool
-	createdAt          modules.Time
+	createdAt          social.Time
 }
 
 const columns = `f.follower_id, f.followed_id, f.key, f.since, f.bell, f.reposts, f.created_at`
@@ -40,13 +40,13 @@ func queryEdges(ctx context.Context, q storage.Querier, query string, args ...an
 		if err := rows.Scan(&e.follower, &e.followed, &e.key, &since, flag{&e.bell}, flag{&e.reposts}, &e.createdAt); err != nil {
 			return nil, err
 		}
-		e.since = modules.Position(since)
+		e.since = social.Position(since)
 		list = append(list, e)
 	}
 	return list, rows.Err()
 }
 
-func getEdge(ctx context.Context, q storage.Querier, follower, followed modules.ID) (edge, bool, error) {
+func getEdge(ctx context.Context, q storage.Querier, follower, followed social.ID) (edge, bool, error) {
 	list, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.follower_id = $1 AND f.followed_id = $2`+standing, follower, followed)
 	if err != nil || len(list) == 0 {
 		return edge{}, false, err
@@ -56,7 +56,7 @@ func getEdge(ctx context.Context, q storage.Querier, follower, followed modules.
 
 // followedBy gives everybody a person follows, oldest follow first. Read as they lie and sorted here, 200 of them cost a
 // third of what they cost by the index of the list; leaving tells whether there is anybody to be left out.
-func followedBy(ctx context.Context, q storage.Querier, follower modules.ID, leaving bool) ([]modules.FollowEdge, error) {
+func followedBy(ctx context.Context, q storage.Querier, follower social.ID, leaving bool) ([]social.FollowEdge, error) {
 	query := `SELECT f.followed_id, f.since, f.key, f.bell FROM follows f WHERE f.follower_id = $1`
 	if leaving {
 		query += standing
@@ -66,17 +66,17 @@ func followedBy(ctx context.Context, q storage.Querier, follower modules.ID, lea
 		return nil, err
 	}
 	defer rows.Close()
-	list := []modules.FollowEdge{}
+	list := []social.FollowEdge{}
 	for rows.Next() {
-		var e modules.FollowEdge
+		var e social.FollowEdge
 		var since int64
 		if err := rows.Scan(&e.User, &since, &e.SinceKey, flag{&e.Bell}); err != nil {
 			return nil, err
 		}
-		e.Since = modules.Position(since)
+		e.Since = social.Position(since)
 		list = append(list, e)
 	}
-	slices.SortFunc(list, func(a, b modules.FollowEdge) int { return cmp.Compare(a.SinceKey, b.SinceKey) })
+	slices.SortFunc(list, func(a, b social.FollowEdge) int { return cmp.Compare(a.SinceKey, b.SinceKey) })
 	return list, rows.Err()
 }
 
@@ -93,13 +93,13 @@ func setWishes(ctx context.Context, tx storage.Tx, e edge) error {
 	return err
 }
 
-func deleteEdge(ctx context.Context, tx storage.Tx, follower, followed modules.ID) (bool, error) {
+func deleteEdge(ctx context.Context, tx storage.Tx, follower, followed social.ID) (bool, error) {
 	n, err := tx.Exec(ctx, `DELETE FROM follows WHERE follower_id = $1 AND followed_id = $2`, follower, followed)
 	return n == 1, err
 }
 
 // mark notes that what follower follows has changed.
-func mark(ctx context.Context, tx storage.Tx, follower modules.ID, key int64) error {
+func mark(ctx context.Context, tx storage.Tx, follower social.ID, key int64) error {
 	_, err := tx.Exec(ctx, `INSERT INTO follow_marks (follower_id, changed) VALUES ($1, $2)
 		ON CONFLICT (follower_id) DO UPDATE SET changed = excluded.changed`, follower, key)
 	return err
@@ -107,14 +107,14 @@ func mark(ctx context.Context, tx storage.Tx, follower modules.ID, key int64) er
 
 // getMark gives the order key of the last change of what follower follows, 0 = none, and how many people are on
 // their way out.
-func getMark(ctx context.Context, q storage.Querier, follower modules.ID) (changed, leavers int64, err error) {
+func getMark(ctx context.Context, q storage.Querier, follower social.ID) (changed, leavers int64, err error) {
 	err = q.QueryRow(ctx, `SELECT COALESCE((SELECT changed FROM follow_marks WHERE follower_id = $1), 0), (SELECT COUNT(*) FROM follow_leavers)`,
 		follower).Scan(&changed, &leavers)
 	return changed, leavers, err
 }
 
 // isFull reports whether follower follows limit people or more.
-func isFull(ctx context.Context, q storage.Querier, follower modules.ID, limit int) (bool, error) {
+func isFull(ctx context.Context, q storage.Querier, follower social.ID, limit int) (bool, error) {
 	var one int
 	err := q.QueryRow(ctx, `SELECT 1 FROM follows WHERE follower_id = $1 ORDER BY key LIMIT 1 OFFSET $2 + 0`, follower, limit-1).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -135,7 +135,7 @@ var pageQueries = map[bool]map[bool]string{
 	},
 }
 
-func page(ctx context.Context, q storage.Querier, person modules.ID, following bool, w modules.Window) ([]edge, error) {
+func page(ctx context.Context, q storage.Querier, person social.ID, following bool, w social.Window) ([]edge, error) {
 	key := w.Key
 	if !w.Bound {
 		key = 1<<63 - 1
@@ -148,14 +148,14 @@ func page(ctx context.Context, q storage.Querier, person modules.ID, following b
 
 // leaverPage gives a person whose account has ended and up to limit of their follows, in either direction.
 // false = nobody is on the way out.
-func leaverPage(ctx context.Context, q storage.Querier, limit int) (modules.ID, []edge, bool, error) {
-	var person modules.ID
+func leaverPage(ctx context.Context, q storage.Querier, limit int) (social.ID, []edge, bool, error) {
+	var person social.ID
 	err := q.QueryRow(ctx, `SELECT user_id FROM follow_leavers ORDER BY at, user_id LIMIT 1`).Scan(&person)
 	if errors.Is(err, sql.ErrNoRows) {
-		return modules.ID{}, nil, false, nil
+		return social.ID{}, nil, false, nil
 	}
 	if err != nil {
-		return modules.ID{}, nil, false, err
+		return social.ID{}, nil, false, err
 	}
 	list, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.follower_id = $1 ORDER BY f.key LIMIT $2 + 0`, person, limit)
 	if err != nil || len(list) == limit {

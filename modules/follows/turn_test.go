@@ -5,9 +5,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/follows"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -104,7 +104,7 @@ func TestFollowingAtWhenAccountsEnd(t *testing.T) {
 
 	s.Read(t, func(old storage.Querier) error {
 		turn := s.Turn()
-		if _, err := s.Service.Following(t.Context(), old, modules.NewID()); err != nil { // the snapshot is taken here
+		if _, err := s.Service.Following(t.Context(), old, social.NewID()); err != nil { // the snapshot is taken here
 			return err
 		}
 		s.end(t, "carl")

@@ -7,19 +7,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
-	"github.com/belfry-social/belfry/storage"
-	"github.com/belfry-social/belfry/storage/sqlite"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
+
+	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/storage"
+	"github.com/belfry-social/belfry/storage/sqlite"
 )
 
 // Fixture is what a module's New is given in tests.
 type Fixture struct {
 	DB    *sqlite.DB
-	Clock modules.Clock // stands still until Advance or SetTime; begins at Start
-	Pages *modules.PageCursors
+	Clock social.Clock // stands still until Advance or SetTime; begins at Start
+	Pages *social.PageCursors
 	Log   *zap.Logger
 	Bus   *event.Bus // without reactions
 
@@ -47,7 +48,7 @@ func Open(t testing.TB, list ...storage.Migrations) *Fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Pages = modules.NewPageCursors(storage.DeriveKey(key, "page cursors"))
+	f.Pages = social.NewPageCursors(storage.DeriveKey(key, "page cursors"))
 	f.Clock = func() time.Time { return time.Unix(0, f.now.Load()).UTC() }
 	f.SetTime(Start)
 	return f

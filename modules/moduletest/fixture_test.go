@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/moduletest"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 )
@@ -16,15 +16,15 @@ func TestFixture(t *testing.T) {
 		t.Errorf("clock begins at %v, want %v", got, moduletest.Start)
 	}
 	f.Advance(time.Hour)
-	if got := f.Clock.Now().Sub(modules.TimeOf(moduletest.Start)); got != time.Hour {
+	if got := f.Clock.Now().Sub(social.TimeOf(moduletest.Start)); got != time.Hour {
 		t.Errorf("clock moved by %v, want an hour", got)
 	}
-	author, other, post := modules.NewID(), modules.NewID(), modules.NewID()
+	author, other, post := social.NewID(), social.NewID(), social.NewID()
 	f.InTx(t, func(tx storage.Tx) error {
 		_, err := outbox.Add(t.Context(), tx,
-			outbox.Announcement{Stream: modules.Stream{Kind: modules.By, User: author}, Type: "post.created", Actor: author, Object: post,
-				About: []modules.ID{author, other, author}, Time: f.Clock.Now(), Data: []byte(`{"text":"hello"}`)},
-			outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: other}, Type: "audience.changed", Internal: true, Time: f.Clock.Now(), Data: []byte(`{}`)})
+			outbox.Announcement{Stream: social.Stream{Kind: social.By, User: author}, Type: "post.created", Actor: author, Object: post,
+				About: []social.ID{author, other, author}, Time: f.Clock.Now(), Data: []byte(`{"text":"hello"}`)},
+			outbox.Announcement{Stream: social.Stream{Kind: social.To, User: other}, Type: "audience.changed", Internal: true, Time: f.Clock.Now(), Data: []byte(`{}`)})
 		return err
 	})
 	rows := f.Outbox(t)

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -15,13 +15,13 @@ import (
 type Row struct {
 	ID       int64
 	Op       storage.Op
-	Stream   modules.Stream // zero unless OpAppend
+	Stream   social.Stream // zero unless OpAppend
 	Type     string
-	Actor    modules.ID
-	Object   modules.ID
-	About    []modules.ID
+	Actor    social.ID
+	Object   social.ID
+	About    []social.ID
 	Internal bool
-	Time     modules.Time
+	Time     social.Time
 	Data     json.RawMessage // of OpAppend; nil when redacted
 	Redacted bool            // an OpAppend whose payload was emptied
 }
@@ -59,7 +59,7 @@ func (f *Fixture) Outbox(t testing.TB) []Row {
 }
 
 // Announced returns the appended rows of one stream, internal ones too.
-func (f *Fixture) Announced(t testing.TB, s modules.Stream) []Row {
+func (f *Fixture) Announced(t testing.TB, s social.Stream) []Row {
 	t.Helper()
 	return slices.DeleteFunc(f.Outbox(t), func(r Row) bool { return r.Op != storage.OpAppend || r.Stream != s })
 }
@@ -96,13 +96,13 @@ func rows(ctx context.Context, q storage.Querier) ([]Row, error) {
 			r.Type = *kind
 		}
 		if r.Op == storage.OpAppend {
-			if r.Stream, err = modules.StreamOf(stream); err != nil {
+			if r.Stream, err = social.StreamOf(stream); err != nil {
 				return nil, err
 			}
 			r.Data, r.Redacted = data, data == nil
 		}
 		for person := range slices.Chunk(about, 16) {
-			r.About = append(r.About, modules.ID(person))
+			r.About = append(r.About, social.ID(person))
 		}
 		list = append(list, r)
 	}

@@ -5,8 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 )
@@ -14,12 +13,12 @@ import (
 // act is something a person did that names another.
 type act struct {
 	kind     string
-	receiver modules.ID
-	actor    modules.UserRef
-	object   modules.ID // the post; for a follow the followed
-	grouped  bool       // acts of this kind on one object are one group
-	cast     *cast      // who and what is known already
-	at       modules.Time
+	receiver social.ID
+	actor    social.UserRef
+	object   social.ID // the post; for a follow the followed
+	grouped  bool      // acts of this kind on one object are one group
+	cast     *cast     // who and what is known already
+	at       social.Time
 }
 
 // tell makes the row of an act and announces it. Nobody is told of what they did themselves, and an act that has a
@@ -54,7 +53,7 @@ func (s *Service) tell(ctx context.Context, tx storage.Tx, a act) error {
 // unseen and young. It returns what was announced; nil, and nothing is written, if there is a row of the same act.
 func (s *Service) add(ctx context.Context, tx storage.Tx, r *row, c *cast) (*Notification, error) {
 	var err error
-	r.id, r.head, r.members, r.began, r.updated = modules.NewID(), true, 1, r.created, r.created
+	r.id, r.head, r.members, r.began, r.updated = social.NewID(), true, 1, r.created, r.created
 	r.group = r.id
 	var joins *row
 	if !r.subject.IsZero() {
@@ -65,7 +64,7 @@ func (s *Service) add(ctx context.Context, tx storage.Tx, r *row, c *cast) (*Not
 		if g != nil && unseen && r.created.Sub(g.began) < s.cfg.GroupWindow {
 			joins = g
 			r.group, r.members, r.began = g.group, g.members+1, g.began
-			r.actors = pack(append([]modules.ID{r.actor}, g.people()...)...)
+			r.actors = pack(append([]social.ID{r.actor}, g.people()...)...)
 		}
 	}
 	if r.key, err = tx.NextKey(ctx); err != nil {
@@ -75,12 +74,12 @@ func (s *Service) add(ctx context.Context, tx storage.Tx, r *row, c *cast) (*Not
 		return nil, err
 	}
 	if joins == nil {
-		return s.announce(ctx, tx, event.Notification, watermarks{}, c, r, r.actor, r.created)
+		return s.announce(ctx, tx, social.EventNotification, watermarks{}, c, r, r.actor, r.created)
 	}
 	if err := demote(ctx, tx, joins.key); err != nil {
 		return nil, err
 	}
-	return s.announce(ctx, tx, event.NotificationUpdated, watermarks{}, c, r, r.actor, r.created)
+	return s.announce(ctx, tx, social.EventNotificationUpdated, watermarks{}, c, r, r.actor, r.created)
 }
 
 // revive shows a withdrawn row again, in its old place and with its old read state.
@@ -119,12 +118,12 @@ func (s *Service) revive(ctx context.Context, tx storage.Tx, r *row, a act) erro
 	if err := saveRow(ctx, tx, head); err != nil {
 		return err
 	}
-	_, err = s.announce(ctx, tx, event.NotificationUpdated, w, a.cast, head, a.actor.ID, a.at)
+	_, err = s.announce(ctx, tx, social.EventNotificationUpdated, w, a.cast, head, a.actor.ID, a.at)
 	return err
 }
 
 // withdraw takes back the row of an act, live.
-func (s *Service) withdraw(ctx context.Context, tx storage.Tx, receiver modules.ID, kind string, actor, object modules.ID, at modules.Time) error {
+func (s *Service) withdraw(ctx context.Context, tx storage.Tx, receiver social.ID, kind string, actor, object social.ID, at social.Time) error {
 	r, err := rowByAct(ctx, tx, receiver, kind, actor, object)
 	if err != nil || r == nil || !r.shown() {
 		return err
@@ -136,13 +135,13 @@ func (s *Service) withdraw(ctx context.Context, tx storage.Tx, receiver modules.
 }
 
 // redact empties what was announced of a row.
-func (s *Service) redact(ctx context.Context, tx storage.Tx, r *row, at modules.Time) error {
+func (s *Service) redact(ctx context.Context, tx storage.Tx, r *row, at social.Time) error {
 	return outbox.Redact(ctx, tx, at, outbox.Match{Object: r.redactable(), Actor: r.actor,
-		Stream: modules.Stream{Kind: modules.To, User: r.receiver}, Types: []string{event.Notification, event.NotificationUpdated}})
+		Stream: social.Stream{Kind: social.To, User: r.receiver}, Types: []string{social.EventNotification, social.EventNotificationUpdated}})
 }
 
 // leave takes a shown row out of lists and its group, and announces that.
-func (s *Service) leave(ctx context.Context, tx storage.Tx, r *row, state int, at modules.Time) error {
+func (s *Service) leave(ctx context.Context, tx storage.Tx, r *row, state int, at social.Time) error {
 	was := *r
 	r.state, r.head = state, false
 	if state == stateWithdrawn {
@@ -166,7 +165,7 @@ func (s *Service) leave(ctx context.Context, tx storage.Tx, r *row, state int, a
 }
 
 // closeRanks mends the group that was left and returns how many are left in it.
-func (s *Service) closeRanks(ctx context.Context, tx storage.Tx, was *row, at modules.Time) (int64, error) {
+func (s *Service) closeRanks(ctx context.Context, tx storage.Tx, was *row, at social.Time) (int64, error) {
 	head, err := headOf(ctx, tx, was.group)
 	if err != nil || head == nil {
 		return 0, err
@@ -193,7 +192,7 @@ func (s *Service) closeRanks(ctx context.Context, tx storage.Tx, was *row, at mo
 
 // announce tells the receiver of a row, and returns what it says. actor is who acted now: after a revival the row,
 // the newest of its group, may be another's.
-func (s *Service) announce(ctx context.Context, tx storage.Tx, kind string, w watermarks, c *cast, r *row, actor modules.ID, at modules.Time) (*Notification, error) {
+func (s *Service) announce(ctx context.Context, tx storage.Tx, kind string, w watermarks, c *cast, r *row, actor social.ID, at social.Time) (*Notification, error) {
 	list, err := s.render(ctx, tx, w, c, []row{*r}, true)
 	if err != nil {
 		return nil, err
@@ -204,31 +203,31 @@ func (s *Service) announce(ctx context.Context, tx storage.Tx, kind string, w wa
 	}
 	own := *r
 	own.actor = actor
-	err = outbox.Announce(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: r.receiver}, Type: kind, Actor: actor,
-		Object: own.redactable(), About: append([]modules.ID{actor, r.actor}, r.people()...), Time: at, Data: data})
+	err = outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: r.receiver}, Type: kind, Actor: actor,
+		Object: own.redactable(), About: append([]social.ID{actor, r.actor}, r.people()...), Time: at, Data: data})
 	return &list[0], err
 }
 
 // removedData is the data of notification.removed. Either ID and Group are set, or ObjectID.
 type removedData struct {
-	ID       *modules.ID   `json:"id"`
+	ID       *social.ID    `json:"id"`
 	Group    *removedGroup `json:"group"`
-	ObjectID *modules.ID   `json:"object_id"`
+	ObjectID *social.ID    `json:"object_id"`
 	Reason   string        `json:"reason"`
 }
 
 type removedGroup struct {
-	Key   modules.ID `json:"key"`
-	Count int64      `json:"count"`
+	Key   social.ID `json:"key"`
+	Count int64     `json:"count"`
 }
 
 // announceRemoved names nobody, neither as actor nor as object: that something is gone has to arrive whatever
 // becomes of those people and posts.
-func announceRemoved(ctx context.Context, tx storage.Tx, receiver modules.ID, d removedData, at modules.Time) error {
+func announceRemoved(ctx context.Context, tx storage.Tx, receiver social.ID, d removedData, at social.Time) error {
 	data, err := json.Marshal(d)
 	if err != nil {
 		return fmt.Errorf("encode removal: %w", err)
 	}
-	return outbox.Announce(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: receiver},
-		Type: event.NotificationRemoved, Time: at, Data: data})
+	return outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: receiver},
+		Type: social.EventNotificationRemoved, Time: at, Data: data})
 }

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -19,7 +19,7 @@ func BenchmarkLike(b *testing.B) {
 			author := w.user("alice")
 			var made []event.PostInfo
 			for range min(posts, b.N+64) {
-				id := modules.NewID()
+				id := social.NewID()
 				made = append(made, event.PostInfo{ID: id, RootID: id, Author: author, RootAuthor: author.ID, Visibility: event.Public, Excerpt: "harbour"})
 			}
 			next := make(chan int)
@@ -34,7 +34,7 @@ func BenchmarkLike(b *testing.B) {
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					i := <-next
-					liker := modules.UserRef{ID: modules.NewID(), Username: fmt.Sprint("fan", i), DisplayName: fmt.Sprint("Fan ", i)}
+					liker := social.UserRef{ID: social.NewID(), Username: fmt.Sprint("fan", i), DisplayName: fmt.Sprint("Fan ", i)}
 					fact := event.PostLiked{Post: made[i%len(made)], Liker: liker, At: w.now()}
 					if err := w.DB.InTx(b.Context(), func(tx storage.Tx) error { return w.Bus.Emit(b.Context(), tx, fact) }); err != nil {
 						b.Error(err)
@@ -68,7 +68,7 @@ func BenchmarkList(b *testing.B) {
 	}
 	b.ResetTimer()
 	for b.Loop() {
-		if _, err := w.s.List(b.Context(), w.user("alice").ID, notifications.Filter{Grouped: true}, modules.PageQuery{Limit: 20}); err != nil {
+		if _, err := w.s.List(b.Context(), w.user("alice").ID, notifications.Filter{Grouped: true}, social.PageQuery{Limit: 20}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -122,7 +122,7 @@ func (s *Service) countDerived(ctx context.Context, q storage.Querier, v *viewer
 }
 
 // Counts counts a person's groups, derived items among them.
-func (s *Service) Counts(ctx context.Context, person modules.ID) (c Counts, err error) {
+func (s *Service) Counts(ctx context.Context, person social.ID) (c Counts, err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		v, err := s.viewer(ctx, q, person)
 		if err != nil {

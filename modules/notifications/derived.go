@@ -6,19 +6,19 @@ import (
 	"math"
 	"slices"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // viewer is a person who looks at their notifications, with what decides what is there.
 type viewer struct {
-	person modules.ID
+	person social.ID
 	marks  watermarks
-	bells  []modules.FollowEdge // those whose posts are derived items
+	bells  []social.FollowEdge // those whose posts are derived items
 }
 
-func (s *Service) viewer(ctx context.Context, q storage.Querier, person modules.ID) (*viewer, error) {
+func (s *Service) viewer(ctx context.Context, q storage.Querier, person social.ID) (*viewer, error) {
 	v := &viewer{person: person}
 	var err error
 	if v.marks, err = watermarksOf(ctx, q, person); err != nil {
@@ -28,7 +28,7 @@ func (s *Service) viewer(ctx context.Context, q storage.Querier, person modules.
 	if err != nil {
 		return nil, fmt.Errorf("notifications: whom %s follows: %w", person, err)
 	}
-	v.bells = make([]modules.FollowEdge, 0, len(edges))
+	v.bells = make([]social.FollowEdge, 0, len(edges))
 	for _, e := range edges {
 		if e.Bell {
 			v.bells = append(v.bells, e)
@@ -66,7 +66,7 @@ func (s *Service) derivedItems(ctx context.Context, q storage.Querier, v *viewer
 func (s *Service) recentPosts(ctx context.Context, q storage.Querier, v *viewer, at span, keep func(row) bool) ([]row, error) {
 	var out []row
 	for len(out) < at.limit && at.low+1 < at.high {
-		w := modules.Window{Bound: true, Rising: at.rising, Limit: min(at.limit-len(out), 2*chunk)}
+		w := social.Window{Bound: true, Rising: at.rising, Limit: min(at.limit-len(out), 2*chunk)}
 		if at.rising {
 			w.Key = at.low
 		} else {
@@ -107,11 +107,11 @@ func (s *Service) recentPosts(ctx context.Context, q storage.Querier, v *viewer,
 func (s *Service) touchedPosts(ctx context.Context, q storage.Querier, v *viewer, where string, at span) ([]row, error) {
 	var out []row
 	for len(out) < at.limit && at.low+1 < at.high {
-		var ids []modules.ID
+		var ids []social.ID
 		var last int64
 		want := at.limit - len(out)
 		err := eachRow(ctx, q, func(rows storage.Rows) error {
-			var id modules.ID
+			var id social.ID
 			err := rows.Scan(&last, &id)
 			ids = append(ids, id)
 			return err
@@ -142,7 +142,7 @@ func (s *Service) touchedPosts(ctx context.Context, q storage.Querier, v *viewer
 }
 
 // derivable gives those of the posts that are derived items of this person now, in the order asked.
-func (s *Service) derivable(ctx context.Context, q storage.Querier, v *viewer, ids []modules.ID) ([]event.PostInfo, error) {
+func (s *Service) derivable(ctx context.Context, q storage.Querier, v *viewer, ids []social.ID) ([]event.PostInfo, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -150,7 +150,7 @@ func (s *Service) derivable(ctx context.Context, q storage.Querier, v *viewer, i
 	if err != nil {
 		return nil, fmt.Errorf("notifications: posts: %w", err)
 	}
-	since := make(map[modules.ID]int64, len(v.bells))
+	since := make(map[social.ID]int64, len(v.bells))
 	for _, e := range v.bells {
 		since[e.User] = e.SinceKey
 	}
@@ -169,8 +169,8 @@ func (s *Service) derivable(ctx context.Context, q storage.Querier, v *viewer, i
 func isDerivable(p event.PostInfo) bool { return p.ReplyTo.IsZero() && p.Visibility != event.Mentioned }
 
 // derivedByID gives one derived item of a person; nil = it is not one.
-func (s *Service) derivedByID(ctx context.Context, q storage.Querier, v *viewer, id modules.ID) (*row, error) {
-	posts, err := s.derivable(ctx, q, v, []modules.ID{id})
+func (s *Service) derivedByID(ctx context.Context, q storage.Querier, v *viewer, id social.ID) (*row, error) {
+	posts, err := s.derivable(ctx, q, v, []social.ID{id})
 	if err != nil {
 		return nil, err
 	}
@@ -209,8 +209,8 @@ func asDerived(ctx context.Context, q storage.Querier, v *viewer, posts []event.
 
 // rowsAbout tells which of the posts, all of others, a person has a row about, in any state. Only those that name the
 // person can have one: of all else that people are told, the object is a post of their own, a comment or no post.
-func rowsAbout(ctx context.Context, q storage.Querier, person modules.ID, posts []event.PostInfo) (map[modules.ID]bool, error) {
-	var ids []modules.ID
+func rowsAbout(ctx context.Context, q storage.Querier, person social.ID, posts []event.PostInfo) (map[social.ID]bool, error) {
+	var ids []social.ID
 	for i := range posts {
 		if slices.Contains(posts[i].Mentions, person) {
 			ids = append(ids, posts[i].ID)
@@ -220,9 +220,9 @@ func rowsAbout(ctx context.Context, q storage.Querier, person modules.ID, posts 
 		return nil, nil
 	}
 	list, args := storage.In([]any{person}, ids)
-	out := map[modules.ID]bool{}
+	out := map[social.ID]bool{}
 	err := eachRow(ctx, q, func(rows storage.Rows) error {
-		var id modules.ID
+		var id social.ID
 		err := rows.Scan(&id)
 		out[id] = true
 		return err
@@ -234,7 +234,7 @@ func rowsAbout(ctx context.Context, q storage.Querier, person modules.ID, posts 
 }
 
 // addPostState reads what the person did to these derived items, which are in order.
-func addPostState(ctx context.Context, q storage.Querier, person modules.ID, items []row) error {
+func addPostState(ctx context.Context, q storage.Querier, person social.ID, items []row) error {
 	if len(items) == 0 {
 		return nil
 	}

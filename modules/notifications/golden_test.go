@@ -10,10 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/moduletest"
 	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -110,14 +109,14 @@ func TestGolden(t *testing.T) {
 	golden(t, "read_state.up_to", last("alice").Data)
 	w.remove(p)
 	removed := last("alice")
-	if removed.Type != event.NotificationRemoved {
+	if removed.Type != social.EventNotificationRemoved {
 		t.Fatalf("after a delete: %v", removed)
 	}
 	golden(t, "notification.removed.object", removed.Data)
 
 	w.follow("bob", "alice")
 	w.post("alice", "Second light")
-	list, err := w.s.List(t.Context(), w.user("bob").ID, notifications.Filter{Types: []string{"post"}}, modules.PageQuery{Limit: 1})
+	list, err := w.s.List(t.Context(), w.user("bob").ID, notifications.Filter{Types: []string{"post"}}, social.PageQuery{Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

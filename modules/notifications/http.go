@@ -9,14 +9,14 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // Routes registers what clients may ask.
 func (s *Service) Routes(api huma.API) {
 	h := handlers{s}
-	read, write := modules.AuthScope(modules.ScopeRead), modules.AuthScope(modules.ScopeWriteNotifications)
+	read, write := social.AuthScope(social.ScopeRead), social.AuthScope(social.ScopeWriteNotifications)
 	add(api, http.MethodGet, "/v1/notifications", "list-notifications", "The notifications of the person, newest first", read, "weak", nil, h.list)
 	add(api, http.MethodGet, "/v1/notifications/counts", "count-notifications", "How many are unseen and unread", read, "strong", nil, h.counts)
 	add(api, http.MethodGet, "/v1/notifications/groups/{key}", "list-group-members", "The members of a group, newest first", read, "weak", []int{404}, h.members)
@@ -30,21 +30,21 @@ func (s *Service) Routes(api huma.API) {
 	huma.Register(api, operation(http.MethodDelete, "/v1/notifications/{id}", "delete-notification", "Delete one notification", write, "", []int{404}, http.StatusNoContent), h.delete)
 
 	push := operation(http.MethodPost, "/v1/notifications", "push-notification", "Tell a person something, as a host application",
-		modules.AuthScope(modules.ScopeNotifySend), "", nil, http.StatusCreated)
-	push.Metadata[modules.MetaLimit] = modules.BudgetService
+		social.AuthScope(social.ScopeNotifySend), "", nil, http.StatusCreated)
+	push.Metadata[social.MetaLimit] = social.BudgetService
 	huma.Register(api, push, h.push)
 }
 
-func operation(method, path, id, summary string, auth modules.Auth, etag string, errors []int, status int) huma.Operation {
-	meta := map[string]any{modules.MetaAuth: auth}
+func operation(method, path, id, summary string, auth social.Auth, etag string, errors []int, status int) huma.Operation {
+	meta := map[string]any{social.MetaAuth: auth}
 	if etag != "" {
-		meta[modules.MetaETag] = etag
+		meta[social.MetaETag] = etag
 	}
 	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, Tags: []string{"notifications"}, Metadata: meta,
 		DefaultStatus: status, Errors: append([]int{401, 403, 422, 429}, errors...)}
 }
 
-func add[I, O any](api huma.API, method, path, id, summary string, auth modules.Auth, etag string, errors []int, handler func(context.Context, *I) (*O, error)) {
+func add[I, O any](api huma.API, method, path, id, summary string, auth social.Auth, etag string, errors []int, handler func(context.Context, *I) (*O, error)) {
 	huma.Register(api, operation(method, path, id, summary, auth, etag, errors, http.StatusOK), handler)
 }
 
@@ -60,7 +60,7 @@ func (h handlers) cursor() string {
 }
 
 type listInput struct {
-	modules.PageQuery
+	social.PageQuery
 	Types   string `query:"types" maxLength:"600" doc:"A comma list of types; custom stands for all custom types. None = all."`
 	State   string `query:"state" enum:"inbox,unseen,unread,archived" default:"inbox"`
 	Grouped bool   `query:"grouped" default:"false" doc:"One item for each group: its newest member."`
@@ -68,7 +68,7 @@ type listInput struct {
 
 type listOutput struct {
 	Cursor string `header:"Belfry-Cursor" doc:"Stream from here, and nothing is missed."`
-	Body   modules.List[Notification]
+	Body   social.List[Notification]
 }
 
 func (h handlers) list(ctx context.Context, in *listInput) (*listOutput, error) {
@@ -77,7 +77,7 @@ func (h handlers) list(ctx context.Context, in *listInput) (*listOutput, error) 
 		f.Types = strings.Split(in.Types, ",")
 	}
 	cursor := h.cursor()
-	list, err := h.s.List(ctx, modules.ActorFrom(ctx).UserID, f, in.PageQuery)
+	list, err := h.s.List(ctx, social.ActorFrom(ctx).UserID, f, in.PageQuery)
 	if err != nil {
 		return nil, err
 	}
@@ -85,20 +85,20 @@ func (h handlers) list(ctx context.Context, in *listInput) (*listOutput, error) 
 }
 
 type membersInput struct {
-	modules.PageQuery
+	social.PageQuery
 	Key string `path:"key" doc:"The group's key."`
 }
 
 type membersOutput struct {
-	Body modules.List[Notification]
+	Body social.List[Notification]
 }
 
 func (h handlers) members(ctx context.Context, in *membersInput) (*membersOutput, error) {
-	key, err := modules.ParseID(in.Key)
+	key, err := social.ParseID(in.Key)
 	if err != nil {
-		return nil, modules.NotFound()
+		return nil, social.NotFound()
 	}
-	list, err := h.s.Members(ctx, modules.ActorFrom(ctx).UserID, key, in.PageQuery)
+	list, err := h.s.Members(ctx, social.ActorFrom(ctx).UserID, key, in.PageQuery)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ type countsOutput struct {
 
 func (h handlers) counts(ctx context.Context, _ *struct{}) (*countsOutput, error) {
 	cursor := h.cursor()
-	c, err := h.s.Counts(ctx, modules.ActorFrom(ctx).UserID)
+	c, err := h.s.Counts(ctx, social.ActorFrom(ctx).UserID)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (h handlers) get(ctx context.Context, in *itemInput) (*itemOutput, error) {
 
 func (h handlers) setRead(read bool) func(context.Context, *itemInput) (*itemOutput, error) {
 	return func(ctx context.Context, in *itemInput) (*itemOutput, error) {
-		return h.item(ctx, in, func(ctx context.Context, person, id modules.ID) (Notification, error) {
+		return h.item(ctx, in, func(ctx context.Context, person, id social.ID) (Notification, error) {
 			return h.s.SetRead(ctx, person, id, read)
 		})
 	}
@@ -141,18 +141,18 @@ func (h handlers) setRead(read bool) func(context.Context, *itemInput) (*itemOut
 
 func (h handlers) setArchived(archived bool) func(context.Context, *itemInput) (*itemOutput, error) {
 	return func(ctx context.Context, in *itemInput) (*itemOutput, error) {
-		return h.item(ctx, in, func(ctx context.Context, person, id modules.ID) (Notification, error) {
+		return h.item(ctx, in, func(ctx context.Context, person, id social.ID) (Notification, error) {
 			return h.s.SetArchived(ctx, person, id, archived)
 		})
 	}
 }
 
-func (h handlers) item(ctx context.Context, in *itemInput, do func(context.Context, modules.ID, modules.ID) (Notification, error)) (*itemOutput, error) {
-	id, err := modules.ParseID(in.ID)
+func (h handlers) item(ctx context.Context, in *itemInput, do func(context.Context, social.ID, social.ID) (Notification, error)) (*itemOutput, error) {
+	id, err := social.ParseID(in.ID)
 	if err != nil {
-		return nil, modules.NotFound()
+		return nil, social.NotFound()
 	}
-	n, err := do(ctx, modules.ActorFrom(ctx).UserID, id)
+	n, err := do(ctx, social.ActorFrom(ctx).UserID, id)
 	if err != nil {
 		return nil, err
 	}
@@ -160,11 +160,11 @@ func (h handlers) item(ctx context.Context, in *itemInput, do func(context.Conte
 }
 
 func (h handlers) delete(ctx context.Context, in *itemInput) (*struct{}, error) {
-	id, err := modules.ParseID(in.ID)
+	id, err := social.ParseID(in.ID)
 	if err != nil {
-		return nil, modules.NotFound()
+		return nil, social.NotFound()
 	}
-	return nil, h.s.Delete(ctx, modules.ActorFrom(ctx).UserID, id)
+	return nil, h.s.Delete(ctx, social.ActorFrom(ctx).UserID, id)
 }
 
 type markOutput struct {
@@ -182,7 +182,7 @@ func (h handlers) seen(ctx context.Context, in *seenInput) (*markOutput, error) 
 	if err != nil {
 		return nil, err
 	}
-	return marked(h.s.SeenUpTo(ctx, modules.ActorFrom(ctx).UserID, id))
+	return marked(h.s.SeenUpTo(ctx, social.ActorFrom(ctx).UserID, id))
 }
 
 type readInput struct {
@@ -194,13 +194,13 @@ type readInput struct {
 }
 
 func (h handlers) read(ctx context.Context, in *readInput) (*markOutput, error) {
-	person, b := modules.ActorFrom(ctx).UserID, in.Body
+	person, b := social.ActorFrom(ctx).UserID, in.Body
 	switch {
 	case b.IDs != nil && b.UpTo == nil && b.Group == nil:
 		if len(b.IDs) == 0 {
-			return nil, modules.Invalid(modules.BodyField("/ids", modules.FieldTooShort, "At least one id."))
+			return nil, social.Invalid(social.BodyField("/ids", social.FieldTooShort, "At least one id."))
 		}
-		ids := make([]modules.ID, len(b.IDs))
+		ids := make([]social.ID, len(b.IDs))
 		for i, text := range b.IDs {
 			var err error
 			if ids[i], err = bodyID("/ids/"+strconv.Itoa(i), text); err != nil {
@@ -221,9 +221,9 @@ func (h handlers) read(ctx context.Context, in *readInput) (*markOutput, error) 
 		}
 		return marked(h.s.ReadGroup(ctx, person, key))
 	case b.IDs == nil && b.UpTo == nil:
-		return nil, modules.Invalid(modules.BodyField("", modules.FieldRequired, "One of ids, up_to and group."))
+		return nil, social.Invalid(social.BodyField("", social.FieldRequired, "One of ids, up_to and group."))
 	}
-	return nil, modules.Invalid(modules.BodyField("", modules.FieldNotAllowed, "Only one of ids, up_to and group."))
+	return nil, social.Invalid(social.BodyField("", social.FieldNotAllowed, "Only one of ids, up_to and group."))
 }
 
 func marked(c Counts, err error) (*markOutput, error) {
@@ -233,10 +233,10 @@ func marked(c Counts, err error) (*markOutput, error) {
 	return &markOutput{Body: c}, nil
 }
 
-func bodyID(pointer, text string) (modules.ID, error) {
-	id, err := modules.ParseID(text)
+func bodyID(pointer, text string) (social.ID, error) {
+	id, err := social.ParseID(text)
 	if err != nil {
-		return modules.ID{}, modules.Invalid(modules.BodyField(pointer, modules.FieldBadFormat, "An id."))
+		return social.ID{}, social.Invalid(social.BodyField(pointer, social.FieldBadFormat, "An id."))
 	}
 	return id, nil
 }
@@ -269,7 +269,7 @@ func (h handlers) push(ctx context.Context, in *pushInput) (*pushOutput, error) 
 	if in.Body.Group != nil {
 		p.Group = *in.Body.Group
 	}
-	once := storage.NewOnce(modules.ActorFrom(ctx), h.s.clock.Now(), "POST /v1/notifications", in.Key, in.RawBody)
+	once := storage.NewOnce(social.ActorFrom(ctx), h.s.clock.Now(), "POST /v1/notifications", in.Key, in.RawBody)
 	answer, err := h.s.Push(ctx, p, once)
 	if err != nil {
 		return nil, err

@@ -10,8 +10,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/humatest"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 func routes(t *testing.T, w *world) humatest.TestAPI {
@@ -27,8 +27,8 @@ func routes(t *testing.T, w *world) humatest.TestAPI {
 func TestRoutes(t *testing.T) {
 	w := newWorld(t)
 	api := routes(t, w)
-	alice := modules.WithActor(context.Background(), modules.Actor{UserID: w.user("alice").ID})
-	service := modules.WithActor(context.Background(), modules.Actor{ServiceID: modules.NewID()})
+	alice := social.WithActor(context.Background(), social.Actor{UserID: w.user("alice").ID})
+	service := social.WithActor(context.Background(), social.Actor{ServiceID: social.NewID()})
 	p := w.post("alice", "harbour")
 	for _, who := range []string{"bob", "carol"} {
 		w.like(who, p)
@@ -104,21 +104,21 @@ func TestGuards(t *testing.T) {
 			if op == nil {
 				continue
 			}
-			want := modules.AuthScope(modules.ScopeWriteNotifications)
+			want := social.AuthScope(social.ScopeWriteNotifications)
 			switch {
 			case method == "GET":
-				want = modules.AuthScope(modules.ScopeRead)
+				want = social.AuthScope(social.ScopeRead)
 			case method+path == "POST/v1/notifications":
-				want = modules.AuthScope(modules.ScopeNotifySend)
-				if op.Metadata[modules.MetaLimit] != modules.BudgetService {
-					t.Errorf("%s %s has budget %v", method, path, op.Metadata[modules.MetaLimit])
+				want = social.AuthScope(social.ScopeNotifySend)
+				if op.Metadata[social.MetaLimit] != social.BudgetService {
+					t.Errorf("%s %s has budget %v", method, path, op.Metadata[social.MetaLimit])
 				}
 			}
-			if op.Metadata[modules.MetaAuth] != want {
-				t.Errorf("%s %s asks for %v, want %v", method, path, op.Metadata[modules.MetaAuth], want)
+			if op.Metadata[social.MetaAuth] != want {
+				t.Errorf("%s %s asks for %v, want %v", method, path, op.Metadata[social.MetaAuth], want)
 			}
-			if (method == "GET") != (op.Metadata[modules.MetaETag] != nil) {
-				t.Errorf("%s %s has entity tag %v", method, path, op.Metadata[modules.MetaETag])
+			if (method == "GET") != (op.Metadata[social.MetaETag] != nil) {
+				t.Errorf("%s %s has entity tag %v", method, path, op.Metadata[social.MetaETag])
 			}
 		}
 	}

@@ -4,21 +4,21 @@ import (
 	"encoding/json"
 	"strconv"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // AppendJSON appends the item, byte for byte as encoding/json writes it, at a small part of the cost: every act is
 // announced in this form while others wait to write. It fails if and only if Data is not JSON.
 func (n Notification) AppendJSON(b []byte) ([]byte, error) {
-	b = modules.AppendJSONID(append(b, `{"id":`...), n.ID)
-	b = modules.AppendJSONID(append(b, `,"receiver_id":`...), n.ReceiverID)
-	b = modules.AppendJSONText(append(b, `,"type":`...), n.Type)
-	b = modules.AppendJSONRef(append(b, `,"actor":`...), n.Actor)
+	b = social.AppendJSONID(append(b, `{"id":`...), n.ID)
+	b = social.AppendJSONID(append(b, `,"receiver_id":`...), n.ReceiverID)
+	b = social.AppendJSONText(append(b, `,"type":`...), n.Type)
+	b = social.AppendJSONRef(append(b, `,"actor":`...), n.Actor)
 	b = n.Object.append(append(b, `,"object":`...))
 	b = n.Group.append(append(b, `,"group":`...))
-	b = modules.AppendJSONText(append(b, `,"text":`...), n.Text)
-	b = modules.AppendJSONOptional(append(b, `,"content":`...), n.Content)
-	b = modules.AppendJSONText(append(b, `,"url":`...), n.URL)
+	b = social.AppendJSONText(append(b, `,"text":`...), n.Text)
+	b = social.AppendJSONOptional(append(b, `,"content":`...), n.Content)
+	b = social.AppendJSONText(append(b, `,"url":`...), n.URL)
 	b = append(b, `,"data":`...)
 	if n.Data == nil {
 		b = append(b, "null"...)
@@ -30,11 +30,11 @@ func (n Notification) AppendJSON(b []byte) ([]byte, error) {
 		b = append(b, data...)
 	}
 	b = strconv.AppendBool(append(b, `,"is_read":`...), n.IsRead)
-	b = modules.AppendJSONTime(append(b, `,"seen_at":`...), n.SeenAt)
-	b = modules.AppendJSONTime(append(b, `,"read_at":`...), n.ReadAt)
-	b = modules.AppendJSONTime(append(b, `,"archived_at":`...), n.ArchivedAt)
-	b = modules.AppendJSONTime(append(b, `,"created_at":`...), &n.CreatedAt)
-	return append(modules.AppendJSONTime(append(b, `,"updated_at":`...), &n.UpdatedAt), '}'), nil
+	b = social.AppendJSONTime(append(b, `,"seen_at":`...), n.SeenAt)
+	b = social.AppendJSONTime(append(b, `,"read_at":`...), n.ReadAt)
+	b = social.AppendJSONTime(append(b, `,"archived_at":`...), n.ArchivedAt)
+	b = social.AppendJSONTime(append(b, `,"created_at":`...), &n.CreatedAt)
+	return append(social.AppendJSONTime(append(b, `,"updated_at":`...), &n.UpdatedAt), '}'), nil
 }
 
 // AppendJSON is Notification's.
@@ -48,22 +48,22 @@ func (p Pushed) AppendJSON(b []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return append(modules.AppendJSONOptional(append(b, `,"dropped":`...), p.Dropped), '}'), nil
+	return append(social.AppendJSONOptional(append(b, `,"dropped":`...), p.Dropped), '}'), nil
 }
 
 func (o *Object) append(b []byte) []byte {
 	if o == nil {
 		return append(b, "null"...)
 	}
-	b = modules.AppendJSONText(append(b, `{"kind":`...), o.Kind)
-	b = modules.AppendJSONID(append(b, `,"id":`...), o.ID)
-	b = modules.AppendJSONText(append(b, `,"url":`...), o.URL)
-	b = modules.AppendJSONText(append(b, `,"excerpt":`...), o.Excerpt)
-	return append(modules.AppendJSONOptional(append(b, `,"preview_url":`...), o.PreviewURL), '}')
+	b = social.AppendJSONText(append(b, `{"kind":`...), o.Kind)
+	b = social.AppendJSONID(append(b, `,"id":`...), o.ID)
+	b = social.AppendJSONText(append(b, `,"url":`...), o.URL)
+	b = social.AppendJSONText(append(b, `,"excerpt":`...), o.Excerpt)
+	return append(social.AppendJSONOptional(append(b, `,"preview_url":`...), o.PreviewURL), '}')
 }
 
 func (g *Group) append(b []byte) []byte {
-	b = modules.AppendJSONID(append(b, `{"key":`...), g.Key)
+	b = social.AppendJSONID(append(b, `{"key":`...), g.Key)
 	b = strconv.AppendInt(append(b, `,"count":`...), g.Count, 10)
 	b = append(b, `,"actors":`...)
 	if g.Actors == nil {
@@ -74,7 +74,7 @@ func (g *Group) append(b []byte) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = modules.AppendJSONRef(b, &g.Actors[i])
+		b = social.AppendJSONRef(b, &g.Actors[i])
 	}
 	return append(b, "]}"...)
 }

@@ -6,14 +6,14 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // A notification writes itself as encoding/json would, whatever is in it, alone, in a list and as an answer.
 func TestAppendJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		list := modules.List[notifications.Notification]{Items: rapid.SliceOfN(rapid.Custom(anyNotification), 0, 3).Draw(t, "items"),
+		list := social.List[notifications.Notification]{Items: rapid.SliceOfN(rapid.Custom(anyNotification), 0, 3).Draw(t, "items"),
 			Next: rapid.Ptr(rapid.StringMatching(`[A-Za-z0-9_-]{28}`), true).Draw(t, "next")}
 		sameAsJSON(t, list, list.AppendJSON)
 		for _, n := range list.Items {
@@ -33,10 +33,10 @@ func FuzzAppendJSON(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		who := modules.UserRef{Username: text, DisplayName: text, AvatarURL: &text}
+		who := social.UserRef{Username: text, DisplayName: text, AvatarURL: &text}
 		n := notifications.Notification{Type: text, Actor: &who, Text: text, Content: &text, URL: text,
 			Object: &notifications.Object{Kind: text, URL: text, Excerpt: text, PreviewURL: &text},
-			Group:  notifications.Group{Actors: []modules.UserRef{who, who}}}
+			Group:  notifications.Group{Actors: []social.UserRef{who, who}}}
 		sameAsJSON(t, n, n.AppendJSON)
 		n.Data = json.RawMessage(text)
 		sameAsJSON(t, n, n.AppendJSON)
@@ -55,16 +55,16 @@ func sameAsJSON(t interface {
 
 // anyNotification draws one that need not make sense.
 func anyNotification(t *rapid.T) notifications.Notification {
-	id := rapid.Custom(func(t *rapid.T) (id modules.ID) {
+	id := rapid.Custom(func(t *rapid.T) (id social.ID) {
 		copy(id[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
 		return id
 	})
 	text := rapid.String()
 	maybe := rapid.Ptr(text, true)
-	moment := rapid.Custom(func(t *rapid.T) modules.Time { return modules.Time(rapid.Int64Range(0, 1<<42).Draw(t, "time")) })
+	moment := rapid.Custom(func(t *rapid.T) social.Time { return social.Time(rapid.Int64Range(0, 1<<42).Draw(t, "time")) })
 	sometimes := rapid.Ptr(moment, true)
-	person := rapid.Custom(func(t *rapid.T) modules.UserRef {
-		return modules.UserRef{ID: id.Draw(t, "user"), Username: text.Draw(t, "name"), DisplayName: text.Draw(t, "shown"), AvatarURL: maybe.Draw(t, "avatar")}
+	person := rapid.Custom(func(t *rapid.T) social.UserRef {
+		return social.UserRef{ID: id.Draw(t, "user"), Username: text.Draw(t, "name"), DisplayName: text.Draw(t, "shown"), AvatarURL: maybe.Draw(t, "avatar")}
 	})
 	object := rapid.Custom(func(t *rapid.T) notifications.Object {
 		return notifications.Object{Kind: text.Draw(t, "kind"), ID: id.Draw(t, "object"), URL: text.Draw(t, "object url"),

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -58,7 +58,7 @@ func (f Filter) selection() (selection, error) {
 		return sel, nil
 	}
 	if len(f.Types) > maxFilterTypes {
-		return sel, modules.Invalid(modules.QueryField("types", modules.FieldTooMany, "At most "+strconv.Itoa(maxFilterTypes)+" types."))
+		return sel, social.Invalid(social.QueryField("types", social.FieldTooMany, "At most "+strconv.Itoa(maxFilterTypes)+" types."))
 	}
 	all := slices.Contains(f.Types, typeCustom)
 	for _, t := range f.Types {
@@ -75,7 +75,7 @@ func (f Filter) selection() (selection, error) {
 		case slices.Contains(futureTypes, t):
 			continue
 		case !slices.Contains(storedTypes, t):
-			return sel, modules.Invalid(modules.QueryField("types", modules.FieldBadFormat, "A comma list of types of notifications."))
+			return sel, social.Invalid(social.QueryField("types", social.FieldBadFormat, "A comma list of types of notifications."))
 		}
 		if !slices.Contains(sel.kinds, t) {
 			sel.kinds = append(sel.kinds, t)
@@ -99,7 +99,7 @@ type span struct {
 	limit     int
 }
 
-func spanOf(w modules.Window) span {
+func spanOf(w social.Window) span {
 	s := span{low: -1, high: math.MaxInt64, rising: w.Rising, limit: w.Limit}
 	switch {
 	case w.Bound && w.Rising:
@@ -248,21 +248,21 @@ func rowsQuery(v *viewer, sel selection, at span) (string, []any) {
 }
 
 // List gives one page of a person's notifications, newest first.
-func (s *Service) List(ctx context.Context, person modules.ID, f Filter, page modules.PageQuery) (modules.List[Notification], error) {
+func (s *Service) List(ctx context.Context, person social.ID, f Filter, page social.PageQuery) (social.List[Notification], error) {
 	sel, err := f.selection()
 	if err != nil {
-		return modules.List[Notification]{}, err
+		return social.List[Notification]{}, err
 	}
-	scope := modules.PageScope{List: "notifications", Filter: sel.scopeName(), Person: person}
-	return s.list(ctx, person, scope, page, sel.grouped, func(q storage.Querier, v *viewer, w modules.Window) ([]row, error) {
+	scope := social.PageScope{List: "notifications", Filter: sel.scopeName(), Person: person}
+	return s.list(ctx, person, scope, page, sel.grouped, func(q storage.Querier, v *viewer, w social.Window) ([]row, error) {
 		return s.page(ctx, q, v, sel, spanOf(w))
 	})
 }
 
 // Members gives one page of the members of a group that are shown, newest first. NotFound if there are none.
-func (s *Service) Members(ctx context.Context, person, group modules.ID, page modules.PageQuery) (modules.List[Notification], error) {
-	scope := modules.PageScope{List: "notifications/groups", Filter: group.String(), Person: person}
-	return s.list(ctx, person, scope, page, false, func(q storage.Querier, v *viewer, w modules.Window) ([]row, error) {
+func (s *Service) Members(ctx context.Context, person, group social.ID, page social.PageQuery) (social.List[Notification], error) {
+	scope := social.PageScope{List: "notifications/groups", Filter: group.String(), Person: person}
+	return s.list(ctx, person, scope, page, false, func(q storage.Querier, v *viewer, w social.Window) ([]row, error) {
 		head, err := s.groupHead(ctx, q, v, group)
 		if err != nil {
 			return nil, err
@@ -282,15 +282,15 @@ func (s *Service) Members(ctx context.Context, person, group modules.ID, page mo
 	})
 }
 
-func (s *Service) list(ctx context.Context, person modules.ID, scope modules.PageScope, page modules.PageQuery, grouped bool,
-	fetch func(storage.Querier, *viewer, modules.Window) ([]row, error)) (out modules.List[Notification], err error) {
+func (s *Service) list(ctx context.Context, person social.ID, scope social.PageScope, page social.PageQuery, grouped bool,
+	fetch func(storage.Querier, *viewer, social.Window) ([]row, error)) (out social.List[Notification], err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		v, err := s.viewer(ctx, q, person)
 		if err != nil {
 			return err
 		}
-		rows, err := modules.PageOf(s.pages, scope, page, false, func(r row) int64 { return r.key },
-			func(w modules.Window) ([]row, error) { return fetch(q, v, w) })
+		rows, err := social.PageOf(s.pages, scope, page, false, func(r row) int64 { return r.key },
+			func(w social.Window) ([]row, error) { return fetch(q, v, w) })
 		if err != nil {
 			return err
 		}

@@ -5,8 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 )
@@ -14,11 +13,11 @@ import (
 // readState is the data of read_state: what one device did, for the others. Exactly one of IDs, Group and UpTo is
 // set; Counts is authoritative.
 type readState struct {
-	Change string       `json:"change"` // seen, read, unread, archived, unarchived
-	IDs    []modules.ID `json:"ids"`
-	Group  *modules.ID  `json:"group"`
-	UpTo   *modules.ID  `json:"up_to"`
-	Counts Counts       `json:"counts"`
+	Change string      `json:"change"` // seen, read, unread, archived, unarchived
+	IDs    []social.ID `json:"ids"`
+	Group  *social.ID  `json:"group"`
+	UpTo   *social.ID  `json:"up_to"`
+	Counts Counts      `json:"counts"`
 }
 
 // Changes of read_state.
@@ -31,7 +30,7 @@ const (
 )
 
 // mark runs one change of state: change writes it and says what to announce; nil = nothing has changed.
-func (s *Service) mark(ctx context.Context, person modules.ID, change func(tx storage.Tx, v *viewer, now modules.Time) (*readState, error)) (counts Counts, err error) {
+func (s *Service) mark(ctx context.Context, person social.ID, change func(tx storage.Tx, v *viewer, now social.Time) (*readState, error)) (counts Counts, err error) {
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		v, err := s.viewer(ctx, tx, person)
 		if err != nil {
@@ -50,24 +49,24 @@ func (s *Service) mark(ctx context.Context, person modules.ID, change func(tx st
 		if err != nil {
 			return fmt.Errorf("encode read state: %w", err)
 		}
-		return outbox.Announce(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: person},
-			Type: event.ReadState, Actor: person, Time: now, Data: data})
+		return outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: person},
+			Type: social.EventReadState, Actor: person, Time: now, Data: data})
 	})
 	return counts, err
 }
 
 // SeenUpTo marks an item and all older ones as seen, in one write. NotFound if the person has no such item.
-func (s *Service) SeenUpTo(ctx context.Context, person, id modules.ID) (Counts, error) {
+func (s *Service) SeenUpTo(ctx context.Context, person, id social.ID) (Counts, error) {
 	return s.upTo(ctx, person, id, changeSeen)
 }
 
 // ReadUpTo is SeenUpTo for read, which implies seen.
-func (s *Service) ReadUpTo(ctx context.Context, person, id modules.ID) (Counts, error) {
+func (s *Service) ReadUpTo(ctx context.Context, person, id social.ID) (Counts, error) {
 	return s.upTo(ctx, person, id, changeRead)
 }
 
-func (s *Service) upTo(ctx context.Context, person, id modules.ID, change string) (Counts, error) {
-	return s.mark(ctx, person, func(tx storage.Tx, v *viewer, now modules.Time) (*readState, error) {
+func (s *Service) upTo(ctx context.Context, person, id social.ID, change string) (Counts, error) {
+	return s.mark(ctx, person, func(tx storage.Tx, v *viewer, now social.Time) (*readState, error) {
 		key, err := s.placeOf(ctx, tx, v, id)
 		if err != nil {
 			return nil, err
@@ -101,7 +100,7 @@ func (s *Service) upTo(ctx context.Context, person, id modules.ID, change string
 }
 
 // placeOf gives the key of an item. A row that was withdrawn meanwhile still has its place.
-func (s *Service) placeOf(ctx context.Context, q storage.Querier, v *viewer, id modules.ID) (int64, error) {
+func (s *Service) placeOf(ctx context.Context, q storage.Querier, v *viewer, id social.ID) (int64, error) {
 	r, err := rowByID(ctx, q, id)
 	if err != nil {
 		return 0, err
@@ -112,15 +111,15 @@ func (s *Service) placeOf(ctx context.Context, q storage.Querier, v *viewer, id 
 		}
 	}
 	if r == nil || r.receiver != v.person {
-		return 0, modules.NotFound()
+		return 0, social.NotFound()
 	}
 	return r.key, nil
 }
 
 // ReadAll marks single items as read. Ids that are not this person's are passed over; NotFound if none is left.
-func (s *Service) ReadAll(ctx context.Context, person modules.ID, ids []modules.ID) (Counts, error) {
-	return s.mark(ctx, person, func(tx storage.Tx, v *viewer, now modules.Time) (*readState, error) {
-		var changed []modules.ID
+func (s *Service) ReadAll(ctx context.Context, person social.ID, ids []social.ID) (Counts, error) {
+	return s.mark(ctx, person, func(tx storage.Tx, v *viewer, now social.Time) (*readState, error) {
+		var changed []social.ID
 		found := false
 		for _, id := range ids {
 			r, err := s.lookUp(ctx, tx, v, id)
@@ -139,7 +138,7 @@ func (s *Service) ReadAll(ctx context.Context, person modules.ID, ids []modules.
 			}
 		}
 		if !found {
-			return nil, modules.NotFound()
+			return nil, social.NotFound()
 		}
 		if len(changed) == 0 {
 			return nil, nil
@@ -150,9 +149,9 @@ func (s *Service) ReadAll(ctx context.Context, person modules.ID, ids []modules.
 
 // ReadGroup marks all members of a group as read: the newest, which stands for it in lists and counts, and as many
 // as one transaction takes with it, the rest in transactions of their own.
-func (s *Service) ReadGroup(ctx context.Context, person, group modules.ID) (Counts, error) {
+func (s *Service) ReadGroup(ctx context.Context, person, group social.ID) (Counts, error) {
 	var rest int64
-	counts, err := s.mark(ctx, person, func(tx storage.Tx, v *viewer, now modules.Time) (*readState, error) {
+	counts, err := s.mark(ctx, person, func(tx storage.Tx, v *viewer, now social.Time) (*readState, error) {
 		rest = 0
 		head, err := s.groupHead(ctx, tx, v, group)
 		if err != nil {
@@ -196,7 +195,7 @@ func (s *Service) ReadGroup(ctx context.Context, person, group modules.ID) (Coun
 
 // readMembers marks up to limit members above the watermark as read, and the one that began the group, and returns
 // how many.
-func readMembers(ctx context.Context, tx storage.Tx, group modules.ID, above int64, limit int, now modules.Time) (int64, error) {
+func readMembers(ctx context.Context, tx storage.Tx, group social.ID, above int64, limit int, now social.Time) (int64, error) {
 	n, err := tx.Exec(ctx, `UPDATE notifications SET read_at = $4, seen_at = COALESCE(seen_at, $4), left_unread = 0 WHERE key IN (
 		SELECT key FROM (SELECT key FROM notifications WHERE `+joiner+` AND read_at IS NULL AND key > $2 ORDER BY key DESC LIMIT $3 + 0) AS newest
 		UNION ALL SELECT key FROM notifications WHERE `+founder+` AND read_at IS NULL AND key > $2)`,
@@ -208,7 +207,7 @@ func readMembers(ctx context.Context, tx storage.Tx, group modules.ID, above int
 }
 
 // SetRead marks one item as read or unread and gives it as it is then.
-func (s *Service) SetRead(ctx context.Context, person, id modules.ID, read bool) (Notification, error) {
+func (s *Service) SetRead(ctx context.Context, person, id social.ID, read bool) (Notification, error) {
 	if read {
 		return s.setOne(ctx, person, id, changeRead, (*row).setRead)
 	}
@@ -216,21 +215,21 @@ func (s *Service) SetRead(ctx context.Context, person, id modules.ID, read bool)
 }
 
 // SetArchived puts one item away, which implies read, or back into the inbox.
-func (s *Service) SetArchived(ctx context.Context, person, id modules.ID, archived bool) (Notification, error) {
+func (s *Service) SetArchived(ctx context.Context, person, id social.ID, archived bool) (Notification, error) {
 	if archived {
 		return s.setOne(ctx, person, id, changeArchived, (*row).setArchived)
 	}
 	return s.setOne(ctx, person, id, changeUnarchived, (*row).setUnarchived)
 }
 
-func (s *Service) setOne(ctx context.Context, person, id modules.ID, change string, set func(*row, watermarks, modules.Time) bool) (n Notification, err error) {
-	_, err = s.mark(ctx, person, func(tx storage.Tx, v *viewer, now modules.Time) (*readState, error) {
+func (s *Service) setOne(ctx context.Context, person, id social.ID, change string, set func(*row, watermarks, social.Time) bool) (n Notification, err error) {
+	_, err = s.mark(ctx, person, func(tx storage.Tx, v *viewer, now social.Time) (*readState, error) {
 		r, err := s.lookUp(ctx, tx, v, id)
 		if err != nil {
 			return nil, err
 		}
 		if r == nil {
-			return nil, modules.NotFound()
+			return nil, social.NotFound()
 		}
 		changed := set(r, v.marks, now)
 		if changed {
@@ -241,13 +240,13 @@ func (s *Service) setOne(ctx context.Context, person, id modules.ID, change stri
 		if n, err = s.renderOne(ctx, tx, v, r); err != nil || !changed {
 			return nil, err
 		}
-		return &readState{Change: change, IDs: []modules.ID{id}}, nil
+		return &readState{Change: change, IDs: []social.ID{id}}, nil
 	})
 	return n, err
 }
 
 // Delete takes one item out of the receiver's lists for good; the same act done again does not bring it back.
-func (s *Service) Delete(ctx context.Context, person, id modules.ID) error {
+func (s *Service) Delete(ctx context.Context, person, id social.ID) error {
 	return s.db.InTx(ctx, func(tx storage.Tx) error {
 		_, r, err := s.find(ctx, tx, person, id)
 		if err != nil {
@@ -268,7 +267,7 @@ func (s *Service) Delete(ctx context.Context, person, id modules.ID) error {
 	})
 }
 
-func (r *row) setRead(w watermarks, now modules.Time) bool {
+func (r *row) setRead(w watermarks, now social.Time) bool {
 	if w.read(r) != nil {
 		return false
 	}
@@ -279,7 +278,7 @@ func (r *row) setRead(w watermarks, now modules.Time) bool {
 	return true
 }
 
-func (r *row) setUnread(w watermarks, _ modules.Time) bool {
+func (r *row) setUnread(w watermarks, _ social.Time) bool {
 	if w.read(r) == nil {
 		return false
 	}
@@ -287,7 +286,7 @@ func (r *row) setUnread(w watermarks, _ modules.Time) bool {
 	return true
 }
 
-func (r *row) setArchived(w watermarks, now modules.Time) bool {
+func (r *row) setArchived(w watermarks, now social.Time) bool {
 	if r.archived != nil {
 		return false
 	}
@@ -296,7 +295,7 @@ func (r *row) setArchived(w watermarks, now modules.Time) bool {
 	return true
 }
 
-func (r *row) setUnarchived(watermarks, modules.Time) bool {
+func (r *row) setUnarchived(watermarks, social.Time) bool {
 	if r.archived == nil {
 		return false
 	}

@@ -6,16 +6,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 type readState struct {
 	Change string               `json:"change"`
-	IDs    []modules.ID         `json:"ids"`
-	Group  *modules.ID          `json:"group"`
-	UpTo   *modules.ID          `json:"up_to"`
+	IDs    []social.ID          `json:"ids"`
+	Group  *social.ID           `json:"group"`
+	UpTo   *social.ID           `json:"up_to"`
 	Counts notifications.Counts `json:"counts"`
 }
 
@@ -45,25 +45,25 @@ func TestW30ReadState(t *testing.T) {
 		unseen int
 		unread int
 	}{
-		{"read one", func() error { return one(w.s.SetRead(ctx, alice, comment, true)) }, readState{Change: "read", IDs: []modules.ID{comment}}, 2, 2},
-		{"unread one: it stays seen", func() error { return one(w.s.SetRead(ctx, alice, comment, false)) }, readState{Change: "unread", IDs: []modules.ID{comment}}, 2, 3},
-		{"read a derived item", func() error { return many(w.s.ReadAll(ctx, alice, []modules.ID{derived})) }, readState{Change: "read", IDs: []modules.ID{derived}}, 1, 2},
-		{"unread a derived item", func() error { return one(w.s.SetRead(ctx, alice, derived, false)) }, readState{Change: "unread", IDs: []modules.ID{derived}}, 1, 3},
+		{"read one", func() error { return one(w.s.SetRead(ctx, alice, comment, true)) }, readState{Change: "read", IDs: []social.ID{comment}}, 2, 2},
+		{"unread one: it stays seen", func() error { return one(w.s.SetRead(ctx, alice, comment, false)) }, readState{Change: "unread", IDs: []social.ID{comment}}, 2, 3},
+		{"read a derived item", func() error { return many(w.s.ReadAll(ctx, alice, []social.ID{derived})) }, readState{Change: "read", IDs: []social.ID{derived}}, 1, 2},
+		{"unread a derived item", func() error { return one(w.s.SetRead(ctx, alice, derived, false)) }, readState{Change: "unread", IDs: []social.ID{derived}}, 1, 3},
 		{"read a group", func() error { return many(w.s.ReadGroup(ctx, alice, group)) }, readState{Change: "read", Group: &group}, 0, 2},
-		{"archive", func() error { return one(w.s.SetArchived(ctx, alice, like, true)) }, readState{Change: "archived", IDs: []modules.ID{like}}, 0, 2},
-		{"unarchive", func() error { return one(w.s.SetArchived(ctx, alice, like, false)) }, readState{Change: "unarchived", IDs: []modules.ID{like}}, 0, 2},
-		{"archive a derived item implies read", func() error { return one(w.s.SetArchived(ctx, alice, derived, true)) }, readState{Change: "archived", IDs: []modules.ID{derived}}, 0, 1},
-		{"unarchive a derived item", func() error { return one(w.s.SetArchived(ctx, alice, derived, false)) }, readState{Change: "unarchived", IDs: []modules.ID{derived}}, 0, 1},
-		{"unread again", func() error { return one(w.s.SetRead(ctx, alice, derived, false)) }, readState{Change: "unread", IDs: []modules.ID{derived}}, 0, 2},
+		{"archive", func() error { return one(w.s.SetArchived(ctx, alice, like, true)) }, readState{Change: "archived", IDs: []social.ID{like}}, 0, 2},
+		{"unarchive", func() error { return one(w.s.SetArchived(ctx, alice, like, false)) }, readState{Change: "unarchived", IDs: []social.ID{like}}, 0, 2},
+		{"archive a derived item implies read", func() error { return one(w.s.SetArchived(ctx, alice, derived, true)) }, readState{Change: "archived", IDs: []social.ID{derived}}, 0, 1},
+		{"unarchive a derived item", func() error { return one(w.s.SetArchived(ctx, alice, derived, false)) }, readState{Change: "unarchived", IDs: []social.ID{derived}}, 0, 1},
+		{"unread again", func() error { return one(w.s.SetRead(ctx, alice, derived, false)) }, readState{Change: "unread", IDs: []social.ID{derived}}, 0, 2},
 		{"read up to", func() error { return many(w.s.ReadUpTo(ctx, alice, comment)) }, readState{Change: "read", UpTo: &comment}, 0, 0},
-		{"left unread below the mark", func() error { return one(w.s.SetRead(ctx, alice, derived, false)) }, readState{Change: "unread", IDs: []modules.ID{derived}}, 0, 1},
+		{"left unread below the mark", func() error { return one(w.s.SetRead(ctx, alice, derived, false)) }, readState{Change: "unread", IDs: []social.ID{derived}}, 0, 1},
 		{"read up to an older mark takes it too", func() error { return many(w.s.ReadUpTo(ctx, alice, derived)) }, readState{Change: "read", UpTo: &derived}, 0, 0},
 	} {
 		if err := step.do(); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
 		rows := w.events("alice")
-		if len(rows) != 1 || rows[0].Type != event.ReadState {
+		if len(rows) != 1 || rows[0].Type != social.EventReadState {
 			t.Fatalf("%s: events %v, want one read_state", step.name, rows)
 		}
 		var got readState
@@ -88,7 +88,7 @@ func TestW30ReadState(t *testing.T) {
 	}
 }
 
-func same(a, b *modules.ID) bool { return a == b || a != nil && b != nil && *a == *b }
+func same(a, b *social.ID) bool { return a == b || a != nil && b != nil && *a == *b }
 
 // TestMarksOfOthers: ids of others, of nobody, and of what is not derived now are all absent.
 func TestMarksOfOthers(t *testing.T) {
@@ -104,19 +104,19 @@ func TestMarksOfOthers(t *testing.T) {
 	silent := w.post("zoe", "bell is off").ID
 	named := w.post("zoe", "for named", only(event.Mentioned)).ID
 	mallory := w.user("mallory").ID
-	for _, id := range []modules.ID{alices, old, silent, named, w.posts[silent].Author.ID, modules.NewID()} {
+	for _, id := range []social.ID{alices, old, silent, named, w.posts[silent].Author.ID, social.NewID()} {
 		for name, do := range map[string]func() error{
 			"get":       func() error { _, err := w.s.Get(ctx, mallory, id); return err },
 			"seen":      func() error { _, err := w.s.SeenUpTo(ctx, mallory, id); return err },
 			"read up":   func() error { _, err := w.s.ReadUpTo(ctx, mallory, id); return err },
-			"read ids":  func() error { _, err := w.s.ReadAll(ctx, mallory, []modules.ID{id}); return err },
+			"read ids":  func() error { _, err := w.s.ReadAll(ctx, mallory, []social.ID{id}); return err },
 			"group":     func() error { _, err := w.s.ReadGroup(ctx, mallory, id); return err },
-			"members":   func() error { _, err := w.s.Members(ctx, mallory, id, modules.PageQuery{Limit: 5}); return err },
+			"members":   func() error { _, err := w.s.Members(ctx, mallory, id, social.PageQuery{Limit: 5}); return err },
 			"read":      func() error { _, err := w.s.SetRead(ctx, mallory, id, true); return err },
 			"unarchive": func() error { _, err := w.s.SetArchived(ctx, mallory, id, false); return err },
 			"delete":    func() error { return w.s.Delete(ctx, mallory, id) },
 		} {
-			if err := do(); !modules.IsFault(err, modules.CodeNotFound) {
+			if err := do(); !social.IsFault(err, social.CodeNotFound) {
 				t.Errorf("%s of %s: %v, want not_found", name, id, err)
 			}
 		}
@@ -145,7 +145,7 @@ func TestDerivedItem(t *testing.T) {
 	if c := w.counts("bob"); c.Unread != 0 {
 		t.Errorf("a deleted derived item counts: %+v", c)
 	}
-	w.wantEvents("bob", event.NotificationRemoved)
+	w.wantEvents("bob", social.EventNotificationRemoved)
 }
 
 // TestCountsStop: each figure stops at 1000 and says so; what is unseen behind a thousand unread is found.
@@ -229,7 +229,7 @@ func TestFilterTypes(t *testing.T) {
 		}
 	}
 	for _, types := range [][]string{{""}, {"likes"}, {"custom."}, {"custom.Build"}, {"like", "x"}, slices.Repeat([]string{"like"}, 17)} {
-		if _, err := w.s.List(t.Context(), w.user("alice").ID, notifications.Filter{Types: types}, modules.PageQuery{Limit: 5}); !modules.IsFault(err, modules.CodeValidationFailed) {
+		if _, err := w.s.List(t.Context(), w.user("alice").ID, notifications.Filter{Types: types}, social.PageQuery{Limit: 5}); !social.IsFault(err, social.CodeValidationFailed) {
 			t.Errorf("types %q: %v, want validation_failed", types, err)
 		}
 	}
@@ -242,7 +242,7 @@ func TestCursorIsBound(t *testing.T) {
 	for i := range 3 {
 		w.post("bob", strconv.Itoa(i), under(p))
 	}
-	page, err := w.s.List(t.Context(), w.user("alice").ID, notifications.Filter{}, modules.PageQuery{Limit: 1})
+	page, err := w.s.List(t.Context(), w.user("alice").ID, notifications.Filter{}, social.PageQuery{Limit: 1})
 	if err != nil || page.Next == nil {
 		t.Fatalf("first page: %+v, %v", page, err)
 	}
@@ -251,8 +251,8 @@ func TestCursorIsBound(t *testing.T) {
 		f   notifications.Filter
 	}{{"bob", notifications.Filter{}}, {"alice", notifications.Filter{Grouped: true}}, {"alice", notifications.Filter{State: "unread"}},
 		{"alice", notifications.Filter{Types: []string{"comment"}}}} {
-		_, err := w.s.List(t.Context(), w.user(tt.who).ID, tt.f, modules.PageQuery{Limit: 1, Cursor: *page.Next})
-		if !modules.IsFault(err, modules.CodeInvalidCursor) {
+		_, err := w.s.List(t.Context(), w.user(tt.who).ID, tt.f, social.PageQuery{Limit: 1, Cursor: *page.Next})
+		if !social.IsFault(err, social.CodeInvalidCursor) {
 			t.Errorf("%s with %+v: %v, want invalid_cursor", tt.who, tt.f, err)
 		}
 	}

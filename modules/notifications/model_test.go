@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // entry is a notification of the model. There are no watermarks, keys or heads in it: marking is done to each
@@ -24,8 +24,8 @@ type entry struct {
 	read      bool
 	archived  bool
 	postDead  bool
-	namesPost modules.ID // a row about a post: the derived item is not there
-	post      modules.ID // of a derived item
+	namesPost social.ID // a row about a post: the derived item is not there
+	post      social.ID // of a derived item
 }
 
 type group struct{ began time.Time }

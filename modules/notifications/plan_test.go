@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/moduletest"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -43,7 +43,7 @@ func plan(t *testing.T, f *moduletest.Fixture, query string, args ...any) (out [
 // TestPlans: every list and count reads ranges of the index that was made for it, and a list sorts nothing.
 func TestPlans(t *testing.T) {
 	f := moduletest.Open(t, Migrations)
-	v := &viewer{person: modules.NewID(), marks: watermarks{seenKey: 5, readKey: 3}}
+	v := &viewer{person: social.NewID(), marks: watermarks{seenKey: 5, readKey: 3}}
 	for _, tt := range []struct {
 		state   string
 		grouped bool
@@ -58,7 +58,7 @@ func TestPlans(t *testing.T) {
 		for _, sel := range []selection{everything(tt.state), {kinds: []string{typeLike, typeCustom}, words: []string{"a", "b"}, state: tt.state}} {
 			sel.grouped = tt.grouped
 			for _, rising := range []bool{false, true} {
-				query, args := rowsQuery(v, sel, spanOf(modules.Window{Limit: 20, Rising: rising}))
+				query, args := rowsQuery(v, sel, spanOf(social.Window{Limit: 20, Rising: rising}))
 				got, sorted := plan(t, f, query, args...)
 				if strings.Join(got, " ") != tt.want || sorted {
 					t.Errorf("%s, grouped=%v, %d types: uses %v (sorts: %v), want %s", tt.state, tt.grouped, len(sel.kinds), got, sorted, tt.want)

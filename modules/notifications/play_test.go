@@ -8,10 +8,10 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/moduletest"
 	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -138,7 +138,7 @@ func (p *play) acts() map[string]func(*rapid.T) {
 			e, n, ok := p.item("one")
 			e2, n2, _ := p.item("two")
 			if ok && e2 != nil {
-				_, err := p.s.ReadAll(ctx, alice, []modules.ID{n.ID, modules.NewID(), n2.ID})
+				_, err := p.s.ReadAll(ctx, alice, []social.ID{n.ID, social.NewID(), n2.ID})
 				p.must(err)
 				e.read, e.seen, e2.read, e2.seen = true, true, true, true
 			}
@@ -228,8 +228,8 @@ func (p *play) pages(f notifications.Filter, limit int) []string {
 		}
 		return out
 	}
-	page := func(cursor string) modules.List[notifications.Notification] {
-		l, err := p.s.List(p.t.Context(), p.user("alice").ID, f, modules.PageQuery{Limit: limit, Cursor: cursor})
+	page := func(cursor string) social.List[notifications.Notification] {
+		l, err := p.s.List(p.t.Context(), p.user("alice").ID, f, social.PageQuery{Limit: limit, Cursor: cursor})
 		p.must(err)
 		return l
 	}

@@ -3,8 +3,8 @@ package notifications
 import (
 	"context"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -20,57 +20,57 @@ type Ports struct {
 // Users names people. Absent: nobody is known: rows name nobody, and nothing can be pushed.
 type Users interface {
 	// Refs gives the names of people; deleted ones are absent.
-	Refs(ctx context.Context, q storage.Querier, ids []modules.ID) (map[modules.ID]modules.UserRef, error)
+	Refs(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error)
 	// RefsByName is Refs by username, in lower case.
-	RefsByName(ctx context.Context, q storage.Querier, names []string) (map[string]modules.UserRef, error)
+	RefsByName(ctx context.Context, q storage.Querier, names []string) (map[string]social.UserRef, error)
 }
 
 // Posts tells what notifications are about. Absent: there are no posts: rows about them have no object, and no
 // item is derived.
 type Posts interface {
 	// Info gives posts and comments; deleted ones are absent.
-	Info(ctx context.Context, q storage.Querier, ids []modules.ID) (map[modules.ID]event.PostInfo, error)
+	Info(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]event.PostInfo, error)
 	// RecentBy gives the top-level posts, public or for followers, of the authors of edges, each with a key above
 	// its edge's SinceKey, in the window.
-	RecentBy(ctx context.Context, q storage.Querier, reader modules.ID, edges []modules.FollowEdge, w modules.Window) ([]event.PostInfo, error)
+	RecentBy(ctx context.Context, q storage.Querier, reader social.ID, edges []social.FollowEdge, w social.Window) ([]event.PostInfo, error)
 }
 
 // Follows tells who follows whom. Absent: nobody follows anybody, so no item is derived, and posts for followers are
 // seen by those they name only.
 type Follows interface {
 	// Following gives everybody a person follows.
-	Following(ctx context.Context, q storage.Querier, follower modules.ID) ([]modules.FollowEdge, error)
-	IsFollowing(ctx context.Context, q storage.Querier, follower, followed modules.ID) (bool, error)
+	Following(ctx context.Context, q storage.Querier, follower social.ID) ([]social.FollowEdge, error)
+	IsFollowing(ctx context.Context, q storage.Querier, follower, followed social.ID) (bool, error)
 }
 
 // History knows the head of the log. Absent: answers carry no Belfry-Cursor.
-type History interface{ Head() modules.Cursor }
+type History interface{ Head() social.Cursor }
 
 // absent answers every port of a module that was left out.
 type absent struct{}
 
-func (absent) Refs(context.Context, storage.Querier, []modules.ID) (map[modules.ID]modules.UserRef, error) {
+func (absent) Refs(context.Context, storage.Querier, []social.ID) (map[social.ID]social.UserRef, error) {
 	return nil, nil
 }
 
-func (absent) RefsByName(context.Context, storage.Querier, []string) (map[string]modules.UserRef, error) {
+func (absent) RefsByName(context.Context, storage.Querier, []string) (map[string]social.UserRef, error) {
 	return nil, nil
 }
 
-func (absent) Info(context.Context, storage.Querier, []modules.ID) (map[modules.ID]event.PostInfo, error) {
+func (absent) Info(context.Context, storage.Querier, []social.ID) (map[social.ID]event.PostInfo, error) {
 	return nil, nil
 }
 
-func (absent) RecentBy(context.Context, storage.Querier, modules.ID, []modules.FollowEdge, modules.Window) ([]event.PostInfo, error) {
+func (absent) RecentBy(context.Context, storage.Querier, social.ID, []social.FollowEdge, social.Window) ([]event.PostInfo, error) {
 	return nil, nil
 }
 
-func (absent) Following(context.Context, storage.Querier, modules.ID) ([]modules.FollowEdge, error) {
+func (absent) Following(context.Context, storage.Querier, social.ID) ([]social.FollowEdge, error) {
 	return nil, nil
 }
 
-func (absent) IsFollowing(context.Context, storage.Querier, modules.ID, modules.ID) (bool, error) {
+func (absent) IsFollowing(context.Context, storage.Querier, social.ID, social.ID) (bool, error) {
 	return false, nil
 }
 
-func (absent) Head() modules.Cursor { return modules.Cursor{} }
+func (absent) Head() social.Cursor { return social.Cursor{} }

@@ -9,7 +9,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -55,7 +55,7 @@ func (s *Service) Push(ctx context.Context, p Push, once *storage.Once) (answer 
 		}
 		if p.Group != "" {
 			sum := sha256.Sum256([]byte(p.Type + "\x00" + p.Group))
-			r.subject = modules.ID(sum[:16])
+			r.subject = social.ID(sum[:16])
 		}
 		if answer.Notification, err = s.add(ctx, tx, r, &cast{}); err != nil {
 			return err
@@ -67,8 +67,8 @@ func (s *Service) Push(ctx context.Context, p Push, once *storage.Once) (answer 
 
 // System makes a notification in Belfry's own name, inside tx. content is one sentence; url may be "", data nil. An
 // unknown receiver gets none, and that is no error.
-func (s *Service) System(ctx context.Context, tx storage.Tx, receiver modules.ID, content, url string, data json.RawMessage) error {
-	refs, err := s.Ports.Users.Refs(ctx, tx, []modules.ID{receiver})
+func (s *Service) System(ctx context.Context, tx storage.Tx, receiver social.ID, content, url string, data json.RawMessage) error {
+	refs, err := s.Ports.Users.Refs(ctx, tx, []social.ID{receiver})
 	if err != nil {
 		return fmt.Errorf("notifications: system: %w", err)
 	}
@@ -88,56 +88,56 @@ func (s *Service) System(ctx context.Context, tx storage.Tx, receiver modules.ID
 }
 
 // receiver finds the person a Push is for.
-func (s *Service) receiver(ctx context.Context, q storage.Querier, name string) (modules.ID, error) {
-	unknown := modules.Invalid(modules.BodyField("/receiver", modules.FieldNotFound, "There is no such user."))
+func (s *Service) receiver(ctx context.Context, q storage.Querier, name string) (social.ID, error) {
+	unknown := social.Invalid(social.BodyField("/receiver", social.FieldNotFound, "There is no such user."))
 	if username, ok := strings.CutPrefix(name, "@"); ok {
 		username = strings.ToLower(username)
 		refs, err := s.Ports.Users.RefsByName(ctx, q, []string{username})
 		if err != nil {
-			return modules.ID{}, fmt.Errorf("notifications: receiver: %w", err)
+			return social.ID{}, fmt.Errorf("notifications: receiver: %w", err)
 		}
 		if ref, there := refs[username]; there {
 			return ref.ID, nil
 		}
-		return modules.ID{}, unknown
+		return social.ID{}, unknown
 	}
-	id, err := modules.ParseID(name)
+	id, err := social.ParseID(name)
 	if err != nil {
-		return modules.ID{}, modules.Invalid(modules.BodyField("/receiver", modules.FieldBadFormat, "A user's id, or @ and a username."))
+		return social.ID{}, social.Invalid(social.BodyField("/receiver", social.FieldBadFormat, "A user's id, or @ and a username."))
 	}
-	refs, err := s.Ports.Users.Refs(ctx, q, []modules.ID{id})
+	refs, err := s.Ports.Users.Refs(ctx, q, []social.ID{id})
 	if err != nil {
-		return modules.ID{}, fmt.Errorf("notifications: receiver: %w", err)
+		return social.ID{}, fmt.Errorf("notifications: receiver: %w", err)
 	}
 	if _, there := refs[id]; !there {
-		return modules.ID{}, unknown
+		return social.ID{}, unknown
 	}
 	return id, nil
 }
 
 // check gives the data without white space; nil = none.
 func (p Push) check() (*string, error) {
-	var bad []modules.Field
+	var bad []social.Field
 	if !isWord(p.Type) {
-		bad = append(bad, modules.BodyField("/type", modules.FieldBadFormat, "A small letter, then at most 31 small letters, digits or _."))
+		bad = append(bad, social.BodyField("/type", social.FieldBadFormat, "A small letter, then at most 31 small letters, digits or _."))
 	}
 	if p.URL != "" && !isLink(p.URL) {
-		bad = append(bad, modules.BodyField("/url", modules.FieldBadFormat, "An http or https address, or a path from /."))
+		bad = append(bad, social.BodyField("/url", social.FieldBadFormat, "An http or https address, or a path from /."))
 	}
 	var data *string
 	if len(p.Data) > 0 && string(p.Data) != "null" {
 		var b bytes.Buffer
 		switch err := json.Compact(&b, p.Data); {
 		case err != nil || b.Bytes()[0] != '{':
-			bad = append(bad, modules.BodyField("/data", modules.FieldWrongType, "An object."))
+			bad = append(bad, social.BodyField("/data", social.FieldWrongType, "An object."))
 		case b.Len() > maxData:
-			bad = append(bad, modules.BodyField("/data", modules.FieldTooLarge, "At most 4096 bytes."))
+			bad = append(bad, social.BodyField("/data", social.FieldTooLarge, "At most 4096 bytes."))
 		}
 		text := b.String()
 		data = &text
 	}
 	if len(bad) > 0 {
-		return nil, modules.Invalid(bad...)
+		return nil, social.Invalid(bad...)
 	}
 	return data, nil
 }

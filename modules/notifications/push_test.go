@@ -5,9 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -35,7 +34,7 @@ func TestPushGroups(t *testing.T) {
 	if len(counts) != 5 || counts[4] != 2 {
 		t.Errorf("groups of %v, want five, the oldest of 2", counts)
 	}
-	w.wantEvents("alice", event.Notification, event.NotificationUpdated, event.Notification, event.Notification, event.Notification, event.Notification)
+	w.wantEvents("alice", social.EventNotification, social.EventNotificationUpdated, social.EventNotification, social.EventNotification, social.EventNotification, social.EventNotification)
 }
 
 func TestPushRefuses(t *testing.T) {
@@ -46,26 +45,26 @@ func TestPushRefuses(t *testing.T) {
 		name    string
 		change  func(*notifications.Push)
 		pointer string
-		code    modules.FieldCode
+		code    social.FieldCode
 	}{
-		{"unknown name", func(p *notifications.Push) { p.Receiver = "@nobody" }, "/receiver", modules.FieldNotFound},
-		{"unknown id", func(p *notifications.Push) { p.Receiver = modules.NewID().String() }, "/receiver", modules.FieldNotFound},
-		{"neither", func(p *notifications.Push) { p.Receiver = "alice" }, "/receiver", modules.FieldBadFormat},
-		{"type with a capital", func(p *notifications.Push) { p.Type = "Build" }, "/type", modules.FieldBadFormat},
-		{"type with a dot", func(p *notifications.Push) { p.Type = "a.b" }, "/type", modules.FieldBadFormat},
-		{"script", func(p *notifications.Push) { p.URL = "javascript:alert(1)" }, "/url", modules.FieldBadFormat},
-		{"script with a host", func(p *notifications.Push) { p.URL = "javascript://x/%0aalert(1)" }, "/url", modules.FieldBadFormat},
-		{"no host", func(p *notifications.Push) { p.URL = "https:///x" }, "/url", modules.FieldBadFormat},
-		{"password in it", func(p *notifications.Push) { p.URL = "https://a:b@example.com/" }, "/url", modules.FieldBadFormat},
-		{"relative", func(p *notifications.Push) { p.URL = "builds/7" }, "/url", modules.FieldBadFormat},
-		{"data is a list", func(p *notifications.Push) { p.Data = []byte(`[1]`) }, "/data", modules.FieldWrongType},
-		{"data is too large", func(p *notifications.Push) { p.Data = []byte(`{"a":"` + strings.Repeat("x", 4090) + `"}`) }, "/data", modules.FieldTooLarge},
+		{"unknown name", func(p *notifications.Push) { p.Receiver = "@nobody" }, "/receiver", social.FieldNotFound},
+		{"unknown id", func(p *notifications.Push) { p.Receiver = social.NewID().String() }, "/receiver", social.FieldNotFound},
+		{"neither", func(p *notifications.Push) { p.Receiver = "alice" }, "/receiver", social.FieldBadFormat},
+		{"type with a capital", func(p *notifications.Push) { p.Type = "Build" }, "/type", social.FieldBadFormat},
+		{"type with a dot", func(p *notifications.Push) { p.Type = "a.b" }, "/type", social.FieldBadFormat},
+		{"script", func(p *notifications.Push) { p.URL = "javascript:alert(1)" }, "/url", social.FieldBadFormat},
+		{"script with a host", func(p *notifications.Push) { p.URL = "javascript://x/%0aalert(1)" }, "/url", social.FieldBadFormat},
+		{"no host", func(p *notifications.Push) { p.URL = "https:///x" }, "/url", social.FieldBadFormat},
+		{"password in it", func(p *notifications.Push) { p.URL = "https://a:b@example.com/" }, "/url", social.FieldBadFormat},
+		{"relative", func(p *notifications.Push) { p.URL = "builds/7" }, "/url", social.FieldBadFormat},
+		{"data is a list", func(p *notifications.Push) { p.Data = []byte(`[1]`) }, "/data", social.FieldWrongType},
+		{"data is too large", func(p *notifications.Push) { p.Data = []byte(`{"a":"` + strings.Repeat("x", 4090) + `"}`) }, "/data", social.FieldTooLarge},
 	} {
 		p := good
 		tt.change(&p)
 		_, err := w.s.Push(t.Context(), p, nil)
-		f, ok := err.(*modules.Fault)
-		if !ok || f.Code != modules.CodeValidationFailed || len(f.Fields) != 1 || f.Fields[0].Pointer != tt.pointer || f.Fields[0].Code != tt.code {
+		f, ok := err.(*social.Fault)
+		if !ok || f.Code != social.CodeValidationFailed || len(f.Fields) != 1 || f.Fields[0].Pointer != tt.pointer || f.Fields[0].Code != tt.code {
 			t.Errorf("%s: %v, want %s at %s", tt.name, err, tt.code, tt.pointer)
 		}
 	}
@@ -86,7 +85,7 @@ func TestPushRefuses(t *testing.T) {
 func TestPushOnce(t *testing.T) {
 	w := newWorld(t)
 	w.user("alice")
-	service := modules.Actor{ServiceID: modules.NewID()}
+	service := social.Actor{ServiceID: social.NewID()}
 	push := func(key, content string) (notifications.Pushed, bool, error) {
 		once := storage.NewOnce(service, w.now(), "POST /v1/notifications", key, []byte(content))
 		a, err := w.s.Push(t.Context(), notifications.Push{Receiver: "@alice", Type: "build", Content: content, Data: []byte(`{"a":1}`)}, once)
@@ -105,21 +104,21 @@ func TestPushOnce(t *testing.T) {
 	if string(a) != string(b) {
 		t.Errorf("answered %s, then %s", a, b)
 	}
-	if _, _, err := push("k", "y"); !modules.IsFault(err, modules.CodeIdempotencyMismatch) {
+	if _, _, err := push("k", "y"); !social.IsFault(err, social.CodeIdempotencyMismatch) {
 		t.Errorf("other body: %v, want idempotency_mismatch", err)
 	}
 	if _, _, err := push("k2", "x"); err != nil {
 		t.Fatal(err)
 	}
 	w.wantTold("alice", "custom.build", "custom.build")
-	w.wantEvents("alice", event.Notification, event.Notification)
+	w.wantEvents("alice", social.EventNotification, social.EventNotification)
 }
 
 func TestSystem(t *testing.T) {
 	w := newWorld(t)
 	alice := w.user("alice").ID
 	w.InTx(t, func(tx storage.Tx) error {
-		if err := w.s.System(t.Context(), tx, modules.NewID(), "nobody is there", "", nil); err != nil {
+		if err := w.s.System(t.Context(), tx, social.NewID(), "nobody is there", "", nil); err != nil {
 			return err
 		}
 		return w.s.System(t.Context(), tx, alice, "An endpoint was switched off.", "/settings", json.RawMessage(`{"endpoint_id":"x"}`))
@@ -132,10 +131,10 @@ func TestSystem(t *testing.T) {
 		if gone, err := w.s.Withdrawn(t.Context(), q, list[0].ID); err != nil || gone {
 			t.Errorf("withdrawn: %v, %v; want false", gone, err)
 		}
-		if gone, err := w.s.Withdrawn(t.Context(), q, modules.NewID()); err != nil || !gone {
+		if gone, err := w.s.Withdrawn(t.Context(), q, social.NewID()); err != nil || !gone {
 			t.Errorf("withdrawn of nothing: %v, %v; want true", gone, err)
 		}
 		return nil
 	})
-	w.wantEvents("alice", event.Notification)
+	w.wantEvents("alice", social.EventNotification)
 }

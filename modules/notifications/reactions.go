@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -30,8 +30,8 @@ func (s *Service) Reactions() []event.Reaction {
 // answered, else as mentioned, if they can see it.
 func (s *Service) onPublished(ctx context.Context, tx storage.Tx, f event.PostPublished) error {
 	p := f.Post
-	told := []modules.ID{p.Author.ID}
-	tell := func(kind string, receiver modules.ID) error {
+	told := []social.ID{p.Author.ID}
+	tell := func(kind string, receiver social.ID) error {
 		if receiver.IsZero() || slices.Contains(told, receiver) {
 			return nil
 		}
@@ -75,7 +75,7 @@ type sight struct {
 	top  *event.PostInfo // asked for once
 }
 
-func (v *sight) of(ctx context.Context, tx storage.Tx, person modules.ID) (bool, error) {
+func (v *sight) of(ctx context.Context, tx storage.Tx, person social.ID) (bool, error) {
 	if person.IsZero() {
 		return false, nil
 	}
@@ -85,7 +85,7 @@ func (v *sight) of(ctx context.Context, tx storage.Tx, person modules.ID) (bool,
 	if v.top == nil {
 		v.top = &v.post
 		if v.post.Kind() == event.KindComment {
-			infos, err := v.s.Ports.Posts.Info(ctx, tx, []modules.ID{v.post.RootID})
+			infos, err := v.s.Ports.Posts.Info(ctx, tx, []social.ID{v.post.RootID})
 			if err != nil {
 				return false, fmt.Errorf("top post: %w", err)
 			}
@@ -124,9 +124,9 @@ func (s *Service) onUnfollowed(ctx context.Context, tx storage.Tx, f event.Follo
 // few however many rows there are. The rows go in pages; until then a tombstone hides them. What was announced of
 // them is emptied by whoever deletes the post, since it stands in the outbox under the post's id.
 func (s *Service) onRemoved(ctx context.Context, tx storage.Tx, f event.PostRemoved) error {
-	var last modules.ID
+	var last social.ID
 	for {
-		var receiver modules.ID
+		var receiver social.ID
 		err := tx.QueryRow(ctx, `SELECT receiver_id FROM notifications WHERE object_id = $1 AND receiver_id > $2 AND state < 2
 			ORDER BY receiver_id LIMIT 1`, f.Post.ID, last[:]).Scan(&receiver)
 		if errors.Is(err, sql.ErrNoRows) {

@@ -1,8 +1,8 @@
 package notifications
 
 import (
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // The types of notifications. typePost is derived and never stored; typeCustom has a word behind it.
@@ -31,32 +31,32 @@ const (
 // row is a notification as it is stored, or a derived item in the same form.
 type row struct {
 	key      int64
-	id       modules.ID
-	receiver modules.ID
+	id       social.ID
+	receiver social.ID
 	kind     string // the type without the word
 	word     string // of kind custom
-	actor    modules.ID
-	object   modules.ID // the post; for a follow the followed
-	subject  modules.ID // what its group is about; zero = never grouped
+	actor    social.ID
+	object   social.ID // the post; for a follow the followed
+	subject  social.ID // what its group is about; zero = never grouped
 
-	group   modules.ID // id of the row that began the group
-	head    bool       // the newest member; the next three hold only there
+	group   social.ID // id of the row that began the group
+	head    bool      // the newest member; the next three hold only there
 	members int64
 	actors  []byte // the newest three, 16 bytes each
-	began   modules.Time
+	began   social.Time
 
 	state     int
-	withdrawn *modules.Time
-	seenAt    *modules.Time
-	readAt    *modules.Time
+	withdrawn *social.Time
+	seenAt    *social.Time
+	readAt    *social.Time
 	left      bool // left unread below the watermark
-	archived  *modules.Time
+	archived  *social.Time
 
 	content *string
 	url     *string
 	data    *string
-	created modules.Time
-	updated modules.Time
+	created social.Time
+	updated social.Time
 
 	post *event.PostInfo // of a derived item, else nil
 }
@@ -83,7 +83,7 @@ func (p *places) row() row {
 }
 
 // derivedRow is the item "someone you follow posted", before what the person did to it.
-func derivedRow(person modules.ID, p *event.PostInfo) row {
+func derivedRow(person social.ID, p *event.PostInfo) row {
 	return row{key: p.Key, id: p.ID, receiver: person, kind: typePost, actor: p.Author.ID, object: p.ID, group: p.ID, head: true,
 		members: 1, actors: p.Author.ID[:], created: p.CreatedAt, updated: p.CreatedAt, post: p}
 }
@@ -99,11 +99,11 @@ func (r *row) typeName() string {
 func (r *row) shown() bool { return r.state < stateWithdrawn }
 
 // people are the newest actors of a group's newest member.
-func (r *row) people() []modules.ID { return unpack(r.actors) }
+func (r *row) people() []social.ID { return unpack(r.actors) }
 
 // redactable is the object under which everything about a row stands in the outbox: the post; for a follow the
 // follower, who has fewer follows than a famous person has followers; else the row itself.
-func (r *row) redactable() modules.ID {
+func (r *row) redactable() social.ID {
 	switch {
 	case r.kind == typeFollow:
 		return r.actor
@@ -116,13 +116,13 @@ func (r *row) redactable() modules.ID {
 // watermarks are how far one person has seen and read everything; zero = nothing.
 type watermarks struct {
 	seenKey int64
-	seenAt  *modules.Time
+	seenAt  *social.Time
 	readKey int64
-	readAt  *modules.Time
+	readAt  *social.Time
 }
 
 // seen gives when a row was seen; nil = not yet.
-func (w watermarks) seen(r *row) *modules.Time {
+func (w watermarks) seen(r *row) *social.Time {
 	if r.seenAt == nil && r.key <= w.seenKey {
 		return w.seenAt
 	}
@@ -130,7 +130,7 @@ func (w watermarks) seen(r *row) *modules.Time {
 }
 
 // read gives when a row was read; nil = not yet.
-func (w watermarks) read(r *row) *modules.Time {
+func (w watermarks) read(r *row) *social.Time {
 	if r.readAt == nil && !r.left && r.key <= w.readKey {
 		return w.readAt
 	}
@@ -141,7 +141,7 @@ func (w watermarks) read(r *row) *modules.Time {
 const maxActors = 3
 
 // pack puts people one behind the other, at most maxActors, each once.
-func pack(ids ...modules.ID) []byte {
+func pack(ids ...social.ID) []byte {
 	out := make([]byte, 0, maxActors*16)
 next:
 	for i, id := range ids {
@@ -160,10 +160,10 @@ next:
 	return out
 }
 
-func unpack(b []byte) []modules.ID {
-	out := make([]modules.ID, 0, maxActors)
+func unpack(b []byte) []social.ID {
+	out := make([]social.ID, 0, maxActors)
 	for ; len(b) >= 16; b = b[16:] {
-		out = append(out, modules.ID(b[:16]))
+		out = append(out, social.ID(b[:16]))
 	}
 	return out
 }

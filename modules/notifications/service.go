@@ -6,7 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -16,20 +16,20 @@ type Service struct {
 
 	cfg   Config
 	db    storage.DB
-	clock modules.Clock
-	site  modules.Site
-	pages *modules.PageCursors
+	clock social.Clock
+	site  social.Site
+	pages *social.PageCursors
 	log   *zap.Logger
 }
 
 // New makes a Service whose ports answer as if the other modules were left out.
-func New(cfg Config, db storage.DB, clock modules.Clock, site modules.Site, pages *modules.PageCursors, log *zap.Logger) *Service {
+func New(cfg Config, db storage.DB, clock social.Clock, site social.Site, pages *social.PageCursors, log *zap.Logger) *Service {
 	return &Service{cfg: cfg, db: db, clock: clock, site: site, pages: pages, log: log.Named("notifications"),
 		Ports: Ports{Users: absent{}, Posts: absent{}, Follows: absent{}, History: absent{}}}
 }
 
 // Get gives one notification or derived item of a person. NotFound also when it is another's or was withdrawn.
-func (s *Service) Get(ctx context.Context, person, id modules.ID) (n Notification, err error) {
+func (s *Service) Get(ctx context.Context, person, id social.ID) (n Notification, err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		v, r, err := s.find(ctx, q, person, id)
 		if err != nil {
@@ -43,7 +43,7 @@ func (s *Service) Get(ctx context.Context, person, id modules.ID) (n Notificatio
 
 // Withdrawn reports whether a notification is shown no more: withdrawn, deleted, or not there. Whoever is about to
 // deliver it asks.
-func (s *Service) Withdrawn(ctx context.Context, q storage.Querier, notification modules.ID) (bool, error) {
+func (s *Service) Withdrawn(ctx context.Context, q storage.Querier, notification social.ID) (bool, error) {
 	r, err := rowByID(ctx, q, notification)
 	if err != nil {
 		return false, fmt.Errorf("notifications: %s: %w", notification, err)
@@ -55,7 +55,7 @@ func (s *Service) Withdrawn(ctx context.Context, q storage.Querier, notification
 }
 
 // find gives one item that is shown to a person.
-func (s *Service) find(ctx context.Context, q storage.Querier, person, id modules.ID) (*viewer, *row, error) {
+func (s *Service) find(ctx context.Context, q storage.Querier, person, id social.ID) (*viewer, *row, error) {
 	v, err := s.viewer(ctx, q, person)
 	if err != nil {
 		return nil, nil, err
@@ -65,13 +65,13 @@ func (s *Service) find(ctx context.Context, q storage.Querier, person, id module
 		return nil, nil, err
 	}
 	if r == nil {
-		return nil, nil, modules.NotFound()
+		return nil, nil, social.NotFound()
 	}
 	return v, r, nil
 }
 
 // lookUp gives one item that is shown to the viewer; nil = there is none.
-func (s *Service) lookUp(ctx context.Context, q storage.Querier, v *viewer, id modules.ID) (*row, error) {
+func (s *Service) lookUp(ctx context.Context, q storage.Querier, v *viewer, id social.ID) (*row, error) {
 	r, err := rowByID(ctx, q, id)
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func (s *Service) lookUp(ctx context.Context, q storage.Querier, v *viewer, id m
 }
 
 // groupHead gives the newest member of a group of the viewer.
-func (s *Service) groupHead(ctx context.Context, q storage.Querier, v *viewer, group modules.ID) (*row, error) {
+func (s *Service) groupHead(ctx context.Context, q storage.Querier, v *viewer, group social.ID) (*row, error) {
 	r, err := headOf(ctx, q, group)
 	if err != nil {
 		return nil, err
@@ -100,12 +100,12 @@ func (s *Service) groupHead(ctx context.Context, q storage.Querier, v *viewer, g
 		}
 	}
 	if r == nil || r.receiver != v.person {
-		return nil, modules.NotFound()
+		return nil, social.NotFound()
 	}
 	if gone, err := isGone(ctx, q, r); err != nil {
 		return nil, err
 	} else if gone {
-		return nil, modules.NotFound()
+		return nil, social.NotFound()
 	}
 	return r, nil
 }

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -14,7 +14,7 @@ import (
 // the statement anew at each run, which costs more than running it.
 
 // watermarksOf gives how far a person has seen and read everything.
-func watermarksOf(ctx context.Context, q storage.Querier, person modules.ID) (w watermarks, err error) {
+func watermarksOf(ctx context.Context, q storage.Querier, person social.ID) (w watermarks, err error) {
 	err = q.QueryRow(ctx, `SELECT seen_key, seen_at, read_key, read_at FROM notification_watermarks WHERE person_id = $1`, person).
 		Scan(&w.seenKey, &w.seenAt, &w.readKey, &w.readAt)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -23,7 +23,7 @@ func watermarksOf(ctx context.Context, q storage.Querier, person modules.ID) (w 
 	return w, nil
 }
 
-func saveWatermarks(ctx context.Context, tx storage.Tx, person modules.ID, w watermarks) error {
+func saveWatermarks(ctx context.Context, tx storage.Tx, person social.ID, w watermarks) error {
 	_, err := tx.Exec(ctx, `INSERT INTO notification_watermarks (person_id, seen_key, seen_at, read_key, read_at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (person_id) DO UPDATE SET seen_key = excluded.seen_key, seen_at = excluded.seen_at,
 			read_key = excluded.read_key, read_at = excluded.read_at`, person, w.seenKey, w.seenAt, w.readKey, w.readAt)
@@ -81,12 +81,12 @@ func allRows(ctx context.Context, q storage.Querier, limit int, query string, ar
 	return out, nil
 }
 
-func rowByID(ctx context.Context, q storage.Querier, id modules.ID) (*row, error) {
+func rowByID(ctx context.Context, q storage.Querier, id social.ID) (*row, error) {
 	return oneRow(ctx, q, `SELECT `+rowColumns+` FROM notifications WHERE id = $1`, id)
 }
 
 // rowByAct gives the one row of an act, in any state.
-func rowByAct(ctx context.Context, q storage.Querier, receiver modules.ID, kind string, actor, object modules.ID) (*row, error) {
+func rowByAct(ctx context.Context, q storage.Querier, receiver social.ID, kind string, actor, object social.ID) (*row, error) {
 	return oneRow(ctx, q, `SELECT `+rowColumns+` FROM notifications
 		WHERE object_id = $1 AND receiver_id = $2 AND type = $3 AND actor_id = $4`, object, receiver, kind, actor)
 }
@@ -98,13 +98,13 @@ const (
 )
 
 // headOf gives the newest member of a group that is shown.
-func headOf(ctx context.Context, q storage.Querier, group modules.ID) (*row, error) {
+func headOf(ctx context.Context, q storage.Querier, group social.ID) (*row, error) {
 	return oneRow(ctx, q, `SELECT `+rowColumns+` FROM notifications WHERE key = COALESCE(
 		(SELECT key FROM notifications WHERE `+joiner+` ORDER BY key DESC LIMIT 1), (SELECT key FROM notifications WHERE `+founder+`))`, group)
 }
 
 // openGroup gives the newest group about subject, as its newest member and whether that one is unseen.
-func openGroup(ctx context.Context, q storage.Querier, receiver modules.ID, kind string, subject modules.ID) (g *row, unseen bool, err error) {
+func openGroup(ctx context.Context, q storage.Querier, receiver social.ID, kind string, subject social.ID) (g *row, unseen bool, err error) {
 	var open int64
 	g = &row{}
 	err = q.QueryRow(ctx, `SELECT n.key, n.group_id, n.members, n.actors, n.began_at, n.seen_at IS NULL AND n.key > COALESCE(w.seen_key, 0)
@@ -121,10 +121,10 @@ func openGroup(ctx context.Context, q storage.Querier, receiver modules.ID, kind
 }
 
 // newestActors gives who acted last in a group.
-func newestActors(ctx context.Context, q storage.Querier, group modules.ID) ([]byte, error) {
-	var ids []modules.ID
+func newestActors(ctx context.Context, q storage.Querier, group social.ID) ([]byte, error) {
+	var ids []social.ID
 	err := eachRow(ctx, q, func(rows storage.Rows) error {
-		var id modules.ID
+		var id social.ID
 		ids = append(ids, id)
 		return rows.Scan(&ids[len(ids)-1])
 	}, `SELECT actor_id FROM (SELECT actor_id, key FROM (SELECT actor_id, key FROM notifications WHERE `+joiner+` ORDER BY key DESC LIMIT 3) AS newest

@@ -6,17 +6,17 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // Jobs empties, in pages, what stands behind tombstones.
-func (s *Service) Jobs() []modules.Job {
-	return []modules.Job{{Name: "notifications: empty", Every: s.cfg.SweepEvery, Run: s.sweep}}
+func (s *Service) Jobs() []social.Job {
+	return []social.Job{{Name: "notifications: empty", Every: s.cfg.SweepEvery, Run: s.sweep}}
 }
 
 // bury adds a tombstone.
-func bury(ctx context.Context, tx storage.Tx, id modules.ID, person bool, at modules.Time) error {
+func bury(ctx context.Context, tx storage.Tx, id social.ID, person bool, at social.Time) error {
 	_, err := tx.Exec(ctx, `INSERT INTO notification_tombstones (id, person, at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`, id, number(person), at)
 	if err != nil {
 		return fmt.Errorf("tombstone: %w", err)
@@ -27,7 +27,7 @@ func bury(ctx context.Context, tx storage.Tx, id modules.ID, person bool, at mod
 // sweep does one page of one tombstone's work; a page that finds nothing left removes the tombstone. Every page is a
 // transaction, so it goes on after a crash where it was.
 func (s *Service) sweep(ctx context.Context) (more bool, err error) {
-	var id modules.ID
+	var id social.ID
 	var person bool
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		return q.QueryRow(ctx, `SELECT id, person FROM notification_tombstones LIMIT 1`).Scan(&id, &person)
@@ -60,7 +60,7 @@ func (s *Service) sweep(ctx context.Context) (more bool, err error) {
 
 // emptyPost deletes one page of rows about a post, and of what people did to it as a derived item. more = there
 // may be another page.
-func (s *Service) emptyPost(ctx context.Context, tx storage.Tx, post modules.ID) (more bool, err error) {
+func (s *Service) emptyPost(ctx context.Context, tx storage.Tx, post social.ID) (more bool, err error) {
 	n, err := tx.Exec(ctx, `DELETE FROM notifications WHERE key IN (SELECT key FROM notifications WHERE object_id = $1 LIMIT $2 + 0)`, post, s.cfg.Batch)
 	if err != nil {
 		return false, fmt.Errorf("rows of a post: %w", err)
@@ -74,7 +74,7 @@ func (s *Service) emptyPost(ctx context.Context, tx storage.Tx, post modules.ID)
 }
 
 // emptyPerson does one page of emptying: first what the person did, telling the receivers, then what they were told.
-func (s *Service) emptyPerson(ctx context.Context, tx storage.Tx, person modules.ID) (more bool, err error) {
+func (s *Service) emptyPerson(ctx context.Context, tx storage.Tx, person social.ID) (more bool, err error) {
 	acts, err := actsOf(ctx, tx, person, s.cfg.Batch)
 	if err != nil {
 		return false, err
@@ -119,6 +119,6 @@ func (s *Service) emptyPerson(ctx context.Context, tx storage.Tx, person modules
 }
 
 // actsOf gives a page of the rows a person made, in any state.
-func actsOf(ctx context.Context, q storage.Querier, person modules.ID, limit int) ([]row, error) {
+func actsOf(ctx context.Context, q storage.Querier, person social.ID, limit int) ([]row, error) {
 	return allRows(ctx, q, limit, `SELECT `+rowColumns+` FROM notifications WHERE actor_id = $1 LIMIT $2 + 0`, person, limit)
 }

@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // TestWhoIsTold goes through the table of types.
@@ -97,7 +97,7 @@ func TestW29NoSelfNoDouble(t *testing.T) {
 	w.post("bob", "one", under(p))
 	w.post("bob", "two", under(p))
 	w.wantTold("alice", "comment by bob on two", "comment by bob on one", "like by bob on harbour")
-	w.wantEvents("alice", event.Notification, event.Notification, event.Notification)
+	w.wantEvents("alice", social.EventNotification, social.EventNotification, social.EventNotification)
 }
 
 // TestW29LikeUnlikeLike: within a day a like that comes back makes no noise; later it is news.
@@ -120,8 +120,8 @@ func TestW29LikeUnlikeLike(t *testing.T) {
 	if again.ID != first.ID || !again.IsRead || again.Group.Count != 1 || again.UpdatedAt != w.now() || again.CreatedAt != first.CreatedAt {
 		t.Errorf("revived like is %+v, want %s with its old read state", again, first.ID)
 	}
-	w.wantEvents("alice", event.Notification, event.ReadState, event.NotificationRemoved, event.NotificationUpdated,
-		event.NotificationRemoved, event.NotificationUpdated, event.NotificationRemoved, event.NotificationUpdated)
+	w.wantEvents("alice", social.EventNotification, social.EventReadState, social.EventNotificationRemoved, social.EventNotificationUpdated,
+		social.EventNotificationRemoved, social.EventNotificationUpdated, social.EventNotificationRemoved, social.EventNotificationUpdated)
 
 	w.unlike("bob", p)
 	w.day(1)
@@ -130,7 +130,7 @@ func TestW29LikeUnlikeLike(t *testing.T) {
 	if len(late) != 1 || late[0].ID == first.ID || late[0].IsRead {
 		t.Errorf("a like that came back after a day is %+v, want a new one", late)
 	}
-	w.wantEvents("alice", event.NotificationRemoved, event.Notification)
+	w.wantEvents("alice", social.EventNotificationRemoved, social.EventNotification)
 }
 
 // TestDeletedStaysDeleted: what the receiver deleted does not come back by the same act.
@@ -142,14 +142,14 @@ func TestDeletedStaysDeleted(t *testing.T) {
 	if err := w.s.Delete(t.Context(), w.user("alice").ID, id); err != nil {
 		t.Fatal(err)
 	}
-	if rows := w.wantEvents("alice", event.Notification, event.NotificationRemoved); !rows[0].Redacted {
+	if rows := w.wantEvents("alice", social.EventNotification, social.EventNotificationRemoved); !rows[0].Redacted {
 		t.Error("the announcement of a deleted notification was not redacted")
 	}
 	w.unlike("bob", p)
 	w.like("bob", p)
 	w.wantTold("alice")
 	w.wantEvents("alice")
-	if err := w.s.Delete(t.Context(), w.user("alice").ID, id); !modules.IsFault(err, modules.CodeNotFound) {
+	if err := w.s.Delete(t.Context(), w.user("alice").ID, id); !social.IsFault(err, social.CodeNotFound) {
 		t.Errorf("second delete: %v, want not_found", err)
 	}
 }
@@ -174,9 +174,9 @@ func TestGroups(t *testing.T) {
 	if len(flat) != 4 || flat[0].Group.Key != flat[3].ID || flat[1].Text != "Dave liked your post" || flat[1].Group.Count != 4 {
 		t.Errorf("flat list %+v, want four of one group, its key the first's id", flat)
 	}
-	w.wantEvents("alice", event.Notification, event.NotificationUpdated, event.NotificationUpdated, event.NotificationUpdated)
+	w.wantEvents("alice", social.EventNotification, social.EventNotificationUpdated, social.EventNotificationUpdated, social.EventNotificationUpdated)
 	w.wantMembers("alice", flat[0].Group.Key, flat)
-	if _, err := w.s.Members(t.Context(), alice, flat[0].ID, modules.PageQuery{Limit: 5}); !modules.IsFault(err, modules.CodeNotFound) {
+	if _, err := w.s.Members(t.Context(), alice, flat[0].ID, social.PageQuery{Limit: 5}); !social.IsFault(err, social.CodeNotFound) {
 		t.Errorf("the id of an item that joined stands for a group: %v", err)
 	}
 
@@ -195,10 +195,10 @@ func TestGroups(t *testing.T) {
 	if len(list) != 3 || list[0].Group.Count != 1 || list[1].Group.Count != 2 || list[2].Group.Count != 4 {
 		t.Fatalf("groups are %+v, want of 1, 2 and 4", list)
 	}
-	w.wantEvents("alice", event.ReadState, event.Notification, event.NotificationUpdated, event.Notification)
+	w.wantEvents("alice", social.EventReadState, social.EventNotification, social.EventNotificationUpdated, social.EventNotification)
 
 	w.unlike("bob", p) // the founder of the first
-	members, err := w.s.Members(t.Context(), alice, list[2].Group.Key, modules.PageQuery{Limit: 2})
+	members, err := w.s.Members(t.Context(), alice, list[2].Group.Key, social.PageQuery{Limit: 2})
 	if err != nil || len(members.Items) != 2 || members.Next == nil || members.Items[0].Group.Count != 3 {
 		t.Errorf("members after the founder has gone: %+v, %v; want 2 of 3 and a next page", members, err)
 	}
@@ -213,10 +213,10 @@ func TestGroups(t *testing.T) {
 }
 
 // wantMembers reads a group in pages of 3, forth and back.
-func (w *world) wantMembers(who string, group modules.ID, want []notifications.Notification) {
+func (w *world) wantMembers(who string, group social.ID, want []notifications.Notification) {
 	w.t.Helper()
-	var got []modules.ID
-	page := modules.PageQuery{Limit: 3}
+	var got []social.ID
+	page := social.PageQuery{Limit: 3}
 	for {
 		l, err := w.s.Members(w.t.Context(), w.user(who).ID, group, page)
 		if err != nil {
@@ -227,7 +227,7 @@ func (w *world) wantMembers(who string, group modules.ID, want []notifications.N
 		}
 		if l.Next == nil {
 			if l.Prev != nil {
-				back, err := w.s.Members(w.t.Context(), w.user(who).ID, group, modules.PageQuery{Limit: 3, Cursor: *l.Prev})
+				back, err := w.s.Members(w.t.Context(), w.user(who).ID, group, social.PageQuery{Limit: 3, Cursor: *l.Prev})
 				if err != nil || len(back.Items) != 3 || back.Items[0].ID != want[0].ID {
 					w.t.Errorf("the page before the last of a group is %+v, %v", back.Items, err)
 				}
@@ -279,7 +279,7 @@ func TestReviveInGroup(t *testing.T) {
 			t.Errorf("after %s came back the group is %+v", tt.who, list)
 		}
 		var n notifications.Notification
-		rows := w.wantEvents("alice", event.NotificationUpdated)
+		rows := w.wantEvents("alice", social.EventNotificationUpdated)
 		rows[0].Decode(t, &n)
 		if n.ID != list[0].ID || n.Text != list[0].Text || rows[0].Actor != w.user(tt.who).ID {
 			t.Errorf("announced by %s: %s, want the item of the list", rows[0].Actor, rows[0].Data)
@@ -301,13 +301,13 @@ func TestFollowsGroupByReceiver(t *testing.T) {
 	w.unfollow("carol", "alice")
 	w.unfollow("bob", "alice")
 	w.wantTold("alice")
-	rows := w.wantEvents("alice", event.Notification, event.NotificationUpdated, event.NotificationUpdated,
-		event.NotificationRemoved, event.NotificationRemoved, event.NotificationRemoved)
+	rows := w.wantEvents("alice", social.EventNotification, social.EventNotificationUpdated, social.EventNotificationUpdated,
+		social.EventNotificationRemoved, social.EventNotificationRemoved, social.EventNotificationRemoved)
 	for _, r := range rows[:3] {
 		if !r.Redacted {
 			t.Errorf("%v was not redacted with its follow", r)
 		}
 	}
 	w.follow("bob", "alice")
-	w.wantEvents("alice", event.NotificationUpdated)
+	w.wantEvents("alice", social.EventNotificationUpdated)
 }

@@ -3,8 +3,8 @@ package notifications
 import (
 	"strconv"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // phrases say what was done, by type; "%" stands for "post" or "comment".
@@ -19,7 +19,7 @@ var phrases = map[string]string{
 
 // sentence tells the receiver what happened: "Bob liked your post", "Bob and 2 others liked your post". What was
 // pushed speaks for itself.
-func sentence(r *row, actor *modules.UserRef, object *Object, others int64) string {
+func sentence(r *row, actor *social.UserRef, object *Object, others int64) string {
 	phrase, ok := phrases[r.kind]
 	if !ok {
 		if r.content == nil {

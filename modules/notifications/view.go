@@ -6,61 +6,61 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // Notification is one item as clients see it, the same in answers and in events.
 type Notification struct {
-	ID         modules.ID       `json:"id"`
-	ReceiverID modules.ID       `json:"receiver_id"`
-	Type       string           `json:"type" doc:"like, comment, reply, mention, follow, post, system or custom.<word>; more may come."`
-	Actor      *modules.UserRef `json:"actor" doc:"Who did it; null for what a program pushed."`
-	Object     *Object          `json:"object" doc:"What it was done to."`
-	Group      Group            `json:"group"`
-	Text       string           `json:"text" doc:"One sentence for the receiver."`
-	Content    *string          `json:"content" doc:"What a host application pushed."`
-	URL        string           `json:"url" doc:"Where to go; always absolute."`
-	Data       json.RawMessage  `json:"data" doc:"What a host application pushed."`
-	IsRead     bool             `json:"is_read"`
-	SeenAt     *modules.Time    `json:"seen_at" doc:"When it was marked; for what a mark covered, when that was set last."`
-	ReadAt     *modules.Time    `json:"read_at" doc:"Like seen_at."`
-	ArchivedAt *modules.Time    `json:"archived_at"`
-	CreatedAt  modules.Time     `json:"created_at"`
-	UpdatedAt  modules.Time     `json:"updated_at"`
+	ID         social.ID       `json:"id"`
+	ReceiverID social.ID       `json:"receiver_id"`
+	Type       string          `json:"type" doc:"like, comment, reply, mention, follow, post, system or custom.<word>; more may come."`
+	Actor      *social.UserRef `json:"actor" doc:"Who did it; null for what a program pushed."`
+	Object     *Object         `json:"object" doc:"What it was done to."`
+	Group      Group           `json:"group"`
+	Text       string          `json:"text" doc:"One sentence for the receiver."`
+	Content    *string         `json:"content" doc:"What a host application pushed."`
+	URL        string          `json:"url" doc:"Where to go; always absolute."`
+	Data       json.RawMessage `json:"data" doc:"What a host application pushed."`
+	IsRead     bool            `json:"is_read"`
+	SeenAt     *social.Time    `json:"seen_at" doc:"When it was marked; for what a mark covered, when that was set last."`
+	ReadAt     *social.Time    `json:"read_at" doc:"Like seen_at."`
+	ArchivedAt *social.Time    `json:"archived_at"`
+	CreatedAt  social.Time     `json:"created_at"`
+	UpdatedAt  social.Time     `json:"updated_at"`
 }
 
 // Object is what a notification is about.
 type Object struct {
-	Kind       string     `json:"kind" enum:"post,comment,user"`
-	ID         modules.ID `json:"id"`
-	URL        string     `json:"url"`
-	Excerpt    string     `json:"excerpt" doc:"At most 280 characters."`
-	PreviewURL *string    `json:"preview_url"`
+	Kind       string    `json:"kind" enum:"post,comment,user"`
+	ID         social.ID `json:"id"`
+	URL        string    `json:"url"`
+	Excerpt    string    `json:"excerpt" doc:"At most 280 characters."`
+	PreviewURL *string   `json:"preview_url"`
 }
 
 // Group is the group an item belongs to; an item that is not grouped is a group of one.
 type Group struct {
-	Key    modules.ID        `json:"key" doc:"Id of the item that began it."`
-	Count  int64             `json:"count"`
-	Actors []modules.UserRef `json:"actors" doc:"The newest three."`
+	Key    social.ID        `json:"key" doc:"Id of the item that began it."`
+	Count  int64            `json:"count"`
+	Actors []social.UserRef `json:"actors" doc:"The newest three."`
 }
 
 // cast is whom and what the items of an answer name. What is in it already is not asked for again.
 type cast struct {
-	people map[modules.ID]modules.UserRef
-	posts  map[modules.ID]event.PostInfo
+	people map[social.ID]social.UserRef
+	posts  map[social.ID]event.PostInfo
 }
 
 // castOf is a cast of what is known: post may be nil.
-func castOf(post *event.PostInfo, people ...modules.UserRef) *cast {
-	c := &cast{people: make(map[modules.ID]modules.UserRef, len(people)+maxActors)}
+func castOf(post *event.PostInfo, people ...social.UserRef) *cast {
+	c := &cast{people: make(map[social.ID]social.UserRef, len(people)+maxActors)}
 	for _, p := range people {
 		c.people[p.ID] = p
 	}
 	if post != nil {
-		c.posts = map[modules.ID]event.PostInfo{post.ID: *post}
+		c.posts = map[social.ID]event.PostInfo{post.ID: *post}
 	}
 	return c
 }
@@ -82,8 +82,8 @@ func (s *Service) render(ctx context.Context, q storage.Querier, w watermarks, c
 }
 
 // groupsOf gives, for each group of which a row stands here, its newest member: there the group's figures are.
-func groupsOf(ctx context.Context, q storage.Querier, rows []row) (map[modules.ID]*row, error) {
-	out := make(map[modules.ID]*row, len(rows))
+func groupsOf(ctx context.Context, q storage.Querier, rows []row) (map[social.ID]*row, error) {
+	out := make(map[social.ID]*row, len(rows))
 	for i := range rows {
 		if rows[i].head {
 			out[rows[i].group] = &rows[i]
@@ -106,10 +106,10 @@ func groupsOf(ctx context.Context, q storage.Querier, rows []row) (map[modules.I
 }
 
 // fill asks for the people and posts that are not in the cast yet.
-func (s *Service) fill(ctx context.Context, q storage.Querier, c *cast, rows []row, groups map[modules.ID]*row) error {
-	var people, posts []modules.ID
-	asked := map[modules.ID]struct{}{}
-	person := func(id modules.ID) {
+func (s *Service) fill(ctx context.Context, q storage.Querier, c *cast, rows []row, groups map[social.ID]*row) error {
+	var people, posts []social.ID
+	asked := map[social.ID]struct{}{}
+	person := func(id social.ID) {
 		_, known := c.people[id]
 		if _, twice := asked[id]; !known && !twice && !id.IsZero() {
 			asked[id] = struct{}{}
@@ -146,7 +146,7 @@ func (s *Service) fill(ctx context.Context, q storage.Querier, c *cast, rows []r
 }
 
 // joined puts two maps into one, the first if it is there.
-func joined[V any](a, b map[modules.ID]V) map[modules.ID]V {
+func joined[V any](a, b map[social.ID]V) map[social.ID]V {
 	if len(a) == 0 {
 		return b
 	}
@@ -158,7 +158,7 @@ func joined[V any](a, b map[modules.ID]V) map[modules.ID]V {
 
 func (s *Service) item(w watermarks, c *cast, r, head *row, grouped bool) Notification {
 	n := Notification{ID: r.id, ReceiverID: r.receiver, Type: r.typeName(), Content: r.content, SeenAt: w.seen(r), ReadAt: w.read(r),
-		ArchivedAt: r.archived, CreatedAt: r.created, UpdatedAt: r.updated, Group: Group{Key: r.group, Count: head.members, Actors: []modules.UserRef{}}}
+		ArchivedAt: r.archived, CreatedAt: r.created, UpdatedAt: r.updated, Group: Group{Key: r.group, Count: head.members, Actors: []social.UserRef{}}}
 	n.IsRead = n.ReadAt != nil
 	if ref, ok := c.people[r.actor]; ok {
 		n.Actor = &ref
@@ -201,7 +201,7 @@ func (s *Service) object(c *cast, r *row) *Object {
 }
 
 // link is where an item leads: what was pushed, the profile of a follower, else the object.
-func (s *Service) link(r *row, actor *modules.UserRef, object *Object) string {
+func (s *Service) link(r *row, actor *social.UserRef, object *Object) string {
 	switch {
 	case r.url != nil && strings.HasPrefix(*r.url, "/"):
 		return s.site.PublicURL + *r.url

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -93,14 +93,14 @@ func TestNoScans(t *testing.T) {
 	w.post("dave", "comment", under(p))
 	derived := w.post("zoe", "derived")
 	list := w.list("alice", notifications.Filter{})
-	for _, change := range []func(modules.ID) error{
-		func(id modules.ID) error { _, err := w.s.SetRead(ctx, alice, id, true); return err },
-		func(id modules.ID) error { _, err := w.s.SetRead(ctx, alice, id, false); return err },
-		func(id modules.ID) error { _, err := w.s.SetArchived(ctx, alice, id, true); return err },
-		func(id modules.ID) error { _, err := w.s.SeenUpTo(ctx, alice, id); return err },
-		func(id modules.ID) error { _, err := w.s.ReadUpTo(ctx, alice, id); return err },
-		func(id modules.ID) error { _, err := w.s.ReadGroup(ctx, alice, id); return err },
-		func(id modules.ID) error { return w.s.Delete(ctx, alice, id) },
+	for _, change := range []func(social.ID) error{
+		func(id social.ID) error { _, err := w.s.SetRead(ctx, alice, id, true); return err },
+		func(id social.ID) error { _, err := w.s.SetRead(ctx, alice, id, false); return err },
+		func(id social.ID) error { _, err := w.s.SetArchived(ctx, alice, id, true); return err },
+		func(id social.ID) error { _, err := w.s.SeenUpTo(ctx, alice, id); return err },
+		func(id social.ID) error { _, err := w.s.ReadUpTo(ctx, alice, id); return err },
+		func(id social.ID) error { _, err := w.s.ReadGroup(ctx, alice, id); return err },
+		func(id social.ID) error { return w.s.Delete(ctx, alice, id) },
 	} {
 		must(change(list[1].ID))
 		if _, err := w.s.Get(ctx, alice, derived.ID); err == nil {
@@ -109,7 +109,7 @@ func TestNoScans(t *testing.T) {
 	}
 	must(func() error { _, err := w.s.ReadGroup(ctx, alice, list[len(list)-1].Group.Key); return err }())
 	must(func() error {
-		_, err := w.s.Members(ctx, alice, list[len(list)-1].Group.Key, modules.PageQuery{Limit: 2})
+		_, err := w.s.Members(ctx, alice, list[len(list)-1].Group.Key, social.PageQuery{Limit: 2})
 		return err
 	}())
 	for _, state := range []string{"inbox", "unseen", "unread", "archived"} {

@@ -5,21 +5,20 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/moduletest"
 	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 type removed struct {
-	ID    *modules.ID `json:"id"`
+	ID    *social.ID `json:"id"`
 	Group *struct {
-		Key   modules.ID `json:"key"`
-		Count int64      `json:"count"`
+		Key   social.ID `json:"key"`
+		Count int64     `json:"count"`
 	} `json:"group"`
-	ObjectID *modules.ID `json:"object_id"`
-	Reason   string      `json:"reason"`
+	ObjectID *social.ID `json:"object_id"`
+	Reason   string     `json:"reason"`
 }
 
 // TestW34Unlike: a withdrawn like leaves the list, the counts, its announcement, and says so live.
@@ -31,7 +30,7 @@ func TestW34Unlike(t *testing.T) {
 	id := w.list("alice", notifications.Filter{})[0].ID
 	w.unlike("bob", p)
 	w.wantTold("alice", "like by carol on harbour")
-	if _, err := w.s.Get(t.Context(), w.user("alice").ID, id); !modules.IsFault(err, modules.CodeNotFound) {
+	if _, err := w.s.Get(t.Context(), w.user("alice").ID, id); !social.IsFault(err, social.CodeNotFound) {
 		t.Errorf("get of a withdrawn like: %v, want not_found", err)
 	}
 	w.Read(t, func(q storage.Querier) error {
@@ -40,7 +39,7 @@ func TestW34Unlike(t *testing.T) {
 		}
 		return nil
 	})
-	rows := w.wantEvents("alice", event.Notification, event.NotificationUpdated, event.NotificationRemoved)
+	rows := w.wantEvents("alice", social.EventNotification, social.EventNotificationUpdated, social.EventNotificationRemoved)
 	if rows[0].Redacted || !rows[1].Redacted {
 		t.Errorf("redacted are %v and %v, want bob's announcement only", rows[0], rows[1])
 	}
@@ -70,7 +69,7 @@ func TestW34Delete(t *testing.T) {
 			}
 			w.DrainOutbox(t)
 			w.remove(p)
-			rows := slices.DeleteFunc(w.DrainOutbox(t), func(r moduletest.Row) bool { return r.Type != event.NotificationRemoved })
+			rows := slices.DeleteFunc(w.DrainOutbox(t), func(r moduletest.Row) bool { return r.Type != social.EventNotificationRemoved })
 			if len(rows) != 3 {
 				t.Fatalf("removals %v, want one for each of alice, bob and carol", rows)
 			}
@@ -134,7 +133,7 @@ func TestUserDeleted(t *testing.T) {
 	if c := w.counts("alice"); c.Unread != 1 {
 		t.Errorf("counts %+v, want 1", c)
 	}
-	if _, err := w.s.Get(t.Context(), w.user("alice").ID, bobs); !modules.IsFault(err, modules.CodeNotFound) {
+	if _, err := w.s.Get(t.Context(), w.user("alice").ID, bobs); !social.IsFault(err, social.CodeNotFound) {
 		t.Errorf("get of a row by a deleted person: %v, want not_found", err)
 	}
 	w.sweep()
@@ -147,7 +146,7 @@ func TestUserDeleted(t *testing.T) {
 		t.Errorf("events %v, want 7 removals", rows)
 	}
 	for _, r := range rows {
-		if r.Type != event.NotificationRemoved || !r.Actor.IsZero() || len(r.About) != 0 {
+		if r.Type != social.EventNotificationRemoved || !r.Actor.IsZero() || len(r.About) != 0 {
 			t.Errorf("%+v, want a removal that names nobody: it has to outlive the account", r)
 		}
 	}

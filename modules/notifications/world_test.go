@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/moduletest"
 	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 )
@@ -22,10 +22,10 @@ type world struct {
 	*moduletest.Fixture
 	t     testing.TB
 	s     *notifications.Service
-	names map[string]modules.UserRef
+	names map[string]social.UserRef
 	ids   int // ids are given in order, so that golden files hold
-	posts map[modules.ID]event.PostInfo
-	edges map[modules.ID][]modules.FollowEdge
+	posts map[social.ID]event.PostInfo
+	edges map[social.ID][]social.FollowEdge
 	seen  *watcher
 }
 
@@ -35,9 +35,9 @@ func newWorld(t testing.TB, change ...func(*notifications.Config)) *world {
 	for _, c := range change {
 		c(&cfg)
 	}
-	w := &world{Fixture: moduletest.Open(t, notifications.Migrations), t: t, names: map[string]modules.UserRef{},
-		posts: map[modules.ID]event.PostInfo{}, edges: map[modules.ID][]modules.FollowEdge{}}
-	site := modules.Site{Name: "Belfry", PublicURL: "https://social.example"}
+	w := &world{Fixture: moduletest.Open(t, notifications.Migrations), t: t, names: map[string]social.UserRef{},
+		posts: map[social.ID]event.PostInfo{}, edges: map[social.ID][]social.FollowEdge{}}
+	site := social.Site{Name: "Belfry", PublicURL: "https://social.example"}
 	w.seen = &watcher{DB: w.DB, queries: map[string][]any{}}
 	w.s = notifications.New(cfg, w.seen, w.Clock, site, w.Pages, w.Log)
 	w.s.Ports = notifications.Ports{Users: w, Posts: w, Follows: w, History: w}
@@ -45,9 +45,9 @@ func newWorld(t testing.TB, change ...func(*notifications.Config)) *world {
 	return w
 }
 
-func (w *world) id() modules.ID {
+func (w *world) id() social.ID {
 	w.ids++
-	id, err := modules.ParseID(fmt.Sprintf("0198f3a0-0000-7000-8000-%012d", w.ids))
+	id, err := social.ParseID(fmt.Sprintf("0198f3a0-0000-7000-8000-%012d", w.ids))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -55,14 +55,14 @@ func (w *world) id() modules.ID {
 }
 
 // user gives a person by name, known from now on.
-func (w *world) user(name string) modules.UserRef {
+func (w *world) user(name string) social.UserRef {
 	if _, ok := w.names[name]; !ok {
-		w.names[name] = modules.UserRef{ID: w.id(), Username: name, DisplayName: strings.ToUpper(name[:1]) + name[1:]}
+		w.names[name] = social.UserRef{ID: w.id(), Username: name, DisplayName: strings.ToUpper(name[:1]) + name[1:]}
 	}
 	return w.names[name]
 }
 
-func (w *world) now() modules.Time { return w.Clock.Now() }
+func (w *world) now() social.Time { return w.Clock.Now() }
 
 func (w *world) emit(list ...event.Fact) {
 	w.t.Helper()
@@ -100,7 +100,7 @@ func under(to event.PostInfo) func(*event.PostInfo) {
 	}
 }
 
-func naming(people ...modules.UserRef) func(*event.PostInfo) {
+func naming(people ...social.UserRef) func(*event.PostInfo) {
 	return func(p *event.PostInfo) {
 		for _, u := range people {
 			p.Mentions = append(p.Mentions, u.ID)
@@ -149,8 +149,8 @@ func (w *world) follow(follower, followed string) {
 		if err != nil {
 			return err
 		}
-		w.edges[a.ID] = append(slices.DeleteFunc(w.edges[a.ID], func(e modules.FollowEdge) bool { return e.User == b.ID }),
-			modules.FollowEdge{User: b.ID, SinceKey: key, Bell: true})
+		w.edges[a.ID] = append(slices.DeleteFunc(w.edges[a.ID], func(e social.FollowEdge) bool { return e.User == b.ID }),
+			social.FollowEdge{User: b.ID, SinceKey: key, Bell: true})
 		return w.Bus.Emit(w.t.Context(), w.seen.tx(tx), event.FollowStarted{Follower: a, Followed: b, At: w.now()})
 	})
 }
@@ -158,7 +158,7 @@ func (w *world) follow(follower, followed string) {
 func (w *world) unfollow(follower, followed string) {
 	w.t.Helper()
 	a, b := w.user(follower), w.user(followed)
-	w.edges[a.ID] = slices.DeleteFunc(w.edges[a.ID], func(e modules.FollowEdge) bool { return e.User == b.ID })
+	w.edges[a.ID] = slices.DeleteFunc(w.edges[a.ID], func(e social.FollowEdge) bool { return e.User == b.ID })
 	w.emit(event.FollowEnded{Follower: a.ID, Followed: b.ID, At: w.now()})
 }
 
@@ -172,7 +172,7 @@ func (w *world) bell(follower, followed string, on bool) {
 
 func (w *world) list(who string, f notifications.Filter) []notifications.Notification {
 	w.t.Helper()
-	l, err := w.s.List(w.t.Context(), w.user(who).ID, f, modules.PageQuery{Limit: 100})
+	l, err := w.s.List(w.t.Context(), w.user(who).ID, f, social.PageQuery{Limit: 100})
 	if err != nil {
 		w.t.Fatalf("list of %s: %v", who, err)
 	}
@@ -204,7 +204,7 @@ func (w *world) sweep() {
 // events gives what stands in somebody's to: stream, and takes it out of the outbox.
 func (w *world) events(who string) []moduletest.Row {
 	w.t.Helper()
-	to := modules.Stream{Kind: modules.To, User: w.user(who).ID}
+	to := social.Stream{Kind: social.To, User: w.user(who).ID}
 	return slices.DeleteFunc(w.DrainOutbox(w.t), func(r moduletest.Row) bool { return r.Op != storage.OpAppend || r.Stream != to })
 }
 
@@ -248,10 +248,10 @@ func (w *world) day(days float64) { w.Advance(time.Duration(days * float64(24*ti
 
 // The ports.
 
-func (w *world) Head() modules.Cursor { return modules.Cursor{Epoch: 1, Seq: 7} }
+func (w *world) Head() social.Cursor { return social.Cursor{Epoch: 1, Seq: 7} }
 
-func (w *world) Refs(_ context.Context, _ storage.Querier, ids []modules.ID) (map[modules.ID]modules.UserRef, error) {
-	out := map[modules.ID]modules.UserRef{}
+func (w *world) Refs(_ context.Context, _ storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error) {
+	out := map[social.ID]social.UserRef{}
 	for _, u := range w.names {
 		if slices.Contains(ids, u.ID) {
 			out[u.ID] = u
@@ -260,8 +260,8 @@ func (w *world) Refs(_ context.Context, _ storage.Querier, ids []modules.ID) (ma
 	return out, nil
 }
 
-func (w *world) RefsByName(_ context.Context, _ storage.Querier, names []string) (map[string]modules.UserRef, error) {
-	out := map[string]modules.UserRef{}
+func (w *world) RefsByName(_ context.Context, _ storage.Querier, names []string) (map[string]social.UserRef, error) {
+	out := map[string]social.UserRef{}
 	for _, n := range names {
 		if u, ok := w.names[n]; ok {
 			out[n] = u
@@ -270,8 +270,8 @@ func (w *world) RefsByName(_ context.Context, _ storage.Querier, names []string)
 	return out, nil
 }
 
-func (w *world) Info(_ context.Context, _ storage.Querier, ids []modules.ID) (map[modules.ID]event.PostInfo, error) {
-	out := map[modules.ID]event.PostInfo{}
+func (w *world) Info(_ context.Context, _ storage.Querier, ids []social.ID) (map[social.ID]event.PostInfo, error) {
+	out := map[social.ID]event.PostInfo{}
 	for _, id := range ids {
 		if p, ok := w.posts[id]; ok {
 			out[id] = p
@@ -280,7 +280,7 @@ func (w *world) Info(_ context.Context, _ storage.Querier, ids []modules.ID) (ma
 	return out, nil
 }
 
-func (w *world) RecentBy(_ context.Context, _ storage.Querier, _ modules.ID, edges []modules.FollowEdge, win modules.Window) ([]event.PostInfo, error) {
+func (w *world) RecentBy(_ context.Context, _ storage.Querier, _ social.ID, edges []social.FollowEdge, win social.Window) ([]event.PostInfo, error) {
 	var out []event.PostInfo
 	for _, p := range w.posts {
 		for _, e := range edges {
@@ -299,10 +299,10 @@ func (w *world) RecentBy(_ context.Context, _ storage.Querier, _ modules.ID, edg
 	return out[:min(len(out), win.Limit)], nil
 }
 
-func (w *world) Following(_ context.Context, _ storage.Querier, follower modules.ID) ([]modules.FollowEdge, error) {
+func (w *world) Following(_ context.Context, _ storage.Querier, follower social.ID) ([]social.FollowEdge, error) {
 	return slices.Clone(w.edges[follower]), nil
 }
 
-func (w *world) IsFollowing(_ context.Context, _ storage.Querier, follower, followed modules.ID) (bool, error) {
-	return slices.ContainsFunc(w.edges[follower], func(e modules.FollowEdge) bool { return e.User == followed }), nil
+func (w *world) IsFollowing(_ context.Context, _ storage.Querier, follower, followed social.ID) (bool, error) {
+	return slices.ContainsFunc(w.edges[follower], func(e social.FollowEdge) bool { return e.User == followed }), nil
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -19,7 +19,7 @@ const (
 // as of a turn of changes. Safe for concurrent use; lists are immutable.
 type addressed struct {
 	mu   sync.RWMutex
-	list map[modules.ID]addressedOf
+	list map[social.ID]addressedOf
 }
 
 type addressedOf struct {
@@ -28,7 +28,7 @@ type addressedOf struct {
 }
 
 // still gives a person's list as it was at a turn and is now; false if that is not known.
-func (a *addressed) still(changes *changes, turn uint64, person modules.ID) ([]change, bool) {
+func (a *addressed) still(changes *changes, turn uint64, person social.ID) ([]change, bool) {
 	a.mu.RLock()
 	have := a.list[person]
 	a.mu.RUnlock()
@@ -37,15 +37,15 @@ func (a *addressed) still(changes *changes, turn uint64, person modules.ID) ([]c
 }
 
 // learn reads a person's list in a snapshot that began at turn or later.
-func (a *addressed) learn(ctx context.Context, q storage.Querier, person modules.ID, turn uint64) error {
-	list, err := keysAndAuthors(ctx, q, addressedBelow, person, bounds(modules.Window{}), addressedMax+1)
+func (a *addressed) learn(ctx context.Context, q storage.Querier, person social.ID, turn uint64) error {
+	list, err := keysAndAuthors(ctx, q, addressedBelow, person, bounds(social.Window{}), addressedMax+1)
 	if err != nil || len(list) > addressedMax {
 		return err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.list == nil {
-		a.list = map[modules.ID]addressedOf{}
+		a.list = map[social.ID]addressedOf{}
 	}
 	if len(a.list) >= addressedPeople {
 		for other := range a.list { // any one: the order of a map is random
@@ -60,7 +60,7 @@ func (a *addressed) learn(ctx context.Context, q storage.Querier, person modules
 }
 
 // within gives the keys of a window among posts of the sources' authors.
-func within(posts []change, sources []source, w modules.Window) []int64 {
+func within(posts []change, sources []source, w social.Window) []int64 {
 	var out []int64
 	bound := bounds(w)
 	for _, p := range posts {

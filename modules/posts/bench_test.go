@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/posts"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 const (
@@ -20,9 +20,9 @@ const (
 )
 
 // town is 1,000 people who follow 200 each and wrote 100,000 posts.
-func town(b *testing.B) (*site, []modules.ID) {
+func town(b *testing.B) (*site, []social.ID) {
 	s := open(b)
-	ids := make([]modules.ID, benchPeople)
+	ids := make([]social.ID, benchPeople)
 	for i := range ids {
 		ids[i] = s.users.add(fmt.Sprintf("p%d", i))
 	}
@@ -32,7 +32,7 @@ func town(b *testing.B) (*site, []modules.ID) {
 			if ids[n] == id {
 				continue
 			}
-			s.follows.edges[[2]modules.ID{id, ids[n]}] = modules.FollowEdge{User: ids[n]}
+			s.follows.edges[[2]social.ID{id, ids[n]}] = social.FollowEdge{User: ids[n]}
 		}
 	}
 	s.Ports.Follows = sortedGraph(s.follows)
@@ -41,7 +41,7 @@ func town(b *testing.B) (*site, []modules.ID) {
 		rnd := rand.New(rand.NewPCG(3, uint64(w)))
 		wg.Go(func() {
 			for range benchPosts / 8 {
-				actor := modules.Actor{UserID: ids[rnd.IntN(benchPeople)]}
+				actor := social.Actor{UserID: ids[rnd.IntN(benchPeople)]}
 				if _, err := s.Publish(b.Context(), actor, posts.Draft{Text: "First light over the harbour, and nobody is up yet but the gulls. #harbour"}, nil); err != nil {
 					b.Error(err)
 				}
@@ -55,22 +55,22 @@ func town(b *testing.B) (*site, []modules.ID) {
 // sorted answers from slices made once.
 type sorted struct {
 	*graph
-	of map[modules.ID][]modules.FollowEdge
+	of map[social.ID][]social.FollowEdge
 }
 
 func sortedGraph(g *graph) sorted {
-	out := sorted{g, map[modules.ID][]modules.FollowEdge{}}
+	out := sorted{g, map[social.ID][]social.FollowEdge{}}
 	for pair, e := range g.edges {
 		out.of[pair[0]] = append(out.of[pair[0]], e)
 	}
 	return out
 }
 
-func (s sorted) FollowingSince(_ ctx, _ querier, follower modules.ID, _ uint64) ([]modules.FollowEdge, error) {
+func (s sorted) FollowingSince(_ ctx, _ querier, follower social.ID, _ uint64) ([]social.FollowEdge, error) {
 	return s.of[follower], nil
 }
 
-func (s sorted) FollowingAt(follower modules.ID, _ uint64) ([]modules.FollowEdge, bool) {
+func (s sorted) FollowingAt(follower social.ID, _ uint64) ([]social.FollowEdge, bool) {
 	return s.of[follower], true
 }
 
@@ -78,12 +78,12 @@ func (s sorted) FollowingAt(follower modules.ID, _ uint64) ([]modules.FollowEdge
 // maps here, so it is the cost of posts alone.
 func BenchmarkHome(b *testing.B) {
 	s, ids := town(b)
-	cursors := map[modules.ID]string{} // of page 400
-	deep := func(id modules.ID) modules.PageQuery {
+	cursors := map[social.ID]string{} // of page 400
+	deep := func(id social.ID) social.PageQuery {
 		if c, ok := cursors[id]; ok {
-			return modules.PageQuery{Limit: 20, Cursor: c}
+			return social.PageQuery{Limit: 20, Cursor: c}
 		}
-		q := modules.PageQuery{Limit: 100}
+		q := social.PageQuery{Limit: 100}
 		for range 80 { // 7,980 posts and one page of 20 less
 			l, _, err := s.Home(b.Context(), id, q)
 			if err != nil || l.Next == nil {
@@ -92,13 +92,13 @@ func BenchmarkHome(b *testing.B) {
 			q.Cursor = *l.Next
 		}
 		cursors[id] = q.Cursor
-		return modules.PageQuery{Limit: 20, Cursor: q.Cursor}
+		return social.PageQuery{Limit: 20, Cursor: q.Cursor}
 	}
-	first := func(modules.ID) modules.PageQuery { return modules.PageQuery{Limit: 20} }
+	first := func(social.ID) social.PageQuery { return social.PageQuery{Limit: 20} }
 	for _, bb := range []struct {
 		name    string
 		readers int
-		query   func(modules.ID) modules.PageQuery
+		query   func(social.ID) social.PageQuery
 	}{{"page1/one", 1, first}, {"page1/thousand", benchPeople, first}, {"page400/one", 1, deep}, {"page400/ten", 10, deep}} {
 		b.Run(bb.name, func(b *testing.B) {
 			for i := range bb.readers {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -14,7 +14,7 @@ import (
 // changes knows that they are true still. Safe for concurrent use; entries are immutable.
 type contents struct {
 	limit int // bytes, about
-	form  func(row, *modules.UserRef) Content
+	form  func(row, *social.UserRef) Content
 
 	mu   sync.RWMutex
 	size int
@@ -45,13 +45,13 @@ type shown struct {
 // contentOverhead is about what a post takes beside its text.
 const contentOverhead = 900
 
-func newContents(limit int, form func(row, *modules.UserRef) Content) *contents {
+func newContents(limit int, form func(row, *social.UserRef) Content) *contents {
 	return &contents{limit: limit, form: form, list: map[int64]counted{}}
 }
 
 // of makes an entry of a row.
 func (c *contents) of(r row, changed int64) *content {
-	post := c.form(r, &modules.UserRef{})
+	post := c.form(r, &social.UserRef{})
 	post.Author, post.LikeCount, post.CommentCount = nil, 0, 0
 	return &content{row: r, post: post, changed: changed}
 }
@@ -106,7 +106,7 @@ func (c *contents) still(changes *changes, turn uint64, keys []int64) ([]shown, 
 
 // show gives top-level posts in the order of keys, which rise or fall, without those that are deleted or not in the
 // snapshot. The caller has decided who may see them. turn is one of changes from before the snapshot; 0 = not known.
-func (c *contents) show(ctx context.Context, q storage.Querier, reader modules.ID, keys []int64, turn uint64) ([]shown, error) {
+func (c *contents) show(ctx context.Context, q storage.Querier, reader social.ID, keys []int64, turn uint64) ([]shown, error) {
 	out := make([]shown, len(keys))
 	var missing []int64
 	for part := range slices.Chunk(keys, maxIn) {
@@ -154,7 +154,7 @@ func (c *contents) match(keys []int64, list []live, out []shown, turn uint64) (m
 }
 
 // read fills the places of what was not in memory.
-func (c *contents) read(ctx context.Context, q storage.Querier, reader modules.ID, keys, missing []int64, out []shown, turn uint64) error {
+func (c *contents) read(ctx context.Context, q storage.Querier, reader social.ID, keys, missing []int64, out []shown, turn uint64) error {
 	list, err := rowsByKey(ctx, q, reader, missing)
 	if err != nil {
 		return err
@@ -193,7 +193,7 @@ type live struct {
 }
 
 // livePart reads what changes of posts that stand, and their marks.
-func livePart(ctx context.Context, q storage.Querier, reader modules.ID, keys []int64) ([]live, error) {
+func livePart(ctx context.Context, q storage.Querier, reader social.ID, keys []int64) ([]live, error) {
 	in, args := storage.In([]any{reader}, keys)
 	rows, err := q.Query(ctx, `SELECT p.key, p.changed, p.like_count, p.comment_count,
 		CASE WHEN p.like_count > 0 AND EXISTS (SELECT 1 FROM post_likes l WHERE l.post_key = p.key AND l.user_id = $1) THEN 1 ELSE 0 END

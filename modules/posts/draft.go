@@ -7,14 +7,14 @@ import (
 
 	"golang.org/x/text/language"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // Draft is a post or a comment to be written. Text is in NFC and without control characters but tab and line feed.
 type Draft struct {
 	Text       string
-	ReplyTo    modules.ID       // zero = a top-level post
+	ReplyTo    social.ID        // zero = a top-level post
 	Visibility event.Visibility // "" = public, or the top post's; not allowed in a comment
 	Sensitive  bool
 	Warning    *string
@@ -30,35 +30,35 @@ type checked struct {
 
 // check looks at everything that needs no store. All faults of a draft come together.
 func (d Draft) check(cfg Config) (checked, error) {
-	var bad []modules.Field
-	refuse := func(pointer string, code modules.FieldCode, detail string) {
-		bad = append(bad, modules.BodyField(pointer, code, detail))
+	var bad []social.Field
+	refuse := func(pointer string, code social.FieldCode, detail string) {
+		bad = append(bad, social.BodyField(pointer, code, detail))
 	}
 	switch {
 	case strings.TrimSpace(d.Text) == "":
-		refuse("/text", modules.FieldRequired, "A post needs a text.")
+		refuse("/text", social.FieldRequired, "A post needs a text.")
 	case utf8.RuneCountInString(d.Text) > cfg.MaxText:
-		refuse("/text", modules.FieldTooLong, fmt.Sprintf("At most %d characters.", cfg.MaxText))
+		refuse("/text", social.FieldTooLong, fmt.Sprintf("At most %d characters.", cfg.MaxText))
 	}
 	switch {
 	case d.Visibility == "":
 	case !d.ReplyTo.IsZero():
-		refuse("/visibility", modules.FieldNotAllowed, "A comment has the visibility of its post.")
+		refuse("/visibility", social.FieldNotAllowed, "A comment has the visibility of its post.")
 	case d.Visibility != event.Public && d.Visibility != event.Followers && d.Visibility != event.Mentioned:
-		refuse("/visibility", modules.FieldBadFormat, "One of public, followers, mentioned.")
+		refuse("/visibility", social.FieldBadFormat, "One of public, followers, mentioned.")
 	}
 	if w := d.Warning; w != nil {
 		switch {
 		case strings.TrimSpace(*w) == "":
-			refuse("/warning", modules.FieldTooShort, "At least 1 character.")
+			refuse("/warning", social.FieldTooShort, "At least 1 character.")
 		case utf8.RuneCountInString(*w) > cfg.MaxWarning:
-			refuse("/warning", modules.FieldTooLong, fmt.Sprintf("At most %d characters.", cfg.MaxWarning))
+			refuse("/warning", social.FieldTooLong, fmt.Sprintf("At most %d characters.", cfg.MaxWarning))
 		}
 	}
 	if d.Language != nil {
 		tag, err := language.Parse(*d.Language)
 		if err != nil || len(*d.Language) > 35 || strings.ContainsRune(*d.Language, '_') {
-			refuse("/language", modules.FieldBadFormat, "A language tag of BCP 47, like en or pt-BR.")
+			refuse("/language", social.FieldBadFormat, "A language tag of BCP 47, like en or pt-BR.")
 		} else {
 			canonical := tag.String()
 			d.Language = &canonical
@@ -68,11 +68,11 @@ func (d Draft) check(cfg Config) (checked, error) {
 	if len(bad) == 0 {
 		c.names, c.tags = parse(d.Text)
 		if len(c.tags) > cfg.MaxTags {
-			refuse("/text", modules.FieldTooMany, fmt.Sprintf("At most %d tags.", cfg.MaxTags))
+			refuse("/text", social.FieldTooMany, fmt.Sprintf("At most %d tags.", cfg.MaxTags))
 		}
 	}
 	if len(bad) > 0 {
-		return checked{}, modules.Invalid(bad...)
+		return checked{}, social.Invalid(bad...)
 	}
 	if c.Visibility == "" {
 		c.Visibility = event.Public

@@ -14,10 +14,10 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/moduletest"
 	"github.com/belfry-social/belfry/modules/posts"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -30,10 +30,10 @@ type site struct {
 	users   *people
 	follows *graph
 	facts   *facts
-	head    modules.Cursor
+	head    social.Cursor
 }
 
-func (s *site) Head() modules.Cursor { return s.head }
+func (s *site) Head() social.Cursor { return s.head }
 
 func open(t testing.TB, names ...string) *site {
 	return openWith(t, posts.DefaultConfig(), names...)
@@ -52,8 +52,8 @@ func openGivingBack(t testing.TB, names ...string) *site {
 
 func openOn(t testing.TB, cfg posts.Config, on func(storage.DB) storage.DB, names ...string) *site {
 	t.Helper()
-	s := &site{Fixture: moduletest.Open(t, posts.Migrations), users: &people{refs: map[modules.ID]modules.UserRef{}}, follows: &graph{edges: map[[2]modules.ID]modules.FollowEdge{}}, facts: &facts{}}
-	s.Service = posts.New(cfg, modules.Site{PublicURL: "https://social.example"}, on(s.DB), s.Bus, s.Clock, s.Pages, zap.NewNop())
+	s := &site{Fixture: moduletest.Open(t, posts.Migrations), users: &people{refs: map[social.ID]social.UserRef{}}, follows: &graph{edges: map[[2]social.ID]social.FollowEdge{}}, facts: &facts{}}
+	s.Service = posts.New(cfg, social.Site{PublicURL: "https://social.example"}, on(s.DB), s.Bus, s.Clock, s.Pages, zap.NewNop())
 	s.Ports = posts.Ports{Users: s.users, Follows: s.follows, History: s}
 	s.Bus.React(s.Reactions()...)
 	s.Bus.React(
@@ -69,10 +69,10 @@ func openOn(t testing.TB, cfg posts.Config, on func(storage.DB) storage.DB, name
 }
 
 // id gives a person by name; "" is nobody.
-func (s *site) id(name string) modules.ID { return s.users.id(name) }
+func (s *site) id(name string) social.ID { return s.users.id(name) }
 
-func (s *site) actor(name string) modules.Actor {
-	return modules.Actor{UserID: s.id(name), Role: modules.RoleUser}
+func (s *site) actor(name string) social.Actor {
+	return social.Actor{UserID: s.id(name), Role: social.RoleUser}
 }
 
 // write publishes and fails the test if it cannot.
@@ -136,10 +136,10 @@ func (s *site) work(t testing.TB) {
 }
 
 // texts reads a list to its end, page by page.
-func texts(t testing.TB, limit int, page func(q modules.PageQuery) (modules.List[posts.Post], error)) []string {
+func texts(t testing.TB, limit int, page func(q social.PageQuery) (social.List[posts.Post], error)) []string {
 	t.Helper()
 	out := []string{}
-	for q := (modules.PageQuery{Limit: limit}); ; {
+	for q := (social.PageQuery{Limit: limit}); ; {
 		l, err := page(q)
 		if err != nil {
 			t.Fatal(err)
@@ -160,7 +160,7 @@ func texts(t testing.TB, limit int, page func(q modules.PageQuery) (modules.List
 
 func (s *site) home(t testing.TB, who string) []string {
 	t.Helper()
-	return texts(t, 3, func(q modules.PageQuery) (modules.List[posts.Post], error) {
+	return texts(t, 3, func(q social.PageQuery) (social.List[posts.Post], error) {
 		l, _, err := s.Home(t.Context(), s.id(who), q)
 		return l, err
 	})
@@ -168,14 +168,14 @@ func (s *site) home(t testing.TB, who string) []string {
 
 func (s *site) comments(t testing.TB, who string, p posts.Post, newest bool) []string {
 	t.Helper()
-	return texts(t, 2, func(q modules.PageQuery) (modules.List[posts.Post], error) {
+	return texts(t, 2, func(q social.PageQuery) (social.List[posts.Post], error) {
 		return s.Comments(t.Context(), s.id(who), p.ID, newest, q)
 	})
 }
 
 func (s *site) by(t testing.TB, who, author string, comments bool) []string {
 	t.Helper()
-	return texts(t, 2, func(q modules.PageQuery) (modules.List[posts.Post], error) {
+	return texts(t, 2, func(q social.PageQuery) (social.List[posts.Post], error) {
 		return s.ByAuthor(t.Context(), s.id(who), s.id(author), false, comments, q)
 	})
 }
@@ -196,17 +196,17 @@ func same(t testing.TB, what string, got, want []string) {
 	}
 }
 
-func wantFault(t testing.TB, err error, code modules.Code) {
+func wantFault(t testing.TB, err error, code social.Code) {
 	t.Helper()
-	if !modules.IsFault(err, code) {
+	if !social.IsFault(err, code) {
 		t.Errorf("got %v, want the fault %s", err, code)
 	}
 }
 
-func wantField(t testing.TB, err error, pointer string, code modules.FieldCode) {
+func wantField(t testing.TB, err error, pointer string, code social.FieldCode) {
 	t.Helper()
-	f, ok := err.(*modules.Fault)
-	if !ok || f.Code != modules.CodeValidationFailed || len(f.Fields) != 1 || f.Fields[0].Pointer != pointer || f.Fields[0].Code != code {
+	f, ok := err.(*social.Fault)
+	if !ok || f.Code != social.CodeValidationFailed || len(f.Fields) != 1 || f.Fields[0].Pointer != pointer || f.Fields[0].Code != code {
 		t.Errorf("got %v (%+v), want %s refused as %s", err, f, pointer, code)
 	}
 }
@@ -237,24 +237,24 @@ func golden(t *testing.T, file string, data json.RawMessage, names map[string]st
 // people are users as a map.
 type people struct {
 	mu   sync.RWMutex
-	refs map[modules.ID]modules.UserRef
+	refs map[social.ID]social.UserRef
 }
 
-func (p *people) add(name string) modules.ID {
+func (p *people) add(name string) social.ID {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	id := modules.NewID()
-	p.refs[id] = modules.UserRef{ID: id, Username: name, DisplayName: strings.ToUpper(name[:1]) + name[1:]}
+	id := social.NewID()
+	p.refs[id] = social.UserRef{ID: id, Username: name, DisplayName: strings.ToUpper(name[:1]) + name[1:]}
 	return id
 }
 
-func (p *people) remove(id modules.ID) {
+func (p *people) remove(id social.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.refs, id)
 }
 
-func (p *people) id(name string) modules.ID {
+func (p *people) id(name string) social.ID {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	for id, r := range p.refs {
@@ -265,13 +265,13 @@ func (p *people) id(name string) modules.ID {
 	if name != "" {
 		panic(fmt.Sprintf("nobody is called %q", name))
 	}
-	return modules.ID{}
+	return social.ID{}
 }
 
-func (p *people) Refs(_ context.Context, _ storage.Querier, ids []modules.ID) (map[modules.ID]modules.UserRef, error) {
+func (p *people) Refs(_ context.Context, _ storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	out := map[modules.ID]modules.UserRef{}
+	out := map[social.ID]social.UserRef{}
 	for _, id := range ids {
 		if r, ok := p.refs[id]; ok {
 			out[id] = r
@@ -280,15 +280,15 @@ func (p *people) Refs(_ context.Context, _ storage.Querier, ids []modules.ID) (m
 	return out, nil
 }
 
-func (p *people) KnownRefs(ids []modules.ID) (map[modules.ID]modules.UserRef, bool) {
+func (p *people) KnownRefs(ids []social.ID) (map[social.ID]social.UserRef, bool) {
 	out, err := p.Refs(context.Background(), nil, ids)
 	return out, err == nil && len(out) == len(ids)
 }
 
-func (p *people) RefsByName(_ context.Context, _ storage.Querier, names []string) (map[string]modules.UserRef, error) {
+func (p *people) RefsByName(_ context.Context, _ storage.Querier, names []string) (map[string]social.UserRef, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	out := map[string]modules.UserRef{}
+	out := map[string]social.UserRef{}
 	for _, r := range p.refs {
 		if slices.Contains(names, r.Username) {
 			out[r.Username] = r
@@ -297,12 +297,12 @@ func (p *people) RefsByName(_ context.Context, _ storage.Querier, names []string
 	return out, nil
 }
 
-func (p *people) Views(ctx context.Context, q storage.Querier, _ modules.ID, ids []modules.ID) ([]modules.User, error) {
+func (p *people) Views(ctx context.Context, q storage.Querier, _ social.ID, ids []social.ID) ([]social.User, error) {
 	refs, err := p.Refs(ctx, q, ids)
-	var out []modules.User
+	var out []social.User
 	for _, id := range ids {
 		if r, ok := refs[id]; ok {
-			out = append(out, modules.User{ID: r.ID, Username: r.Username})
+			out = append(out, social.User{ID: r.ID, Username: r.Username})
 		}
 	}
 	return out, err
@@ -311,22 +311,22 @@ func (p *people) Views(ctx context.Context, q storage.Querier, _ modules.ID, ids
 // graph is who follows whom, as a map.
 type graph struct {
 	mu    sync.RWMutex
-	edges map[[2]modules.ID]modules.FollowEdge
+	edges map[[2]social.ID]social.FollowEdge
 }
 
 func (s *site) follow(who, whom string) {
 	s.follows.mu.Lock()
 	defer s.follows.mu.Unlock()
-	s.follows.edges[[2]modules.ID{s.id(who), s.id(whom)}] = modules.FollowEdge{User: s.id(whom), Bell: true}
+	s.follows.edges[[2]social.ID{s.id(who), s.id(whom)}] = social.FollowEdge{User: s.id(whom), Bell: true}
 }
 
 func (s *site) unfollow(who, whom string) {
 	s.follows.mu.Lock()
 	defer s.follows.mu.Unlock()
-	delete(s.follows.edges, [2]modules.ID{s.id(who), s.id(whom)})
+	delete(s.follows.edges, [2]social.ID{s.id(who), s.id(whom)})
 }
 
-func (g *graph) drop(id modules.ID) {
+func (g *graph) drop(id social.ID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for pair := range g.edges {
@@ -336,10 +336,10 @@ func (g *graph) drop(id modules.ID) {
 	}
 }
 
-func (g *graph) Following(_ context.Context, _ storage.Querier, follower modules.ID) ([]modules.FollowEdge, error) {
+func (g *graph) Following(_ context.Context, _ storage.Querier, follower social.ID) ([]social.FollowEdge, error) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	var out []modules.FollowEdge
+	var out []social.FollowEdge
 	for pair, e := range g.edges {
 		if pair[0] == follower {
 			out = append(out, e)
@@ -350,19 +350,19 @@ func (g *graph) Following(_ context.Context, _ storage.Querier, follower modules
 
 func (g *graph) Turn() uint64 { return 1 }
 
-func (g *graph) FollowingAt(follower modules.ID, _ uint64) ([]modules.FollowEdge, bool) {
+func (g *graph) FollowingAt(follower social.ID, _ uint64) ([]social.FollowEdge, bool) {
 	list, err := g.Following(context.Background(), nil, follower)
 	return list, err == nil
 }
 
-func (g *graph) FollowingSince(ctx context.Context, q storage.Querier, follower modules.ID, _ uint64) ([]modules.FollowEdge, error) {
+func (g *graph) FollowingSince(ctx context.Context, q storage.Querier, follower social.ID, _ uint64) ([]social.FollowEdge, error) {
 	return g.Following(ctx, q, follower)
 }
 
-func (g *graph) IsFollowing(_ context.Context, _ storage.Querier, follower, followed modules.ID) (bool, error) {
+func (g *graph) IsFollowing(_ context.Context, _ storage.Querier, follower, followed social.ID) (bool, error) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	_, ok := g.edges[[2]modules.ID{follower, followed}]
+	_, ok := g.edges[[2]social.ID{follower, followed}]
 	return ok, nil
 }
 

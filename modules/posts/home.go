@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -17,7 +17,7 @@ import (
 //
 // It is what people ask for most, so it is answered from memory where all of it is known to have been true at one
 // moment, and from a snapshot of the store otherwise, which teaches memory.
-func (s *Service) Home(ctx context.Context, reader modules.ID, p modules.PageQuery) (modules.List[Post], modules.Cursor, error) {
+func (s *Service) Home(ctx context.Context, reader social.ID, p social.PageQuery) (social.List[Post], social.Cursor, error) {
 	head := s.Ports.History.Head()
 	at := moment{own: s.changes.now(), follows: s.Ports.Follows.Turn()}
 	out, err := s.homeNow(ctx, reader, p, at)
@@ -34,44 +34,44 @@ func (s *Service) Home(ctx context.Context, reader modules.ID, p modules.PageQue
 type moment struct{ own, follows uint64 }
 
 // homeNow is Home from memory: everything in it was so at the moment. errNotInMemory if something is not known.
-func (s *Service) homeNow(ctx context.Context, reader modules.ID, p modules.PageQuery, at moment) (modules.List[Post], error) {
+func (s *Service) homeNow(ctx context.Context, reader social.ID, p social.PageQuery, at moment) (social.List[Post], error) {
 	edges, ok := s.Ports.Follows.FollowingAt(reader, at.follows)
 	if !ok {
-		return modules.List[Post]{}, errNotInMemory
+		return social.List[Post]{}, errNotInMemory
 	}
 	sources := sourcesOf(reader, edges)
 	v, lists, ok := s.tails.still(&s.changes, at.own, sources)
 	if !ok {
-		return modules.List[Post]{}, errNotInMemory
+		return social.List[Post]{}, errNotInMemory
 	}
 	addressed, ok := s.addressed.still(&s.changes, at.own, reader)
 	if !ok {
-		return modules.List[Post]{}, errNotInMemory
+		return social.List[Post]{}, errNotInMemory
 	}
-	list, err := s.homePage(reader, p, func(w modules.Window) ([]int64, error) {
+	list, err := s.homePage(reader, p, func(w social.Window) ([]int64, error) {
 		keys, err := v.merge(ctx, sources, lists, w)
 		return weave(keys, within(addressed, sources, w), w.Rising, w.Limit), err
 	})
 	if err != nil {
-		return modules.List[Post]{}, err
+		return social.List[Post]{}, err
 	}
 	shown, ok := s.contents.still(&s.changes, at.own, list.Items)
 	if !ok {
-		return modules.List[Post]{}, errNotInMemory
+		return social.List[Post]{}, errNotInMemory
 	}
 	refs, ok := s.Ports.Users.KnownRefs(authorsOf(shown))
 	if !ok {
-		return modules.List[Post]{}, errNotInMemory
+		return social.List[Post]{}, errNotInMemory
 	}
 	if err := s.markLiked(ctx, reader, shown, at); err != nil {
-		return modules.List[Post]{}, err
+		return social.List[Post]{}, err
 	}
-	return modules.List[Post]{Items: timeline(shown, refs), Next: list.Next, Prev: list.Prev}, nil
+	return social.List[Post]{Items: timeline(shown, refs), Next: list.Next, Prev: list.Prev}, nil
 }
 
 // markLiked notes which posts the reader likes. They are read in a snapshot of its own, which says what was so at the
 // moment as long as none of the posts that have likes has changed since.
-func (s *Service) markLiked(ctx context.Context, reader modules.ID, list []shown, at moment) error {
+func (s *Service) markLiked(ctx context.Context, reader social.ID, list []shown, at moment) error {
 	var keys []int64
 	var things []thing
 	for _, one := range list {
@@ -100,26 +100,26 @@ func (s *Service) markLiked(ctx context.Context, reader modules.ID, list []shown
 }
 
 // homeIn is Home in a snapshot that began at the moment or later. Memory learns what it reads.
-func (s *Service) homeIn(ctx context.Context, q storage.Querier, reader modules.ID, p modules.PageQuery, at moment) (modules.List[Post], error) {
+func (s *Service) homeIn(ctx context.Context, q storage.Querier, reader social.ID, p social.PageQuery, at moment) (social.List[Post], error) {
 	edges, err := s.Ports.Follows.FollowingSince(ctx, q, reader, at.follows)
 	if err != nil {
-		return modules.List[Post]{}, err
+		return social.List[Post]{}, err
 	}
 	v, err := s.tails.see(ctx, q, at.own)
 	if err != nil {
-		return modules.List[Post]{}, err
+		return social.List[Post]{}, err
 	}
 	sources := sourcesOf(reader, edges)
 	lists, err := v.of(ctx, sources)
 	if err != nil {
-		return modules.List[Post]{}, err
+		return social.List[Post]{}, err
 	}
 	if _, ok := s.addressed.still(&s.changes, at.own, reader); !ok {
 		if err := s.addressed.learn(ctx, q, reader, at.own); err != nil {
-			return modules.List[Post]{}, err
+			return social.List[Post]{}, err
 		}
 	}
-	list, err := s.homePage(reader, p, func(w modules.Window) ([]int64, error) {
+	list, err := s.homePage(reader, p, func(w social.Window) ([]int64, error) {
 		keys, err := v.merge(ctx, sources, lists, w)
 		if err != nil {
 			return nil, err
@@ -128,22 +128,22 @@ func (s *Service) homeIn(ctx context.Context, q storage.Querier, reader modules.
 		return weave(keys, addressed, w.Rising, w.Limit), err
 	})
 	if err != nil {
-		return modules.List[Post]{}, err
+		return social.List[Post]{}, err
 	}
 	shown, err := s.contents.show(ctx, q, reader, list.Items, at.own)
 	if err != nil {
-		return modules.List[Post]{}, err
+		return social.List[Post]{}, err
 	}
 	refs, err := s.Ports.Users.Refs(ctx, q, authorsOf(shown))
-	return modules.List[Post]{Items: timeline(shown, refs), Next: list.Next, Prev: list.Prev}, err
+	return social.List[Post]{Items: timeline(shown, refs), Next: list.Next, Prev: list.Prev}, err
 }
 
-func (s *Service) homePage(reader modules.ID, p modules.PageQuery, fetch func(modules.Window) ([]int64, error)) (modules.List[int64], error) {
-	return modules.PageOf(s.pages, modules.PageScope{List: "home", Person: reader}, p, false, func(k int64) int64 { return k }, fetch)
+func (s *Service) homePage(reader social.ID, p social.PageQuery, fetch func(social.Window) ([]int64, error)) (social.List[int64], error) {
+	return social.PageOf(s.pages, social.PageScope{List: "home", Person: reader}, p, false, func(k int64) int64 { return k }, fetch)
 }
 
 // sourcesOf are the reader and whom they follow.
-func sourcesOf(reader modules.ID, edges []modules.FollowEdge) []source {
+func sourcesOf(reader social.ID, edges []social.FollowEdge) []source {
 	sources := make([]source, 0, len(edges)+1)
 	sources = append(sources, source{author: reader})
 	for _, e := range edges {
@@ -153,8 +153,8 @@ func sourcesOf(reader modules.ID, edges []modules.FollowEdge) []source {
 }
 
 // authorsOf gives the authors of posts once each.
-func authorsOf(list []shown) []modules.ID {
-	ids := make([]modules.ID, 0, len(list))
+func authorsOf(list []shown) []social.ID {
+	ids := make([]social.ID, 0, len(list))
 	for _, one := range list {
 		if !slices.Contains(ids, one.row.author) {
 			ids = append(ids, one.row.author)
@@ -164,8 +164,8 @@ func authorsOf(list []shown) []modules.ID {
 }
 
 // timeline makes posts of what is shown, in order, without those that do not stand.
-func timeline(list []shown, refs map[modules.ID]modules.UserRef) []Post {
-	out, authors, viewers := make([]Post, 0, len(list)), make([]modules.UserRef, len(list)), make([]Viewer, len(list))
+func timeline(list []shown, refs map[social.ID]social.UserRef) []Post {
+	out, authors, viewers := make([]Post, 0, len(list)), make([]social.UserRef, len(list)), make([]Viewer, len(list))
 	for i, one := range list {
 		author, there := refs[one.row.author]
 		if !there || one.post.Deleted {
@@ -182,7 +182,7 @@ func timeline(list []shown, refs map[modules.ID]modules.UserRef) []Post {
 // RecentBy gives top-level posts of the edges' people, each from its edge's SinceKey on, for everybody or for
 // followers, that stand, in the order of the window. It is for derived notifications of reader; liked and the like
 // are not in it.
-func (s *Service) RecentBy(ctx context.Context, q storage.Querier, reader modules.ID, edges []modules.FollowEdge, w modules.Window) ([]event.PostInfo, error) {
+func (s *Service) RecentBy(ctx context.Context, q storage.Querier, reader social.ID, edges []social.FollowEdge, w social.Window) ([]event.PostInfo, error) {
 	v, err := s.tails.see(ctx, q, 0)
 	if err != nil {
 		return nil, fmt.Errorf("posts: recent for %s: %w", reader, err)
@@ -199,7 +199,7 @@ func (s *Service) RecentBy(ctx context.Context, q storage.Querier, reader module
 	if err != nil {
 		return nil, fmt.Errorf("posts: recent for %s: %w", reader, err)
 	}
-	list, err := s.contents.show(ctx, q, modules.ID{}, keys, 0)
+	list, err := s.contents.show(ctx, q, social.ID{}, keys, 0)
 	if err != nil {
 		return nil, fmt.Errorf("posts: recent for %s: %w", reader, err)
 	}
@@ -220,12 +220,12 @@ const (
 // addressedTo gives the keys of top-level posts for named people only that the reader wrote or is named in, of the
 // authors among sources, as far as they have a place in the window beside the keys that are there already. Strangers
 // may have addressed any number of posts to the reader: a full window ends the search among them.
-func addressedTo(ctx context.Context, q storage.Querier, reader modules.ID, sources []source, w modules.Window, there []int64) ([]int64, error) {
+func addressedTo(ctx context.Context, q storage.Querier, reader social.ID, sources []source, w social.Window, there []int64) ([]int64, error) {
 	query := addressedBelow
 	if w.Rising {
 		query = addressedAll + ` AND m.post_key > $2 ORDER BY m.post_key LIMIT $3 + 0`
 	}
-	var authors map[modules.ID]bool
+	var authors map[social.ID]bool
 	var out []int64
 	for bound := bounds(w); ; {
 		list, err := keysAndAuthors(ctx, q, query, reader, bound, w.Limit)
@@ -233,7 +233,7 @@ func addressedTo(ctx context.Context, q storage.Querier, reader modules.ID, sour
 			return nil, err
 		}
 		if len(list) > 0 && authors == nil {
-			authors = make(map[modules.ID]bool, len(sources))
+			authors = make(map[social.ID]bool, len(sources))
 			for _, s := range sources {
 				authors[s.author] = true
 			}

@@ -8,9 +8,9 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/posts"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -18,7 +18,7 @@ func TestHome(t *testing.T) {
 	s := open(t, "me", "alice", "bob", "carl")
 	s.follow("me", "alice")
 	s.follow("me", "bob")
-	s.head = modules.Cursor{Epoch: 3, Seq: 44}
+	s.head = social.Cursor{Epoch: 3, Seq: 44}
 	a := s.say(t, "alice", "a1")
 	s.say(t, "carl", "c1")
 	s.answer(t, "bob", a, "no comments here")
@@ -33,11 +33,11 @@ func TestHome(t *testing.T) {
 	same(t, "again, from memory", s.home(t, "me"), want)
 	s.like(t, "me", a, true)
 	s.answer(t, "me", a, "counted")
-	l, _, err := s.Home(t.Context(), s.id("me"), modules.PageQuery{Limit: 9})
+	l, _, err := s.Home(t.Context(), s.id("me"), social.PageQuery{Limit: 9})
 	if p := l.Items[4]; err != nil || p.LikeCount != 1 || p.CommentCount != 2 || !p.Viewer.Liked {
 		t.Errorf("counts in the timeline: %+v, %v", p, err)
 	}
-	l, _, err = s.Home(t.Context(), s.id("alice"), modules.PageQuery{Limit: 9})
+	l, _, err = s.Home(t.Context(), s.id("alice"), social.PageQuery{Limit: 9})
 	if p := l.Items[0]; err != nil || p.LikeCount != 1 || p.Viewer.Liked {
 		t.Errorf("alice, who does not like it, sees %+v, %v", p, err)
 	}
@@ -46,7 +46,7 @@ func TestHome(t *testing.T) {
 	same(t, "bob unfollowed", s.home(t, "me"), []string{"m2", "m1 for @carl", "a1"})
 	s.remove(t, "alice", a)
 	same(t, "a1 deleted", s.home(t, "me"), []string{"m2", "m1 for @carl"})
-	if _, cursor, err := s.Home(t.Context(), s.id("me"), modules.PageQuery{Limit: 1}); err != nil || cursor != s.head {
+	if _, cursor, err := s.Home(t.Context(), s.id("me"), social.PageQuery{Limit: 1}); err != nil || cursor != s.head {
 		t.Errorf("cursor %v, %v; want the head", cursor, err)
 	}
 }
@@ -59,9 +59,9 @@ func TestHomePages(t *testing.T) {
 	for i := range 10 {
 		s.say(t, []string{"alice", "bob"}[i%2], fmt.Sprint(i))
 	}
-	page := func(cursor *string) (modules.List[posts.Post], []string) {
+	page := func(cursor *string) (social.List[posts.Post], []string) {
 		t.Helper()
-		q := modules.PageQuery{Limit: 4}
+		q := social.PageQuery{Limit: 4}
 		if cursor != nil {
 			q.Cursor = *cursor
 		}
@@ -96,19 +96,19 @@ func TestHomePages(t *testing.T) {
 	// H26: a cursor of somebody else, of another list, edited.
 	for name, try := range map[string]func() error{
 		"another person's": func() error {
-			_, _, err := s.Home(t.Context(), s.id("bob"), modules.PageQuery{Limit: 4, Cursor: *first.Next})
+			_, _, err := s.Home(t.Context(), s.id("bob"), social.PageQuery{Limit: 4, Cursor: *first.Next})
 			return err
 		},
 		"another list's": func() error {
-			_, err := s.ByAuthor(t.Context(), s.id("me"), s.id("alice"), false, false, modules.PageQuery{Limit: 4, Cursor: *first.Next})
+			_, err := s.ByAuthor(t.Context(), s.id("me"), s.id("alice"), false, false, social.PageQuery{Limit: 4, Cursor: *first.Next})
 			return err
 		},
 		"edited": func() error {
-			_, _, err := s.Home(t.Context(), s.id("me"), modules.PageQuery{Limit: 4, Cursor: (*first.Next)[1:] + (*first.Next)[:1]})
+			_, _, err := s.Home(t.Context(), s.id("me"), social.PageQuery{Limit: 4, Cursor: (*first.Next)[1:] + (*first.Next)[:1]})
 			return err
 		},
 	} {
-		t.Run(name, func(t *testing.T) { wantFault(t, try(), modules.CodeInvalidCursor) })
+		t.Run(name, func(t *testing.T) { wantFault(t, try(), social.CodeInvalidCursor) })
 	}
 }
 
@@ -196,7 +196,7 @@ func TestHomeModel(t *testing.T) {
 				if len(want) > 30 {
 					limit = 90
 				}
-				got := texts(t, limit, func(q modules.PageQuery) (modules.List[posts.Post], error) {
+				got := texts(t, limit, func(q social.PageQuery) (social.List[posts.Post], error) {
 					l, _, err := s.Home(t.Context(), s.id(reader), q)
 					for i, p := range l.Items {
 						l.Items[i].Text = fmt.Sprint(p.Text, p.LikeCount, p.CommentCount, p.Viewer.Liked)
@@ -207,7 +207,7 @@ func TestHomeModel(t *testing.T) {
 					r.Fatalf("home of %s: got %q, want %q", reader, got, want)
 				}
 			case "recent":
-				reader, w := who.Draw(r, "reader"), modules.Window{Rising: rapid.Bool().Draw(r, "rising"), Limit: rapid.IntRange(1, 9).Draw(r, "limit")}
+				reader, w := who.Draw(r, "reader"), social.Window{Rising: rapid.Bool().Draw(r, "rising"), Limit: rapid.IntRange(1, 9).Draw(r, "limit")}
 				edges, _ := s.follows.Following(t.Context(), nil, s.id(reader))
 				var want []string
 				for i := range edges {
@@ -220,7 +220,7 @@ func TestHomeModel(t *testing.T) {
 					if err != nil {
 						return err
 					}
-					ids := []modules.ID{}
+					ids := []social.ID{}
 					for _, e := range all {
 						ids = append(ids, e.p.ID)
 					}
@@ -260,7 +260,7 @@ func TestOldSnapshotSpoilsNothing(t *testing.T) {
 	s.follow("me", "bob")
 	s.say(t, "bob", "b1")
 	same(t, "bob's tail in memory", s.home(t, "bob"), []string{"b1"})
-	edges := []modules.FollowEdge{{User: s.id("alice")}, {User: s.id("bob")}}
+	edges := []social.FollowEdge{{User: s.id("alice")}, {User: s.id("bob")}}
 	s.Read(t, func(q storage.Querier) error {
 		var n int
 		if err := q.QueryRow(t.Context(), `SELECT COUNT(*) FROM posts`).Scan(&n); err != nil { // the snapshot is taken here
@@ -269,7 +269,7 @@ func TestOldSnapshotSpoilsNothing(t *testing.T) {
 		s.say(t, "alice", "a1")
 		s.say(t, "bob", "b2")
 		same(t, "bob reads in the meantime", s.home(t, "bob"), []string{"b2", "b1"})
-		got, err := s.RecentBy(t.Context(), q, s.id("me"), edges, modules.Window{Limit: 9}) // loads alice from the old snapshot
+		got, err := s.RecentBy(t.Context(), q, s.id("me"), edges, social.Window{Limit: 9}) // loads alice from the old snapshot
 		if len(got) != 1 || got[0].Excerpt != "b1" {
 			t.Errorf("the old snapshot shows %v, want b1 alone", got)
 		}
@@ -294,7 +294,7 @@ func TestUndoneTransactionSpoilsNothing(t *testing.T) {
 				if f.Post.Excerpt != "a2" {
 					return nil
 				}
-				got, err := s.RecentBy(ctx, tx, s.id("me"), []modules.FollowEdge{{User: s.id("alice")}}, modules.Window{Limit: 9})
+				got, err := s.RecentBy(ctx, tx, s.id("me"), []social.FollowEdge{{User: s.id("alice")}}, social.Window{Limit: 9})
 				seen = len(got)
 				return errors.Join(err, undone)
 			}))
@@ -316,7 +316,7 @@ func TestUndoneTransactionSpoilsNothing(t *testing.T) {
 // key gives a post's order key.
 func (s *site) key(t testing.TB, p posts.Post) (key int64) {
 	s.Read(t, func(q storage.Querier) error {
-		infos, err := s.Info(t.Context(), q, []modules.ID{p.ID})
+		infos, err := s.Info(t.Context(), q, []social.ID{p.ID})
 		key = infos[p.ID].Key
 		return err
 	})
@@ -331,7 +331,7 @@ func TestManyWritesBetweenReads(t *testing.T) {
 	var inside []event.PostInfo // what the last writing transaction saw
 	s.Bus.React(event.On("test: look", func(ctx ctx, tx storage.Tx, f event.PostPublished) (err error) {
 		if f.Post.Excerpt == "last" {
-			inside, err = s.RecentBy(ctx, tx, s.id("me"), []modules.FollowEdge{{User: s.id("alice")}}, modules.Window{Limit: 2})
+			inside, err = s.RecentBy(ctx, tx, s.id("me"), []social.FollowEdge{{User: s.id("alice")}}, social.Window{Limit: 2})
 		}
 		return err
 	}))
@@ -344,7 +344,7 @@ func TestManyWritesBetweenReads(t *testing.T) {
 			t.Errorf("after %d more a transaction saw %+v", n, inside)
 		}
 		want += n
-		if got := len(texts(t, 100, func(q modules.PageQuery) (modules.List[posts.Post], error) {
+		if got := len(texts(t, 100, func(q social.PageQuery) (social.List[posts.Post], error) {
 			l, _, err := s.Home(t.Context(), s.id("me"), q)
 			return l, err
 		})); got != want {
@@ -365,15 +365,15 @@ func TestHomeStopsAmongStrangers(t *testing.T) {
 	for _, text := range []string{"a1", "a2", "a3"} {
 		s.say(t, "alice", text)
 	}
-	page, _, err := s.Home(t.Context(), s.id("me"), modules.PageQuery{Limit: 2})
+	page, _, err := s.Home(t.Context(), s.id("me"), social.PageQuery{Limit: 2})
 	if err != nil || len(page.Items) != 2 || page.Next == nil {
 		t.Fatalf("first page: %d posts, %v", len(page.Items), err)
 	}
 	asked.count = 0
-	if _, _, err := s.Home(t.Context(), s.id("me"), modules.PageQuery{Limit: 2}); err != nil || asked.count > 10 {
+	if _, _, err := s.Home(t.Context(), s.id("me"), social.PageQuery{Limit: 2}); err != nil || asked.count > 10 {
 		t.Errorf("a full page asks %d queries, %v; want a few", asked.count, err)
 	}
-	page, _, err = s.Home(t.Context(), s.id("me"), modules.PageQuery{Limit: 2, Cursor: *page.Next})
+	page, _, err = s.Home(t.Context(), s.id("me"), social.PageQuery{Limit: 2, Cursor: *page.Next})
 	if err != nil || len(page.Items) != 2 || page.Items[1].Text != "a0 for @me" {
 		t.Errorf("second page: %+v, %v, want a1 and a0", page.Items, err)
 	}

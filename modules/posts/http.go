@@ -6,8 +6,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -44,43 +44,43 @@ type deleteInput struct {
 
 type pageInput struct {
 	ID string `path:"id"`
-	modules.PageQuery
+	social.PageQuery
 }
 
 type commentsInput struct {
 	ID    string `path:"id"`
 	Order string `query:"order" enum:"oldest,newest" default:"oldest"`
-	modules.PageQuery
+	social.PageQuery
 }
 
 type authorInput struct {
 	ID       string `path:"id"`
 	Media    bool   `query:"media" default:"false" doc:"Only posts with media."`
 	Comments bool   `query:"comments" default:"false" doc:"Comments too."`
-	modules.PageQuery
+	social.PageQuery
 }
 
-type homeInput struct{ modules.PageQuery }
+type homeInput struct{ social.PageQuery }
 
 type postOutput struct{ Body Post }
 
-type postsOutput struct{ Body modules.List[Post] }
+type postsOutput struct{ Body social.List[Post] }
 
 type homeOutput struct {
 	BelfryCursor string `header:"Belfry-Cursor"`
-	Body         modules.List[Post]
+	Body         social.List[Post]
 }
 
-type usersOutput struct{ Body modules.List[modules.User] }
+type usersOutput struct{ Body social.List[social.User] }
 
 type likeOutput struct{ Body LikeState }
 
 // Routes adds the operations of posts.
 func (s *Service) Routes(api huma.API) {
-	write := map[string]any{modules.MetaAuth: modules.AuthScope(modules.ScopeWritePosts)}
-	one := map[string]any{modules.MetaAuth: modules.AuthOptional, modules.MetaETag: "strong"}
-	list := map[string]any{modules.MetaAuth: modules.AuthOptional, modules.MetaETag: "weak"}
-	home := map[string]any{modules.MetaAuth: modules.AuthScope(modules.ScopeRead), modules.MetaETag: "weak"}
+	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWritePosts)}
+	one := map[string]any{social.MetaAuth: social.AuthOptional, social.MetaETag: "strong"}
+	list := map[string]any{social.MetaAuth: social.AuthOptional, social.MetaETag: "weak"}
+	home := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeRead), social.MetaETag: "weak"}
 	op := func(id, method, path, summary string, status int, meta map[string]any, errs ...int) huma.Operation {
 		return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"posts"}, DefaultStatus: status,
 			Metadata: meta, Errors: errs}
@@ -103,7 +103,7 @@ func (s *Service) create(ctx context.Context, in *createInput) (*createOutput, e
 	if err != nil {
 		return nil, err
 	}
-	actor := modules.ActorFrom(ctx)
+	actor := social.ActorFrom(ctx)
 	once := storage.NewOnce(actor, s.clock.Now(), "POST /v1/posts", in.Key, in.RawBody)
 	p, err := s.Publish(ctx, actor, d, once)
 	if err != nil {
@@ -118,29 +118,29 @@ func (s *Service) create(ctx context.Context, in *createInput) (*createOutput, e
 
 func (b draftBody) draft() (Draft, error) {
 	d := Draft{Text: b.Text, Visibility: event.Visibility(b.Visibility), Sensitive: b.Sensitive, Warning: b.Warning, Language: b.Language}
-	var bad []modules.Field
+	var bad []social.Field
 	if len(b.MediaIDs) > 0 {
-		bad = append(bad, modules.BodyField("/media_ids", modules.FieldNotAllowed, "Media cannot be attached on this server."))
+		bad = append(bad, social.BodyField("/media_ids", social.FieldNotAllowed, "Media cannot be attached on this server."))
 	}
 	if b.ReplyTo != nil {
-		id, err := modules.ParseID(*b.ReplyTo)
+		id, err := social.ParseID(*b.ReplyTo)
 		if err != nil || id.IsZero() {
-			bad = append(bad, modules.BodyField("/reply_to", modules.FieldBadFormat, "Not an id."))
+			bad = append(bad, social.BodyField("/reply_to", social.FieldBadFormat, "Not an id."))
 		}
 		d.ReplyTo = id
 	}
 	if len(bad) > 0 {
-		return Draft{}, modules.Invalid(bad...)
+		return Draft{}, social.Invalid(bad...)
 	}
 	return d, nil
 }
 
 func (s *Service) get(ctx context.Context, in *postInput) (*postOutput, error) {
-	id, err := modules.ParseID(in.ID)
+	id, err := social.ParseID(in.ID)
 	if err != nil {
-		return nil, modules.NotFound()
+		return nil, social.NotFound()
 	}
-	p, err := s.Get(ctx, modules.ActorFrom(ctx).UserID, id)
+	p, err := s.Get(ctx, social.ActorFrom(ctx).UserID, id)
 	if err != nil {
 		return nil, err
 	}
@@ -148,19 +148,19 @@ func (s *Service) get(ctx context.Context, in *postInput) (*postOutput, error) {
 }
 
 func (s *Service) delete(ctx context.Context, in *deleteInput) (*struct{}, error) {
-	id, err := modules.ParseID(in.ID)
+	id, err := social.ParseID(in.ID)
 	if err != nil {
-		return nil, modules.NotFound()
+		return nil, social.NotFound()
 	}
-	return nil, s.Delete(ctx, modules.ActorFrom(ctx), id, in.IfMatch)
+	return nil, s.Delete(ctx, social.ActorFrom(ctx), id, in.IfMatch)
 }
 
 func (s *Service) getComments(ctx context.Context, in *commentsInput) (*postsOutput, error) {
-	id, err := modules.ParseID(in.ID)
+	id, err := social.ParseID(in.ID)
 	if err != nil {
-		return nil, modules.NotFound()
+		return nil, social.NotFound()
 	}
-	list, err := s.Comments(ctx, modules.ActorFrom(ctx).UserID, id, in.Order == "newest", in.PageQuery)
+	list, err := s.Comments(ctx, social.ActorFrom(ctx).UserID, id, in.Order == "newest", in.PageQuery)
 	if err != nil {
 		return nil, err
 	}
@@ -169,11 +169,11 @@ func (s *Service) getComments(ctx context.Context, in *commentsInput) (*postsOut
 
 func (s *Service) setLike(on bool) func(context.Context, *postInput) (*likeOutput, error) {
 	return func(ctx context.Context, in *postInput) (*likeOutput, error) {
-		id, err := modules.ParseID(in.ID)
+		id, err := social.ParseID(in.ID)
 		if err != nil {
-			return nil, modules.NotFound()
+			return nil, social.NotFound()
 		}
-		state, err := s.Like(ctx, modules.ActorFrom(ctx), id, on)
+		state, err := s.Like(ctx, social.ActorFrom(ctx), id, on)
 		if err != nil {
 			return nil, err
 		}
@@ -182,11 +182,11 @@ func (s *Service) setLike(on bool) func(context.Context, *postInput) (*likeOutpu
 }
 
 func (s *Service) getLikes(ctx context.Context, in *pageInput) (*usersOutput, error) {
-	id, err := modules.ParseID(in.ID)
+	id, err := social.ParseID(in.ID)
 	if err != nil {
-		return nil, modules.NotFound()
+		return nil, social.NotFound()
 	}
-	list, err := s.Likes(ctx, modules.ActorFrom(ctx).UserID, id, in.PageQuery)
+	list, err := s.Likes(ctx, social.ActorFrom(ctx).UserID, id, in.PageQuery)
 	if err != nil {
 		return nil, err
 	}
@@ -194,11 +194,11 @@ func (s *Service) getLikes(ctx context.Context, in *pageInput) (*usersOutput, er
 }
 
 func (s *Service) getByAuthor(ctx context.Context, in *authorInput) (*postsOutput, error) {
-	id, err := modules.ParseID(in.ID)
+	id, err := social.ParseID(in.ID)
 	if err != nil {
-		return nil, modules.NotFound()
+		return nil, social.NotFound()
 	}
-	list, err := s.ByAuthor(ctx, modules.ActorFrom(ctx).UserID, id, in.Media, in.Comments, in.PageQuery)
+	list, err := s.ByAuthor(ctx, social.ActorFrom(ctx).UserID, id, in.Media, in.Comments, in.PageQuery)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +206,7 @@ func (s *Service) getByAuthor(ctx context.Context, in *authorInput) (*postsOutpu
 }
 
 func (s *Service) getHome(ctx context.Context, in *homeInput) (*homeOutput, error) {
-	list, head, err := s.Home(ctx, modules.ActorFrom(ctx).UserID, in.PageQuery)
+	list, head, err := s.Home(ctx, social.ActorFrom(ctx).UserID, in.PageQuery)
 	if err != nil {
 		return nil, err
 	}

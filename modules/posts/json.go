@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // AppendJSON appends the post, byte for byte as encoding/json writes it, at a small part of the cost: lists of posts
@@ -78,14 +78,14 @@ func (c *Content) appendFields(b []byte) ([]byte, error) {
 	return appendTime(append(b, `,"edited_at":`...), c.EditedAt), nil
 }
 
-func appendRef(b []byte, r *modules.UserRef) []byte {
+func appendRef(b []byte, r *social.UserRef) []byte {
 	b = appendID(append(b, `{"id":`...), r.ID)
 	b = appendString(append(b, `,"username":`...), r.Username)
 	b = appendString(append(b, `,"display_name":`...), r.DisplayName)
 	return append(appendOptional(append(b, `,"avatar_url":`...), r.AvatarURL), '}')
 }
 
-func appendID(b []byte, id modules.ID) []byte {
+func appendID(b []byte, id social.ID) []byte {
 	b = append(b, '"')
 	for i, part := range [...][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:]} {
 		if i > 0 {
@@ -96,7 +96,7 @@ func appendID(b []byte, id modules.ID) []byte {
 	return append(b, '"')
 }
 
-func appendTime(b []byte, t *modules.Time) []byte {
+func appendTime(b []byte, t *social.Time) []byte {
 	if t == nil {
 		return append(b, "null"...)
 	}

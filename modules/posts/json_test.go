@@ -6,15 +6,15 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/posts"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // A post writes itself as encoding/json would, whatever is in it, alone and in a list.
 func TestAppendJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		list := modules.List[posts.Post]{Items: rapid.SliceOfN(rapid.Custom(anyPost), 0, 3).Draw(t, "items"),
+		list := social.List[posts.Post]{Items: rapid.SliceOfN(rapid.Custom(anyPost), 0, 3).Draw(t, "items"),
 			Next: rapid.Ptr(rapid.StringMatching(`[A-Za-z0-9_-]{28}`), true).Draw(t, "next"),
 			Prev: rapid.Ptr(rapid.StringMatching(`[A-Za-z0-9_-]{28}`), true).Draw(t, "prev")}
 		sameAsJSON(t, list, list.AppendJSON)
@@ -31,7 +31,7 @@ func FuzzAppendJSON(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		p := posts.Post{Content: posts.Content{Text: text, Warning: &text, Author: &modules.UserRef{DisplayName: text}}}
+		p := posts.Post{Content: posts.Content{Text: text, Warning: &text, Author: &social.UserRef{DisplayName: text}}}
 		sameAsJSON(t, p, p.AppendJSON)
 	})
 }
@@ -51,12 +51,12 @@ func sameAsJSON(t interface {
 
 // anyPost draws a post that need not make sense.
 func anyPost(t *rapid.T) posts.Post {
-	id := rapid.Custom(func(t *rapid.T) (id modules.ID) {
+	id := rapid.Custom(func(t *rapid.T) (id social.ID) {
 		copy(id[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
 		return id
 	})
 	text, number := rapid.String(), rapid.Int64()
-	moment := rapid.Custom(func(t *rapid.T) modules.Time { return modules.Time(rapid.Int64Range(0, 1<<42).Draw(t, "time")) })
+	moment := rapid.Custom(func(t *rapid.T) social.Time { return social.Time(rapid.Int64Range(0, 1<<42).Draw(t, "time")) })
 	flag := func(name string) bool { return rapid.Bool().Draw(t, name) }
 	p := posts.Post{Content: posts.Content{ID: id.Draw(t, "id"), URL: text.Draw(t, "url"), Text: text.Draw(t, "text"), RootID: id.Draw(t, "root"),
 		RepostOf: rapid.Ptr(id, true).Draw(t, "repost"), Visibility: event.Visibility(text.Draw(t, "visibility")), Sensitive: flag("sensitive"),
@@ -64,7 +64,7 @@ func anyPost(t *rapid.T) posts.Post {
 		CommentCount: number.Draw(t, "comments"), RepostCount: number.Draw(t, "reposts"), Deleted: flag("deleted"),
 		CreatedAt: moment.Draw(t, "created"), EditedAt: rapid.Ptr(moment, true).Draw(t, "edited")}}
 	if flag("has author") {
-		p.Author = &modules.UserRef{ID: id.Draw(t, "author"), Username: text.Draw(t, "name"), DisplayName: text.Draw(t, "shown"),
+		p.Author = &social.UserRef{ID: id.Draw(t, "author"), Username: text.Draw(t, "name"), DisplayName: text.Draw(t, "shown"),
 			AvatarURL: rapid.Ptr(text, true).Draw(t, "avatar")}
 	}
 	if flag("is a reply") {

@@ -4,14 +4,14 @@ import (
 	"context"
 	"slices"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // Like makes the actor like a post (on) or takes the like back. Done again it answers the same and changes nothing.
 // not_found: absent, deleted, or not for this actor.
-func (s *Service) Like(ctx context.Context, actor modules.Actor, id modules.ID, on bool) (LikeState, error) {
+func (s *Service) Like(ctx context.Context, actor social.Actor, id social.ID, on bool) (LikeState, error) {
 	var answer LikeState
 	err := s.inTx(ctx, func(tx *changing) error {
 		liker, err := s.person(ctx, tx, actor)
@@ -44,7 +44,7 @@ func (s *Service) Like(ctx context.Context, actor modules.Actor, id modules.ID, 
 			return err
 		}
 		if authors[r.author] == nil { // ended in this moment
-			return modules.NotFound()
+			return social.NotFound()
 		}
 		post := s.info(r, *authors[r.author])
 		if on {
@@ -59,28 +59,28 @@ func (s *Service) Like(ctx context.Context, actor modules.Actor, id modules.ID, 
 }
 
 // Likes lists who likes a post, newest like first, as reader sees them. not_found as for Get.
-func (s *Service) Likes(ctx context.Context, reader, id modules.ID, p modules.PageQuery) (modules.List[modules.User], error) {
-	var out modules.List[modules.User]
+func (s *Service) Likes(ctx context.Context, reader, id social.ID, p social.PageQuery) (social.List[social.User], error) {
+	var out social.List[social.User]
 	err := s.db.Read(ctx, func(q storage.Querier) error {
 		r, err := s.find(ctx, q, reader, id)
 		if err != nil {
 			return err
 		}
-		scope := modules.PageScope{List: "likes", Filter: id.String(), Person: reader}
-		list, err := modules.PageOf(s.pages, scope, p, false, func(l like) int64 { return l.key },
-			func(w modules.Window) ([]like, error) { return likesOf(ctx, q, r.key, w) })
+		scope := social.PageScope{List: "likes", Filter: id.String(), Person: reader}
+		list, err := social.PageOf(s.pages, scope, p, false, func(l like) int64 { return l.key },
+			func(w social.Window) ([]like, error) { return likesOf(ctx, q, r.key, w) })
 		if err != nil {
 			return err
 		}
-		ids := make([]modules.ID, len(list.Items))
+		ids := make([]social.ID, len(list.Items))
 		for i, l := range list.Items {
 			ids[i] = l.user
 		}
 		users, err := s.Ports.Users.Views(ctx, q, reader, ids)
 		if users == nil {
-			users = []modules.User{}
+			users = []social.User{}
 		}
-		out = modules.List[modules.User]{Items: users, Next: list.Next, Prev: list.Prev}
+		out = social.List[social.User]{Items: users, Next: list.Next, Prev: list.Prev}
 		return err
 	})
 	return out, failed(err, "likes of", id)
@@ -88,12 +88,12 @@ func (s *Service) Likes(ctx context.Context, reader, id modules.ID, p modules.Pa
 
 type like struct {
 	key  int64
-	user modules.ID
+	user social.ID
 }
 
 const likeStanding = ` AND l.user_id NOT IN (SELECT user_id FROM post_leavers)`
 
-func likesOf(ctx context.Context, q storage.Querier, post int64, w modules.Window) ([]like, error) {
+func likesOf(ctx context.Context, q storage.Querier, post int64, w social.Window) ([]like, error) {
 	query := `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1 AND l.key < $2` + likeStanding + ` ORDER BY l.key DESC LIMIT $3 + 0`
 	if w.Rising {
 		query = `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1 AND l.key > $2` + likeStanding + ` ORDER BY l.key LIMIT $3 + 0`
@@ -114,7 +114,7 @@ func likesOf(ctx context.Context, q storage.Querier, post int64, w modules.Windo
 	return list, rows.Err()
 }
 
-func insertLike(ctx context.Context, tx *changing, post int64, user modules.ID, now modules.Time) (bool, error) {
+func insertLike(ctx context.Context, tx *changing, post int64, user social.ID, now social.Time) (bool, error) {
 	key, err := tx.NextKey(ctx)
 	if err != nil {
 		return false, err
@@ -125,7 +125,7 @@ func insertLike(ctx context.Context, tx *changing, post int64, user modules.ID, 
 	return n == 1, err
 }
 
-func deleteLike(ctx context.Context, tx *changing, post int64, user modules.ID, _ modules.Time) (bool, error) {
+func deleteLike(ctx context.Context, tx *changing, post int64, user social.ID, _ social.Time) (bool, error) {
 	tx.post(post)
 	n, err := tx.Exec(ctx, `DELETE FROM post_likes WHERE post_key = $1 AND user_id = $2`, post, user)
 	return n == 1, err
@@ -138,7 +138,7 @@ func countLike(ctx context.Context, tx *changing, post, by int64) error {
 }
 
 // likedOf gives which of posts a person likes.
-func likedOf(ctx context.Context, q storage.Querier, person modules.ID, posts []int64) ([]int64, error) {
+func likedOf(ctx context.Context, q storage.Querier, person social.ID, posts []int64) ([]int64, error) {
 	var out []int64
 	for part := range slices.Chunk(posts, maxIn) {
 		in, args := storage.In([]any{person}, part)

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -41,7 +41,7 @@ func TestLike(t *testing.T) {
 	if !s.get(t, "bob", p).Viewer.Liked || s.get(t, "", p).Viewer != nil {
 		t.Error("viewer.liked is wrong")
 	}
-	list, err := s.Likes(t.Context(), modules.ID{}, p.ID, modules.PageQuery{Limit: 2})
+	list, err := s.Likes(t.Context(), social.ID{}, p.ID, social.PageQuery{Limit: 2})
 	if err != nil || len(list.Items) != 2 || list.Items[0].Username != "bob" || list.Items[1].Username != "alice" || list.Next == nil {
 		t.Errorf("likers %+v, %v; want the newest like first", list, err)
 	}
@@ -55,7 +55,7 @@ func TestThousandLikesAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range people {
 		name := fmt.Sprintf("liker%d", i)
-		actor := modules.Actor{UserID: s.users.add(name)}
+		actor := social.Actor{UserID: s.users.add(name)}
 		for n := range each {
 			wg.Go(func() {
 				on := n > 0 || i%2 == 0 // everybody likes many times; half of them take it back at some moment
@@ -71,11 +71,11 @@ func TestThousandLikesAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	got := s.get(t, "alice", p).LikeCount
-	list, err := s.Likes(t.Context(), modules.ID{}, p.ID, modules.PageQuery{Limit: 100})
+	list, err := s.Likes(t.Context(), social.ID{}, p.ID, social.PageQuery{Limit: 100})
 	if err != nil || int64(len(list.Items)) != got {
 		t.Fatalf("like_count %d, but %d people like it (%v)", got, len(list.Items), err)
 	}
-	liked := map[modules.ID]int{}
+	liked := map[social.ID]int{}
 	for _, f := range s.facts.drain() {
 		switch f := f.(type) {
 		case event.PostLiked:

@@ -5,28 +5,28 @@ import (
 	"context"
 	"slices"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // Comments lists everything below a post or a comment, flat, oldest first unless newest is asked for. A deleted
 // comment that has comments stands there as a tombstone; a deleted post's comments are listed as long as there are
 // any. not_found: absent, or not for this reader.
-func (s *Service) Comments(ctx context.Context, reader, id modules.ID, newest bool, p modules.PageQuery) (modules.List[Post], error) {
-	var out modules.List[Post]
+func (s *Service) Comments(ctx context.Context, reader, id social.ID, newest bool, p social.PageQuery) (social.List[Post], error) {
+	var out social.List[Post]
 	err := s.db.Read(ctx, func(q storage.Querier) error {
 		top, err := s.findPlace(ctx, q, reader, id)
 		if err != nil {
 			return err
 		}
 		if top.deleted && top.comments == 0 {
-			return modules.NotFound()
+			return social.NotFound()
 		}
-		scope := modules.PageScope{List: "comments", Filter: id.String() + " oldest", Person: reader}
+		scope := social.PageScope{List: "comments", Filter: id.String() + " oldest", Person: reader}
 		if newest {
 			scope.Filter = id.String() + " newest"
 		}
-		out, err = s.page(ctx, q, reader, scope, p, !newest, func(w modules.Window) ([]row, error) {
+		out, err = s.page(ctx, q, reader, scope, p, !newest, func(w social.Window) ([]row, error) {
 			return commentsOf(ctx, q, reader, top, w)
 		})
 		return err
@@ -36,26 +36,26 @@ func (s *Service) Comments(ctx context.Context, reader, id modules.ID, newest bo
 
 // ByAuthor lists the posts of a person, newest first, as reader may see them: top-level ones, and with comments
 // also comments. media lists only those with media, of which there are none. not_found: no such person.
-func (s *Service) ByAuthor(ctx context.Context, reader, author modules.ID, media, comments bool, p modules.PageQuery) (modules.List[Post], error) {
-	var out modules.List[Post]
+func (s *Service) ByAuthor(ctx context.Context, reader, author social.ID, media, comments bool, p social.PageQuery) (social.List[Post], error) {
+	var out social.List[Post]
 	err := s.db.Read(ctx, func(q storage.Querier) error {
-		there, err := s.Ports.Users.Refs(ctx, q, []modules.ID{author})
+		there, err := s.Ports.Users.Refs(ctx, q, []social.ID{author})
 		if err != nil {
 			return err
 		}
 		if _, ok := there[author]; !ok {
-			return modules.NotFound()
+			return social.NotFound()
 		}
-		judge := &judge{s: s, q: q, reader: reader, known: map[modules.ID]bool{}}
+		judge := &judge{s: s, q: q, reader: reader, known: map[social.ID]bool{}}
 		if _, err := judge.follows(ctx, author); err != nil {
 			return err
 		}
-		scope := modules.PageScope{List: "posts", Filter: author.String() + string(" m"[bit(media)]) + string(" c"[bit(comments)]), Person: reader}
-		out, err = s.page(ctx, q, reader, scope, p, false, func(w modules.Window) ([]row, error) {
+		scope := social.PageScope{List: "posts", Filter: author.String() + string(" m"[bit(media)]) + string(" c"[bit(comments)]), Person: reader}
+		out, err = s.page(ctx, q, reader, scope, p, false, func(w social.Window) ([]row, error) {
 			if media {
 				return nil, nil
 			}
-			return judge.fill(ctx, w, func(w modules.Window) ([]row, error) {
+			return judge.fill(ctx, w, func(w social.Window) ([]row, error) {
 				return rowsBy(ctx, q, reader, author, judge.refused, comments, w)
 			})
 		})
@@ -65,26 +65,26 @@ func (s *Service) ByAuthor(ctx context.Context, reader, author modules.ID, media
 }
 
 // page makes a page of posts.
-func (s *Service) page(ctx context.Context, q storage.Querier, reader modules.ID, scope modules.PageScope, p modules.PageQuery, rising bool,
-	fetch func(modules.Window) ([]row, error)) (modules.List[Post], error) {
-	list, err := modules.PageOf(s.pages, scope, p, rising, func(r row) int64 { return r.key }, fetch)
+func (s *Service) page(ctx context.Context, q storage.Querier, reader social.ID, scope social.PageScope, p social.PageQuery, rising bool,
+	fetch func(social.Window) ([]row, error)) (social.List[Post], error) {
+	list, err := social.PageOf(s.pages, scope, p, rising, func(r row) int64 { return r.key }, fetch)
 	if err != nil {
-		return modules.List[Post]{}, err
+		return social.List[Post]{}, err
 	}
 	items, err := s.render(ctx, q, reader, list.Items)
-	return modules.List[Post]{Items: items, Next: list.Next, Prev: list.Prev}, err
+	return social.List[Post]{Items: items, Next: list.Next, Prev: list.Prev}, err
 }
 
 // judge decides, for one reader and one snapshot, what visible leaves open.
 type judge struct {
 	s       *Service
 	q       storage.Querier
-	reader  modules.ID
-	known   map[modules.ID]bool
-	refused []modules.ID // whom the reader does not follow, as far as asked; at most maxIn of them
+	reader  social.ID
+	known   map[social.ID]bool
+	refused []social.ID // whom the reader does not follow, as far as asked; at most maxIn of them
 }
 
-func (j *judge) follows(ctx context.Context, author modules.ID) (bool, error) {
+func (j *judge) follows(ctx context.Context, author social.ID) (bool, error) {
 	if yes, ok := j.known[author]; ok {
 		return yes, nil
 	}
@@ -97,7 +97,7 @@ func (j *judge) follows(ctx context.Context, author modules.ID) (bool, error) {
 }
 
 // fill reads on until a window is full of rows the reader may see, or there are no more.
-func (j *judge) fill(ctx context.Context, w modules.Window, fetch func(modules.Window) ([]row, error)) ([]row, error) {
+func (j *judge) fill(ctx context.Context, w social.Window, fetch func(social.Window) ([]row, error)) ([]row, error) {
 	var out []row
 	for {
 		list, err := fetch(w)
@@ -129,7 +129,7 @@ func (j *judge) fill(ctx context.Context, w modules.Window, fetch func(modules.W
 const commentStanding = `(p.deleted_at = 0 OR p.comment_count > 0) AND (p.author_id NOT IN (SELECT user_id FROM post_leavers) OR p.comment_count > 0)`
 
 // commentsOf gives what stands below a place the reader may see.
-func commentsOf(ctx context.Context, q storage.Querier, reader modules.ID, top row, w modules.Window) ([]row, error) {
+func commentsOf(ctx context.Context, q storage.Querier, reader social.ID, top row, w social.Window) ([]row, error) {
 	const below = `SELECT ` + columns + ` FROM posts p WHERE p.root_key = $2 AND p.reply_to IS NOT NULL AND ` + commentStanding
 	const belowComment = `SELECT ` + columns + ` FROM post_ancestors a JOIN posts p ON p.key = a.post_key WHERE a.ancestor_key = $2 AND ` + commentStanding
 	query := below + ` AND p.key < $3 ORDER BY p.key DESC LIMIT $4 + 0`
@@ -147,7 +147,7 @@ func commentsOf(ctx context.Context, q storage.Querier, reader modules.ID, top r
 
 // rowsBy gives what author wrote, as far as the reader may see it, given that the caller decides needsFollow. What is
 // for the followers of those already refused is not read: there may be any number of it.
-func rowsBy(ctx context.Context, q storage.Querier, reader, author modules.ID, refused []modules.ID, comments bool, w modules.Window) ([]row, error) {
+func rowsBy(ctx context.Context, q storage.Querier, reader, author social.ID, refused []social.ID, comments bool, w social.Window) ([]row, error) {
 	query := `SELECT ` + columns + namedColumn + ` FROM posts p WHERE p.author_id = $2 AND ` + standing + ` AND ` + visible
 	args := []any{reader, author, bounds(w), w.Limit}
 	if len(refused) > 0 {

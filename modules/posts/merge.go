@@ -4,12 +4,12 @@ import (
 	"context"
 	"slices"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // source is one author to be merged, from the key behind which their posts count.
 type source struct {
-	author modules.ID
+	author social.ID
 	floor  int64
 }
 
@@ -23,7 +23,7 @@ type head struct {
 // merge gives the keys of a window over the tails of many authors (see of): falling from the newest, or rising. Its
 // cost is one binary search for each author and one step of a heap for each key, wherever the window lies. What more
 // it has to load of a tail is in lists afterwards.
-func (v *view) merge(ctx context.Context, sources []source, lists []*tail, w modules.Window) ([]int64, error) {
+func (v *view) merge(ctx context.Context, sources []source, lists []*tail, w social.Window) ([]int64, error) {
 	m := merger{v: v, sources: sources, lists: lists, rising: w.Rising, heads: make([]head, 0, len(sources))}
 	for i := range sources {
 		if err := m.enter(ctx, i, bounds(w)); err != nil {

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"sync"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -38,7 +38,7 @@ type thing uint32
 
 func postThing(key int64) thing { return thing(uint64(key) % changePlaces) }
 
-func personThing(id modules.ID) thing { // the end of an id is random
+func personThing(id social.ID) thing { // the end of an id is random
 	return thing(binary.BigEndian.Uint64(id[8:]) % changePlaces)
 }
 
@@ -91,7 +91,7 @@ type changing struct {
 func (c *changing) post(key int64) { c.note(postThing(key)) }
 
 // people notes, before the statement, a change of what these people have in timelines.
-func (c *changing) people(ids ...modules.ID) {
+func (c *changing) people(ids ...social.ID) {
 	for _, id := range ids {
 		c.note(personThing(id))
 	}

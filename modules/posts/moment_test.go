@@ -9,9 +9,9 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/moduletest"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -19,7 +19,7 @@ import (
 func overheard(t *testing.T) (*Service, *moduletest.Fixture, *listener) {
 	f := moduletest.Open(t, Migrations)
 	ear := &listener{DB: f.DB, texts: map[string]int{}}
-	s := New(DefaultConfig(), modules.Site{}, ear, f.Bus, f.Clock, f.Pages, zap.NewNop())
+	s := New(DefaultConfig(), social.Site{}, ear, f.Bus, f.Clock, f.Pages, zap.NewNop())
 	s.Ports = Ports{Users: crowd{}, Follows: crowd{}, History: noHistory{}}
 	return s, f, ear
 }
@@ -28,15 +28,15 @@ func overheard(t *testing.T) (*Service, *moduletest.Fixture, *listener) {
 // nothing, or only which posts the reader likes.
 func TestHomeFromMemory(t *testing.T) {
 	s, f, ear := overheard(t)
-	a, other := modules.Actor{UserID: modules.NewID()}, modules.Actor{UserID: modules.NewID()}
+	a, other := social.Actor{UserID: social.NewID()}, social.Actor{UserID: social.NewID()}
 	var of Post
-	publish := func(by modules.Actor, d Draft) func() error {
+	publish := func(by social.Actor, d Draft) func() error {
 		return func() (err error) {
 			of, err = s.Publish(t.Context(), by, d, nil)
 			return err
 		}
 	}
-	like := func(by modules.Actor, on bool) func() error {
+	like := func(by social.Actor, on bool) func() error {
 		return func() error {
 			_, err := s.Like(t.Context(), by, of.ID, on)
 			return err
@@ -79,7 +79,7 @@ func TestHomeFromMemory(t *testing.T) {
 		}
 		for again := range 2 {
 			clear(ear.texts)
-			l, _, err := s.Home(t.Context(), a.UserID, modules.PageQuery{Limit: 5})
+			l, _, err := s.Home(t.Context(), a.UserID, social.PageQuery{Limit: 5})
 			if err != nil || len(l.Items) != step.posts {
 				t.Fatalf("%s: %d posts, %v; want %d", step.name, len(l.Items), err, step.posts)
 			}
@@ -100,17 +100,17 @@ func TestHomeFromMemory(t *testing.T) {
 // reader learned before says nothing of later.
 func TestNothingIsSaidOfWhatChanges(t *testing.T) {
 	s, _, _ := overheard(t)
-	a := modules.Actor{UserID: modules.NewID()}
+	a := social.Actor{UserID: social.NewID()}
 	p, err := s.Publish(t.Context(), a, Draft{Text: "one"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	home := func() error {
-		_, err := s.homeNow(t.Context(), a.UserID, modules.PageQuery{Limit: 5}, moment{s.changes.now(), 1})
+		_, err := s.homeNow(t.Context(), a.UserID, social.PageQuery{Limit: 5}, moment{s.changes.now(), 1})
 		return err
 	}
 	read := func() {
-		if _, _, err := s.Home(t.Context(), a.UserID, modules.PageQuery{Limit: 5}); err != nil || home() != nil {
+		if _, _, err := s.Home(t.Context(), a.UserID, social.PageQuery{Limit: 5}); err != nil || home() != nil {
 			t.Fatal(err, home())
 		}
 	}
@@ -129,7 +129,7 @@ func TestNothingIsSaidOfWhatChanges(t *testing.T) {
 				learned := make(chan struct{})
 				go func() { // a reader from before the end of it
 					defer close(learned)
-					_, _, e := s.Home(t.Context(), a.UserID, modules.PageQuery{Limit: 5})
+					_, _, e := s.Home(t.Context(), a.UserID, social.PageQuery{Limit: 5})
 					err = errors.Join(err, e)
 				}()
 				<-learned
@@ -148,13 +148,13 @@ func TestNothingIsSaidOfWhatChanges(t *testing.T) {
 // Whom a deleted post named is told as much as its author.
 func TestDeletedPostIsForgottenByThoseItNamed(t *testing.T) {
 	s, _, _ := overheard(t)
-	a := modules.Actor{UserID: modules.NewID()}
+	a := social.Actor{UserID: social.NewID()}
 	p, err := s.Publish(t.Context(), a, Draft{Text: "@bob", Visibility: event.Mentioned}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	named := p.Mentions[0].UserID
-	if _, _, err := s.Home(t.Context(), named, modules.PageQuery{Limit: 5}); err != nil {
+	if _, _, err := s.Home(t.Context(), named, social.PageQuery{Limit: 5}); err != nil {
 		t.Fatal(err)
 	}
 	if list, ok := s.addressed.still(&s.changes, s.changes.now(), named); !ok || len(list) != 1 {
@@ -179,7 +179,7 @@ func wantErr(t *testing.T, err, want error) error {
 // One post is liked, then the other, and back, over and over: whoever reads sees both as they were at one moment.
 func TestPageIsOfOneMoment(t *testing.T) {
 	s, _, _ := overheard(t)
-	a := modules.Actor{UserID: modules.NewID()}
+	a := social.Actor{UserID: social.NewID()}
 	var both [2]Post
 	for i := range both {
 		var err error
@@ -192,7 +192,7 @@ func TestPageIsOfOneMoment(t *testing.T) {
 	for range 4 {
 		readers.Go(func() {
 			for ctx.Err() == nil {
-				l, _, err := s.Home(t.Context(), a.UserID, modules.PageQuery{Limit: 5})
+				l, _, err := s.Home(t.Context(), a.UserID, social.PageQuery{Limit: 5})
 				if err != nil || len(l.Items) != 2 {
 					t.Errorf("%d posts, %v", len(l.Items), err)
 					return

@@ -8,9 +8,9 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/moduletest"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -19,11 +19,11 @@ import (
 func TestPlans(t *testing.T) {
 	f := moduletest.Open(t, Migrations)
 	ear := &listener{DB: f.DB, texts: map[string]int{}}
-	s := New(DefaultConfig(), modules.Site{}, ear, f.Bus, f.Clock, f.Pages, zap.NewNop())
+	s := New(DefaultConfig(), social.Site{}, ear, f.Bus, f.Clock, f.Pages, zap.NewNop())
 	everybody := crowd{}
 	s.Ports = Ports{Users: everybody, Follows: everybody, History: noHistory{}}
 	f.Bus.React(s.Reactions()...)
-	ctx, a := t.Context(), modules.Actor{UserID: modules.NewID()}
+	ctx, a := t.Context(), social.Actor{UserID: social.NewID()}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -38,9 +38,9 @@ func TestPlans(t *testing.T) {
 	must(err)
 	_, err = s.Like(ctx, a, top.ID, true)
 	must(err)
-	for _, id := range []modules.ID{top.ID, comment.ID} {
+	for _, id := range []social.ID{top.ID, comment.ID} {
 		for _, newest := range []bool{true, false} {
-			q := modules.PageQuery{Limit: 1}
+			q := social.PageQuery{Limit: 1}
 			l, err := s.Comments(ctx, a.UserID, id, newest, q)
 			must(err)
 			if l.Next != nil {
@@ -50,7 +50,7 @@ func TestPlans(t *testing.T) {
 			}
 		}
 	}
-	for _, w := range []modules.Window{{Limit: 1}, {Limit: 1, Rising: true}} {
+	for _, w := range []social.Window{{Limit: 1}, {Limit: 1, Rising: true}} {
 		must(f.DB.Read(ctx, func(q storage.Querier) error {
 			q = ear.hear(q)
 			_, err := likesOf(ctx, q, 1, w)
@@ -62,17 +62,17 @@ func TestPlans(t *testing.T) {
 			_, err = addressedTo(ctx, q, a.UserID, nil, w, nil)
 			must(err)
 			for _, comments := range []bool{true, false} {
-				for _, refused := range [][]modules.ID{nil, {a.UserID}} {
+				for _, refused := range [][]social.ID{nil, {a.UserID}} {
 					_, err = rowsBy(ctx, q, a.UserID, a.UserID, refused, comments, w)
 					must(err)
 				}
 			}
-			_, err = s.Info(ctx, q, []modules.ID{top.ID, comment.ID})
+			_, err = s.Info(ctx, q, []social.ID{top.ID, comment.ID})
 			return err
 		}))
 	}
 	for range 2 {
-		_, _, err = s.Home(ctx, a.UserID, modules.PageQuery{Limit: 5})
+		_, _, err = s.Home(ctx, a.UserID, social.PageQuery{Limit: 5})
 		must(err)
 	}
 	_, err = s.Like(ctx, a, top.ID, false)
@@ -181,27 +181,27 @@ func (h heardTx) Exec(ctx context.Context, text string, args ...any) (int64, err
 // crowd is a town in which everybody is there, and follows nobody but is followed.
 type crowd struct{ noFollows }
 
-func (crowd) Refs(_ context.Context, _ storage.Querier, ids []modules.ID) (map[modules.ID]modules.UserRef, error) {
-	out := map[modules.ID]modules.UserRef{}
+func (crowd) Refs(_ context.Context, _ storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error) {
+	out := map[social.ID]social.UserRef{}
 	for _, id := range ids {
-		out[id] = modules.UserRef{ID: id}
+		out[id] = social.UserRef{ID: id}
 	}
 	return out, nil
 }
 
-func (c crowd) KnownRefs(ids []modules.ID) (map[modules.ID]modules.UserRef, bool) {
+func (c crowd) KnownRefs(ids []social.ID) (map[social.ID]social.UserRef, bool) {
 	out, err := c.Refs(context.Background(), nil, ids)
 	return out, err == nil
 }
 
-func (c crowd) RefsByName(_ context.Context, _ storage.Querier, names []string) (map[string]modules.UserRef, error) {
-	out := map[string]modules.UserRef{}
+func (c crowd) RefsByName(_ context.Context, _ storage.Querier, names []string) (map[string]social.UserRef, error) {
+	out := map[string]social.UserRef{}
 	for _, n := range names {
-		out[n] = modules.UserRef{ID: modules.NewID(), Username: n}
+		out[n] = social.UserRef{ID: social.NewID(), Username: n}
 	}
 	return out, nil
 }
 
-func (crowd) Views(context.Context, storage.Querier, modules.ID, []modules.ID) ([]modules.User, error) {
+func (crowd) Views(context.Context, storage.Querier, social.ID, []social.ID) ([]social.User, error) {
 	return nil, nil
 }

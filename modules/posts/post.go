@@ -3,20 +3,20 @@ package posts
 import (
 	"encoding/json"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // Content is a post or a comment as it is announced: the same for every reader.
 type Content struct {
-	ID           modules.ID       `json:"id"`
+	ID           social.ID        `json:"id"`
 	URL          string           `json:"url"`
-	Author       *modules.UserRef `json:"author" doc:"null in the place of a deleted comment."`
+	Author       *social.UserRef  `json:"author" doc:"null in the place of a deleted comment."`
 	Text         string           `json:"text"`
 	Media        []Media          `json:"media"`
 	ReplyTo      *ReplyTo         `json:"reply_to"`
-	RootID       modules.ID       `json:"root_id" doc:"The top post; the post's own id at top level."`
-	RepostOf     *modules.ID      `json:"repost_of"`
+	RootID       social.ID        `json:"root_id" doc:"The top post; the post's own id at top level."`
+	RepostOf     *social.ID       `json:"repost_of"`
 	Visibility   event.Visibility `json:"visibility" enum:"public,followers,mentioned"`
 	Sensitive    bool             `json:"sensitive"`
 	Warning      *string          `json:"warning"`
@@ -27,8 +27,8 @@ type Content struct {
 	CommentCount int64            `json:"comment_count" doc:"All below it that are not deleted."`
 	RepostCount  int64            `json:"repost_count"`
 	Deleted      bool             `json:"deleted" doc:"The place of a deleted comment that still has comments."`
-	CreatedAt    modules.Time     `json:"created_at"`
-	EditedAt     *modules.Time    `json:"edited_at"`
+	CreatedAt    social.Time      `json:"created_at"`
+	EditedAt     *social.Time     `json:"edited_at"`
 }
 
 // Post is a post or a comment as one reader sees it.
@@ -47,16 +47,16 @@ type Viewer struct {
 
 // ReplyTo names what a comment answers.
 type ReplyTo struct {
-	PostID   modules.ID `json:"post_id"`
-	AuthorID modules.ID `json:"author_id"`
+	PostID   social.ID `json:"post_id"`
+	AuthorID social.ID `json:"author_id"`
 }
 
 // Mention is a person named in the text. Start and End count code points; End is exclusive.
 type Mention struct {
-	UserID   modules.ID `json:"user_id"`
-	Username string     `json:"username"`
-	Start    int        `json:"start"`
-	End      int        `json:"end"`
+	UserID   social.ID `json:"user_id"`
+	Username string    `json:"username"`
+	Start    int       `json:"start"`
+	End      int       `json:"end"`
 }
 
 // Tag is a hashtag in the text, folded by case and width. Start and End count code points; End is exclusive.
@@ -68,20 +68,20 @@ type Tag struct {
 
 // Media is an attached file. There are none yet: every list of them is empty.
 type Media struct {
-	ID modules.ID `json:"id"`
+	ID social.ID `json:"id"`
 }
 
 // LikeState is the answer to a like.
 type LikeState struct {
-	PostID    modules.ID `json:"post_id"`
-	Liked     bool       `json:"liked"`
-	LikeCount int64      `json:"like_count"`
+	PostID    social.ID `json:"post_id"`
+	Liked     bool      `json:"liked"`
+	LikeCount int64     `json:"like_count"`
 }
 
 const excerptLen = 280 // code points of event.PostInfo.Excerpt
 
 // content makes the post of a row. author is nil when the person is not there any more; the post is a tombstone then.
-func (s *Service) content(r row, author *modules.UserRef) Content {
+func (s *Service) content(r row, author *social.UserRef) Content {
 	c := Content{ID: r.id, URL: s.site.PostURL(r.id), Media: []Media{}, RootID: r.rootID, Visibility: r.visibility,
 		Mentions: []Mention{}, Tags: []Tag{}, CommentCount: r.comments, CreatedAt: r.createdAt}
 	if !r.replyTo.IsZero() {
@@ -102,7 +102,7 @@ func (s *Service) content(r row, author *modules.UserRef) Content {
 }
 
 // post makes the post of a row for a reader; liked comes with the row.
-func (s *Service) post(r row, author *modules.UserRef, reader modules.ID) Post {
+func (s *Service) post(r row, author *social.UserRef, reader social.ID) Post {
 	p := Post{Content: s.content(r, author)}
 	if !reader.IsZero() {
 		p.Viewer = &Viewer{Liked: r.liked && !p.Deleted}
@@ -111,7 +111,7 @@ func (s *Service) post(r row, author *modules.UserRef, reader modules.ID) Post {
 }
 
 // info is what other modules need to know of a row.
-func (s *Service) info(r row, author modules.UserRef) event.PostInfo {
+func (s *Service) info(r row, author social.UserRef) event.PostInfo {
 	i := event.PostInfo{ID: r.id, Key: r.key, Author: author, ReplyTo: r.replyTo, ReplyAuthor: r.replyAuthor, RootID: r.rootID,
 		RootAuthor: r.rootAuthor, Visibility: r.visibility, Excerpt: excerpt(r.text), URL: s.site.PostURL(r.id),
 		LikeCount: r.likes, CommentCount: r.comments, CreatedAt: r.createdAt}
@@ -120,8 +120,8 @@ func (s *Service) info(r row, author modules.UserRef) event.PostInfo {
 }
 
 // named gives the people of mentions once each, without author.
-func named(list []Mention, author modules.ID) []modules.ID {
-	var out []modules.ID
+func named(list []Mention, author social.ID) []social.ID {
+	var out []social.ID
 next:
 	for _, m := range list {
 		if m.UserID == author {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 )
@@ -15,7 +15,7 @@ import (
 // a comment, and a post for named people only, reach people as notifications. With once, a repeated request gives
 // the first answer. Faults: validation_failed; /reply_to not_found (absent, not visible), not_allowed (its top post
 // was deleted).
-func (s *Service) Publish(ctx context.Context, actor modules.Actor, d Draft, once *storage.Once) (Post, error) {
+func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once *storage.Once) (Post, error) {
 	c, err := d.check(s.cfg)
 	if err != nil {
 		return Post{}, err
@@ -24,7 +24,7 @@ func (s *Service) Publish(ctx context.Context, actor modules.Actor, d Draft, onc
 	if err != nil {
 		return Post{}, failed(err, "publish for", actor.UserID)
 	}
-	id := modules.NewID()
+	id := social.NewID()
 	var answer Post
 	err = s.inTx(ctx, func(tx *changing) error {
 		answer = Post{}
@@ -72,13 +72,13 @@ func (s *Service) mentions(ctx context.Context, names []name) ([]Mention, error)
 		return err
 	})
 	if err == nil && len(out) > s.cfg.MaxMentions {
-		err = modules.Invalid(modules.BodyField("/text", modules.FieldTooMany, fmt.Sprintf("At most %d mentions.", s.cfg.MaxMentions)))
+		err = social.Invalid(social.BodyField("/text", social.FieldTooMany, fmt.Sprintf("At most %d mentions.", s.cfg.MaxMentions)))
 	}
 	return out, err
 }
 
 // publish completes r and writes it, inside the transaction.
-func (s *Service) publish(ctx context.Context, tx *changing, actor modules.Actor, r *row, replyTo modules.ID) (modules.UserRef, error) {
+func (s *Service) publish(ctx context.Context, tx *changing, actor social.Actor, r *row, replyTo social.ID) (social.UserRef, error) {
 	author, err := s.person(ctx, tx, actor)
 	if err != nil {
 		return author, err
@@ -107,7 +107,7 @@ func (s *Service) publish(ctx context.Context, tx *changing, actor modules.Actor
 		if err != nil {
 			return author, err
 		}
-		err = outbox.Announce(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.By, User: author.ID}, Type: event.PostCreated,
+		err = outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: author.ID}, Type: social.EventPostCreated,
 			Actor: author.ID, Object: r.id, About: about(*r), Time: r.createdAt, Data: data})
 		if err != nil {
 			return author, err
@@ -121,7 +121,7 @@ func (s *Service) stillThere(ctx context.Context, tx storage.Tx, list []Mention)
 	if len(list) == 0 {
 		return nil, nil
 	}
-	people, err := s.Ports.Users.Refs(ctx, tx, named(list, modules.ID{}))
+	people, err := s.Ports.Users.Refs(ctx, tx, named(list, social.ID{}))
 	if err != nil {
 		return nil, err
 	}
@@ -135,17 +135,17 @@ func (s *Service) stillThere(ctx context.Context, tx storage.Tx, list []Mention)
 }
 
 // parent gives the post that is answered.
-func (s *Service) parent(ctx context.Context, tx storage.Tx, reader, id modules.ID) (row, error) {
+func (s *Service) parent(ctx context.Context, tx storage.Tx, reader, id social.ID) (row, error) {
 	r, err := s.find(ctx, tx, reader, id)
-	if modules.IsFault(err, modules.CodeNotFound) {
-		return row{}, modules.Invalid(modules.BodyField("/reply_to", modules.FieldNotFound, "There is no such post."))
+	if social.IsFault(err, social.CodeNotFound) {
+		return row{}, social.Invalid(social.BodyField("/reply_to", social.FieldNotFound, "There is no such post."))
 	}
 	if err != nil || r.key == r.rootKey {
 		return r, err
 	}
 	stands, err := rootStands(ctx, tx, r.rootKey)
 	if err == nil && !stands {
-		err = modules.Invalid(modules.BodyField("/reply_to", modules.FieldNotAllowed, "The post above was deleted."))
+		err = social.Invalid(social.BodyField("/reply_to", social.FieldNotAllowed, "The post above was deleted."))
 	}
 	return r, err
 }
@@ -156,5 +156,5 @@ const announcedRoom = 896
 // announced reports whether a post is announced to the author's followers.
 func announced(r row) bool { return r.replyTo.IsZero() && r.visibility != event.Mentioned }
 
-// about are the people an announcement of r names; outbox keeps the first modules.MaxAbout.
-func about(r row) []modules.ID { return append([]modules.ID{r.author}, named(r.mentions, r.author)...) }
+// about are the people an announcement of r names; outbox keeps the first social.MaxAbout.
+func about(r row) []social.ID { return append([]social.ID{r.author}, named(r.mentions, r.author)...) }

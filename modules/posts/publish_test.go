@@ -8,9 +8,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/posts"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -35,7 +35,7 @@ func TestPublish(t *testing.T) {
 	}
 	list := s.facts.drain()
 	f, ok := list[0].(event.PostPublished)
-	if len(list) != 1 || !ok || f.Post.ID != p.ID || f.Post.Key == 0 || !slices.Equal(f.Post.Mentions, []modules.ID{s.id("bob")}) || f.Post.Kind() != event.KindPost {
+	if len(list) != 1 || !ok || f.Post.ID != p.ID || f.Post.Key == 0 || !slices.Equal(f.Post.Mentions, []social.ID{s.id("bob")}) || f.Post.Kind() != event.KindPost {
 		t.Errorf("facts %+v", list)
 	}
 }
@@ -48,20 +48,20 @@ func TestDraftRules(t *testing.T) {
 		name    string
 		d       posts.Draft
 		pointer string
-		code    modules.FieldCode
+		code    social.FieldCode
 	}{
-		{"no text", posts.Draft{}, "/text", modules.FieldRequired},
-		{"only white space", posts.Draft{Text: " \n\t\u3000"}, "/text", modules.FieldRequired},
-		{"5,001 code points", posts.Draft{Text: strings.Repeat("é", 5001)}, "/text", modules.FieldTooLong},
-		{"visibility of a comment", posts.Draft{Text: "x", ReplyTo: p.ID, Visibility: event.Public}, "/visibility", modules.FieldNotAllowed},
-		{"unknown visibility", posts.Draft{Text: "x", Visibility: "friends"}, "/visibility", modules.FieldBadFormat},
-		{"no such post", posts.Draft{Text: "x", ReplyTo: modules.NewID()}, "/reply_to", modules.FieldNotFound},
-		{"empty warning", posts.Draft{Text: "x", Warning: &empty}, "/warning", modules.FieldTooShort},
-		{"long warning", posts.Draft{Text: "x", Warning: &long}, "/warning", modules.FieldTooLong},
-		{"language", posts.Draft{Text: "x", Language: &bad}, "/language", modules.FieldBadFormat},
-		{"language with underscore", posts.Draft{Text: "x", Language: &under}, "/language", modules.FieldBadFormat},
-		{"51 mentions", posts.Draft{Text: strings.Repeat("@bob ", 51)}, "/text", modules.FieldTooMany},
-		{"31 tags", posts.Draft{Text: strings.Repeat("#tag ", 31)}, "/text", modules.FieldTooMany},
+		{"no text", posts.Draft{}, "/text", social.FieldRequired},
+		{"only white space", posts.Draft{Text: " \n\t\u3000"}, "/text", social.FieldRequired},
+		{"5,001 code points", posts.Draft{Text: strings.Repeat("é", 5001)}, "/text", social.FieldTooLong},
+		{"visibility of a comment", posts.Draft{Text: "x", ReplyTo: p.ID, Visibility: event.Public}, "/visibility", social.FieldNotAllowed},
+		{"unknown visibility", posts.Draft{Text: "x", Visibility: "friends"}, "/visibility", social.FieldBadFormat},
+		{"no such post", posts.Draft{Text: "x", ReplyTo: social.NewID()}, "/reply_to", social.FieldNotFound},
+		{"empty warning", posts.Draft{Text: "x", Warning: &empty}, "/warning", social.FieldTooShort},
+		{"long warning", posts.Draft{Text: "x", Warning: &long}, "/warning", social.FieldTooLong},
+		{"language", posts.Draft{Text: "x", Language: &bad}, "/language", social.FieldBadFormat},
+		{"language with underscore", posts.Draft{Text: "x", Language: &under}, "/language", social.FieldBadFormat},
+		{"51 mentions", posts.Draft{Text: strings.Repeat("@bob ", 51)}, "/text", social.FieldTooMany},
+		{"31 tags", posts.Draft{Text: strings.Repeat("#tag ", 31)}, "/text", social.FieldTooMany},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := s.Publish(t.Context(), s.actor("alice"), tt.d, nil)
@@ -80,10 +80,10 @@ func TestDraftRules(t *testing.T) {
 			}
 		})
 	}
-	if _, err := s.Publish(t.Context(), modules.Actor{}, posts.Draft{Text: "x"}, nil); !modules.IsFault(err, modules.CodeUnauthenticated) {
+	if _, err := s.Publish(t.Context(), social.Actor{}, posts.Draft{Text: "x"}, nil); !social.IsFault(err, social.CodeUnauthenticated) {
 		t.Errorf("anonymous: %v", err)
 	}
-	if _, err := s.Publish(t.Context(), modules.Actor{UserID: modules.NewID()}, posts.Draft{Text: "x"}, nil); !modules.IsFault(err, modules.CodeInvalidToken) {
+	if _, err := s.Publish(t.Context(), social.Actor{UserID: social.NewID()}, posts.Draft{Text: "x"}, nil); !social.IsFault(err, social.CodeInvalidToken) {
 		t.Errorf("an account that has ended: %v", err)
 	}
 }
@@ -102,7 +102,7 @@ func TestLargestPostFits(t *testing.T) {
 
 func TestAnnouncements(t *testing.T) {
 	s := open(t, "alice", "bob", "carl", "dora", "eve", "finn")
-	mine := modules.Stream{Kind: modules.By, User: s.id("alice")}
+	mine := social.Stream{Kind: social.By, User: s.id("alice")}
 	public := s.say(t, "alice", "First light, @bob #harbour")
 	followers := s.write(t, "alice", posts.Draft{Text: "for followers @bob @carl @dora @eve @finn", Visibility: event.Followers})
 	s.write(t, "alice", posts.Draft{Text: "for @bob", Visibility: event.Mentioned})
@@ -113,13 +113,13 @@ func TestAnnouncements(t *testing.T) {
 	}
 	names := map[string]string{public.ID.String(): "post", s.id("alice").String(): "alice", s.id("bob").String(): "bob"}
 	golden(t, "post.created.json", rows[0].Data, names)
-	if want := []modules.ID{s.id("alice"), s.id("bob"), s.id("carl"), s.id("dora")}; !slices.Equal(rows[1].About, want) || rows[1].Actor != s.id("alice") {
+	if want := []social.ID{s.id("alice"), s.id("bob"), s.id("carl"), s.id("dora")}; !slices.Equal(rows[1].About, want) || rows[1].Actor != s.id("alice") {
 		t.Errorf("about %v by %s, want the author and the first three named", rows[1].About, rows[1].Actor)
 	}
 
 	s.remove(t, "alice", public)
 	rows = s.Outbox(t)
-	if len(rows) != 4 || !rows[0].Redacted || rows[1].Redacted || rows[2].Op != storage.OpRedact || rows[2].Object != public.ID || rows[3].Type != event.PostDeletedEvent || rows[3].Redacted {
+	if len(rows) != 4 || !rows[0].Redacted || rows[1].Redacted || rows[2].Op != storage.OpRedact || rows[2].Object != public.ID || rows[3].Type != social.EventPostDeleted || rows[3].Redacted {
 		t.Fatalf("after the deletion: %v; want post.created emptied, a redact entry, then post.deleted", rows)
 	}
 	golden(t, "post.deleted.json", rows[3].Data, names)
@@ -193,7 +193,7 @@ func TestSameKeyAHundredTimes(t *testing.T) {
 	}
 	same(t, "posts of alice", s.by(t, "", "alice", true), []string{"hello @bob #tag"})
 	_, _, err := publish("alice", "other", "k1")
-	wantFault(t, err, modules.CodeIdempotencyMismatch)
+	wantFault(t, err, social.CodeIdempotencyMismatch)
 	if p, replayed, err := publish("bob", "hello", "k1"); err != nil || replayed || p.ID == answers[0].ID {
 		t.Errorf("bob's request with the same key gave %s, %v, %v", p.ID, replayed, err)
 	}
@@ -215,10 +215,10 @@ func TestEndedBetweenLookupAndTransaction(t *testing.T) {
 // leaving knows a name to which nobody belongs any more.
 type leaving struct {
 	*people
-	gone modules.ID
+	gone social.ID
 }
 
-func (l leaving) Refs(ctx ctx, q storage.Querier, ids []modules.ID) (map[modules.ID]modules.UserRef, error) {
+func (l leaving) Refs(ctx ctx, q storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error) {
 	out, err := l.people.Refs(ctx, q, ids)
 	delete(out, l.gone)
 	return out, err

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -29,8 +29,8 @@ func (s *Service) Reactions() []event.Reaction {
 }
 
 // Jobs are the background work of posts.
-func (s *Service) Jobs() []modules.Job {
-	return []modules.Job{
+func (s *Service) Jobs() []social.Job {
+	return []social.Job{
 		{Name: "posts of ended accounts", Every: leaverEvery, Run: s.emptyLeaver},
 		{Name: "announcements of deleted posts", Every: leaverEvery, Run: s.goOnRedacting},
 	}
@@ -51,7 +51,7 @@ func (s *Service) emptyLeaver(ctx context.Context) (more bool, err error) {
 		if err != nil || !found {
 			return err
 		}
-		for _, step := range []func(context.Context, *changing, modules.ID) (int, error){s.emptyPosts, takeLikes, takeMentions} {
+		for _, step := range []func(context.Context, *changing, social.ID) (int, error){s.emptyPosts, takeLikes, takeMentions} {
 			if n, err := step(ctx, tx, person); err != nil || n == leaverPageSize {
 				return err // the rest at the next turn
 			}
@@ -65,7 +65,7 @@ func (s *Service) emptyLeaver(ctx context.Context) (more bool, err error) {
 	return true, nil
 }
 
-func nextLeaver(ctx context.Context, q storage.Querier) (person modules.ID, found bool, err error) {
+func nextLeaver(ctx context.Context, q storage.Querier) (person social.ID, found bool, err error) {
 	err = q.QueryRow(ctx, `SELECT user_id FROM post_leavers ORDER BY at, user_id LIMIT 1`).Scan(&person)
 	if errors.Is(err, sql.ErrNoRows) {
 		return person, false, nil
@@ -73,25 +73,25 @@ func nextLeaver(ctx context.Context, q storage.Querier) (person modules.ID, foun
 	return person, err == nil, err
 }
 
-func (s *Service) emptyPosts(ctx context.Context, tx *changing, person modules.ID) (int, error) {
+func (s *Service) emptyPosts(ctx context.Context, tx *changing, person social.ID) (int, error) {
 	var rows []row
 	for _, which := range []string{topLevel, comment} {
 		more, err := queryRows(ctx, tx, false, `SELECT `+columns+` FROM posts p WHERE p.author_id = $2 AND p.deleted_at = 0 AND `+which+
-			` ORDER BY p.key DESC LIMIT $3 + 0`, modules.ID{}, person, leaverPageSize-len(rows))
+			` ORDER BY p.key DESC LIMIT $3 + 0`, social.ID{}, person, leaverPageSize-len(rows))
 		if err != nil {
 			return 0, err
 		}
 		rows = append(rows, more...)
 	}
 	for _, r := range rows {
-		if err := s.remove(ctx, tx, r, modules.UserRef{ID: person}, s.clock.Now()); err != nil {
+		if err := s.remove(ctx, tx, r, social.UserRef{ID: person}, s.clock.Now()); err != nil {
 			return 0, err
 		}
 	}
 	return len(rows), nil
 }
 
-func takeLikes(ctx context.Context, tx *changing, person modules.ID) (int, error) {
+func takeLikes(ctx context.Context, tx *changing, person social.ID) (int, error) {
 	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, leaverPageSize)
 	if err != nil {
 		return 0, err
@@ -108,7 +108,7 @@ func takeLikes(ctx context.Context, tx *changing, person modules.ID) (int, error
 }
 
 // takeMentions makes "@name" plain text where others named the person.
-func takeMentions(ctx context.Context, tx *changing, person modules.ID) (int, error) {
+func takeMentions(ctx context.Context, tx *changing, person social.ID) (int, error) {
 	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_mentions WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, leaverPageSize)
 	if err != nil {
 		return 0, err

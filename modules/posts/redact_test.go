@@ -5,9 +5,8 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/posts"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 )
@@ -55,8 +54,8 @@ func TestDeleteOfAPostWithMuchAboutIt(t *testing.T) {
 			p := s.say(t, "alice", "canary")
 			s.InTx(t, func(tx storage.Tx) error {
 				for range 2*outbox.RedactPageSize + 10 {
-					_, err := outbox.Add(t.Context(), tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: s.id("alice")},
-						Type: event.Notification, Actor: modules.NewID(), Object: p.ID, Time: s.Clock.Now(), Data: []byte(`{"excerpt":"canary"}`)})
+					_, err := outbox.Add(t.Context(), tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: s.id("alice")},
+						Type: social.EventNotification, Actor: social.NewID(), Object: p.ID, Time: s.Clock.Now(), Data: []byte(`{"excerpt":"canary"}`)})
 					if err != nil {
 						return err
 					}
@@ -68,7 +67,7 @@ func TestDeleteOfAPostWithMuchAboutIt(t *testing.T) {
 				t.Fatalf("delete: %v", err)
 			}
 			_, err := s.Get(t.Context(), s.id("alice"), p.ID)
-			wantFault(t, err, modules.CodeNotFound)
+			wantFault(t, err, social.CodeNotFound)
 			if transactions == 1 {
 				db.left = 100
 				s.work(t)
@@ -81,9 +80,9 @@ func TestDeleteOfAPostWithMuchAboutIt(t *testing.T) {
 				switch {
 				case r.Op == storage.OpRedact:
 					entries++
-				case r.Type == event.PostDeletedEvent && r.Redacted:
+				case r.Type == social.EventPostDeleted && r.Redacted:
 					t.Errorf("the end of the post was emptied too: %v", r)
-				case r.Type != event.PostDeletedEvent && !r.Redacted:
+				case r.Type != social.EventPostDeleted && !r.Redacted:
 					t.Fatalf("still announced: %v", r)
 				}
 			}

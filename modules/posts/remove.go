@@ -8,17 +8,17 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 )
 
 // Tombstone is the data of post.deleted.
 type Tombstone struct {
-	ID        modules.ID   `json:"id"`
-	AuthorID  modules.ID   `json:"author_id"`
-	DeletedAt modules.Time `json:"deleted_at"`
+	ID        social.ID   `json:"id"`
+	AuthorID  social.ID   `json:"author_id"`
+	DeletedAt social.Time `json:"deleted_at"`
 }
 
 // Delete removes a post or comment of the actor. Everything about it leaves the outbox and the log, then its end
@@ -29,7 +29,7 @@ type Tombstone struct {
 // The first transaction decides, and takes a page of what was announced with it; the pages that are left go before
 // the answer, in transactions of their own, so that a post with 100,000 notifications keeps nobody waiting. Whoever
 // gets an error may find the post deleted; its last pages are a job's then.
-func (s *Service) Delete(ctx context.Context, actor modules.Actor, id modules.ID, ifMatch string) error {
+func (s *Service) Delete(ctx context.Context, actor social.Actor, id social.ID, ifMatch string) error {
 	var rest int64
 	err := s.inTx(ctx, func(tx *changing) error {
 		rest = 0
@@ -42,11 +42,11 @@ func (s *Service) Delete(ctx context.Context, actor modules.Actor, id modules.ID
 			return err
 		}
 		if !found {
-			return modules.NotFound()
+			return social.NotFound()
 		}
 		if ok, err := matches(ifMatch, s.post(r, &author, actor.UserID)); err != nil || !ok {
 			if err == nil {
-				err = modules.NewFault(modules.CodePreconditionFailed, "The post has changed.")
+				err = social.NewFault(social.CodePreconditionFailed, "The post has changed.")
 			}
 			return err
 		}
@@ -72,7 +72,7 @@ func (s *Service) Delete(ctx context.Context, actor modules.Actor, id modules.ID
 
 // redactPage empties one page of what was announced of a post before an outbox id, 0 = by now, and keeps where to go
 // on; 0 = nothing is left.
-func (s *Service) redactPage(ctx context.Context, tx storage.Tx, id modules.ID, before int64) (int64, error) {
+func (s *Service) redactPage(ctx context.Context, tx storage.Tx, id social.ID, before int64) (int64, error) {
 	rest, err := outbox.RedactPage(ctx, tx, s.clock.Now(), outbox.Match{Object: id, Before: before})
 	switch {
 	case err != nil || rest == before:
@@ -87,7 +87,7 @@ func (s *Service) redactPage(ctx context.Context, tx storage.Tx, id modules.ID, 
 
 // goOnRedacting does one page for a post whose deletion was cut off behind its first page.
 func (s *Service) goOnRedacting(ctx context.Context) (more bool, err error) {
-	var id modules.ID
+	var id social.ID
 	var before int64
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		return q.QueryRow(ctx, `SELECT post_id, before_id FROM post_redactions ORDER BY post_id LIMIT 1`).Scan(&id, &before)
@@ -106,7 +106,7 @@ func (s *Service) goOnRedacting(ctx context.Context) (more bool, err error) {
 }
 
 // remove empties a row and says so to other modules.
-func (s *Service) remove(ctx context.Context, tx *changing, r row, author modules.UserRef, now modules.Time) error {
+func (s *Service) remove(ctx context.Context, tx *changing, r row, author social.UserRef, now social.Time) error {
 	key, err := tx.NextKey(ctx)
 	if err != nil {
 		return err
@@ -117,13 +117,13 @@ func (s *Service) remove(ctx context.Context, tx *changing, r row, author module
 	return s.bus.Emit(ctx, tx, event.PostRemoved{Post: s.info(r, author), At: now})
 }
 
-func (s *Service) announceEnd(ctx context.Context, tx storage.Tx, r row, now modules.Time) error {
+func (s *Service) announceEnd(ctx context.Context, tx storage.Tx, r row, now social.Time) error {
 	data, err := json.Marshal(Tombstone{ID: r.id, AuthorID: r.author, DeletedAt: now})
 	if err != nil {
 		return err
 	}
-	return outbox.Announce(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.By, User: r.author}, Type: event.PostDeletedEvent,
-		Actor: r.author, Object: r.id, About: []modules.ID{r.author}, Time: now, Data: data})
+	return outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: r.author}, Type: social.EventPostDeleted,
+		Actor: r.author, Object: r.id, About: []social.ID{r.author}, Time: now, Data: data})
 }
 
 // matches compares an If-Match header (RFC 9110 13.1.1: "*", or strong tags) with the tag that GET gives the post,
@@ -137,7 +137,7 @@ func matches(header string, p Post) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	tag := modules.ETagOf(body, false)
+	tag := social.ETagOf(body, false)
 	for one := range strings.SplitSeq(header, ",") {
 		if strings.TrimSpace(one) == tag {
 			return true, nil

@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/posts"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -23,7 +23,7 @@ func TestCommentsAndTombstones(t *testing.T) {
 	same(t, "below a comment, newest first", s.comments(t, "", a, true), []string{"c", "b"})
 	counts := func(want ...int64) {
 		t.Helper()
-		list, err := s.Comments(t.Context(), modules.ID{}, top.ID, false, modules.PageQuery{Limit: 9})
+		list, err := s.Comments(t.Context(), social.ID{}, top.ID, false, social.PageQuery{Limit: 9})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,32 +40,32 @@ func TestCommentsAndTombstones(t *testing.T) {
 	same(t, "below the tombstone", s.comments(t, "", a, false), []string{"b", "c"})
 	counts(3, 2, 1, 0, 0)
 	_, err := s.Get(t.Context(), s.id("bob"), a.ID)
-	wantFault(t, err, modules.CodeNotFound)
+	wantFault(t, err, social.CodeNotFound)
 	_, err = s.Publish(t.Context(), s.actor("bob"), posts.Draft{Text: "x", ReplyTo: a.ID}, nil)
-	wantField(t, err, "/reply_to", modules.FieldNotFound)
+	wantField(t, err, "/reply_to", social.FieldNotFound)
 
 	s.remove(t, "bob", c)
 	same(t, "c had no comments and is not there", s.comments(t, "", top, false), []string{"(deleted)", "b", "d"})
 	s.remove(t, "alice", b)
 	same(t, "the last one below a tombstone takes it along", s.comments(t, "", top, false), []string{"d"})
 	counts(1, 0)
-	_, err = s.Comments(t.Context(), modules.ID{}, a.ID, false, modules.PageQuery{Limit: 9})
-	wantFault(t, err, modules.CodeNotFound)
+	_, err = s.Comments(t.Context(), social.ID{}, a.ID, false, social.PageQuery{Limit: 9})
+	wantFault(t, err, social.CodeNotFound)
 
 	s.remove(t, "alice", top)
 	_, err = s.Get(t.Context(), s.id("alice"), top.ID)
-	wantFault(t, err, modules.CodeNotFound)
+	wantFault(t, err, social.CodeNotFound)
 	same(t, "comments outlive their post", s.comments(t, "", top, false), []string{"d"})
 	if got := s.get(t, "", d); got.RootID != top.ID || got.ReplyTo.PostID != top.ID {
 		t.Errorf("d is below %+v", got.ReplyTo)
 	}
 	_, err = s.Publish(t.Context(), s.actor("bob"), posts.Draft{Text: "x", ReplyTo: d.ID}, nil)
-	wantField(t, err, "/reply_to", modules.FieldNotAllowed)
-	_, err = s.Likes(t.Context(), modules.ID{}, top.ID, modules.PageQuery{Limit: 9})
-	wantFault(t, err, modules.CodeNotFound)
+	wantField(t, err, "/reply_to", social.FieldNotAllowed)
+	_, err = s.Likes(t.Context(), social.ID{}, top.ID, social.PageQuery{Limit: 9})
+	wantFault(t, err, social.CodeNotFound)
 	s.remove(t, "bob", d)
-	_, err = s.Comments(t.Context(), modules.ID{}, top.ID, false, modules.PageQuery{Limit: 9})
-	wantFault(t, err, modules.CodeNotFound)
+	_, err = s.Comments(t.Context(), social.ID{}, top.ID, false, social.PageQuery{Limit: 9})
+	wantFault(t, err, social.CodeNotFound)
 }
 
 func str(v any) string { b, _ := json.Marshal(v); return string(b) }
@@ -85,7 +85,7 @@ func TestDeleteFactsAndRepetition(t *testing.T) {
 	if one.ID != c.ID || one.Kind() != event.KindComment || one.RootAuthor != s.id("alice") || two.Excerpt != "hello @bob" || len(two.Mentions) != 1 {
 		t.Errorf("removed %+v and %+v; want what was there before", one, two)
 	}
-	wantFault(t, s.Delete(t.Context(), s.actor("alice"), p.ID, ""), modules.CodeNotFound)
+	wantFault(t, s.Delete(t.Context(), s.actor("alice"), p.ID, ""), social.CodeNotFound)
 	if n := len(s.facts.drain()); n != 0 {
 		t.Errorf("deleting again made %d facts", n)
 	}
@@ -104,7 +104,7 @@ func TestW34NothingOfADeletedPostIsLeft(t *testing.T) {
 	s.like(t, "bob", p, true)
 	s.remove(t, "alice", p)
 	for _, r := range s.Outbox(t) {
-		if r.Op == storage.OpAppend && r.Type != event.PostDeletedEvent && !r.Redacted {
+		if r.Op == storage.OpAppend && r.Type != social.EventPostDeleted && !r.Redacted {
 			t.Errorf("still announced: %v", r)
 		}
 	}
@@ -114,16 +114,16 @@ func TestW34NothingOfADeletedPostIsLeft(t *testing.T) {
 		if n != 0 {
 			t.Errorf("%d rows still hold it", n)
 		}
-		infos, err2 := s.Info(t.Context(), q, []modules.ID{p.ID})
+		infos, err2 := s.Info(t.Context(), q, []social.ID{p.ID})
 		if len(infos) != 0 || err2 != nil {
 			t.Errorf("info gives %v, %v", infos, err2)
 		}
 		return err
 	})
 	_, err := s.Like(t.Context(), s.actor("bob"), p.ID, true)
-	wantFault(t, err, modules.CodeNotFound) // H29
+	wantFault(t, err, social.CodeNotFound) // H29
 	_, err = s.Like(t.Context(), s.actor("bob"), p.ID, false)
-	wantFault(t, err, modules.CodeNotFound)
+	wantFault(t, err, social.CodeNotFound)
 }
 
 func TestIfMatch(t *testing.T) {
@@ -134,13 +134,13 @@ func TestIfMatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return modules.ETagOf(body, false)
+		return social.ETagOf(body, false)
 	}
 	old := tag()
 	s.like(t, "bob", p, true)
-	wantFault(t, s.Delete(t.Context(), s.actor("alice"), p.ID, old), modules.CodePreconditionFailed)
-	wantFault(t, s.Delete(t.Context(), s.actor("alice"), p.ID, "W/"+tag()), modules.CodePreconditionFailed)
-	wantFault(t, s.Delete(t.Context(), s.actor("bob"), p.ID, "*"), modules.CodeNotFound)
+	wantFault(t, s.Delete(t.Context(), s.actor("alice"), p.ID, old), social.CodePreconditionFailed)
+	wantFault(t, s.Delete(t.Context(), s.actor("alice"), p.ID, "W/"+tag()), social.CodePreconditionFailed)
+	wantFault(t, s.Delete(t.Context(), s.actor("bob"), p.ID, "*"), social.CodeNotFound)
 	if err := s.Delete(t.Context(), s.actor("alice"), p.ID, `"other", `+tag()); err != nil {
 		t.Errorf("with the present tag: %v", err)
 	}
@@ -195,11 +195,11 @@ func TestAccountEnds(t *testing.T) {
 		same(t, when+", comments", s.comments(t, "carl", top, false), []string{"(deleted)", "his"})
 		for _, p := range []posts.Post{last, c, lone} {
 			_, err := s.Get(t.Context(), s.id("carl"), p.ID)
-			wantFault(t, err, modules.CodeNotFound)
+			wantFault(t, err, social.CodeNotFound)
 		}
 		_, err := s.Like(t.Context(), s.actor("carl"), last.ID, true)
-		wantFault(t, err, modules.CodeNotFound)
-		list, err := s.Likes(t.Context(), modules.ID{}, top.ID, modules.PageQuery{Limit: 9})
+		wantFault(t, err, social.CodeNotFound)
+		list, err := s.Likes(t.Context(), social.ID{}, top.ID, social.PageQuery{Limit: 9})
 		if err != nil || len(list.Items) != 1 || list.Items[0].Username != "carl" {
 			t.Errorf("%s: likers %v, %v", when, list.Items, err)
 		}
@@ -211,7 +211,7 @@ func TestAccountEnds(t *testing.T) {
 	check("at once", 2, 3)
 	s.work(t)
 	check("after the work", 1, 1)
-	l, _, err := s.Home(t.Context(), s.id("bob"), modules.PageQuery{Limit: 1})
+	l, _, err := s.Home(t.Context(), s.id("bob"), social.PageQuery{Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,14 +283,14 @@ func TestPostsAndCommentsOfAPerson(t *testing.T) {
 		s.say(t, "alice", "post "+text)
 		s.answer(t, "alice", top, "comment "+text)
 	}
-	page := func(cursor string) modules.List[posts.Post] {
-		l, err := s.ByAuthor(t.Context(), s.id("bob"), s.id("alice"), false, true, modules.PageQuery{Limit: 2, Cursor: cursor})
+	page := func(cursor string) social.List[posts.Post] {
+		l, err := s.ByAuthor(t.Context(), s.id("bob"), s.id("alice"), false, true, social.PageQuery{Limit: 2, Cursor: cursor})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return l
 	}
-	said := func(l modules.List[posts.Post]) (out []string) {
+	said := func(l social.List[posts.Post]) (out []string) {
 		for _, p := range l.Items {
 			out = append(out, p.Text)
 		}

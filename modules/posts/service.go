@@ -7,8 +7,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -17,11 +17,11 @@ type Service struct {
 	Ports Ports // set before start
 
 	cfg       Config
-	site      modules.Site
+	site      social.Site
 	db        storage.DB
 	bus       *event.Bus
-	clock     modules.Clock
-	pages     *modules.PageCursors
+	clock     social.Clock
+	pages     *social.PageCursors
 	log       *zap.Logger
 	tails     *tails
 	contents  *contents
@@ -30,7 +30,7 @@ type Service struct {
 }
 
 // New makes the service with absent answers in Ports. It does nothing else.
-func New(cfg Config, site modules.Site, db storage.DB, bus *event.Bus, clock modules.Clock, pages *modules.PageCursors, log *zap.Logger) *Service {
+func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock social.Clock, pages *social.PageCursors, log *zap.Logger) *Service {
 	s := &Service{Ports: Ports{Users: noUsers{}, Follows: noFollows{}, History: noHistory{}}, cfg: cfg, site: site, db: db, bus: bus,
 		clock: clock, pages: pages, log: log.Named("posts"), tails: newTails(cfg.CachedKeys)}
 	s.contents = newContents(cfg.CachedBytes, s.content)
@@ -38,7 +38,7 @@ func New(cfg Config, site modules.Site, db storage.DB, bus *event.Bus, clock mod
 }
 
 // Get gives one post or comment as reader sees it. not_found: absent, deleted, or not for this reader.
-func (s *Service) Get(ctx context.Context, reader, id modules.ID) (Post, error) {
+func (s *Service) Get(ctx context.Context, reader, id social.ID) (Post, error) {
 	var out Post
 	err := s.db.Read(ctx, func(q storage.Querier) error {
 		r, err := s.find(ctx, q, reader, id)
@@ -50,7 +50,7 @@ func (s *Service) Get(ctx context.Context, reader, id modules.ID) (Post, error) 
 			return err
 		}
 		if list[0].Deleted {
-			return modules.NotFound()
+			return social.NotFound()
 		}
 		out = list[0]
 		return nil
@@ -59,22 +59,22 @@ func (s *Service) Get(ctx context.Context, reader, id modules.ID) (Post, error) 
 }
 
 // find is the one road to a single post: the row if reader may see it and it stands.
-func (s *Service) find(ctx context.Context, q storage.Querier, reader, id modules.ID) (row, error) {
+func (s *Service) find(ctx context.Context, q storage.Querier, reader, id social.ID) (row, error) {
 	r, err := s.findPlace(ctx, q, reader, id)
 	if err == nil && r.deleted {
-		return row{}, modules.NotFound()
+		return row{}, social.NotFound()
 	}
 	return r, err
 }
 
 // findPlace is find that also gives deleted posts.
-func (s *Service) findPlace(ctx context.Context, q storage.Querier, reader, id modules.ID) (row, error) {
+func (s *Service) findPlace(ctx context.Context, q storage.Querier, reader, id social.ID) (row, error) {
 	r, found, err := rowByID(ctx, q, reader, id)
 	if err != nil {
 		return row{}, err
 	}
 	if !found {
-		return row{}, modules.NotFound()
+		return row{}, social.NotFound()
 	}
 	if r.needsFollow(reader) {
 		follows, err := s.Ports.Follows.IsFollowing(ctx, q, reader, r.rootAuthor)
@@ -82,14 +82,14 @@ func (s *Service) findPlace(ctx context.Context, q storage.Querier, reader, id m
 			return row{}, err
 		}
 		if !follows {
-			return row{}, modules.NotFound()
+			return row{}, social.NotFound()
 		}
 	}
 	return r, nil
 }
 
 // render makes posts of rows, in order, with one question to users.
-func (s *Service) render(ctx context.Context, q storage.Querier, reader modules.ID, rows []row) ([]Post, error) {
+func (s *Service) render(ctx context.Context, q storage.Querier, reader social.ID, rows []row) ([]Post, error) {
 	refs, err := s.authors(ctx, q, rows)
 	if err != nil {
 		return nil, err
@@ -102,9 +102,9 @@ func (s *Service) render(ctx context.Context, q storage.Querier, reader modules.
 }
 
 // authors gives the names of the people who wrote rows.
-func (s *Service) authors(ctx context.Context, q storage.Querier, rows []row) (map[modules.ID]*modules.UserRef, error) {
-	out := make(map[modules.ID]*modules.UserRef, len(rows))
-	ids := make([]modules.ID, 0, len(rows))
+func (s *Service) authors(ctx context.Context, q storage.Querier, rows []row) (map[social.ID]*social.UserRef, error) {
+	out := make(map[social.ID]*social.UserRef, len(rows))
+	ids := make([]social.ID, 0, len(rows))
 	for _, r := range rows {
 		if _, ok := out[r.author]; !ok {
 			out[r.author] = nil
@@ -126,12 +126,12 @@ func (s *Service) authors(ctx context.Context, q storage.Querier, rows []row) (m
 
 // Info tells other modules what they need to know of posts. Deleted ones, and those of ended accounts, are absent.
 // It does not ask who wants to know.
-func (s *Service) Info(ctx context.Context, q storage.Querier, ids []modules.ID) (map[modules.ID]event.PostInfo, error) {
-	out := make(map[modules.ID]event.PostInfo, len(ids))
+func (s *Service) Info(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]event.PostInfo, error) {
+	out := make(map[social.ID]event.PostInfo, len(ids))
 	for len(ids) > 0 {
 		part := ids[:min(len(ids), maxIn)]
 		ids = ids[len(part):]
-		in, args := storage.In([]any{modules.ID{}}, part)
+		in, args := storage.In([]any{social.ID{}}, part)
 		rows, err := queryRows(ctx, q, false, `SELECT `+columns+` FROM posts p WHERE p.id IN `+in+` AND `+standing, args...)
 		if err != nil {
 			return nil, fmt.Errorf("posts: info: %w", err)
@@ -163,27 +163,27 @@ func (s *Service) infos(ctx context.Context, q storage.Querier, rows []row) ([]e
 }
 
 // person gives the name of who acts. An account may have ended while its request was on the way.
-func (s *Service) person(ctx context.Context, q storage.Querier, actor modules.Actor) (modules.UserRef, error) {
+func (s *Service) person(ctx context.Context, q storage.Querier, actor social.Actor) (social.UserRef, error) {
 	if actor.UserID.IsZero() {
-		return modules.UserRef{}, modules.NewFault(modules.CodeUnauthenticated, "Sign in first.")
+		return social.UserRef{}, social.NewFault(social.CodeUnauthenticated, "Sign in first.")
 	}
-	refs, err := s.Ports.Users.Refs(ctx, q, []modules.ID{actor.UserID})
+	refs, err := s.Ports.Users.Refs(ctx, q, []social.ID{actor.UserID})
 	if err != nil {
-		return modules.UserRef{}, err
+		return social.UserRef{}, err
 	}
 	ref, ok := refs[actor.UserID]
 	if !ok {
-		return modules.UserRef{}, modules.NewFault(modules.CodeInvalidToken, "This account has ended.")
+		return social.UserRef{}, social.NewFault(social.CodeInvalidToken, "This account has ended.")
 	}
 	return ref, nil
 }
 
 // failed names what was attempted. Faults are for the caller and stay as they are.
-func failed(err error, what string, id modules.ID) error {
+func failed(err error, what string, id social.ID) error {
 	if err == nil {
 		return nil
 	}
-	if f := (*modules.Fault)(nil); errors.As(err, &f) {
+	if f := (*social.Fault)(nil); errors.As(err, &f) {
 		return f
 	}
 	return fmt.Errorf("posts: %s %s: %w", what, id, err)

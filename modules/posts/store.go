@@ -7,21 +7,21 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // row is one post or comment.
 type row struct {
 	key         int64
-	id          modules.ID
-	author      modules.ID
+	id          social.ID
+	author      social.ID
 	rootKey     int64
-	rootID      modules.ID
-	rootAuthor  modules.ID
-	replyTo     modules.ID
-	replyAuthor modules.ID
+	rootID      social.ID
+	rootAuthor  social.ID
+	replyTo     social.ID
+	replyAuthor social.ID
 	visibility  event.Visibility
 	text        string
 	sensitive   bool
@@ -31,7 +31,7 @@ type row struct {
 	tags        []Tag
 	likes       int64
 	comments    int64
-	createdAt   modules.Time
+	createdAt   social.Time
 	deleted     bool // deleted, or the author's account has ended
 	liked       bool // by the reader
 	named       bool // the reader is named in the top post
@@ -68,7 +68,7 @@ const (
 )
 
 // needsFollow reports that reader sees the row only if they follow the top post's author.
-func (r row) needsFollow(reader modules.ID) bool {
+func (r row) needsFollow(reader social.ID) bool {
 	return r.visibility == event.Followers && r.rootAuthor != reader && !r.named
 }
 
@@ -104,7 +104,7 @@ func queryRows(ctx context.Context, q storage.Querier, withNamed bool, query str
 }
 
 // rowByID gives a post that reader may see, given that the caller decides needsFollow; also a deleted one.
-func rowByID(ctx context.Context, q storage.Querier, reader, id modules.ID) (row, bool, error) {
+func rowByID(ctx context.Context, q storage.Querier, reader, id social.ID) (row, bool, error) {
 	list, err := queryRows(ctx, q, true, `SELECT `+columns+namedColumn+` FROM posts p WHERE p.id = $2 AND `+visible, reader, id)
 	if err != nil || len(list) == 0 {
 		return row{}, false, err
@@ -113,7 +113,7 @@ func rowByID(ctx context.Context, q storage.Querier, reader, id modules.ID) (row
 }
 
 // ownRow gives a post of its author that is not deleted.
-func ownRow(ctx context.Context, q storage.Querier, author, id modules.ID) (row, bool, error) {
+func ownRow(ctx context.Context, q storage.Querier, author, id social.ID) (row, bool, error) {
 	list, err := queryRows(ctx, q, false, `SELECT `+columns+` FROM posts p WHERE p.id = $2 AND p.author_id = $1 AND `+standing, author, id)
 	if err != nil || len(list) == 0 {
 		return row{}, false, err
@@ -123,7 +123,7 @@ func ownRow(ctx context.Context, q storage.Querier, author, id modules.ID) (row,
 
 // rowsByKey gives posts in the order of keys; those that are not there are left out. The caller has decided who
 // may see them.
-func rowsByKey(ctx context.Context, q storage.Querier, reader modules.ID, keys []int64) ([]row, error) {
+func rowsByKey(ctx context.Context, q storage.Querier, reader social.ID, keys []int64) ([]row, error) {
 	found := make(map[int64]row, len(keys))
 	for part := range slices.Chunk(keys, maxIn) {
 		in, args := storage.In([]any{reader}, part)
@@ -219,7 +219,7 @@ func countComment(ctx context.Context, tx *changing, r row, by int64) error {
 }
 
 // emptyRow takes a post out of every list and its content away. Its place stays, for what stands below it.
-func emptyRow(ctx context.Context, tx *changing, r row, key int64, now modules.Time) error {
+func emptyRow(ctx context.Context, tx *changing, r row, key int64, now social.Time) error {
 	tx.post(r.key)
 	if r.replyTo.IsZero() {
 		tx.people(r.author)
@@ -245,7 +245,7 @@ func bit(b bool) int64 {
 }
 
 // bounds gives the key of a window without one.
-func bounds(w modules.Window) int64 {
+func bounds(w social.Window) int64 {
 	switch {
 	case w.Bound:
 		return w.Key

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -28,7 +28,7 @@ type tails struct {
 	mark   int64
 	turn   uint64 // of changes: everything that had ended by then is at or below the mark
 	size   int
-	shared map[modules.ID]*tail
+	shared map[social.ID]*tail
 }
 
 // tail is the newest keys of one author, falling. complete = there are no older ones.
@@ -45,21 +45,21 @@ const (
 // errNotInMemory ends a look at memory alone.
 var errNotInMemory = errors.New("not in memory")
 
-func newTails(limit int) *tails { return &tails{limit: limit, shared: map[modules.ID]*tail{}} }
+func newTails(limit int) *tails { return &tails{limit: limit, shared: map[social.ID]*tail{}} }
 
 // view is tails as of one snapshot, for one request.
 type view struct {
 	t     *tails
 	q     storage.Querier
-	at    int64                // the snapshot's mark; -1 = it is older than shared memory
-	local map[modules.ID]*tail // what could not be shared
-	fresh []change             // what a transaction has not committed, or shared memory does not hold
-	alone bool                 // shared memory says nothing of this snapshot
+	at    int64               // the snapshot's mark; -1 = it is older than shared memory
+	local map[social.ID]*tail // what could not be shared
+	fresh []change            // what a transaction has not committed, or shared memory does not hold
+	alone bool                // shared memory says nothing of this snapshot
 }
 
 type change struct {
 	at, key int64
-	author  modules.ID
+	author  social.ID
 	gone    bool
 }
 
@@ -118,7 +118,7 @@ func (t *tails) advance(at int64, changes []change, reset bool, turn uint64) {
 		return
 	}
 	if reset {
-		t.shared, t.size = map[modules.ID]*tail{}, 0
+		t.shared, t.size = map[social.ID]*tail{}, 0
 	}
 	for _, c := range changes {
 		if old, ok := t.shared[c.author]; ok && c.at > t.mark {
@@ -185,7 +185,7 @@ func (v *view) of(ctx context.Context, sources []source) ([]*tail, error) {
 
 // load reads more of an author, and shares it if shared memory stands exactly at this snapshot: an older one, and
 // a transaction with changes of its own, do not.
-func (v *view) load(ctx context.Context, author modules.ID, have *tail) (*tail, error) {
+func (v *view) load(ctx context.Context, author social.ID, have *tail) (*tail, error) {
 	if v.q == nil {
 		return nil, errNotInMemory
 	}
@@ -203,13 +203,13 @@ func (v *view) load(ctx context.Context, author modules.ID, have *tail) (*tail, 
 		return l, nil
 	}
 	if v.local == nil {
-		v.local = map[modules.ID]*tail{}
+		v.local = map[social.ID]*tail{}
 	}
 	v.local[author] = l
 	return l, nil
 }
 
-func (t *tails) share(author modules.ID, l *tail, at int64) bool {
+func (t *tails) share(author social.ID, l *tail, at int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.ready || at != t.mark || len(l.keys)+1 > t.limit {
@@ -261,7 +261,7 @@ func changesSince(ctx context.Context, q storage.Querier, mark int64, limit int)
 	return list, at, rows.Err()
 }
 
-func keysBy(ctx context.Context, q storage.Querier, author modules.ID, below int64, limit int) ([]int64, error) {
+func keysBy(ctx context.Context, q storage.Querier, author social.ID, below int64, limit int) ([]int64, error) {
 	rows, err := q.Query(ctx, `SELECT p.key FROM posts p WHERE p.author_id = $1 AND p.key < $2 AND p.deleted_at = 0 AND p.reply_to IS NULL
 		AND p.visibility <> 2 ORDER BY p.key DESC LIMIT $3 + 0`, author, below, limit)
 	if err != nil {

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/posts"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -56,10 +56,10 @@ func TestWhoSeesWhat(t *testing.T) {
 					_, err = s.Get(t.Context(), s.id(reader), p.ID)
 					check("get "+p.Text, err == nil)
 					notFound(t, err)
-					_, err = s.Likes(t.Context(), s.id(reader), p.ID, modules.PageQuery{Limit: 5})
+					_, err = s.Likes(t.Context(), s.id(reader), p.ID, social.PageQuery{Limit: 5})
 					check("likes of "+p.Text, err == nil)
 					notFound(t, err)
-					_, err = s.Comments(t.Context(), s.id(reader), p.ID, true, modules.PageQuery{Limit: 5})
+					_, err = s.Comments(t.Context(), s.id(reader), p.ID, true, social.PageQuery{Limit: 5})
 					check("comments of "+p.Text, err == nil)
 					notFound(t, err)
 				}
@@ -77,7 +77,7 @@ func TestWhoSeesWhat(t *testing.T) {
 				_, err = s.Publish(t.Context(), s.actor(reader), posts.Draft{Text: "x", ReplyTo: comment.ID}, nil)
 				check("answer", err == nil)
 				if err != nil {
-					wantField(t, err, "/reply_to", modules.FieldNotFound)
+					wantField(t, err, "/reply_to", social.FieldNotFound)
 				}
 				if reader == "author" || reader == "follower" {
 					check("home", slices.Contains(s.home(t, reader), text))
@@ -86,7 +86,7 @@ func TestWhoSeesWhat(t *testing.T) {
 				}
 				err = s.Delete(t.Context(), s.actor(reader), top.ID, "")
 				if reader != "author" {
-					wantFault(t, err, modules.CodeNotFound)
+					wantFault(t, err, social.CodeNotFound)
 				}
 				if reader == "author" { // put it back for the others
 					if err != nil {
@@ -103,7 +103,7 @@ func TestWhoSeesWhat(t *testing.T) {
 
 // isListed reports whether a comment is among its author's posts, as reader sees them.
 func isListed(s *site, t *testing.T, reader string, p posts.Post) bool {
-	list, err := s.ByAuthor(t.Context(), s.id(reader), p.Author.ID, false, true, modules.PageQuery{Limit: 100})
+	list, err := s.ByAuthor(t.Context(), s.id(reader), p.Author.ID, false, true, social.PageQuery{Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func isListed(s *site, t *testing.T, reader string, p posts.Post) bool {
 func notFound(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
-		wantFault(t, err, modules.CodeNotFound)
+		wantFault(t, err, social.CodeNotFound)
 	}
 }
 
@@ -126,7 +126,7 @@ func TestAudienceIsOfNow(t *testing.T) {
 	s.unfollow("follower", "author")
 	for _, hidden := range []posts.Post{p, c} {
 		_, err := s.Get(t.Context(), s.id("follower"), hidden.ID)
-		wantFault(t, err, modules.CodeNotFound)
+		wantFault(t, err, social.CodeNotFound)
 	}
 	same(t, "own posts", s.by(t, "follower", "follower", true), []string{})
 	s.remove(t, "follower", c) // what one wrote one may delete, whoever may see it
@@ -167,7 +167,7 @@ func TestByAuthorPassesOverTheHidden(t *testing.T) {
 	}
 	for reader, want := range map[string][]string{"": {"first"}, "viewer": {"where the viewer is named", "first"}} {
 		asked.count = 0
-		page, err := s.ByAuthor(t.Context(), s.id(reader), s.id("mallory"), false, true, modules.PageQuery{Limit: 3})
+		page, err := s.ByAuthor(t.Context(), s.id(reader), s.id("mallory"), false, true, social.PageQuery{Limit: 3})
 		var got []string
 		for _, p := range page.Items {
 			got = append(got, p.Text)

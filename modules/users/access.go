@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // The bounds of what is remembered of checked secrets: about 2 MB, and half a second, which is how late another node
@@ -24,14 +24,14 @@ type accessCache struct {
 }
 
 type access struct {
-	actor modules.Actor
-	since modules.Time
+	actor social.Actor
+	since social.Time
 }
 
 func newAccessCache() *accessCache { return &accessCache{entries: make(map[secretHash]access)} }
 
 // get gives the actor of a secret that was checked a moment ago, and the turn to put a fresh answer under.
-func (c *accessCache) get(h secretHash, now modules.Time) (modules.Actor, bool, uint64) {
+func (c *accessCache) get(h secretHash, now social.Time) (social.Actor, bool, uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a, ok := c.entries[h]
@@ -39,13 +39,13 @@ func (c *accessCache) get(h secretHash, now modules.Time) (modules.Actor, bool, 
 	// A clock that was set back makes everything old.
 	if !ok || age < 0 || age >= accessTTL || a.actor.ExpiresAt != 0 && a.actor.ExpiresAt <= now {
 		delete(c.entries, h)
-		return modules.Actor{}, false, c.turn
+		return social.Actor{}, false, c.turn
 	}
 	return a.actor, true, c.turn
 }
 
 // put keeps an answer, unless access has ended for somebody since turn: the answer may have been read before.
-func (c *accessCache) put(h secretHash, a modules.Actor, now modules.Time, turn uint64) {
+func (c *accessCache) put(h secretHash, a social.Actor, now social.Time, turn uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if turn != c.turn {
@@ -63,7 +63,7 @@ func (c *accessCache) put(h secretHash, a modules.Actor, now modules.Time, turn 
 }
 
 // forget drops every actor that matches.
-func (c *accessCache) forget(match func(modules.Actor) bool) {
+func (c *accessCache) forget(match func(social.Actor) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.turn++
@@ -75,7 +75,7 @@ func (c *accessCache) forget(match func(modules.Actor) bool) {
 }
 
 // sweep drops what is too old to be believed; when nothing is left, the room it took as well.
-func (c *accessCache) sweep(now modules.Time) {
+func (c *accessCache) sweep(now social.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for h, a := range c.entries {
@@ -95,14 +95,14 @@ func (s *Service) forgetSecrets(context.Context) (more bool, err error) {
 }
 
 // Whose access to forget.
-func ofUser(id modules.ID) func(modules.Actor) bool {
-	return func(a modules.Actor) bool { return a.UserID == id }
+func ofUser(id social.ID) func(social.Actor) bool {
+	return func(a social.Actor) bool { return a.UserID == id }
 }
 
-func ofSession(id modules.ID) func(modules.Actor) bool {
-	return func(a modules.Actor) bool { return a.SessionID == id }
+func ofSession(id social.ID) func(social.Actor) bool {
+	return func(a social.Actor) bool { return a.SessionID == id }
 }
 
-func ofToken(id modules.ID) func(modules.Actor) bool {
-	return func(a modules.Actor) bool { return a.TokenID == id || a.ServiceID == id }
+func ofToken(id social.ID) func(social.Actor) bool {
+	return func(a social.Actor) bool { return a.TokenID == id || a.ServiceID == id }
 }

@@ -4,12 +4,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 func TestAccessCache(t *testing.T) {
-	now := modules.Time(1_000_000)
-	person := modules.Actor{UserID: modules.NewID(), SessionID: modules.NewID()}
+	now := social.Time(1_000_000)
+	person := social.Actor{UserID: social.NewID(), SessionID: social.NewID()}
 	hash := secretHash{1}
 	filled := func() *accessCache {
 		c := newAccessCache()
@@ -17,7 +17,7 @@ func TestAccessCache(t *testing.T) {
 		c.put(hash, person, now, turn)
 		return c
 	}
-	has := func(c *accessCache, at modules.Time) bool {
+	has := func(c *accessCache, at social.Time) bool {
 		_, ok, _ := c.get(hash, at)
 		return ok
 	}
@@ -34,7 +34,7 @@ func TestAccessCache(t *testing.T) {
 		t.Error("an answer that was old comes back")
 	}
 	c := filled()
-	c.forget(ofUser(modules.NewID()))
+	c.forget(ofUser(social.NewID()))
 	if !has(c, now) {
 		t.Error("forgetting somebody else forgot this person")
 	}
@@ -61,7 +61,7 @@ func TestAccessCache(t *testing.T) {
 func TestAccessCacheIsBounded(t *testing.T) {
 	c := newAccessCache()
 	for i := range 3 * accessMax {
-		c.put(secretHash{byte(i), byte(i >> 8), byte(i >> 16)}, modules.Actor{}, 1, 0)
+		c.put(secretHash{byte(i), byte(i >> 8), byte(i >> 16)}, social.Actor{}, 1, 0)
 		if len(c.entries) > accessMax {
 			t.Fatalf("%d entries, want at most %d", len(c.entries), accessMax)
 		}
@@ -73,17 +73,17 @@ func TestAccessCacheIsBounded(t *testing.T) {
 
 func TestOldAnswersAreSweptAway(t *testing.T) {
 	c := newAccessCache()
-	c.put(secretHash{1}, modules.Actor{}, 1000, 0)
-	c.put(secretHash{2}, modules.Actor{}, 1200, 0)
-	c.put(secretHash{3}, modules.Actor{}, 90_000, 0) // before a clock was set back
-	c.sweep(modules.Time(1000).Add(accessTTL))
+	c.put(secretHash{1}, social.Actor{}, 1000, 0)
+	c.put(secretHash{2}, social.Actor{}, 1200, 0)
+	c.put(secretHash{3}, social.Actor{}, 90_000, 0) // before a clock was set back
+	c.sweep(social.Time(1000).Add(accessTTL))
 	if _, ok := c.entries[secretHash{2}]; !ok || len(c.entries) != 1 {
 		t.Errorf("%d answers are left, want the one that is believed", len(c.entries))
 	}
-	if c.sweep(modules.Time(1200).Add(accessTTL)); len(c.entries) != 0 {
+	if c.sweep(social.Time(1200).Add(accessTTL)); len(c.entries) != 0 {
 		t.Errorf("%d answers are left, want none", len(c.entries))
 	}
-	c.put(secretHash{4}, modules.Actor{}, 2000, 0)
+	c.put(secretHash{4}, social.Actor{}, 2000, 0)
 	if _, ok, _ := c.get(secretHash{4}, 2000); !ok {
 		t.Error("nothing is remembered any more")
 	}
@@ -92,14 +92,14 @@ func TestOldAnswersAreSweptAway(t *testing.T) {
 func TestTouchesAreBounded(t *testing.T) {
 	s := &Service{touched: newTouches()}
 	for range touchMax + 100 {
-		s.touch(used{actor: modules.Actor{SessionID: modules.NewID()}}, modules.Time(time.Hour.Milliseconds()))
+		s.touch(used{actor: social.Actor{SessionID: social.NewID()}}, social.Time(time.Hour.Milliseconds()))
 	}
 	if n := len(s.touched.when); n != touchMax {
 		t.Fatalf("%d uses wait, want at most %d", n, touchMax)
 	}
 	total := 0
 	for more := true; more; {
-		var batch map[touch]modules.Time
+		var batch map[touch]social.Time
 		batch, more = s.touched.take()
 		if len(batch) > touchBatch {
 			t.Fatalf("a batch of %d, want at most %d", len(batch), touchBatch)

@@ -6,8 +6,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -37,15 +36,15 @@ func (s *Service) Register(ctx context.Context, r Registration, userAgent string
 	if err != nil {
 		return Welcome{}, err
 	}
-	draft, fields := draftAccount(r, modules.RoleUser)
+	draft, fields := draftAccount(r, social.RoleUser)
 	fields = append(fields, checkNewPassword("/password", r.Password, draft.username)...)
 	if len(fields) > 0 {
-		return Welcome{}, modules.Invalid(fields...)
+		return Welcome{}, social.Invalid(fields...)
 	}
 	if isReserved(draft.username, false) {
 		return Welcome{}, usernameTaken()
 	}
-	if err := s.take(modules.BudgetRegister, modules.AddressKey(modules.AddressFrom(ctx))); err != nil {
+	if err := s.take(social.BudgetRegister, social.AddressKey(social.AddressFrom(ctx))); err != nil {
 		return Welcome{}, err
 	}
 	if draft.passwordHash, err = s.hasher.hash(ctx, r.Password); err != nil {
@@ -73,20 +72,20 @@ func (s *Service) Register(ctx context.Context, r Registration, userAgent string
 // fault, bad_credentials, after the same work. Attempts are counted, right or wrong, for the account from this
 // address and for the address, so nobody can lock somebody else out from afar.
 func (s *Service) Login(ctx context.Context, login, password, userAgent string) (Welcome, error) {
-	bad := modules.NewFault(modules.CodeBadCredentials, "This name and password do not go together.")
+	bad := social.NewFault(social.CodeBadCredentials, "This name and password do not go together.")
 	if fields := checkGivenPassword("/password", password); len(fields) > 0 {
-		return Welcome{}, modules.Invalid(fields...)
+		return Welcome{}, social.Invalid(fields...)
 	}
 	name, _ := FoldName(login) // "" is nobody's
 	if err := s.takeLogin(ctx, name); err != nil {
 		return Welcome{}, err
 	}
-	var id modules.ID
+	var id social.ID
 	var kept string
 	err := s.db.Read(ctx, func(q storage.Querier) error {
 		err := q.QueryRow(ctx, `SELECT id, password_hash FROM users WHERE username = $1 AND deleted_at IS NULL`, name).Scan(&id, &kept)
 		if errors.Is(err, sql.ErrNoRows) {
-			id, kept = modules.ID{}, ""
+			id, kept = social.ID{}, ""
 			return nil
 		}
 		return err
@@ -103,8 +102,8 @@ func (s *Service) Login(ctx context.Context, login, password, userAgent string) 
 	}
 	secret, hash := newSecret("")
 	w := Welcome{Session: s.newSession(ctx, userAgent), Secret: secret}
-	var ended []modules.ID
-	err = s.inTx(ctx, func(a modules.Actor) bool { return slices.Contains(ended, a.SessionID) }, func(tx storage.Tx) error {
+	var ended []social.ID
+	err = s.inTx(ctx, func(a social.Actor) bool { return slices.Contains(ended, a.SessionID) }, func(tx storage.Tx) error {
 		same, err := samePassword(ctx, tx, id, kept)
 		if err != nil {
 			return err
@@ -126,7 +125,7 @@ func (s *Service) Login(ctx context.Context, login, password, userAgent string) 
 
 // ChangePassword sets a new password, ends every other session, and with revokeTokens every personal token. The
 // fault wrong_password when current is not the password; attempts count like logins.
-func (s *Service) ChangePassword(ctx context.Context, a modules.Actor, current, fresh string, revokeTokens bool) error {
+func (s *Service) ChangePassword(ctx context.Context, a social.Actor, current, fresh string, revokeTokens bool) error {
 	var username, kept string
 	err := s.db.Read(ctx, func(q storage.Querier) error {
 		return q.QueryRow(ctx, `SELECT username, password_hash FROM users WHERE id = $1 AND deleted_at IS NULL`, a.UserID).Scan(&username, &kept)
@@ -136,12 +135,12 @@ func (s *Service) ChangePassword(ctx context.Context, a modules.Actor, current, 
 	}
 	fields := append(checkGivenPassword("/current_password", current), checkNewPassword("/new_password", fresh, username)...)
 	if len(fields) > 0 {
-		return modules.Invalid(fields...)
+		return social.Invalid(fields...)
 	}
 	if err := s.takeLogin(ctx, username); err != nil {
 		return err
 	}
-	wrong := modules.NewFault(modules.CodeWrongPassword, "This is not your password.")
+	wrong := social.NewFault(social.CodeWrongPassword, "This is not your password.")
 	match, err := s.hasher.verify(ctx, current, kept)
 	if err != nil {
 		return wrap(err, "users: change password of %s", a.UserID)
@@ -154,7 +153,7 @@ func (s *Service) ChangePassword(ctx context.Context, a modules.Actor, current, 
 		return wrap(err, "users: change password of %s", a.UserID)
 	}
 	keep := a.SessionID.String()
-	which := event.AccessRevokedData{KeepSessionID: &keep, KeepTokens: !revokeTokens}
+	which := social.AccessRevokedData{KeepSessionID: &keep, KeepTokens: !revokeTokens}
 	err = s.inTx(ctx, ofUser(a.UserID), func(tx storage.Tx) error {
 		same, err := samePassword(ctx, tx, a.UserID, kept)
 		if err != nil {
@@ -170,7 +169,7 @@ func (s *Service) ChangePassword(ctx context.Context, a modules.Actor, current, 
 
 // setPassword writes a password's hash and ends what the old one gave: every session but keep, and tokens unless
 // they are kept.
-func (s *Service) setPassword(ctx context.Context, tx storage.Tx, id modules.ID, hash string, keep modules.ID, which event.AccessRevokedData) error {
+func (s *Service) setPassword(ctx context.Context, tx storage.Tx, id social.ID, hash string, keep social.ID, which social.AccessRevokedData) error {
 	if _, err := tx.Exec(ctx, `UPDATE users SET password_hash = $1 WHERE id = $2`, hash, id); err != nil {
 		return err
 	}
@@ -181,7 +180,7 @@ func (s *Service) setPassword(ctx context.Context, tx storage.Tx, id modules.ID,
 }
 
 // endAccess removes a person's sessions but keep (zero = all) and, if told so, tokens; their tickets go with them.
-func endAccess(ctx context.Context, tx storage.Tx, id, keep modules.ID, tokens bool) error {
+func endAccess(ctx context.Context, tx storage.Tx, id, keep social.ID, tokens bool) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = $1 AND id <> $2`, id, keep[:]); err != nil {
 		return err
 	}
@@ -193,7 +192,7 @@ func endAccess(ctx context.Context, tx storage.Tx, id, keep modules.ID, tokens b
 }
 
 // samePassword reports whether the account is still there with the password that was verified.
-func samePassword(ctx context.Context, q storage.Querier, id modules.ID, kept string) (bool, error) {
+func samePassword(ctx context.Context, q storage.Querier, id social.ID, kept string) (bool, error) {
 	var now string
 	err := q.QueryRow(ctx, `SELECT password_hash FROM users WHERE id = $1 AND deleted_at IS NULL`, id).Scan(&now)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -205,13 +204,13 @@ func samePassword(ctx context.Context, q storage.Querier, id modules.ID, kept st
 // takeLogin spends one of the address's and one of the account's attempts from this address. What is no username
 // shares one account.
 func (s *Service) takeLogin(ctx context.Context, username string) error {
-	address := modules.AddressKey(modules.AddressFrom(ctx))
-	if err := s.take(modules.BudgetLoginAddress, address); err != nil {
+	address := social.AddressKey(social.AddressFrom(ctx))
+	if err := s.take(social.BudgetLoginAddress, address); err != nil {
 		return err
 	}
-	return s.take(modules.BudgetLoginAccount, username+" "+address)
+	return s.take(social.BudgetLoginAccount, username+" "+address)
 }
 
-func usernameTaken() *modules.Fault {
-	return modules.NewFault(modules.CodeUsernameTaken, "This username is taken.")
+func usernameTaken() *social.Fault {
+	return social.NewFault(social.CodeUsernameTaken, "This username is taken.")
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 )
 
@@ -22,7 +22,7 @@ func TestRegister(t *testing.T) {
 		t.Fatal(err)
 	}
 	me := welcome.User
-	if me.Username != "alice_1" || me.DisplayName != "Alice" || *me.Email != "a@b.example" || me.EmailVerified || me.Role != modules.RoleUser ||
+	if me.Username != "alice_1" || me.DisplayName != "Alice" || *me.Email != "a@b.example" || me.EmailVerified || me.Role != social.RoleUser ||
 		me.State != users.StateActive || me.Locale != "pt-BR" || me.TimeZone != "UTC" || me.URL != "https://social.example/@alice_1" || me.Viewer != nil {
 		t.Errorf("registered %+v", me)
 	}
@@ -54,31 +54,31 @@ func TestRegisterRefused(t *testing.T) {
 	for name, tt := range map[string]struct {
 		in      users.Registration
 		pointer string
-		field   modules.FieldCode
-		code    modules.Code
+		field   social.FieldCode
+		code    social.Code
 	}{
-		"name taken":               {in: with(func(r *users.Registration) { r.Username = "alice" }), code: modules.CodeUsernameTaken},
-		"name taken in upper case": {in: with(func(r *users.Registration) { r.Username = "ALICE" }), code: modules.CodeUsernameTaken},
-		"name of an office":        {in: with(func(r *users.Registration) { r.Username = "Admin" }), code: modules.CodeUsernameTaken},
-		"name of a route":          {in: with(func(r *users.Registration) { r.Username = "followers" }), code: modules.CodeUsernameTaken},
-		"name too short":           {in: with(func(r *users.Registration) { r.Username = "c" }), pointer: "/username", field: modules.FieldBadFormat},
-		"name too long":            {in: with(func(r *users.Registration) { r.Username = strings.Repeat("c", 31) }), pointer: "/username", field: modules.FieldBadFormat},
-		"name with a digit first":  {in: with(func(r *users.Registration) { r.Username = "1carol" }), pointer: "/username", field: modules.FieldBadFormat},
-		"name with a dotless i":    {in: with(func(r *users.Registration) { r.Username = "alıce" }), pointer: "/username", field: modules.FieldBadFormat},
-		"name with a kelvin sign":  {in: with(func(r *users.Registration) { r.Username = "bac\u212a" }), pointer: "/username", field: modules.FieldBadFormat},
-		"password of 7 characters": {in: with(func(r *users.Registration) { r.Password = "ééééééé" }), pointer: "/password", field: modules.FieldTooShort},
-		"password of 257 bytes":    {in: with(func(r *users.Registration) { r.Password = strings.Repeat("x7", 128) + "y" }), pointer: "/password", field: modules.FieldTooLong},
-		"password of 1 MiB":        {in: with(func(r *users.Registration) { r.Password = strings.Repeat("x7y9", 1<<18) }), pointer: "/password", field: modules.FieldTooLong},
-		"password everybody has":   {in: with(func(r *users.Registration) { r.Password = "P4ssw0rd!" }), pointer: "/password", field: modules.FieldNotAllowed},
-		"password is the name":     {in: with(func(r *users.Registration) { r.Password = "Carol1998" }), pointer: "/password", field: modules.FieldNotAllowed},
-		"display name too long":    {in: with(func(r *users.Registration) { r.DisplayName = new(strings.Repeat("é", 61)) }), pointer: "/display_name", field: modules.FieldTooLong},
-		"display name of 2 lines":  {in: with(func(r *users.Registration) { r.DisplayName = new("a\nb") }), pointer: "/display_name", field: modules.FieldBadFormat},
-		"email without an at":      {in: with(func(r *users.Registration) { r.Email = new("carol.example") }), pointer: "/email", field: modules.FieldBadFormat},
-		"email with two":           {in: with(func(r *users.Registration) { r.Email = new("carol@a@b") }), pointer: "/email", field: modules.FieldBadFormat},
-		"email too short":          {in: with(func(r *users.Registration) { r.Email = new("@b") }), pointer: "/email", field: modules.FieldTooShort},
-		"email too long":           {in: with(func(r *users.Registration) { r.Email = new("c@" + strings.Repeat("b", 253)) }), pointer: "/email", field: modules.FieldTooLong},
-		"locale is no tag":         {in: with(func(r *users.Registration) { r.Locale = new("en_us!") }), pointer: "/locale", field: modules.FieldBadFormat},
-		"locale undetermined":      {in: with(func(r *users.Registration) { r.Locale = new("und") }), pointer: "/locale", field: modules.FieldBadFormat},
+		"name taken":               {in: with(func(r *users.Registration) { r.Username = "alice" }), code: social.CodeUsernameTaken},
+		"name taken in upper case": {in: with(func(r *users.Registration) { r.Username = "ALICE" }), code: social.CodeUsernameTaken},
+		"name of an office":        {in: with(func(r *users.Registration) { r.Username = "Admin" }), code: social.CodeUsernameTaken},
+		"name of a route":          {in: with(func(r *users.Registration) { r.Username = "followers" }), code: social.CodeUsernameTaken},
+		"name too short":           {in: with(func(r *users.Registration) { r.Username = "c" }), pointer: "/username", field: social.FieldBadFormat},
+		"name too long":            {in: with(func(r *users.Registration) { r.Username = strings.Repeat("c", 31) }), pointer: "/username", field: social.FieldBadFormat},
+		"name with a digit first":  {in: with(func(r *users.Registration) { r.Username = "1carol" }), pointer: "/username", field: social.FieldBadFormat},
+		"name with a dotless i":    {in: with(func(r *users.Registration) { r.Username = "alıce" }), pointer: "/username", field: social.FieldBadFormat},
+		"name with a kelvin sign":  {in: with(func(r *users.Registration) { r.Username = "bac\u212a" }), pointer: "/username", field: social.FieldBadFormat},
+		"password of 7 characters": {in: with(func(r *users.Registration) { r.Password = "ééééééé" }), pointer: "/password", field: social.FieldTooShort},
+		"password of 257 bytes":    {in: with(func(r *users.Registration) { r.Password = strings.Repeat("x7", 128) + "y" }), pointer: "/password", field: social.FieldTooLong},
+		"password of 1 MiB":        {in: with(func(r *users.Registration) { r.Password = strings.Repeat("x7y9", 1<<18) }), pointer: "/password", field: social.FieldTooLong},
+		"password everybody has":   {in: with(func(r *users.Registration) { r.Password = "P4ssw0rd!" }), pointer: "/password", field: social.FieldNotAllowed},
+		"password is the name":     {in: with(func(r *users.Registration) { r.Password = "Carol1998" }), pointer: "/password", field: social.FieldNotAllowed},
+		"display name too long":    {in: with(func(r *users.Registration) { r.DisplayName = new(strings.Repeat("é", 61)) }), pointer: "/display_name", field: social.FieldTooLong},
+		"display name of 2 lines":  {in: with(func(r *users.Registration) { r.DisplayName = new("a\nb") }), pointer: "/display_name", field: social.FieldBadFormat},
+		"email without an at":      {in: with(func(r *users.Registration) { r.Email = new("carol.example") }), pointer: "/email", field: social.FieldBadFormat},
+		"email with two":           {in: with(func(r *users.Registration) { r.Email = new("carol@a@b") }), pointer: "/email", field: social.FieldBadFormat},
+		"email too short":          {in: with(func(r *users.Registration) { r.Email = new("@b") }), pointer: "/email", field: social.FieldTooShort},
+		"email too long":           {in: with(func(r *users.Registration) { r.Email = new("c@" + strings.Repeat("b", 253)) }), pointer: "/email", field: social.FieldTooLong},
+		"locale is no tag":         {in: with(func(r *users.Registration) { r.Locale = new("en_us!") }), pointer: "/locale", field: social.FieldBadFormat},
+		"locale undetermined":      {in: with(func(r *users.Registration) { r.Locale = new("und") }), pointer: "/locale", field: social.FieldBadFormat},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := w.users.Register(t.Context(), tt.in, "")
@@ -101,7 +101,7 @@ func TestRegisterMode(t *testing.T) {
 	t.Run("closed", func(t *testing.T) {
 		w := open(t, func(c *users.Config) { c.Registration = users.ModeClosed })
 		_, err := w.users.Register(t.Context(), users.Registration{Username: "alice", Password: password}, "")
-		wantCode(t, "register", err, modules.CodeRegistrationClosed)
+		wantCode(t, "register", err, social.CodeRegistrationClosed)
 	})
 	t.Run("invite", func(t *testing.T) {
 		w := open(t, func(c *users.Config) { c.Registration = users.ModeInvite })
@@ -118,11 +118,11 @@ func TestRegisterMode(t *testing.T) {
 			_, err := w.users.Register(t.Context(), users.Registration{Username: name, Password: password, Invite: invite}, "")
 			return err
 		}
-		wantCode(t, "without an invite", register("alice", nil), modules.CodeRegistrationClosed)
-		wantCode(t, "with nonsense", register("alice", new("bfi_x")), modules.CodeRegistrationClosed)
-		wantCode(t, "with one that has expired", register("alice", &late), modules.CodeRegistrationClosed)
+		wantCode(t, "without an invite", register("alice", nil), social.CodeRegistrationClosed)
+		wantCode(t, "with nonsense", register("alice", new("bfi_x")), social.CodeRegistrationClosed)
+		wantCode(t, "with one that has expired", register("alice", &late), social.CodeRegistrationClosed)
 		wantCode(t, "with a valid one", register("alice", &invite), "")
-		wantCode(t, "with one that is used up", register("bob", &invite), modules.CodeRegistrationClosed)
+		wantCode(t, "with one that is used up", register("bob", &invite), social.CodeRegistrationClosed)
 	})
 }
 
@@ -141,7 +141,7 @@ func TestRegisterRace(t *testing.T) {
 		if err == nil {
 			won++
 		} else {
-			wantCode(t, "a loser", err, modules.CodeUsernameTaken)
+			wantCode(t, "a loser", err, social.CodeUsernameTaken)
 		}
 	}
 	if won != 1 || w.count(t, "users") != 1 || w.count(t, "sessions") != 1 {
@@ -162,14 +162,14 @@ func TestLogin(t *testing.T) {
 	_, wrong := w.users.Login(t.Context(), "alice", "a harbour at dusk", "")
 	_, unknown := w.users.Login(t.Context(), "nobody_here", password, "")
 	_, nonsense := w.users.Login(t.Context(), "no name at all!", password, "")
-	wantCode(t, "wrong password", wrong, modules.CodeBadCredentials)
+	wantCode(t, "wrong password", wrong, social.CodeBadCredentials)
 	if !reflect.DeepEqual(wrong, unknown) || !reflect.DeepEqual(wrong, nonsense) {
 		t.Errorf("the answers tell names apart: %v, %v, %v", wrong, unknown, nonsense)
 	}
 	_, err = w.users.Login(t.Context(), "alice", strings.Repeat("x", 257), "")
-	wantField(t, "long password", err, "/password", modules.FieldTooLong)
+	wantField(t, "long password", err, "/password", social.FieldTooLong)
 	_, err = w.users.Login(t.Context(), "alice", "", "")
-	wantField(t, "empty password", err, "/password", modules.FieldTooShort)
+	wantField(t, "empty password", err, "/password", social.FieldTooShort)
 }
 
 // The password behind the hash that stands in for unknown names must not open anything either.
@@ -219,18 +219,18 @@ func TestLoginLimits(t *testing.T) {
 	}
 	w.limits.refused = "login_account:alice 192.0.2.1"
 	err := login("192.0.2.1", "alice")
-	var f *modules.Fault
-	if !errors.As(err, &f) || f.Code != modules.CodeRateLimited || f.RetryAfter != 42*time.Second {
+	var f *social.Fault
+	if !errors.As(err, &f) || f.Code != social.CodeRateLimited || f.RetryAfter != 42*time.Second {
 		t.Errorf("over the account's budget: %v, want rate_limited after 42 s", err)
 	}
 	if err := login("192.0.2.2", "alice"); err != nil {
 		t.Errorf("the right password from another address: %v", err)
 	}
 	w.limits.refused = "login_address:192.0.2.1"
-	wantCode(t, "over the address's budget", login("192.0.2.1", "bob"), modules.CodeRateLimited)
+	wantCode(t, "over the address's budget", login("192.0.2.1", "bob"), social.CodeRateLimited)
 	w.limits.refused = "register:192.0.2.1"
 	_, err = w.users.Register(from(t.Context(), "192.0.2.1"), users.Registration{Username: "bob", Password: password}, "")
-	wantCode(t, "over the budget for registrations", err, modules.CodeRateLimited)
+	wantCode(t, "over the budget for registrations", err, social.CodeRateLimited)
 }
 
 func TestChangePassword(t *testing.T) {
@@ -241,37 +241,37 @@ func TestChangePassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := w.actor(t, here)
-	token := w.token(t, a, modules.ScopeRead)
+	token := w.token(t, a, social.ScopeRead)
 	const fresh = "a lighthouse by night"
 	for name, tt := range map[string]struct {
 		current, fresh, pointer string
-		field                   modules.FieldCode
+		field                   social.FieldCode
 	}{
-		"no current password":  {"", fresh, "/current_password", modules.FieldTooShort},
-		"short new password":   {password, "seven77", "/new_password", modules.FieldTooShort},
-		"new password is easy": {password, "alice2024!", "/new_password", modules.FieldNotAllowed},
+		"no current password":  {"", fresh, "/current_password", social.FieldTooShort},
+		"short new password":   {password, "seven77", "/new_password", social.FieldTooShort},
+		"new password is easy": {password, "alice2024!", "/new_password", social.FieldNotAllowed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			wantField(t, "change", w.users.ChangePassword(t.Context(), a, tt.current, tt.fresh, false), tt.pointer, tt.field)
 		})
 	}
-	wantCode(t, "wrong current password", w.users.ChangePassword(t.Context(), a, "a harbour at dusk", fresh, false), modules.CodeWrongPassword)
+	wantCode(t, "wrong current password", w.users.ChangePassword(t.Context(), a, "a harbour at dusk", fresh, false), social.CodeWrongPassword)
 	if err := w.users.ChangePassword(t.Context(), a, password, fresh, false); err != nil {
 		t.Fatal(err)
 	}
 	w.actor(t, here)
 	_, err = w.users.Authenticate(t.Context(), users.Credentials{Cookie: there.Secret})
-	wantCode(t, "another session", err, modules.CodeInvalidToken)
+	wantCode(t, "another session", err, social.CodeInvalidToken)
 	if _, err := w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token}); err != nil {
 		t.Errorf("a token that was to stay: %v", err)
 	}
 	_, err = w.users.Login(t.Context(), "alice", password, "")
-	wantCode(t, "the old password", err, modules.CodeBadCredentials)
+	wantCode(t, "the old password", err, social.CodeBadCredentials)
 	if err := w.users.ChangePassword(t.Context(), a, fresh, password, true); err != nil {
 		t.Fatal(err)
 	}
 	_, err = w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token})
-	wantCode(t, "a token that was to go", err, modules.CodeInvalidToken)
+	wantCode(t, "a token that was to go", err, social.CodeInvalidToken)
 	if _, err := w.users.Login(t.Context(), "alice", password, ""); err != nil {
 		t.Errorf("the new password: %v", err)
 	}

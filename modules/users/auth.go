@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -28,7 +28,7 @@ type Credentials struct {
 // A secret that is unknown, expired or revoked, or of another kind, gives the fault invalid_token, a ticket
 // invalid_ticket; any other error is the store's. A ticket allows events only, works once and for TicketTTL, and
 // ends with the session or token that made it.
-func (s *Service) Authenticate(ctx context.Context, c Credentials) (modules.Actor, error) {
+func (s *Service) Authenticate(ctx context.Context, c Credentials) (social.Actor, error) {
 	switch {
 	case c.Bearer != "":
 		return s.remembered(ctx, c.Bearer, tokenPrefix, actorByToken)
@@ -37,15 +37,15 @@ func (s *Service) Authenticate(ctx context.Context, c Credentials) (modules.Acto
 	case c.Cookie != "":
 		return s.remembered(ctx, c.Cookie, "", actorBySession)
 	}
-	return modules.Actor{}, nil
+	return social.Actor{}, nil
 }
 
 // remembered answers from the cache, else by lookup.
 func (s *Service) remembered(ctx context.Context, secret, prefix string,
-	lookup func(context.Context, storage.Querier, secretHash) (used, error)) (modules.Actor, error) {
+	lookup func(context.Context, storage.Querier, secretHash) (used, error)) (social.Actor, error) {
 	hash, ok := hashOf(secret, prefix)
 	if !ok {
-		return modules.Actor{}, invalidToken()
+		return social.Actor{}, invalidToken()
 	}
 	now := s.now()
 	actor, ok, turn := s.access.get(hash, now)
@@ -59,26 +59,26 @@ func (s *Service) remembered(ctx context.Context, secret, prefix string,
 	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows) || err == nil && u.expired(now):
-		return modules.Actor{}, invalidToken()
+		return social.Actor{}, invalidToken()
 	case err != nil:
-		return modules.Actor{}, fmt.Errorf("users: authenticate: %w", err)
+		return social.Actor{}, fmt.Errorf("users: authenticate: %w", err)
 	}
 	s.access.put(hash, u.actor, now, turn)
 	s.touch(u, now)
 	return u.actor, nil
 }
 
-func invalidToken() *modules.Fault {
-	return modules.NewFault(modules.CodeInvalidToken, "This session or token is not valid, or not any more.")
+func invalidToken() *social.Fault {
+	return social.NewFault(social.CodeInvalidToken, "This session or token is not valid, or not any more.")
 }
 
 // used is an actor and when the session or token was last used; 0 = never.
 type used struct {
-	actor  modules.Actor
-	usedAt modules.Time
+	actor  social.Actor
+	usedAt social.Time
 }
 
-func (u used) expired(now modules.Time) bool {
+func (u used) expired(now social.Time) bool {
 	return u.actor.ExpiresAt != 0 && u.actor.ExpiresAt <= now
 }
 
@@ -99,10 +99,10 @@ func actorByToken(ctx context.Context, q storage.Querier, h secretHash) (used, e
 	if !errors.Is(err, sql.ErrNoRows) {
 		return u, err
 	}
-	var last *modules.Time
+	var last *social.Time
 	u = used{} // what the row that is not there left: no state is no suspension
 	err = q.QueryRow(ctx, `SELECT id, last_used_at FROM service_tokens WHERE hash = $1`, h[:]).Scan(&u.actor.ServiceID, &last)
-	u.actor.Scopes = []modules.Scope{modules.ScopeNotifySend}
+	u.actor.Scopes = []social.Scope{social.ScopeNotifySend}
 	u.usedAt = orZero(last)
 	return u, err
 }
@@ -118,7 +118,7 @@ func scanSessionActor(row storage.Row) (used, error) {
 func scanTokenActor(row storage.Row) (used, error) {
 	var u used
 	var state, scopes string
-	var last, expires *modules.Time
+	var last, expires *social.Time
 	err := row.Scan(&u.actor.TokenID, &u.actor.UserID, &scopes, &last, &expires, &u.actor.Role, &state)
 	u.actor.Suspended = state != StateActive
 	u.actor.Scopes = splitScopes(scopes)
@@ -126,7 +126,7 @@ func scanTokenActor(row storage.Row) (used, error) {
 	return u, err
 }
 
-func orZero(t *modules.Time) modules.Time {
+func orZero(t *social.Time) social.Time {
 	if t == nil {
 		return 0
 	}
@@ -134,15 +134,15 @@ func orZero(t *modules.Time) modules.Time {
 }
 
 // splitScopes reads what joinScopes wrote; never nil, which would mean "everything".
-func splitScopes(text string) []modules.Scope {
-	scopes := []modules.Scope{}
+func splitScopes(text string) []social.Scope {
+	scopes := []social.Scope{}
 	for _, word := range strings.Fields(text) {
-		scopes = append(scopes, modules.Scope(word))
+		scopes = append(scopes, social.Scope(word))
 	}
 	return scopes
 }
 
-func joinScopes(scopes []modules.Scope) string {
+func joinScopes(scopes []social.Scope) string {
 	words := make([]string, len(scopes))
 	for i, scope := range scopes {
 		words[i] = string(scope)

@@ -6,8 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 )
 
@@ -15,7 +14,7 @@ func TestAuthenticate(t *testing.T) {
 	w := open(t)
 	welcome := w.register(t, "alice")
 	a := w.actor(t, welcome)
-	token := *w.token(t, a, modules.ScopeRead, modules.ScopeWritePosts).Token
+	token := *w.token(t, a, social.ScopeRead, social.ScopeWritePosts).Token
 	service, serviceID, err := w.users.CreateService(t.Context(), "shop")
 	if err != nil {
 		t.Fatal(err)
@@ -27,29 +26,29 @@ func TestAuthenticate(t *testing.T) {
 	tampered := token[:10] + flip(token[10:11]) + token[11:]
 	for name, tt := range map[string]struct {
 		in   users.Credentials
-		code modules.Code
-		want func(modules.Actor) bool
+		code social.Code
+		want func(social.Actor) bool
 	}{
-		"nothing": {want: func(a modules.Actor) bool { return a.IsAnonymous() }},
-		"cookie":  {in: users.Credentials{Cookie: welcome.Secret}, want: func(got modules.Actor) bool { return got.SessionID == welcome.Session.ID && got.UserID == a.UserID }},
-		"token": {in: users.Credentials{Bearer: token}, want: func(got modules.Actor) bool {
+		"nothing": {want: func(a social.Actor) bool { return a.IsAnonymous() }},
+		"cookie":  {in: users.Credentials{Cookie: welcome.Secret}, want: func(got social.Actor) bool { return got.SessionID == welcome.Session.ID && got.UserID == a.UserID }},
+		"token": {in: users.Credentials{Bearer: token}, want: func(got social.Actor) bool {
 			return got.UserID == a.UserID && len(got.Scopes) == 2 && got.SessionID.IsZero()
 		}},
-		"token over cookie": {in: users.Credentials{Bearer: token, Cookie: welcome.Secret}, want: func(got modules.Actor) bool { return got.SessionID.IsZero() }},
-		"service token": {in: users.Credentials{Bearer: service}, want: func(got modules.Actor) bool {
-			return got.ServiceID == serviceID && got.UserID.IsZero() && !got.Suspended && got.Allows(modules.ScopeNotifySend) && !got.Allows(modules.ScopeRead)
+		"token over cookie": {in: users.Credentials{Bearer: token, Cookie: welcome.Secret}, want: func(got social.Actor) bool { return got.SessionID.IsZero() }},
+		"service token": {in: users.Credentials{Bearer: service}, want: func(got social.Actor) bool {
+			return got.ServiceID == serviceID && got.UserID.IsZero() && !got.Suspended && got.Allows(social.ScopeNotifySend) && !got.Allows(social.ScopeRead)
 		}},
-		"bad token, good cookie":  {in: users.Credentials{Bearer: "nonsense", Cookie: welcome.Secret}, code: modules.CodeInvalidToken},
-		"bad ticket, good cookie": {in: users.Credentials{Ticket: "nonsense", Cookie: welcome.Secret}, code: modules.CodeInvalidTicket},
-		"tampered token":          {in: users.Credentials{Bearer: tampered}, code: modules.CodeInvalidToken},
-		"another scheme":          {in: users.Credentials{Bearer: "Basic YWxpY2U6eA=="}, code: modules.CodeInvalidToken},
-		"alg none":                {in: users.Credentials{Bearer: "eyJhbGciOiJub25lIn0.e30."}, code: modules.CodeInvalidToken},
-		"cookie as token":         {in: users.Credentials{Bearer: welcome.Secret}, code: modules.CodeInvalidToken},
-		"token as cookie":         {in: users.Credentials{Cookie: token}, code: modules.CodeInvalidToken},
-		"ticket as token":         {in: users.Credentials{Bearer: ticket.Ticket}, code: modules.CodeInvalidToken},
-		"ticket as cookie":        {in: users.Credentials{Cookie: ticket.Ticket}, code: modules.CodeInvalidToken},
-		"token as ticket":         {in: users.Credentials{Ticket: token}, code: modules.CodeInvalidTicket},
-		"1 MiB":                   {in: users.Credentials{Bearer: "bf_" + strings.Repeat("A", 1<<20)}, code: modules.CodeInvalidToken},
+		"bad token, good cookie":  {in: users.Credentials{Bearer: "nonsense", Cookie: welcome.Secret}, code: social.CodeInvalidToken},
+		"bad ticket, good cookie": {in: users.Credentials{Ticket: "nonsense", Cookie: welcome.Secret}, code: social.CodeInvalidTicket},
+		"tampered token":          {in: users.Credentials{Bearer: tampered}, code: social.CodeInvalidToken},
+		"another scheme":          {in: users.Credentials{Bearer: "Basic YWxpY2U6eA=="}, code: social.CodeInvalidToken},
+		"alg none":                {in: users.Credentials{Bearer: "eyJhbGciOiJub25lIn0.e30."}, code: social.CodeInvalidToken},
+		"cookie as token":         {in: users.Credentials{Bearer: welcome.Secret}, code: social.CodeInvalidToken},
+		"token as cookie":         {in: users.Credentials{Cookie: token}, code: social.CodeInvalidToken},
+		"ticket as token":         {in: users.Credentials{Bearer: ticket.Ticket}, code: social.CodeInvalidToken},
+		"ticket as cookie":        {in: users.Credentials{Cookie: ticket.Ticket}, code: social.CodeInvalidToken},
+		"token as ticket":         {in: users.Credentials{Ticket: token}, code: social.CodeInvalidTicket},
+		"1 MiB":                   {in: users.Credentials{Bearer: "bf_" + strings.Repeat("A", 1<<20)}, code: social.CodeInvalidToken},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 2 { // the second time from memory
@@ -80,41 +79,41 @@ func TestRevocation(t *testing.T) {
 		*world
 		welcome users.Welcome
 		other   users.Welcome
-		actor   modules.Actor
+		actor   social.Actor
 		token   users.Token
 	}
-	text := func(id modules.ID) *string { s := id.String(); return &s }
+	text := func(id social.ID) *string { s := id.String(); return &s }
 	for name, tt := range map[string]struct {
 		act   func(s *scene) error
-		says  func(s *scene) event.AccessRevokedData
+		says  func(s *scene) social.AccessRevokedData
 		gone  []string // which of session, other and token end
 		close bool     // suspended: they stay, without rights
 	}{
 		"logout": {
 			act: func(s *scene) error { return s.users.Logout(t.Context(), s.actor) },
-			says: func(s *scene) event.AccessRevokedData {
-				return event.AccessRevokedData{SessionID: text(s.welcome.Session.ID)}
+			says: func(s *scene) social.AccessRevokedData {
+				return social.AccessRevokedData{SessionID: text(s.welcome.Session.ID)}
 			},
 			gone: []string{"session"},
 		},
 		"another session ended": {
 			act: func(s *scene) error { return s.users.EndSession(t.Context(), s.actor, s.other.Session.ID) },
-			says: func(s *scene) event.AccessRevokedData {
-				return event.AccessRevokedData{SessionID: text(s.other.Session.ID)}
+			says: func(s *scene) social.AccessRevokedData {
+				return social.AccessRevokedData{SessionID: text(s.other.Session.ID)}
 			},
 			gone: []string{"other"},
 		},
 		"token ended": {
 			act:  func(s *scene) error { return s.users.EndToken(t.Context(), s.actor, s.token.ID) },
-			says: func(s *scene) event.AccessRevokedData { return event.AccessRevokedData{TokenID: text(s.token.ID)} },
+			says: func(s *scene) social.AccessRevokedData { return social.AccessRevokedData{TokenID: text(s.token.ID)} },
 			gone: []string{"token"},
 		},
 		"password changed": {
 			act: func(s *scene) error {
 				return s.users.ChangePassword(t.Context(), s.actor, password, "another harbour", false)
 			},
-			says: func(s *scene) event.AccessRevokedData {
-				return event.AccessRevokedData{KeepSessionID: text(s.welcome.Session.ID), KeepTokens: true}
+			says: func(s *scene) social.AccessRevokedData {
+				return social.AccessRevokedData{KeepSessionID: text(s.welcome.Session.ID), KeepTokens: true}
 			},
 			gone: []string{"other"},
 		},
@@ -122,24 +121,24 @@ func TestRevocation(t *testing.T) {
 			act: func(s *scene) error {
 				return s.users.ChangePassword(t.Context(), s.actor, password, "another harbour", true)
 			},
-			says: func(s *scene) event.AccessRevokedData {
-				return event.AccessRevokedData{KeepSessionID: text(s.welcome.Session.ID)}
+			says: func(s *scene) social.AccessRevokedData {
+				return social.AccessRevokedData{KeepSessionID: text(s.welcome.Session.ID)}
 			},
 			gone: []string{"other", "token"},
 		},
 		"password reset": {
 			act:  func(s *scene) error { return s.users.ResetPassword(t.Context(), "Alice", "another harbour") },
-			says: func(s *scene) event.AccessRevokedData { return event.AccessRevokedData{KeepTokens: true} },
+			says: func(s *scene) social.AccessRevokedData { return social.AccessRevokedData{KeepTokens: true} },
 			gone: []string{"session", "other"},
 		},
 		"suspended": {
 			act:   func(s *scene) error { return s.users.Suspend(t.Context(), "alice") },
-			says:  func(s *scene) event.AccessRevokedData { return event.AccessRevokedData{} },
+			says:  func(s *scene) social.AccessRevokedData { return social.AccessRevokedData{} },
 			close: true,
 		},
 		"deleted": {
 			act:  func(s *scene) error { return s.users.Delete(t.Context(), "alice") },
-			says: func(s *scene) event.AccessRevokedData { return event.AccessRevokedData{} },
+			says: func(s *scene) social.AccessRevokedData { return social.AccessRevokedData{} },
 			gone: []string{"session", "other", "token"},
 		},
 	} {
@@ -152,7 +151,7 @@ func TestRevocation(t *testing.T) {
 			if s.other, err = s.users.Login(t.Context(), "alice", password, ""); err != nil {
 				t.Fatal(err)
 			}
-			s.token = s.world.token(t, s.actor, modules.ScopeRead)
+			s.token = s.world.token(t, s.actor, social.ScopeRead)
 			all := map[string]users.Credentials{"session": {Cookie: s.welcome.Secret}, "other": {Cookie: s.other.Secret}, "token": {Bearer: *s.token.Token}}
 			for what, c := range all {
 				if _, err := s.users.Authenticate(t.Context(), c); err != nil {
@@ -167,15 +166,15 @@ func TestRevocation(t *testing.T) {
 				a, err := s.users.Authenticate(t.Context(), c)
 				switch {
 				case slices.Contains(tt.gone, what):
-					wantCode(t, what, err, modules.CodeInvalidToken)
+					wantCode(t, what, err, social.CodeInvalidToken)
 				case err != nil || a.Suspended != tt.close:
 					t.Errorf("%s: actor %+v, error %v; want it to stay, suspended: %v", what, a, err, tt.close)
 				}
 			}
 			s.world.actor(t, bystander)
-			rows := s.Announced(t, modules.Stream{Kind: modules.To, User: s.actor.UserID})
-			if len(rows) != 1 || rows[0].Type != event.AccessRevoked || !rows[0].Internal {
-				t.Fatalf("announced %v, want one internal %s", rows, event.AccessRevoked)
+			rows := s.Announced(t, social.Stream{Kind: social.To, User: s.actor.UserID})
+			if len(rows) != 1 || rows[0].Type != social.EventAccessRevoked || !rows[0].Internal {
+				t.Fatalf("announced %v, want one internal %s", rows, social.EventAccessRevoked)
 			}
 			want, _ := json.Marshal(tt.says(s))
 			if string(rows[0].Data) != string(want) {
@@ -190,12 +189,12 @@ func TestRevocationRefused(t *testing.T) {
 	w := open(t)
 	alice, bob := w.register(t, "alice"), w.register(t, "bob")
 	a, b := w.actor(t, alice), w.actor(t, bob)
-	token := w.token(t, b, modules.ScopeRead)
+	token := w.token(t, b, social.ScopeRead)
 	w.DrainOutbox(t)
-	wantCode(t, "another's session", w.users.EndSession(t.Context(), a, bob.Session.ID), modules.CodeNotFound)
-	wantCode(t, "no session", w.users.EndSession(t.Context(), a, modules.NewID()), modules.CodeNotFound)
-	wantCode(t, "another's token", w.users.EndToken(t.Context(), a, token.ID), modules.CodeNotFound)
-	wantCode(t, "nobody's password", w.users.ResetPassword(t.Context(), "nobody", password), modules.CodeNotFound)
+	wantCode(t, "another's session", w.users.EndSession(t.Context(), a, bob.Session.ID), social.CodeNotFound)
+	wantCode(t, "no session", w.users.EndSession(t.Context(), a, social.NewID()), social.CodeNotFound)
+	wantCode(t, "another's token", w.users.EndToken(t.Context(), a, token.ID), social.CodeNotFound)
+	wantCode(t, "nobody's password", w.users.ResetPassword(t.Context(), "nobody", password), social.CodeNotFound)
 	if rows := w.Outbox(t); len(rows) != 0 {
 		t.Errorf("announced %v", rows)
 	}

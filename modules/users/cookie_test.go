@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 )
 
@@ -32,7 +32,7 @@ func TestCookie(t *testing.T) {
 
 func TestCookieOfSite(t *testing.T) {
 	for url, want := range map[string]string{"https://social.example": "__Host-belfry", "http://127.0.0.1:8080": "belfry"} {
-		s := users.New(users.DefaultConfig(), modules.Site{PublicURL: url}, nil, nil, nil, nil, zap.NewNop())
+		s := users.New(users.DefaultConfig(), social.Site{PublicURL: url}, nil, nil, nil, nil, zap.NewNop())
 		if got := s.Cookie().Name(); got != want {
 			t.Errorf("at %s the cookie is %s, want %s", url, got, want)
 		}

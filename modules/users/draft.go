@@ -15,7 +15,7 @@ import (
 	"golang.org/x/text/language"
 	"golang.org/x/text/unicode/norm"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -32,22 +32,22 @@ const (
 
 // draft is an account that is about to be made.
 type draft struct {
-	id           modules.ID
+	id           social.ID
 	username     string
 	displayName  string
 	email        *string
 	locale       string
-	role         modules.Role
+	role         social.Role
 	passwordHash string
 }
 
 // draftAccount checks everything but the password and gives the account to make.
-func draftAccount(r Registration, role modules.Role) (draft, []modules.Field) {
-	var bad []modules.Field
-	d := draft{id: modules.NewID(), locale: DefaultLocale, role: role}
+func draftAccount(r Registration, role social.Role) (draft, []social.Field) {
+	var bad []social.Field
+	d := draft{id: social.NewID(), locale: DefaultLocale, role: role}
 	var ok bool
 	if d.username, ok = FoldName(r.Username); !ok {
-		bad = append(bad, modules.BodyField("/username", modules.FieldBadFormat, "A letter, then 1 to 29 letters, digits and underscores."))
+		bad = append(bad, social.BodyField("/username", social.FieldBadFormat, "A letter, then 1 to 29 letters, digits and underscores."))
 	}
 	d.displayName = d.username
 	if r.DisplayName != nil {
@@ -90,11 +90,11 @@ func (s *Service) insert(ctx context.Context, tx storage.Tx, d draft) (Me, error
 }
 
 // checkLine takes one line of text: NFC, nothing that is not printable.
-func checkLine(pointer, text string, limit int, bad []modules.Field) (string, []modules.Field) {
+func checkLine(pointer, text string, limit int, bad []social.Field) (string, []social.Field) {
 	text = norm.NFC.String(text)
 	switch {
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl):
-		bad = append(bad, modules.BodyField(pointer, modules.FieldBadFormat, "One line of text."))
+		bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, "One line of text."))
 	case utf8.RuneCountInString(text) > limit:
 		bad = append(bad, tooLong(pointer, limit))
 	}
@@ -102,12 +102,12 @@ func checkLine(pointer, text string, limit int, bad []modules.Field) (string, []
 }
 
 // checkText takes text of several lines.
-func checkText(pointer, text string, limit int, bad []modules.Field) (string, []modules.Field) {
+func checkText(pointer, text string, limit int, bad []social.Field) (string, []social.Field) {
 	text = norm.NFC.String(text)
 	control := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
 	switch {
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, control):
-		bad = append(bad, modules.BodyField(pointer, modules.FieldBadFormat, "Text without control characters."))
+		bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, "Text without control characters."))
 	case utf8.RuneCountInString(text) > limit:
 		bad = append(bad, tooLong(pointer, limit))
 	}
@@ -116,40 +116,40 @@ func checkText(pointer, text string, limit int, bad []modules.Field) (string, []
 
 // checkEmail looks at the form only: something, one @, something, no spaces. Whether mail arrives is for a
 // verification to find out.
-func checkEmail(pointer, email string, bad []modules.Field) (*string, []modules.Field) {
+func checkEmail(pointer, email string, bad []social.Field) (*string, []social.Field) {
 	local, domain, _ := strings.Cut(email, "@")
 	odd := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == '@' }
 	switch {
 	case len(email) < minEmail:
-		bad = append(bad, modules.BodyField(pointer, modules.FieldTooShort, "At least 3 characters."))
+		bad = append(bad, social.BodyField(pointer, social.FieldTooShort, "At least 3 characters."))
 	case len(email) > maxEmail:
 		bad = append(bad, tooLong(pointer, maxEmail))
 	case local == "" || domain == "" || strings.ContainsFunc(local, odd) || strings.ContainsFunc(domain, odd):
-		bad = append(bad, modules.BodyField(pointer, modules.FieldBadFormat, "An address like name@example.org."))
+		bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, "An address like name@example.org."))
 	}
 	return &email, bad
 }
 
 // checkLocale takes a BCP 47 tag and gives its canonical form.
-func checkLocale(pointer, locale string, bad []modules.Field) (string, []modules.Field) {
+func checkLocale(pointer, locale string, bad []social.Field) (string, []social.Field) {
 	if len(locale) <= maxLocale {
 		if tag, err := language.Parse(locale); err == nil && tag != language.Und {
 			return tag.String(), bad
 		}
 	}
-	return "", append(bad, modules.BodyField(pointer, modules.FieldBadFormat, "A language tag like en or pt-BR."))
+	return "", append(bad, social.BodyField(pointer, social.FieldBadFormat, "A language tag like en or pt-BR."))
 }
 
 // checkTimeZone takes an IANA name.
-func checkTimeZone(pointer, name string, bad []modules.Field) (string, []modules.Field) {
+func checkTimeZone(pointer, name string, bad []social.Field) (string, []social.Field) {
 	if name != "" && name != "Local" && len(name) <= 64 {
 		if zone, err := time.LoadLocation(name); err == nil {
 			return zone.String(), bad
 		}
 	}
-	return "", append(bad, modules.BodyField(pointer, modules.FieldBadFormat, "A time zone like Europe/Berlin."))
+	return "", append(bad, social.BodyField(pointer, social.FieldBadFormat, "A time zone like Europe/Berlin."))
 }
 
-func tooLong(pointer string, limit int) modules.Field {
-	return modules.BodyField(pointer, modules.FieldTooLong, "At most "+strconv.Itoa(limit)+" characters.")
+func tooLong(pointer string, limit int) social.Field {
+	return social.BodyField(pointer, social.FieldTooLong, "At most "+strconv.Itoa(limit)+" characters.")
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -30,7 +30,7 @@ func TestDropExpired(t *testing.T) {
 		}
 		return nil
 	})
-	var drop modules.Job
+	var drop social.Job
 	for _, job := range w.users.Jobs() {
 		if job.Every == time.Minute {
 			drop = job

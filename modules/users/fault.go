@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // wrap says what was attempted, but lets a fault through as it is.
 func wrap(err error, format string, args ...any) error {
-	var f *modules.Fault
+	var f *social.Fault
 	if err == nil || errors.As(err, &f) {
 		return err
 	}

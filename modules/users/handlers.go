@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -76,17 +76,17 @@ type goneOutput struct {
 
 // logout answers POST /v1/auth/logout, also for a suspended person.
 func (h *handlers) logout(ctx context.Context, _ *struct{}) (*goneOutput, error) {
-	if err := h.users.Logout(ctx, modules.ActorFrom(ctx)); err != nil {
+	if err := h.users.Logout(ctx, social.ActorFrom(ctx)); err != nil {
 		return nil, err
 	}
 	return &goneOutput{SetCookie: h.cookie.Clear()}, nil
 }
 
 // owner is the person behind a session who may do more than look and leave.
-func owner(ctx context.Context) (modules.Actor, error) {
-	a := modules.ActorFrom(ctx)
+func owner(ctx context.Context) (social.Actor, error) {
+	a := social.ActorFrom(ctx)
 	if a.Suspended {
-		return a, modules.NewFault(modules.CodeAccountSuspended, "This account is suspended.")
+		return a, social.NewFault(social.CodeAccountSuspended, "This account is suspended.")
 	}
 	return a, nil
 }
@@ -109,9 +109,9 @@ func (h *handlers) changePassword(ctx context.Context, in *passwordInput) (*stru
 	return nil, h.users.ChangePassword(ctx, a, in.Body.CurrentPassword, in.Body.NewPassword, revoke)
 }
 
-type pageInput struct{ modules.PageQuery }
+type pageInput struct{ social.PageQuery }
 
-type sessionsOutput struct{ Body modules.List[Session] }
+type sessionsOutput struct{ Body social.List[Session] }
 
 // listSessions answers GET /v1/auth/sessions.
 func (h *handlers) listSessions(ctx context.Context, in *pageInput) (*sessionsOutput, error) {
@@ -130,10 +130,10 @@ type idInput struct {
 	ID string `path:"id"`
 }
 
-func (in *idInput) id() (modules.ID, error) {
-	id, err := modules.ParseID(in.ID)
+func (in *idInput) id() (social.ID, error) {
+	id, err := social.ParseID(in.ID)
 	if err != nil {
-		return id, modules.NotFound()
+		return id, social.NotFound()
 	}
 	return id, nil
 }
@@ -158,7 +158,7 @@ func (h *handlers) deleteSession(ctx context.Context, in *idInput) (*goneOutput,
 	return out, nil
 }
 
-type tokensOutput struct{ Body modules.List[Token] }
+type tokensOutput struct{ Body social.List[Token] }
 
 // listTokens answers GET /v1/tokens.
 func (h *handlers) listTokens(ctx context.Context, in *pageInput) (*tokensOutput, error) {
@@ -177,9 +177,9 @@ type tokenInput struct {
 	Key     string `header:"Idempotency-Key" maxLength:"255"`
 	RawBody []byte
 	Body    struct {
-		Name      string          `json:"name" doc:"1 to 60 characters."`
-		Scopes    []modules.Scope `json:"scopes" nullable:"false" doc:"read, events, write:posts, write:follows, write:notifications, write:account; with the role moderate, admin."`
-		ExpiresAt *string         `json:"expires_at" required:"false" doc:"RFC 3339, in the future; never if absent."`
+		Name      string         `json:"name" doc:"1 to 60 characters."`
+		Scopes    []social.Scope `json:"scopes" nullable:"false" doc:"read, events, write:posts, write:follows, write:notifications, write:account; with the role moderate, admin."`
+		ExpiresAt *string        `json:"expires_at" required:"false" doc:"RFC 3339, in the future; never if absent."`
 	}
 }
 
@@ -197,9 +197,9 @@ func (h *handlers) createToken(ctx context.Context, in *tokenInput) (*tokenOutpu
 	}
 	d := TokenDraft{Name: in.Body.Name, Scopes: in.Body.Scopes}
 	if text := in.Body.ExpiresAt; text != nil {
-		d.ExpiresAt = new(modules.Time)
+		d.ExpiresAt = new(social.Time)
 		if err := d.ExpiresAt.UnmarshalText([]byte(*text)); err != nil {
-			return nil, modules.Invalid(modules.BodyField("/expires_at", modules.FieldBadFormat, "A time in RFC 3339."))
+			return nil, social.Invalid(social.BodyField("/expires_at", social.FieldBadFormat, "A time in RFC 3339."))
 		}
 	}
 	once := storage.NewOnce(a, h.users.now(), "POST /v1/tokens", in.Key, in.RawBody)
@@ -238,7 +238,7 @@ type ticketOutput struct {
 
 // createTicket answers POST /v1/stream-tickets. Its place is the only route that takes it.
 func (h *handlers) createTicket(ctx context.Context, _ *ticketInput) (*ticketOutput, error) {
-	t, err := h.users.MakeTicket(ctx, modules.ActorFrom(ctx))
+	t, err := h.users.MakeTicket(ctx, social.ActorFrom(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -249,7 +249,7 @@ type meOutput struct{ Body Me }
 
 // me answers GET /v1/me, also for a suspended person.
 func (h *handlers) me(ctx context.Context, _ *struct{}) (*meOutput, error) {
-	me, err := h.users.Me(ctx, modules.ActorFrom(ctx).UserID)
+	me, err := h.users.Me(ctx, social.ActorFrom(ctx).UserID)
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +272,7 @@ type profileInput struct {
 // updateMe answers PATCH /v1/me.
 func (h *handlers) updateMe(ctx context.Context, in *profileInput) (*meOutput, error) {
 	b := in.Body
-	me, err := h.users.UpdateMe(ctx, modules.ActorFrom(ctx), ProfileChange{
+	me, err := h.users.UpdateMe(ctx, social.ActorFrom(ctx), ProfileChange{
 		DisplayName: b.DisplayName, Bio: b.Bio, AvatarMediaID: b.AvatarMediaID, Locked: b.Locked, Bot: b.Bot,
 		Locale: b.Locale, TimeZone: b.TimeZone, Email: b.Email,
 	})
@@ -282,7 +282,7 @@ func (h *handlers) updateMe(ctx context.Context, in *profileInput) (*meOutput, e
 	return &meOutput{Body: me}, nil
 }
 
-type userOutput struct{ Body modules.User }
+type userOutput struct{ Body social.User }
 
 // user answers GET /v1/users/{id}.
 func (h *handlers) user(ctx context.Context, in *idInput) (*userOutput, error) {
@@ -290,7 +290,7 @@ func (h *handlers) user(ctx context.Context, in *idInput) (*userOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, err := h.users.User(ctx, modules.ActorFrom(ctx).UserID, id)
+	u, err := h.users.User(ctx, social.ActorFrom(ctx).UserID, id)
 	if err != nil {
 		return nil, err
 	}
@@ -303,7 +303,7 @@ type nameInput struct {
 
 // userByName answers GET /v1/users/by-name/{username}.
 func (h *handlers) userByName(ctx context.Context, in *nameInput) (*userOutput, error) {
-	u, err := h.users.UserByName(ctx, modules.ActorFrom(ctx).UserID, in.Username)
+	u, err := h.users.UserByName(ctx, social.ActorFrom(ctx).UserID, in.Username)
 	if err != nil {
 		return nil, err
 	}
@@ -316,7 +316,7 @@ type relationshipsInput struct {
 
 type relationshipsOutput struct {
 	Body struct {
-		Items []modules.Relationship `json:"items" nullable:"false"`
+		Items []social.Relationship `json:"items" nullable:"false"`
 	}
 }
 
@@ -324,16 +324,16 @@ type relationshipsOutput struct {
 func (h *handlers) relationships(ctx context.Context, in *relationshipsInput) (*relationshipsOutput, error) {
 	parts := strings.Split(in.IDs, ",")
 	if len(parts) > MaxRelationships {
-		return nil, modules.Invalid(modules.QueryField("ids", modules.FieldTooMany, "At most "+strconv.Itoa(MaxRelationships)+" ids."))
+		return nil, social.Invalid(social.QueryField("ids", social.FieldTooMany, "At most "+strconv.Itoa(MaxRelationships)+" ids."))
 	}
-	ids := make([]modules.ID, len(parts))
+	ids := make([]social.ID, len(parts))
 	for i, part := range parts {
 		var err error
-		if ids[i], err = modules.ParseID(part); err != nil {
-			return nil, modules.Invalid(modules.QueryField("ids", modules.FieldBadFormat, "A comma list of ids."))
+		if ids[i], err = social.ParseID(part); err != nil {
+			return nil, social.Invalid(social.QueryField("ids", social.FieldBadFormat, "A comma list of ids."))
 		}
 	}
-	list, err := h.users.Relationships(ctx, modules.ActorFrom(ctx).UserID, ids)
+	list, err := h.users.Relationships(ctx, social.ActorFrom(ctx).UserID, ids)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/humatest"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 )
 
@@ -35,7 +35,7 @@ func serve(t *testing.T) *api {
 }
 
 func (a *api) as(t *testing.T, welcome users.Welcome) context.Context {
-	return modules.WithActor(t.Context(), a.actor(t, welcome))
+	return social.WithActor(t.Context(), a.actor(t, welcome))
 }
 
 // object reads an answer and checks that it has exactly these members.
@@ -60,7 +60,7 @@ func status(t *testing.T, what string, r *httptest.ResponseRecorder, want int) {
 	}
 }
 
-func refused(t *testing.T, what string, r *httptest.ResponseRecorder, code modules.Code) {
+func refused(t *testing.T, what string, r *httptest.ResponseRecorder, code social.Code) {
 	t.Helper()
 	if !strings.Contains(r.Body.String(), string(code)+": ") {
 		t.Errorf("%s: status %d, %s; want the fault %s", what, r.Code, r.Body, code)
@@ -105,10 +105,10 @@ func TestHTTPSignIn(t *testing.T) {
 	if r.Header().Get("Set-Cookie") == "" || r.Header().Get("Location") != "" {
 		t.Errorf("login: headers %v", r.Header())
 	}
-	refused(t, "wrong login", a.Post("/v1/auth/login", map[string]any{"login": "alice", "password": "x"}), modules.CodeBadCredentials)
+	refused(t, "wrong login", a.Post("/v1/auth/login", map[string]any{"login": "alice", "password": "x"}), social.CodeBadCredentials)
 	status(t, "register with a server-owned field", a.Post("/v1/auth/register", map[string]any{"username": "bob", "password": password, "role": "admin"}), 422)
 
-	ctx := modules.WithActor(t.Context(), who)
+	ctx := social.WithActor(t.Context(), who)
 	r = a.GetCtx(ctx, "/v1/auth/sessions")
 	status(t, "sessions", r, http.StatusOK)
 	var page struct{ Items []json.RawMessage }
@@ -121,7 +121,7 @@ func TestHTTPSignIn(t *testing.T) {
 	if r.Header().Get("Set-Cookie") != "" {
 		t.Error("ending another session takes this cookie away")
 	}
-	refused(t, "a malformed id", a.DeleteCtx(ctx, "/v1/auth/sessions/NOPE"), modules.CodeNotFound)
+	refused(t, "a malformed id", a.DeleteCtx(ctx, "/v1/auth/sessions/NOPE"), social.CodeNotFound)
 	status(t, "password", a.PostCtx(ctx, "/v1/auth/password", map[string]any{"current_password": password, "new_password": "another harbour"}), http.StatusNoContent)
 	r = a.PostCtx(ctx, "/v1/auth/logout")
 	status(t, "logout", r, http.StatusNoContent)
@@ -158,7 +158,7 @@ func TestHTTPTokens(t *testing.T) {
 	if string(again["token"]) != "null" || string(again["id"]) != string(token["id"]) || r.Header().Get("Idempotency-Replayed") != "true" {
 		t.Errorf("replay: %s, headers %v", r.Body, r.Header())
 	}
-	refused(t, "a bad time", a.PostCtx(ctx, "/v1/tokens", map[string]any{"name": "x", "scopes": []string{"read"}, "expires_at": "soon"}), modules.CodeValidationFailed)
+	refused(t, "a bad time", a.PostCtx(ctx, "/v1/tokens", map[string]any{"name": "x", "scopes": []string{"read"}, "expires_at": "soon"}), social.CodeValidationFailed)
 	r = a.GetCtx(ctx, "/v1/tokens")
 	status(t, "list", r, http.StatusOK)
 	if strings.Count(r.Body.String(), `"id"`) != 1 || strings.Contains(r.Body.String(), "bf_") {
@@ -177,7 +177,7 @@ func TestHTTPTokens(t *testing.T) {
 		}
 	}
 	status(t, "delete", a.DeleteCtx(ctx, "/v1/tokens/"+id), http.StatusNoContent)
-	refused(t, "delete again", a.DeleteCtx(ctx, "/v1/tokens/"+id), modules.CodeNotFound)
+	refused(t, "delete again", a.DeleteCtx(ctx, "/v1/tokens/"+id), social.CodeNotFound)
 }
 
 func TestHTTPProfile(t *testing.T) {
@@ -199,7 +199,7 @@ func TestHTTPProfile(t *testing.T) {
 	for name, body := range map[string]string{"a wrong type": `{"bot":"yes"}`, "an unknown field": `{"is_admin":true}`, "a server-owned one": `{"username":"root"}`} {
 		status(t, name, a.PatchCtx(ctx, "/v1/me", strings.NewReader(body)), 422)
 	}
-	refused(t, "an avatar", a.PatchCtx(ctx, "/v1/me", strings.NewReader(`{"avatar_media_id":"0198f3a0-1111-7a6e-9b1d-2f4c5e6a7b80"}`)), modules.CodeValidationFailed)
+	refused(t, "an avatar", a.PatchCtx(ctx, "/v1/me", strings.NewReader(`{"avatar_media_id":"0198f3a0-1111-7a6e-9b1d-2f4c5e6a7b80"}`)), social.CodeValidationFailed)
 	r = a.GetCtx(ctx, "/v1/me")
 	status(t, "me", r, http.StatusOK)
 	object(t, "me", r.Body.Bytes(), meMembers)
@@ -215,17 +215,17 @@ func TestHTTPProfile(t *testing.T) {
 		u := object(t, what, r.Body.Bytes(), userMembers)
 		object(t, "viewer", u["viewer"], "user_id follow notify reposts followed_by requested_by blocking mute followed_at")
 	}
-	for _, path := range []string{"/v1/users/" + modules.NewID().String(), "/v1/users/nope", "/v1/users/" + strings.ToUpper(welcome.User.ID.String()), "/v1/users/by-name/nobody", "/v1/users/by-name/a%20b"} {
-		refused(t, path, a.Get(path), modules.CodeNotFound)
+	for _, path := range []string{"/v1/users/" + social.NewID().String(), "/v1/users/nope", "/v1/users/" + strings.ToUpper(welcome.User.ID.String()), "/v1/users/by-name/nobody", "/v1/users/by-name/a%20b"} {
+		refused(t, path, a.Get(path), social.CodeNotFound)
 	}
-	r = a.GetCtx(ctx, "/v1/relationships?ids="+bob.User.ID.String()+","+modules.NewID().String())
+	r = a.GetCtx(ctx, "/v1/relationships?ids="+bob.User.ID.String()+","+social.NewID().String())
 	status(t, "relationships", r, http.StatusOK)
-	var list struct{ Items []modules.Relationship }
+	var list struct{ Items []social.Relationship }
 	if err := json.Unmarshal(r.Body.Bytes(), &list); err != nil || len(list.Items) != 1 || list.Items[0].UserID != bob.User.ID {
 		t.Errorf("relationships: %s, %v", r.Body, err)
 	}
-	refused(t, "a malformed id", a.GetCtx(ctx, "/v1/relationships?ids=1,2"), modules.CodeValidationFailed)
-	refused(t, "too many ids", a.GetCtx(ctx, "/v1/relationships?ids="+strings.Repeat(bob.User.ID.String()+",", 100)+bob.User.ID.String()), modules.CodeValidationFailed)
+	refused(t, "a malformed id", a.GetCtx(ctx, "/v1/relationships?ids=1,2"), social.CodeValidationFailed)
+	refused(t, "too many ids", a.GetCtx(ctx, "/v1/relationships?ids="+strings.Repeat(bob.User.ID.String()+",", 100)+bob.User.ID.String()), social.CodeValidationFailed)
 }
 
 // A suspended person may look at the own account and leave, nothing else.
@@ -242,7 +242,7 @@ func TestHTTPSuspended(t *testing.T) {
 		a.PostCtx(ctx, "/v1/tokens", map[string]any{"name": "x", "scopes": []string{"read"}}),
 		a.PostCtx(ctx, "/v1/auth/password", map[string]any{"current_password": password, "new_password": "another harbour"}),
 	} {
-		refused(t, "suspended", r, modules.CodeAccountSuspended)
+		refused(t, "suspended", r, social.CodeAccountSuspended)
 	}
 	status(t, "me", a.GetCtx(ctx, "/v1/me"), http.StatusOK)
 	status(t, "logout", a.PostCtx(ctx, "/v1/auth/logout"), http.StatusNoContent)
@@ -251,24 +251,24 @@ func TestHTTPSuspended(t *testing.T) {
 // The host refuses to start when an operation does not say who may call it.
 func TestHTTPOperations(t *testing.T) {
 	a := serve(t)
-	got := map[string]modules.Auth{}
+	got := map[string]social.Auth{}
 	for path, item := range a.OpenAPI().Paths {
 		for method, op := range map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PATCH": item.Patch, "PUT": item.Put, "DELETE": item.Delete} {
 			if op == nil {
 				continue
 			}
-			got[method+" "+path], _ = op.Metadata[modules.MetaAuth].(modules.Auth)
+			got[method+" "+path], _ = op.Metadata[social.MetaAuth].(social.Auth)
 			if op.OperationID == "" || op.Summary == "" || len(op.Tags) == 0 || len(op.Errors) == 0 {
 				t.Errorf("%s %s is not described: %+v", method, path, op)
 			}
 		}
 	}
-	want := map[string]modules.Auth{
-		"POST /v1/auth/register": modules.AuthNone, "POST /v1/auth/login": modules.AuthNone, "POST /v1/auth/logout": modules.AuthSession,
-		"POST /v1/auth/password": modules.AuthSession, "GET /v1/auth/sessions": modules.AuthSession, "DELETE /v1/auth/sessions/{id}": modules.AuthSession,
-		"GET /v1/tokens": modules.AuthSession, "POST /v1/tokens": modules.AuthSession, "DELETE /v1/tokens/{id}": modules.AuthSession,
-		"POST /v1/stream-tickets": "events", "GET /v1/me": modules.AuthMe, "PATCH /v1/me": "write:account",
-		"GET /v1/users/{id}": modules.AuthOptional, "GET /v1/users/by-name/{username}": modules.AuthOptional, "GET /v1/relationships": "read",
+	want := map[string]social.Auth{
+		"POST /v1/auth/register": social.AuthNone, "POST /v1/auth/login": social.AuthNone, "POST /v1/auth/logout": social.AuthSession,
+		"POST /v1/auth/password": social.AuthSession, "GET /v1/auth/sessions": social.AuthSession, "DELETE /v1/auth/sessions/{id}": social.AuthSession,
+		"GET /v1/tokens": social.AuthSession, "POST /v1/tokens": social.AuthSession, "DELETE /v1/tokens/{id}": social.AuthSession,
+		"POST /v1/stream-tickets": "events", "GET /v1/me": social.AuthMe, "PATCH /v1/me": "write:account",
+		"GET /v1/users/{id}": social.AuthOptional, "GET /v1/users/by-name/{username}": social.AuthOptional, "GET /v1/relationships": "read",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("operations are %v, want %v", got, want)

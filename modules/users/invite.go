@@ -6,7 +6,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -14,7 +14,7 @@ import (
 // It is asked for when registration.mode is invite.
 func (s *Service) CreateInvite(ctx context.Context, uses int, ttl time.Duration) (string, error) {
 	if uses < 1 || ttl <= 0 {
-		return "", modules.Invalid(modules.BodyField("/uses", modules.FieldTooSmall, "At least one use, and some time for it."))
+		return "", social.Invalid(social.BodyField("/uses", social.FieldTooSmall, "At least one use, and some time for it."))
 	}
 	secret, hash := newSecret(invitePrefix)
 	now := s.now()
@@ -31,7 +31,7 @@ func (s *Service) CreateInvite(ctx context.Context, uses int, ttl time.Duration)
 
 // checkInvite answers by the mode of registration before any work is done. The hash is nil when none is needed.
 func (s *Service) checkInvite(ctx context.Context, invite *string) (*secretHash, error) {
-	closed := modules.NewFault(modules.CodeRegistrationClosed, "Registration is closed here.")
+	closed := social.NewFault(social.CodeRegistrationClosed, "Registration is closed here.")
 	switch s.cfg.Registration {
 	case ModeClosed:
 		return nil, closed
@@ -65,7 +65,7 @@ func (s *Service) useInvite(ctx context.Context, tx storage.Tx, hash *secretHash
 	n, err := tx.Exec(ctx, `UPDATE invites SET uses_left = uses_left - 1 WHERE hash = $1 AND uses_left > 0 AND expires_at > $2`,
 		hash[:], int64(s.now()))
 	if err == nil && n == 0 {
-		return modules.NewFault(modules.CodeRegistrationClosed, "Registration needs a valid invite.")
+		return social.NewFault(social.CodeRegistrationClosed, "Registration needs a valid invite.")
 	}
 	return err
 }

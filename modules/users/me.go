@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -19,14 +19,14 @@ const (
 
 // Me is a user as they see themselves.
 type Me struct {
-	modules.User
-	Email         *string       `json:"email"`
-	EmailVerified bool          `json:"email_verified"`
-	Role          modules.Role  `json:"role" enum:"user,moderator,admin"`
-	State         string        `json:"state" enum:"active,suspended,deleting"`
-	Locale        string        `json:"locale" doc:"BCP 47."`
-	TimeZone      string        `json:"time_zone" doc:"An IANA name."`
-	DeletionAt    *modules.Time `json:"deletion_at"`
+	social.User
+	Email         *string      `json:"email"`
+	EmailVerified bool         `json:"email_verified"`
+	Role          social.Role  `json:"role" enum:"user,moderator,admin"`
+	State         string       `json:"state" enum:"active,suspended,deleting"`
+	Locale        string       `json:"locale" doc:"BCP 47."`
+	TimeZone      string       `json:"time_zone" doc:"An IANA name."`
+	DeletionAt    *social.Time `json:"deletion_at"`
 }
 
 const (
@@ -35,12 +35,12 @@ const (
 )
 
 // userFields are where viewColumns are scanned to.
-func userFields(u *modules.User) []any {
+func userFields(u *social.User) []any {
 	return []any{&u.ID, &u.Username, &u.DisplayName, &u.Bio, &u.Bot, &u.Locked, &u.FollowersCount, &u.FollowingCount, &u.PostsCount, &u.CreatedAt}
 }
 
-func (s *Service) scanUser(row storage.Row) (modules.User, error) {
-	var u modules.User
+func (s *Service) scanUser(row storage.Row) (social.User, error) {
+	var u social.User
 	err := row.Scan(userFields(&u)...)
 	u.URL = s.site.UserURL(u.Username)
 	return u, err
@@ -55,7 +55,7 @@ func (s *Service) scanMe(row storage.Row, more ...any) (Me, error) {
 }
 
 // Me gives the person's own view of the account.
-func (s *Service) Me(ctx context.Context, id modules.ID) (Me, error) {
+func (s *Service) Me(ctx context.Context, id social.ID) (Me, error) {
 	var me Me
 	err := s.db.Read(ctx, func(q storage.Querier) (err error) {
 		me, err = s.meByID(ctx, q, id)
@@ -64,43 +64,43 @@ func (s *Service) Me(ctx context.Context, id modules.ID) (Me, error) {
 	return me, err
 }
 
-func (s *Service) meByID(ctx context.Context, q storage.Querier, id modules.ID) (Me, error) {
+func (s *Service) meByID(ctx context.Context, q storage.Querier, id social.ID) (Me, error) {
 	me, err := s.scanMe(q.QueryRow(ctx, `SELECT `+meColumns+` FROM users WHERE id = $1 AND deleted_at IS NULL`, id))
 	return me, absent(err, "users: read %s", id)
 }
 
 // User gives the account with this id as viewer sees it. NotFound when there is none, or none any more.
-func (s *Service) User(ctx context.Context, viewer, id modules.ID) (modules.User, error) {
-	var list []modules.User
+func (s *Service) User(ctx context.Context, viewer, id social.ID) (social.User, error) {
+	var list []social.User
 	err := s.db.Read(ctx, func(q storage.Querier) (err error) {
-		list, err = s.Views(ctx, q, viewer, []modules.ID{id})
+		list, err = s.Views(ctx, q, viewer, []social.ID{id})
 		return err
 	})
 	if err == nil && len(list) == 0 {
-		err = modules.NotFound()
+		err = social.NotFound()
 	}
 	if err != nil {
-		return modules.User{}, err
+		return social.User{}, err
 	}
 	return list[0], nil
 }
 
 // UserByName is User for a username in any case.
-func (s *Service) UserByName(ctx context.Context, viewer modules.ID, username string) (modules.User, error) {
-	var list []modules.User
+func (s *Service) UserByName(ctx context.Context, viewer social.ID, username string) (social.User, error) {
+	var list []social.User
 	err := s.db.Read(ctx, func(q storage.Querier) error {
 		refs, err := s.RefsByName(ctx, q, []string{username})
 		if err != nil {
 			return err
 		}
-		list, err = s.Views(ctx, q, viewer, []modules.ID{refs[username].ID})
+		list, err = s.Views(ctx, q, viewer, []social.ID{refs[username].ID})
 		return err
 	})
 	if err == nil && len(list) == 0 {
-		err = modules.NotFound()
+		err = social.NotFound()
 	}
 	if err != nil {
-		return modules.User{}, err
+		return social.User{}, err
 	}
 	return list[0], nil
 }
@@ -111,7 +111,7 @@ func absent(err error, format string, args ...any) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, sql.ErrNoRows):
-		return modules.NotFound()
+		return social.NotFound()
 	}
 	return fmt.Errorf(format+": %w", append(args, err)...)
 }

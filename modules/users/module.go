@@ -6,7 +6,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/fx"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -20,6 +20,6 @@ var Migrations = storage.EmbeddedMigrations("users", files)
 var Module = fx.Module("users",
 	fx.Provide(New),
 	fx.Provide(fx.Annotate(func(s *Service) func(huma.API) { return s.Routes }, fx.ResultTags(`group:"routes"`))),
-	fx.Provide(fx.Annotate(func(s *Service) []modules.Job { return s.Jobs() }, fx.ResultTags(`group:"jobs,flatten"`))),
+	fx.Provide(fx.Annotate(func(s *Service) []social.Job { return s.Jobs() }, fx.ResultTags(`group:"jobs,flatten"`))),
 	fx.Supply(fx.Annotate(Migrations, fx.ResultTags(`group:"migrations"`))),
 )

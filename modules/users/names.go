@@ -4,7 +4,7 @@ import (
 	"context"
 	"sync"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -25,17 +25,17 @@ const (
 type names struct {
 	mu     sync.RWMutex
 	turn   uint64 // moves when a change begins and when it ends
-	held   map[modules.ID]int
-	known  map[modules.ID]modules.UserRef
-	wanted map[modules.ID]struct{}
+	held   map[social.ID]int
+	known  map[social.ID]social.UserRef
+	wanted map[social.ID]struct{}
 }
 
 func newNames() *names {
-	return &names{held: map[modules.ID]int{}, known: map[modules.ID]modules.UserRef{}, wanted: map[modules.ID]struct{}{}}
+	return &names{held: map[social.ID]int{}, known: map[social.ID]social.UserRef{}, wanted: map[social.ID]struct{}{}}
 }
 
 // fill adds to refs whom of ids it knows, and gives the others.
-func (n *names) fill(refs map[modules.ID]modules.UserRef, ids []modules.ID) (others []modules.ID) {
+func (n *names) fill(refs map[social.ID]social.UserRef, ids []social.ID) (others []social.ID) {
 	n.mu.RLock()
 	for _, id := range ids {
 		if ref, ok := n.known[id]; ok && n.held[id] == 0 {
@@ -51,7 +51,7 @@ func (n *names) fill(refs map[modules.ID]modules.UserRef, ids []modules.ID) (oth
 	return others
 }
 
-func (n *names) want(ids []modules.ID) {
+func (n *names) want(ids []social.ID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, id := range ids {
@@ -64,7 +64,7 @@ func (n *names) want(ids []modules.ID) {
 
 // hold says that the person's row is about to change; the function it returns, that it has, or will not. That may be
 // called more than once.
-func (n *names) hold(id modules.ID) (release func()) {
+func (n *names) hold(id social.ID) (release func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.turn++
@@ -81,7 +81,7 @@ func (n *names) hold(id modules.ID) (release func()) {
 }
 
 // take gives whom to read, and the turn to put the answer under.
-func (n *names) take() (ids []modules.ID, turn uint64) {
+func (n *names) take() (ids []social.ID, turn uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for id := range n.wanted {
@@ -92,7 +92,7 @@ func (n *names) take() (ids []modules.ID, turn uint64) {
 }
 
 // learn keeps an answer, unless somebody has changed since turn: they are asked for again then.
-func (n *names) learn(refs map[modules.ID]modules.UserRef, turn uint64) {
+func (n *names) learn(refs map[social.ID]social.UserRef, turn uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if turn != n.turn {
@@ -117,7 +117,7 @@ func (s *Service) learnNames(ctx context.Context) (more bool, err error) {
 	if len(ids) == 0 {
 		return false, nil
 	}
-	refs := make(map[modules.ID]modules.UserRef, len(ids))
+	refs := make(map[social.ID]social.UserRef, len(ids))
 	err = s.db.Read(ctx, func(q storage.Querier) error { return readRefs(ctx, q, refs, ids) })
 	if err != nil {
 		return false, wrap(err, "users: names of %d people", len(ids))

@@ -3,16 +3,16 @@ package users
 import (
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 func TestNames(t *testing.T) {
 	n := newNames()
-	ada := modules.UserRef{ID: modules.NewID(), Username: "ada"}
-	refs := map[modules.ID]modules.UserRef{ada.ID: ada}
+	ada := social.UserRef{ID: social.NewID(), Username: "ada"}
+	refs := map[social.ID]social.UserRef{ada.ID: ada}
 	knows := func() bool {
-		got := map[modules.ID]modules.UserRef{}
-		others := n.fill(got, []modules.ID{ada.ID})
+		got := map[social.ID]social.UserRef{}
+		others := n.fill(got, []social.ID{ada.ID})
 		if len(others)+len(got) != 1 || len(got) == 1 && got[ada.ID] != ada {
 			t.Fatalf("of one person %v is known and %v is not", got, others)
 		}
@@ -60,9 +60,9 @@ func TestNames(t *testing.T) {
 func TestNamesAreBounded(t *testing.T) {
 	n := newNames()
 	for range namesMax + namesMax/4 {
-		id := modules.NewID()
-		n.fill(nil, []modules.ID{id})
-		n.learn(map[modules.ID]modules.UserRef{id: {ID: id}}, 0)
+		id := social.NewID()
+		n.fill(nil, []social.ID{id})
+		n.learn(map[social.ID]social.UserRef{id: {ID: id}}, 0)
 		if len(n.known) > namesMax || len(n.wanted) > namesWanted {
 			t.Fatalf("%d are known and %d wanted, want at most %d and %d", len(n.known), len(n.wanted), namesMax, namesWanted)
 		}

@@ -5,8 +5,8 @@ import (
 	"crypto/sha256"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 )
@@ -14,7 +14,7 @@ import (
 // Add makes an account without signing it in. The command line calls it, so the mode of registration, its budget
 // and the names kept for the site's offices do not count; the rules for passwords and names do. An empty
 // displayName is the username.
-func (s *Service) Add(ctx context.Context, username, password string, role modules.Role, displayName string) (Me, error) {
+func (s *Service) Add(ctx context.Context, username, password string, role social.Role, displayName string) (Me, error) {
 	r := Registration{Username: username, Password: password}
 	if displayName != "" {
 		r.DisplayName = &displayName
@@ -23,7 +23,7 @@ func (s *Service) Add(ctx context.Context, username, password string, role modul
 	fields = append(fields, checkRole(role)...)
 	fields = append(fields, checkNewPassword("/password", password, d.username)...)
 	if len(fields) > 0 {
-		return Me{}, modules.Invalid(fields...)
+		return Me{}, social.Invalid(fields...)
 	}
 	if isReserved(d.username, true) {
 		return Me{}, usernameTaken()
@@ -45,26 +45,26 @@ func (s *Service) Add(ctx context.Context, username, password string, role modul
 func (s *Service) ResetPassword(ctx context.Context, username, password string) error {
 	name, _ := FoldName(username)
 	if fields := checkNewPassword("/password", password, name); len(fields) > 0 {
-		return modules.Invalid(fields...)
+		return social.Invalid(fields...)
 	}
 	hash, err := s.hasher.hash(ctx, password)
 	if err != nil {
 		return wrap(err, "users: reset password of %s", name)
 	}
-	return s.onAccount(ctx, "reset password of", username, func(tx storage.Tx, id modules.ID) error {
-		return s.setPassword(ctx, tx, id, hash, modules.ID{}, event.AccessRevokedData{KeepTokens: true})
+	return s.onAccount(ctx, "reset password of", username, func(tx storage.Tx, id social.ID) error {
+		return s.setPassword(ctx, tx, id, hash, social.ID{}, social.AccessRevokedData{KeepTokens: true})
 	})
 }
 
 // List gives all accounts, newest first, with their private part.
-func (s *Service) List(ctx context.Context, q modules.PageQuery) (modules.List[Me], error) {
+func (s *Service) List(ctx context.Context, q social.PageQuery) (social.List[Me], error) {
 	type row struct {
 		me  Me
 		key int64
 	}
-	var page modules.List[row]
+	var page social.List[row]
 	err := s.db.Read(ctx, func(r storage.Querier) (err error) {
-		page, err = modules.PageOf(s.pages, modules.PageScope{List: "users"}, q, false, func(r row) int64 { return r.key }, func(w modules.Window) ([]row, error) {
+		page, err = social.PageOf(s.pages, social.PageScope{List: "users"}, q, false, func(r row) int64 { return r.key }, func(w social.Window) ([]row, error) {
 			var list []row
 			return list, eachRow(ctx, r, func(rows storage.Rows) error {
 				var it row
@@ -76,7 +76,7 @@ func (s *Service) List(ctx context.Context, q modules.PageQuery) (modules.List[M
 		})
 		return err
 	})
-	out := modules.List[Me]{Items: make([]Me, len(page.Items)), Next: page.Next, Prev: page.Prev}
+	out := social.List[Me]{Items: make([]Me, len(page.Items)), Next: page.Next, Prev: page.Prev}
 	for i, it := range page.Items {
 		out.Items[i] = it.me
 	}
@@ -84,11 +84,11 @@ func (s *Service) List(ctx context.Context, q modules.PageQuery) (modules.List[M
 }
 
 // SetRole changes what an account may do. It holds from the next request on.
-func (s *Service) SetRole(ctx context.Context, username string, role modules.Role) error {
+func (s *Service) SetRole(ctx context.Context, username string, role social.Role) error {
 	if fields := checkRole(role); len(fields) > 0 {
-		return modules.Invalid(fields...)
+		return social.Invalid(fields...)
 	}
-	return s.onAccount(ctx, "set role of", username, func(tx storage.Tx, id modules.ID) error {
+	return s.onAccount(ctx, "set role of", username, func(tx storage.Tx, id social.ID) error {
 		_, err := tx.Exec(ctx, `UPDATE users SET role = $1 WHERE id = $2`, string(role), id)
 		return err
 	})
@@ -97,17 +97,17 @@ func (s *Service) SetRole(ctx context.Context, username string, role modules.Rol
 // Suspend lets a person only look at the own account and leave, until Restore. Streams end at once, sessions and
 // tokens stay for later.
 func (s *Service) Suspend(ctx context.Context, username string) error {
-	return s.onAccount(ctx, "suspend", username, func(tx storage.Tx, id modules.ID) error {
+	return s.onAccount(ctx, "suspend", username, func(tx storage.Tx, id social.ID) error {
 		if _, err := tx.Exec(ctx, `UPDATE users SET state = $1 WHERE id = $2`, StateSuspended, id); err != nil {
 			return err
 		}
-		return s.revoke(ctx, tx, id, event.AccessRevokedData{})
+		return s.revoke(ctx, tx, id, social.AccessRevokedData{})
 	})
 }
 
 // Restore ends a suspension.
 func (s *Service) Restore(ctx context.Context, username string) error {
-	return s.onAccount(ctx, "restore", username, func(tx storage.Tx, id modules.ID) error {
+	return s.onAccount(ctx, "restore", username, func(tx storage.Tx, id social.ID) error {
 		_, err := tx.Exec(ctx, `UPDATE users SET state = $1 WHERE id = $2`, StateActive, id)
 		return err
 	})
@@ -115,7 +115,7 @@ func (s *Service) Restore(ctx context.Context, username string) error {
 
 // CreateToken makes a personal token for somebody that ends after lasts; 0 = never. As for IssueToken, the role
 // bounds the scopes.
-func (s *Service) CreateToken(ctx context.Context, username, name string, scopes []modules.Scope, lasts time.Duration) (Token, error) {
+func (s *Service) CreateToken(ctx context.Context, username, name string, scopes []social.Scope, lasts time.Duration) (Token, error) {
 	a, err := s.owner(ctx, username)
 	if err != nil {
 		return Token{}, err
@@ -129,7 +129,7 @@ func (s *Service) CreateToken(ctx context.Context, username, name string, scopes
 }
 
 // RevokeToken ends a personal token of somebody; their streams opened with it end too.
-func (s *Service) RevokeToken(ctx context.Context, username string, id modules.ID) error {
+func (s *Service) RevokeToken(ctx context.Context, username string, id social.ID) error {
 	a, err := s.owner(ctx, username)
 	if err != nil {
 		return err
@@ -138,8 +138,8 @@ func (s *Service) RevokeToken(ctx context.Context, username string, id modules.I
 }
 
 // owner is the person a token is made for, with nothing but id and role.
-func (s *Service) owner(ctx context.Context, username string) (modules.Actor, error) {
-	a := modules.Actor{}
+func (s *Service) owner(ctx context.Context, username string) (social.Actor, error) {
+	a := social.Actor{}
 	folded, _ := FoldName(username)
 	err := s.db.Read(ctx, func(q storage.Querier) error {
 		return q.QueryRow(ctx, `SELECT id, role FROM users WHERE username = $1 AND deleted_at IS NULL`, folded).Scan(&a.UserID, &a.Role)
@@ -155,7 +155,7 @@ func (s *Service) owner(ctx context.Context, username string) (modules.Actor, er
 //  3. event.UserDeleted: what other modules announce about the ending stands behind the erasure and is heard;
 //  4. access.revoked, for the same reason the last: every node closes the person's streams when it meets it.
 func (s *Service) Delete(ctx context.Context, username string) error {
-	return s.onAccount(ctx, "delete", username, func(tx storage.Tx, id modules.ID) error {
+	return s.onAccount(ctx, "delete", username, func(tx storage.Tx, id social.ID) error {
 		now := s.now()
 		name, _ := FoldName(username)
 		if err := s.empty(ctx, tx, id, name, now); err != nil {
@@ -170,12 +170,12 @@ func (s *Service) Delete(ctx context.Context, username string) error {
 		if err := s.bus.Emit(ctx, tx, event.UserDeleted{UserID: id, At: now}); err != nil {
 			return err
 		}
-		return s.revoke(ctx, tx, id, event.AccessRevokedData{})
+		return s.revoke(ctx, tx, id, social.AccessRevokedData{})
 	})
 }
 
 // empty leaves the id of an account and nothing of the person.
-func (s *Service) empty(ctx context.Context, tx storage.Tx, id modules.ID, name string, now modules.Time) error {
+func (s *Service) empty(ctx context.Context, tx storage.Tx, id social.ID, name string, now social.Time) error {
 	retired := sha256.Sum256([]byte(name))
 	if _, err := tx.Exec(ctx, `INSERT INTO retired_names (hash) VALUES ($1)`, retired[:]); err != nil {
 		return err
@@ -187,18 +187,18 @@ func (s *Service) empty(ctx context.Context, tx storage.Tx, id modules.ID, name 
 	if err != nil {
 		return err
 	}
-	return endAccess(ctx, tx, id, modules.ID{}, true)
+	return endAccess(ctx, tx, id, social.ID{}, true)
 }
 
 // onAccount runs fn in a transaction for the account with this name, of which nothing is said from memory meanwhile,
 // and forgets its cached access afterwards.
 // NotFound when there is none.
-func (s *Service) onAccount(ctx context.Context, act, username string, fn func(tx storage.Tx, id modules.ID) error) error {
+func (s *Service) onAccount(ctx context.Context, act, username string, fn func(tx storage.Tx, id social.ID) error) error {
 	name, _ := FoldName(username)
-	var id modules.ID
+	var id social.ID
 	release := func() {}
 	defer func() { release() }()
-	err := s.inTx(ctx, func(a modules.Actor) bool { return a.UserID == id }, func(tx storage.Tx) error {
+	err := s.inTx(ctx, func(a social.Actor) bool { return a.UserID == id }, func(tx storage.Tx) error {
 		err := tx.QueryRow(ctx, `SELECT id FROM users WHERE username = $1 AND deleted_at IS NULL`, name).Scan(&id)
 		if err := absent(err, "find"); err != nil {
 			return err
@@ -210,10 +210,10 @@ func (s *Service) onAccount(ctx context.Context, act, username string, fn func(t
 	return wrap(err, "users: %s %s", act, name)
 }
 
-func checkRole(role modules.Role) []modules.Field {
+func checkRole(role social.Role) []social.Field {
 	switch role {
-	case modules.RoleUser, modules.RoleModerator, modules.RoleAdmin:
+	case social.RoleUser, social.RoleModerator, social.RoleAdmin:
 		return nil
 	}
-	return []modules.Field{modules.BodyField("/role", modules.FieldBadFormat, "One of user, moderator, admin.")}
+	return []social.Field{social.BodyField("/role", social.FieldBadFormat, "One of user, moderator, admin.")}
 }

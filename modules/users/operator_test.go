@@ -6,38 +6,38 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 )
 
 func TestAdd(t *testing.T) {
 	w := open(t, func(c *users.Config) { c.Registration = users.ModeClosed })
-	me, err := w.users.Add(t.Context(), "Admin", password, modules.RoleAdmin, "")
-	if err != nil || me.Username != "admin" || me.DisplayName != "admin" || me.Role != modules.RoleAdmin {
+	me, err := w.users.Add(t.Context(), "Admin", password, social.RoleAdmin, "")
+	if err != nil || me.Username != "admin" || me.DisplayName != "admin" || me.Role != social.RoleAdmin {
 		t.Fatalf("added %+v, %v", me, err)
 	}
 	if len(w.limits.spent) != 0 || w.count(t, "sessions") != 0 {
 		t.Errorf("adding spent %v and made %d sessions", w.limits.spent, w.count(t, "sessions"))
 	}
-	_, err = w.users.Add(t.Context(), "admin", password, modules.RoleUser, "")
-	wantCode(t, "a name that is taken", err, modules.CodeUsernameTaken)
-	_, err = w.users.Add(t.Context(), "posts", password, modules.RoleUser, "")
-	wantCode(t, "the name of a route", err, modules.CodeUsernameTaken)
+	_, err = w.users.Add(t.Context(), "admin", password, social.RoleUser, "")
+	wantCode(t, "a name that is taken", err, social.CodeUsernameTaken)
+	_, err = w.users.Add(t.Context(), "posts", password, social.RoleUser, "")
+	wantCode(t, "the name of a route", err, social.CodeUsernameTaken)
 	_, err = w.users.Add(t.Context(), "carol", password, "king", "")
-	wantField(t, "no role", err, "/role", modules.FieldBadFormat)
-	_, err = w.users.Add(t.Context(), "carol", "12345678", modules.RoleUser, "")
-	wantField(t, "an easy password", err, "/password", modules.FieldNotAllowed)
-	_, err = w.users.Add(t.Context(), "carol", password, modules.RoleUser, "a\x1b[31m")
-	wantField(t, "a display name with an escape", err, "/display_name", modules.FieldBadFormat)
+	wantField(t, "no role", err, "/role", social.FieldBadFormat)
+	_, err = w.users.Add(t.Context(), "carol", "12345678", social.RoleUser, "")
+	wantField(t, "an easy password", err, "/password", social.FieldNotAllowed)
+	_, err = w.users.Add(t.Context(), "carol", password, social.RoleUser, "a\x1b[31m")
+	wantField(t, "a display name with an escape", err, "/display_name", social.FieldBadFormat)
 }
 
 func TestSetRole(t *testing.T) {
 	w := open(t)
 	welcome := w.register(t, "alice")
 	w.actor(t, welcome)
-	for _, role := range []modules.Role{modules.RoleModerator, modules.RoleAdmin, modules.RoleUser} {
+	for _, role := range []social.Role{social.RoleModerator, social.RoleAdmin, social.RoleUser} {
 		if err := w.users.SetRole(t.Context(), "Alice", role); err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +45,7 @@ func TestSetRole(t *testing.T) {
 			t.Errorf("the next request has the role %s, want %s", a.Role, role)
 		}
 	}
-	wantCode(t, "nobody's role", w.users.SetRole(t.Context(), "nobody", modules.RoleAdmin), modules.CodeNotFound)
+	wantCode(t, "nobody's role", w.users.SetRole(t.Context(), "nobody", social.RoleAdmin), social.CodeNotFound)
 }
 
 func TestSuspendAndRestore(t *testing.T) {
@@ -58,18 +58,18 @@ func TestSuspendAndRestore(t *testing.T) {
 	if err != nil || again.User.State != users.StateSuspended {
 		t.Errorf("a suspended person signs in: %+v, %v", again.User, err)
 	}
-	wantCode(t, "what a suspended person may", w.actor(t, again).Need(modules.ScopeRead), modules.CodeAccountSuspended)
+	wantCode(t, "what a suspended person may", w.actor(t, again).Need(social.ScopeRead), social.CodeAccountSuspended)
 	if err := w.users.Restore(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, "restored", w.actor(t, welcome).Need(modules.ScopeRead), "")
+	wantCode(t, "restored", w.actor(t, welcome).Need(social.ScopeRead), "")
 }
 
 func TestList(t *testing.T) {
 	w := open(t)
 	names := []string{"alice", "bob", "carol", "dave", "erin"}
 	for _, name := range names {
-		if _, err := w.users.Add(t.Context(), name, password, modules.RoleUser, ""); err != nil {
+		if _, err := w.users.Add(t.Context(), name, password, social.RoleUser, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -77,7 +77,7 @@ func TestList(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	q := modules.PageQuery{Limit: 3}
+	q := social.PageQuery{Limit: 3}
 	for {
 		page, err := w.users.List(t.Context(), q)
 		if err != nil {
@@ -99,37 +99,37 @@ func TestList(t *testing.T) {
 func TestCreateToken(t *testing.T) {
 	w := open(t)
 	me := w.register(t, "alice").User
-	token, err := w.users.CreateToken(t.Context(), "Alice", "program", []modules.Scope{modules.ScopeEvents}, 0)
+	token, err := w.users.CreateToken(t.Context(), "Alice", "program", []social.Scope{social.ScopeEvents}, 0)
 	if err != nil || token.Token == nil {
 		t.Fatalf("token %+v, %v", token, err)
 	}
-	if a, err := w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token}); err != nil || a.UserID != me.ID || !a.Allows(modules.ScopeEvents) || a.Allows(modules.ScopeRead) {
+	if a, err := w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token}); err != nil || a.UserID != me.ID || !a.Allows(social.ScopeEvents) || a.Allows(social.ScopeRead) {
 		t.Errorf("the token stands for %+v, %v", a, err)
 	}
 	if token.ExpiresAt != nil {
 		t.Errorf("a token for good ends at %v", token.ExpiresAt)
 	}
-	short, err := w.users.CreateToken(t.Context(), "alice", "program", []modules.Scope{modules.ScopeRead}, time.Hour)
+	short, err := w.users.CreateToken(t.Context(), "alice", "program", []social.Scope{social.ScopeRead}, time.Hour)
 	if err != nil || short.ExpiresAt == nil || *short.ExpiresAt != w.Clock.Now().Add(time.Hour) {
 		t.Errorf("a token for an hour: %+v, %v", short, err)
 	}
 	w.register(t, "bob")
-	wantCode(t, "revoke a token of somebody else", w.users.RevokeToken(t.Context(), "bob", token.ID), modules.CodeNotFound)
+	wantCode(t, "revoke a token of somebody else", w.users.RevokeToken(t.Context(), "bob", token.ID), social.CodeNotFound)
 	wantCode(t, "revoke", w.users.RevokeToken(t.Context(), "Alice", token.ID), "")
 	_, err = w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token})
-	wantCode(t, "the revoked token", err, modules.CodeInvalidToken)
-	_, err = w.users.CreateToken(t.Context(), "alice", "program", []modules.Scope{modules.ScopeAdmin}, 0)
-	wantField(t, "a scope the role lacks", err, "/scopes/0", modules.FieldNotAllowed)
-	_, err = w.users.CreateToken(t.Context(), "nobody", "program", []modules.Scope{modules.ScopeRead}, 0)
-	wantCode(t, "nobody's token", err, modules.CodeNotFound)
+	wantCode(t, "the revoked token", err, social.CodeInvalidToken)
+	_, err = w.users.CreateToken(t.Context(), "alice", "program", []social.Scope{social.ScopeAdmin}, 0)
+	wantField(t, "a scope the role lacks", err, "/scopes/0", social.FieldNotAllowed)
+	_, err = w.users.CreateToken(t.Context(), "nobody", "program", []social.Scope{social.ScopeRead}, 0)
+	wantCode(t, "nobody's token", err, social.CodeNotFound)
 }
 
 func TestDelete(t *testing.T) {
 	w := open(t)
-	var heard []modules.ID
+	var heard []social.ID
 	var absent bool
 	w.Bus.React(event.On("test: hear of it", func(ctx context.Context, tx storage.Tx, f event.UserDeleted) error {
-		refs, err := w.users.Refs(ctx, tx, []modules.ID{f.UserID})
+		refs, err := w.users.Refs(ctx, tx, []social.ID{f.UserID})
 		heard, absent = append(heard, f.UserID), len(refs) == 0
 		return err
 	}))
@@ -144,7 +144,7 @@ func TestDelete(t *testing.T) {
 		t.Fatal(err)
 	}
 	once := storage.NewOnce(a, w.Clock.Now(), "POST /v1/tokens", "key", nil)
-	token, err := w.users.IssueToken(t.Context(), a, users.TokenDraft{Name: "canary six", Scopes: []modules.Scope{modules.ScopeRead}}, once)
+	token, err := w.users.IssueToken(t.Context(), a, users.TokenDraft{Name: "canary six", Scopes: []social.Scope{social.ScopeRead}}, once)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestDelete(t *testing.T) {
 		t.Errorf("the fact was heard by %v, absent then: %v", heard, absent)
 	}
 	rows := w.Outbox(t)
-	if len(rows) != 2 || rows[0].Op != storage.OpErase || rows[0].Actor != a.UserID || rows[1].Type != event.AccessRevoked {
+	if len(rows) != 2 || rows[0].Op != storage.OpErase || rows[0].Actor != a.UserID || rows[1].Type != social.EventAccessRevoked {
 		t.Errorf("the outbox has %v, want the erasure, and behind it the end of access", rows)
 	}
 	if dump := strings.ToLower(w.dump(t)); strings.Contains(dump, "canary") || strings.Contains(dump, token.ID.String()) {
@@ -173,7 +173,7 @@ func TestDelete(t *testing.T) {
 	}
 	for _, c := range []users.Credentials{{Cookie: welcome.Secret}, {Bearer: *token.Token}} {
 		_, err := w.users.Authenticate(t.Context(), c)
-		wantCode(t, "authenticate", err, modules.CodeInvalidToken)
+		wantCode(t, "authenticate", err, social.CodeInvalidToken)
 	}
 	for what, err := range map[string]error{
 		"by id":         second(w.users.User(t.Context(), bob.UserID, a.UserID)),
@@ -184,11 +184,11 @@ func TestDelete(t *testing.T) {
 		"delete":        w.users.Delete(t.Context(), "canary_one"),
 		"reset":         w.users.ResetPassword(t.Context(), "canary_one", password),
 	} {
-		wantCode(t, what, err, modules.CodeNotFound)
+		wantCode(t, what, err, social.CodeNotFound)
 	}
-	wantCode(t, "login", second(w.users.Login(t.Context(), "canary_one", password, "")), modules.CodeBadCredentials)
-	wantCode(t, "register", second(w.users.Register(t.Context(), users.Registration{Username: "canary_one", Password: password}, "")), modules.CodeUsernameTaken)
-	if list, err := w.users.Relationships(t.Context(), bob.UserID, []modules.ID{a.UserID}); err != nil || len(list) != 0 {
+	wantCode(t, "login", second(w.users.Login(t.Context(), "canary_one", password, "")), social.CodeBadCredentials)
+	wantCode(t, "register", second(w.users.Register(t.Context(), users.Registration{Username: "canary_one", Password: password}, "")), social.CodeUsernameTaken)
+	if list, err := w.users.Relationships(t.Context(), bob.UserID, []social.ID{a.UserID}); err != nil || len(list) != 0 {
 		t.Errorf("relationships %v, %v", list, err)
 	}
 }
@@ -212,9 +212,9 @@ func TestDeleteUndone(t *testing.T) {
 func TestCounts(t *testing.T) {
 	w := open(t)
 	alice, bob := w.register(t, "alice").User, w.register(t, "bob").User
-	ref := func(m users.Me) modules.UserRef { return modules.UserRef{ID: m.ID, Username: m.Username} }
-	post := event.PostInfo{ID: modules.NewID(), Author: ref(alice)}
-	comment := event.PostInfo{ID: modules.NewID(), Author: ref(bob), ReplyTo: post.ID}
+	ref := func(m users.Me) social.UserRef { return social.UserRef{ID: m.ID, Username: m.Username} }
+	post := event.PostInfo{ID: social.NewID(), Author: ref(alice)}
+	comment := event.PostInfo{ID: social.NewID(), Author: ref(bob), ReplyTo: post.ID}
 	emit := func(facts ...event.Fact) {
 		t.Helper()
 		w.InTx(t, func(tx storage.Tx) error {

@@ -10,7 +10,7 @@ import (
 	"github.com/alexedwards/argon2id"
 	"golang.org/x/text/unicode/norm"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // Bounds of a password: the lower in characters, the upper in bytes, looked at before any hash.
@@ -70,7 +70,7 @@ func (h *hasher) run(ctx context.Context, fn func() error) error {
 	select {
 	case h.slots <- struct{}{}:
 	case <-timer.C:
-		return &modules.Fault{Code: modules.CodeOverloaded, Detail: "Too many people are signing in. Try again shortly.", RetryAfter: 2 * time.Second}
+		return &social.Fault{Code: social.CodeOverloaded, Detail: "Too many people are signing in. Try again shortly.", RetryAfter: 2 * time.Second}
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -82,25 +82,25 @@ func (h *hasher) run(ctx context.Context, fn func() error) error {
 }
 
 // checkNewPassword looks at a password that somebody wants to have. pointer names the field.
-func checkNewPassword(pointer, password, username string) []modules.Field {
+func checkNewPassword(pointer, password, username string) []social.Field {
 	switch {
 	case len(password) > maxPassword:
-		return []modules.Field{modules.BodyField(pointer, modules.FieldTooLong, "At most 256 bytes.")}
+		return []social.Field{social.BodyField(pointer, social.FieldTooLong, "At most 256 bytes.")}
 	case utf8.RuneCountInString(password) < minPassword:
-		return []modules.Field{modules.BodyField(pointer, modules.FieldTooShort, "At least 8 characters.")}
+		return []social.Field{social.BodyField(pointer, social.FieldTooShort, "At least 8 characters.")}
 	case isCommon(password, username):
-		return []modules.Field{modules.BodyField(pointer, modules.FieldNotAllowed, "This password is too easy to guess.")}
+		return []social.Field{social.BodyField(pointer, social.FieldNotAllowed, "This password is too easy to guess.")}
 	}
 	return nil
 }
 
 // checkGivenPassword looks at a password that is only compared: it bounds the work, nothing else.
-func checkGivenPassword(pointer, password string) []modules.Field {
+func checkGivenPassword(pointer, password string) []social.Field {
 	switch {
 	case password == "":
-		return []modules.Field{modules.BodyField(pointer, modules.FieldTooShort, "At least 1 character.")}
+		return []social.Field{social.BodyField(pointer, social.FieldTooShort, "At least 1 character.")}
 	case len(password) > maxPassword:
-		return []modules.Field{modules.BodyField(pointer, modules.FieldTooLong, "At most 256 bytes.")}
+		return []social.Field{social.BodyField(pointer, social.FieldTooLong, "At most 256 bytes.")}
 	}
 	return nil
 }

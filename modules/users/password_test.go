@@ -12,7 +12,7 @@ import (
 
 	"github.com/alexedwards/argon2id"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 func TestHasherWaitsItsTurn(t *testing.T) {
@@ -32,8 +32,8 @@ func TestHasherWaitsItsTurn(t *testing.T) {
 		}
 		begun := time.Now()
 		err := h.run(t.Context(), func() error { t.Error("ran without a slot"); return nil })
-		var f *modules.Fault
-		if !errors.As(err, &f) || f.Code != modules.CodeOverloaded || f.RetryAfter <= 0 {
+		var f *social.Fault
+		if !errors.As(err, &f) || f.Code != social.CodeOverloaded || f.RetryAfter <= 0 {
 			t.Errorf("one too many: %v, want overloaded with a time to come back", err)
 		}
 		if waited := time.Since(begun); waited != 2*time.Second {

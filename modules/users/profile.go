@@ -3,7 +3,7 @@ package users
 import (
 	"context"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -27,10 +27,10 @@ type ProfileChange struct {
 
 // UpdateMe changes the person's account and returns it. Either everything is changed or, with a fault, nothing.
 // Another email has to be verified anew.
-func (s *Service) UpdateMe(ctx context.Context, a modules.Actor, c ProfileChange) (Me, error) {
+func (s *Service) UpdateMe(ctx context.Context, a social.Actor, c ProfileChange) (Me, error) {
 	next, email, bad := checkProfile(c)
 	if len(bad) > 0 {
-		return Me{}, modules.Invalid(bad...)
+		return Me{}, social.Invalid(bad...)
 	}
 	defer s.names.hold(a.UserID)()
 	var me Me
@@ -55,7 +55,7 @@ func (s *Service) UpdateMe(ctx context.Context, a modules.Actor, c ProfileChange
 }
 
 // checkProfile checks all fields and gives what makes the change, and the email apart.
-func checkProfile(c ProfileChange) (apply func(*Me), email *string, bad []modules.Field) {
+func checkProfile(c ProfileChange) (apply func(*Me), email *string, bad []social.Field) {
 	var name, bio string
 	locale, zone := DefaultLocale, DefaultTimeZone
 	if v := c.DisplayName.Value; v != nil {
@@ -65,10 +65,10 @@ func checkProfile(c ProfileChange) (apply func(*Me), email *string, bad []module
 		bio, bad = checkText("/bio", *v, MaxBio, bad)
 	}
 	if c.AvatarMediaID.Value != nil {
-		bad = append(bad, modules.BodyField("/avatar_media_id", modules.FieldNotAllowed, "Pictures are not offered here yet."))
+		bad = append(bad, social.BodyField("/avatar_media_id", social.FieldNotAllowed, "Pictures are not offered here yet."))
 	}
 	if v := c.Locked.Value; v != nil && *v {
-		bad = append(bad, modules.BodyField("/locked", modules.FieldNotAllowed, "Follow requests are not offered here yet."))
+		bad = append(bad, social.BodyField("/locked", social.FieldNotAllowed, "Follow requests are not offered here yet."))
 	}
 	if v := c.Locale.Value; v != nil {
 		locale, bad = checkLocale("/locale", *v, bad)

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -58,21 +58,21 @@ func TestUpdateMeRefused(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change  users.ProfileChange
 		pointer string
-		code    modules.FieldCode
+		code    social.FieldCode
 	}{
-		"display name too long": {users.ProfileChange{DisplayName: set(strings.Repeat("x", 61))}, "/display_name", modules.FieldTooLong},
-		"display name of lines": {users.ProfileChange{DisplayName: set("a\u0085b")}, "/display_name", modules.FieldBadFormat},
-		"bio too long":          {users.ProfileChange{Bio: set(strings.Repeat("é", 501))}, "/bio", modules.FieldTooLong},
-		"bio with an escape":    {users.ProfileChange{Bio: set("a\x1bb")}, "/bio", modules.FieldBadFormat},
-		"an avatar":             {users.ProfileChange{AvatarMediaID: set(modules.NewID().String())}, "/avatar_media_id", modules.FieldNotAllowed},
-		"locked":                {users.ProfileChange{Locked: set(true)}, "/locked", modules.FieldNotAllowed},
-		"no locale":             {users.ProfileChange{Locale: set("")}, "/locale", modules.FieldBadFormat},
-		"no zone":               {users.ProfileChange{TimeZone: set("")}, "/time_zone", modules.FieldBadFormat},
-		"the machine's zone":    {users.ProfileChange{TimeZone: set("Local")}, "/time_zone", modules.FieldBadFormat},
-		"a zone nowhere":        {users.ProfileChange{TimeZone: set("Europe/Atlantis")}, "/time_zone", modules.FieldBadFormat},
-		"a path":                {users.ProfileChange{TimeZone: set("../../etc/passwd")}, "/time_zone", modules.FieldBadFormat},
-		"no email":              {users.ProfileChange{Email: set("")}, "/email", modules.FieldTooShort},
-		"email with a space":    {users.ProfileChange{Email: set("a b@c.example")}, "/email", modules.FieldBadFormat},
+		"display name too long": {users.ProfileChange{DisplayName: set(strings.Repeat("x", 61))}, "/display_name", social.FieldTooLong},
+		"display name of lines": {users.ProfileChange{DisplayName: set("a\u0085b")}, "/display_name", social.FieldBadFormat},
+		"bio too long":          {users.ProfileChange{Bio: set(strings.Repeat("é", 501))}, "/bio", social.FieldTooLong},
+		"bio with an escape":    {users.ProfileChange{Bio: set("a\x1bb")}, "/bio", social.FieldBadFormat},
+		"an avatar":             {users.ProfileChange{AvatarMediaID: set(social.NewID().String())}, "/avatar_media_id", social.FieldNotAllowed},
+		"locked":                {users.ProfileChange{Locked: set(true)}, "/locked", social.FieldNotAllowed},
+		"no locale":             {users.ProfileChange{Locale: set("")}, "/locale", social.FieldBadFormat},
+		"no zone":               {users.ProfileChange{TimeZone: set("")}, "/time_zone", social.FieldBadFormat},
+		"the machine's zone":    {users.ProfileChange{TimeZone: set("Local")}, "/time_zone", social.FieldBadFormat},
+		"a zone nowhere":        {users.ProfileChange{TimeZone: set("Europe/Atlantis")}, "/time_zone", social.FieldBadFormat},
+		"a path":                {users.ProfileChange{TimeZone: set("../../etc/passwd")}, "/time_zone", social.FieldBadFormat},
+		"no email":              {users.ProfileChange{Email: set("")}, "/email", social.FieldTooShort},
+		"email with a space":    {users.ProfileChange{Email: set("a b@c.example")}, "/email", social.FieldBadFormat},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.change.Bot = set(true)

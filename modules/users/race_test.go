@@ -4,7 +4,7 @@ import (
 	"context"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -30,21 +30,21 @@ func TestAccountChangesWhileHashing(t *testing.T) {
 	const fresh = "a lighthouse by night"
 	reset := func(w *world) error { return w.users.ResetPassword(t.Context(), "alice", fresh) }
 	remove := func(w *world) error { return w.users.Delete(t.Context(), "alice") }
-	login := func(s *users.Service, _ modules.Actor) error {
+	login := func(s *users.Service, _ social.Actor) error {
 		return second(s.Login(t.Context(), "alice", password, ""))
 	}
-	change := func(s *users.Service, a modules.Actor) error {
+	change := func(s *users.Service, a social.Actor) error {
 		return s.ChangePassword(t.Context(), a, password, "a third harbour", false)
 	}
 	for name, tt := range map[string]struct {
-		act       func(*users.Service, modules.Actor) error
+		act       func(*users.Service, social.Actor) error
 		meanwhile func(*world) error
-		want      modules.Code
+		want      social.Code
 	}{
-		"login, password reset":            {login, reset, modules.CodeBadCredentials},
-		"login, account deleted":           {login, remove, modules.CodeBadCredentials},
-		"password change, password reset":  {change, reset, modules.CodeWrongPassword},
-		"password change, account deleted": {change, remove, modules.CodeWrongPassword},
+		"login, password reset":            {login, reset, social.CodeBadCredentials},
+		"login, account deleted":           {login, remove, social.CodeBadCredentials},
+		"password change, password reset":  {change, reset, social.CodeWrongPassword},
+		"password change, account deleted": {change, remove, social.CodeWrongPassword},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := open(t)
@@ -54,7 +54,7 @@ func TestAccountChangesWhileHashing(t *testing.T) {
 					t.Error(err)
 				}
 			}}
-			s := users.New(users.DefaultConfig(), modules.Site{}, db, w.Bus, w.Clock, w.Pages, w.Log)
+			s := users.New(users.DefaultConfig(), social.Site{}, db, w.Bus, w.Clock, w.Pages, w.Log)
 			wantCode(t, "act", tt.act(s, a), tt.want)
 			if n := w.count(t, "sessions"); n != 0 {
 				t.Errorf("%d sessions are left of an account that was closed", n)
@@ -67,12 +67,12 @@ func TestAccountChangesWhileHashing(t *testing.T) {
 func TestRevocationDuringALookup(t *testing.T) {
 	w := open(t)
 	db := &afterRead{DB: w.DB}
-	s := users.New(users.DefaultConfig(), modules.Site{}, db, w.Bus, w.Clock, w.Pages, w.Log)
+	s := users.New(users.DefaultConfig(), social.Site{}, db, w.Bus, w.Clock, w.Pages, w.Log)
 	welcome, err := s.Register(t.Context(), users.Registration{Username: "alice", Password: password}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := modules.Actor{UserID: welcome.User.ID, SessionID: welcome.Session.ID}
+	a := social.Actor{UserID: welcome.User.ID, SessionID: welcome.Session.ID}
 	db.do = func() {
 		if err := s.Logout(t.Context(), a); err != nil {
 			t.Error(err)
@@ -82,7 +82,7 @@ func TestRevocationDuringALookup(t *testing.T) {
 		t.Fatalf("the look-up that was first: %v", err)
 	}
 	_, err = s.Authenticate(t.Context(), users.Credentials{Cookie: welcome.Secret})
-	wantCode(t, "the one after", err, modules.CodeInvalidToken)
+	wantCode(t, "the one after", err, social.CodeInvalidToken)
 }
 
 // The last use of an invite goes to one of two who looked at it before.
@@ -99,8 +99,8 @@ func TestInviteIsUsedOnce(t *testing.T) {
 		return second(s.Register(t.Context(), users.Registration{Username: name, Password: password, Invite: &invite}, ""))
 	}
 	db := &afterRead{DB: w.DB, do: func() { wantCode(t, "the quicker one", register(w.users, "alice"), "") }}
-	s := users.New(cfg, modules.Site{}, db, w.Bus, w.Clock, w.Pages, w.Log)
-	wantCode(t, "the slower one", register(s, "bob"), modules.CodeRegistrationClosed)
+	s := users.New(cfg, social.Site{}, db, w.Bus, w.Clock, w.Pages, w.Log)
+	wantCode(t, "the slower one", register(s, "bob"), social.CodeRegistrationClosed)
 	if n := w.count(t, "users"); n != 1 {
 		t.Errorf("%d accounts by one invite", n)
 	}

@@ -3,8 +3,8 @@ package users
 import (
 	"context"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -29,7 +29,7 @@ func (s *Service) Reactions() []event.Reaction {
 // Deleted accounts keep their zeros: what is theirs is removed in pages, long after. A count that is wrong already
 // stops at zero; it never stands in the way of an act.
 
-func countFollow(ctx context.Context, tx storage.Tx, follower, followed modules.ID, by int) error {
+func countFollow(ctx context.Context, tx storage.Tx, follower, followed social.ID, by int) error {
 	_, err := tx.Exec(ctx, `UPDATE users SET following_count = following_count + $1 WHERE id = $2 AND deleted_at IS NULL AND following_count + $1 >= 0`, by, follower)
 	if err != nil {
 		return err

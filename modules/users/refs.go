@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -17,8 +17,8 @@ var (
 // Refs names people. Every list and every event asks it, inside a transaction or with a reader, so most answers come
 // from memory, and the others are one statement for up to 128 people. Unknown and deleted people are absent; no ids
 // give an empty map.
-func (s *Service) Refs(ctx context.Context, q storage.Querier, ids []modules.ID) (map[modules.ID]modules.UserRef, error) {
-	refs := make(map[modules.ID]modules.UserRef, len(ids))
+func (s *Service) Refs(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error) {
+	refs := make(map[social.ID]social.UserRef, len(ids))
 	others := s.names.fill(refs, ids)
 	if len(others) == 0 {
 		return refs, nil
@@ -31,15 +31,15 @@ func (s *Service) Refs(ctx context.Context, q storage.Querier, ids []modules.ID)
 
 // KnownRefs is Refs from memory: false if one of ids is not known there. What it says is true now. Timelines ask it
 // before they ask the store. Who is not known is known a moment later.
-func (s *Service) KnownRefs(ids []modules.ID) (map[modules.ID]modules.UserRef, bool) {
-	refs := make(map[modules.ID]modules.UserRef, len(ids))
+func (s *Service) KnownRefs(ids []social.ID) (map[social.ID]social.UserRef, bool) {
+	refs := make(map[social.ID]social.UserRef, len(ids))
 	return refs, len(s.names.fill(refs, ids)) == 0
 }
 
 // readRefs adds the names of people to refs.
-func readRefs(ctx context.Context, q storage.Querier, refs map[modules.ID]modules.UserRef, ids []modules.ID) error {
+func readRefs(ctx context.Context, q storage.Querier, refs map[social.ID]social.UserRef, ids []social.ID) error {
 	return refsByID.each(ctx, q, idArgs(ids), func(rows storage.Rows) error {
-		var r modules.UserRef
+		var r social.UserRef
 		if err := rows.Scan(&r.ID, &r.Username, &r.DisplayName); err != nil {
 			return err
 		}
@@ -50,8 +50,8 @@ func readRefs(ctx context.Context, q storage.Querier, refs map[modules.ID]module
 
 // RefsByName names people by username, in any case. The answer's keys are the names as they were given. What is
 // no username, and names nobody has, are absent.
-func (s *Service) RefsByName(ctx context.Context, q storage.Querier, names []string) (map[string]modules.UserRef, error) {
-	found := make(map[string]modules.UserRef, len(names))
+func (s *Service) RefsByName(ctx context.Context, q storage.Querier, names []string) (map[string]social.UserRef, error) {
+	found := make(map[string]social.UserRef, len(names))
 	args := make([]any, 0, len(names))
 	for _, name := range names {
 		if folded, ok := FoldName(name); ok {
@@ -59,7 +59,7 @@ func (s *Service) RefsByName(ctx context.Context, q storage.Querier, names []str
 		}
 	}
 	err := refsByName.each(ctx, q, args, func(rows storage.Rows) error {
-		var r modules.UserRef
+		var r social.UserRef
 		if err := rows.Scan(&r.ID, &r.Username, &r.DisplayName); err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (s *Service) RefsByName(ctx context.Context, q storage.Querier, names []str
 	if err != nil {
 		return nil, fmt.Errorf("users: refs of %d names: %w", len(names), err)
 	}
-	refs := make(map[string]modules.UserRef, len(found))
+	refs := make(map[string]social.UserRef, len(found))
 	for _, name := range names {
 		if folded, ok := FoldName(name); ok {
 			if r, ok := found[folded]; ok {
@@ -82,8 +82,8 @@ func (s *Service) RefsByName(ctx context.Context, q storage.Querier, names []str
 
 // Views gives people as viewer sees them, in the order asked; unknown and deleted people are left out. A zero
 // viewer is anonymous: no relations are asked for then, and none is shown to oneself.
-func (s *Service) Views(ctx context.Context, q storage.Querier, viewer modules.ID, ids []modules.ID) ([]modules.User, error) {
-	found := make(map[modules.ID]modules.User, len(ids))
+func (s *Service) Views(ctx context.Context, q storage.Querier, viewer social.ID, ids []social.ID) ([]social.User, error) {
+	found := make(map[social.ID]social.User, len(ids))
 	err := viewsByID.each(ctx, q, idArgs(ids), func(rows storage.Rows) error {
 		u, err := s.scanUser(rows)
 		found[u.ID] = u
@@ -92,8 +92,8 @@ func (s *Service) Views(ctx context.Context, q storage.Querier, viewer modules.I
 	if err != nil {
 		return nil, fmt.Errorf("users: views of %d people: %w", len(ids), err)
 	}
-	list := make([]modules.User, 0, len(found))
-	others := make([]modules.ID, 0, len(found))
+	list := make([]social.User, 0, len(found))
+	others := make([]social.ID, 0, len(found))
 	for _, id := range ids {
 		if u, ok := found[id]; ok {
 			list = append(list, u)
@@ -122,8 +122,8 @@ func (s *Service) Views(ctx context.Context, q storage.Querier, viewer modules.I
 const MaxRelationships = 100
 
 // Relationships tells how the person stands to others, in the order asked. Unknown people and oneself are left out.
-func (s *Service) Relationships(ctx context.Context, viewer modules.ID, ids []modules.ID) ([]modules.Relationship, error) {
-	list := make([]modules.Relationship, 0, len(ids))
+func (s *Service) Relationships(ctx context.Context, viewer social.ID, ids []social.ID) ([]social.Relationship, error) {
+	list := make([]social.Relationship, 0, len(ids))
 	err := s.db.Read(ctx, func(q storage.Querier) error {
 		refs, err := s.Refs(ctx, q, ids)
 		if err != nil {
@@ -147,14 +147,14 @@ func (s *Service) Relationships(ctx context.Context, viewer modules.ID, ids []mo
 }
 
 // relationTo is the relation to id, also when there is none.
-func relationTo(relations map[modules.ID]modules.Relationship, id modules.ID) modules.Relationship {
+func relationTo(relations map[social.ID]social.Relationship, id social.ID) social.Relationship {
 	if r, ok := relations[id]; ok {
 		return r
 	}
-	return modules.Relationship{UserID: id, Follow: modules.FollowNone}
+	return social.Relationship{UserID: id, Follow: social.FollowNone}
 }
 
-func idArgs(ids []modules.ID) []any {
+func idArgs(ids []social.ID) []any {
 	args := make([]any, len(ids))
 	for i, id := range ids {
 		args[i] = id

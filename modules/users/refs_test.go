@@ -6,13 +6,13 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // crowd writes n accounts without the cost of their passwords.
-func (w *world) crowd(t testing.TB, n int) (ids []modules.ID) {
+func (w *world) crowd(t testing.TB, n int) (ids []social.ID) {
 	t.Helper()
 	w.InTx(t, func(tx storage.Tx) error {
 		ids = nil
@@ -21,7 +21,7 @@ func (w *world) crowd(t testing.TB, n int) (ids []modules.ID) {
 			if err != nil {
 				return err
 			}
-			id := modules.NewID()
+			id := social.NewID()
 			ids = append(ids, id)
 			_, err = tx.Exec(t.Context(), `INSERT INTO users (id, key, username, display_name, role, state, locale, time_zone, password_hash, created_at)
 				VALUES ($1, $2, $3, $4, 'user', 'active', 'en', 'UTC', '', 0)`, id, key, fmt.Sprintf("person_%d", i), fmt.Sprintf("Person %d", i))
@@ -75,7 +75,7 @@ func TestRefs(t *testing.T) {
 				distinct[text] = true
 			}
 		}
-		refs, err := w.users.Refs(t.Context(), q, []modules.ID{ids[1], modules.NewID(), ids[1], {}, ids[5]})
+		refs, err := w.users.Refs(t.Context(), q, []social.ID{ids[1], social.NewID(), ids[1], {}, ids[5]})
 		if err != nil || len(refs) != 1 || refs[ids[1]].Username != "person_1" {
 			t.Errorf("doubles, strangers, none and deleted give %v, %v", refs, err)
 		}
@@ -110,11 +110,11 @@ func TestRefsByName(t *testing.T) {
 
 // follows answers relations out of a map and notes who asked.
 type follows struct {
-	of    map[modules.ID]modules.Relationship
-	asked [][]modules.ID
+	of    map[social.ID]social.Relationship
+	asked [][]social.ID
 }
 
-func (f *follows) Relations(_ context.Context, _ storage.Querier, _ modules.ID, ids []modules.ID) (map[modules.ID]modules.Relationship, error) {
+func (f *follows) Relations(_ context.Context, _ storage.Querier, _ social.ID, ids []social.ID) (map[social.ID]social.Relationship, error) {
 	f.asked = append(f.asked, slices.Clone(ids))
 	return f.of, nil
 }
@@ -123,40 +123,40 @@ func TestViews(t *testing.T) {
 	w := open(t)
 	ids := w.crowd(t, 4)
 	viewer := ids[0]
-	f := &follows{of: map[modules.ID]modules.Relationship{ids[2]: {UserID: ids[2], Follow: modules.FollowFollowing, Notify: true}}}
+	f := &follows{of: map[social.ID]social.Relationship{ids[2]: {UserID: ids[2], Follow: social.FollowFollowing, Notify: true}}}
 	w.users.Ports.Follows = f
 	if err := w.users.Delete(t.Context(), "person_3"); err != nil {
 		t.Fatal(err)
 	}
 	w.Read(t, func(q storage.Querier) error {
-		list, err := w.users.Views(t.Context(), q, viewer, []modules.ID{ids[2], ids[3], modules.NewID(), ids[0], ids[1]})
+		list, err := w.users.Views(t.Context(), q, viewer, []social.ID{ids[2], ids[3], social.NewID(), ids[0], ids[1]})
 		if err != nil {
 			return err
 		}
 		if len(list) != 3 || list[0].ID != ids[2] || list[1].ID != ids[0] || list[2].ID != ids[1] {
 			t.Fatalf("views are %+v, want those there in the order asked", list)
 		}
-		if v := list[0].Viewer; v == nil || v.Follow != modules.FollowFollowing || !v.Notify {
+		if v := list[0].Viewer; v == nil || v.Follow != social.FollowFollowing || !v.Notify {
 			t.Errorf("the followed is seen with %+v", v)
 		}
 		if list[1].Viewer != nil {
 			t.Errorf("oneself is seen with %+v", list[1].Viewer)
 		}
-		if v := list[2].Viewer; v == nil || v.UserID != ids[1] || v.Follow != modules.FollowNone {
+		if v := list[2].Viewer; v == nil || v.UserID != ids[1] || v.Follow != social.FollowNone {
 			t.Errorf("a stranger is seen with %+v", v)
 		}
 		if list[2].URL != "https://social.example/@person_1" {
 			t.Errorf("url is %s", list[2].URL)
 		}
 		f.asked = nil
-		anonymous, err := w.users.Views(t.Context(), q, modules.ID{}, ids[:2])
+		anonymous, err := w.users.Views(t.Context(), q, social.ID{}, ids[:2])
 		if len(anonymous) != 2 || anonymous[0].Viewer != nil || anonymous[1].Viewer != nil || len(f.asked) != 0 {
 			t.Errorf("anonymous sees %+v and asks %v", anonymous, f.asked)
 		}
 		return err
 	})
-	list, err := w.users.Relationships(t.Context(), viewer, []modules.ID{ids[1], ids[0], ids[3], ids[2], modules.NewID()})
-	if err != nil || len(list) != 2 || list[0].UserID != ids[1] || list[1].UserID != ids[2] || list[1].Follow != modules.FollowFollowing {
+	list, err := w.users.Relationships(t.Context(), viewer, []social.ID{ids[1], ids[0], ids[3], ids[2], social.NewID()})
+	if err != nil || len(list) != 2 || list[0].UserID != ids[1] || list[1].UserID != ids[2] || list[1].Follow != social.FollowFollowing {
 		t.Errorf("relationships are %+v, %v", list, err)
 	}
 }

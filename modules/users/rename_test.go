@@ -4,7 +4,7 @@ import (
 	"context"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -30,20 +30,20 @@ func (a *around) InTx(ctx context.Context, fn func(tx storage.Tx) error) error {
 // transaction that changes it, nor to whoever asks the moment after its commit.
 func TestNamesFollowTheStore(t *testing.T) {
 	for name, tt := range map[string]struct {
-		change func(*users.Service, modules.Actor) error
+		change func(*users.Service, social.Actor) error
 		want   string // "" = nobody
 	}{
-		"profile": {func(s *users.Service, a modules.Actor) error {
+		"profile": {func(s *users.Service, a social.Actor) error {
 			fresh := "Alice II"
 			return second(s.UpdateMe(t.Context(), a, users.ProfileChange{DisplayName: users.Change[string]{Set: true, Value: &fresh}}))
 		}, "Alice II"},
-		"end": {func(s *users.Service, _ modules.Actor) error { return s.Delete(t.Context(), "alice") }, ""},
+		"end": {func(s *users.Service, _ social.Actor) error { return s.Delete(t.Context(), "alice") }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := open(t)
 			a := w.actor(t, w.register(t, "alice"))
 			db := &around{DB: w.DB}
-			s := users.New(users.DefaultConfig(), modules.Site{}, db, w.Bus, w.Clock, w.Pages, w.Log)
+			s := users.New(users.DefaultConfig(), social.Site{}, db, w.Bus, w.Clock, w.Pages, w.Log)
 			learn := func() {
 				for _, j := range s.Jobs() {
 					if j.Name == "users: learn names" {
@@ -55,7 +55,7 @@ func TestNamesFollowTheStore(t *testing.T) {
 			}
 			ask := func(q storage.Querier) (string, int) {
 				c := &counting{Querier: q}
-				refs, err := s.Refs(t.Context(), c, []modules.ID{a.UserID})
+				refs, err := s.Refs(t.Context(), c, []social.ID{a.UserID})
 				if err != nil {
 					t.Error(err)
 				}

@@ -7,8 +7,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -17,11 +17,11 @@ type Service struct {
 	Ports Ports
 
 	cfg     Config
-	site    modules.Site
+	site    social.Site
 	db      storage.DB
 	bus     *event.Bus
-	clock   modules.Clock
-	pages   *modules.PageCursors
+	clock   social.Clock
+	pages   *social.PageCursors
 	log     *zap.Logger
 	hasher  *hasher
 	access  *accessCache
@@ -30,9 +30,9 @@ type Service struct {
 }
 
 // New has no side effects. cfg has passed Validate; the site's public URL decides the form of the cookie.
-func New(cfg Config, site modules.Site, db storage.DB, bus *event.Bus, clock modules.Clock, pages *modules.PageCursors, log *zap.Logger) *Service {
+func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock social.Clock, pages *social.PageCursors, log *zap.Logger) *Service {
 	return &Service{
-		Ports:   Ports{Follows: noFollows{}, Limits: modules.Unlimited{}},
+		Ports:   Ports{Follows: noFollows{}, Limits: social.Unlimited{}},
 		cfg:     cfg,
 		site:    site,
 		db:      db,
@@ -53,8 +53,8 @@ func (s *Service) Cookie() Cookie {
 }
 
 // Jobs are the module's background work.
-func (s *Service) Jobs() []modules.Job {
-	return []modules.Job{
+func (s *Service) Jobs() []social.Job {
+	return []social.Job{
 		{Name: "users: note last uses", Every: 10 * time.Second, Run: s.noteUses},
 		{Name: "users: learn names", Every: time.Second / 4, Run: s.learnNames},
 		{Name: "users: forget checked secrets", Every: 10 * accessTTL, Run: s.forgetSecrets},
@@ -63,19 +63,19 @@ func (s *Service) Jobs() []modules.Job {
 }
 
 // now is the time of one act.
-func (s *Service) now() modules.Time { return s.clock.Now() }
+func (s *Service) now() social.Time { return s.clock.Now() }
 
 // take spends one of a budget and gives the fault "rate_limited" when nothing is left.
-func (s *Service) take(b modules.Budget, key string) error {
+func (s *Service) take(b social.Budget, key string) error {
 	retry, ok := s.Ports.Limits.Take(b, key)
 	if ok {
 		return nil
 	}
-	return &modules.Fault{Code: modules.CodeRateLimited, Detail: "Too many attempts. Try again later.", RetryAfter: retry}
+	return &social.Fault{Code: social.CodeRateLimited, Detail: "Too many attempts. Try again later.", RetryAfter: retry}
 }
 
 // inTx is db.InTx, followed, when it committed, by forgetting the cached access of those who match.
-func (s *Service) inTx(ctx context.Context, forget func(modules.Actor) bool, fn func(tx storage.Tx) error) error {
+func (s *Service) inTx(ctx context.Context, forget func(social.Actor) bool, fn func(tx storage.Tx) error) error {
 	if err := s.db.InTx(ctx, fn); err != nil {
 		return err
 	}

@@ -3,26 +3,26 @@ package users
 import (
 	"context"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // ServiceToken is a host application's token, without its secret.
 type ServiceToken struct {
-	ID         modules.ID    `json:"id"`
-	Name       string        `json:"name"`
-	CreatedAt  modules.Time  `json:"created_at"`
-	LastUsedAt *modules.Time `json:"last_used_at"`
+	ID         social.ID    `json:"id"`
+	Name       string       `json:"name"`
+	CreatedAt  social.Time  `json:"created_at"`
+	LastUsedAt *social.Time `json:"last_used_at"`
 }
 
 // CreateService makes a service token and returns its secret, which is not kept, and its id. The command line
 // calls it.
-func (s *Service) CreateService(ctx context.Context, name string) (string, modules.ID, error) {
+func (s *Service) CreateService(ctx context.Context, name string) (string, social.ID, error) {
 	if bad := checkTokenName(name); len(bad) > 0 {
-		return "", modules.ID{}, modules.Invalid(bad...)
+		return "", social.ID{}, social.Invalid(bad...)
 	}
 	secret, hash := newSecret(tokenPrefix)
-	id, now := modules.NewID(), s.now()
+	id, now := social.NewID(), s.now()
 	err := s.db.InTx(ctx, func(tx storage.Tx) error {
 		key, err := tx.NextKey(ctx)
 		if err != nil {
@@ -32,7 +32,7 @@ func (s *Service) CreateService(ctx context.Context, name string) (string, modul
 		return err
 	})
 	if err != nil {
-		return "", modules.ID{}, wrap(err, "users: create service token")
+		return "", social.ID{}, wrap(err, "users: create service token")
 	}
 	return secret, id, nil
 }
@@ -52,11 +52,11 @@ func (s *Service) Services(ctx context.Context) ([]ServiceToken, error) {
 }
 
 // RevokeService removes a service token; NotFound if there is none.
-func (s *Service) RevokeService(ctx context.Context, id modules.ID) error {
+func (s *Service) RevokeService(ctx context.Context, id social.ID) error {
 	err := s.inTx(ctx, ofToken(id), func(tx storage.Tx) error {
 		n, err := tx.Exec(ctx, `DELETE FROM service_tokens WHERE id = $1`, id)
 		if err == nil && n == 0 {
-			err = modules.NotFound()
+			err = social.NotFound()
 		}
 		return err
 	})

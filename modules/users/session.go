@@ -6,8 +6,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 )
@@ -21,20 +20,20 @@ const (
 
 // Session is one signed-in browser or program, without its secret.
 type Session struct {
-	ID         modules.ID   `json:"id"`
-	Current    bool         `json:"current" doc:"The session that asks."`
-	UserAgent  string       `json:"user_agent"`
-	Address    string       `json:"address"`
-	CreatedAt  modules.Time `json:"created_at"`
-	LastUsedAt modules.Time `json:"last_used_at" doc:"Noted at most every 5 minutes."`
-	ExpiresAt  modules.Time `json:"expires_at"`
+	ID         social.ID   `json:"id"`
+	Current    bool        `json:"current" doc:"The session that asks."`
+	UserAgent  string      `json:"user_agent"`
+	Address    string      `json:"address"`
+	CreatedAt  social.Time `json:"created_at"`
+	LastUsedAt social.Time `json:"last_used_at" doc:"Noted at most every 5 minutes."`
+	ExpiresAt  social.Time `json:"expires_at"`
 
 	key int64
 }
 
 // beginSession writes a session for user and ends the oldest ones over MaxSessions, which it returns: their cached
 // access has to be forgotten.
-func (s *Service) beginSession(ctx context.Context, tx storage.Tx, user modules.ID, it Session, hash secretHash) ([]modules.ID, error) {
+func (s *Service) beginSession(ctx context.Context, tx storage.Tx, user social.ID, it Session, hash secretHash) ([]social.ID, error) {
 	key, err := tx.NextKey(ctx)
 	if err != nil {
 		return nil, err
@@ -45,7 +44,7 @@ func (s *Service) beginSession(ctx context.Context, tx storage.Tx, user modules.
 	if err != nil {
 		return nil, err
 	}
-	var over []modules.ID
+	var over []social.ID
 	err = eachRow(ctx, tx, scanIDs(&over), `SELECT id FROM sessions WHERE user_id = $1 ORDER BY key DESC LIMIT 8 OFFSET $2`, user, MaxSessions)
 	if err != nil {
 		return nil, err
@@ -62,7 +61,7 @@ func (s *Service) beginSession(ctx context.Context, tx storage.Tx, user modules.
 func (s *Service) newSession(ctx context.Context, userAgent string) Session {
 	now := s.now()
 	return Session{
-		ID: modules.NewID(), Current: true, UserAgent: plainUserAgent(userAgent), Address: modules.AddressFrom(ctx),
+		ID: social.NewID(), Current: true, UserAgent: plainUserAgent(userAgent), Address: social.AddressFrom(ctx),
 		CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(min(s.cfg.SessionIdle, s.cfg.SessionMax)),
 	}
 }
@@ -79,12 +78,12 @@ func plainUserAgent(header string) string {
 }
 
 // Sessions lists the person's sessions, newest login first. Expired ones are not shown.
-func (s *Service) Sessions(ctx context.Context, a modules.Actor, q modules.PageQuery) (modules.List[Session], error) {
+func (s *Service) Sessions(ctx context.Context, a social.Actor, q social.PageQuery) (social.List[Session], error) {
 	now := s.now()
-	scope := modules.PageScope{List: "sessions", Person: a.UserID}
-	var page modules.List[Session]
+	scope := social.PageScope{List: "sessions", Person: a.UserID}
+	var page social.List[Session]
 	err := s.db.Read(ctx, func(r storage.Querier) (err error) {
-		page, err = modules.PageOf(s.pages, scope, q, false, func(it Session) int64 { return it.key }, func(w modules.Window) ([]Session, error) {
+		page, err = social.PageOf(s.pages, scope, q, false, func(it Session) int64 { return it.key }, func(w social.Window) ([]Session, error) {
 			var list []Session
 			return list, eachRow(ctx, r, func(rows storage.Rows) error {
 				var it Session
@@ -101,45 +100,45 @@ func (s *Service) Sessions(ctx context.Context, a modules.Actor, q modules.PageQ
 }
 
 // Logout ends the session that asks.
-func (s *Service) Logout(ctx context.Context, a modules.Actor) error {
+func (s *Service) Logout(ctx context.Context, a social.Actor) error {
 	return s.EndSession(ctx, a, a.SessionID)
 }
 
 // EndSession ends one of the person's sessions, with its tickets and streams. NotFound for another's, or none.
-func (s *Service) EndSession(ctx context.Context, a modules.Actor, id modules.ID) error {
+func (s *Service) EndSession(ctx context.Context, a social.Actor, id social.ID) error {
 	err := s.inTx(ctx, ofSession(id), func(tx storage.Tx) error { return s.removeSession(ctx, tx, a.UserID, id) })
 	return wrap(err, "users: end session %s", id)
 }
 
 // removeSession removes a session and tells every node to close its streams.
-func (s *Service) removeSession(ctx context.Context, tx storage.Tx, user, id modules.ID) error {
+func (s *Service) removeSession(ctx context.Context, tx storage.Tx, user, id social.ID) error {
 	n, err := tx.Exec(ctx, `DELETE FROM sessions WHERE id = $1 AND user_id = $2`, id, user)
 	if err != nil {
 		return err
 	}
 	if n == 0 {
-		return modules.NotFound()
+		return social.NotFound()
 	}
 	text := id.String()
-	return s.revoke(ctx, tx, user, event.AccessRevokedData{SessionID: &text})
+	return s.revoke(ctx, tx, user, social.AccessRevokedData{SessionID: &text})
 }
 
 // revoke announces, inside the transaction that ends it, that access has ended.
-func (s *Service) revoke(ctx context.Context, tx storage.Tx, user modules.ID, which event.AccessRevokedData) error {
+func (s *Service) revoke(ctx context.Context, tx storage.Tx, user social.ID, which social.AccessRevokedData) error {
 	data, err := json.Marshal(which)
 	if err != nil {
 		return err
 	}
 	return outbox.Announce(ctx, tx, outbox.Announcement{
-		Stream: modules.Stream{Kind: modules.To, User: user}, Type: event.AccessRevoked, Internal: true, Time: s.now(), Data: data,
+		Stream: social.Stream{Kind: social.To, User: user}, Type: social.EventAccessRevoked, Internal: true, Time: s.now(), Data: data,
 	})
 }
 
 // scanIDs collects the ids of a query of one column.
-func scanIDs(list *[]modules.ID) func(storage.Rows) error {
+func scanIDs(list *[]social.ID) func(storage.Rows) error {
 	*list = nil
 	return func(rows storage.Rows) error {
-		var id modules.ID
+		var id social.ID
 		err := rows.Scan(&id)
 		*list = append(*list, id)
 		return err

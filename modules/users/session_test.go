@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -17,7 +17,7 @@ func TestSessionEnds(t *testing.T) {
 	valid := func(w *world, secret string) bool {
 		_, err := w.users.Authenticate(t.Context(), users.Credentials{Cookie: secret})
 		if err != nil {
-			wantCode(t, "authenticate", err, modules.CodeInvalidToken)
+			wantCode(t, "authenticate", err, social.CodeInvalidToken)
 		}
 		return err == nil
 	}
@@ -76,7 +76,7 @@ func TestLastUse(t *testing.T) {
 	w := open(t)
 	welcome := w.register(t, "alice")
 	a := w.actor(t, welcome)
-	token := w.token(t, a, modules.ScopeRead)
+	token := w.token(t, a, social.ScopeRead)
 	secret, _, err := w.users.CreateService(t.Context(), "shop")
 	if err != nil {
 		t.Fatal(err)
@@ -89,12 +89,12 @@ func TestLastUse(t *testing.T) {
 		}
 		w.runJobs(t)
 	}
-	last := func() (session, personal, service modules.Time) {
-		sessions, err := w.users.Sessions(t.Context(), a, modules.PageQuery{Limit: 20})
+	last := func() (session, personal, service social.Time) {
+		sessions, err := w.users.Sessions(t.Context(), a, social.PageQuery{Limit: 20})
 		if err != nil {
 			t.Fatal(err)
 		}
-		tokens, err := w.users.Tokens(t.Context(), a, modules.PageQuery{Limit: 20})
+		tokens, err := w.users.Tokens(t.Context(), a, social.PageQuery{Limit: 20})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +131,7 @@ func TestSessionsAreBounded(t *testing.T) {
 			hash := make([]byte, 32)
 			hash[0] = byte(i)
 			_, err = tx.Exec(t.Context(), `INSERT INTO sessions (id, key, user_id, hash, user_agent, address, created_at, last_used_at, expires_at)
-				VALUES ($1, $2, $3, $4, '', '', 0, 0, $5)`, modules.NewID(), key, id, hash, int64(w.Clock.Now().Add(day)))
+				VALUES ($1, $2, $3, $4, '', '', 0, 0, $5)`, social.NewID(), key, id, hash, int64(w.Clock.Now().Add(day)))
 			if err != nil {
 				return err
 			}
@@ -145,12 +145,12 @@ func TestSessionsAreBounded(t *testing.T) {
 	if n := w.count(t, "sessions"); n != users.MaxSessions {
 		t.Errorf("%d sessions, want %d", n, users.MaxSessions)
 	}
-	rows := w.Announced(t, modules.Stream{Kind: modules.To, User: id})
+	rows := w.Announced(t, social.Stream{Kind: social.To, User: id})
 	if len(rows) != 1 || !strings.Contains(string(rows[0].Data), first.Session.ID.String()) {
 		t.Errorf("announced %v, want the end of the first session", rows)
 	}
 	_, err := w.users.Authenticate(t.Context(), users.Credentials{Cookie: first.Secret})
-	wantCode(t, "the session that began first", err, modules.CodeInvalidToken)
+	wantCode(t, "the session that began first", err, social.CodeInvalidToken)
 }
 
 func TestSessionList(t *testing.T) {
@@ -162,9 +162,9 @@ func TestSessionList(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var seen []modules.ID
+	var seen []social.ID
 	current := 0
-	q := modules.PageQuery{Limit: 2}
+	q := social.PageQuery{Limit: 2}
 	for {
 		page, err := w.users.Sessions(t.Context(), a, q)
 		if err != nil {
@@ -187,7 +187,7 @@ func TestSessionList(t *testing.T) {
 	if len(seen) != 5 || current != 1 || seen[4] != a.SessionID {
 		t.Errorf("%d sessions, %d current, last %s; want 5, 1, the oldest last", len(seen), current, seen[len(seen)-1])
 	}
-	b := modules.Actor{UserID: modules.NewID()}
+	b := social.Actor{UserID: social.NewID()}
 	_, err := w.users.Sessions(t.Context(), b, q)
-	wantCode(t, "a cursor of somebody else", err, modules.CodeInvalidCursor)
+	wantCode(t, "a cursor of somebody else", err, social.CodeInvalidCursor)
 }

@@ -9,7 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -18,13 +18,13 @@ const TicketTTL = 30 * time.Second
 
 // Ticket is a fresh right to connect once.
 type Ticket struct {
-	Ticket    string       `json:"ticket" doc:"For GET /v1/events?ticket=; works once."`
-	ExpiresIn int          `json:"expires_in" doc:"Seconds."`
-	ExpiresAt modules.Time `json:"expires_at"`
+	Ticket    string      `json:"ticket" doc:"For GET /v1/events?ticket=; works once."`
+	ExpiresIn int         `json:"expires_in" doc:"Seconds."`
+	ExpiresAt social.Time `json:"expires_at"`
 }
 
 // MakeTicket makes a ticket for an actor with a session or a personal token.
-func (s *Service) MakeTicket(ctx context.Context, a modules.Actor) (Ticket, error) {
+func (s *Service) MakeTicket(ctx context.Context, a social.Actor) (Ticket, error) {
 	secret, hash := newSecret(ticketPrefix)
 	expires := s.now().Add(TicketTTL)
 	err := s.db.InTx(ctx, func(tx storage.Tx) error {
@@ -43,7 +43,7 @@ func (s *Service) MakeTicket(ctx context.Context, a modules.Actor) (Ticket, erro
 
 // stillIn gives invalid_token if the actor's session or token has ended since it was checked: what ends with it must
 // not be outlived by what it makes.
-func stillIn(ctx context.Context, q storage.Querier, a modules.Actor) error {
+func stillIn(ctx context.Context, q storage.Querier, a social.Actor) error {
 	var one int
 	err := q.QueryRow(ctx, `SELECT 1 FROM sessions WHERE id = $1 UNION ALL SELECT 1 FROM tokens WHERE id = $2`,
 		a.SessionID[:], a.TokenID[:]).Scan(&one)
@@ -54,11 +54,11 @@ func stillIn(ctx context.Context, q storage.Querier, a modules.Actor) error {
 }
 
 // redeem turns a ticket into the person it stands for, and uses it up unless peek.
-func (s *Service) redeem(ctx context.Context, ticket string, peek bool) (modules.Actor, error) {
-	bad := modules.NewFault(modules.CodeInvalidTicket, "This ticket is not valid, or not any more. Take a new one.")
+func (s *Service) redeem(ctx context.Context, ticket string, peek bool) (social.Actor, error) {
+	bad := social.NewFault(social.CodeInvalidTicket, "This ticket is not valid, or not any more. Take a new one.")
 	hash, ok := hashOf(ticket, ticketPrefix)
 	if !ok {
-		return modules.Actor{}, bad
+		return social.Actor{}, bad
 	}
 	now := s.now()
 	var u used
@@ -76,21 +76,21 @@ func (s *Service) redeem(ctx context.Context, ticket string, peek bool) (modules
 	}
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		s.log.Info("ticket refused", zap.String("request", modules.RequestIDFrom(ctx)))
-		return modules.Actor{}, bad
+		s.log.Info("ticket refused", zap.String("request", social.RequestIDFrom(ctx)))
+		return social.Actor{}, bad
 	case err != nil:
-		return modules.Actor{}, fmt.Errorf("users: redeem ticket: %w", err)
+		return social.Actor{}, fmt.Errorf("users: redeem ticket: %w", err)
 	}
 	s.touch(u, now)
-	u.actor.Scopes = []modules.Scope{modules.ScopeEvents}
+	u.actor.Scopes = []social.Scope{social.ScopeEvents}
 	return u.actor, nil
 }
 
 // ticketActor takes or reads the ticket's row and finds who is behind it. sql.ErrNoRows stands for every reason
 // why it is no good.
-func ticketActor(ctx context.Context, q storage.Querier, now modules.Time, query string, h secretHash) (used, error) {
-	var session, token modules.ID
-	var expires modules.Time
+func ticketActor(ctx context.Context, q storage.Querier, now social.Time, query string, h secretHash) (used, error) {
+	var session, token social.ID
+	var expires social.Time
 	if err := q.QueryRow(ctx, query, h[:]).Scan(&session, &token, &expires); err != nil {
 		return used{}, err
 	}

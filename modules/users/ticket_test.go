@@ -6,12 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 )
 
 func TestTicket(t *testing.T) {
-	make := func(t *testing.T) (*world, modules.Actor, users.Ticket) {
+	make := func(t *testing.T) (*world, social.Actor, users.Ticket) {
 		w := open(t)
 		a := w.actor(t, w.register(t, "alice"))
 		ticket, err := w.users.MakeTicket(t.Context(), a)
@@ -20,18 +20,18 @@ func TestTicket(t *testing.T) {
 		}
 		return w, a, ticket
 	}
-	redeem := func(w *world, ticket users.Ticket) (modules.Actor, error) {
+	redeem := func(w *world, ticket users.Ticket) (social.Actor, error) {
 		return w.users.Authenticate(t.Context(), users.Credentials{Ticket: ticket.Ticket})
 	}
 	t.Run("works once, for events only", func(t *testing.T) {
 		w, a, ticket := make(t)
 		got, err := redeem(w, ticket)
 		if err != nil || got.UserID != a.UserID || got.SessionID != a.SessionID || got.ExpiresAt != a.ExpiresAt ||
-			!got.Allows(modules.ScopeEvents) || got.Allows(modules.ScopeRead) || got.Allows(modules.ScopeWritePosts) {
+			!got.Allows(social.ScopeEvents) || got.Allows(social.ScopeRead) || got.Allows(social.ScopeWritePosts) {
 			t.Errorf("redeemed as %+v, %v", got, err)
 		}
 		_, err = redeem(w, ticket)
-		wantCode(t, "the second time", err, modules.CodeInvalidTicket)
+		wantCode(t, "the second time", err, social.CodeInvalidTicket)
 	})
 	t.Run("one of many at once", func(t *testing.T) {
 		w, _, ticket := make(t)
@@ -71,7 +71,7 @@ func TestTicket(t *testing.T) {
 		}
 		w.Advance(time.Millisecond)
 		_, err := redeem(w, ticket)
-		wantCode(t, "at 30 s", err, modules.CodeInvalidTicket)
+		wantCode(t, "at 30 s", err, social.CodeInvalidTicket)
 		w.runJobs(t)
 		if n := w.count(t, "stream_tickets"); n != 0 {
 			t.Errorf("%d expired tickets are kept", n)
@@ -83,13 +83,13 @@ func TestTicket(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := redeem(w, ticket)
-		wantCode(t, "after logout", err, modules.CodeInvalidTicket)
+		wantCode(t, "after logout", err, social.CodeInvalidTicket)
 		_, err = w.users.MakeTicket(t.Context(), a)
-		wantCode(t, "a new one after logout", err, modules.CodeInvalidToken)
+		wantCode(t, "a new one after logout", err, social.CodeInvalidToken)
 	})
 	t.Run("ends with its token", func(t *testing.T) {
 		w, a, _ := make(t)
-		token := w.token(t, a, modules.ScopeEvents)
+		token := w.token(t, a, social.ScopeEvents)
 		by, err := w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token})
 		if err != nil {
 			t.Fatal(err)
@@ -107,12 +107,12 @@ func TestTicket(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = redeem(w, tickets[1])
-		wantCode(t, "after its token", err, modules.CodeInvalidTicket)
+		wantCode(t, "after its token", err, social.CodeInvalidTicket)
 	})
 	t.Run("not longer than its token", func(t *testing.T) {
 		w, a, _ := make(t)
 		soon := w.Clock.Now().Add(time.Second)
-		token, err := w.users.IssueToken(t.Context(), a, users.TokenDraft{Name: "x", Scopes: []modules.Scope{modules.ScopeEvents}, ExpiresAt: &soon}, nil)
+		token, err := w.users.IssueToken(t.Context(), a, users.TokenDraft{Name: "x", Scopes: []social.Scope{social.ScopeEvents}, ExpiresAt: &soon}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,8 +126,8 @@ func TestTicket(t *testing.T) {
 		}
 		w.Advance(time.Second)
 		_, err = redeem(w, ticket)
-		wantCode(t, "after its token has expired", err, modules.CodeInvalidTicket)
+		wantCode(t, "after its token has expired", err, social.CodeInvalidTicket)
 		_, err = w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token})
-		wantCode(t, "the expired token", err, modules.CodeInvalidToken)
+		wantCode(t, "the expired token", err, social.CodeInvalidToken)
 	})
 }

@@ -5,8 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -18,13 +17,13 @@ const maxTokenName = 60
 
 // Token is a personal token. Its secret is shown by the answer that made it and never again.
 type Token struct {
-	ID         modules.ID      `json:"id"`
-	Name       string          `json:"name"`
-	Scopes     []modules.Scope `json:"scopes" nullable:"false"`
-	Token      *string         `json:"token" doc:"The secret, in the answer that made it; else null."`
-	CreatedAt  modules.Time    `json:"created_at"`
-	LastUsedAt *modules.Time   `json:"last_used_at" doc:"Noted at most every 5 minutes."`
-	ExpiresAt  *modules.Time   `json:"expires_at"`
+	ID         social.ID      `json:"id"`
+	Name       string         `json:"name"`
+	Scopes     []social.Scope `json:"scopes" nullable:"false"`
+	Token      *string        `json:"token" doc:"The secret, in the answer that made it; else null."`
+	CreatedAt  social.Time    `json:"created_at"`
+	LastUsedAt *social.Time   `json:"last_used_at" doc:"Noted at most every 5 minutes."`
+	ExpiresAt  *social.Time   `json:"expires_at"`
 
 	key int64
 }
@@ -32,25 +31,25 @@ type Token struct {
 // TokenDraft is what a person gives for a new token.
 type TokenDraft struct {
 	Name      string
-	Scopes    []modules.Scope
-	ExpiresAt *modules.Time // nil = never
+	Scopes    []social.Scope
+	ExpiresAt *social.Time // nil = never
 }
 
 // IssueToken makes a personal token for the person; the operator acts without a session. A replay of once gives the
 // token without its secret. Faults: validation_failed (a scope that is none, or that the role lacks), limit_reached,
 // invalid_token (the session has ended meanwhile).
-func (s *Service) IssueToken(ctx context.Context, a modules.Actor, d TokenDraft, once *storage.Once) (Token, error) {
+func (s *Service) IssueToken(ctx context.Context, a social.Actor, d TokenDraft, once *storage.Once) (Token, error) {
 	now := s.now()
 	fields := checkTokenName(d.Name)
 	fields = append(fields, checkScopes(a.Role, d.Scopes)...)
 	if d.ExpiresAt != nil && *d.ExpiresAt <= now {
-		fields = append(fields, modules.BodyField("/expires_at", modules.FieldTooSmall, "A time to come."))
+		fields = append(fields, social.BodyField("/expires_at", social.FieldTooSmall, "A time to come."))
 	}
 	if len(fields) > 0 {
-		return Token{}, modules.Invalid(fields...)
+		return Token{}, social.Invalid(fields...)
 	}
 	secret, hash := newSecret(tokenPrefix)
-	fresh := Token{ID: modules.NewID(), Name: d.Name, Scopes: d.Scopes, CreatedAt: now, ExpiresAt: d.ExpiresAt}
+	fresh := Token{ID: social.NewID(), Name: d.Name, Scopes: d.Scopes, CreatedAt: now, ExpiresAt: d.ExpiresAt}
 	var t Token
 	err := s.db.InTx(ctx, func(tx storage.Tx) error {
 		t = Token{}
@@ -78,13 +77,13 @@ func (s *Service) IssueToken(ctx context.Context, a modules.Actor, d TokenDraft,
 	return t, nil
 }
 
-func (s *Service) insertToken(ctx context.Context, tx storage.Tx, user modules.ID, t Token, hash secretHash) error {
+func (s *Service) insertToken(ctx context.Context, tx storage.Tx, user social.ID, t Token, hash secretHash) error {
 	var n int
 	if err := tx.QueryRow(ctx, `SELECT count(*) FROM tokens WHERE user_id = $1`, user).Scan(&n); err != nil {
 		return err
 	}
 	if n >= MaxTokens {
-		return modules.NewFault(modules.CodeLimitReached, "You have 50 tokens. Delete one first.")
+		return social.NewFault(social.CodeLimitReached, "You have 50 tokens. Delete one first.")
 	}
 	key, err := tx.NextKey(ctx)
 	if err != nil {
@@ -101,11 +100,11 @@ func (s *Service) insertToken(ctx context.Context, tx storage.Tx, user modules.I
 }
 
 // Tokens lists the person's tokens, newest first, expired ones too, without secrets.
-func (s *Service) Tokens(ctx context.Context, a modules.Actor, q modules.PageQuery) (modules.List[Token], error) {
-	scope := modules.PageScope{List: "tokens", Person: a.UserID}
-	var page modules.List[Token]
+func (s *Service) Tokens(ctx context.Context, a social.Actor, q social.PageQuery) (social.List[Token], error) {
+	scope := social.PageScope{List: "tokens", Person: a.UserID}
+	var page social.List[Token]
 	err := s.db.Read(ctx, func(r storage.Querier) (err error) {
-		page, err = modules.PageOf(s.pages, scope, q, false, func(t Token) int64 { return t.key }, func(w modules.Window) ([]Token, error) {
+		page, err = social.PageOf(s.pages, scope, q, false, func(t Token) int64 { return t.key }, func(w social.Window) ([]Token, error) {
 			var list []Token
 			return list, eachRow(ctx, r, func(rows storage.Rows) error {
 				var t Token
@@ -122,60 +121,60 @@ func (s *Service) Tokens(ctx context.Context, a modules.Actor, q modules.PageQue
 }
 
 // EndToken removes one of the person's tokens, with its tickets and streams. NotFound for another's, or none.
-func (s *Service) EndToken(ctx context.Context, a modules.Actor, id modules.ID) error {
+func (s *Service) EndToken(ctx context.Context, a social.Actor, id social.ID) error {
 	err := s.inTx(ctx, ofToken(id), func(tx storage.Tx) error {
 		n, err := tx.Exec(ctx, `DELETE FROM tokens WHERE id = $1 AND user_id = $2`, id, a.UserID)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			return modules.NotFound()
+			return social.NotFound()
 		}
 		text := id.String()
-		return s.revoke(ctx, tx, a.UserID, event.AccessRevokedData{TokenID: &text})
+		return s.revoke(ctx, tx, a.UserID, social.AccessRevokedData{TokenID: &text})
 	})
 	return wrap(err, "users: end token %s", id)
 }
 
-func checkTokenName(name string) []modules.Field {
+func checkTokenName(name string) []social.Field {
 	if name == "" {
-		return []modules.Field{modules.BodyField("/name", modules.FieldTooShort, "At least 1 character.")}
+		return []social.Field{social.BodyField("/name", social.FieldTooShort, "At least 1 character.")}
 	}
 	_, bad := checkLine("/name", name, maxTokenName, nil)
 	return bad
 }
 
 // personalScopes are what a role may put into a token.
-func personalScopes(role modules.Role) []modules.Scope {
-	scopes := []modules.Scope{modules.ScopeRead, modules.ScopeEvents, modules.ScopeWritePosts, modules.ScopeWriteFollows,
-		modules.ScopeWriteNotifications, modules.ScopeWriteAccount}
-	if role == modules.RoleModerator || role == modules.RoleAdmin {
-		scopes = append(scopes, modules.ScopeModerate)
+func personalScopes(role social.Role) []social.Scope {
+	scopes := []social.Scope{social.ScopeRead, social.ScopeEvents, social.ScopeWritePosts, social.ScopeWriteFollows,
+		social.ScopeWriteNotifications, social.ScopeWriteAccount}
+	if role == social.RoleModerator || role == social.RoleAdmin {
+		scopes = append(scopes, social.ScopeModerate)
 	}
-	if role == modules.RoleAdmin {
-		scopes = append(scopes, modules.ScopeAdmin)
+	if role == social.RoleAdmin {
+		scopes = append(scopes, social.ScopeAdmin)
 	}
 	return scopes
 }
 
-func checkScopes(role modules.Role, scopes []modules.Scope) []modules.Field {
-	known := append(personalScopes(modules.RoleAdmin), modules.ScopeNotifySend)
+func checkScopes(role social.Role, scopes []social.Scope) []social.Field {
+	known := append(personalScopes(social.RoleAdmin), social.ScopeNotifySend)
 	switch {
 	case len(scopes) == 0:
-		return []modules.Field{modules.BodyField("/scopes", modules.FieldTooShort, "At least one scope.")}
+		return []social.Field{social.BodyField("/scopes", social.FieldTooShort, "At least one scope.")}
 	case len(scopes) > len(known):
-		return []modules.Field{modules.BodyField("/scopes", modules.FieldTooMany, "There are not so many scopes.")}
+		return []social.Field{social.BodyField("/scopes", social.FieldTooMany, "There are not so many scopes.")}
 	}
-	var bad []modules.Field
+	var bad []social.Field
 	for i, scope := range scopes {
 		pointer := "/scopes/" + strconv.Itoa(i)
 		switch {
 		case !slices.Contains(known, scope):
-			bad = append(bad, modules.BodyField(pointer, modules.FieldBadFormat, "There is no such scope."))
+			bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, "There is no such scope."))
 		case slices.Contains(scopes[:i], scope):
-			bad = append(bad, modules.BodyField(pointer, modules.FieldDuplicate, "Give each scope once."))
+			bad = append(bad, social.BodyField(pointer, social.FieldDuplicate, "Give each scope once."))
 		case !slices.Contains(personalScopes(role), scope):
-			bad = append(bad, modules.BodyField(pointer, modules.FieldNotAllowed, "Your tokens cannot have this scope."))
+			bad = append(bad, social.BodyField(pointer, social.FieldNotAllowed, "Your tokens cannot have this scope."))
 		}
 	}
 	return bad

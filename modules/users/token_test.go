@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -16,23 +16,23 @@ func TestTokenRefused(t *testing.T) {
 	w := open(t)
 	a := w.actor(t, w.register(t, "alice"))
 	now := w.Clock.Now()
-	read := []modules.Scope{modules.ScopeRead}
+	read := []social.Scope{social.ScopeRead}
 	for name, tt := range map[string]struct {
-		role    modules.Role
+		role    social.Role
 		in      users.TokenDraft
 		pointer string
-		code    modules.FieldCode
+		code    social.FieldCode
 	}{
-		"no name":              {in: users.TokenDraft{Scopes: read}, pointer: "/name", code: modules.FieldTooShort},
-		"long name":            {in: users.TokenDraft{Name: strings.Repeat("é", 61), Scopes: read}, pointer: "/name", code: modules.FieldTooLong},
-		"no scope":             {in: users.TokenDraft{Name: "x"}, pointer: "/scopes", code: modules.FieldTooShort},
-		"unknown scope":        {in: users.TokenDraft{Name: "x", Scopes: []modules.Scope{"read", "write"}}, pointer: "/scopes/1", code: modules.FieldBadFormat},
-		"scope twice":          {in: users.TokenDraft{Name: "x", Scopes: []modules.Scope{"read", "read"}}, pointer: "/scopes/1", code: modules.FieldDuplicate},
-		"many scopes":          {in: users.TokenDraft{Name: "x", Scopes: slices.Repeat(read, 100)}, pointer: "/scopes", code: modules.FieldTooMany},
-		"scope of a service":   {role: modules.RoleAdmin, in: users.TokenDraft{Name: "x", Scopes: []modules.Scope{"notify:send"}}, pointer: "/scopes/0", code: modules.FieldNotAllowed},
-		"scope of a moderator": {in: users.TokenDraft{Name: "x", Scopes: []modules.Scope{"moderate"}}, pointer: "/scopes/0", code: modules.FieldNotAllowed},
-		"scope of an admin":    {role: modules.RoleModerator, in: users.TokenDraft{Name: "x", Scopes: []modules.Scope{"moderate", "admin"}}, pointer: "/scopes/1", code: modules.FieldNotAllowed},
-		"expired at once":      {in: users.TokenDraft{Name: "x", Scopes: read, ExpiresAt: &now}, pointer: "/expires_at", code: modules.FieldTooSmall},
+		"no name":              {in: users.TokenDraft{Scopes: read}, pointer: "/name", code: social.FieldTooShort},
+		"long name":            {in: users.TokenDraft{Name: strings.Repeat("é", 61), Scopes: read}, pointer: "/name", code: social.FieldTooLong},
+		"no scope":             {in: users.TokenDraft{Name: "x"}, pointer: "/scopes", code: social.FieldTooShort},
+		"unknown scope":        {in: users.TokenDraft{Name: "x", Scopes: []social.Scope{"read", "write"}}, pointer: "/scopes/1", code: social.FieldBadFormat},
+		"scope twice":          {in: users.TokenDraft{Name: "x", Scopes: []social.Scope{"read", "read"}}, pointer: "/scopes/1", code: social.FieldDuplicate},
+		"many scopes":          {in: users.TokenDraft{Name: "x", Scopes: slices.Repeat(read, 100)}, pointer: "/scopes", code: social.FieldTooMany},
+		"scope of a service":   {role: social.RoleAdmin, in: users.TokenDraft{Name: "x", Scopes: []social.Scope{"notify:send"}}, pointer: "/scopes/0", code: social.FieldNotAllowed},
+		"scope of a moderator": {in: users.TokenDraft{Name: "x", Scopes: []social.Scope{"moderate"}}, pointer: "/scopes/0", code: social.FieldNotAllowed},
+		"scope of an admin":    {role: social.RoleModerator, in: users.TokenDraft{Name: "x", Scopes: []social.Scope{"moderate", "admin"}}, pointer: "/scopes/1", code: social.FieldNotAllowed},
+		"expired at once":      {in: users.TokenDraft{Name: "x", Scopes: read, ExpiresAt: &now}, pointer: "/expires_at", code: social.FieldTooSmall},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := a
@@ -56,8 +56,8 @@ func TestTokenOfAnEndedSession(t *testing.T) {
 	if err := w.users.Logout(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
-	_, err := w.users.IssueToken(t.Context(), a, users.TokenDraft{Name: "x", Scopes: []modules.Scope{modules.ScopeRead}}, nil)
-	if !modules.IsFault(err, modules.CodeInvalidToken) || w.count(t, "tokens") != 0 {
+	_, err := w.users.IssueToken(t.Context(), a, users.TokenDraft{Name: "x", Scopes: []social.Scope{social.ScopeRead}}, nil)
+	if !social.IsFault(err, social.CodeInvalidToken) || w.count(t, "tokens") != 0 {
 		t.Errorf("issue: %v, %d tokens, want invalid_token and none", err, w.count(t, "tokens"))
 	}
 }
@@ -65,7 +65,7 @@ func TestTokenOfAnEndedSession(t *testing.T) {
 func TestTokenOnce(t *testing.T) {
 	w := open(t)
 	a := w.actor(t, w.register(t, "alice"))
-	draft := users.TokenDraft{Name: "program", Scopes: []modules.Scope{modules.ScopeRead}}
+	draft := users.TokenDraft{Name: "program", Scopes: []social.Scope{social.ScopeRead}}
 	once := func(body string) *storage.Once {
 		return storage.NewOnce(a, w.Clock.Now(), "POST /v1/tokens", "key-1", []byte(body))
 	}
@@ -79,7 +79,7 @@ func TestTokenOnce(t *testing.T) {
 		t.Errorf("replay: %+v, %v; want %s without its secret", again, err, first.ID)
 	}
 	_, err = w.users.IssueToken(t.Context(), a, draft, once(`{"a":1}`))
-	wantCode(t, "another body", err, modules.CodeIdempotencyMismatch)
+	wantCode(t, "another body", err, social.CodeIdempotencyMismatch)
 	if n := w.count(t, "tokens"); n != 1 {
 		t.Errorf("%d tokens, want 1", n)
 	}
@@ -93,16 +93,16 @@ func TestTokenLimit(t *testing.T) {
 	a := w.actor(t, w.register(t, "alice"))
 	var last users.Token
 	for range users.MaxTokens {
-		last = w.token(t, a, modules.ScopeRead)
+		last = w.token(t, a, social.ScopeRead)
 	}
-	_, err := w.users.IssueToken(t.Context(), a, users.TokenDraft{Name: "x", Scopes: []modules.Scope{modules.ScopeRead}}, nil)
-	wantCode(t, "one too many", err, modules.CodeLimitReached)
+	_, err := w.users.IssueToken(t.Context(), a, users.TokenDraft{Name: "x", Scopes: []social.Scope{social.ScopeRead}}, nil)
+	wantCode(t, "one too many", err, social.CodeLimitReached)
 	if err := w.users.EndToken(t.Context(), a, last.ID); err != nil {
 		t.Fatal(err)
 	}
-	w.token(t, a, modules.ScopeRead)
-	seen := map[modules.ID]bool{}
-	q := modules.PageQuery{Limit: 20}
+	w.token(t, a, social.ScopeRead)
+	seen := map[social.ID]bool{}
+	q := social.PageQuery{Limit: 20}
 	for pages := 0; pages < 3; pages++ {
 		page, err := w.users.Tokens(t.Context(), a, q)
 		if err != nil {
@@ -126,7 +126,7 @@ func TestTokenLimit(t *testing.T) {
 func TestServiceToken(t *testing.T) {
 	w := open(t)
 	_, _, err := w.users.CreateService(t.Context(), "")
-	wantField(t, "without a name", err, "/name", modules.FieldTooShort)
+	wantField(t, "without a name", err, "/name", social.FieldTooShort)
 	var secrets []string
 	for i := range 3 {
 		secret, _, err := w.users.CreateService(t.Context(), fmt.Sprint("shop ", i))
@@ -146,11 +146,11 @@ func TestServiceToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = w.users.Authenticate(t.Context(), users.Credentials{Bearer: secrets[2]})
-	wantCode(t, "after its end", err, modules.CodeInvalidToken)
+	wantCode(t, "after its end", err, social.CodeInvalidToken)
 	if _, err := w.users.Authenticate(t.Context(), users.Credentials{Bearer: secrets[1]}); err != nil {
 		t.Errorf("another service: %v", err)
 	}
-	wantCode(t, "revoke twice", w.users.RevokeService(t.Context(), list[0].ID), modules.CodeNotFound)
+	wantCode(t, "revoke twice", w.users.RevokeService(t.Context(), list[0].ID), social.CodeNotFound)
 }
 
 // No secret is in the store other than as its hash, whatever was made of it.
@@ -158,7 +158,7 @@ func TestCanary(t *testing.T) {
 	w := open(t)
 	welcome := w.register(t, "alice")
 	a := w.actor(t, welcome)
-	token := w.token(t, a, modules.ScopeRead)
+	token := w.token(t, a, social.ScopeRead)
 	ticket, err := w.users.MakeTicket(t.Context(), a)
 	if err != nil {
 		t.Fatal(err)

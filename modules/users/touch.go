@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -20,12 +20,12 @@ const (
 // touches are the sessions and tokens whose use has to be written down.
 type touches struct {
 	mu   sync.Mutex
-	when map[touch]modules.Time
+	when map[touch]social.Time
 }
 
 type touch struct {
 	table tokenTable
-	id    modules.ID
+	id    social.ID
 }
 
 // tokenTable says where an id lives.
@@ -37,10 +37,10 @@ const (
 	inServiceTokens
 )
 
-func newTouches() *touches { return &touches{when: make(map[touch]modules.Time)} }
+func newTouches() *touches { return &touches{when: make(map[touch]social.Time)} }
 
 // touch remembers that a session or token was used now, if that is worth a write.
-func (s *Service) touch(u used, now modules.Time) {
+func (s *Service) touch(u used, now social.Time) {
 	if now.Sub(u.usedAt) < touchEvery {
 		return
 	}
@@ -59,10 +59,10 @@ func (s *Service) touch(u used, now modules.Time) {
 }
 
 // take removes at most touchBatch of them; more tells of a rest.
-func (t *touches) take() (batch map[touch]modules.Time, more bool) {
+func (t *touches) take() (batch map[touch]social.Time, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	batch = make(map[touch]modules.Time)
+	batch = make(map[touch]social.Time)
 	for k, at := range t.when {
 		if len(batch) == touchBatch {
 			return batch, true
@@ -93,7 +93,7 @@ func (s *Service) noteUses(ctx context.Context) (bool, error) {
 	return more, nil
 }
 
-func (s *Service) noteUse(ctx context.Context, tx storage.Tx, t touch, at modules.Time) error {
+func (s *Service) noteUse(ctx context.Context, tx storage.Tx, t touch, at social.Time) error {
 	var err error
 	switch t.table {
 	case inSessions:

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
 	"github.com/belfry-social/belfry/modules/moduletest"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -36,7 +36,7 @@ func open(t testing.TB, change ...func(*users.Config)) *world {
 		t.Fatal(err)
 	}
 	w := &world{Fixture: f, limits: &limits{spent: map[string]int{}}}
-	w.users = users.New(cfg, modules.Site{PublicURL: "https://social.example"}, f.DB, f.Bus, f.Clock, f.Pages, f.Log)
+	w.users = users.New(cfg, social.Site{PublicURL: "https://social.example"}, f.DB, f.Bus, f.Clock, f.Pages, f.Log)
 	w.users.Ports.Limits = w.limits
 	f.Bus.React(w.users.Reactions()...)
 	return w
@@ -49,7 +49,7 @@ type limits struct {
 	refused string
 }
 
-func (l *limits) Take(b modules.Budget, key string) (time.Duration, bool) {
+func (l *limits) Take(b social.Budget, key string) (time.Duration, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	full := string(b) + ":" + key
@@ -58,7 +58,7 @@ func (l *limits) Take(b modules.Budget, key string) (time.Duration, bool) {
 }
 
 func from(ctx context.Context, address string) context.Context {
-	return modules.WithAddress(ctx, address)
+	return social.WithAddress(ctx, address)
 }
 
 func (w *world) register(t testing.TB, name string) users.Welcome {
@@ -71,7 +71,7 @@ func (w *world) register(t testing.TB, name string) users.Welcome {
 }
 
 // actor is who comes with the session of a welcome.
-func (w *world) actor(t testing.TB, welcome users.Welcome) modules.Actor {
+func (w *world) actor(t testing.TB, welcome users.Welcome) social.Actor {
 	t.Helper()
 	a, err := w.users.Authenticate(t.Context(), users.Credentials{Cookie: welcome.Secret})
 	if err != nil {
@@ -80,7 +80,7 @@ func (w *world) actor(t testing.TB, welcome users.Welcome) modules.Actor {
 	return a
 }
 
-func (w *world) token(t testing.TB, a modules.Actor, scopes ...modules.Scope) users.Token {
+func (w *world) token(t testing.TB, a social.Actor, scopes ...social.Scope) users.Token {
 	t.Helper()
 	token, err := w.users.IssueToken(t.Context(), a, users.TokenDraft{Name: "program", Scopes: scopes}, nil)
 	if err != nil {
@@ -174,19 +174,19 @@ func each(ctx context.Context, q storage.Querier, query string, scan func(storag
 }
 
 // wantCode fails unless err is a fault of that code; "" means no error.
-func wantCode(t testing.TB, what string, err error, code modules.Code) {
+func wantCode(t testing.TB, what string, err error, code social.Code) {
 	t.Helper()
-	if code == "" && err == nil || code != "" && modules.IsFault(err, code) {
+	if code == "" && err == nil || code != "" && social.IsFault(err, code) {
 		return
 	}
 	t.Errorf("%s: got error %v, want code %q", what, err, code)
 }
 
 // wantField fails unless err refuses exactly this field.
-func wantField(t testing.TB, what string, err error, pointer string, code modules.FieldCode) {
+func wantField(t testing.TB, what string, err error, pointer string, code social.FieldCode) {
 	t.Helper()
-	var f *modules.Fault
-	if !errors.As(err, &f) || f.Code != modules.CodeValidationFailed || len(f.Fields) != 1 || f.Fields[0].Pointer != pointer || f.Fields[0].Code != code {
+	var f *social.Fault
+	if !errors.As(err, &f) || f.Code != social.CodeValidationFailed || len(f.Fields) != 1 || f.Fields[0].Pointer != pointer || f.Fields[0].Code != code {
 		t.Errorf("%s: got error %v with %+v, want one field %s %s", what, err, f, pointer, code)
 	}
 }

@@ -3,12 +3,12 @@ package users
 import (
 	"strconv"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // windowTail is the end of a list's query: the bound of the page, its order, its length. next is the number of the
 // first free placeholder. Four texts for a list, whatever is asked.
-func windowTail(w modules.Window, next int) string {
+func windowTail(w social.Window, next int) string {
 	compare, order := "<", "DESC"
 	if w.Rising {
 		compare, order = ">", "ASC"
@@ -22,7 +22,7 @@ func windowTail(w modules.Window, next int) string {
 }
 
 // windowArgs are the arguments of a query that ends in windowTail.
-func windowArgs(w modules.Window, args ...any) []any {
+func windowArgs(w social.Window, args ...any) []any {
 	if w.Bound {
 		args = append(args, w.Key)
 	}

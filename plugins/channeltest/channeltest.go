@@ -19,7 +19,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"go.uber.org/goleak"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -211,7 +211,7 @@ func checkPublish(f plugins.Factory, section []byte, h *host) error {
 		}
 		events := sampleEvents()
 		want := fmt.Sprintf("%+v", events)
-		given := append([]modules.Event(nil), events...)
+		given := append([]social.Event(nil), events...)
 		if err := within("Publish", func(context.Context) error { l.Publish(given); return nil }); err != nil {
 			return err
 		}
@@ -274,8 +274,8 @@ func checkEndpoint(f plugins.Factory, section []byte, h *host) error {
 	}
 	for _, raw := range []string{`null`, `[]`, `7`, `{"` + Canary + `": 1}`, `{`, `"` + Canary + `"`} {
 		_, err := s.CheckEndpoint(json.RawMessage(raw))
-		var fault *modules.Fault
-		if !errors.As(err, &fault) || fault.Code != modules.CodeValidationFailed || len(fault.Fields) == 0 {
+		var fault *social.Fault
+		if !errors.As(err, &fault) || fault.Code != social.CodeValidationFailed || len(fault.Fields) == 0 {
 			return fmt.Errorf("settings %s: want a validation_failed fault with fields, got: %w", raw, orNil(err))
 		}
 		for _, field := range fault.Fields {

@@ -15,8 +15,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -24,20 +23,20 @@ func newDocument() *huma.OpenAPI {
 	return huma.DefaultConfig("kit", "1").OpenAPI
 }
 
-func sampleEvents() []modules.Event {
-	author, reader := modules.ID{1}, modules.ID{2}
-	var out []modules.Event
-	for i, typ := range []string{event.Notification, event.NotificationUpdated, event.NotificationRemoved, event.ReadState, event.FollowChanged,
-		event.PostCreated, event.PostUpdated, event.PostDeletedEvent, event.AudienceChanged, event.AccessRevoked} {
-		e := modules.Event{Cursor: modules.Cursor{Epoch: 1, Seq: modules.Position(i + 1)}, Stream: modules.Stream{Kind: modules.To, User: reader},
-			Type: typ, Time: 1777889472345, About: []modules.ID{author}, Data: []byte(`{"text":"` + Canary + `"}`)}
+func sampleEvents() []social.Event {
+	author, reader := social.ID{1}, social.ID{2}
+	var out []social.Event
+	for i, typ := range []string{social.EventNotification, social.EventNotificationUpdated, social.EventNotificationRemoved, social.EventReadState, social.EventFollowChanged,
+		social.EventPostCreated, social.EventPostUpdated, social.EventPostDeleted, social.EventAudienceChanged, social.EventAccessRevoked} {
+		e := social.Event{Cursor: social.Cursor{Epoch: 1, Seq: social.Position(i + 1)}, Stream: social.Stream{Kind: social.To, User: reader},
+			Type: typ, Time: 1777889472345, About: []social.ID{author}, Data: []byte(`{"text":"` + Canary + `"}`)}
 		if strings.HasPrefix(typ, "post.") {
-			e.Stream = modules.Stream{Kind: modules.By, User: author}
+			e.Stream = social.Stream{Kind: social.By, User: author}
 		}
 		switch typ {
-		case event.AudienceChanged:
+		case social.EventAudienceChanged:
 			e.Internal, e.Data = true, []byte(`{"other":"`+author.String()+`"}`)
-		case event.AccessRevoked:
+		case social.EventAccessRevoked:
 			e.Internal, e.Data = true, []byte(`{}`)
 		}
 		out = append(out, e)
@@ -46,7 +45,7 @@ func sampleEvents() []modules.Event {
 }
 
 func sampleDelivery() plugins.Delivery {
-	return plugins.Delivery{ID: modules.ID{9}, Attempt: 1, Receiver: modules.ID{2}, Settings: json.RawMessage(`{"url":"https://` + Canary + `.invalid/"}`),
+	return plugins.Delivery{ID: social.ID{9}, Attempt: 1, Receiver: social.ID{2}, Settings: json.RawMessage(`{"url":"https://` + Canary + `.invalid/"}`),
 		Secrets: []string{"whsec_FkzaUJejnm+WsiNEhs32dkdW44empaWQ"}, Event: json.RawMessage(`{"id":null,"type":"test","time":"2026-05-04T10:11:12.345Z","data":{"message":"` + Canary + `"}}`)}
 }
 
@@ -94,29 +93,29 @@ func (h *host) leak() string {
 }
 
 // Read finds an empty log.
-func (h *host) Read(_ context.Context, _ modules.Audience, after modules.Cursor, _ int) (modules.EventPage, error) {
-	return modules.EventPage{Through: after}, nil
+func (h *host) Read(_ context.Context, _ social.Audience, after social.Cursor, _ int) (social.EventPage, error) {
+	return social.EventPage{Through: after}, nil
 }
 
 // Head is the start of an empty log.
-func (h *host) Head() modules.Cursor { return modules.Cursor{Epoch: 1} }
+func (h *host) Head() social.Cursor { return social.Cursor{Epoch: 1} }
 
 // Oldest is the start of an empty log.
-func (h *host) Oldest() modules.Cursor { return modules.Cursor{Epoch: 1} }
+func (h *host) Oldest() social.Cursor { return social.Cursor{Epoch: 1} }
 
 // Audience is the person's own streams.
-func (h *host) Audience(_ context.Context, person modules.ID) (modules.Audience, error) {
-	return modules.Audience{Person: person, Sources: []modules.Source{
-		{Stream: modules.Stream{Kind: modules.To, User: person}}, {Stream: modules.Stream{Kind: modules.By, User: person}}}}, nil
+func (h *host) Audience(_ context.Context, person social.ID) (social.Audience, error) {
+	return social.Audience{Person: person, Sources: []social.Source{
+		{Stream: social.Stream{Kind: social.To, User: person}}, {Stream: social.Stream{Kind: social.By, User: person}}}}, nil
 }
 
 // Relation: nobody follows anybody.
-func (h *host) Relation(context.Context, modules.ID, modules.ID) (modules.Source, bool, bool, error) {
-	return modules.Source{}, false, false, nil
+func (h *host) Relation(context.Context, social.ID, social.ID) (social.Source, bool, bool, error) {
+	return social.Source{}, false, false, nil
 }
 
 // Open allows everybody.
-func (h *host) Open(modules.Actor, func(plugins.ByeReason)) (func(), bool) { return func() {}, true }
+func (h *host) Open(social.Actor, func(plugins.ByeReason)) (func(), bool) { return func() {}, true }
 
 // Spend allows everything.
-func (h *host) Spend(modules.Actor, string) (time.Duration, bool) { return 0, true }
+func (h *host) Spend(social.Actor, string) (time.Duration, bool) { return 0, true }

@@ -12,7 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/plugins/channeltest"
 )
@@ -26,7 +26,7 @@ type good struct{ env plugins.Env }
 
 func (g *good) Start(context.Context) error { return nil }
 func (g *good) Stop(context.Context) error  { return nil }
-func (g *good) Publish([]modules.Event)     {}
+func (g *good) Publish([]social.Event)      {}
 func (g *good) Health() error               { return nil }
 func (g *good) Send(ctx context.Context, d plugins.Delivery) error {
 	if err := ctx.Err(); err != nil {
@@ -35,7 +35,7 @@ func (g *good) Send(ctx context.Context, d plugins.Delivery) error {
 	return errors.New("nowhere to send to")
 }
 func (g *good) CheckEndpoint(s json.RawMessage) (json.RawMessage, error) {
-	return nil, modules.Invalid(modules.BodyField("/settings", modules.FieldWrongType, "Never right."))
+	return nil, social.Invalid(social.BodyField("/settings", social.FieldWrongType, "Never right."))
 }
 func (g *good) Routes(r fiber.Router, doc *huma.OpenAPI) {
 	r.Get("/v1/kit", func(c *fiber.Ctx) error { return nil })
@@ -71,15 +71,15 @@ type (
 
 func (badStart) Start(context.Context) error { return errors.New("no") }
 func (badStop) Stop(context.Context) error   { panic("stopped without start") }
-func (panics) Publish(events []modules.Event) {
+func (panics) Publish(events []social.Event) {
 	for _, e := range events {
 		if e.Type == "later.invented" {
 			panic("unknown type")
 		}
 	}
 }
-func (writes) Publish(events []modules.Event) { events[0].Data[0] = '[' }
-func (c talks) Publish(events []modules.Event) {
+func (writes) Publish(events []social.Event) { events[0].Data[0] = '[' }
+func (c talks) Publish(events []social.Event) {
 	c.env.Log.Info("event", zap.ByteString("data", events[0].Data))
 }
 func (lies) Send(context.Context, plugins.Delivery) error { return nil }
@@ -87,7 +87,7 @@ func (leaks) Send(_ context.Context, d plugins.Delivery) error {
 	return fmt.Errorf("post %s failed", d.Settings)
 }
 func (echoes) CheckEndpoint(s json.RawMessage) (json.RawMessage, error) {
-	return nil, modules.Invalid(modules.BodyField("/settings", modules.FieldWrongType, string(s)))
+	return nil, social.Invalid(social.BodyField("/settings", social.FieldWrongType, string(s)))
 }
 func (pointless) CheckEndpoint(s json.RawMessage) (json.RawMessage, error) { return s, nil }
 func (unwell) Health() error                                               { return errors.New("not yet") }

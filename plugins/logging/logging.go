@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -63,7 +63,7 @@ func (c *Channel) Start(context.Context) error { return nil }
 func (c *Channel) Stop(context.Context) error { return nil }
 
 // Publish writes the lines. No content is in them: a line names the event, its stream and who acted.
-func (c *Channel) Publish(events []modules.Event) {
+func (c *Channel) Publish(events []social.Event) {
 	for _, e := range events {
 		level := c.level
 		if e.Internal {

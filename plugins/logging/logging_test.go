@@ -7,7 +7,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/plugins/channeltest"
 	"github.com/belfry-social/belfry/plugins/logging"
@@ -21,9 +21,9 @@ func TestOneLineForEachEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.(plugins.Listener).Publish([]modules.Event{
-		{Cursor: modules.Cursor{Epoch: 1, Seq: 7}, Type: "notification", Stream: modules.Stream{Kind: modules.To}, About: []modules.ID{{5}}, Data: []byte(`{"text":"secret"}`)},
-		{Cursor: modules.Cursor{Epoch: 1, Seq: 8}, Type: "audience.changed", Stream: modules.Stream{Kind: modules.To}, Internal: true},
+	c.(plugins.Listener).Publish([]social.Event{
+		{Cursor: social.Cursor{Epoch: 1, Seq: 7}, Type: "notification", Stream: social.Stream{Kind: social.To}, About: []social.ID{{5}}, Data: []byte(`{"text":"secret"}`)},
+		{Cursor: social.Cursor{Epoch: 1, Seq: 8}, Type: "audience.changed", Stream: social.Stream{Kind: social.To}, Internal: true},
 	})
 	all := lines.All()
 	if len(all) != 2 {

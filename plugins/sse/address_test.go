@@ -6,7 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -65,7 +65,7 @@ func TestTooManyOfOneAddress(t *testing.T) {
 	inBubble(t, cfg, func(t *testing.T, e *engine) {
 		open := func(address string) *pipe {
 			e.pipes.last = nil
-			e.take(refusable{t: t}, request{actor: modules.Actor{UserID: id(1)}, query: plugins.EventsQuery{}, address: address})
+			e.take(refusable{t: t}, request{actor: social.Actor{UserID: id(1)}, query: plugins.EventsQuery{}, address: address})
 			synctest.Wait()
 			return e.pipes.last
 		}

@@ -5,8 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // preset is an alias route: the same stream under the names and in the form of a common tutorial. Only
@@ -17,26 +16,26 @@ type preset struct {
 	path  string
 	first string // event of the first block, which stands for ready
 	later string // event of every other block
-	hello func(b []byte, user modules.ID) []byte
+	hello func(b []byte, user social.ID) []byte
 	data  func(b []byte, f *frame) []byte // one line, never empty
 }
 
 // aliasKinds are the types an alias sends.
-var aliasKinds = kindOf(event.Notification) | kindOf(event.PostCreated)
+var aliasKinds = kindOf(social.EventNotification) | kindOf(social.EventPostCreated)
 
 var presets = [...]preset{
 	{name: "connect", path: "/connect", first: "sse", later: "sse",
-		hello: func(b []byte, user modules.ID) []byte {
+		hello: func(b []byte, user social.ID) []byte {
 			b = append(b, `{"message":"EventStream created","user_id":"`...)
 			b = append(b, user.String()...)
 			return append(b, `"}`...)
 		},
 		data: func(b []byte, f *frame) []byte { return append(b, f.payload()...) }},
 	{name: "sub", path: "/sub", first: "connect", later: "notification",
-		hello: func(b []byte, _ modules.ID) []byte { return append(b, `{"message":"connected"}`...) },
+		hello: func(b []byte, _ social.ID) []byte { return append(b, `{"message":"connected"}`...) },
 		data:  appendSentence},
 	{name: "alarm", path: "/api/v1/users/alarm/subscribe", first: "alarm", later: "alarm",
-		hello: func(b []byte, _ modules.ID) []byte { return append(b, "connect complete"...) },
+		hello: func(b []byte, _ social.ID) []byte { return append(b, "connect complete"...) },
 		data:  func(b []byte, _ *frame) []byte { return append(b, "new alarm"...) }},
 }
 

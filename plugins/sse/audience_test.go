@@ -8,8 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -20,7 +19,7 @@ func TestHeldByAQuestion(t *testing.T) {
 		e.w.follow(1, 2, true)
 		mine, other := e.connect(t, 1, "now"), e.connect(t, 5, "now")
 		block := make(chan struct{})
-		e.w.onRelation = func(modules.ID, modules.ID) error { <-block; return nil }
+		e.w.onRelation = func(social.ID, social.ID) error { <-block; return nil }
 		before := e.w.post(2)
 		gone := e.w.unfollow(1, 2)
 		after := e.w.post(2) // committed after the unfollow: must never be shown
@@ -52,7 +51,7 @@ func TestComingBackMeanwhile(t *testing.T) {
 		post, note := e.w.post(2), e.w.notify(1)
 		synctest.Wait()
 		block := make(chan struct{})
-		e.w.onRelation = func(modules.ID, modules.ID) error { <-block; return nil }
+		e.w.onRelation = func(social.ID, social.ID) error { <-block; return nil }
 		gone := e.w.unfollow(1, 2)
 		synctest.Wait()
 		if got := idsIn(live); got != fmt.Sprint(post, note, gone) {
@@ -72,10 +71,10 @@ func TestComingBackMeanwhile(t *testing.T) {
 
 // idsIn lists the positions in a connection's body, as fmt.Sprint does.
 func idsIn(p *pipe) string {
-	var out []modules.Position
+	var out []social.Position
 	for _, line := range strings.Split(p.body(), "\n") {
 		if id, ok := strings.CutPrefix(line, "id: "); ok {
-			c, _ := modules.ParseCursor(id)
+			c, _ := social.ParseCursor(id)
 			out = append(out, c.Seq)
 		}
 	}
@@ -85,16 +84,16 @@ func idsIn(p *pipe) string {
 // TestDeletedIsNotShownLate: what was taken back before a slow reader came to it is not shown to that reader, though
 // it is still in memory; everything else is.
 func TestDeletedIsNotShownLate(t *testing.T) {
-	for name, take := range map[string]func(e *engine, post, note modules.Position){
-		"post and notification": func(e *engine, post, note modules.Position) {
-			e.w.redact(post, by(2), event.PostDeletedEvent, `{"id":"x"}`)
-			e.w.redact(note, to(1), event.NotificationRemoved, `{"id":"y"}`)
+	for name, take := range map[string]func(e *engine, post, note social.Position){
+		"post and notification": func(e *engine, post, note social.Position) {
+			e.w.redact(post, by(2), social.EventPostDeleted, `{"id":"x"}`)
+			e.w.redact(note, to(1), social.EventNotificationRemoved, `{"id":"y"}`)
 		},
-		"the whole account": func(e *engine, post, note modules.Position) {
+		"the whole account": func(e *engine, post, note social.Position) {
 			e.w.mu.Lock()
 			defer e.w.mu.Unlock()
 			e.w.gone[post], e.w.gone[note] = true, true
-			e.w.commitLocked(to(2), event.AccessRevoked, `{}`, true)
+			e.w.commitLocked(to(2), social.EventAccessRevoked, `{}`, true)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,7 +105,7 @@ func TestDeletedIsNotShownLate(t *testing.T) {
 				slow.take(0)
 				e.w.notify(1)
 				post := e.w.post(2)
-				note := e.w.commit(to(1), event.Notification, `{"id":"y"}`, id(2))
+				note := e.w.commit(to(1), social.EventNotification, `{"id":"y"}`, id(2))
 				e.w.notify(1)
 				synctest.Wait()
 				take(e, post, note)
@@ -114,7 +113,7 @@ func TestDeletedIsNotShownLate(t *testing.T) {
 				synctest.Wait()
 				slow.take(-1)
 				synctest.Wait()
-				if got, want := slow.body(), strings.Join(e.w.expected(1, modules.PostsNotify, from), ""); got != want {
+				if got, want := slow.body(), strings.Join(e.w.expected(1, social.PostsNotify, from), ""); got != want {
 					t.Errorf("got  %q\nwant %q", got, want)
 				}
 			})
@@ -131,7 +130,7 @@ func TestHiddenIsNotShownLate(t *testing.T) {
 		slow.take(0)
 		first := e.w.notify(1)
 		e.w.post(2)
-		e.w.commit(to(1), event.Notification, `{}`, id(2))
+		e.w.commit(to(1), social.EventNotification, `{}`, id(2))
 		synctest.Wait()
 		e.w.hide(1, 2, true)
 		e.w.post(2)
@@ -172,7 +171,7 @@ func TestPageForAnOlderAudience(t *testing.T) {
 		synctest.Wait()
 		close(goOn)
 		synctest.Wait()
-		if got, want := c.body(), strings.Join(e.w.expected(1, modules.PostsNotify, from.Seq), ""); got != want {
+		if got, want := c.body(), strings.Join(e.w.expected(1, social.PostsNotify, from.Seq), ""); got != want {
 			t.Errorf("got %d events, %d of them posts of one who is not followed any more; want %d",
 				strings.Count(got, "event: "), strings.Count(got, "post.created"), strings.Count(want, "event: "))
 		}
@@ -185,7 +184,7 @@ type slowHistory struct {
 	after func()
 }
 
-func (h *slowHistory) Read(ctx context.Context, a modules.Audience, after modules.Cursor, limit int) (modules.EventPage, error) {
+func (h *slowHistory) Read(ctx context.Context, a social.Audience, after social.Cursor, limit int) (social.EventPage, error) {
 	page, err := h.world.Read(ctx, a, after, limit)
 	h.after()
 	return page, err
@@ -197,7 +196,7 @@ func (e *engine) connectNow(t *testing.T, n int, after string) *pipe {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.take(nil, request{actor: modules.Actor{UserID: id(n)}, query: q})
+	e.take(nil, request{actor: social.Actor{UserID: id(n)}, query: q})
 	return e.pipes.last
 }
 

@@ -3,13 +3,13 @@ package sse
 import (
 	"slices"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // authors is the table of those whose by: streams are read by somebody or named by a frame of the tail. The
 // hub's goroutine owns it.
 type authors struct {
-	places map[modules.ID]uint32
+	places map[social.ID]uint32
 	table  []author
 	free   []uint32
 	chains map[uint32]chain // of those whose frames are in the tail
@@ -17,19 +17,19 @@ type authors struct {
 
 // author is one of them: who, and the people who read them, sorted.
 type author struct {
-	id      modules.ID
+	id      social.ID
 	readers []edge
 }
 
 func newAuthors() authors {
-	return authors{places: map[modules.ID]uint32{}, table: make([]author, firstAuthor), chains: map[uint32]chain{}}
+	return authors{places: map[social.ID]uint32{}, table: make([]author, firstAuthor), chains: map[uint32]chain{}}
 }
 
 // find gives the place of an author; 0 = nobody known reads them and no frame names them.
-func (t *authors) find(id modules.ID) uint32 { return t.places[id] }
+func (t *authors) find(id social.ID) uint32 { return t.places[id] }
 
 // enter gives an author a place. A reader or a frame has to follow, or the place is lost.
-func (t *authors) enter(id modules.ID) uint32 {
+func (t *authors) enter(id social.ID) uint32 {
 	if place, ok := t.places[id]; ok {
 		return place
 	}

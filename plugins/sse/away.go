@@ -3,12 +3,12 @@ package sse
 import (
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // join gives a connection its person. Who is not known is asked about, now that control entries of the person are
 // heard; so is one about whom it was given up.
-func (h *hub) join(c *connection, id modules.ID) {
+func (h *hub) join(c *connection, id social.ID) {
 	p := h.index.people[id]
 	if p == nil {
 		p = &person{id: id, from: h.head}

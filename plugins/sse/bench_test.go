@@ -12,8 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -21,14 +20,14 @@ import (
 // asked.
 type town struct {
 	head      atomic.Uint64
-	audiences map[modules.ID]modules.Audience
-	events    map[modules.Stream][]modules.Event
+	audiences map[social.ID]social.Audience
+	events    map[social.Stream][]social.Event
 	asked     atomic.Int64
 	reads     atomic.Int64
 }
 
 // person gives the id of the nth person; unlike id it takes any number.
-func numbered(n int) (out modules.ID) {
+func numbered(n int) (out social.ID) {
 	out = id(n)
 	out[12], out[13] = byte(n>>24), byte(n>>16)
 	return out
@@ -36,12 +35,12 @@ func numbered(n int) (out modules.ID) {
 
 // newTown has people that follow others each, most of them a few busy ones (zipf), all with the bell on.
 func newTown(people, follows, authors int) *town {
-	t := &town{audiences: map[modules.ID]modules.Audience{}, events: map[modules.Stream][]modules.Event{}}
+	t := &town{audiences: map[social.ID]social.Audience{}, events: map[social.Stream][]social.Event{}}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	zipf := rand.NewZipf(rnd, 1.01, 20, uint64(max(authors, 2)-1))
 	for n := range people {
-		a := modules.Audience{Person: numbered(n), Sources: []modules.Source{{Stream: modules.Stream{Kind: modules.To, User: numbered(n)}},
-			{Stream: modules.Stream{Kind: modules.By, User: numbered(n)}}}}
+		a := social.Audience{Person: numbered(n), Sources: []social.Source{{Stream: social.Stream{Kind: social.To, User: numbered(n)}},
+			{Stream: social.Stream{Kind: social.By, User: numbered(n)}}}}
 		taken := map[uint64]bool{}
 		for len(taken) < follows {
 			k := zipf.Uint64()
@@ -50,7 +49,7 @@ func newTown(people, follows, authors int) *town {
 			}
 			if !taken[k] {
 				taken[k] = true
-				a.Sources = append(a.Sources, modules.Source{Stream: modules.Stream{Kind: modules.By, User: numbered(1<<20 + int(k))}, Since: 1, Bell: true})
+				a.Sources = append(a.Sources, social.Source{Stream: social.Stream{Kind: social.By, User: numbered(1<<20 + int(k))}, Since: 1, Bell: true})
 			}
 		}
 		t.audiences[a.Person] = a
@@ -58,27 +57,27 @@ func newTown(people, follows, authors int) *town {
 	return t
 }
 
-func (t *town) Head() modules.Cursor {
-	return modules.Cursor{Epoch: 1, Seq: modules.Position(t.head.Load())}
+func (t *town) Head() social.Cursor {
+	return social.Cursor{Epoch: 1, Seq: social.Position(t.head.Load())}
 }
-func (t *town) Oldest() modules.Cursor { return modules.Cursor{Epoch: 1} }
+func (t *town) Oldest() social.Cursor { return social.Cursor{Epoch: 1} }
 
 // Audience answers with a copy, as a store does.
-func (t *town) Audience(_ context.Context, person modules.ID) (modules.Audience, error) {
+func (t *town) Audience(_ context.Context, person social.ID) (social.Audience, error) {
 	t.asked.Add(1)
 	a := t.audiences[person]
-	a.Sources = append([]modules.Source(nil), a.Sources...)
+	a.Sources = append([]social.Source(nil), a.Sources...)
 	return a, nil
 }
 
-func (t *town) Relation(context.Context, modules.ID, modules.ID) (modules.Source, bool, bool, error) {
-	return modules.Source{}, false, false, nil
+func (t *town) Relation(context.Context, social.ID, social.ID) (social.Source, bool, bool, error) {
+	return social.Source{}, false, false, nil
 }
 
 // Read merges by asking each stream; nothing here is more than one stream deep.
-func (t *town) Read(_ context.Context, a modules.Audience, after modules.Cursor, limit int) (modules.EventPage, error) {
+func (t *town) Read(_ context.Context, a social.Audience, after social.Cursor, limit int) (social.EventPage, error) {
 	t.reads.Add(1)
-	page := modules.EventPage{Through: t.Head()}
+	page := social.EventPage{Through: t.Head()}
 	for _, s := range a.Sources {
 		for _, e := range t.events[s.Stream] {
 			if e.Cursor.Seq <= max(after.Seq, s.Since) {
@@ -95,12 +94,12 @@ func (t *town) Read(_ context.Context, a modules.Audience, after modules.Cursor,
 }
 
 // next makes the next events of a stream.
-func (t *town) next(s modules.Stream, count, size int) []modules.Event {
-	out := make([]modules.Event, count)
+func (t *town) next(s social.Stream, count, size int) []social.Event {
+	out := make([]social.Event, count)
 	data := []byte(`{"text":"` + strings.Repeat("x", size) + `"}`)
 	for i := range out {
-		out[i] = modules.Event{Cursor: modules.Cursor{Epoch: 1, Seq: modules.Position(t.head.Add(1))}, Stream: s, Type: event.PostCreated,
-			Time: testTime, About: []modules.ID{s.User}, Data: data}
+		out[i] = social.Event{Cursor: social.Cursor{Epoch: 1, Seq: social.Position(t.head.Add(1))}, Stream: s, Type: social.EventPostCreated,
+			Time: testTime, About: []social.ID{s.User}, Data: data}
 	}
 	return out
 }
@@ -167,7 +166,7 @@ func attach(b testing.TB, c *Channel, n int, after string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c.take(nil, request{actor: modules.Actor{UserID: numbered(n)}, query: q})
+	c.take(nil, request{actor: social.Actor{UserID: numbered(n)}, query: q})
 }
 
 // rest waits until the hub has nothing to do.
@@ -201,7 +200,7 @@ func BenchmarkEngine(b *testing.B) {
 			author := numbered(1<<20 + 1<<19)
 			for n := range bb.people { // everybody follows this one
 				a := t.audiences[numbered(n)]
-				a.Sources = append(a.Sources, modules.Source{Stream: modules.Stream{Kind: modules.By, User: author}, Bell: true})
+				a.Sources = append(a.Sources, social.Source{Stream: social.Stream{Kind: social.By, User: author}, Bell: true})
 				t.audiences[numbered(n)] = a
 			}
 			c := benchEngine(b, t, s)
@@ -215,7 +214,7 @@ func BenchmarkEngine(b *testing.B) {
 			b.ReportAllocs()
 			b.ResetTimer()
 			for range b.N {
-				events := t.next(modules.Stream{Kind: modules.By, User: author}, bb.events, 200)
+				events := t.next(social.Stream{Kind: social.By, User: author}, bb.events, 200)
 				size := 0
 				for i := range events {
 					block, _ := appendEvent(nil, events[i])
@@ -322,11 +321,11 @@ func BenchmarkReplay(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			t, s := newTown(people, 20, 20), newSink()
 			t.head.Store(1)
-			var all []modules.Event
+			var all []social.Event
 			for n := range people {
-				stream := modules.Stream{Kind: modules.To, User: numbered(n)}
+				stream := social.Stream{Kind: social.To, User: numbered(n)}
 				if bb.shared {
-					stream = modules.Stream{Kind: modules.By, User: numbered(1 << 20)}
+					stream = social.Stream{Kind: social.By, User: numbered(1 << 20)}
 				}
 				if n == 0 || !bb.shared {
 					t.events[stream] = t.next(stream, missed, 200)
@@ -340,7 +339,7 @@ func BenchmarkReplay(b *testing.B) {
 				b.StopTimer()
 				c := benchEngine(b, t, s)
 				if bb.memory {
-					c.hub.do(func() { c.hub.begin(modules.Cursor{Epoch: 1, Seq: 1}) })
+					c.hub.do(func() { c.hub.begin(social.Cursor{Epoch: 1, Seq: 1}) })
 					for at := 0; at < len(all); at += 256 {
 						c.Publish(all[at:min(at+256, len(all))])
 					}

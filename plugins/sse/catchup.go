@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -19,19 +19,19 @@ const pageEvents = 256
 type pageJob struct {
 	conn     *connection
 	joined   joined // room for the page
-	audience modules.Audience
+	audience social.Audience
 	want     kinds
 	preset   *preset
-	after    modules.Cursor
-	limit    modules.Position // what stands behind it was not judged for the audience as it is here
-	version  uint32           // of the person
+	after    social.Cursor
+	limit    social.Position // what stands behind it was not judged for the audience as it is here
+	version  uint32          // of the person
 }
 
 // page is what a worker found: blocks, at most maxJoin of them unless one alone is larger.
 type page struct {
 	joined
-	through modules.Position
-	gap     *modules.GapError
+	through social.Position
+	gap     *social.GapError
 	err     error
 }
 
@@ -55,13 +55,13 @@ func (h *hub) readFor(c *connection) {
 	h.metrics.pages.Inc()
 	room := h.takeRoom()
 	h.pages <- pageJob{conn: c, joined: room.joined, audience: h.index.audience(p, c.mode, room.sources), want: c.want, preset: c.preset,
-		after: modules.Cursor{Epoch: c.epoch, Seq: c.delivered}, limit: h.limit(p), version: p.version}
+		after: social.Cursor{Epoch: c.epoch, Seq: c.delivered}, limit: h.limit(p), version: p.version}
 }
 
 // room is the memory of a page job. There are as many as jobs may be out, and they are used again.
 type room struct {
 	joined  joined
-	sources []modules.Source
+	sources []social.Source
 }
 
 func (h *hub) takeRoom() (r room) {
@@ -112,7 +112,7 @@ func (h *hub) read(job pageJob, pg page) {
 }
 
 // fallInto tells a client of a gap and goes on behind it. A gap for which there is no room is met again.
-func (h *hub) fallInto(c *connection, gap *modules.GapError) {
+func (h *hub) fallInto(c *connection, gap *social.GapError) {
 	epoch, delivered := c.epoch, c.delivered
 	c.epoch = gap.To.Epoch
 	c.delivered = gap.To.Seq - 1 // the block itself moves it
@@ -182,7 +182,7 @@ func readPage(ctx context.Context, from plugins.History, job pageJob) (pg page) 
 }
 
 // addEvent encodes an event at the end and reports whether it fits.
-func (pg *page) addEvent(e modules.Event, p *preset) bool {
+func (pg *page) addEvent(e social.Event, p *preset) bool {
 	start := len(pg.buf)
 	if p == nil {
 		pg.buf, _ = appendEvent(pg.buf, e)

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -89,7 +89,7 @@ func (c *Channel) Start(context.Context) error {
 
 // Publish encodes events and hands them to the hub. It waits only while the hub has several batches to take
 // over, never for a client.
-func (c *Channel) Publish(events []modules.Event) {
+func (c *Channel) Publish(events []social.Event) {
 	if c.state.Load() != stateRunning || len(events) == 0 {
 		return
 	}

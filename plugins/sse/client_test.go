@@ -21,7 +21,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -168,7 +168,7 @@ func (s *site) idle() {
 
 // authenticate is the host's middleware in small: who asks stands in a header.
 func authenticate(c *fiber.Ctx) error {
-	a := modules.Actor{}
+	a := social.Actor{}
 	var n int
 	switch who := c.Get("Test-User"); {
 	case who == "service":
@@ -176,7 +176,7 @@ func authenticate(c *fiber.Ctx) error {
 	case strings.HasSuffix(who, "-suspended"):
 		a.UserID, a.Suspended = id(1), true
 	case strings.HasSuffix(who, "-read"):
-		a.UserID, a.Scopes = id(1), []modules.Scope{modules.ScopeRead}
+		a.UserID, a.Scopes = id(1), []social.Scope{social.ScopeRead}
 	case who != "":
 		_, _ = fmt.Sscanf(who, "%d", &n)
 		a.UserID = id(n)
@@ -185,7 +185,7 @@ func authenticate(c *fiber.Ctx) error {
 		_, _ = fmt.Sscanf(token, "%d", &n)
 		a.TokenID = id(n)
 	}
-	ctx := modules.WithAddress(modules.WithRequestID(modules.WithActor(c.UserContext(), a), "req-1"), "192.0.2.1")
+	ctx := social.WithAddress(social.WithRequestID(social.WithActor(c.UserContext(), a), "req-1"), "192.0.2.1")
 	c.SetUserContext(ctx)
 	c.Set("X-Request-Id", "req-1")
 	c.Set("Access-Control-Allow-Origin", "https://app.example")
@@ -193,13 +193,13 @@ func authenticate(c *fiber.Ctx) error {
 }
 
 func problem(c *fiber.Ctx, err error) error {
-	var f *modules.Fault
+	var f *social.Fault
 	var fe *fiber.Error
 	status := 500
 	switch {
 	case errors.As(err, &f):
-		status = map[modules.Code]int{modules.CodeUnauthenticated: 401, modules.CodeInsufficientScope: 403, modules.CodeAccountSuspended: 403,
-			modules.CodeValidationFailed: 422, modules.CodeNotAcceptable: 406}[f.Code]
+		status = map[social.Code]int{social.CodeUnauthenticated: 401, social.CodeInsufficientScope: 403, social.CodeAccountSuspended: 403,
+			social.CodeValidationFailed: 422, social.CodeNotAcceptable: 406}[f.Code]
 		return c.Status(status).SendString(string(f.Code))
 	case errors.As(err, &fe):
 		status = fe.Code
@@ -362,6 +362,6 @@ func (c *client) end() {
 	}
 }
 
-func cursorOf(epoch uint32, p modules.Position) string {
-	return modules.Cursor{Epoch: epoch, Seq: p}.String()
+func cursorOf(epoch uint32, p social.Position) string {
+	return social.Cursor{Epoch: epoch, Seq: p}.String()
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // Config is the section channels.sse. The host reads Enabled; while it is false, a request for a stream is
@@ -15,13 +15,13 @@ type Config struct {
 	Enabled         bool          `yaml:"enabled"`
 	Heartbeat       time.Duration `yaml:"heartbeat"`        // silence after which a comment is sent
 	MaxAge          time.Duration `yaml:"max_age"`          // a connection ends after this +-20 %; 0 = never
-	TailBytes       modules.Size  `yaml:"tail_bytes"`       // memory for the newest events; older ones are read from the log
+	TailBytes       social.Size   `yaml:"tail_bytes"`       // memory for the newest events; older ones are read from the log
 	ProgressTimeout time.Duration `yaml:"progress_timeout"` // data waits and less than 1 KiB was taken: closed
 	WriteTimeout    time.Duration `yaml:"write_timeout"`    // one event stands half written: closed
 	PeerTimeout     time.Duration `yaml:"peer_timeout"`     // bytes unacknowledged by the peer's kernel: closed (TCP_USER_TIMEOUT)
 	FinishTimeout   time.Duration `yaml:"finish_timeout"`   // from bye to the hard close
 	QueryTimeout    time.Duration `yaml:"query_timeout"`    // one question to the log or the store
-	SendBuffer      modules.Size  `yaml:"send_buffer"`      // SO_SNDBUF: how much the kernel hides from progress_timeout
+	SendBuffer      social.Size   `yaml:"send_buffer"`      // SO_SNDBUF: how much the kernel hides from progress_timeout
 	CatchUpWorkers  int           `yaml:"catch_up_workers"` // goroutines that read the log for those behind the tail
 	AudienceWorkers int           `yaml:"audience_workers"` // goroutines that ask what people read
 	WriteWorkers    int           `yaml:"write_workers"`    // goroutines that write to connections that are not plain TCP
@@ -75,7 +75,7 @@ func (c *Config) Validate() error {
 	}
 	for _, s := range []struct {
 		key   string
-		value modules.Size
+		value social.Size
 	}{{"tail_bytes", c.TailBytes}, {"send_buffer", c.SendBuffer}} {
 		if s.value < 4<<10 {
 			return fmt.Errorf("%s: at least 4KiB", s.key)

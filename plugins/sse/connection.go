@@ -3,7 +3,7 @@ package sse
 import (
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -18,8 +18,8 @@ type connection struct {
 	preset  *preset // nil = the frames of /v1/events
 	slow    *slow   // nil = the peer takes what it is given, and nothing has failed
 
-	delivered   modules.Position // judged up to here
-	undelivered modules.Position // the first position that waits; 0 = none, judged up to the head
+	delivered   social.Position // judged up to here
+	undelivered social.Position // the first position that waits; 0 = none, judged up to the head
 
 	wake place // in the wheel
 
@@ -44,7 +44,7 @@ type connection struct {
 type slow struct {
 	// rest is what the kernel did not take of one block; with it restPos will be delivered.
 	rest      []byte
-	restPos   modules.Position
+	restPos   social.Position
 	restSince time.Duration // since when rest stands; counts while there is one
 
 	checkAt time.Duration // progress is judged; 0 = no data waits
@@ -78,7 +78,7 @@ func (c *connection) ending() bool { return c.slow != nil && c.slow.ending != ""
 // halfOut reports whether a block is half out.
 func (c *connection) halfOut() bool { return c.slow != nil && len(c.slow.rest) > 0 }
 
-// mode is modules.PostsMode in one byte.
+// mode is social.PostsMode in one byte.
 type mode uint8
 
 const (
@@ -87,11 +87,11 @@ const (
 	postsNone
 )
 
-func modeOf(m modules.PostsMode) mode {
+func modeOf(m social.PostsMode) mode {
 	switch m {
-	case modules.PostsAll:
+	case social.PostsAll:
 		return postsAll
-	case modules.PostsNone:
+	case social.PostsNone:
 		return postsNone
 	default:
 		return postsNotify
@@ -113,12 +113,12 @@ func (c *connection) Writable() {
 func (c *connection) Gone() { c.hub.do(func() { c.hub.left(c) }) }
 
 // cursor is the position held: everything up to it was judged for this connection.
-func (h *hub) cursor(c *connection) modules.Cursor {
+func (h *hub) cursor(c *connection) social.Cursor {
 	at := c.delivered
 	if c.undelivered == 0 {
 		at = max(at, h.head)
 	}
-	return modules.Cursor{Epoch: c.epoch, Seq: at}
+	return social.Cursor{Epoch: c.epoch, Seq: at}
 }
 
 // serve puts a connection into the line of those to be served, once.
@@ -157,7 +157,7 @@ func (h *hub) cut(c *connection, why string) {
 }
 
 // admit takes over a connection of a person, whose ready has been written.
-func (h *hub) admit(c *connection, user modules.ID) {
+func (h *hub) admit(c *connection, user social.ID) {
 	if c.gone { // the peer left before
 		c.person = &person{gone: true}
 		return

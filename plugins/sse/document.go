@@ -5,7 +5,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // streamSchema describes the body of a stream for the document.
@@ -21,7 +21,7 @@ func describeAlias(doc *huma.OpenAPI, p *preset) {
 		OperationID: "stream-alias-" + p.name, Method: http.MethodGet, Path: p.path, Tags: []string{"events"},
 		Summary:     "Notifications and posts under the names of a common tutorial",
 		Description: "The stream of /v1/events with other names of its blocks. Only notification and post.created are sent.",
-		Metadata:    map[string]any{modules.MetaAuth: modules.AuthScope(modules.ScopeEvents)},
+		Metadata:    map[string]any{social.MetaAuth: social.AuthScope(social.ScopeEvents)},
 		Parameters: []*huma.Param{
 			{Name: "Last-Event-ID", In: "header", Description: "The id of the last event applied.", Schema: text},
 			{Name: "lastEventId", In: "query", Description: "The same, for clients that cannot set a header.", Schema: text},

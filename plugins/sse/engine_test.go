@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -140,7 +140,7 @@ func (e *engine) connect(t *testing.T, n int, after string) *pipe {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.take(nil, request{actor: modules.Actor{UserID: id(n)}, query: q})
+	e.take(nil, request{actor: social.Actor{UserID: id(n)}, query: q})
 	p := e.pipes.last
 	synctest.Wait()
 	return p
@@ -315,7 +315,7 @@ func TestRest(t *testing.T) {
 				e.w.notify(1)
 			}
 			synctest.Wait()
-			want := strings.Join(e.w.expected(1, modules.PostsNotify, 0), "")
+			want := strings.Join(e.w.expected(1, social.PostsNotify, 0), "")
 			for range len(want)/step + 12 {
 				c.take(step)
 				synctest.Wait()
@@ -350,7 +350,7 @@ func TestByeOnBoundary(t *testing.T) {
 		synctest.Wait()
 		c.take(-1)
 		synctest.Wait()
-		want := e.w.expected(1, modules.PostsNotify, 0)[0] + "id: " + cursorOf(1, first) + "\nevent: bye\n"
+		want := e.w.expected(1, social.PostsNotify, 0)[0] + "id: " + cursorOf(1, first) + "\nevent: bye\n"
 		if got := c.body(); !strings.HasPrefix(got, want) || !strings.HasSuffix(got, `"cursor":"`+cursorOf(1, first)+`"}`+"\n\n") {
 			t.Errorf("got %q\nwant %q...", got, want)
 		}
@@ -380,7 +380,7 @@ func TestHeartbeatHalfOut(t *testing.T) {
 		}
 		c.take(-1)
 		synctest.Wait()
-		if got, want := c.body(), ": hb\n"+e.w.expected(1, modules.PostsNotify, 0)[0]; got != want {
+		if got, want := c.body(), ": hb\n"+e.w.expected(1, social.PostsNotify, 0)[0]; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})

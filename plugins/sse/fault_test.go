@@ -10,8 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -19,7 +18,7 @@ import (
 func TestHungQuestions(t *testing.T) {
 	inBubble(t, defaults, func(t *testing.T, e *engine) {
 		hang := make(chan struct{})
-		e.w.onAudience = func(p modules.ID) error {
+		e.w.onAudience = func(p social.ID) error {
 			if p == id(1) || p == id(2) || p == id(3) {
 				<-hang
 			}
@@ -44,7 +43,7 @@ func TestAudienceFails(t *testing.T) {
 	inBubble(t, defaults, func(t *testing.T, e *engine) {
 		var away atomic.Bool
 		away.Store(true)
-		e.w.onAudience = func(modules.ID) error {
+		e.w.onAudience = func(social.ID) error {
 			if away.Load() {
 				return errAway
 			}
@@ -62,7 +61,7 @@ func TestAudienceFails(t *testing.T) {
 		if got := idsIn(c); got != fmt.Sprint(p) || e.Health() != nil {
 			t.Errorf("got %s, want %d; health %v", got, p, e.Health())
 		}
-		e.w.onRelation = func(modules.ID, modules.ID) error { return errAway }
+		e.w.onRelation = func(social.ID, social.ID) error { return errAway }
 		q := e.w.follow(1, 2, true)
 		e.w.notify(1)
 		time.Sleep(10 * time.Second)
@@ -83,7 +82,7 @@ func TestLogFails(t *testing.T) {
 		}
 		var fails atomic.Int32
 		fails.Store(2)
-		e.w.onRead = func(modules.Audience, modules.Cursor) error {
+		e.w.onRead = func(social.Audience, social.Cursor) error {
 			if fails.Add(-1) >= 0 {
 				return errAway
 			}
@@ -119,8 +118,8 @@ func TestPanics(t *testing.T) {
 			}
 			return nil
 		}
-		e.w.onAudience = func(modules.ID) error { return boom() }
-		e.w.onRead = func(modules.Audience, modules.Cursor) error { return boom() }
+		e.w.onAudience = func(social.ID) error { return boom() }
+		e.w.onRead = func(social.Audience, social.Cursor) error { return boom() }
 		p := e.w.notify(1)
 		c := e.connect(t, 1, "1-0")
 		time.Sleep(time.Second)
@@ -153,7 +152,7 @@ func TestGapInMidStream(t *testing.T) {
 event: gap
 data: {"from":"1-0","to":"1-150","reason":"expired","heal":["/v1/notifications","/v1/notifications/counts","/v1/timelines/home"]}
 
-` + strings.Join(e.w.expected(1, modules.PostsNotify, 150), "")
+` + strings.Join(e.w.expected(1, social.PostsNotify, 150), "")
 		if got := c.body(); got != want {
 			t.Errorf("got %.300q, want %.300q", got, want)
 		}
@@ -182,8 +181,8 @@ func TestNewEpoch(t *testing.T) {
 }
 
 // block is what notify's event looks like.
-func (w *world) block(epoch uint32, p modules.Position) string {
-	b, _ := appendEvent(nil, modules.Event{Cursor: modules.Cursor{Epoch: epoch, Seq: p}, Type: event.Notification, Time: testTime, Data: []byte(`{"id":"n1","text":"hello"}`)})
+func (w *world) block(epoch uint32, p social.Position) string {
+	b, _ := appendEvent(nil, social.Event{Cursor: social.Cursor{Epoch: epoch, Seq: p}, Type: social.EventNotification, Time: testTime, Data: []byte(`{"id":"n1","text":"hello"}`)})
 	return string(b)
 }
 
@@ -242,11 +241,11 @@ func TestEvictedWhileOpening(t *testing.T) {
 
 type evictAtOnce struct{}
 
-func (evictAtOnce) Open(_ modules.Actor, evict func(plugins.ByeReason)) (func(), bool) {
+func (evictAtOnce) Open(_ social.Actor, evict func(plugins.ByeReason)) (func(), bool) {
 	evict(plugins.ByeRevoked)
 	return func() {}, true
 }
-func (evictAtOnce) Spend(modules.Actor, string) (time.Duration, bool) { return 0, true }
+func (evictAtOnce) Spend(social.Actor, string) (time.Duration, bool) { return 0, true }
 
 // TestAdmittedTooLate: a stream that gets through to the hub after the end has begun is sent away.
 func TestAdmittedTooLate(t *testing.T) {
@@ -264,7 +263,7 @@ func TestLife(t *testing.T) {
 	w := newWorld()
 	c := newChannel(testConfig(), envOf(w))
 	ctx := context.Background()
-	c.Publish([]modules.Event{{}})
+	c.Publish([]social.Event{{}})
 	c.Drain(ctx)
 	for range 2 {
 		if err := c.Stop(ctx); err != nil {
@@ -287,7 +286,7 @@ func TestLife(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	c.Publish([]modules.Event{{}})
+	c.Publish([]social.Event{{}})
 }
 
 // TestGivenUpIsNotForgotten: a relation that could not be read before it was given up is read with the next one:
@@ -297,7 +296,7 @@ func TestGivenUpIsNotForgotten(t *testing.T) {
 		e.w.follow(1, 2, true)
 		e.connect(t, 1, "now")
 		failing := true
-		e.w.onRelation = func(modules.ID, modules.ID) error {
+		e.w.onRelation = func(social.ID, social.ID) error {
 			if failing {
 				return errAway
 			}
@@ -326,7 +325,7 @@ func TestGivenUpIsNotForgotten(t *testing.T) {
 func TestLongOutage(t *testing.T) {
 	inBubble(t, defaults, func(t *testing.T, e *engine) {
 		failing := true
-		e.w.onAudience = func(modules.ID) error {
+		e.w.onAudience = func(social.ID) error {
 			if failing {
 				return errAway
 			}

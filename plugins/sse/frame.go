@@ -6,16 +6,15 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
 // frame is one event in the tail: what is needed to judge it, and its block, encoded once and never changed.
 type frame struct {
-	pos    modules.Position
-	stream modules.Stream
-	about  []modules.ID
+	pos    social.Position
+	stream social.Stream
+	about  []social.ID
 	kind   kinds  // one bit
 	block  []byte // as it goes on the wire
 	data   int    // where in block the event's own data begins, for aliases
@@ -40,8 +39,8 @@ type kinds uint16
 const unknownKind kinds = 1 << 15
 
 func kindOf(typ string) kinds {
-	for i, t := range [...]string{event.Notification, event.NotificationUpdated, event.NotificationRemoved, event.ReadState,
-		event.FollowChanged, event.PostCreated, event.PostUpdated, event.PostDeletedEvent} {
+	for i, t := range [...]string{social.EventNotification, social.EventNotificationUpdated, social.EventNotificationRemoved, social.EventReadState,
+		social.EventFollowChanged, social.EventPostCreated, social.EventPostUpdated, social.EventPostDeleted} {
 		if t == typ {
 			return 1 << i
 		}
@@ -52,9 +51,9 @@ func kindOf(typ string) kinds {
 // wanted gives the types a query shows.
 func wanted(q plugins.EventsQuery) kinds {
 	var k kinds
-	for _, t := range [...]string{event.Notification, event.NotificationUpdated, event.NotificationRemoved, event.ReadState,
-		event.FollowChanged, event.PostCreated, event.PostUpdated, event.PostDeletedEvent, ""} {
-		if q.Shows(modules.Event{Type: t}) {
+	for _, t := range [...]string{social.EventNotification, social.EventNotificationUpdated, social.EventNotificationRemoved, social.EventReadState,
+		social.EventFollowChanged, social.EventPostCreated, social.EventPostUpdated, social.EventPostDeleted, ""} {
+		if q.Shows(social.Event{Type: t}) {
 			k |= kindOf(t)
 		}
 	}
@@ -63,7 +62,7 @@ func wanted(q plugins.EventsQuery) kinds {
 
 // showable reports whether an event can be a block: it is not internal, has a payload, and its type is a plain
 // word, so that no field of the block can be forged.
-func showable(e modules.Event) bool {
+func showable(e social.Event) bool {
 	if e.Internal || len(e.Data) == 0 || e.Type == "" {
 		return false
 	}
@@ -79,7 +78,7 @@ func showable(e modules.Event) bool {
 // appendEvent appends the block of an event. It is the same for every reader and on every road. JSON has no raw
 // control characters inside strings, so a line break in Data is white space between its parts (or damage) and
 // becomes a space: data is one line.
-func appendEvent(b []byte, e modules.Event) (block []byte, data int) {
+func appendEvent(b []byte, e social.Event) (block []byte, data int) {
 	b = append(b, "id: "...)
 	b, _ = e.Cursor.AppendText(b)
 	b = append(b, "\nevent: "...)
@@ -97,16 +96,16 @@ func appendEvent(b []byte, e modules.Event) (block []byte, data int) {
 }
 
 // frameOf encodes an event for the tail.
-func frameOf(e modules.Event) frame {
+func frameOf(e social.Event) frame {
 	block, data := appendEvent(make([]byte, 0, len(e.Data)+len(e.Type)*2+160), e)
 	return frame{pos: e.Cursor.Seq, stream: e.Stream, about: e.About, kind: kindOf(e.Type), block: slices.Clip(block), data: data}
 }
 
 // readyData is what the first block of a connection says.
 type readyData struct {
-	connection, user modules.ID
-	cursor           modules.Cursor // the position held; zero when a gap follows
-	head, oldest     modules.Cursor
+	connection, user social.ID
+	cursor           social.Cursor // the position held; zero when a gap follows
+	head, oldest     social.Cursor
 	resumed          bool
 	heartbeat        time.Duration
 	maxAge           time.Duration
@@ -139,7 +138,7 @@ func appendReady(b []byte, r readyData) []byte {
 }
 
 // appendGap appends the gap block; its id is where the stream goes on.
-func appendGap(b []byte, g *modules.GapError) []byte {
+func appendGap(b []byte, g *social.GapError) []byte {
 	b = appendID(b, g.To)
 	b = append(b, "event: gap\ndata: {\"from\":"...)
 	b = appendCursor(b, g.From)
@@ -159,7 +158,7 @@ func appendGap(b []byte, g *modules.GapError) []byte {
 
 // appendBye appends the last block. cursor is the position held, zero for none; retry 0 means that nothing is
 // said about coming back.
-func appendBye(b []byte, reason plugins.ByeReason, retry time.Duration, cursor modules.Cursor) []byte {
+func appendBye(b []byte, reason plugins.ByeReason, retry time.Duration, cursor social.Cursor) []byte {
 	b = appendID(b, cursor)
 	b = append(b, "event: bye\n"...)
 	if retry > 0 {
@@ -180,7 +179,7 @@ func appendBye(b []byte, reason plugins.ByeReason, retry time.Duration, cursor m
 	return append(b, "}\n\n"...)
 }
 
-func appendID(b []byte, c modules.Cursor) []byte {
+func appendID(b []byte, c social.Cursor) []byte {
 	if c.IsZero() {
 		return b
 	}
@@ -189,7 +188,7 @@ func appendID(b []byte, c modules.Cursor) []byte {
 	return append(b, '\n')
 }
 
-func appendCursor(b []byte, c modules.Cursor) []byte {
+func appendCursor(b []byte, c social.Cursor) []byte {
 	if c.IsZero() {
 		return append(b, "null"...)
 	}

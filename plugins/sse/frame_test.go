@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -25,15 +25,15 @@ func newRegistry() *prometheus.Registry { return prometheus.NewRegistry() }
 func TestH18HostilePayloads(t *testing.T) {
 	for _, text := range []string{"a\rb", "a\nb", "a\r\nb", "a\u2028b\u2029c\u0085d", "\ufeffa", "id: 7\n\nevent: bye\n\ndata: {}\n\n", "\x00", "\\", `"`, "🔔"} {
 		data, _ := json.Marshal(map[string]string{"text": text})
-		raw, _ := appendEvent(nil, modules.Event{Cursor: modules.Cursor{Epoch: 1, Seq: 2}, Type: "notification", Time: testTime, Data: data})
+		raw, _ := appendEvent(nil, social.Event{Cursor: social.Cursor{Epoch: 1, Seq: 2}, Type: "notification", Time: testTime, Data: data})
 		b, _, err := parseBlock(bufio.NewReader(strings.NewReader(string(raw))))
-		want, _ := modules.Event{Cursor: modules.Cursor{Epoch: 1, Seq: 2}, Type: "notification", Time: testTime, Data: data}.MarshalJSON()
+		want, _ := social.Event{Cursor: social.Cursor{Epoch: 1, Seq: 2}, Type: "notification", Time: testTime, Data: data}.MarshalJSON()
 		if err != nil || b.data != string(want) || b.id != "1-2" || b.event != "notification" || b.retry != "" {
 			t.Errorf("%q: %+v, %v", text, b, err)
 		}
 	}
 	// White space between the parts of a payload is JSON too.
-	raw, _ := appendEvent(nil, modules.Event{Cursor: modules.Cursor{Epoch: 1, Seq: 2}, Type: "notification", Data: []byte("{\r\n\t\"a\":\n1}")})
+	raw, _ := appendEvent(nil, social.Event{Cursor: social.Cursor{Epoch: 1, Seq: 2}, Type: "notification", Data: []byte("{\r\n\t\"a\":\n1}")})
 	b, _, err := parseBlock(bufio.NewReader(strings.NewReader(string(raw))))
 	var got struct{ Data struct{ A int } }
 	if err != nil || json.Unmarshal([]byte(b.data), &got) != nil || got.Data.A != 1 {
@@ -48,7 +48,7 @@ func FuzzFrame(f *testing.F) {
 	f.Add("x\nid: 9", []byte("\n\nevent: bye\r\ndata: x"), uint32(4_000_000_000), uint64(0))
 	f.Add("", []byte(nil), uint32(0), uint64(0))
 	f.Fuzz(func(t *testing.T, typ string, data []byte, epoch uint32, seq uint64) {
-		e := modules.Event{Cursor: modules.Cursor{Epoch: max(epoch, 1), Seq: modules.Position(seq)}, Type: typ, Time: testTime, Data: data}
+		e := social.Event{Cursor: social.Cursor{Epoch: max(epoch, 1), Seq: social.Position(seq)}, Type: typ, Time: testTime, Data: data}
 		if !showable(e) {
 			return
 		}
@@ -79,19 +79,19 @@ func FuzzFrame(f *testing.F) {
 }
 
 func TestControlFrames(t *testing.T) {
-	cursor := modules.Cursor{Epoch: 1, Seq: 1051}
-	ready := appendReady(nil, readyData{connection: id(7), user: id(1), cursor: modules.Cursor{Epoch: 1, Seq: 900}, head: cursor,
-		oldest: modules.Cursor{Epoch: 1}, resumed: true, heartbeat: 15 * time.Second, maxAge: 3655 * time.Second, retry: 2904 * time.Millisecond})
+	cursor := social.Cursor{Epoch: 1, Seq: 1051}
+	ready := appendReady(nil, readyData{connection: id(7), user: id(1), cursor: social.Cursor{Epoch: 1, Seq: 900}, head: cursor,
+		oldest: social.Cursor{Epoch: 1}, resumed: true, heartbeat: 15 * time.Second, maxAge: 3655 * time.Second, retry: 2904 * time.Millisecond})
 	for _, tt := range []struct{ got, want string }{
 		{string(ready), "id: 1-900\nevent: ready\nretry: 2904\ndata: {\"connection\":\"" + id(7).String() + `","user_id":"` + id(1).String() +
 			`","cursor":"1-900","head":"1-1051","oldest":"1-0","resumed":true,"heartbeat_s":15,"max_age_s":3655}` + "\n\n"},
 		{string(appendBye(nil, plugins.ByeRestart, 8731*time.Millisecond, cursor)),
 			"id: 1-1051\nevent: bye\nretry: 8731\ndata: {\"reason\":\"restart\",\"retry_ms\":8731,\"cursor\":\"1-1051\"}\n\n"},
-		{string(appendBye(nil, plugins.ByeOverload, 17420*time.Millisecond, modules.Cursor{})),
+		{string(appendBye(nil, plugins.ByeOverload, 17420*time.Millisecond, social.Cursor{})),
 			"event: bye\nretry: 17420\ndata: {\"reason\":\"overload\",\"retry_ms\":17420,\"cursor\":null}\n\n"},
 		{string(appendBye(nil, plugins.ByeRevoked, 0, cursor)),
 			"id: 1-1051\nevent: bye\ndata: {\"reason\":\"revoked\",\"retry_ms\":null,\"cursor\":\"1-1051\"}\n\n"},
-		{string(appendGap(nil, &modules.GapError{To: cursor, Reason: modules.GapInvalid})),
+		{string(appendGap(nil, &social.GapError{To: cursor, Reason: social.GapInvalid})),
 			"id: 1-1051\nevent: gap\ndata: {\"from\":null,\"to\":\"1-1051\",\"reason\":\"invalid\",\"heal\":[\"/v1/notifications\",\"/v1/notifications/counts\",\"/v1/timelines/home\"]}\n\n"},
 	} {
 		if tt.got != tt.want {
@@ -119,13 +119,13 @@ func TestHeadRefusesForgery(t *testing.T) {
 func TestTail(t *testing.T) {
 	a := newAuthors()
 	tl := newTail(1000, 0, &a)
-	for p := modules.Position(10); p <= 200; p += 10 {
+	for p := social.Position(10); p <= 200; p += 10 {
 		tl.push(frame{pos: p, block: make([]byte, 100)})
 	}
 	if tl.bytes > 1000 || len(tl.frames) != 4 || tl.floor != 160 || tl.frames[0].pos != 170 {
 		t.Errorf("%d bytes, %d frames, floor %d", tl.bytes, len(tl.frames), tl.floor)
 	}
-	for p, want := range map[modules.Position]int{0: 0, 160: 0, 169: 0, 170: 1, 175: 1, 189: 2, 190: 3, 199: 3, 200: 4, 500: 4} {
+	for p, want := range map[social.Position]int{0: 0, 160: 0, 169: 0, 170: 1, 175: 1, 189: 2, 190: 3, 199: 3, 200: 4, 500: 4} {
 		if got := tl.after(p); got != want {
 			t.Errorf("after %d: %d, want %d", p, got, want)
 		}
@@ -134,7 +134,7 @@ func TestTail(t *testing.T) {
 	if len(tl.frames) != 1 || tl.floor != 200 {
 		t.Errorf("one frame over the limit: %d frames, floor %d", len(tl.frames), tl.floor)
 	}
-	for p := modules.Position(1000); p < 6000; p++ {
+	for p := social.Position(1000); p < 6000; p++ {
 		tl.staleBefore(to(int(p)), p)
 		tl.push(frame{pos: p, block: make([]byte, 100)})
 	}

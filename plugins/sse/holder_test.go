@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // heard is a peer that hands on what it hears, and counts what must not come.
@@ -143,7 +143,7 @@ func TestHolderUnused(t *testing.T) {
 func TestSlowModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		cfg := defaults
-		cfg.TailBytes = modules.Size(rapid.SampledFrom([]int{4 << 10, 8 << 10, 1 << 20}).Draw(rt, "tail"))
+		cfg.TailBytes = social.Size(rapid.SampledFrom([]int{4 << 10, 8 << 10, 1 << 20}).Draw(rt, "tail"))
 		inBubble(t, cfg, func(t *testing.T, e *engine) {
 			e.w.follow(1, 2, true)
 			e.w.follow(1, 3, true)
@@ -179,7 +179,7 @@ func TestSlowModel(t *testing.T) {
 				}
 				c.mu.Unlock()
 			}
-			if got, want := c.body(), strings.Join(e.w.expected(1, modules.PostsNotify, from.Seq), ""); got != want {
+			if got, want := c.body(), strings.Join(e.w.expected(1, social.PostsNotify, from.Seq), ""); got != want {
 				rt.Fatalf("%d blocks, want %d", strings.Count(got, "event: "), strings.Count(want, "event: "))
 			}
 		})

@@ -9,8 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -38,8 +37,8 @@ type hub struct {
 	now      time.Duration // monotonic, by the ticker; wall time plays no part
 	ticked   time.Time     // the ticker's last value
 	epoch    uint32
-	head     modules.Position   // dispatched: every event up to here was judged for the index
-	before   modules.Position   // the one before head
+	head     social.Position    // dispatched: every event up to here was judged for the index
+	before   social.Position    // the one before head
 	heard    bool               // something was dispatched: the tail is whole from there on
 	line     queue[*connection] // to be served, in order
 	askNext  queue[*person]     // to be asked about, in order
@@ -202,12 +201,12 @@ func (h *hub) after(d time.Duration, fn func()) { h.timers = append(h.timers, ti
 
 // dispatched takes over a batch of events, in order: each goes into the tail, changes audiences, and marks the
 // connections it is for.
-func (h *hub) dispatched(events []modules.Event, frames []frame) {
+func (h *hub) dispatched(events []social.Event, frames []frame) {
 	for i := range events {
 		e, f := &events[i], &frames[i]
 		pos := e.Cursor.Seq
 		if h.epoch == 0 {
-			h.begin(modules.Cursor{Epoch: e.Cursor.Epoch})
+			h.begin(social.Cursor{Epoch: e.Cursor.Epoch})
 		}
 		if e.Cursor.Epoch != h.epoch {
 			h.reborn(e.Cursor)
@@ -234,14 +233,14 @@ func (h *hub) dispatched(events []modules.Event, frames []frame) {
 }
 
 // begin says where the log stands when the hub begins: at its start, or as soon as the log is open.
-func (h *hub) begin(head modules.Cursor) {
+func (h *hub) begin(head social.Cursor) {
 	h.epoch, h.head, h.before = head.Epoch, head.Seq, head.Seq
 	h.tail.floor = head.Seq
 }
 
 // hear begins the tail: everything from this first position on will be in it. What was dispatched to nobody
 // before is not, so whoever is connected already asks the log once.
-func (h *hub) hear(first modules.Position) {
+func (h *hub) hear(first social.Position) {
 	h.heard = true
 	h.tail.floor = first - 1
 	for _, p := range h.index.people {
@@ -254,7 +253,7 @@ func (h *hub) hear(first modules.Position) {
 
 // reborn begins anew in another epoch: the log was reset. Each connection asks the log from its old position and
 // gets its gap.
-func (h *hub) reborn(c modules.Cursor) {
+func (h *hub) reborn(c social.Cursor) {
 	h.log.Warn("the epoch of the log has changed", zap.Uint32("from", h.epoch), zap.Uint32("to", c.Epoch))
 	h.epoch, h.head, h.before, h.heard = c.Epoch, 0, 0, false
 	h.joined.reset() // it knows frames by their positions
@@ -262,19 +261,19 @@ func (h *hub) reborn(c modules.Cursor) {
 	h.tail = newTail(int(h.cfg.TailBytes), 0, &h.index.authors)
 	for _, p := range h.index.people {
 		p.held, p.hold = false, 0
-		h.control(p, c.Seq, modules.ID{})
+		h.control(p, c.Seq, social.ID{})
 	}
 }
 
 // withdraw notes what an event takes back: frames before it in its stream, or all by and about a person whose
 // account has ended or is suspended, are not shown from memory any more. The end of one session takes nothing back.
-func (h *hub) withdraw(e *modules.Event) {
+func (h *hub) withdraw(e *social.Event) {
 	switch e.Type {
-	case event.PostDeletedEvent, event.NotificationRemoved:
+	case social.EventPostDeleted, social.EventNotificationRemoved:
 		h.tail.staleBefore(e.Stream, e.Cursor.Seq)
-	case event.AccessRevoked:
-		var which event.AccessRevokedData
-		if json.Unmarshal(e.Data, &which) != nil || which == (event.AccessRevokedData{}) {
+	case social.EventAccessRevoked:
+		var which social.AccessRevokedData
+		if json.Unmarshal(e.Data, &which) != nil || which == (social.AccessRevokedData{}) {
 			h.tail.stalePerson(e.Stream.User, e.Cursor.Seq)
 		}
 	}
@@ -288,7 +287,7 @@ func (h *hub) mark(f *frame) {
 			h.markPerson(p, f, e)
 		}
 	}
-	if f.stream.Kind == modules.By {
+	if f.stream.Kind == social.By {
 		for _, r := range h.index.authors.table[f.author].readers {
 			h.markPerson(h.index.places[r>>1], f, edgeOf(f.author, r&1 == 1))
 		}
@@ -309,7 +308,7 @@ func (h *hub) markPerson(p *person, f *frame, e edge) {
 }
 
 // limit is how far a person's connections may be judged.
-func (h *hub) limit(p *person) modules.Position {
+func (h *hub) limit(p *person) social.Position {
 	if p.held {
 		return p.hold
 	}

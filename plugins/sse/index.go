@@ -4,7 +4,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // index tells who among the people it knows reads a stream. The hub's goroutine owns it. A post costs the readers
@@ -30,9 +30,9 @@ import (
 //   - An edge that is not in p.sinces has a since at or below p.from. So above p.from everything is known, and
 //     nothing at or below it may be judged before the audience is asked again (hub.reaches).
 type index struct {
-	people  map[modules.ID]*person // who is here, or was a moment ago
-	places  []*person              // by person.place; nil = free
-	free    []uint32               // free places of people
+	people  map[social.ID]*person // who is here, or was a moment ago
+	places  []*person             // by person.place; nil = free
+	free    []uint32              // free places of people
 	authors authors
 	edges   []uint32 // scratch of install
 }
@@ -57,11 +57,11 @@ const (
 // since is where one edge begins.
 type since struct {
 	author uint32
-	at     modules.Position
+	at     social.Position
 }
 
 func newIndex() index {
-	return index{people: map[modules.ID]*person{}, authors: newAuthors()}
+	return index{people: map[social.ID]*person{}, authors: newAuthors()}
 }
 
 // enter gives a person a place.
@@ -85,7 +85,7 @@ func (x *index) leave(p *person) {
 }
 
 // install replaces everything a person reads. Positions above from will be asked for, and none below.
-func (x *index) install(p *person, a modules.Audience, from modules.Position) {
+func (x *index) install(p *person, a social.Audience, from social.Position) {
 	x.clear(p)
 	p.from, p.hidden = from, nil
 	if len(a.Hidden) > 0 {
@@ -94,7 +94,7 @@ func (x *index) install(p *person, a modules.Audience, from modules.Position) {
 	x.edges = x.edges[:0]
 	for _, s := range a.Sources {
 		place := ownTo
-		if s.Stream.Kind == modules.By {
+		if s.Stream.Kind == social.By {
 			place = own
 			if s.Stream.User != p.id {
 				place = x.authors.enter(s.Stream.User)
@@ -119,12 +119,12 @@ func (x *index) install(p *person, a modules.Audience, from modules.Position) {
 }
 
 // relate sets what one relation of a person is now.
-func (x *index) relate(p *person, other modules.ID, source modules.Source, follows, hidden bool) {
+func (x *index) relate(p *person, other social.ID, source social.Source, follows, hidden bool) {
 	if _, was := p.hidden[other]; was != hidden {
 		p.hidden = maps.Clone(p.hidden) // a catch-up worker may be reading the old one
 		if hidden {
 			if p.hidden == nil {
-				p.hidden = map[modules.ID]struct{}{}
+				p.hidden = map[social.ID]struct{}{}
 			}
 			p.hidden[other] = struct{}{}
 		} else {
@@ -191,7 +191,7 @@ func search(edges []edge, place uint32) (int, bool) {
 }
 
 // begin notes since when a stream may be seen, if that can still matter; 0 takes the note back.
-func (p *person) begin(author uint32, at modules.Position) {
+func (p *person) begin(author uint32, at social.Position) {
 	i, found := slices.BinarySearchFunc(p.sinces, author, func(s since, author uint32) int { return int(s.author) - int(author) })
 	switch {
 	case found && at <= p.from:
@@ -204,7 +204,7 @@ func (p *person) begin(author uint32, at modules.Position) {
 }
 
 // since gives the position above which a stream may be seen; what it does not know is at or below from.
-func (p *person) since(author uint32) modules.Position {
+func (p *person) since(author uint32) social.Position {
 	if len(p.sinces) == 0 {
 		return 0
 	}
@@ -216,9 +216,9 @@ func (p *person) since(author uint32) modules.Position {
 }
 
 // audience is what the person reads in one mode, for a read of the log after p.from.
-func (x *index) audience(p *person, mode mode, sources []modules.Source) modules.Audience {
-	a := modules.Audience{Person: p.id, Hidden: p.hidden}
-	a.Sources = append(sources[:0], modules.Source{Stream: modules.Stream{Kind: modules.To, User: p.id}, Since: p.since(ownTo)})
+func (x *index) audience(p *person, mode mode, sources []social.Source) social.Audience {
+	a := social.Audience{Person: p.id, Hidden: p.hidden}
+	a.Sources = append(sources[:0], social.Source{Stream: social.Stream{Kind: social.To, User: p.id}, Since: p.since(ownTo)})
 	for _, e := range p.follows {
 		place, bell := e>>1, e&1 == 1
 		if !mode.takes(bell) {
@@ -228,7 +228,7 @@ func (x *index) audience(p *person, mode mode, sources []modules.Source) modules
 		if place != own {
 			user = x.authors.table[place].id
 		}
-		a.Sources = append(a.Sources, modules.Source{Stream: modules.Stream{Kind: modules.By, User: user}, Since: p.since(place), Bell: bell})
+		a.Sources = append(a.Sources, social.Source{Stream: social.Stream{Kind: social.By, User: user}, Since: p.since(place), Bell: bell})
 	}
 	return a
 }
@@ -237,7 +237,7 @@ func (x *index) audience(p *person, mode mode, sources []modules.Source) modules
 // to: stream is 0.
 func (p *person) edge(f *frame) (e edge, ok bool) {
 	switch mine := f.stream.User == p.id; {
-	case f.stream.Kind == modules.To:
+	case f.stream.Kind == social.To:
 		return edgeOf(ownTo, false), mine
 	case mine:
 		i, found := search(p.follows, own)
@@ -260,5 +260,5 @@ func (p *person) allows(f *frame, e edge, mode mode) bool {
 
 // hides reports whether a frame names somebody hidden from the person.
 func (p *person) hides(f *frame) bool {
-	return len(p.hidden) > 0 && slices.ContainsFunc(f.about, func(id modules.ID) bool { _, ok := p.hidden[id]; return ok })
+	return len(p.hidden) > 0 && slices.ContainsFunc(f.about, func(id social.ID) bool { _, ok := p.hidden[id]; return ok })
 }

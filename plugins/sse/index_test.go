@@ -8,11 +8,11 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // naive is the index as one would write it first: a map of relations.
-type naive map[pair]modules.Source
+type naive map[pair]social.Source
 
 // TestIndexModel runs random people coming, going and changing what they read, and frames coming and going, against
 // maps: both sides of every edge agree, what is asked from the index is what is true above from, and nothing is
@@ -40,7 +40,7 @@ type indexModel struct {
 	tail   *tail
 	edges  naive
 	hidden map[pair]bool
-	pos    modules.Position
+	pos    social.Position
 }
 
 func (m *indexModel) step(rt *rapid.T) {
@@ -53,23 +53,23 @@ func (m *indexModel) step(rt *rapid.T) {
 			p = &person{id: who}
 			m.x.enter(p)
 		}
-		a := modules.Audience{Person: who, Hidden: map[modules.ID]struct{}{}}
-		a.Sources = append(a.Sources, modules.Source{Stream: to(n), Since: m.since(rt)}, modules.Source{Stream: by(n), Since: m.since(rt)})
+		a := social.Audience{Person: who, Hidden: map[social.ID]struct{}{}}
+		a.Sources = append(a.Sources, social.Source{Stream: to(n), Since: m.since(rt)}, social.Source{Stream: by(n), Since: m.since(rt)})
 		for o := range 9 {
 			if o != n && rapid.Bool().Draw(rt, "follows") {
-				a.Sources = append(a.Sources, modules.Source{Stream: by(o), Since: m.since(rt), Bell: rapid.Bool().Draw(rt, "bell")})
+				a.Sources = append(a.Sources, social.Source{Stream: by(o), Since: m.since(rt), Bell: rapid.Bool().Draw(rt, "bell")})
 			}
 			if rapid.IntRange(0, 5).Draw(rt, "hides") == 0 {
 				a.Hidden[id(o)] = struct{}{}
 			}
 		}
-		maps.DeleteFunc(m.edges, func(k pair, _ modules.Source) bool { return k.person == who })
+		maps.DeleteFunc(m.edges, func(k pair, _ social.Source) bool { return k.person == who })
 		maps.DeleteFunc(m.hidden, func(k pair, _ bool) bool { return k.person == who })
 		for _, s := range a.Sources {
-			if s.Stream.Kind == modules.By {
+			if s.Stream.Kind == social.By {
 				m.edges[pair{who, s.Stream.User}] = s
 			} else {
-				m.edges[pair{who, modules.ID{}}] = s
+				m.edges[pair{who, social.ID{}}] = s
 			}
 		}
 		for o := range a.Hidden {
@@ -80,10 +80,10 @@ func (m *indexModel) step(rt *rapid.T) {
 		if p == nil || other == n {
 			return
 		}
-		s := modules.Source{Stream: by(other), Since: m.since(rt), Bell: rapid.Bool().Draw(rt, "bell")}
+		s := social.Source{Stream: by(other), Since: m.since(rt), Bell: rapid.Bool().Draw(rt, "bell")}
 		follows, hides := rapid.Bool().Draw(rt, "follows"), rapid.Bool().Draw(rt, "hides")
 		if !follows {
-			s = modules.Source{}
+			s = social.Source{}
 		}
 		lent := m.x.audience(p, postsAll, nil).Hidden
 		before := maps.Clone(lent)
@@ -102,7 +102,7 @@ func (m *indexModel) step(rt *rapid.T) {
 	case "leave":
 		if p != nil {
 			m.x.leave(p)
-			maps.DeleteFunc(m.edges, func(k pair, _ modules.Source) bool { return k.person == who })
+			maps.DeleteFunc(m.edges, func(k pair, _ social.Source) bool { return k.person == who })
 			maps.DeleteFunc(m.hidden, func(k pair, _ bool) bool { return k.person == who })
 		}
 	case "frame":
@@ -111,7 +111,7 @@ func (m *indexModel) step(rt *rapid.T) {
 }
 
 func (m *indexModel) frame(rt *rapid.T, n int) frame {
-	m.pos += modules.Position(rapid.IntRange(2, 9).Draw(rt, "hole"))
+	m.pos += social.Position(rapid.IntRange(2, 9).Draw(rt, "hole"))
 	s := by(n)
 	if rapid.Bool().Draw(rt, "to") {
 		s = to(n)
@@ -120,8 +120,8 @@ func (m *indexModel) frame(rt *rapid.T, n int) frame {
 }
 
 // since is a position near what happens.
-func (m *indexModel) since(rt *rapid.T) modules.Position {
-	return modules.Position(rapid.IntRange(0, int(m.pos)+10).Draw(rt, "position"))
+func (m *indexModel) since(rt *rapid.T) social.Position {
+	return social.Position(rapid.IntRange(0, int(m.pos)+10).Draw(rt, "position"))
 }
 
 func (m *indexModel) check(rt *rapid.T) {
@@ -159,8 +159,8 @@ func (m *indexModel) check(rt *rapid.T) {
 
 // checkPerson compares what a person reads, frame by frame and for the log, with the maps.
 func (m *indexModel) checkPerson(rt *rapid.T, p *person) {
-	for _, mode := range []modules.PostsMode{modules.PostsNotify, modules.PostsAll, modules.PostsNone} {
-		want := modules.Audience{Person: p.id, Hidden: map[modules.ID]struct{}{}}
+	for _, mode := range []social.PostsMode{social.PostsNotify, social.PostsAll, social.PostsNone} {
+		want := social.Audience{Person: p.id, Hidden: map[social.ID]struct{}{}}
 		for k, s := range m.edges {
 			if k.person == p.id {
 				want.Sources = append(want.Sources, s)
@@ -182,9 +182,9 @@ func (m *indexModel) checkPerson(rt *rapid.T, p *person) {
 		judge := judge{c: &connection{person: p, want: ^kinds(0), mode: modeOf(mode), delivered: p.from}}
 		for i := range m.tail.frames {
 			f := m.tail.frames[i]
-			f.kind, f.about = 1, []modules.ID{f.stream.User}
-			reads := slices.ContainsFunc(want.Sources, func(s modules.Source) bool { return s.Stream == f.stream && f.pos > s.Since })
-			if f.pos > p.from && judge.shows(&f) != (reads && !want.Hides(modules.Event{About: f.about})) {
+			f.kind, f.about = 1, []social.ID{f.stream.User}
+			reads := slices.ContainsFunc(want.Sources, func(s social.Source) bool { return s.Stream == f.stream && f.pos > s.Since })
+			if f.pos > p.from && judge.shows(&f) != (reads && !want.Hides(social.Event{About: f.about})) {
 				rt.Fatalf("%v, %s: %v at %d is shown: %v", p.id, mode, f.stream, f.pos, !reads)
 			}
 		}
@@ -192,7 +192,7 @@ func (m *indexModel) checkPerson(rt *rapid.T, p *person) {
 }
 
 // sourcesAbove writes sources down; what begins at or below a position counts as always.
-func sourcesAbove(a modules.Audience, from modules.Position) string {
+func sourcesAbove(a social.Audience, from social.Position) string {
 	var out []string
 	for _, s := range a.Sources {
 		if s.Since <= from {
@@ -207,7 +207,7 @@ func sourcesAbove(a modules.Audience, from modules.Position) string {
 // checkTail compares each chain with a look at every frame.
 func (m *indexModel) checkTail(rt *rapid.T) {
 	for n := range 9 {
-		for _, s := range []modules.Stream{to(n), by(n)} {
+		for _, s := range []social.Stream{to(n), by(n)} {
 			var want []uint32
 			for i := range m.tail.frames {
 				if m.tail.frames[i].stream == s {
@@ -215,7 +215,7 @@ func (m *indexModel) checkTail(rt *rapid.T) {
 				}
 			}
 			c := m.tail.to[s.User]
-			if s.Kind == modules.By {
+			if s.Kind == social.By {
 				c = m.x.authors.chains[m.x.authors.find(s.User)]
 			}
 			for from := range len(m.tail.frames) + 1 {

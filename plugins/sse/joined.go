@@ -1,6 +1,6 @@
 package sse
 
-import "github.com/belfry-social/belfry/modules"
+import "github.com/belfry-social/belfry/modules/social"
 
 // maxJoin bounds one write.
 const maxJoin = 64 << 10
@@ -22,7 +22,7 @@ type joined struct {
 // mark is the end of a block: when the kernel has taken the bytes up to end, the connection is at pos.
 type mark struct {
 	end int
-	pos modules.Position
+	pos social.Position
 }
 
 // reset begins a write of whatever.
@@ -40,7 +40,7 @@ func (j *joined) begin(p *preset) {
 }
 
 // add appends a block that is no frame of the tail, or only a part of one.
-func (j *joined) add(block []byte, pos modules.Position) {
+func (j *joined) add(block []byte, pos social.Position) {
 	j.buf = append(j.buf, block...)
 	j.marks = append(j.marks, mark{len(j.buf), pos})
 	j.count++

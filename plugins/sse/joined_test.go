@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // TestJoined: what was put together before serves again as far as it is the same, and never when it is not.
@@ -65,7 +65,7 @@ func TestJoinedEnds(t *testing.T) {
 	for range 2 { // built, and used again
 		j.begin(nil)
 		for n, size := range []int{maxJoin + 1, 1} {
-			if got := j.addFrame(&frame{pos: modules.Position(n + 1), block: make([]byte, size)}); got != (n == 0) {
+			if got := j.addFrame(&frame{pos: social.Position(n + 1), block: make([]byte, size)}); got != (n == 0) {
 				t.Errorf("block %d fits: %v", n, got)
 			}
 		}
@@ -73,7 +73,7 @@ func TestJoinedEnds(t *testing.T) {
 	for range 2 {
 		j.begin(nil)
 		for n, size := range []int{maxJoin - 1, 1, 1} {
-			if got := j.addFrame(&frame{pos: modules.Position(n + 10), block: make([]byte, size)}); got != (n < 2) {
+			if got := j.addFrame(&frame{pos: social.Position(n + 10), block: make([]byte, size)}); got != (n < 2) {
 				t.Errorf("block %d fits: %v", n, got)
 			}
 		}
@@ -83,9 +83,9 @@ func TestJoinedEnds(t *testing.T) {
 // TestMarkedAreThoseWhoRead: a post puts those into the line whom it is for, and nobody else.
 func TestMarkedAreThoseWhoRead(t *testing.T) {
 	for name, tt := range map[string]struct {
-		mode modules.PostsMode
+		mode social.PostsMode
 		want int
-	}{"all": {modules.PostsAll, 11}, "with the bell": {modules.PostsNotify, 5}, "none": {modules.PostsNone, 0}} {
+	}{"all": {social.PostsAll, 11}, "with the bell": {social.PostsNotify, 5}, "none": {social.PostsNone, 0}} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
 			h := newHub(defaults, envOf(w), func() float64 { return 0 })
@@ -110,7 +110,7 @@ func TestMarkedAreThoseWhoRead(t *testing.T) {
 				}
 				w.post(author)
 				e := w.events[len(w.events)-1]
-				h.dispatched([]modules.Event{e}, []frame{frameOf(e)})
+				h.dispatched([]social.Event{e}, []frame{frameOf(e)})
 			}
 			if h.line.len() != tt.want {
 				t.Errorf("%d connections are to be served, want %d", h.line.len(), tt.want)
@@ -123,14 +123,14 @@ func TestMarkedAreThoseWhoRead(t *testing.T) {
 func TestJoinedOfAnotherEpoch(t *testing.T) {
 	w := newWorld()
 	h := newHub(defaults, envOf(w), func() float64 { return 0 })
-	h.begin(modules.Cursor{Epoch: 1})
+	h.begin(social.Cursor{Epoch: 1})
 	out := &pipe{room: -1}
 	serve := func(epoch uint32) string {
 		w.epoch, w.head = epoch, 0
 		w.notify(1)
 		ev := w.events[len(w.events)-1]
 		k := &connection{hub: h, want: ^kinds(0), sock: out, epoch: epoch, release: func() {}}
-		h.dispatched([]modules.Event{ev}, []frame{frameOf(ev)})
+		h.dispatched([]social.Event{ev}, []frame{frameOf(ev)})
 		h.admit(k, id(1))
 		a, _ := w.Audience(t.Context(), id(1))
 		h.answered(question{person: k.person, whole: true}, answer{audience: a})

@@ -8,8 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // forgetAll forgets everybody who left, as if their time had come.
@@ -31,8 +30,8 @@ type questions struct{ audiences, reads int }
 
 func (e *engine) count() *questions {
 	q := &questions{}
-	e.w.onAudience = func(modules.ID) error { q.audiences++; return nil }
-	e.w.onRead = func(modules.Audience, modules.Cursor) error { q.reads++; return nil }
+	e.w.onAudience = func(social.ID) error { q.audiences++; return nil }
+	e.w.onRead = func(social.Audience, social.Cursor) error { q.reads++; return nil }
 	return q
 }
 
@@ -58,7 +57,7 @@ func TestReconnectAsksNobody(t *testing.T) {
 		if q.audiences != 1 || q.reads != 0 {
 			t.Errorf("the store was asked %d times, the log %d times; want 1 and 0", q.audiences, q.reads)
 		}
-		if got, want := c.body(), strings.Join(e.w.expected(1, modules.PostsNotify, from.Seq), ""); got != want {
+		if got, want := c.body(), strings.Join(e.w.expected(1, social.PostsNotify, from.Seq), ""); got != want {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}
 	})
@@ -75,7 +74,7 @@ func TestGoneBeforeTheAnswer(t *testing.T) {
 		post := e.w.post(2)
 		synctest.Wait()
 		asked, answer := 0, make(chan struct{})
-		e.w.onAudience = func(modules.ID) error { asked++; <-answer; return nil }
+		e.w.onAudience = func(social.ID) error { asked++; <-answer; return nil }
 		e.connect(t, 1, from.String()).leave()
 		synctest.Wait()
 		close(answer)
@@ -102,8 +101,8 @@ func TestAskedAgainAfterGivingUp(t *testing.T) {
 				}
 				return nil
 			}
-			e.w.onAudience = func(modules.ID) error { return fail() }
-			e.w.onRelation = func(modules.ID, modules.ID) error { return fail() }
+			e.w.onAudience = func(social.ID) error { return fail() }
+			e.w.onRelation = func(social.ID, social.ID) error { return fail() }
 			e.w.follow(1, 2, true)
 			c := e.connect(t, 1, "now")
 			time.Sleep(time.Minute)
@@ -132,7 +131,7 @@ func TestForgotten(t *testing.T) {
 			e.inHub(func(h *hub) { h.kept += maxKept })
 			e.connect(t, 9, "now").leave()
 		},
-		"and the epoch changes": func(_ *testing.T, e *engine) { e.inHub(func(h *hub) { h.reborn(modules.Cursor{Epoch: 1, Seq: 1}) }) },
+		"and the epoch changes": func(_ *testing.T, e *engine) { e.inHub(func(h *hub) { h.reborn(social.Cursor{Epoch: 1, Seq: 1}) }) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, defaults, func(t *testing.T, e *engine) {
@@ -194,7 +193,7 @@ func TestLeavingIsBounded(t *testing.T) {
 // TestEarlierPlace: a second device comes with a lower id than the first one had. Since when each follow holds has
 // to be asked again for it, and what stands before a follow is shown to neither.
 func TestEarlierPlace(t *testing.T) {
-	for _, tail := range []modules.Size{4 << 10, 1 << 20} { // from the log, from memory
+	for _, tail := range []social.Size{4 << 10, 1 << 20} { // from the log, from memory
 		cfg := defaults
 		cfg.TailBytes = tail
 		inBubble(t, cfg, func(t *testing.T, e *engine) {
@@ -215,7 +214,7 @@ func TestEarlierPlace(t *testing.T) {
 			}
 			e.w.post(2)
 			synctest.Wait()
-			if got, want := second.body(), strings.Join(e.w.expected(1, modules.PostsNotify, from.Seq), ""); got != want {
+			if got, want := second.body(), strings.Join(e.w.expected(1, social.PostsNotify, from.Seq), ""); got != want {
 				t.Errorf("got  %s\nwant %d blocks", idsIn(second), strings.Count(want, "event: "))
 			}
 			if n := strings.Count(first.body(), "event: "); n != 1 {
@@ -232,7 +231,7 @@ func TestEarlierPlace(t *testing.T) {
 // TestForeignEpochNeedsEverything: positions of another epoch compare with nothing, so everything is asked for.
 func TestForeignEpochNeedsEverything(t *testing.T) {
 	h := newHub(defaults, envOf(newWorld()), func() float64 { return 0 })
-	h.begin(modules.Cursor{Epoch: 2, Seq: 1000})
+	h.begin(social.Cursor{Epoch: 2, Seq: 1000})
 	p := &person{id: id(1), from: 500, loaded: true}
 	for epoch, want := range map[uint32]bool{2: true, 1: false, 0: false} {
 		c := &connection{hub: h, person: p, epoch: epoch, delivered: 900}
@@ -265,7 +264,7 @@ func TestFarBehind(t *testing.T) {
 		if q.reads != 0 {
 			t.Errorf("the log was read %d times for what is in memory", q.reads)
 		}
-		if got, want := c.body(), strings.Join(e.w.expected(1, modules.PostsNotify, from.Seq), ""); got != want || want == "" {
+		if got, want := c.body(), strings.Join(e.w.expected(1, social.PostsNotify, from.Seq), ""); got != want || want == "" {
 			t.Errorf("got %d blocks, want %d, or in another order", strings.Count(got, "event: "), strings.Count(want, "event: "))
 		}
 	})
@@ -295,9 +294,9 @@ func TestFanOutIsBuiltOnce(t *testing.T) {
 		}
 	}
 	serve()
-	round := func(count int) (events []modules.Event, frames []frame, size int) {
+	round := func(count int) (events []social.Event, frames []frame, size int) {
 		for range count {
-			w.commit(by(1), event.PostCreated, `{}`, id(1))
+			w.commit(by(1), social.EventPostCreated, `{}`, id(1))
 			e := w.events[len(w.events)-1]
 			f := frameOf(e)
 			events, frames, size = append(events, e), append(frames, f), size+len(f.block)
@@ -317,7 +316,7 @@ func TestFanOutIsBuiltOnce(t *testing.T) {
 	if got := out.writes.Load() - writes; got != readers {
 		t.Errorf("%d writes for %d readers", got, readers)
 	}
-	rounds := make(chan []modules.Event, 200)
+	rounds := make(chan []social.Event, 200)
 	for range cap(rounds) {
 		e, _, _ := round(1)
 		rounds <- e
@@ -339,14 +338,14 @@ func TestPageRooms(t *testing.T) {
 	inBubble(t, cfg, func(t *testing.T, e *engine) {
 		from := e.w.Head()
 		for range 3000 {
-			e.w.commit(to(1), event.Notification, `"`+strings.Repeat("x", 200)+`"`)
+			e.w.commit(to(1), social.EventNotification, `"`+strings.Repeat("x", 200)+`"`)
 		}
 		synctest.Wait()
 		var open []*pipe
 		for range 5 {
 			open = append(open, e.connect(t, 1, from.String()))
 		}
-		want := strings.Join(e.w.expected(1, modules.PostsNotify, from.Seq), "")
+		want := strings.Join(e.w.expected(1, social.PostsNotify, from.Seq), "")
 		for _, c := range open {
 			if c.body() != want {
 				t.Error("a reader from the log was shown something else")
@@ -371,9 +370,9 @@ func TestOnlyTheEndOfAnAccountTakesBack(t *testing.T) {
 		`{"keep_tokens":true}`:    false,
 	} {
 		h := newHub(defaults, envOf(newWorld()), func() float64 { return 0 })
-		post := frameOf(modules.Event{Cursor: modules.Cursor{Epoch: 1, Seq: 1}, Stream: by(2), Type: event.PostCreated, Data: []byte(`{}`)})
+		post := frameOf(social.Event{Cursor: social.Cursor{Epoch: 1, Seq: 1}, Stream: by(2), Type: social.EventPostCreated, Data: []byte(`{}`)})
 		h.tail.push(post)
-		h.withdraw(&modules.Event{Cursor: modules.Cursor{Epoch: 1, Seq: 2}, Stream: to(2), Type: event.AccessRevoked, Internal: true, Data: []byte(data)})
+		h.withdraw(&social.Event{Cursor: social.Cursor{Epoch: 1, Seq: 2}, Stream: to(2), Type: social.EventAccessRevoked, Internal: true, Data: []byte(data)})
 		if got := h.tail.isStale(&post); got != want {
 			t.Errorf("%s: taken back: %v, want %v", data, got, want)
 		}

@@ -12,8 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // TestSlowReader: 5 clients that do not read, and 50 that do. The first are closed without bye and resume without
@@ -45,7 +44,7 @@ func TestSlowReader(t *testing.T) {
 				last := start.Seq
 				for range events {
 					b, _, err := c.next()
-					is, _ := modules.ParseCursor(b.id)
+					is, _ := social.ParseCursor(b.id)
 					if err != nil || is.Seq <= last {
 						t.Errorf("healthy reader: %q after %d, %v", b.id, last, err)
 						return
@@ -55,7 +54,7 @@ func TestSlowReader(t *testing.T) {
 			})
 		}
 		for range events {
-			w.commit(by(1), event.PostCreated, text, id(1))
+			w.commit(by(1), social.EventPostCreated, text, id(1))
 		}
 		readers.Wait()
 		s.seats.await(len(healthy))
@@ -82,7 +81,7 @@ func TestSlowReader(t *testing.T) {
 			again := s.open(n+2, "?types=post", "Last-Event-ID: "+last)
 			again.expect("ready")
 			for range events - read {
-				again.expect(event.PostCreated)
+				again.expect(social.EventPostCreated)
 			}
 			again.conn.Close()
 		}
@@ -178,8 +177,8 @@ func TestDrain(t *testing.T) {
 						continue
 					}
 					retries[i], _ = strconv.Atoi(b.retry)
-					at, _ := modules.ParseCursor(b.id)
-					last, _ := modules.ParseCursor(shown[i])
+					at, _ := social.ParseCursor(b.id)
+					last, _ := social.ParseCursor(shown[i])
 					if at.Seq < last.Seq || !strings.Contains(b.data, `"reason":"restart","retry_ms":`+b.retry+`,"cursor":"`+b.id+`"`) {
 						t.Errorf("bye %q after %s", b.raw, shown[i])
 					}
@@ -235,7 +234,7 @@ func TestDrainStuck(t *testing.T) {
 		s.small = true
 		c := s.live(1, "")
 		for range 200 {
-			w.commit(to(1), event.Notification, `"`+strings.Repeat("x", 8000)+`"`)
+			w.commit(to(1), social.EventNotification, `"`+strings.Repeat("x", 8000)+`"`)
 		}
 		s.idle()
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

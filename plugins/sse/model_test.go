@@ -10,15 +10,14 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // device is a client that keeps its last id and everything it was shown, over any number of connections.
 type device struct {
 	site  *site
 	n     int
-	posts modules.PostsMode
+	posts social.PostsMode
 
 	conn    *client
 	reader  sync.WaitGroup
@@ -30,7 +29,7 @@ type device struct {
 	faults  []string
 }
 
-func newDevice(s *site, n int, posts modules.PostsMode, from string) *device {
+func newDevice(s *site, n int, posts social.PostsMode, from string) *device {
 	d := &device{site: s, n: n, posts: posts, last: from}
 	d.grown.L = &d.mu
 	return d
@@ -70,8 +69,8 @@ func (d *device) read(c *client) {
 			return
 		}
 		d.mu.Lock()
-		was, _ := modules.ParseCursor(d.last)
-		is, err := modules.ParseCursor(b.id)
+		was, _ := social.ParseCursor(d.last)
+		is, err := social.ParseCursor(b.id)
 		switch {
 		case err != nil:
 			d.faults = append(d.faults, "bad id "+b.raw)
@@ -92,11 +91,11 @@ func (d *device) read(c *client) {
 }
 
 // until waits for the event at a position.
-func (d *device) until(p modules.Position) {
+func (d *device) until(p social.Position) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for len(d.faults) == 0 {
-		if c, _ := modules.ParseCursor(d.last); c.Seq >= p {
+		if c, _ := social.ParseCursor(d.last); c.Seq >= p {
 			return
 		}
 		d.grown.Wait()
@@ -106,25 +105,25 @@ func (d *device) until(p modules.Position) {
 // fact is one event of the model, with the relations that held when it was committed.
 type fact struct {
 	raw    string
-	stream modules.Stream
-	about  modules.ID
-	edges  map[pair]modules.FollowEdge
+	stream social.Stream
+	about  social.ID
+	edges  map[pair]social.FollowEdge
 	hides  map[pair]int // how often a relation changed between hidden and not; odd = hidden
 }
 
 // model tells what a person must, may and must never see.
 type model struct {
 	w     *world
-	facts map[modules.Position]fact
+	facts map[social.Position]fact
 	hides map[pair]int
 }
 
-func (m *model) note(p modules.Position, about modules.ID) {
+func (m *model) note(p social.Position, about social.ID) {
 	m.w.mu.Lock()
 	defer m.w.mu.Unlock()
 	e := m.w.events[len(m.w.events)-1]
 	raw, _ := appendEvent(nil, e)
-	f := fact{raw: string(raw), stream: e.Stream, about: about, edges: map[pair]modules.FollowEdge{}, hides: map[pair]int{}}
+	f := fact{raw: string(raw), stream: e.Stream, about: about, edges: map[pair]social.FollowEdge{}, hides: map[pair]int{}}
 	for k, v := range m.w.edges {
 		f.edges[k] = v
 	}
@@ -136,7 +135,7 @@ func (m *model) note(p modules.Position, about modules.ID) {
 
 // judge compares what a device was shown with the model. Live decides by the relation at that moment and replay by
 // the relation now, so what was toggled in between may be there or not; everything else is certain.
-func (m *model) judge(d *device, from modules.Position) (problems []string) {
+func (m *model) judge(d *device, from social.Position) (problems []string) {
 	seen := map[string]bool{}
 	for _, b := range d.shown {
 		seen[b.raw] = true
@@ -163,21 +162,21 @@ func (m *model) judge(d *device, from modules.Position) (problems []string) {
 	return append(problems, d.faults...)
 }
 
-func (m *model) expect(d *device, p modules.Position, f fact) (must, may bool) {
+func (m *model) expect(d *device, p social.Position, f fact) (must, may bool) {
 	me := id(d.n)
 	must = !m.w.gone[p]
-	if f.stream.Kind == modules.To {
+	if f.stream.Kind == social.To {
 		if f.stream.User != me {
 			return false, false
 		}
 	} else if f.stream.User == me {
-		if d.posts != modules.PostsAll {
+		if d.posts != social.PostsAll {
 			return false, false
 		}
 	} else {
 		k := pair{me, f.stream.User}
 		then, followed := f.edges[k]
-		if !followed || d.posts == modules.PostsNone || (d.posts == modules.PostsNotify && !then.Bell) {
+		if !followed || d.posts == social.PostsNone || (d.posts == social.PostsNotify && !then.Bell) {
 			return false, false
 		}
 		must = must && m.w.edges[k] == then
@@ -198,28 +197,28 @@ func TestModel(t *testing.T) {
 		w := newWorld()
 		w.batch = rapid.IntRange(1, 5).Draw(rt, "batch")
 		cfg := testConfig()
-		cfg.TailBytes = modules.Size(rapid.SampledFrom([]int{4 << 10, 6 << 10, 1 << 20}).Draw(rt, "tail"))
+		cfg.TailBytes = social.Size(rapid.SampledFrom([]int{4 << 10, 6 << 10, 1 << 20}).Draw(rt, "tail"))
 		cfg.Holder = rapid.SampledFrom(holders()).Draw(rt, "holder")
 		cfg.CatchUpWorkers, cfg.AudienceWorkers = rapid.IntRange(1, 3).Draw(rt, "workers"), rapid.IntRange(1, 3).Draw(rt, "asking")
 		near := rapid.SampledFrom([]int{0, 2, nearBy}).Draw(rt, "near by")
 		s, stop := serveFor(rt, t, w, cfg, func(s *site) { s.channel.hub.nearBy = near })
 		defer stop()
-		m := &model{w: w, facts: map[modules.Position]fact{}, hides: map[pair]int{}}
+		m := &model{w: w, facts: map[social.Position]fact{}, hides: map[pair]int{}}
 		const people = 4
 		var devices []*device
 		for n := 1; n <= people; n++ {
 			for range rapid.IntRange(1, 2).Draw(rt, "devices") {
-				mode := rapid.SampledFrom([]modules.PostsMode{modules.PostsAll, modules.PostsNotify, modules.PostsNone}).Draw(rt, "mode")
+				mode := rapid.SampledFrom([]social.PostsMode{social.PostsAll, social.PostsNotify, social.PostsNone}).Draw(rt, "mode")
 				devices = append(devices, newDevice(s, n, mode, "1-0"))
 			}
 		}
 		for range rapid.IntRange(20, 120).Draw(rt, "steps") {
 			m.step(rt, devices, people)
 		}
-		var last [people + 1]modules.Position
+		var last [people + 1]social.Position
 		for n := 1; n <= people; n++ {
 			last[n] = w.notify(n)
-			m.note(last[n], modules.ID{})
+			m.note(last[n], social.ID{})
 		}
 		for _, d := range devices {
 			if d.conn == nil {
@@ -245,16 +244,16 @@ func (m *model) step(rt *rapid.T, devices []*device, people int) {
 		}
 	case "notify":
 		n, actor := person("receiver"), person("actor")
-		m.note(w.commit(to(n), event.Notification, fmt.Sprintf(`{"from":%d}`, actor), id(actor)), id(actor))
+		m.note(w.commit(to(n), social.EventNotification, fmt.Sprintf(`{"from":%d}`, actor), id(actor)), id(actor))
 	case "follow":
 		n, other := person("who"), person("whom")
 		if n != other {
-			m.note(w.follow(n, other, rapid.Bool().Draw(rt, "bell")), modules.ID{})
+			m.note(w.follow(n, other, rapid.Bool().Draw(rt, "bell")), social.ID{})
 		}
 	case "unfollow":
 		n, other := person("who"), person("whom")
 		if n != other {
-			m.note(w.unfollow(n, other), modules.ID{})
+			m.note(w.unfollow(n, other), social.ID{})
 		}
 	case "hide":
 		n, other := person("who"), person("whom")
@@ -275,17 +274,17 @@ func (m *model) step(rt *rapid.T, devices []*device, people int) {
 		devices[0].site.inHub(func(h *hub) { h.forgetAll() })
 	case "delete":
 		w.mu.Lock()
-		var posts []modules.Event
+		var posts []social.Event
 		for _, e := range w.events {
-			if e.Type == event.PostCreated && !w.gone[e.Cursor.Seq] {
+			if e.Type == social.EventPostCreated && !w.gone[e.Cursor.Seq] {
 				posts = append(posts, e)
 			}
 		}
 		w.mu.Unlock()
 		if len(posts) > 0 {
 			e := rapid.SampledFrom(posts).Draw(rt, "deleted")
-			p := w.redact(e.Cursor.Seq, e.Stream, event.PostDeletedEvent, `{"id":"`+e.Cursor.String()+`"}`)
-			m.note(p, modules.ID{})
+			p := w.redact(e.Cursor.Seq, e.Stream, social.EventPostDeleted, `{"id":"`+e.Cursor.String()+`"}`)
+			m.note(p, social.ID{})
 		}
 	}
 }
@@ -342,10 +341,10 @@ func TestResume(t *testing.T) {
 		}
 		close(kick)
 		writer.Wait()
-		end, _ := modules.ParseCursor(last)
+		end, _ := social.ParseCursor(last)
 		var want []string
-		for _, raw := range w.expected(1, modules.PostsNotify, start) {
-			if c, _ := modules.ParseCursor(raw[len("id: "):strings.IndexByte(raw, '\n')]); c.Seq <= end.Seq {
+		for _, raw := range w.expected(1, social.PostsNotify, start) {
+			if c, _ := social.ParseCursor(raw[len("id: "):strings.IndexByte(raw, '\n')]); c.Seq <= end.Seq {
 				want = append(want, raw)
 			}
 		}

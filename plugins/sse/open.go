@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -18,7 +18,7 @@ var errPanic = errors.New("panic while reading")
 // request is one accepted request for a stream. Every string in it is a copy: the request of the server is used
 // again as soon as the connection was handed over.
 type request struct {
-	actor     modules.Actor
+	actor     social.Actor
 	query     plugins.EventsQuery
 	preset    *preset // nil = /v1/events
 	address   string
@@ -78,14 +78,14 @@ func (c *Channel) admission(conn net.Conn, r request) (refused plugins.ByeReason
 func (c *Channel) begin(conn net.Conn, k *connection, r request, h fixedHistory) {
 	after, resumed, gap := r.query.Start(h)
 	k.epoch, k.delivered = after.Epoch, after.Seq
-	ready := readyData{connection: modules.NewID(), user: r.actor.UserID, cursor: after, head: h.head, oldest: h.oldest,
+	ready := readyData{connection: social.NewID(), user: r.actor.UserID, cursor: after, head: h.head, oldest: h.oldest,
 		resumed: resumed, heartbeat: c.cfg.Heartbeat, retry: spread(2*time.Second, 5*time.Second, c.hub.random())}
 	if c.cfg.MaxAge > 0 {
 		k.maxAt = spread(c.cfg.MaxAge*4/5, c.cfg.MaxAge*6/5, c.hub.random())
 		ready.maxAge = k.maxAt
 	}
 	if gap != nil {
-		ready.cursor = modules.Cursor{}
+		ready.cursor = social.Cursor{}
 		c.hub.metrics.gaps.WithLabelValues(string(gap.Reason)).Inc()
 	}
 	b := appendHead(make([]byte, 0, 1024), c.env.Clock(), r.requestID, r.headers)
@@ -116,7 +116,7 @@ func (c *Channel) refuse(conn net.Conn, r request, reason plugins.ByeReason) {
 	defer late.Stop()
 	c.hub.metrics.ended.WithLabelValues(string(reason)).Inc()
 	b := appendHead(make([]byte, 0, 512), c.env.Clock(), r.requestID, r.headers)
-	b = appendBye(b, reason, byeRetry(reason, c.hub.random()), modules.Cursor{})
+	b = appendBye(b, reason, byeRetry(reason, c.hub.random()), social.Cursor{})
 	if _, err := conn.Write(b); err != nil {
 		return
 	}
@@ -129,11 +129,11 @@ func (c *Channel) refuse(conn net.Conn, r request, reason plugins.ByeReason) {
 // together.
 type fixedHistory struct {
 	plugins.History
-	head, oldest modules.Cursor
+	head, oldest social.Cursor
 }
 
-func (f fixedHistory) Head() modules.Cursor   { return f.head }
-func (f fixedHistory) Oldest() modules.Cursor { return f.oldest }
+func (f fixedHistory) Head() social.Cursor   { return f.head }
+func (f fixedHistory) Oldest() social.Cursor { return f.oldest }
 
 // spread gives a duration between two, at random; r is in [0, 1).
 func spread(low, high time.Duration, r float64) time.Duration {

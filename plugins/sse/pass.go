@@ -3,7 +3,7 @@ package sse
 import (
 	"slices"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // scanBudget bounds how many frames of the tail one pass looks at. nearBy is how many frames behind a connection may
@@ -62,7 +62,7 @@ func (h *hub) pass(c *connection) {
 }
 
 // gather puts what the tail has for a connection into the write. through is how far it was judged.
-func (h *hub) gather(c *connection, j *joined) (then outcome, through modules.Position) {
+func (h *hub) gather(c *connection, j *joined) (then outcome, through social.Position) {
 	p := c.person
 	if c.undelivered == 0 || c.reading || !p.loaded || c.late || (c.slow != nil && c.slow.tryAt > 0) || !h.reaches(c) {
 		return wait, 0
@@ -147,7 +147,7 @@ func (j *judge) shows(f *frame) bool {
 }
 
 // advance moves a connection past what was judged for it.
-func (h *hub) advance(c *connection, through modules.Position) {
+func (h *hub) advance(c *connection, through social.Position) {
 	c.delivered = max(c.delivered, through)
 	c.undelivered = c.delivered + 1
 }

@@ -8,15 +8,14 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
 // person is somebody with at least one connection, or one whose last connection left a moment ago. The hub's
 // goroutine owns it.
 type person struct {
-	id    modules.ID
+	id    social.ID
 	conns *connection // the first of them; connection.next
 	place uint32      // in index.places
 
@@ -31,10 +30,10 @@ type person struct {
 	// What the person reads: see index.
 	follows []edge
 	sinces  []since
-	hidden  map[modules.ID]struct{} // never changed, only replaced: workers read it
-	from    modules.Position
+	hidden  map[social.ID]struct{} // never changed, only replaced: workers read it
+	from    social.Position
 
-	hold modules.Position
+	hold social.Position
 	asks *asks         // what the next question has to ask; nil = nothing
 	left time.Duration // when the last connection left
 }
@@ -43,8 +42,8 @@ type person struct {
 // necessary (0 = none did).
 type asks struct {
 	reload  bool
-	dirty   []modules.ID
-	dirtyAt modules.Position
+	dirty   []social.ID
+	dirtyAt social.Position
 }
 
 // manyRelations is how many single relations are asked for before the whole audience is.
@@ -54,46 +53,46 @@ const manyRelations = 32
 type question struct {
 	person *person
 	whole  bool
-	others []modules.ID
+	others []social.ID
 }
 
 // relation is the answer about one other person.
 type relation struct {
-	other           modules.ID
-	source          modules.Source
+	other           social.ID
+	source          social.Source
 	follows, hidden bool
 }
 
 // answer is what a worker found; whole or single relations.
 type answer struct {
-	audience  modules.Audience
+	audience  social.Audience
 	relations []relation
 	err       error
 }
 
 // controlOf reads a control entry. ok is false for every other event. A zero other means that the entry does
 // not say whose relation changed: then all of them are read again.
-func controlOf(e modules.Event) (other modules.ID, ok bool) {
-	if e.Stream.Kind != modules.To || (e.Type != event.FollowChanged && e.Type != event.AudienceChanged) {
-		return modules.ID{}, false
+func controlOf(e social.Event) (other social.ID, ok bool) {
+	if e.Stream.Kind != social.To || (e.Type != social.EventFollowChanged && e.Type != social.EventAudienceChanged) {
+		return social.ID{}, false
 	}
 	var data struct {
 		Other  string `json:"other"`
 		UserID string `json:"user_id"`
 	}
 	if json.Unmarshal(e.Data, &data) != nil {
-		return modules.ID{}, true
+		return social.ID{}, true
 	}
 	if data.Other == "" {
 		data.Other = data.UserID
 	}
-	other, _ = modules.ParseID(data.Other)
+	other, _ = social.ParseID(data.Other)
 	return other, true
 }
 
 // control notes a control entry at pos: from here on nothing is judged for the person before the relation has
 // been read again. Somebody who is not here any more is forgotten instead.
-func (h *hub) control(p *person, pos modules.Position, other modules.ID) {
+func (h *hub) control(p *person, pos social.Position, other social.ID) {
 	if p.conns == nil {
 		h.forget(p)
 		return
@@ -180,7 +179,7 @@ func (h *hub) answered(q question, a answer) {
 
 // reach is the lowest position behind which something may have to be judged for a person. What was known stays
 // known: who left may come back with the same position.
-func (h *hub) reach(p *person) modules.Position {
+func (h *hub) reach(p *person) social.Position {
 	from := p.from
 	for c := p.conns; c != nil; c = c.next {
 		from = min(from, h.needs(c))
@@ -189,7 +188,7 @@ func (h *hub) reach(p *person) modules.Position {
 }
 
 // needs is the position behind which a connection is going to be judged.
-func (h *hub) needs(c *connection) modules.Position {
+func (h *hub) needs(c *connection) social.Position {
 	if c.epoch != h.epoch {
 		return 0 // positions of another epoch compare with nothing
 	}

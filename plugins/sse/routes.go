@@ -7,7 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -27,7 +27,7 @@ func (c *Channel) Routes(r fiber.Router, doc *huma.OpenAPI) {
 		p := presetOf(name)
 		alias := func(f *fiber.Ctx) error {
 			if !takesStream(f.Get(fiber.HeaderAccept)) {
-				return modules.NewFault(modules.CodeNotAcceptable, "This route streams: ask for text/event-stream.")
+				return social.NewFault(social.CodeNotAcceptable, "This route streams: ask for text/event-stream.")
 			}
 			return c.stream(f, p)
 		}
@@ -42,8 +42,8 @@ const mimeStream = "text/event-stream"
 // stream answers a request for a stream: it checks, and then takes the connection away from the server.
 func (c *Channel) stream(f *fiber.Ctx, p *preset) error {
 	ctx := f.UserContext()
-	actor := modules.ActorFrom(ctx)
-	if err := actor.Need(modules.ScopeEvents); err != nil {
+	actor := social.ActorFrom(ctx)
+	if err := actor.Need(social.ScopeEvents); err != nil {
 		return err
 	}
 	query, err := plugins.ParseEvents(plugins.Params{Query: queryOf(f), Header: func(name string) string { return strings.Clone(f.Get(name)) }})
@@ -58,8 +58,8 @@ func (c *Channel) stream(f *fiber.Ctx, p *preset) error {
 		f.Context().Response.Header.SetContentLength(-1) // a stream has no length
 		return nil
 	}
-	r := request{actor: actor, query: query, preset: p, address: strings.Clone(modules.AddressFrom(ctx)),
-		requestID: strings.Clone(modules.RequestIDFrom(ctx)), headers: headersOf(f)}
+	r := request{actor: actor, query: query, preset: p, address: strings.Clone(social.AddressFrom(ctx)),
+		requestID: strings.Clone(social.RequestIDFrom(ctx)), headers: headersOf(f)}
 	f.Context().HijackSetNoResponse(true)
 	f.Context().Hijack(func(conn net.Conn) { c.take(conn, r) })
 	return nil

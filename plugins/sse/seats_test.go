@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -15,7 +15,7 @@ type seats struct {
 	total     int
 	perPerson int
 	open      int
-	people    map[modules.ID][]*seat
+	people    map[social.ID][]*seat
 	spendless bool
 	opened    int
 	changed   sync.Cond
@@ -23,17 +23,17 @@ type seats struct {
 
 type seat struct {
 	evict  func(plugins.ByeReason)
-	token  modules.ID
+	token  social.ID
 	closed bool
 }
 
 func newSeats() *seats {
-	s := &seats{total: 1 << 20, perPerson: 1 << 20, people: map[modules.ID][]*seat{}}
+	s := &seats{total: 1 << 20, perPerson: 1 << 20, people: map[social.ID][]*seat{}}
 	s.changed.L = &s.mu
 	return s
 }
 
-func (s *seats) Open(a modules.Actor, evict func(plugins.ByeReason)) (func(), bool) {
+func (s *seats) Open(a social.Actor, evict func(plugins.ByeReason)) (func(), bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open >= s.total {
@@ -68,13 +68,13 @@ func (s *seats) Open(a modules.Actor, evict func(plugins.ByeReason)) (func(), bo
 	}, true
 }
 
-func (s *seats) Spend(modules.Actor, string) (time.Duration, bool) {
+func (s *seats) Spend(social.Actor, string) (time.Duration, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return time.Minute, !s.spendless
 }
 
-func (s *seats) revoke(person modules.ID, token modules.ID) {
+func (s *seats) revoke(person social.ID, token social.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range s.people[person] {

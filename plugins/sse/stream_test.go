@@ -8,8 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 func TestFreshStream(t *testing.T) {
@@ -149,14 +148,14 @@ func TestFilters(t *testing.T) {
 			w.follow(1, 3, false)
 			make := func() {
 				w.notify(1)
-				w.commit(to(1), event.NotificationRemoved, `{"id":"x"}`)
-				w.commit(to(1), event.ReadState, `{"change":"read"}`)
+				w.commit(to(1), social.EventNotificationRemoved, `{"id":"x"}`)
+				w.commit(to(1), social.EventReadState, `{"change":"read"}`)
 				for _, n := range []int{2, 3, 4, 1} {
-					w.commit(by(n), event.PostCreated, fmt.Sprintf(`{"text":"/%d"}`, n))
+					w.commit(by(n), social.EventPostCreated, fmt.Sprintf(`{"text":"/%d"}`, n))
 				}
-				w.commit(to(1), event.FollowChanged, `{"user_id":"`+id(4).String()+`","text":"end"}`)
+				w.commit(to(1), social.EventFollowChanged, `{"user_id":"`+id(4).String()+`","text":"end"}`)
 				w.commitInternal(to(1))
-				w.commit(to(2), event.Notification, `{}`)
+				w.commit(to(2), social.EventNotification, `{}`)
 			}
 			from := w.Head()
 			s := serve(t, w, testConfig())
@@ -172,7 +171,7 @@ func TestFilters(t *testing.T) {
 			after := s.open(1, query+"after="+from.String())
 			after.expect("ready")
 			s.idle()
-			s.seats.revoke(id(1), modules.ID{})
+			s.seats.revoke(id(1), social.ID{})
 			live, replayed := readTypes(before), readTypes(after)
 			if live != tt.want || replayed != tt.want {
 				t.Errorf("live     %s\nreplayed %s\nwant     %s", live, replayed, tt.want)
@@ -181,10 +180,10 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-func (w *world) commitInternal(s modules.Stream) {
+func (w *world) commitInternal(s social.Stream) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.commitLocked(s, event.AccessRevoked, `{}`, true)
+	w.commitLocked(s, social.EventAccessRevoked, `{}`, true)
 }
 
 // readTypes gives the types up to bye; of posts, with the text.
@@ -199,7 +198,7 @@ func readTypes(c *client) string {
 		if b.event == "bye" {
 			return strings.Join(out, " ")
 		}
-		if b.event == event.FollowChanged {
+		if b.event == social.EventFollowChanged {
 			continue
 		}
 		var data struct{ Data struct{ Text string } }
@@ -227,14 +226,14 @@ func TestSameBytes(t *testing.T) {
 	for i := range events {
 		switch i % 3 {
 		case 0:
-			w.commit(to(1), event.Notification, fmt.Sprintf(`{"n":%d,"text":"\u2028 \"quoted\" é\r\n"}`, i))
+			w.commit(to(1), social.EventNotification, fmt.Sprintf(`{"n":%d,"text":"\u2028 \"quoted\" é\r\n"}`, i))
 		case 1:
 			w.post(2 + i%10)
 		default:
 			w.notify(500)
 		}
 	}
-	want := w.expected(1, modules.PostsAll, from)
+	want := w.expected(1, social.PostsAll, from)
 	read := func(c *client) (out []string) {
 		for range want {
 			b, _, err := c.next()
@@ -255,7 +254,7 @@ func TestSameBytes(t *testing.T) {
 	}
 	other := s.open(1, "?posts=all", "Last-Event-ID: "+cursorOf(1, w.head-20))
 	other.expect("ready")
-	tail := w.expected(1, modules.PostsAll, w.head-20)
+	tail := w.expected(1, social.PostsAll, w.head-20)
 	for _, want := range tail {
 		if b, _, err := other.next(); err != nil || b.raw != want {
 			t.Fatalf("from the tail: got %q, %v; want %q", b.raw, err, want)

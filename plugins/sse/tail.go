@@ -4,7 +4,7 @@ import (
 	"slices"
 	"sort"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // tail holds the newest events in memory, in order, up to a number of bytes. The hub's goroutine owns it.
@@ -15,15 +15,15 @@ import (
 type tail struct {
 	frames  []frame // rising positions
 	first   uint32  // number of frames[0]
-	floor   modules.Position
+	floor   social.Position
 	bytes   int
 	limit   int
-	authors *authors             // chains of by: streams
-	to      map[modules.ID]chain // chains of to: streams
+	authors *authors            // chains of by: streams
+	to      map[social.ID]chain // chains of to: streams
 
 	// What was taken back: frames before these positions must not be shown from memory any more.
-	staleStreams map[modules.Stream]modules.Position
-	stalePeople  map[modules.ID]modules.Position
+	staleStreams map[social.Stream]social.Position
+	stalePeople  map[social.ID]social.Position
 	forgetAt     int // how many marks are worth a look
 }
 
@@ -33,9 +33,9 @@ type chain struct {
 	count uint32
 }
 
-func newTail(limit int, floor modules.Position, a *authors) *tail {
-	return &tail{limit: limit, floor: floor, authors: a, to: map[modules.ID]chain{},
-		staleStreams: map[modules.Stream]modules.Position{}, stalePeople: map[modules.ID]modules.Position{}}
+func newTail(limit int, floor social.Position, a *authors) *tail {
+	return &tail{limit: limit, floor: floor, authors: a, to: map[social.ID]chain{},
+		staleStreams: map[social.Stream]social.Position{}, stalePeople: map[social.ID]social.Position{}}
 }
 
 // push adds the newest event and drops the oldest ones over the limit. Everything above floor that was dispatched
@@ -60,7 +60,7 @@ func (t *tail) push(f frame) {
 // link puts a frame at the end of its stream's chain.
 func (t *tail) link(f *frame, number uint32) {
 	var c chain
-	if f.stream.Kind == modules.To {
+	if f.stream.Kind == social.To {
 		c = t.to[f.stream.User]
 	} else {
 		f.author = t.authors.enter(f.stream.User)
@@ -84,7 +84,7 @@ func (t *tail) let(i int) {
 }
 
 func (t *tail) chainOf(f *frame) chain {
-	if f.stream.Kind == modules.To {
+	if f.stream.Kind == social.To {
 		return t.to[f.stream.User]
 	}
 	return t.authors.chains[f.author]
@@ -92,9 +92,9 @@ func (t *tail) chainOf(f *frame) chain {
 
 func (t *tail) setChain(f *frame, c chain) {
 	switch {
-	case f.stream.Kind == modules.To && c.count > 0:
+	case f.stream.Kind == social.To && c.count > 0:
 		t.to[f.stream.User] = c
-	case f.stream.Kind == modules.To:
+	case f.stream.Kind == social.To:
 		delete(t.to, f.stream.User)
 	case c.count > 0:
 		t.authors.chains[f.author] = c
@@ -113,7 +113,7 @@ func (t *tail) clear() {
 }
 
 // after gives the index of the first frame above a position.
-func (t *tail) after(p modules.Position) int {
+func (t *tail) after(p social.Position) int {
 	n := len(t.frames)
 	if n == 0 || t.frames[n-1].pos <= p {
 		return n
@@ -142,12 +142,12 @@ func (t *tail) missed(places []uint32, c chain, from, most int) []uint32 {
 }
 
 // staleBefore says that something in stream was taken back by the event at p.
-func (t *tail) staleBefore(stream modules.Stream, p modules.Position) { t.staleStreams[stream] = p }
+func (t *tail) staleBefore(stream social.Stream, p social.Position) { t.staleStreams[stream] = p }
 
 // stalePerson says that everything by or about a person may have been taken back by the event at p.
-func (t *tail) stalePerson(id modules.ID, p modules.Position) {
+func (t *tail) stalePerson(id social.ID, p social.Position) {
 	t.stalePeople[id] = p
-	t.staleStreams[modules.Stream{Kind: modules.By, User: id}] = p
+	t.staleStreams[social.Stream{Kind: social.By, User: id}] = p
 }
 
 // isStale reports whether the log has to be asked about a frame.
@@ -157,7 +157,7 @@ func (t *tail) isStale(f *frame) bool {
 			return true
 		}
 	}
-	return len(t.stalePeople) > 0 && slices.ContainsFunc(f.about, func(id modules.ID) bool { return f.pos < t.stalePeople[id] })
+	return len(t.stalePeople) > 0 && slices.ContainsFunc(f.about, func(id social.ID) bool { return f.pos < t.stalePeople[id] })
 }
 
 // forget drops marks below the floor. It costs their number, so it waits until they are twice as many.

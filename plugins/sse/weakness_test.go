@@ -8,8 +8,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 func unmarshal(text string, into any) error {
@@ -162,7 +161,7 @@ func TestW20PoisonedID(t *testing.T) {
 	for _, path := range []string{"/v1/events", "/connect", "/sub", "/api/v1/users/alarm/subscribe"} {
 		c := s.ask("GET", path, stream, "Test-User: 1")
 		b, _, err := c.next()
-		if at, bad := modules.ParseCursor(b.id); err != nil || bad != nil || at != w.Head() {
+		if at, bad := social.ParseCursor(b.id); err != nil || bad != nil || at != w.Head() {
 			t.Errorf("%s: the first id is %q, want a true position", path, b.id)
 		}
 		for _, poisoned := range []string{"id", "42_1631593143664"} {
@@ -186,7 +185,7 @@ func TestW21EveryBlockHasData(t *testing.T) {
 	for _, path := range []string{"/v1/events", "/connect", "/sub", "/api/v1/users/alarm/subscribe"} {
 		c := s.ask("GET", path, stream, "Test-User: 1", "Last-Event-ID: nonsense")
 		for _, data := range []string{`{}`, `{"text":""}`, `""`, `null`, `0`, `{"text":"\n"}`, `{"text":"   "}`} {
-			w.commit(to(1), event.Notification, data)
+			w.commit(to(1), social.EventNotification, data)
 		}
 		for range 2 + 7 { // the strict parser refuses a block without data
 			b, _, err := c.next()
@@ -207,8 +206,8 @@ func TestW22NothingLostWhileOpening(t *testing.T) {
 	w := newWorld()
 	w.follow(1, 2, true)
 	during := func() { w.notify(1); w.post(2); w.notify(3) }
-	w.onAudience = func(modules.ID) error { during(); return nil }
-	w.onRead = func(modules.Audience, modules.Cursor) error { during(); return nil }
+	w.onAudience = func(social.ID) error { during(); return nil }
+	w.onRead = func(social.Audience, social.Cursor) error { during(); return nil }
 	cfg := testConfig()
 	cfg.TailBytes = 4 << 10
 	s := serve(t, w, cfg)
@@ -219,7 +218,7 @@ func TestW22NothingLostWhileOpening(t *testing.T) {
 		c.expect("ready")
 		during()
 		s.idle()
-		want := w.expected(1, modules.PostsNotify, from.Seq)
+		want := w.expected(1, social.PostsNotify, from.Seq)
 		for i := range want {
 			if b, _, err := c.next(); err != nil || b.raw != want[i] {
 				t.Fatalf("block %d of %d: got %q, %v; want %q", i, len(want), b.raw, err, want[i])
@@ -240,7 +239,7 @@ func TestW33RevokedStream(t *testing.T) {
 	s.seats.revoke(id(1), id(5))
 	s.seats.await(1)
 	q := w.notify(1)
-	ended.expect(event.Notification)
+	ended.expect(social.EventNotification)
 	at := cursorOf(1, p)
 	if b := ended.expect("bye"); b.raw != "id: "+at+"\nevent: bye\ndata: {\"reason\":\"revoked\",\"retry_ms\":null,\"cursor\":\""+at+"\"}\n\n" {
 		t.Errorf("got %q", b.raw)

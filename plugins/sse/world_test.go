@@ -8,8 +8,7 @@ import (
 	"sort"
 	"sync"
 
-	"github.com/belfry-social/belfry/modules"
-	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -19,96 +18,96 @@ type world struct {
 	mu      sync.Mutex
 	changed sync.Cond
 	epoch   uint32
-	floor   modules.Position
-	head    modules.Position
-	events  []modules.Event
-	gone    map[modules.Position]bool // redacted
-	edges   map[pair]modules.FollowEdge
+	floor   social.Position
+	head    social.Position
+	events  []social.Event
+	gone    map[social.Position]bool // redacted
+	edges   map[pair]social.FollowEdge
 	hidden  map[pair]bool
 
 	listener   plugins.Listener
-	dispatched modules.Position
+	dispatched social.Position
 	batch      int // events per Publish
 	closed     bool
 	done       sync.WaitGroup
 
 	// Hooks of single tests; called without the lock.
-	onRelation func(person, other modules.ID) error
-	onAudience func(person modules.ID) error
-	onRead     func(a modules.Audience, after modules.Cursor) error
+	onRelation func(person, other social.ID) error
+	onAudience func(person social.ID) error
+	onRead     func(a social.Audience, after social.Cursor) error
 	reads      int
 }
 
-type pair struct{ person, other modules.ID }
+type pair struct{ person, other social.ID }
 
 func newWorld() *world {
-	w := &world{epoch: 1, gone: map[modules.Position]bool{}, edges: map[pair]modules.FollowEdge{}, hidden: map[pair]bool{}, batch: 256}
+	w := &world{epoch: 1, gone: map[social.Position]bool{}, edges: map[pair]social.FollowEdge{}, hidden: map[pair]bool{}, batch: 256}
 	w.changed.L = &w.mu
 	return w
 }
 
 // id makes a readable id: the same number gives the same id.
-func id(n int) (out modules.ID) {
+func id(n int) (out social.ID) {
 	out[0], out[6], out[8] = 1, 0x70, 0x80
 	out[14], out[15] = byte(n>>8), byte(n)
 	return out
 }
 
-func to(n int) modules.Stream { return modules.Stream{Kind: modules.To, User: id(n)} }
-func by(n int) modules.Stream { return modules.Stream{Kind: modules.By, User: id(n)} }
+func to(n int) social.Stream { return social.Stream{Kind: social.To, User: id(n)} }
+func by(n int) social.Stream { return social.Stream{Kind: social.By, User: id(n)} }
 
-const testTime modules.Time = 1777889472345
+const testTime social.Time = 1777889472345
 
 // commit makes an event durable and gives its position.
-func (w *world) commit(s modules.Stream, typ, data string, about ...modules.ID) modules.Position {
+func (w *world) commit(s social.Stream, typ, data string, about ...social.ID) social.Position {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.commitLocked(s, typ, data, false, about...)
 }
 
-func (w *world) commitLocked(s modules.Stream, typ, data string, internal bool, about ...modules.ID) modules.Position {
+func (w *world) commitLocked(s social.Stream, typ, data string, internal bool, about ...social.ID) social.Position {
 	w.head++
-	w.events = append(w.events, modules.Event{Cursor: modules.Cursor{Epoch: w.epoch, Seq: w.head}, Stream: s, Type: typ, Time: testTime,
+	w.events = append(w.events, social.Event{Cursor: social.Cursor{Epoch: w.epoch, Seq: w.head}, Stream: s, Type: typ, Time: testTime,
 		About: about, Internal: internal, Data: []byte(data)})
 	w.changed.Broadcast()
 	return w.head
 }
 
 // notify and post are the two events most tests need.
-func (w *world) notify(n int) modules.Position {
-	return w.commit(to(n), event.Notification, fmt.Sprintf(`{"id":"n%d","text":"hello"}`, n))
+func (w *world) notify(n int) social.Position {
+	return w.commit(to(n), social.EventNotification, fmt.Sprintf(`{"id":"n%d","text":"hello"}`, n))
 }
 
-func (w *world) post(n int) modules.Position {
-	return w.commit(by(n), event.PostCreated, fmt.Sprintf(`{"text":"post of %d"}`, n), id(n))
+func (w *world) post(n int) social.Position {
+	return w.commit(by(n), social.EventPostCreated, fmt.Sprintf(`{"text":"post of %d"}`, n), id(n))
 }
 
 // skip makes holes in the positions.
 func (w *world) skip(n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.head += modules.Position(n)
+	w.head += social.Position(n)
 }
 
-func (w *world) follow(n, other int, bell bool) modules.Position {
+func (w *world) follow(n, other int, bell bool) social.Position {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	data, _ := json.Marshal(modules.Relationship{UserID: id(other), Follow: modules.FollowFollowing})
-	p := w.commitLocked(to(n), event.FollowChanged, string(data), false)
-	w.edges[pair{id(n), id(other)}] = modules.FollowEdge{User: id(other), Since: p, Bell: bell}
+	data, _ := json.Marshal(social.Relationship{UserID: id(other), Follow: social.FollowFollowing})
+	p := w.commitLocked(to(n), social.EventFollowChanged, string(data), false)
+	w.edges[pair{id(n), id(other)}] = social.FollowEdge{User: id(other), Since: p, Bell: bell}
 	return p
 }
 
-func (w *world) unfollow(n, other int) modules.Position {
+func (w *world) unfollow(n, other int) social.Position {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	data, _ := json.Marshal(modules.Relationship{UserID: id(other), Follow: modules.FollowNone})
+	data, _ := json.Marshal(social.Relationship{UserID: id(other), Follow: social.FollowNone})
 	delete(w.edges, pair{id(n), id(other)})
-	return w.commitLocked(to(n), event.FollowChanged, string(data), false)
+	return w.commitLocked(to(n), social.EventFollowChanged, string(data), false)
 }
 
 // hide is a mute or block by other means than follow.changed; an internal entry tells of it.
-func (w *world) hide(n, other int, hidden bool) modules.Position {
+func (w *world) hide(n, other int, hidden bool) social.Position {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if hidden {
@@ -116,18 +115,18 @@ func (w *world) hide(n, other int, hidden bool) modules.Position {
 	} else {
 		delete(w.hidden, pair{id(n), id(other)})
 	}
-	return w.commitLocked(to(n), event.AudienceChanged, `{"other":"`+id(other).String()+`"}`, true)
+	return w.commitLocked(to(n), social.EventAudienceChanged, `{"other":"`+id(other).String()+`"}`, true)
 }
 
 // redact empties an event and announces that.
-func (w *world) redact(p modules.Position, s modules.Stream, typ, data string) modules.Position {
+func (w *world) redact(p social.Position, s social.Stream, typ, data string) social.Position {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.gone[p] = true
 	return w.commitLocked(s, typ, data, false)
 }
 
-func (w *world) trim(floor modules.Position) {
+func (w *world) trim(floor social.Position) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.floor = floor
@@ -154,7 +153,7 @@ func (w *world) dispatch() {
 		}
 		end := min(i+w.batch, len(w.events))
 		last := w.events[end-1].Cursor.Seq
-		var batch []modules.Event
+		var batch []social.Event
 		for _, e := range w.events[i:end] {
 			if !w.gone[e.Cursor.Seq] {
 				batch = append(batch, e)
@@ -187,45 +186,45 @@ func (w *world) close() {
 	w.done.Wait()
 }
 
-func (w *world) Head() modules.Cursor {
+func (w *world) Head() social.Cursor {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return modules.Cursor{Epoch: w.epoch, Seq: w.head}
+	return social.Cursor{Epoch: w.epoch, Seq: w.head}
 }
 
-func (w *world) Oldest() modules.Cursor {
+func (w *world) Oldest() social.Cursor {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return modules.Cursor{Epoch: w.epoch, Seq: w.floor}
+	return social.Cursor{Epoch: w.epoch, Seq: w.floor}
 }
 
-func (w *world) Read(ctx context.Context, a modules.Audience, after modules.Cursor, limit int) (modules.EventPage, error) {
+func (w *world) Read(ctx context.Context, a social.Audience, after social.Cursor, limit int) (social.EventPage, error) {
 	if w.onRead != nil {
 		if err := w.onRead(a, after); err != nil {
-			return modules.EventPage{}, err
+			return social.EventPage{}, err
 		}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.reads++
-	head := modules.Cursor{Epoch: w.epoch, Seq: w.head}
-	gap := &modules.GapError{From: after, To: head}
+	head := social.Cursor{Epoch: w.epoch, Seq: w.head}
+	gap := &social.GapError{From: after, To: head}
 	switch {
 	case after.Epoch != w.epoch:
-		gap.Reason = modules.GapEpoch
-		return modules.EventPage{}, gap
+		gap.Reason = social.GapEpoch
+		return social.EventPage{}, gap
 	case after.Seq > w.head:
-		gap.Reason = modules.GapFuture
-		return modules.EventPage{}, gap
+		gap.Reason = social.GapFuture
+		return social.EventPage{}, gap
 	case after.Seq < w.floor:
-		gap.Reason, gap.To.Seq = modules.GapExpired, w.floor
-		return modules.EventPage{}, gap
+		gap.Reason, gap.To.Seq = social.GapExpired, w.floor
+		return social.EventPage{}, gap
 	}
-	sources := map[modules.Stream]modules.Source{}
+	sources := map[social.Stream]social.Source{}
 	for _, s := range a.Sources {
 		sources[s.Stream] = s
 	}
-	out := modules.EventPage{Through: head}
+	out := social.EventPage{Through: head}
 	i := sort.Search(len(w.events), func(i int) bool { return w.events[i].Cursor.Seq > after.Seq })
 	for _, e := range w.events[i:] {
 		s, ok := sources[e.Stream]
@@ -241,10 +240,10 @@ func (w *world) Read(ctx context.Context, a modules.Audience, after modules.Curs
 	return out, nil
 }
 
-func (w *world) Audience(ctx context.Context, person modules.ID) (modules.Audience, error) {
+func (w *world) Audience(ctx context.Context, person social.ID) (social.Audience, error) {
 	if w.onAudience != nil {
 		if err := w.onAudience(person); err != nil {
-			return modules.Audience{}, err
+			return social.Audience{}, err
 		}
 	}
 	w.mu.Lock()
@@ -252,12 +251,12 @@ func (w *world) Audience(ctx context.Context, person modules.ID) (modules.Audien
 	return w.audienceLocked(person), nil
 }
 
-func (w *world) audienceLocked(person modules.ID) modules.Audience {
-	a := modules.Audience{Person: person, Hidden: map[modules.ID]struct{}{}, Sources: []modules.Source{
-		{Stream: modules.Stream{Kind: modules.To, User: person}}, {Stream: modules.Stream{Kind: modules.By, User: person}}}}
+func (w *world) audienceLocked(person social.ID) social.Audience {
+	a := social.Audience{Person: person, Hidden: map[social.ID]struct{}{}, Sources: []social.Source{
+		{Stream: social.Stream{Kind: social.To, User: person}}, {Stream: social.Stream{Kind: social.By, User: person}}}}
 	for k, e := range w.edges {
 		if k.person == person {
-			a.Sources = append(a.Sources, modules.Source{Stream: modules.Stream{Kind: modules.By, User: k.other}, Since: e.Since, Bell: e.Bell})
+			a.Sources = append(a.Sources, social.Source{Stream: social.Stream{Kind: social.By, User: k.other}, Since: e.Since, Bell: e.Bell})
 		}
 	}
 	for k := range w.hidden {
@@ -268,28 +267,28 @@ func (w *world) audienceLocked(person modules.ID) modules.Audience {
 	return a
 }
 
-func (w *world) Relation(ctx context.Context, person, other modules.ID) (modules.Source, bool, bool, error) {
+func (w *world) Relation(ctx context.Context, person, other social.ID) (social.Source, bool, bool, error) {
 	if w.onRelation != nil {
 		if err := w.onRelation(person, other); err != nil {
-			return modules.Source{}, false, false, err
+			return social.Source{}, false, false, err
 		}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e, ok := w.edges[pair{person, other}]
-	s := modules.Source{}
+	s := social.Source{}
 	if ok {
-		s = modules.Source{Stream: modules.Stream{Kind: modules.By, User: other}, Since: e.Since, Bell: e.Bell}
+		s = social.Source{Stream: social.Stream{Kind: social.By, User: other}, Since: e.Since, Bell: e.Bell}
 	}
 	return s, ok, w.hidden[pair{person, other}], nil
 }
 
 // expected is what a person must see after a position, by the relations as they are now.
-func (w *world) expected(n int, mode modules.PostsMode, after modules.Position) []string {
+func (w *world) expected(n int, mode social.PostsMode, after social.Position) []string {
 	w.mu.Lock()
 	a := w.audienceLocked(id(n)).ForPosts(mode)
 	w.mu.Unlock()
-	page, err := w.Read(context.Background(), a, modules.Cursor{Epoch: w.epoch, Seq: after}, 1<<30)
+	page, err := w.Read(context.Background(), a, social.Cursor{Epoch: w.epoch, Seq: after}, 1<<30)
 	if err != nil {
 		panic(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -29,19 +29,19 @@ var refusedPorts = []int{1433, 1521, 2049, 2181, 2375, 2376, 2379, 2380, 3306, 3
 func (c *Channel) CheckEndpoint(raw json.RawMessage) (json.RawMessage, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &members); err != nil || members == nil {
-		return nil, refuse("/settings", modules.FieldWrongType, "An object with a url.")
+		return nil, refuse("/settings", social.FieldWrongType, "An object with a url.")
 	}
 	for name := range members {
 		if name != "url" {
-			return nil, refuse("/settings/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(name), modules.FieldUnknown, "There is no such setting.")
+			return nil, refuse("/settings/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(name), social.FieldUnknown, "There is no such setting.")
 		}
 	}
 	if _, ok := members["url"]; !ok {
-		return nil, refuse("/settings/url", modules.FieldRequired, "The address to post to.")
+		return nil, refuse("/settings/url", social.FieldRequired, "The address to post to.")
 	}
 	var s settings
 	if err := json.Unmarshal(members["url"], &s.URL); err != nil {
-		return nil, refuse("/settings/url", modules.FieldWrongType, "A string.")
+		return nil, refuse("/settings/url", social.FieldWrongType, "A string.")
 	}
 	if err := c.checkURL(s.URL); err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func (c *Channel) CheckEndpoint(raw json.RawMessage) (json.RawMessage, error) {
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(s); err != nil {
-		return nil, refuse("/settings/url", modules.FieldBadFormat, "An address.")
+		return nil, refuse("/settings/url", social.FieldBadFormat, "An address.")
 	}
 	return bytes.TrimSpace(out.Bytes()), nil
 }
@@ -58,31 +58,31 @@ func (c *Channel) CheckEndpoint(raw json.RawMessage) (json.RawMessage, error) {
 func (c *Channel) checkURL(text string) error {
 	const at = "/settings/url"
 	if len(text) > maxURL {
-		return refuse(at, modules.FieldTooLong, "At most 2048 characters.")
+		return refuse(at, social.FieldTooLong, "At most 2048 characters.")
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Opaque != "" || !printable(text) {
-		return refuse(at, modules.FieldBadFormat, "An absolute address, https://…")
+		return refuse(at, social.FieldBadFormat, "An absolute address, https://…")
 	}
 	if u.Scheme != "https" && (u.Scheme != "http" || !c.cfg.AllowHTTP) {
-		return refuse(at, modules.FieldNotAllowed, "The address must begin with https://.")
+		return refuse(at, social.FieldNotAllowed, "The address must begin with https://.")
 	}
 	if u.User != nil {
-		return refuse(at, modules.FieldNotAllowed, "No user or password in the address.")
+		return refuse(at, social.FieldNotAllowed, "No user or password in the address.")
 	}
 	if u.Fragment != "" {
-		return refuse(at, modules.FieldNotAllowed, "No fragment in the address.")
+		return refuse(at, social.FieldNotAllowed, "No fragment in the address.")
 	}
 	if c.cfg.AllowPrivate {
 		return nil
 	}
 	if !plugins.PublicHost(u.Hostname()) {
-		return refuse(at, modules.FieldNotAllowed, "The host must be public.")
+		return refuse(at, social.FieldNotAllowed, "The host must be public.")
 	}
 	if p := u.Port(); p != "" {
 		port, err := strconv.Atoi(p)
 		if err != nil || port < 1 || port > 65535 || (port < 1024 && port != 80 && port != 443) || slices.Contains(refusedPorts, port) {
-			return refuse(at, modules.FieldNotAllowed, "This port is not allowed.")
+			return refuse(at, social.FieldNotAllowed, "This port is not allowed.")
 		}
 	}
 	return nil
@@ -93,6 +93,6 @@ func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' })
 }
 
-func refuse(pointer string, code modules.FieldCode, detail string) error {
-	return modules.Invalid(modules.BodyField(pointer, code, detail))
+func refuse(pointer string, code social.FieldCode, detail string) error {
+	return social.Invalid(social.BodyField(pointer, code, detail))
 }

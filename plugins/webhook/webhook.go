@@ -18,7 +18,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -54,7 +54,7 @@ const (
 // Channel posts deliveries. It holds no state but the idle connections of its client.
 type Channel struct {
 	cfg       Config
-	clock     modules.Clock
+	clock     social.Clock
 	client    *http.Client
 	userAgent string
 }

@@ -17,7 +17,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/plugins/channeltest"
 	"github.com/belfry-social/belfry/plugins/webhook"
@@ -47,7 +47,7 @@ const open = "allow_http: true\nallow_private: true\ntimeout: 300ms\n"
 
 func delivery(t *testing.T, url string) plugins.Delivery {
 	t.Helper()
-	id, err := modules.ParseID("0198f3a3-1111-7d00-8000-000000000002")
+	id, err := social.ParseID("0198f3a3-1111-7d00-8000-000000000002")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -72,7 +72,7 @@ func (q *queue) withdraw(c *call) bool {
 // storage.MaxPayload: storage.ErrTooLarge) are refused before anything is written.
 func (l *Log) Append(ctx context.Context, entries ...storage.Entry) error {
 	c := &call{entries: entries, done: make(chan struct{})}
-	var last modules.Position
+	var last social.Position
 	for i := range entries {
 		if err := check(&entries[i], last); err != nil {
 			return fmt.Errorf("log: append %d: %w", entries[i].Position, err)
@@ -107,7 +107,7 @@ func (l *Log) Append(ctx context.Context, entries ...storage.Entry) error {
 	}
 }
 
-func check(e *storage.Entry, last modules.Position) error {
+func check(e *storage.Entry, last social.Position) error {
 	switch {
 	case e.Position <= last:
 		return errors.New("positions must rise")
@@ -127,7 +127,7 @@ func check(e *storage.Entry, last modules.Position) error {
 		return fmt.Errorf("unknown operation %d", e.Op)
 	}
 	stream := e.Stream.Bytes()
-	if _, err := modules.StreamOf(stream[:]); err != nil {
+	if _, err := social.StreamOf(stream[:]); err != nil {
 		return err
 	}
 	switch {
@@ -135,7 +135,7 @@ func check(e *storage.Entry, last modules.Position) error {
 		return fmt.Errorf("%d bytes: %w", len(e.Data), storage.ErrTooLarge)
 	case len(e.Type) > maxType:
 		return fmt.Errorf("type of %d bytes: %w", len(e.Type), storage.ErrTooLarge)
-	case len(e.About) > modules.MaxAbout:
+	case len(e.About) > social.MaxAbout:
 		return fmt.Errorf("about %d people: %w", len(e.About), storage.ErrTooLarge)
 	}
 	return nil

@@ -12,14 +12,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/bolt"
 )
 
 const benchUsers = 10_000
 
-func user(n int) (id modules.ID) {
+func user(n int) (id social.ID) {
 	binary.BigEndian.PutUint64(id[:], uint64(n)*0x9E3779B97F4A7C15)
 	binary.BigEndian.PutUint64(id[8:], uint64(n)+1)
 	return id
@@ -52,8 +52,8 @@ func fill(t testing.TB, l *bolt.Log, users, n, group int) {
 			at++
 			u := user(rng.IntN(users))
 			entries[i] = storage.Entry{
-				Op: storage.OpAppend, Position: at, OutboxID: int64(at), Type: "notification", Time: modules.Time(at), Data: data,
-				Stream: modules.Stream{Kind: modules.StreamKind(1 + rng.IntN(2)), User: u}, About: []modules.ID{u},
+				Op: storage.OpAppend, Position: at, OutboxID: int64(at), Type: "notification", Time: social.Time(at), Data: data,
+				Stream: social.Stream{Kind: social.StreamKind(1 + rng.IntN(2)), User: u}, About: []social.ID{u},
 			}
 		}
 		if err := l.Append(t.Context(), entries...); err != nil {
@@ -89,10 +89,10 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func audience(users, sources int) modules.Audience {
-	a := modules.Audience{Person: user(0)}
+func audience(users, sources int) social.Audience {
+	a := social.Audience{Person: user(0)}
 	for n := range sources {
-		a.Sources = append(a.Sources, modules.Source{Stream: modules.Stream{Kind: modules.By, User: user(n * (users / sources))}})
+		a.Sources = append(a.Sources, social.Source{Stream: social.Stream{Kind: social.By, User: user(n * (users / sources))}})
 	}
 	return a
 }
@@ -105,7 +105,7 @@ func BenchmarkRead(b *testing.B) {
 		for _, behind := range []int{100, 20_000} {
 			b.Run(fmt.Sprintf("sources=%d/behind=%d", sources, behind), func(b *testing.B) {
 				a, after, events := audience(benchUsers, sources), head, 0
-				after.Seq -= modules.Position(behind)
+				after.Seq -= social.Position(behind)
 				for b.Loop() {
 					page, err := l.Read(context.Background(), a, after, 256)
 					if err != nil {
@@ -120,7 +120,7 @@ func BenchmarkRead(b *testing.B) {
 			// One event in a stream of nobody's, so that the reader is behind the head with nothing to read.
 			a := audience(benchUsers, sources)
 			after := l.Head()
-			e := storage.Entry{Op: storage.OpAppend, Position: after.Seq + 1, Stream: modules.Stream{Kind: modules.To, User: user(benchUsers + 7)}, Data: []byte("1")}
+			e := storage.Entry{Op: storage.OpAppend, Position: after.Seq + 1, Stream: social.Stream{Kind: social.To, User: user(benchUsers + 7)}, Data: []byte("1")}
 			if err := l.Append(b.Context(), e); err != nil {
 				b.Fatal(err)
 			}

@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // place is where a record stands, as its stream knows it: the position, and in the lowest bit whether the record is
@@ -14,12 +14,12 @@ import (
 type place uint64
 
 // maxPosition leaves room for the bit.
-const maxPosition = modules.Position(math.MaxInt64)
+const maxPosition = social.Position(math.MaxInt64)
 
-func placeOf(p modules.Position, flags byte) place { return place(p)<<1 | place(flags&flagInternal) }
+func placeOf(p social.Position, flags byte) place { return place(p)<<1 | place(flags&flagInternal) }
 
-func (p place) position() modules.Position { return modules.Position(p >> 1) }
-func (p place) internal() bool             { return p&1 != 0 }
+func (p place) position() social.Position { return social.Position(p >> 1) }
+func (p place) internal() bool            { return p&1 != 0 }
 
 // A block is one value in the bucket of a stream. Its key is the newest position in it; the value begins with the flags
 // of that one and goes on, newest first, with the others: varints of twice the distance to the one before, plus the
@@ -33,7 +33,7 @@ const (
 var errBlock = errors.New("places are damaged")
 
 // appendBlock encodes places, which rise, so that older, a block whose key is olderKey, goes on behind them; nil = none.
-func appendBlock(b []byte, places []place, olderKey modules.Position, older []byte) []byte {
+func appendBlock(b []byte, places []place, olderKey social.Position, older []byte) []byte {
 	last := places[len(places)-1]
 	b = append(b, byte(last&1))
 	for i := len(places) - 2; i >= 0; i-- {
@@ -48,7 +48,7 @@ func appendBlock(b []byte, places []place, olderKey modules.Position, older []by
 }
 
 // decodeBlock appends to list, rising, the places of a block from a position on.
-func decodeBlock(list []place, key, value []byte, from modules.Position) ([]place, error) {
+func decodeBlock(list []place, key, value []byte, from social.Position) ([]place, error) {
 	if len(key) != keyLen || len(value) == 0 || value[0]&^flagsKnown != 0 || positionOf(key) > maxPosition {
 		return list, errBlock
 	}
@@ -60,10 +60,10 @@ func decodeBlock(list []place, key, value []byte, from modules.Position) ([]plac
 			break
 		}
 		step, n := binary.Uvarint(rest)
-		if n <= 0 || step>>1 == 0 || modules.Position(step>>1) >= at {
+		if n <= 0 || step>>1 == 0 || social.Position(step>>1) >= at {
 			return list[:start], errBlock
 		}
-		at, bits, rest = at-modules.Position(step>>1), byte(step)&flagInternal, rest[n:]
+		at, bits, rest = at-social.Position(step>>1), byte(step)&flagInternal, rest[n:]
 	}
 	slices.Reverse(list[start:])
 	return list, nil

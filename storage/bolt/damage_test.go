@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/bolt"
 )
@@ -33,10 +33,10 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 func history(seed uint64) []storage.Entry {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	var list []storage.Entry
-	for p := modules.Position(1); p <= 3000; p++ {
+	for p := social.Position(1); p <= 3000; p++ {
 		e := storage.Entry{
-			Op: storage.OpAppend, Position: p, OutboxID: int64(p), Type: "post.created", Time: modules.Time(p), Internal: rng.IntN(9) == 0,
-			Stream: modules.Stream{Kind: modules.StreamKind(1 + rng.IntN(2)), User: user(rng.IntN(40))}, About: []modules.ID{user(rng.IntN(40))},
+			Op: storage.OpAppend, Position: p, OutboxID: int64(p), Type: "post.created", Time: social.Time(p), Internal: rng.IntN(9) == 0,
+			Stream: social.Stream{Kind: social.StreamKind(1 + rng.IntN(2)), User: user(rng.IntN(40))}, About: []social.ID{user(rng.IntN(40))},
 			Data: bytes.Repeat([]byte{'"'}, 20+rng.IntN(300)),
 		}
 		if rng.IntN(500) == 0 {
@@ -44,7 +44,7 @@ func history(seed uint64) []storage.Entry {
 		}
 		switch rng.IntN(60) {
 		case 0:
-			e = storage.Entry{Op: storage.OpRedact, Position: p, Targets: []modules.Position{1 + modules.Position(rng.IntN(int(p)))}}
+			e = storage.Entry{Op: storage.OpRedact, Position: p, Targets: []social.Position{1 + social.Position(rng.IntN(int(p)))}}
 		case 1:
 			if p%5 == 0 {
 				e = storage.Entry{Op: storage.OpErase, Position: p, Person: user(rng.IntN(40))}
@@ -56,14 +56,14 @@ func history(seed uint64) []storage.Entry {
 }
 
 // tail reads all there is, up to an error.
-func tail(t *testing.T, l *bolt.Log) (all []modules.Event, err error) {
+func tail(t *testing.T, l *bolt.Log) (all []social.Event, err error) {
 	t.Helper()
 	head := l.Head()
 	for at := l.Oldest(); at.Seq < head.Seq; {
-		var streams modules.Audience
+		var streams social.Audience
 		for n := range 40 {
-			for _, kind := range []modules.StreamKind{modules.To, modules.By} {
-				streams.Sources = append(streams.Sources, modules.Source{Stream: modules.Stream{Kind: kind, User: user(n)}})
+			for _, kind := range []social.StreamKind{social.To, social.By} {
+				streams.Sources = append(streams.Sources, social.Source{Stream: social.Stream{Kind: kind, User: user(n)}})
 			}
 		}
 		page, err := l.Read(t.Context(), streams, at, 1000)
@@ -75,8 +75,8 @@ func tail(t *testing.T, l *bolt.Log) (all []modules.Event, err error) {
 	return all, nil
 }
 
-func equal(a, b []modules.Event) bool {
-	return slices.EqualFunc(a, b, func(a, b modules.Event) bool {
+func equal(a, b []social.Event) bool {
+	return slices.EqualFunc(a, b, func(a, b social.Event) bool {
 		return a.Cursor == b.Cursor && a.Stream == b.Stream && a.Type == b.Type && a.Time == b.Time && bytes.Equal(a.Data, b.Data)
 	})
 }
@@ -164,8 +164,8 @@ func TestBitrot(t *testing.T) {
 func TestDamageBelowARunningLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	l := open(t, path)
-	stream := modules.Stream{Kind: modules.To, User: user(1)}
-	for p := modules.Position(1); p <= 20; p++ {
+	stream := social.Stream{Kind: social.To, User: user(1)}
+	for p := social.Position(1); p <= 20; p++ {
 		e := storage.Entry{Op: storage.OpAppend, Position: p, Stream: stream, Type: "x", Data: binary.BigEndian.AppendUint64([]byte("canary--"), uint64(p))}
 		if err := l.Append(t.Context(), e); err != nil {
 			t.Fatal(err)
@@ -174,19 +174,19 @@ func TestDamageBelowARunningLog(t *testing.T) {
 	for _, p := range []uint64{1, 9, 10} {
 		overwrite(t, path, binary.BigEndian.AppendUint64([]byte("canary--"), p), binary.BigEndian.AppendUint64([]byte("canary-!"), p))
 	}
-	at := func(p modules.Position) modules.Cursor { return modules.Cursor{Epoch: 1, Seq: p} }
-	a := modules.Audience{Sources: []modules.Source{{Stream: stream}}}
+	at := func(p social.Position) social.Cursor { return social.Cursor{Epoch: 1, Seq: p} }
+	a := social.Audience{Sources: []social.Source{{Stream: stream}}}
 	for _, tt := range []struct {
-		after    modules.Position
+		after    social.Position
 		events   int
-		through  modules.Position
+		through  social.Position
 		more     bool
-		gapUntil modules.Position
+		gapUntil social.Position
 	}{{0, 0, 0, false, 1}, {1, 7, 8, true, 0}, {8, 0, 0, false, 9}, {9, 0, 0, false, 10}, {10, 10, 20, false, 0}} {
 		page, err := l.Read(t.Context(), a, at(tt.after), 100)
-		var gap *modules.GapError
+		var gap *social.GapError
 		if errors.As(err, &gap) {
-			if tt.gapUntil == 0 || *gap != (modules.GapError{From: at(tt.after), To: at(tt.gapUntil), Reason: modules.GapDamaged}) {
+			if tt.gapUntil == 0 || *gap != (social.GapError{From: at(tt.after), To: at(tt.gapUntil), Reason: social.GapDamaged}) {
 				t.Errorf("Read after %d gave %v", tt.after, gap)
 			}
 			continue
@@ -195,9 +195,9 @@ func TestDamageBelowARunningLog(t *testing.T) {
 			t.Errorf("Read after %d gave %d events, through %s, more %v, %v", tt.after, len(page.Events), page.Through, page.More, err)
 		}
 	}
-	var got []modules.Position
-	for from := modules.Position(0); ; {
-		var gap *modules.GapError
+	var got []social.Position
+	for from := social.Position(0); ; {
+		var gap *social.GapError
 		for list, err := range l.Tail(t.Context(), at(from)) {
 			if errors.As(err, &gap) {
 				break
@@ -214,12 +214,12 @@ func TestDamageBelowARunningLog(t *testing.T) {
 		if gap == nil {
 			break
 		}
-		if gap.Reason != modules.GapDamaged || gap.To.Seq <= from {
+		if gap.Reason != social.GapDamaged || gap.To.Seq <= from {
 			t.Fatal(gap)
 		}
 		from = gap.To.Seq
 	}
-	if want := []modules.Position{2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}; !slices.Equal(got, want) {
+	if want := []social.Position{2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}; !slices.Equal(got, want) {
 		t.Errorf("Tail gave %v, want %v", got, want)
 	}
 	if _, _, err := l.At(t.Context(), 9); err == nil {
@@ -229,7 +229,7 @@ func TestDamageBelowARunningLog(t *testing.T) {
 		t.Error("Check did not see the damage")
 	}
 	// A damaged record can be redacted and trimmed like any other.
-	if err := l.Append(t.Context(), storage.Entry{Op: storage.OpRedact, Position: 21, Targets: []modules.Position{9}}); err != nil {
+	if err := l.Append(t.Context(), storage.Entry{Op: storage.OpRedact, Position: 21, Targets: []social.Position{9}}); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := l.Trim(t.Context(), 10, 100); n != 10 || err != nil {
@@ -248,7 +248,7 @@ func TestDamageBelowARunningLog(t *testing.T) {
 func TestDamagedPlace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	l := open(t, path)
-	for p := modules.Position(1); p <= 40; p++ {
+	for p := social.Position(1); p <= 40; p++ {
 		if err := l.Append(t.Context(), entry(p, 10)); err != nil {
 			t.Fatal(err)
 		}
@@ -259,10 +259,10 @@ func TestDamagedPlace(t *testing.T) {
 	l = open(t, path)
 	newest := binary.BigEndian.AppendUint64(nil, 35) // entry spreads seven streams: 7, 14, 21, 28, 35
 	overwrite(t, path, append(newest, 0, 14, 14, 14, 14), append(newest, 0, 14, 14, 14, 12))
-	a := modules.Audience{Sources: []modules.Source{{Stream: entry(7, 1).Stream}}}
+	a := social.Audience{Sources: []social.Source{{Stream: entry(7, 1).Stream}}}
 	_, err := l.Read(t.Context(), a, l.Oldest(), 100)
-	var gap *modules.GapError
-	if !errors.As(err, &gap) || gap.Reason != modules.GapDamaged || gap.To.Seq != 8 {
+	var gap *social.GapError
+	if !errors.As(err, &gap) || gap.Reason != social.GapDamaged || gap.To.Seq != 8 {
 		t.Errorf("Read gave %v, want a gap", err)
 	}
 	if err := l.Check(t.Context()); err == nil {

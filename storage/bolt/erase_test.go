@@ -8,7 +8,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -34,16 +34,16 @@ func give(t *testing.T, l *Log, entries ...storage.Entry) {
 	}
 }
 
-func by(p modules.Position, who byte) storage.Entry {
-	return storage.Entry{Op: storage.OpAppend, Position: p, Stream: modules.Stream{Kind: modules.By, User: modules.ID{who}}, Type: "x", Data: []byte(`"x"`)}
+func by(p social.Position, who byte) storage.Entry {
+	return storage.Entry{Op: storage.OpAppend, Position: p, Stream: social.Stream{Kind: social.By, User: social.ID{who}}, Type: "x", Data: []byte(`"x"`)}
 }
 
-func erasing(p modules.Position, who byte) storage.Entry {
-	return storage.Entry{Op: storage.OpErase, Position: p, Person: modules.ID{who}}
+func erasing(p social.Position, who byte) storage.Entry {
+	return storage.Entry{Op: storage.OpErase, Position: p, Person: social.ID{who}}
 }
 
 // emptyAt reports whether the record itself has no payload any more, whoever may see it.
-func emptyAt(t *testing.T, l *Log, p modules.Position) bool {
+func emptyAt(t *testing.T, l *Log, p social.Position) bool {
 	t.Helper()
 	empty := false
 	err := l.view(t.Context(), func(tx *bbolt.Tx) error {
@@ -84,7 +84,7 @@ func TestSweepBesideAnErase(t *testing.T) {
 func TestTrimForgets(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	l := openInside(t, path)
-	for p := modules.Position(1); p <= 400; p += 2 {
+	for p := social.Position(1); p <= 400; p += 2 {
 		give(t, l, by(p, byte(p/2)+1), erasing(p+1, byte(p/2)+1))
 	}
 	if err := l.Close(); err != nil { // which fills the buckets of the streams

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/bolt"
 )
@@ -49,14 +49,14 @@ func TestCallsShareACommit(t *testing.T) {
 			l, entered, open := gated(t, func(c *bolt.Config) { c.BatchEntries = tt.entries })
 			done := make(chan error)
 			waiting := make(chan struct{})
-			send := func(p modules.Position) {
+			send := func(p social.Position) {
 				close(waiting)
 				done <- l.Append(context.Background(), entry(p, 10))
 			}
 			go send(1)
 			<-waiting
 			<-entered // the first commit stands at the gate
-			for p := modules.Position(2); p <= 11; p++ {
+			for p := social.Position(2); p <= 11; p++ {
 				waiting = make(chan struct{})
 				go send(p)
 				<-waiting
@@ -92,7 +92,7 @@ func TestNothingIsShownBeforeItIsDurable(t *testing.T) {
 			return nil
 		}
 		looked++ // the file shows the entry by now, and nobody has been told
-		page, err := l.Read(t.Context(), modules.Audience{Sources: []modules.Source{{Stream: entry(1, 1).Stream}}}, l.Oldest(), 10)
+		page, err := l.Read(t.Context(), social.Audience{Sources: []social.Source{{Stream: entry(1, 1).Stream}}}, l.Oldest(), 10)
 		if err != nil || len(page.Events) != 0 || page.Through.Seq != 0 {
 			t.Errorf("Read shows %d events through %s, %v", len(page.Events), page.Through, err)
 		}
@@ -125,13 +125,13 @@ func TestTrimIsNeverSilent(t *testing.T) {
 			return nil
 		}
 		looked = true
-		var gap *modules.GapError
-		page, err := l.Read(t.Context(), modules.Audience{Sources: []modules.Source{{Stream: entry(2, 1).Stream}}}, l.Oldest(), 10)
-		if !errors.As(err, &gap) || gap.Reason != modules.GapExpired || gap.To.Seq != 5 {
+		var gap *social.GapError
+		page, err := l.Read(t.Context(), social.Audience{Sources: []social.Source{{Stream: entry(2, 1).Stream}}}, l.Oldest(), 10)
+		if !errors.As(err, &gap) || gap.Reason != social.GapExpired || gap.To.Seq != 5 {
 			t.Errorf("Read gave %d events through %s, %v; want a gap to 1-5", len(page.Events), page.Through, err)
 		}
 		for list, err := range l.Tail(t.Context(), l.Oldest()) {
-			if !errors.As(err, &gap) || gap.Reason != modules.GapExpired || gap.To.Seq != 5 {
+			if !errors.As(err, &gap) || gap.Reason != social.GapExpired || gap.To.Seq != 5 {
 				t.Errorf("Tail gave %d events, %v; want a gap to 1-5", len(list), err)
 			}
 			break
@@ -146,7 +146,7 @@ func TestTrimIsNeverSilent(t *testing.T) {
 	if err := l.Reset(t.Context(), 1, 0); err != nil {
 		t.Fatal(err)
 	}
-	for p := modules.Position(1); p <= 9; p++ {
+	for p := social.Position(1); p <= 9; p++ {
 		if err := l.Append(t.Context(), entry(p, 10)); err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +186,7 @@ func TestTakenCallsHearTheirOutcome(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- l.Append(context.Background(), entry(1, 10)) }()
 	<-entered
-	for p := modules.Position(2); p <= 9; p++ {
+	for p := social.Position(2); p <= 9; p++ {
 		go func() { done <- l.Append(ctx, entry(p, 10)) }()
 		bolt.WaitQueued(l, int(p-1))
 	}

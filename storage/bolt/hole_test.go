@@ -7,7 +7,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // TestHoleInARoundCutOff: of a round that was cut off a stream may have the first places, and never later ones without
@@ -15,7 +15,7 @@ import (
 func TestHoleInARoundCutOff(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	l := openRounds(t, path, 1000, nil)
-	for p := modules.Position(1); p <= 10; p++ {
+	for p := social.Position(1); p <= 10; p++ {
 		if give(t, l, by(p, 1)); p == 5 {
 			if err := l.Close(); err != nil {
 				t.Fatal(err)
@@ -25,9 +25,9 @@ func TestHoleInARoundCutOff(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name   string
-		places []modules.Position
+		places []social.Position
 		sound  bool
-	}{{"the first", upTo(8)[5:], true}, {"all but the first", upTo(10)[6:], false}, {"all but one", []modules.Position{6, 8, 9}, false}} {
+	}{{"the first", upTo(8)[5:], true}, {"all but the first", upTo(10)[6:], false}, {"all but one", []social.Position{6, 8, 9}, false}} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "log")
 			err := l.view(t.Context(), func(tx *bbolt.Tx) error { return tx.CopyFile(path, 0o600) })

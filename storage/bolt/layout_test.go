@@ -9,12 +9,12 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // layoutOneFile writes a file as layout 1 had it: positions 11..n of three people, the floor at 10, one record
 // redacted, one person erased.
-func layoutOneFile(t *testing.T, path string, n modules.Position, people uint32) {
+func layoutOneFile(t *testing.T, path string, n social.Position, people uint32) {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, nil)
 	if err != nil {
@@ -27,14 +27,14 @@ func layoutOneFile(t *testing.T, path string, n modules.Position, people uint32)
 		}
 		erased, err := meta.CreateBucket(bucketErased)
 		if err == nil {
-			err = erased.Put(make([]byte, 16), encodeErasure(modules.ID{}, 15))
+			err = erased.Put(make([]byte, 16), encodeErasure(social.ID{}, 15))
 		}
 		journal, errJournal := tx.CreateBucket(bucketJournal)
 		streams, errStreams := tx.CreateBucket(bucketStreams)
 		if err := errors.Join(err, errJournal, errStreams); err != nil {
 			return err
 		}
-		for p := modules.Position(11); p <= n; p++ {
+		for p := social.Position(11); p <= n; p++ {
 			e := by(p, byte(p%3))
 			if p == 20 {
 				e.Data = nil
@@ -50,7 +50,7 @@ func layoutOneFile(t *testing.T, path string, n modules.Position, people uint32)
 		}
 		s := binary.BigEndian.AppendUint32(nil, 1)
 		s = binary.BigEndian.AppendUint32(s, 7)
-		for _, p := range []modules.Position{n, 10, 0} {
+		for _, p := range []social.Position{n, 10, 0} {
 			s = binary.BigEndian.AppendUint64(s, uint64(p))
 		}
 		s = binary.BigEndian.AppendUint32(s, people)
@@ -66,10 +66,10 @@ func TestLayoutOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	layoutOneFile(t, path, 100, 1)
 	want := upTo(240)[10:]
-	want = slices.DeleteFunc(want, func(p modules.Position) bool { return p == 20 || (p <= 15 && p%3 == 0) })
-	for p := modules.Position(100); p <= 240; p += 20 {
+	want = slices.DeleteFunc(want, func(p social.Position) bool { return p == 20 || (p <= 15 && p%3 == 0) })
+	for p := social.Position(100); p <= 240; p += 20 {
 		l := openRounds(t, path, 16, nil)
-		if l.Head() != (modules.Cursor{Epoch: 7, Seq: p}) || l.Oldest().Seq != 10 {
+		if l.Head() != (social.Cursor{Epoch: 7, Seq: p}) || l.Oldest().Seq != 10 {
 			t.Fatalf("head %s, oldest %s", l.Head(), l.Oldest())
 		}
 		if n := InMemory(l); n != 0 {

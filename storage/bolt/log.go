@@ -12,7 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -46,28 +46,28 @@ type Log struct {
 // published is what readers may know: everything in it is durable. It is never changed, only replaced.
 type published struct {
 	epoch  uint32
-	head   modules.Position
-	floor  modules.Position
+	head   social.Position
+	floor  social.Position
 	erased erasures
 	next   chan struct{} // closed when a newer one is there
 
 	takenBack uint64 // grows when something was redacted, erased or trimmed, and with a new file
 }
 
-func (p *published) cursor(at modules.Position) modules.Cursor {
-	return modules.Cursor{Epoch: p.epoch, Seq: at}
+func (p *published) cursor(at social.Position) social.Cursor {
+	return social.Cursor{Epoch: p.epoch, Seq: at}
 }
 
 // gap tells why reading after a cursor is impossible; nil = it is possible.
-func (p *published) gap(after modules.Cursor) error {
-	g := &modules.GapError{From: after, To: p.cursor(p.head)}
+func (p *published) gap(after social.Cursor) error {
+	g := &social.GapError{From: after, To: p.cursor(p.head)}
 	switch {
 	case after.Epoch != p.epoch:
-		g.Reason = modules.GapEpoch
+		g.Reason = social.GapEpoch
 	case after.Seq > p.head:
-		g.Reason = modules.GapFuture
+		g.Reason = social.GapFuture
 	case after.Seq < p.floor:
-		g.Reason, g.To = modules.GapExpired, p.cursor(p.floor)
+		g.Reason, g.To = social.GapExpired, p.cursor(p.floor)
 	default:
 		return nil
 	}
@@ -207,13 +207,13 @@ func (l *Log) SetAside() error { return l.aside }
 func (l *Log) SteppedBack() error { return l.back }
 
 // Head is the applied mark.
-func (l *Log) Head() modules.Cursor {
+func (l *Log) Head() social.Cursor {
 	p := l.now.Load()
 	return p.cursor(p.head)
 }
 
 // Oldest is the cursor at the floor.
-func (l *Log) Oldest() modules.Cursor {
+func (l *Log) Oldest() social.Cursor {
 	p := l.now.Load()
 	return p.cursor(p.floor)
 }

@@ -5,20 +5,20 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // newest tells for each stream its newest position, so that a read skips streams where nothing happened without
 // touching the file. It may say too much (a hash collision, a commit that failed), never too little.
 type newest struct {
 	mu    sync.RWMutex
-	at    map[uint64]modules.Position // by hash: half the memory of a map by stream
-	since modules.Position            // a stream that is absent has nothing above it
+	at    map[uint64]social.Position // by hash: half the memory of a map by stream
+	since social.Position            // a stream that is absent has nothing above it
 	limit int
 }
 
 func newNewest(limit int) *newest {
-	return &newest{at: map[uint64]modules.Position{}, limit: limit}
+	return &newest{at: map[uint64]social.Position{}, limit: limit}
 }
 
 // note records that streams have something at places.
@@ -31,7 +31,7 @@ func (n *newest) note(list []noted) {
 }
 
 // add is note for one stream by its hash, while nobody else looks.
-func (n *newest) add(hash uint64, p modules.Position) {
+func (n *newest) add(hash uint64, p social.Position) {
 	n.at[hash] = max(n.at[hash], p)
 	if len(n.at) > n.limit {
 		n.shrink()
@@ -40,13 +40,13 @@ func (n *newest) add(hash uint64, p modules.Position) {
 
 // shrink drops the half that was quiet for longest.
 func (n *newest) shrink() {
-	all := make([]modules.Position, 0, len(n.at))
+	all := make([]social.Position, 0, len(n.at))
 	for _, p := range n.at {
 		all = append(all, p)
 	}
 	slices.Sort(all)
 	n.since = max(n.since, all[len(all)/2])
-	kept := make(map[uint64]modules.Position, n.limit)
+	kept := make(map[uint64]social.Position, n.limit)
 	for h, p := range n.at {
 		if p > n.since {
 			kept[h] = p
@@ -56,10 +56,10 @@ func (n *newest) shrink() {
 }
 
 // loud gives the sources that may have something above both after and their own Since.
-func (n *newest) loud(sources []modules.Source, after modules.Position) []modules.Source {
+func (n *newest) loud(sources []social.Source, after social.Position) []social.Source {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	var out []modules.Source
+	var out []social.Source
 	for _, s := range sources {
 		p, known := n.at[hashOf(s.Stream)]
 		if !known {
@@ -73,7 +73,7 @@ func (n *newest) loud(sources []modules.Source, after modules.Position) []module
 }
 
 // hashOf folds a stream. The ids are random, so two multiplications are enough.
-func hashOf(s modules.Stream) uint64 {
+func hashOf(s social.Stream) uint64 {
 	h := binary.LittleEndian.Uint64(s.User[:8])*0x9E3779B97F4A7C15 ^ binary.LittleEndian.Uint64(s.User[8:])
 	h = (h ^ uint64(s.Kind)) * 0xD6E8FEB86659FD93
 	return h ^ h>>32

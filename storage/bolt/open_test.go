@@ -9,14 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/bolt"
 )
 
-func entry(p modules.Position, size int) storage.Entry {
+func entry(p social.Position, size int) storage.Entry {
 	return storage.Entry{
-		Op: storage.OpAppend, Position: p, OutboxID: int64(p), Stream: modules.Stream{Kind: modules.To, User: user(int(p % 7))},
+		Op: storage.OpAppend, Position: p, OutboxID: int64(p), Stream: social.Stream{Kind: social.To, User: user(int(p % 7))},
 		Type: "x", Data: make([]byte, size),
 	}
 }
@@ -189,12 +189,12 @@ func TestMaxSize(t *testing.T) {
 	if err := l.Reset(t.Context(), 1, 0); err != nil {
 		t.Fatal(err)
 	}
-	p := modules.Position(0)
+	p := social.Position(0)
 	fill := func() {
 		for {
 			batch := make([]storage.Entry, 16)
 			for i := range batch {
-				batch[i] = entry(p+1+modules.Position(i), 16<<10)
+				batch[i] = entry(p+1+social.Position(i), 16<<10)
 			}
 			if err := l.Append(t.Context(), batch...); errors.Is(err, storage.ErrFull) {
 				return

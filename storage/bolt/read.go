@@ -6,7 +6,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -19,16 +19,16 @@ const (
 // Read merges the streams of the audience. A page holds at most 256 events, whatever limit says, and judges at most
 // 4,096 entries; More tells that there may be others. Sources in which nothing is newer are skipped from memory:
 // with nothing new at all the file is not touched.
-func (l *Log) Read(ctx context.Context, a modules.Audience, after modules.Cursor, limit int) (modules.EventPage, error) {
+func (l *Log) Read(ctx context.Context, a social.Audience, after social.Cursor, limit int) (social.EventPage, error) {
 	p := l.now.Load() // before the transaction: what it shows beyond this head may not be durable
 	if err := p.gap(after); err != nil {
-		return modules.EventPage{}, err
+		return social.EventPage{}, err
 	}
-	page := modules.EventPage{Through: p.cursor(p.head)}
+	page := social.EventPage{Through: p.cursor(p.head)}
 	sources := l.newest.Load().loud(a.Sources, after.Seq)
 	if after.Seq == p.head || len(sources) == 0 {
 		if l.isClosed() {
-			return modules.EventPage{}, storage.ErrClosed
+			return social.EventPage{}, storage.ErrClosed
 		}
 		return page, ctx.Err()
 	}
@@ -43,14 +43,14 @@ func (l *Log) Read(ctx context.Context, a modules.Audience, after modules.Cursor
 		return m.run(&page)
 	})
 	if err != nil {
-		return modules.EventPage{}, err
+		return social.EventPage{}, err
 	}
 	return page, nil
 }
 
 // within judges a cursor once more by what a transaction shows: a trim may have passed since p was published, and
 // what it took away must not be skipped silently.
-func (l *Log) within(tx *bbolt.Tx, p *published, after modules.Cursor) (*published, error) {
+func (l *Log) within(tx *bbolt.Tx, p *published, after social.Cursor) (*published, error) {
 	s, err := stateIn(tx)
 	if err != nil {
 		return nil, l.fail(err)
@@ -64,8 +64,8 @@ func (l *Log) within(tx *bbolt.Tx, p *published, after modules.Cursor) (*publish
 type merge struct {
 	log      *Log
 	now      *published
-	audience modules.Audience
-	after    modules.Cursor
+	audience social.Audience
+	after    social.Cursor
 	limit    int
 	heap     []*run
 	known    int // places in sight at the beginning: there may be others
@@ -97,7 +97,7 @@ func (m *merge) open(tx *bbolt.Tx, runs []run) {
 }
 
 // run fills page in rising order.
-func (m *merge) run(page *modules.EventPage) error {
+func (m *merge) run(page *social.EventPage) error {
 	for scanned := 0; len(m.heap) > 0 && m.heap[0].position() <= m.now.head; scanned++ {
 		top := m.heap[0]
 		if len(page.Events) == m.limit || scanned == pageScan {
@@ -114,7 +114,7 @@ func (m *merge) run(page *modules.EventPage) error {
 				return damaged(m.after, m.now.cursor(top.position()))
 			case shown:
 				if page.Events == nil {
-					page.Events = make([]modules.Event, 0, min(m.limit, m.known))
+					page.Events = make([]social.Event, 0, min(m.limit, m.known))
 				}
 				page.Events = append(page.Events, e)
 			}
@@ -125,7 +125,7 @@ func (m *merge) run(page *modules.EventPage) error {
 }
 
 // event reads the record at a place; shown is false when this reader may not see it.
-func (m *merge) event(at *run) (e modules.Event, shown bool, err error) {
+func (m *merge) event(at *run) (e social.Event, shown bool, err error) {
 	p := at.position()
 	if at.broken || !m.seek(p) {
 		return e, false, errRecord
@@ -137,7 +137,7 @@ func (m *merge) event(at *run) (e modules.Event, shown bool, err error) {
 	if r.flags&(flagInternal|flagEmpty) != 0 || m.now.erased.hides(p, &r) {
 		return e, false, nil
 	}
-	hidden := len(m.audience.Hidden) > 0 && r.isAbout(func(id modules.ID) bool {
+	hidden := len(m.audience.Hidden) > 0 && r.isAbout(func(id social.ID) bool {
 		_, ok := m.audience.Hidden[id]
 		return ok
 	})
@@ -168,7 +168,7 @@ func (m *merge) down(i int) {
 const near = 8
 
 // seek finds the record at a position; positions rise from call to call.
-func (m *merge) seek(p modules.Position) bool {
+func (m *merge) seek(p social.Position) bool {
 	if m.key != nil && p-positionOf(m.key) <= near {
 		for m.key != nil && positionOf(m.key) < p {
 			m.key, m.value = m.journal.Next()
@@ -191,6 +191,6 @@ func (m *merge) next() {
 }
 
 // damaged is the gap that a record which cannot be read leaves: reading goes on behind it.
-func damaged(after, at modules.Cursor) error {
-	return &modules.GapError{From: after, To: at, Reason: modules.GapDamaged}
+func damaged(after, at social.Cursor) error {
+	return &social.GapError{From: after, To: at, Reason: social.GapDamaged}
 }

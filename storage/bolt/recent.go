@@ -4,7 +4,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // recent holds, by stream, the places of all records above base: what has not been moved into the buckets of the
@@ -15,19 +15,19 @@ import (
 // second: what a round moves in between is in both then, and never in neither.
 type recent struct {
 	mu     sync.RWMutex
-	base   modules.Position
-	fresh  map[modules.Stream][]place // rising; only appended to, so that a reader may keep what it took
-	moving map[modules.Stream][]place // never changed; nil = no round is on
-	count  int                        // of the places in fresh
+	base   social.Position
+	fresh  map[social.Stream][]place // rising; only appended to, so that a reader may keep what it took
+	moving map[social.Stream][]place // never changed; nil = no round is on
+	count  int                       // of the places in fresh
 }
 
-func newRecent(base modules.Position) *recent {
-	return &recent{base: base, fresh: map[modules.Stream][]place{}}
+func newRecent(base social.Position) *recent {
+	return &recent{base: base, fresh: map[social.Stream][]place{}}
 }
 
 // noted is a place on its way into memory.
 type noted struct {
-	stream modules.Stream
+	stream social.Stream
 	place  place
 }
 
@@ -42,15 +42,15 @@ func (r *recent) add(list []noted) {
 }
 
 // begin sets everything apart that is there. The caller has the turn, as for finish.
-func (r *recent) begin() map[modules.Stream][]place {
+func (r *recent) begin() map[social.Stream][]place {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.moving, r.fresh, r.count = r.fresh, map[modules.Stream][]place{}, 0
+	r.moving, r.fresh, r.count = r.fresh, map[social.Stream][]place{}, 0
 	return r.moving
 }
 
 // finish lets go of what was set apart: all up to base is in the buckets.
-func (r *recent) finish(base modules.Position) {
+func (r *recent) finish(base social.Position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.moving, r.base = nil, base
@@ -76,7 +76,7 @@ func (r *recent) knows(n noted) bool {
 
 // runs prepares the reading of sources above a reader's place, with what is known here. Those who need the file as
 // well have bucket set.
-func (r *recent) runs(sources []modules.Source, after modules.Position, gone erasures) []run {
+func (r *recent) runs(sources []social.Source, after social.Position, gone erasures) []run {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	runs := make([]run, len(sources))
@@ -89,7 +89,7 @@ func (r *recent) runs(sources []modules.Source, after modules.Position, gone era
 }
 
 // above cuts places that rise to those from a position on.
-func above(list []place, from modules.Position) []place {
+func above(list []place, from social.Position) []place {
 	i, _ := slices.BinarySearch(list, placeOf(from, 0))
 	return list[i:]
 }

@@ -8,7 +8,7 @@ import (
 	"math"
 	"sync/atomic"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -30,7 +30,7 @@ const (
 	maxType   = 255
 	flagsAt   = 4
 	streamAt  = 5
-	timeAt    = streamAt + modules.StreamLen
+	timeAt    = streamAt + social.StreamLen
 	outboxAt  = timeAt + 8
 	typeLenAt = outboxAt + 8
 	aboutAt   = typeLenAt + 1
@@ -51,8 +51,8 @@ var (
 // record is a decoded value, whose slices point into the transaction; or one to be written.
 type record struct {
 	flags  byte
-	stream modules.Stream
-	time   modules.Time
+	stream social.Stream
+	time   social.Time
 	outbox int64
 	typ    []byte // of a record that was read
 	name   string // of one that is to be written: either way the type
@@ -60,11 +60,11 @@ type record struct {
 	data   []byte
 }
 
-func keyOf(p modules.Position) []byte {
+func keyOf(p social.Position) []byte {
 	return binary.BigEndian.AppendUint64(make([]byte, 0, keyLen), uint64(p))
 }
 
-func positionOf(key []byte) modules.Position { return modules.Position(binary.BigEndian.Uint64(key)) }
+func positionOf(key []byte) social.Position { return social.Position(binary.BigEndian.Uint64(key)) }
 
 // recordOf is the record an entry becomes. The people it names are packed behind about.
 func recordOf(e *storage.Entry, about []byte) record {
@@ -96,7 +96,7 @@ func (r *record) appendTo(b, key []byte) []byte {
 	b = append(b, stream[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.time))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.outbox))
-	b = append(b, byte(len(r.typ)+len(r.name)), byte(len(r.about)/len(modules.ID{})))
+	b = append(b, byte(len(r.typ)+len(r.name)), byte(len(r.about)/len(social.ID{})))
 	b = append(b, r.about...)
 	b = append(b, r.typ...)
 	b = append(b, r.name...)
@@ -111,15 +111,15 @@ func decode(key, v []byte) (record, error) {
 		binary.BigEndian.Uint32(v) != checksum(key, v[flagsAt:]) {
 		return record{}, errRecord
 	}
-	stream, err := modules.StreamOf(v[streamAt:timeAt])
-	types, about := int(v[typeLenAt]), int(v[aboutAt])*len(modules.ID{})
-	if err != nil || v[flagsAt]&^flagsKnown != 0 || v[aboutAt] > modules.MaxAbout || len(v) < headLen+types+about {
+	stream, err := social.StreamOf(v[streamAt:timeAt])
+	types, about := int(v[typeLenAt]), int(v[aboutAt])*len(social.ID{})
+	if err != nil || v[flagsAt]&^flagsKnown != 0 || v[aboutAt] > social.MaxAbout || len(v) < headLen+types+about {
 		return record{}, errRecord
 	}
 	r := record{
 		flags:  v[flagsAt],
 		stream: stream,
-		time:   modules.Time(binary.BigEndian.Uint64(v[timeAt:])),
+		time:   social.Time(binary.BigEndian.Uint64(v[timeAt:])),
 		outbox: int64(binary.BigEndian.Uint64(v[outboxAt:])),
 		about:  v[headLen : headLen+about],
 		typ:    v[headLen+about : headLen+about+types],
@@ -132,14 +132,14 @@ func decode(key, v []byte) (record, error) {
 }
 
 // names reports whether the record is a person's: their stream, their act, or about them.
-func (r *record) names(hit func(modules.ID) bool) bool {
+func (r *record) names(hit func(social.ID) bool) bool {
 	return hit(r.stream.User) || r.isAbout(hit)
 }
 
 // isAbout reports whether the record names a person.
-func (r *record) isAbout(hit func(modules.ID) bool) bool {
-	for i := 0; i < len(r.about); i += len(modules.ID{}) {
-		if hit(modules.ID(r.about[i : i+len(modules.ID{})])) {
+func (r *record) isAbout(hit func(social.ID) bool) bool {
+	for i := 0; i < len(r.about); i += len(social.ID{}) {
+		if hit(social.ID(r.about[i : i+len(social.ID{})])) {
 			return true
 		}
 	}
@@ -147,8 +147,8 @@ func (r *record) isAbout(hit func(modules.ID) bool) bool {
 }
 
 // event copies the record out of the transaction, into memory that pages shares among the events of one page.
-func (r *record) event(at modules.Cursor, typ string, mem *copies) modules.Event {
-	e := modules.Event{
+func (r *record) event(at social.Cursor, typ string, mem *copies) social.Event {
+	e := social.Event{
 		Cursor:   at,
 		Stream:   r.stream,
 		Type:     typ,
@@ -168,7 +168,7 @@ func (r *record) event(at modules.Cursor, typ string, mem *copies) modules.Event
 // event that is kept keeps its piece, which is why pieces are small.
 type copies struct {
 	data []byte
-	ids  []modules.ID
+	ids  []social.ID
 }
 
 const (
@@ -185,14 +185,14 @@ func (c *copies) bytes(b []byte) []byte {
 	return c.data[from:len(c.data):len(c.data)]
 }
 
-func (c *copies) people(b []byte) []modules.ID {
-	n := len(b) / len(modules.ID{})
+func (c *copies) people(b []byte) []social.ID {
+	n := len(b) / len(social.ID{})
 	if cap(c.ids)-len(c.ids) < n {
-		c.ids = make([]modules.ID, 0, max(n, min(maxPiece/len(modules.ID{}), max(8, 2*cap(c.ids)))))
+		c.ids = make([]social.ID, 0, max(n, min(maxPiece/len(social.ID{}), max(8, 2*cap(c.ids)))))
 	}
 	from := len(c.ids)
-	for ; len(b) > 0; b = b[len(modules.ID{}):] {
-		c.ids = append(c.ids, modules.ID(b[:len(modules.ID{})]))
+	for ; len(b) > 0; b = b[len(social.ID{}):] {
+		c.ids = append(c.ids, social.ID(b[:len(social.ID{})]))
 	}
 	return c.ids[from:len(c.ids):len(c.ids)]
 }

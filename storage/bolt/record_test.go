@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -13,9 +13,9 @@ import (
 // again; and no record is read under another position.
 func FuzzRecord(f *testing.F) {
 	for _, e := range []storage.Entry{
-		{Position: 1, Stream: modules.Stream{Kind: modules.To, User: modules.ID{1}}, Type: "a", Data: []byte("1")},
-		{Position: 1 << 60, Stream: modules.Stream{Kind: modules.By, User: modules.ID{2}}, Internal: true, About: []modules.ID{{3}, {4}}, Data: []byte("{}")},
-		{Position: 7, Stream: modules.Stream{Kind: modules.By}},
+		{Position: 1, Stream: social.Stream{Kind: social.To, User: social.ID{1}}, Type: "a", Data: []byte("1")},
+		{Position: 1 << 60, Stream: social.Stream{Kind: social.By, User: social.ID{2}}, Internal: true, About: []social.ID{{3}, {4}}, Data: []byte("{}")},
+		{Position: 7, Stream: social.Stream{Kind: social.By}},
 	} {
 		key, r := keyOf(e.Position), recordOf(&e, nil)
 		f.Add(key, r.appendTo(nil, key), false)
@@ -34,8 +34,8 @@ func FuzzRecord(f *testing.F) {
 		if again := r.appendTo(nil, key); !bytes.Equal(again, value) {
 			t.Fatalf("%x was read and written again as %x", value, again)
 		}
-		e := r.event(modules.Cursor{}, string(r.typ), &copies{})
-		if len(e.About) > modules.MaxAbout || (len(e.Data) == 0) != (r.flags&flagEmpty != 0) {
+		e := r.event(social.Cursor{}, string(r.typ), &copies{})
+		if len(e.About) > social.MaxAbout || (len(e.Data) == 0) != (r.flags&flagEmpty != 0) {
 			t.Fatalf("%x was read as %+v", value, e)
 		}
 		other := bytes.Clone(key)
@@ -52,8 +52,8 @@ func encodeChecksum(sum uint32) []byte {
 
 // TestRecordBits: no single flipped bit goes unseen.
 func TestRecordBits(t *testing.T) {
-	e := storage.Entry{Position: 99, Stream: modules.Stream{Kind: modules.To, User: modules.ID{1}}, Type: "notification", Time: 5,
-		About: []modules.ID{{2}}, Data: []byte(`{"text":"hello"}`)}
+	e := storage.Entry{Position: 99, Stream: social.Stream{Kind: social.To, User: social.ID{1}}, Type: "notification", Time: 5,
+		About: []social.ID{{2}}, Data: []byte(`{"text":"hello"}`)}
 	key, r := keyOf(e.Position), recordOf(&e, nil)
 	value := r.appendTo([]byte("before"), key)[len("before"):]
 	for i := range 8 * (len(key) + len(value)) {
@@ -94,23 +94,23 @@ func TestStateBits(t *testing.T) {
 func TestNewestNeverTooLittle(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	n := newNewest(16)
-	truth := map[modules.Stream]modules.Position{}
-	for p := modules.Position(1); p <= 2000; p++ {
-		s := modules.Stream{Kind: modules.By, User: modules.ID{0: byte(rng.IntN(100)), 15: byte(rng.IntN(2))}}
+	truth := map[social.Stream]social.Position{}
+	for p := social.Position(1); p <= 2000; p++ {
+		s := social.Stream{Kind: social.By, User: social.ID{0: byte(rng.IntN(100)), 15: byte(rng.IntN(2))}}
 		n.note([]noted{{stream: s, place: placeOf(p, 0)}})
 		truth[s] = p
 		if len(n.at) > 16 {
 			t.Fatalf("the table holds %d streams, bound 16", len(n.at))
 		}
-		after, since := modules.Position(rng.IntN(int(p)+1)), modules.Position(rng.IntN(int(p)+1))
+		after, since := social.Position(rng.IntN(int(p)+1)), social.Position(rng.IntN(int(p)+1))
 		for s, at := range truth {
-			quiet := len(n.loud([]modules.Source{{Stream: s, Since: since}}, after)) == 0
+			quiet := len(n.loud([]social.Source{{Stream: s, Since: since}}, after)) == 0
 			if quiet && at > max(after, since) {
 				t.Fatalf("%s has %d and counts as quiet after %d since %d", s, at, after, since)
 			}
 		}
 	}
-	if got := n.loud([]modules.Source{{Stream: modules.Stream{Kind: modules.To}}}, 2000); got != nil {
+	if got := n.loud([]social.Source{{Stream: social.Stream{Kind: social.To}}}, 2000); got != nil {
 		t.Fatal("a reader at the head is sent to the file")
 	}
 }
@@ -121,8 +121,8 @@ func TestCopiesAreApart(t *testing.T) {
 	first, people := mem.bytes([]byte("first")), mem.people(make([]byte, 16))
 	second, others := mem.bytes([]byte("second")), mem.people(bytes.Repeat([]byte{2}, 16))
 	_ = append(first, "overwritten"...)
-	_ = append(people, modules.ID{9})
-	if string(second) != "second" || others[0] != modules.ID(bytes.Repeat([]byte{2}, 16)) {
+	_ = append(people, social.ID{9})
+	if string(second) != "second" || others[0] != social.ID(bytes.Repeat([]byte{2}, 16)) {
 		t.Errorf("the second event has %q and %v", second, others)
 	}
 }

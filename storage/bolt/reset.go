@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // Reset renames the file to <path>.aside, unless it is empty, and begins a new one. A crash before the new state is
 // durable leaves a log without an epoch, which is reset again at the next start.
-func (l *Log) Reset(ctx context.Context, epoch uint32, floor modules.Position) error {
+func (l *Log) Reset(ctx context.Context, epoch uint32, floor social.Position) error {
 	if epoch == 0 {
 		return errors.New("log: reset: an epoch is never 0")
 	}

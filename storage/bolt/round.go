@@ -4,16 +4,16 @@ import (
 	"bytes"
 	"slices"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // round moves places from memory into the buckets of their streams, a part at a time between appends, in the order of
 // the buckets, so that each part changes neighbouring pages. Its mark (state.indexed) moves when all are through;
 // a crash before that repeats it, and places that are in their bucket already are left out. Who has the turn uses it.
 type round struct {
-	through modules.Position // all up to here is being moved
-	streams []modules.Stream // still to be moved
-	places  map[modules.Stream][]place
+	through social.Position // all up to here is being moved
+	streams []social.Stream // still to be moved
+	places  map[social.Stream][]place
 	owed    int // places to be moved before the next part of the work is done
 }
 
@@ -43,11 +43,11 @@ func (l *Log) advance(n int) {
 
 func (l *Log) beginRound() {
 	places := l.recent.Load().begin()
-	streams := make([]modules.Stream, 0, len(places))
+	streams := make([]social.Stream, 0, len(places))
 	for s := range places {
 		streams = append(streams, s)
 	}
-	slices.SortFunc(streams, func(a, b modules.Stream) int {
+	slices.SortFunc(streams, func(a, b social.Stream) int {
 		x, y := a.Bytes(), b.Bytes()
 		return bytes.Compare(x[:], y[:])
 	})
@@ -113,11 +113,11 @@ func (l *Log) moveSome(write func(func(*writer) error) error, places int) error 
 
 // move writes places into the bucket of their stream. What is in there already, from a round that a crash cut off, and
 // what has been trimmed is left out.
-func (w *writer) move(stream modules.Stream, places []place) error {
+func (w *writer) move(stream social.Stream, places []place) error {
 	places = above(places, w.floor+1)
 	name := stream.Bytes()
 	b := w.streams().Bucket(name[:])
-	var olderKey modules.Position
+	var olderKey social.Position
 	var older []byte
 	if b != nil {
 		b.FillPercent = 1.0

@@ -16,7 +16,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -41,7 +41,7 @@ func openRounds(t *testing.T, path string, round int, failpoint func(Failpoint) 
 }
 
 // indexedIn lists what the buckets of the streams hold, and the mark below which they hold everything.
-func indexedIn(t *testing.T, l *Log) (all []modules.Position, mark modules.Position) {
+func indexedIn(t *testing.T, l *Log) (all []social.Position, mark social.Position) {
 	t.Helper()
 	err := l.view(t.Context(), func(tx *bbolt.Tx) error {
 		s, err := stateIn(tx)
@@ -67,10 +67,10 @@ func indexedIn(t *testing.T, l *Log) (all []modules.Position, mark modules.Posit
 }
 
 // readAll follows one reader of the first n people to the head.
-func readAll(l *Log, n byte) (list []modules.Position, err error) {
-	var a modules.Audience
+func readAll(l *Log, n byte) (list []social.Position, err error) {
+	var a social.Audience
 	for who := range n {
-		a.Sources = append(a.Sources, modules.Source{Stream: modules.Stream{Kind: modules.By, User: modules.ID{who}}})
+		a.Sources = append(a.Sources, social.Source{Stream: social.Stream{Kind: social.By, User: social.ID{who}}})
 	}
 	at := l.Oldest()
 	for more := true; more; {
@@ -86,8 +86,8 @@ func readAll(l *Log, n byte) (list []modules.Position, err error) {
 	return list, nil
 }
 
-func upTo(head modules.Position) (list []modules.Position) {
-	for p := modules.Position(1); p <= head; p++ {
+func upTo(head social.Position) (list []social.Position) {
+	for p := social.Position(1); p <= head; p++ {
 		list = append(list, p)
 	}
 	return list
@@ -99,9 +99,9 @@ func TestRounds(t *testing.T) {
 	const round, people = 40, 9
 	l := openRounds(t, filepath.Join(t.TempDir(), "log"), round, nil)
 	rng := rand.New(rand.NewPCG(1, 1))
-	var marks []modules.Position
+	var marks []social.Position
 	cut := 0
-	for p := modules.Position(1); p <= 400; p++ {
+	for p := social.Position(1); p <= 400; p++ {
 		give(t, l, by(p, byte(rng.IntN(people))))
 		if n := InMemory(l); n > 2*round {
 			t.Fatalf("%d places in memory at %d, bound %d", n, p, 2*round)
@@ -128,7 +128,7 @@ func TestRounds(t *testing.T) {
 func TestCloseMoves(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	l := openRounds(t, path, 100, nil)
-	for p := modules.Position(1); p <= 250; p++ {
+	for p := social.Position(1); p <= 250; p++ {
 		give(t, l, by(p, byte(p%3)))
 	}
 	if err := l.Close(); err != nil {
@@ -156,7 +156,7 @@ func TestCloseMoves(t *testing.T) {
 func TestDamageInARoundCutOff(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	l := openRounds(t, path, 40, nil)
-	for p, cut := modules.Position(1), false; !cut; p++ {
+	for p, cut := social.Position(1), false; !cut; p++ {
 		give(t, l, by(p, byte(p%9)))
 		all, mark := indexedIn(t, l)
 		cut = len(all) > int(mark)+10
@@ -190,7 +190,7 @@ func TestDamageInARoundCutOff(t *testing.T) {
 func TestTrimmedStaysAway(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	l := openRounds(t, path, 100, nil)
-	for p := modules.Position(1); p <= 50; p++ {
+	for p := social.Position(1); p <= 50; p++ {
 		give(t, l, by(p, byte(p)))
 	}
 	if n, err := l.Trim(t.Context(), 40, 100); n != 40 || err != nil {
@@ -221,23 +221,23 @@ func TestSyncIsAsked(t *testing.T) {
 // TestReadBetween: what is moved between a reader's look into memory and its transaction is seen once.
 func TestReadBetween(t *testing.T) {
 	l := openRounds(t, filepath.Join(t.TempDir(), "log"), 64, nil)
-	for p := modules.Position(1); p <= 40; p++ {
+	for p := social.Position(1); p <= 40; p++ {
 		give(t, l, by(p, byte(p%4)))
 	}
-	var a modules.Audience
+	var a social.Audience
 	for who := range byte(4) {
-		a.Sources = append(a.Sources, modules.Source{Stream: modules.Stream{Kind: modules.By, User: modules.ID{who}}})
+		a.Sources = append(a.Sources, social.Source{Stream: social.Stream{Kind: social.By, User: social.ID{who}}})
 	}
 	moved := false
 	ctx := between{Context: t.Context(), do: func() {
-		for p := modules.Position(41); p <= 140 && !moved; p++ {
+		for p := social.Position(41); p <= 140 && !moved; p++ {
 			give(t, l, by(p, byte(p%4)))
 			_, mark := indexedIn(t, l)
 			moved = mark >= 40
 		}
 	}}
 	page, err := l.Read(ctx, a, l.Oldest(), 256)
-	var got []modules.Position
+	var got []social.Position
 	for _, e := range page.Events {
 		got = append(got, e.Cursor.Seq)
 	}
@@ -268,7 +268,7 @@ func TestReadersBesideRounds(t *testing.T) {
 			for {
 				head := l.Head().Seq
 				got, err := readAll(l, 3)
-				if err != nil || len(got) < int(head) || !slices.Equal(got, upTo(modules.Position(len(got)))) {
+				if err != nil || len(got) < int(head) || !slices.Equal(got, upTo(social.Position(len(got)))) {
 					t.Errorf("with the head at %d a reader sees %d, %v", head, len(got), err)
 					return
 				}
@@ -280,7 +280,7 @@ func TestReadersBesideRounds(t *testing.T) {
 			}
 		})
 	}
-	for p := modules.Position(1); p <= 600; p++ {
+	for p := social.Position(1); p <= 600; p++ {
 		give(t, l, by(p, byte(p%3)))
 	}
 	close(done)
@@ -298,7 +298,7 @@ func TestRoundsThatFail(t *testing.T) {
 		}
 		return nil
 	})
-	p := modules.Position(0)
+	p := social.Position(0)
 	for p < 1000 {
 		if err := l.Append(t.Context(), by(p+1, byte(p%5))); errors.Is(err, storage.ErrFull) {
 			break
@@ -326,9 +326,9 @@ func TestPlacesOfAllKinds(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
 	for try := range 300 {
 		var places []place
-		at := modules.Position(rng.Uint64N(1 << rng.IntN(62)))
+		at := social.Position(rng.Uint64N(1 << rng.IntN(62)))
 		for range 1 + rng.IntN(300) {
-			at += 1 + modules.Position(rng.Uint64N(1<<rng.IntN(40)))
+			at += 1 + social.Position(rng.Uint64N(1<<rng.IntN(40)))
 			places = append(places, placeOf(at, byte(rng.IntN(2))))
 		}
 		var key, value []byte
@@ -343,7 +343,7 @@ func TestPlacesOfAllKinds(t *testing.T) {
 			key = keyOf(part[len(part)-1].position())
 		}
 		for range 20 {
-			from := places[rng.IntN(len(places))].position() + modules.Position(rng.IntN(3)) - 1
+			from := places[rng.IntN(len(places))].position() + social.Position(rng.IntN(3)) - 1
 			got, err := decodeBlock([]place{7}, key, value, from)
 			if want := above(places, from); err != nil || got[0] != 7 || !slices.Equal(got[1:], want) {
 				t.Fatal(fmt.Errorf("try %d: from %d: %v, %w, want %v", try, from, got, err, want))
@@ -358,13 +358,13 @@ func FuzzBlock(f *testing.F) {
 	f.Add(keyOf(9), []byte{2}, uint64(0))
 	f.Add(keyOf(1<<62), appendBlock(nil, []place{2, 5, 1 << 63}, 0, nil), uint64(0))
 	f.Fuzz(func(t *testing.T, key, value []byte, from uint64) {
-		list, err := decodeBlock(nil, key, value, modules.Position(from))
+		list, err := decodeBlock(nil, key, value, social.Position(from))
 		if err != nil {
 			return
 		}
-		last := modules.Position(0)
+		last := social.Position(0)
 		for _, p := range list {
-			if p.position() <= last || p.position() < modules.Position(from) {
+			if p.position() <= last || p.position() < social.Position(from) {
 				t.Fatalf("%x at %x from %d gives %v", value, key, from, list)
 			}
 			last = p.position()

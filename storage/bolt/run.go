@@ -3,7 +3,7 @@ package bolt
 import (
 	"go.etcd.io/bbolt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // run goes through the places of one source in rising order: those in the bucket of the stream first, then those in
@@ -12,8 +12,8 @@ type run struct {
 	place
 	broken bool // there is something at place that cannot be read
 	bucket bool // the file may have something for it
-	stream modules.Stream
-	from   modules.Position
+	stream social.Stream
+	from   social.Position
 	blocks *bbolt.Cursor
 	key    []byte // of the first block, until it is taken
 	value  []byte

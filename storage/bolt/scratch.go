@@ -1,7 +1,7 @@
 package bolt
 
 import (
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -40,7 +40,7 @@ func (s *scratch) record(key []byte, r *record) []byte {
 
 // entry encodes the record an entry becomes, without making the record.
 func (s *scratch) entry(key []byte, e *storage.Entry) (value []byte, flags byte) {
-	var about [modules.MaxAbout * len(modules.ID{})]byte
+	var about [social.MaxAbout * len(social.ID{})]byte
 	r := recordOf(e, about[:0])
 	from := len(s.buf)
 	s.buf = r.appendTo(s.buf, key)
@@ -48,7 +48,7 @@ func (s *scratch) entry(key []byte, e *storage.Entry) (value []byte, flags byte)
 }
 
 // block encodes places.
-func (s *scratch) block(places []place, olderKey modules.Position, older []byte) []byte {
+func (s *scratch) block(places []place, olderKey social.Position, older []byte) []byte {
 	from := len(s.buf)
 	s.buf = appendBlock(s.buf, places, olderKey, older)
 	return s.cut(from)

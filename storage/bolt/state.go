@@ -7,7 +7,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -35,21 +35,21 @@ var (
 // state is what the log knows of itself; it moves in the transaction of what it speaks of.
 type state struct {
 	epoch   uint32 // 0 = no life begun yet
-	mark    modules.Position
-	floor   modules.Position
-	swept   modules.Position // everything up to here has been judged for all who were erased
-	indexed modules.Position // places up to here are in the buckets of their streams
-	tx      uint64           // the transaction that wrote this
-	sum     uint64           // of the prints of all records and all who were erased: tells a commit of which only parts are on disk
-	people  uint32           // layout 1 only: how many were erased
-	layout  uint32           // of the file it was read from
+	mark    social.Position
+	floor   social.Position
+	swept   social.Position // everything up to here has been judged for all who were erased
+	indexed social.Position // places up to here are in the buckets of their streams
+	tx      uint64          // the transaction that wrote this
+	sum     uint64          // of the prints of all records and all who were erased: tells a commit of which only parts are on disk
+	people  uint32          // layout 1 only: how many were erased
+	layout  uint32          // of the file it was read from
 }
 
 func (s state) encode() []byte {
 	b := make([]byte, 0, stateLen)
 	b = binary.BigEndian.AppendUint32(b, layout)
 	b = binary.BigEndian.AppendUint32(b, s.epoch)
-	for _, p := range []modules.Position{s.mark, s.floor, s.swept, s.indexed} {
+	for _, p := range []social.Position{s.mark, s.floor, s.swept, s.indexed} {
 		b = binary.BigEndian.AppendUint64(b, uint64(p))
 	}
 	b = binary.BigEndian.AppendUint64(b, s.tx)
@@ -62,7 +62,7 @@ func decodeState(b []byte) (state, error) {
 		return state{}, errState
 	}
 	s := state{layout: binary.BigEndian.Uint32(b), epoch: binary.BigEndian.Uint32(b[4:])}
-	positions := []*modules.Position{&s.mark, &s.floor, &s.swept, &s.indexed}
+	positions := []*social.Position{&s.mark, &s.floor, &s.swept, &s.indexed}
 	switch {
 	case s.layout > layout:
 		return state{}, fmt.Errorf("layout %d, this program knows %d: %w", s.layout, layout, storage.ErrAhead)
@@ -74,7 +74,7 @@ func decodeState(b []byte) (state, error) {
 		return state{}, errState
 	}
 	for i, p := range positions {
-		*p = modules.Position(binary.BigEndian.Uint64(b[8+8*i:]))
+		*p = social.Position(binary.BigEndian.Uint64(b[8+8*i:]))
 	}
 	if s.layout == layoutOne {
 		s.indexed = s.mark
@@ -87,31 +87,31 @@ func stateIn(tx *bbolt.Tx) (state, error) { return decodeState(tx.Bucket(bucketM
 
 // erasures tells for each person who was erased the position of the erase entry. It is never changed, only
 // replaced. Records at or below that position that name the person are gone.
-type erasures map[modules.ID]modules.Position
+type erasures map[social.ID]social.Position
 
 // hides reports whether the record at p names somebody who was erased behind it.
-func (e erasures) hides(p modules.Position, r *record) bool {
-	return len(e) > 0 && r.names(func(id modules.ID) bool { return p <= e[id] })
+func (e erasures) hides(p social.Position, r *record) bool {
+	return len(e) > 0 && r.names(func(id social.ID) bool { return p <= e[id] })
 }
 
 // newest is the highest position of an erase entry.
-func (e erasures) newest() (p modules.Position) {
+func (e erasures) newest() (p social.Position) {
 	for _, at := range e {
 		p = max(p, at)
 	}
 	return p
 }
 
-func encodeErasure(person modules.ID, at modules.Position) []byte {
+func encodeErasure(person social.ID, at social.Position) []byte {
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, 12), uint64(at))
 	return binary.BigEndian.AppendUint32(b, checksum(person[:], b))
 }
 
-func decodeErasure(k, v []byte) (modules.ID, modules.Position, error) {
-	if len(k) != len(modules.ID{}) || len(v) != 12 || binary.BigEndian.Uint32(v[8:]) != checksum(k, v[:8]) {
-		return modules.ID{}, 0, errState
+func decodeErasure(k, v []byte) (social.ID, social.Position, error) {
+	if len(k) != len(social.ID{}) || len(v) != 12 || binary.BigEndian.Uint32(v[8:]) != checksum(k, v[:8]) {
+		return social.ID{}, 0, errState
 	}
-	return modules.ID(k), modules.Position(binary.BigEndian.Uint64(v)), nil
+	return social.ID(k), social.Position(binary.BigEndian.Uint64(v)), nil
 }
 
 func erasuresIn(tx *bbolt.Tx) (erasures, error) {

@@ -8,14 +8,14 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // Tail walks the journal. It takes what is published first and reads second; what is published carries the channel
 // that its successor closes, so no wake-up is missed.
-func (l *Log) Tail(ctx context.Context, after modules.Cursor) iter.Seq2[[]modules.Event, error] {
-	return func(yield func([]modules.Event, error) bool) {
+func (l *Log) Tail(ctx context.Context, after social.Cursor) iter.Seq2[[]social.Event, error] {
+	return func(yield func([]social.Event, error) bool) {
 		for {
 			p := l.now.Load()
 			events, through, err := l.page(ctx, p, after)
@@ -48,8 +48,8 @@ func (l *Log) Tail(ctx context.Context, after modules.Cursor) iter.Seq2[[]module
 type lastPage struct {
 	mu             sync.Mutex // held while the page is read
 	of             *published
-	after, through modules.Cursor
-	events         []modules.Event
+	after, through social.Cursor
+	events         []social.Event
 }
 
 // lastPageBytes is how much data is kept for others at most.
@@ -57,7 +57,7 @@ const lastPageBytes = 256 << 10
 
 // page is scan, or what it gave another reader at the same place, while nothing was taken back since. Who is far
 // behind reads alone and keeps nobody waiting.
-func (l *Log) page(ctx context.Context, p *published, after modules.Cursor) ([]modules.Event, modules.Cursor, error) {
+func (l *Log) page(ctx context.Context, p *published, after social.Cursor) ([]social.Event, social.Cursor, error) {
 	if after.Epoch != p.epoch || after.Seq >= p.head || p.head-after.Seq > pageEvents {
 		return l.scan(ctx, p, after)
 	}
@@ -80,7 +80,7 @@ func (l *Log) page(ctx context.Context, p *published, after modules.Cursor) ([]m
 }
 
 // scan reads one page of the journal: the events up to through, or up to what err speaks of.
-func (l *Log) scan(ctx context.Context, p *published, after modules.Cursor) (events []modules.Event, through modules.Cursor, err error) {
+func (l *Log) scan(ctx context.Context, p *published, after social.Cursor) (events []social.Event, through social.Cursor, err error) {
 	if err := p.gap(after); err != nil {
 		return nil, after, err
 	}
@@ -117,7 +117,7 @@ func (l *Log) scan(ctx context.Context, p *published, after modules.Cursor) (eve
 }
 
 // At reads one record.
-func (l *Log) At(ctx context.Context, at modules.Position) (e modules.Event, ok bool, err error) {
+func (l *Log) At(ctx context.Context, at social.Position) (e social.Event, ok bool, err error) {
 	p := l.now.Load()
 	if at <= p.floor || at > p.head {
 		return e, false, ctx.Err()

@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // tailers follow the log from a place, each a page at a time.
-type tailers []func() ([]modules.Event, error, bool)
+type tailers []func() ([]social.Event, error, bool)
 
-func startTailers(t *testing.T, l *Log, n int, after modules.Cursor) (list tailers) {
+func startTailers(t *testing.T, l *Log, n int, after social.Cursor) (list tailers) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	for range n {
@@ -41,9 +41,9 @@ func (x tailers) next(t *testing.T, i int) string {
 	return b.String()
 }
 
-func said(p modules.Position, text string) storage.Entry {
+func said(p social.Position, text string) storage.Entry {
 	return storage.Entry{Op: storage.OpAppend, Position: p, OutboxID: int64(p), Type: "x", Data: []byte(`"` + text + `"`),
-		Stream: modules.Stream{Kind: modules.To, User: modules.ID{1}}, About: []modules.ID{{2}}}
+		Stream: social.Stream{Kind: social.To, User: social.ID{1}}, About: []social.ID{{2}}}
 }
 
 func mustAppend(t *testing.T, l *Log, entries ...storage.Entry) {
@@ -59,7 +59,7 @@ func TestFollowersOfTheTailShareAPage(t *testing.T) {
 	before := Reads(l)
 	const pages = 20
 	for n := range pages {
-		p := modules.Position(n + 1)
+		p := social.Position(n + 1)
 		mustAppend(t, l, said(p, fmt.Sprint("text ", n)))
 		for i := range all {
 			if got, want := all.next(t, i), fmt.Sprintf(`%d "text %d" `, p, n); got != want {
@@ -75,10 +75,10 @@ func TestFollowersOfTheTailShareAPage(t *testing.T) {
 
 // What was taken back between two readers of the same page is not shown to the second.
 func TestASharedPageForgetsWhatIsTakenBack(t *testing.T) {
-	author := modules.ID{2}
+	author := social.ID{2}
 	for name, take := range map[string]func(t *testing.T, l *Log){
 		"redacted": func(t *testing.T, l *Log) {
-			mustAppend(t, l, storage.Entry{Op: storage.OpRedact, Position: 3, OutboxID: 3, Targets: []modules.Position{1}})
+			mustAppend(t, l, storage.Entry{Op: storage.OpRedact, Position: 3, OutboxID: 3, Targets: []social.Position{1}})
 		},
 		"erased": func(t *testing.T, l *Log) {
 			mustAppend(t, l, storage.Entry{Op: storage.OpErase, Position: 3, OutboxID: 3, Person: author})
@@ -99,7 +99,7 @@ func TestASharedPageForgetsWhatIsTakenBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := openRounds(t, filepath.Join(t.TempDir(), "log"), 64, nil)
 			mustAppend(t, l, said(1, "secret"), said(2, "public"))
-			start := modules.Cursor{Epoch: 1}
+			start := social.Cursor{Epoch: 1}
 			first := startTailers(t, l, 1, start)
 			if got := first.next(t, 0); !strings.Contains(got, "secret") {
 				t.Fatalf("heard %q", got)
@@ -118,10 +118,10 @@ func TestASharedPageForgetsWhatIsTakenBack(t *testing.T) {
 
 func TestALargePageIsNotKept(t *testing.T) {
 	l := openRounds(t, filepath.Join(t.TempDir(), "log"), 1<<20, nil)
-	for p := range modules.Position(12) {
+	for p := range social.Position(12) {
 		mustAppend(t, l, said(p+1, strings.Repeat("x", 50<<10)))
 	}
-	if got := startTailers(t, l, 1, modules.Cursor{Epoch: 1}).next(t, 0); len(got) < 600<<10 {
+	if got := startTailers(t, l, 1, social.Cursor{Epoch: 1}).next(t, 0); len(got) < 600<<10 {
 		t.Fatalf("%d bytes", len(got))
 	}
 	if len(l.last.events) != 0 {

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/bolt"
 )
@@ -25,10 +25,10 @@ func TestTornCommit(t *testing.T) {
 	cfg := bolt.DefaultConfig(path)
 	cfg.Round = 64
 	var before []byte
-	var head modules.Position
+	var head social.Position
 	var l *bolt.Log
 	type commit struct {
-		head          modules.Position // durable before it
+		head          social.Position // durable before it
 		before, after []byte
 	}
 	var commits []commit
@@ -139,7 +139,7 @@ func pagesOf(t *testing.T, path string) []byte {
 }
 
 // expected is what readers see of entries when nothing goes wrong.
-func expected(t *testing.T, list []storage.Entry) []modules.Event {
+func expected(t *testing.T, list []storage.Entry) []social.Event {
 	t.Helper()
 	l := open(t, filepath.Join(t.TempDir(), "log"))
 	if err := l.Append(t.Context(), list...); err != nil {
@@ -152,8 +152,8 @@ func expected(t *testing.T, list []storage.Entry) []modules.Event {
 	return want
 }
 
-func above(events []modules.Event, floor modules.Position) []modules.Event {
-	i := slices.IndexFunc(events, func(e modules.Event) bool { return e.Cursor.Seq > floor })
+func above(events []social.Event, floor social.Position) []social.Event {
+	i := slices.IndexFunc(events, func(e social.Event) bool { return e.Cursor.Seq > floor })
 	if i < 0 {
 		return nil
 	}

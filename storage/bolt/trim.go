@@ -9,7 +9,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -33,7 +33,7 @@ func (l *Log) inTurn(ctx context.Context, fn func(*writer) error) error {
 }
 
 // Trim drops at most 1,024 records at a time, whatever limit says. It works on a full log.
-func (l *Log) Trim(ctx context.Context, before modules.Position, limit int) (int, error) {
+func (l *Log) Trim(ctx context.Context, before social.Position, limit int) (int, error) {
 	limit = min(limit, trimStep)
 	if limit < 1 {
 		return 0, nil
@@ -63,7 +63,7 @@ func (l *Log) Trim(ctx context.Context, before modules.Position, limit int) (int
 }
 
 // oldestKeys copies up to limit keys from the front of the journal; rest tells that others stand at or below before.
-func oldestKeys(journal *bbolt.Bucket, before modules.Position, limit int) (keys [][]byte, rest bool) {
+func oldestKeys(journal *bbolt.Bucket, before social.Position, limit int) (keys [][]byte, rest bool) {
 	c := journal.Cursor()
 	for k, _ := c.First(); k != nil && positionOf(k) <= before; k, _ = c.Next() {
 		if len(keys) == limit {
@@ -127,7 +127,7 @@ func (l *Log) Sweep(ctx context.Context, limit int) (int, error) {
 
 // unswept finds records to be emptied, and how far it looked. A damaged record is one of them: whose it is cannot be
 // known.
-func (l *Log) unswept(ctx context.Context, p *published, limit int) (from, through modules.Position, found []modules.Position, err error) {
+func (l *Log) unswept(ctx context.Context, p *published, limit int) (from, through social.Position, found []social.Position, err error) {
 	end := p.erased.newest()
 	err = l.view(ctx, func(tx *bbolt.Tx) error {
 		s, err := stateIn(tx)
@@ -154,7 +154,7 @@ func (l *Log) unswept(ctx context.Context, p *published, limit int) (from, throu
 }
 
 // emptied writes what unswept found, unless somebody else was erased meanwhile: then it has to look again.
-func (l *Log) emptied(ctx context.Context, p *published, from, through modules.Position, found []modules.Position) error {
+func (l *Log) emptied(ctx context.Context, p *published, from, through social.Position, found []social.Position) error {
 	return l.inTurn(ctx, func(w *writer) error {
 		if w.swept != from || w.before.newest() != p.erased.newest() {
 			return nil

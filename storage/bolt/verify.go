@@ -12,7 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -240,11 +240,11 @@ func (v *verifier) visitRecord(flags uint32, key, value []byte) error {
 }
 
 func (v *verifier) visitStream(flags uint32, key, value []byte) error {
-	stream, err := modules.StreamOf(key)
+	stream, err := social.StreamOf(key)
 	if err != nil || flags != isBucket {
 		return errors.New("a name is no stream")
 	}
-	hash, last, ahead := hashOf(stream), modules.Position(0), v.recent.fresh[stream]
+	hash, last, ahead := hashOf(stream), social.Position(0), v.recent.fresh[stream]
 	err = v.bucket(value, func(flags uint32, key, value []byte) error {
 		list, err := decodeBlock(v.places[:0], key, value, 0)
 		if err != nil || flags != 0 {

@@ -10,7 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -196,7 +196,7 @@ func (w *writer) append(e *storage.Entry) error {
 }
 
 // empty takes the payload of a record away and keeps its place. A damaged record stays damaged, without content.
-func (w *writer) empty(p modules.Position) error {
+func (w *writer) empty(p social.Position) error {
 	key := keyOf(p)
 	before := w.journal.Get(key)
 	if before == nil {
@@ -214,7 +214,7 @@ func (w *writer) empty(p modules.Position) error {
 }
 
 // erase marks a person. The records are emptied later, by Sweep.
-func (w *writer) erase(person modules.ID, at modules.Position) error {
+func (w *writer) erase(person social.ID, at social.Position) error {
 	if w.people == nil {
 		w.people = maps.Clone(w.before)
 	}

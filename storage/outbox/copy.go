@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -21,8 +21,8 @@ func (p *poison) Unwrap() error { return p.err }
 // copied tells what one copyBatch did.
 type copied struct {
 	entries int
-	oldest  modules.Time // of the rows found; 0 = there were none
-	more    bool         // there may be other rows
+	oldest  social.Time // of the rows found; 0 = there were none
+	more    bool        // there may be other rows
 }
 
 // copyBatch copies one batch of rows from the outbox into the log. Its place is the log's applied mark and nothing

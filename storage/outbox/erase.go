@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -15,7 +15,7 @@ const eraseRows = 256
 // erased is an erase entry whose announcements have not been emptied yet.
 type erased struct {
 	id     int64
-	person modules.ID
+	person social.ID
 }
 
 // eraser walks the outbox once for all who were erased before the walk began. Its place is in memory: after a restart
@@ -29,9 +29,9 @@ type eraser struct {
 // EraseJob empties the announcements of erased people (theirs, to them, about them, up to the erase entry) and then
 // lets the log empty its records. Neither shows them any more when it begins: readers obey the erase entry itself. An
 // erase entry whose walk has ended carries data; so what is still to be done survives a restart.
-func (r *Relay) EraseJob() modules.Job {
+func (r *Relay) EraseJob() social.Job {
 	var walk eraser
-	return modules.Job{Name: "outbox.erase", Every: time.Minute, Run: func(ctx context.Context) (bool, error) {
+	return social.Job{Name: "outbox.erase", Every: time.Minute, Run: func(ctx context.Context) (bool, error) {
 		more, err := r.erase(ctx, &walk)
 		if err != nil {
 			return false, fmt.Errorf("outbox: erase: %w", err)
@@ -97,7 +97,7 @@ func (r *Relay) ofErased(ctx context.Context, walk *eraser) (through int64, ids 
 		n, id := 0, int64(0)
 		for ; rows.Next(); n++ {
 			var stream, about []byte
-			var actor modules.ID
+			var actor social.ID
 			if err := rows.Scan(&id, &stream, &actor, &about); err != nil {
 				return err
 			}
@@ -114,8 +114,8 @@ func (r *Relay) ofErased(ctx context.Context, walk *eraser) (through int64, ids 
 }
 
 // means reports whether a row is somebody's who was erased behind it.
-func (w *eraser) means(id int64, stream []byte, actor modules.ID, about []byte) bool {
-	s, _ := modules.StreamOf(stream)
+func (w *eraser) means(id int64, stream []byte, actor social.ID, about []byte) bool {
+	s, _ := social.StreamOf(stream)
 	people, _ := unpackAbout(about)
 	people = append(people, s.User, actor)
 	for _, e := range w.list {

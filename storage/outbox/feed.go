@@ -4,21 +4,21 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // batch is what one reading of the outbox gave.
 type batch struct {
 	entries []storage.Entry
-	bad     *poison      // what stands behind the last entry and cannot be understood; nil = nothing
-	last    int64        // id of the last row
-	oldest  modules.Time // of the rows found; 0 = there were none
-	more    bool         // there may be other rows
+	bad     *poison     // what stands behind the last entry and cannot be understood; nil = nothing
+	last    int64       // id of the last row
+	oldest  social.Time // of the rows found; 0 = there were none
+	more    bool        // there may be other rows
 }
 
 // readBatch reads and decodes rows above the mark.
-func readBatch(ctx context.Context, db storage.DB, mark modules.Position) (b batch, err error) {
+func readBatch(ctx context.Context, db storage.DB, mark social.Position) (b batch, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("outbox: read: panic: %v", p)
@@ -30,7 +30,7 @@ func readBatch(ctx context.Context, db storage.DB, mark modules.Position) (b bat
 	}
 	b = batch{entries: make([]storage.Entry, 0, len(rows)), last: rows[len(rows)-1].id, more: more}
 	if at, ok := rows[0].time.(int64); ok {
-		b.oldest = modules.Time(at)
+		b.oldest = social.Time(at)
 	}
 	for i := range rows {
 		e, err := rows[i].entry()
@@ -53,14 +53,14 @@ type feed struct {
 
 // reading is a batch on its way.
 type reading struct {
-	mark  modules.Position
+	mark  social.Position
 	done  chan struct{}
 	batch batch // after done, like err
 	err   error
 }
 
 // take gives the rows above the mark.
-func (f *feed) take(ctx context.Context, mark modules.Position) (b batch, err error) {
+func (f *feed) take(ctx context.Context, mark social.Position) (b batch, err error) {
 	n := f.stop()
 	if n != nil && n.err == nil && n.mark == mark {
 		b = n.batch
@@ -68,7 +68,7 @@ func (f *feed) take(ctx context.Context, mark modules.Position) (b batch, err er
 		return b, err
 	}
 	if b.more && b.bad == nil {
-		n := &reading{mark: modules.Position(b.last), done: make(chan struct{})}
+		n := &reading{mark: social.Position(b.last), done: make(chan struct{})}
 		f.next = n
 		go func() {
 			defer close(n.done)

@@ -6,19 +6,19 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 // Announcement is an event on its way: what Announce writes.
 type Announcement struct {
-	Stream   modules.Stream
+	Stream   social.Stream
 	Type     string
-	Actor    modules.ID   // who acted; zero = nobody. Erasing that person empties it. In About too, unless the stream is theirs: that is what the log knows
-	Object   modules.ID   // what it is about (the post, for everything about a post); Redact finds it by this
-	About    []modules.ID // the people it names, actor first; at most modules.MaxAbout, duplicates and zeros dropped
+	Actor    social.ID   // who acted; zero = nobody. Erasing that person empties it. In About too, unless the stream is theirs: that is what the log knows
+	Object   social.ID   // what it is about (the post, for everything about a post); Redact finds it by this
+	About    []social.ID // the people it names, actor first; at most social.MaxAbout, duplicates and zeros dropped
 	Internal bool
-	Time     modules.Time
+	Time     social.Time
 	Data     json.RawMessage // the event's data member, encoded before the transaction where possible
 }
 
@@ -82,11 +82,11 @@ const RedactPageSize = 1000
 
 // Match says which announcements a Redact means: those about Object, narrowed by every other field that is set.
 type Match struct {
-	Object modules.ID
-	Actor  modules.ID
-	Stream modules.Stream // zero = all streams
-	Types  []string       // nil = all types
-	Before int64          // only those with a lower outbox id; 0 = all that are in the outbox now
+	Object social.ID
+	Actor  social.ID
+	Stream social.Stream // zero = all streams
+	Types  []string      // nil = all types
+	Before int64         // only those with a lower outbox id; 0 = all that are in the outbox now
 }
 
 // Redact empties, in tx, the payloads of the announcements m means that are in the outbox now, and adds the
@@ -95,7 +95,7 @@ type Match struct {
 // deletion is added. It is repeatable and does nothing when nothing matches.
 //
 // All of it is the writer's time: where there may be more than a few thousand, RedactPage is the way.
-func Redact(ctx context.Context, tx storage.Tx, now modules.Time, m Match) error {
+func Redact(ctx context.Context, tx storage.Tx, now social.Time, m Match) error {
 	for {
 		rest, err := RedactPage(ctx, tx, now, m)
 		if err != nil || rest == 0 {
@@ -108,7 +108,7 @@ func Redact(ctx context.Context, tx storage.Tx, now modules.Time, m Match) error
 // RedactPage is Redact for at most RedactPageSize of the announcements. rest is 0 when none is left; else it is the
 // Before of the next page, in a transaction to come: what is announced of the same object meanwhile stays. Whoever
 // calls it keeps rest in the same tx, so that a crash between two pages does not end the redaction.
-func RedactPage(ctx context.Context, tx storage.Tx, now modules.Time, m Match) (rest int64, err error) {
+func RedactPage(ctx context.Context, tx storage.Tx, now social.Time, m Match) (rest int64, err error) {
 	emptied, err := empty(ctx, tx, m)
 	if err != nil {
 		return 0, fmt.Errorf("outbox: redact %s: %w", m.Object, err)
@@ -160,7 +160,7 @@ func empty(ctx context.Context, tx storage.Tx, m Match) (r redaction, err error)
 
 // Erase adds the entry that makes everything of a person vanish from the log at once. The caller writes the
 // person's tombstone in the same tx; emptying the outbox rows follows in pages (Relay's job).
-func Erase(ctx context.Context, tx storage.Tx, now modules.Time, person modules.ID) error {
+func Erase(ctx context.Context, tx storage.Tx, now social.Time, person social.ID) error {
 	_, err := tx.Exec(ctx, `INSERT INTO outbox (op, actor_id, internal, time) VALUES (3, $1, 1, $2)`, person, int64(now))
 	if err != nil {
 		return fmt.Errorf("outbox: erase %s: %w", person, err)
@@ -175,7 +175,7 @@ func (m Match) where() (string, []any) {
 		args = append(args, m.Actor)
 		parts = append(parts, fmt.Sprintf("actor_id = $%d", len(args)))
 	}
-	if m.Stream != (modules.Stream{}) {
+	if m.Stream != (social.Stream{}) {
 		b := m.Stream.Bytes()
 		args = append(args, b[:])
 		parts = append(parts, fmt.Sprintf("stream = $%d", len(args)))
@@ -196,11 +196,11 @@ func (m Match) where() (string, []any) {
 }
 
 // packAbout writes the people as 16 bytes each.
-func packAbout(ids []modules.ID) []byte {
-	out := make([]byte, 0, modules.MaxAbout*16)
+func packAbout(ids []social.ID) []byte {
+	out := make([]byte, 0, social.MaxAbout*16)
 next:
 	for i, id := range ids {
-		if id.IsZero() || len(out) == modules.MaxAbout*16 {
+		if id.IsZero() || len(out) == social.MaxAbout*16 {
 			continue
 		}
 		for _, before := range ids[:i] {

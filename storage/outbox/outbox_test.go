@@ -8,7 +8,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 	"github.com/belfry-social/belfry/storage/sqlite"
@@ -70,9 +70,9 @@ func inTx(t testing.TB, db storage.DB, fn func(ctx context.Context, tx storage.T
 	}
 }
 
-func id(n byte) modules.ID { return modules.ID{15: n} }
+func id(n byte) social.ID { return social.ID{15: n} }
 
-var at = modules.Time(1_740_830_400_000)
+var at = social.Time(1_740_830_400_000)
 
 func TestAdd(t *testing.T) {
 	db := openStore(t)
@@ -83,9 +83,9 @@ func TestAdd(t *testing.T) {
 			return err
 		}
 		last, err = outbox.Add(ctx, tx,
-			outbox.Announcement{Stream: modules.Stream{Kind: modules.By, User: alice}, Type: "post.created", Actor: alice, Object: id(9),
-				About: []modules.ID{alice, {}, bob, alice, id(3), id(4), id(5)}, Time: at, Data: []byte(`{"n":1}`)},
-			outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: bob}, Type: "notification", Time: at, Data: []byte(`{"n":2}`)})
+			outbox.Announcement{Stream: social.Stream{Kind: social.By, User: alice}, Type: "post.created", Actor: alice, Object: id(9),
+				About: []social.ID{alice, {}, bob, alice, id(3), id(4), id(5)}, Time: at, Data: []byte(`{"n":1}`)},
+			outbox.Announcement{Stream: social.Stream{Kind: social.To, User: bob}, Type: "notification", Time: at, Data: []byte(`{"n":2}`)})
 		return err
 	})
 	if none != 0 || last != 2 {
@@ -95,22 +95,22 @@ func TestAdd(t *testing.T) {
 	if len(rows) != 2 || rows[0].typ != "post.created" || rows[1].typ != "notification" {
 		t.Fatalf("rows %v", rows)
 	}
-	if s, err := modules.StreamOf(rows[1].stream); err != nil || s != (modules.Stream{Kind: modules.To, User: bob}) {
+	if s, err := social.StreamOf(rows[1].stream); err != nil || s != (social.Stream{Kind: social.To, User: bob}) {
 		t.Errorf("stream %v, %v", s, err)
 	}
-	var about []modules.ID
+	var about []social.ID
 	for p := range slices.Chunk(rows[0].about, 16) {
-		about = append(about, modules.ID(p))
+		about = append(about, social.ID(p))
 	}
-	if want := []modules.ID{alice, bob, id(3), id(4)}; !slices.Equal(about, want) {
-		t.Errorf("about %v, want %v: the first %d, without nobody and without doubles", about, want, modules.MaxAbout)
+	if want := []social.ID{alice, bob, id(3), id(4)}; !slices.Equal(about, want) {
+		t.Errorf("about %v, want %v: the first %d, without nobody and without doubles", about, want, social.MaxAbout)
 	}
 }
 
 // TestAddTooLarge: nothing of the call is written, and the transaction may go on.
 func TestAddTooLarge(t *testing.T) {
 	db := openStore(t)
-	one := outbox.Announcement{Stream: modules.Stream{Kind: modules.By, User: id(1)}, Type: "post.created", Data: make([]byte, storage.MaxPayload)}
+	one := outbox.Announcement{Stream: social.Stream{Kind: social.By, User: id(1)}, Type: "post.created", Data: make([]byte, storage.MaxPayload)}
 	over := one
 	over.Data = make([]byte, storage.MaxPayload+1)
 	inTx(t, db, func(ctx context.Context, tx storage.Tx) error {
@@ -129,7 +129,7 @@ func TestAnnouncedWithItsTransaction(t *testing.T) {
 	db := openStore(t)
 	refused := errors.New("refused")
 	err := db.InTx(t.Context(), func(tx storage.Tx) error {
-		if _, err := outbox.Add(t.Context(), tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.By, User: id(1)}, Type: "post.created"}); err != nil {
+		if _, err := outbox.Add(t.Context(), tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: id(1)}, Type: "post.created"}); err != nil {
 			return err
 		}
 		return refused
@@ -144,7 +144,7 @@ func TestAnnouncedWithItsTransaction(t *testing.T) {
 
 func TestRedact(t *testing.T) {
 	alice, bob, post, other := id(1), id(2), id(8), id(9)
-	by, to := modules.Stream{Kind: modules.By, User: alice}, modules.Stream{Kind: modules.To, User: bob}
+	by, to := social.Stream{Kind: social.By, User: alice}, social.Stream{Kind: social.To, User: bob}
 	all := []outbox.Announcement{
 		{Stream: by, Type: "post.created", Actor: alice, Object: post, Data: []byte(`"0"`)},
 		{Stream: to, Type: "notification", Actor: alice, Object: post, Data: []byte(`"1"`)},
@@ -200,7 +200,7 @@ func TestRedactOften(t *testing.T) {
 	for range 3 {
 		var added int64
 		inTx(t, db, func(ctx context.Context, tx storage.Tx) (err error) {
-			added, err = outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: id(1)}, Type: "notification",
+			added, err = outbox.Add(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: id(1)}, Type: "notification",
 				Actor: bob, Object: post, Data: []byte(`{}`)})
 			return err
 		})
@@ -229,7 +229,7 @@ func TestRedactOften(t *testing.T) {
 func TestErase(t *testing.T) {
 	db := openStore(t)
 	inTx(t, db, func(ctx context.Context, tx storage.Tx) error { return outbox.Erase(ctx, tx, at, id(1)) })
-	var person modules.ID
+	var person social.ID
 	var op storage.Op
 	err := db.Read(t.Context(), func(q storage.Querier) error {
 		return q.QueryRow(t.Context(), `SELECT op, actor_id FROM outbox`).Scan(&op, &person)

@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -18,9 +18,9 @@ type Report struct {
 	Epoch    uint32 // in force now
 	NewEpoch bool   // clients see one gap
 	Rebuild  bool   // the log is empty and will be filled from the outbox by CatchUp
-	Floor    modules.Position
-	Head     modules.Position // the log's, before the rebuild
-	Outbox   modules.Position // the newest announcement, or the floor
+	Floor    social.Position
+	Head     social.Position // the log's, before the rebuild
+	Outbox   social.Position // the newest announcement, or the floor
 }
 
 // String is the report as one sentence.
@@ -38,9 +38,9 @@ func (r Report) String() string {
 // history is what the store says of the log.
 type history struct {
 	epoch uint32
-	floor modules.Position // announcements up to here may be gone
-	top   modules.Position // no announcement above it has ever been kept
-	probe storage.Entry    // the newest announcement the log has to hold; Position 0 = none
+	floor social.Position // announcements up to here may be gone
+	top   social.Position // no announcement above it has ever been kept
+	probe storage.Entry   // the newest announcement the log has to hold; Position 0 = none
 }
 
 // Reconcile makes log and store agree on one history. The host calls it once at start, before anything reads the log,
@@ -111,7 +111,7 @@ func Rebuild(ctx context.Context, db storage.DB, log storage.Log) (int, error) {
 	}
 }
 
-func reset(ctx context.Context, log storage.Log, epoch uint32, floor modules.Position) error {
+func reset(ctx context.Context, log storage.Log, epoch uint32, floor social.Position) error {
 	if err := log.Reset(ctx, epoch, floor); err != nil {
 		return fmt.Errorf("outbox: reset the log to epoch %d: %w", epoch, err)
 	}
@@ -119,14 +119,14 @@ func reset(ctx context.Context, log storage.Log, epoch uint32, floor modules.Pos
 }
 
 // historyOf reads what the store says, in one snapshot.
-func historyOf(ctx context.Context, db storage.DB, head modules.Position) (h history, err error) {
+func historyOf(ctx context.Context, db storage.DB, head social.Position) (h history, err error) {
 	err = db.Read(ctx, func(q storage.Querier) error {
 		var epoch, floor, top int64
 		err := q.QueryRow(ctx, `SELECT epoch, floor, (SELECT COALESCE(MAX(id), 0) FROM outbox) FROM log_state WHERE id = 1`).Scan(&epoch, &floor, &top)
 		if err != nil {
 			return err
 		}
-		h = history{epoch: uint32(epoch), floor: modules.Position(floor), top: modules.Position(max(top, floor))}
+		h = history{epoch: uint32(epoch), floor: social.Position(floor), top: social.Position(max(top, floor))}
 		var r row
 		err = q.QueryRow(ctx, `SELECT id, op, stream, type, actor_id, about, internal, time, data FROM outbox
 			WHERE id <= $1 AND op = 1 AND set_aside_at IS NULL ORDER BY id DESC LIMIT 1`, int64(head)).
@@ -149,12 +149,12 @@ func historyOf(ctx context.Context, db storage.DB, head modules.Position) (h his
 
 // agrees looks whether the log holds the probe at its position. It sees a store that was put back to an older copy
 // and has gone on since.
-func agrees(ctx context.Context, log storage.Log, probe storage.Entry, floor modules.Position) (bool, error) {
+func agrees(ctx context.Context, log storage.Log, probe storage.Entry, floor social.Position) (bool, error) {
 	if probe.Position <= floor {
 		return true, nil
 	}
 	e, ok, err := log.At(ctx, probe.Position)
-	var gap *modules.GapError
+	var gap *social.GapError
 	if errors.As(err, &gap) {
 		return true, nil // damaged: it tells nothing
 	} else if err != nil {
@@ -164,7 +164,7 @@ func agrees(ctx context.Context, log storage.Log, probe storage.Entry, floor mod
 }
 
 // trimTo brings the log's floor up to the store's: what is no longer announced is no longer shown.
-func trimTo(ctx context.Context, log storage.Log, floor modules.Position) error {
+func trimTo(ctx context.Context, log storage.Log, floor social.Position) error {
 	for log.Oldest().Seq < floor {
 		if _, err := log.Trim(ctx, floor, trimRows); err != nil {
 			return fmt.Errorf("outbox: trim the log to %d: %w", floor, err)

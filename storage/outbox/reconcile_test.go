@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 )
@@ -23,7 +23,7 @@ func (s *site) removeLog() {
 }
 
 // trimAll runs the job to its end.
-func (s *site) trimAll(job modules.Job) {
+func (s *site) trimAll(job social.Job) {
 	s.Helper()
 	for more := true; more; {
 		var err error
@@ -145,18 +145,18 @@ func TestRebuild(t *testing.T) {
 	s := newSite(t)
 	s.reconcile()
 	rng := rand.New(rand.NewPCG(1, 1))
-	var erased []modules.ID
+	var erased []social.ID
 	for n := 0; n < 5000; n += 50 {
 		s.inTx(func(tx storage.Tx) error {
 			var err error
 			for i := range 50 {
 				a := s.post(byte(rng.IntN(40)), fmt.Sprintf("%d %d", n, i))
-				a.Object, a.Internal = modules.ID{8, 14: byte(n % 100), 15: byte(i)}, i%20 == 0
+				a.Object, a.Internal = social.ID{8, 14: byte(n % 100), 15: byte(i)}, i%20 == 0
 				a.About = append(a.About, person(byte(rng.IntN(40))))
 				_, e := outbox.Add(t.Context(), tx, a)
 				err = errors.Join(err, e)
 			}
-			err = errors.Join(err, outbox.Redact(t.Context(), tx, 1, outbox.Match{Object: modules.ID{8, 14: byte(rng.IntN(100)), 15: byte(rng.IntN(50))}}))
+			err = errors.Join(err, outbox.Redact(t.Context(), tx, 1, outbox.Match{Object: social.ID{8, 14: byte(rng.IntN(100)), 15: byte(rng.IntN(50))}}))
 			if n%1000 == 0 {
 				erased = append(erased, person(byte(rng.IntN(40))))
 				err = errors.Join(err, outbox.Erase(t.Context(), tx, 1, erased[len(erased)-1]))

@@ -4,7 +4,7 @@ import (
 	"context"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 )
@@ -17,7 +17,7 @@ func TestRedactPage(t *testing.T) {
 	add := func(n int) {
 		inTx(t, db, func(ctx context.Context, tx storage.Tx) error {
 			for range n {
-				_, err := outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.To, User: id(1)}, Type: "notification",
+				_, err := outbox.Add(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: id(1)}, Type: "notification",
 					Actor: id(2), Object: post, Data: []byte(`{}`)})
 				if err != nil {
 					return err

@@ -10,7 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -30,7 +30,7 @@ const (
 type Relay struct {
 	db    storage.DB
 	log   storage.Log
-	clock modules.Clock
+	clock social.Clock
 	zap   *zap.Logger
 
 	mu    sync.Mutex // held by whoever copies
@@ -59,7 +59,7 @@ type Stats struct {
 }
 
 // NewRelay makes a relay; it does nothing before CatchUp or Start.
-func NewRelay(db storage.DB, log storage.Log, clock modules.Clock, logger *zap.Logger) *Relay {
+func NewRelay(db storage.DB, log storage.Log, clock social.Clock, logger *zap.Logger) *Relay {
 	return &Relay{db: db, feed: feed{db: db}, log: log, clock: clock, zap: logger, flush: make(chan context.Context, 1), done: make(chan struct{})}
 }
 
@@ -75,7 +75,7 @@ func (r *Relay) CatchUp(ctx context.Context) error {
 	}
 	r.quarantined.Store(aside)
 	defer r.pause()
-	for r.log.Head().Seq < modules.Position(head) {
+	for r.log.Head().Seq < social.Position(head) {
 		more, err := r.step(ctx)
 		if err != nil {
 			return err
@@ -128,7 +128,7 @@ func (r *Relay) Err() error {
 // Stats returns the counters.
 func (r *Relay) Stats() Stats {
 	s := Stats{Applied: r.applied.Load(), Batches: r.batches.Load(), Quarantined: r.quarantined.Load()}
-	if oldest := modules.Time(r.waiting.Load()); oldest != 0 {
+	if oldest := social.Time(r.waiting.Load()); oldest != 0 {
 		s.Lag = max(0, r.clock.Now().Sub(oldest))
 	}
 	return s

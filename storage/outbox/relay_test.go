@@ -14,13 +14,13 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 )
 
 // await reads the tail up to the event at p.
-func (s *site) await(p modules.Position) {
+func (s *site) await(p social.Position) {
 	s.Helper()
 	for list, err := range s.log.Tail(s.Context(), s.log.Oldest()) {
 		if err != nil {
@@ -44,14 +44,14 @@ func TestCopy(t *testing.T) {
 	s := newSite(t)
 	s.reconcile()
 	a := outbox.Announcement{
-		Stream: modules.Stream{Kind: modules.To, User: person(1)}, Type: "notification", Actor: person(2), Object: person(3),
-		About: []modules.ID{person(2), {}, person(4), person(2), person(5), person(6), person(7)}, Internal: true, Time: 12345, Data: []byte(`{"a":1}`),
+		Stream: social.Stream{Kind: social.To, User: person(1)}, Type: "notification", Actor: person(2), Object: person(3),
+		About: []social.ID{person(2), {}, person(4), person(2), person(5), person(6), person(7)}, Internal: true, Time: 12345, Data: []byte(`{"a":1}`),
 	}
 	p := s.add(s.post(1, "one"), a)
 	got := s.events()
-	want := modules.Event{
-		Cursor: modules.Cursor{Epoch: 1, Seq: p}, Stream: a.Stream, Type: "notification", Time: 12345, Internal: true,
-		About: []modules.ID{person(2), person(4), person(5), person(6)}, Data: []byte(`{"a":1}`),
+	want := social.Event{
+		Cursor: social.Cursor{Epoch: 1, Seq: p}, Stream: a.Stream, Type: "notification", Time: 12345, Internal: true,
+		About: []social.ID{person(2), person(4), person(5), person(6)}, Data: []byte(`{"a":1}`),
 	}
 	if len(got) != 2 || !reflect.DeepEqual(got[1], want) {
 		t.Fatalf("got %+v, want %+v", got, want)
@@ -94,7 +94,7 @@ func TestCopyRedactions(t *testing.T) {
 	s := newSite(t)
 	s.reconcile()
 	like := s.post(2, "a like")
-	like.Object, like.Type, like.Stream = person(101), "notification", modules.Stream{Kind: modules.To, User: person(1)}
+	like.Object, like.Type, like.Stream = person(101), "notification", social.Stream{Kind: social.To, User: person(1)}
 	other := like
 	other.Stream.User, other.Data = person(3), []byte(`"to another"`)
 	for name, tt := range map[string]struct {

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -26,7 +26,7 @@ type row struct {
 }
 
 // readRows reads rows above the mark that are not set aside, in order. more = there may be others.
-func readRows(ctx context.Context, db storage.DB, mark modules.Position) (list []row, more bool, err error) {
+func readRows(ctx context.Context, db storage.DB, mark social.Position) (list []row, more bool, err error) {
 	err = db.Read(ctx, func(q storage.Querier) error {
 		list, more = nil, false
 		rows, err := q.Query(ctx, `SELECT id, op, stream, type, actor_id, about, internal, time, data FROM outbox
@@ -71,7 +71,7 @@ func (r *row) entry() (e storage.Entry, err error) {
 		return e, fmt.Errorf("%w: numbers", errPoison)
 	}
 	e = storage.Entry{
-		Op: storage.Op(op), Position: modules.Position(r.id), OutboxID: r.id, Time: modules.Time(at), Internal: internal != 0,
+		Op: storage.Op(op), Position: social.Position(r.id), OutboxID: r.id, Time: social.Time(at), Internal: internal != 0,
 	}
 	data, okData := bytesOf(r.doc)
 	switch e.Op {
@@ -81,7 +81,7 @@ func (r *row) entry() (e storage.Entry, err error) {
 			return e, fmt.Errorf("%w: what to redact", errPoison)
 		}
 		for _, id := range d.IDs {
-			e.Targets = append(e.Targets, modules.Position(id))
+			e.Targets = append(e.Targets, social.Position(id))
 		}
 		return e, nil
 	case storage.OpErase:
@@ -98,7 +98,7 @@ func (r *row) entry() (e storage.Entry, err error) {
 	if e.Type, ok = r.typ.(string); !ok || !okStream || !okAbout || !okData || (len(data) > 0 && !json.Valid(data)) {
 		return e, fmt.Errorf("%w: content", errPoison)
 	}
-	if e.Stream, err = modules.StreamOf(stream); err != nil {
+	if e.Stream, err = social.StreamOf(stream); err != nil {
 		return e, fmt.Errorf("%w: %w", errPoison, err)
 	}
 	if e.About, err = unpackAbout(about); err != nil {
@@ -122,14 +122,14 @@ func bytesOf(v any) ([]byte, bool) {
 }
 
 // unpackAbout reads what packAbout wrote.
-func unpackAbout(b []byte) ([]modules.ID, error) {
-	const n = len(modules.ID{})
-	if len(b)%n != 0 || len(b) > modules.MaxAbout*n {
+func unpackAbout(b []byte) ([]social.ID, error) {
+	const n = len(social.ID{})
+	if len(b)%n != 0 || len(b) > social.MaxAbout*n {
 		return nil, fmt.Errorf("%w: people in %d bytes", errPoison, len(b))
 	}
-	var ids []modules.ID
+	var ids []social.ID
 	for ; len(b) > 0; b = b[n:] {
-		ids = append(ids, modules.ID(b[:n]))
+		ids = append(ids, social.ID(b[:n]))
 	}
 	return ids, nil
 }

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/bolt"
 	"github.com/belfry-social/belfry/storage/outbox"
@@ -102,11 +102,11 @@ func (s *site) inTx(fn func(tx storage.Tx) error) {
 }
 
 // add announces and returns the id of the last.
-func (s *site) add(list ...outbox.Announcement) (last modules.Position) {
+func (s *site) add(list ...outbox.Announcement) (last social.Position) {
 	s.Helper()
 	s.inTx(func(tx storage.Tx) error {
 		id, err := outbox.Add(context.Background(), tx, list...)
-		last = modules.Position(id)
+		last = social.Position(id)
 		return err
 	})
 	return last
@@ -130,7 +130,7 @@ func (s *site) number(query string, args ...any) (n int64) {
 }
 
 // events is all the log shows, by its tail.
-func (s *site) events() (all []modules.Event) {
+func (s *site) events() (all []social.Event) {
 	s.Helper()
 	head := s.log.Head()
 	sentinel := s.add(s.post(0, "sentinel"))
@@ -166,12 +166,12 @@ func (s *site) texts() (list []string) {
 	return list
 }
 
-func person(n byte) modules.ID { return modules.ID{9, 15: n} }
+func person(n byte) social.ID { return social.ID{9, 15: n} }
 
 // post is an announcement in somebody's by: stream.
 func (s *site) post(who byte, text string) outbox.Announcement {
 	return outbox.Announcement{
-		Stream: modules.Stream{Kind: modules.By, User: person(who)}, Type: "post.created", Actor: person(who), Object: person(100 + who),
-		About: []modules.ID{person(who)}, Time: modules.Time(s.now.Load()), Data: fmt.Appendf(nil, "%q", text),
+		Stream: social.Stream{Kind: social.By, User: person(who)}, Type: "post.created", Actor: person(who), Object: person(100 + who),
+		About: []social.ID{person(who)}, Time: social.Time(s.now.Load()), Data: fmt.Appendf(nil, "%q", text),
 	}
 }

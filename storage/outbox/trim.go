@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -24,8 +24,8 @@ const trimRows = 256
 // In the store, the floor moves in the transaction that removes the first announcement below it; so whatever is
 // missing lies at or below the floor. Announcements at or below it that are still there are removed by later steps,
 // and nobody copies them: the relay begins at the log's mark, which is never below the floor.
-func (r *Relay) TrimJob(age time.Duration, bytes int64) modules.Job {
-	return modules.Job{Name: "outbox.trim", Every: time.Minute, Run: func(ctx context.Context) (bool, error) {
+func (r *Relay) TrimJob(age time.Duration, bytes int64) social.Job {
+	return social.Job{Name: "outbox.trim", Every: time.Minute, Run: func(ctx context.Context) (bool, error) {
 		more, err := r.trim(ctx, age, bytes)
 		if err != nil {
 			return false, fmt.Errorf("outbox: trim: %w", err)
@@ -53,11 +53,11 @@ func (r *Relay) trim(ctx context.Context, age time.Duration, bytes int64) (more 
 
 // trimmable walks up to trimRows announcements above the log's floor and gives the last that may go: because it is
 // too old, or because everything may go that the log has taken. full = the walk did not come to an end.
-func (r *Relay) trimmable(ctx context.Context, age time.Duration, anything bool) (before modules.Position, full bool, err error) {
+func (r *Relay) trimmable(ctx context.Context, age time.Duration, anything bool) (before social.Position, full bool, err error) {
 	if age <= 0 && !anything {
 		return 0, false, nil
 	}
-	limit := r.clock.Now() - modules.Time(age.Milliseconds())
+	limit := r.clock.Now() - social.Time(age.Milliseconds())
 	err = r.db.Read(ctx, func(q storage.Querier) error {
 		before, full = 0, false
 		rows, err := q.Query(ctx, `SELECT id, time FROM outbox WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3 + 0`,
@@ -72,10 +72,10 @@ func (r *Relay) trimmable(ctx context.Context, age time.Duration, anything bool)
 			if err := rows.Scan(&id, &at); err != nil {
 				return err
 			}
-			if !anything && modules.Time(at) >= limit {
+			if !anything && social.Time(at) >= limit {
 				return rows.Err()
 			}
-			before = modules.Position(id)
+			before = social.Position(id)
 		}
 		full = n == trimRows
 		return rows.Err()
@@ -84,12 +84,12 @@ func (r *Relay) trimmable(ctx context.Context, age time.Duration, anything bool)
 }
 
 // trimStore removes announcements at or below the floor, and moves the store's floor there.
-func (r *Relay) trimStore(ctx context.Context, floor modules.Position) (removed int64, err error) {
+func (r *Relay) trimStore(ctx context.Context, floor social.Position) (removed int64, err error) {
 	var oldest, kept int64
 	err = r.db.Read(ctx, func(q storage.Querier) error {
 		return q.QueryRow(ctx, `SELECT floor, (SELECT COALESCE(MIN(id), 0) FROM outbox) FROM log_state WHERE id = 1`).Scan(&kept, &oldest)
 	})
-	if err != nil || (modules.Position(kept) >= floor && (oldest == 0 || modules.Position(oldest) > floor)) {
+	if err != nil || (social.Position(kept) >= floor && (oldest == 0 || social.Position(oldest) > floor)) {
 		return 0, err
 	}
 	err = r.db.InTx(ctx, func(tx storage.Tx) error {

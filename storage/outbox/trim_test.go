@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 )
@@ -19,7 +19,7 @@ const day = 24 * time.Hour
 func TestTrimByAge(t *testing.T) {
 	s := newSite(t)
 	s.reconcile()
-	var ids []modules.Position
+	var ids []social.Position
 	for n := range 600 {
 		ids = append(ids, s.add(s.post(byte(n%5), "text")))
 		if n%100 == 99 {
@@ -157,11 +157,11 @@ func TestEraseJob(t *testing.T) {
 	canary := func(a outbox.Announcement) outbox.Announcement { a.Data = []byte(`"canary"`); return a }
 	for range 300 {
 		toThem := s.post(2, "x")
-		toThem.Stream, toThem.About, toThem.Actor = modules.Stream{Kind: modules.To, User: person(7)}, nil, modules.ID{}
+		toThem.Stream, toThem.About, toThem.Actor = social.Stream{Kind: social.To, User: person(7)}, nil, social.ID{}
 		aboutThem := s.post(2, "x")
-		aboutThem.About = []modules.ID{person(2), person(7)}
+		aboutThem.About = []social.ID{person(2), person(7)}
 		byThem := s.post(3, "x")
-		byThem.Actor, byThem.About = person(7), []modules.ID{person(7)}
+		byThem.Actor, byThem.About = person(7), []social.ID{person(7)}
 		s.add(canary(s.post(7, "x")), canary(toThem), canary(aboutThem), canary(byThem), s.post(2, "kept"))
 	}
 	unnamed := s.post(3, "x") // an act that does not name its actor: the store knows whose it is

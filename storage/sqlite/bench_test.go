@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 	"github.com/belfry-social/belfry/storage/sqlite"
@@ -113,7 +113,7 @@ func page(ctx context.Context, q storage.Querier) error {
 	defer rows.Close()
 	for rows.Next() {
 		var key int64
-		var id, author modules.ID
+		var id, author social.ID
 		var body string
 		if err := rows.Scan(&key, &id, &author, &body); err != nil {
 			return err
@@ -158,7 +158,7 @@ func share(n, workers int, do func()) {
 
 var (
 	body   = make([]byte, 200)
-	person = modules.ID{0: 1, 15: 1}
+	person = social.ID{0: 1, 15: 1}
 )
 
 // benched is a store with a thousand people.
@@ -172,7 +172,7 @@ func benched(b *testing.B, cfg sqlite.Config) *sqlite.DB {
 		CREATE INDEX acts_at ON acts (at)`)
 	err := db.InTx(b.Context(), func(tx storage.Tx) error {
 		for i := range 1000 {
-			id := modules.ID{0: 1, 14: byte(i >> 8), 15: byte(i)}
+			id := social.ID{0: 1, 14: byte(i >> 8), 15: byte(i)}
 			if _, err := tx.Exec(b.Context(), `INSERT INTO people (id, name, acts) VALUES ($1, $2, 0)`, id, fmt.Sprint("person", i)); err != nil {
 				return err
 			}
@@ -186,7 +186,7 @@ func benched(b *testing.B, cfg sqlite.Config) *sqlite.DB {
 }
 
 // look is the question who somebody is.
-func look(ctx context.Context, who modules.ID) func(q storage.Querier) error {
+func look(ctx context.Context, who social.ID) func(q storage.Querier) error {
 	return func(q storage.Querier) error {
 		var name string
 		var acts int64
@@ -197,8 +197,8 @@ func look(ctx context.Context, who modules.ID) func(q storage.Querier) error {
 // act is what the benchmarks do in a transaction.
 func act(ctx context.Context) func(tx storage.Tx) error {
 	return func(tx storage.Tx) error {
-		id := modules.NewID()
-		who := modules.ID{0: 1, 14: id[14] & 3, 15: id[15]}
+		id := social.NewID()
+		who := social.ID{0: 1, 14: id[14] & 3, 15: id[15]}
 		if who[14] == 3 {
 			who[15] %= 200
 		}
@@ -216,8 +216,8 @@ func act(ctx context.Context) func(tx storage.Tx) error {
 		if _, err := tx.Exec(ctx, `UPDATE people SET acts = acts + 1 WHERE id = $1`, who); err != nil {
 			return err
 		}
-		_, err = outbox.Add(ctx, tx, outbox.Announcement{Stream: modules.Stream{Kind: modules.By, User: who}, Type: "act.done",
-			Actor: who, Object: id, Time: modules.Time(key), Data: body})
+		_, err = outbox.Add(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: who}, Type: "act.done",
+			Actor: who, Object: id, Time: social.Time(key), Data: body})
 		return err
 	}
 }

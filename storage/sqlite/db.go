@@ -8,8 +8,9 @@ import (
 	"os"
 	"sync"
 
-	"github.com/belfry-social/belfry/storage"
 	lib "modernc.org/sqlite/lib"
+
+	"github.com/belfry-social/belfry/storage"
 )
 
 // DB is a storage.DB in one file. All methods may be called from many goroutines.

@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/belfry-social/belfry/storage"
 	codes "modernc.org/sqlite/lib"
+
+	"github.com/belfry-social/belfry/storage"
 )
 
 // mapped wraps an engine error with the sentinel that callers branch on. It is the only place that knows the

@@ -9,12 +9,13 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/belfry-social/belfry/storage"
 	"github.com/golang-migrate/migrate/v4"
 	"github.com/golang-migrate/migrate/v4/database"
 	driver "github.com/golang-migrate/migrate/v4/database/sqlite"
 	"github.com/golang-migrate/migrate/v4/source"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
+
+	"github.com/belfry-social/belfry/storage"
 )
 
 // Migrate is storage.DB's. It works on a handle of its own, with foreign keys off (rebuilding a table would

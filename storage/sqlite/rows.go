@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/belfry-social/belfry/storage"
 	lib "modernc.org/sqlite/lib"
+
+	"github.com/belfry-social/belfry/storage"
 )
 
 // rows are a storage.Rows on a statement that runs. They end with the next statement on their connection.

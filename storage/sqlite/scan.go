@@ -6,8 +6,9 @@ import (
 	"reflect"
 	"strconv"
 
-	"github.com/belfry-social/belfry/modules"
 	lib "modernc.org/sqlite/lib"
+
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // scan puts a column of the row at hand into dest, by the rules of database/sql: numbers are checked for their
@@ -32,9 +33,9 @@ func (s *stmt) scan(i int32, dest any) error {
 				return nil
 			}
 		}
-	case *modules.Time:
+	case *social.Time:
 		if kind == lib.SQLITE_INTEGER {
-			*d = modules.Time(lib.Xsqlite3_column_int64(s.e.tls, s.p, i))
+			*d = social.Time(lib.Xsqlite3_column_int64(s.e.tls, s.p, i))
 			return nil
 		}
 	case *string:
@@ -47,7 +48,7 @@ func (s *stmt) scan(i int32, dest any) error {
 			*d = append([]byte{}, s.bytes(i)...)
 			return nil
 		}
-	case *modules.ID: // as its Scan, without an allocation
+	case *social.ID: // as its Scan, without an allocation
 		if v := s.bytes(i); kind == lib.SQLITE_BLOB && len(v) == len(d) {
 			copy(d[:], v)
 			return nil

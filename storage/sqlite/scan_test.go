@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/sqlite"
 )
@@ -29,7 +29,7 @@ func TestValues(t *testing.T) {
 		"named number":       {in: level(200), dest: new(level), want: level(200)},
 		"number too large":   {in: 256, dest: new(level), bad: "out of range"},
 		"negative unsigned":  {in: -1, dest: new(uint32), bad: "invalid"},
-		"time":               {in: modules.Time(5), dest: new(modules.Time), want: modules.Time(5)},
+		"time":               {in: social.Time(5), dest: new(social.Time), want: social.Time(5)},
 		"truth":              {in: true, dest: new(bool), want: true},
 		"untruth":            {in: false, dest: new(bool), want: false},
 		"fraction":           {in: 1.5, dest: new(float64), want: 1.5},
@@ -46,10 +46,10 @@ func TestValues(t *testing.T) {
 		"nil bytes":          {in: []byte(nil), dest: new([]byte), want: []byte(nil)},
 		"large bytes":        {in: make([]byte, 1<<20), dest: new([]byte), want: make([]byte, 1<<20)},
 		"large text":         {in: strings.Repeat("é", 1<<16), dest: new(string), want: strings.Repeat("é", 1<<16)},
-		"id":                 {in: person, dest: new(modules.ID), want: person},
-		"no id":              {in: modules.ID{}, dest: new(modules.ID), want: modules.ID{}},
-		"no id is NULL":      {in: modules.ID{}, dest: new(any), want: nil},
-		"not an id":          {in: []byte{1, 2}, dest: new(modules.ID), bad: "not an id"},
+		"id":                 {in: person, dest: new(social.ID), want: person},
+		"no id":              {in: social.ID{}, dest: new(social.ID), want: social.ID{}},
+		"no id is NULL":      {in: social.ID{}, dest: new(any), want: nil},
+		"not an id":          {in: []byte{1, 2}, dest: new(social.ID), bad: "not an id"},
 		"anything":           {in: "x", dest: new(any), want: "x"},
 		"scanner":            {in: 3, dest: new(sql.NullInt64), want: sql.NullInt64{Int64: 3, Valid: true}},
 		"NULL for a scanner": {in: nil, dest: new(sql.NullInt64), want: sql.NullInt64{}},

@@ -6,9 +6,10 @@ import (
 	"strconv"
 	"unsafe"
 
-	"github.com/belfry-social/belfry/modules"
 	"modernc.org/libc"
 	lib "modernc.org/sqlite/lib"
+
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // stmt is a prepared statement. It runs at most once at a time: bind, step until it says false or fails, reset.
@@ -76,7 +77,7 @@ func (s *stmt) bindOne(i int32, arg any) error {
 		if v == nil {
 			rc = lib.Xsqlite3_bind_null(s.e.tls, s.p, i)
 		}
-	case modules.ID: // as its Value, without an allocation
+	case social.ID: // as its Value, without an allocation
 		rc = bindBytes(s, i, v[:], lib.Xsqlite3_bind_blob)
 		if v.IsZero() {
 			rc = lib.Xsqlite3_bind_null(s.e.tls, s.p, i)

@@ -10,7 +10,7 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -201,8 +201,8 @@ var dbCases = slices.Concat(dbFates, dbWaiting, dbReading, dbMigrating)
 
 // part is a row of kit_parts.
 type part struct {
-	ID   modules.ID
-	Made *modules.Time
+	ID   social.ID
+	Made *social.Time
 	Flag bool
 }
 

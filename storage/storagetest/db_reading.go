@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -107,9 +107,9 @@ func noRows(k *dbKit) {
 }
 
 func values(k *dbKit) {
-	made := modules.Time(1_740_830_400_123)
+	made := social.Time(1_740_830_400_123)
 	text := "line\nanother\u2028 \U0001F514 'quoted' \"twice\""
-	want := []part{{ID: modules.NewID(), Made: &made, Flag: true}, {ID: modules.NewID()}}
+	want := []part{{ID: social.NewID(), Made: &made, Flag: true}, {ID: social.NewID()}}
 	large := bytes.Repeat([]byte{0, 1, 254, 255}, 64<<10)
 	k.must(k.InTx(k.ctx, func(tx storage.Tx) error {
 		if err := add(k.ctx, tx, text); err != nil {

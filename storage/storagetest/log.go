@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -100,14 +100,14 @@ func (k *logKit) append(entries ...storage.Entry) {
 }
 
 // cursor is a place in the present epoch.
-func (k *logKit) cursor(p modules.Position) modules.Cursor {
-	return modules.Cursor{Epoch: k.log.Head().Epoch, Seq: p}
+func (k *logKit) cursor(p social.Position) social.Cursor {
+	return social.Cursor{Epoch: k.log.Head().Epoch, Seq: p}
 }
 
 // read follows Through and More to the end and checks each page.
-func (k *logKit) read(a modules.Audience, after modules.Position, limit int) []modules.Event {
+func (k *logKit) read(a social.Audience, after social.Position, limit int) []social.Event {
 	k.Helper()
-	var all []modules.Event
+	var all []social.Event
 	at := k.cursor(after)
 	for {
 		page, err := k.log.Read(k.Context(), a, at, limit)
@@ -123,7 +123,7 @@ func (k *logKit) read(a modules.Audience, after modules.Position, limit int) []m
 	}
 }
 
-func (k *logKit) checkPage(page modules.EventPage, after modules.Cursor, limit int) {
+func (k *logKit) checkPage(page social.EventPage, after social.Cursor, limit int) {
 	k.Helper()
 	last := after
 	for _, e := range page.Events {
@@ -145,11 +145,11 @@ func (k *logKit) checkPage(page modules.EventPage, after modules.Cursor, limit i
 }
 
 // tail collects what Tail gives up to the event at last.
-func (k *logKit) tail(after, last modules.Position) []modules.Event {
+func (k *logKit) tail(after, last social.Position) []social.Event {
 	k.Helper()
 	ctx, cancel := context.WithTimeout(k.Context(), patience)
 	defer cancel()
-	var all []modules.Event
+	var all []social.Event
 	for list, err := range k.log.Tail(ctx, k.cursor(after)) {
 		if err != nil {
 			k.Fatalf("Tail after %d, waiting for %d, after %d events: %v", after, last, len(all), err)
@@ -167,21 +167,21 @@ func (k *logKit) tail(after, last modules.Position) []modules.Event {
 }
 
 // wantPositions compares events with positions.
-func (k *logKit) wantPositions(what string, got []modules.Event, want ...modules.Position) {
+func (k *logKit) wantPositions(what string, got []social.Event, want ...social.Position) {
 	k.Helper()
 	if list := positions(got); !slices.Equal(list, want) {
 		k.Fatalf("%s gave %s, want %s", what, short(list), short(want))
 	}
 }
 
-func (k *logKit) wantHead(p modules.Position) {
+func (k *logKit) wantHead(p social.Position) {
 	k.Helper()
 	if got := k.log.Head().Seq; got != p {
 		k.Fatalf("Head is at %d, want %d", got, p)
 	}
 }
 
-func (k *logKit) wantFloor(p modules.Position) {
+func (k *logKit) wantFloor(p social.Position) {
 	k.Helper()
 	if got := k.log.Oldest().Seq; got != p {
 		k.Fatalf("Oldest is at %d, want %d", got, p)
@@ -189,19 +189,19 @@ func (k *logKit) wantFloor(p modules.Position) {
 }
 
 // wantGap compares an error with a gap.
-func (k *logKit) wantGap(what string, err error, reason modules.GapReason, from, to modules.Cursor) {
+func (k *logKit) wantGap(what string, err error, reason social.GapReason, from, to social.Cursor) {
 	k.Helper()
-	var gap *modules.GapError
+	var gap *social.GapError
 	if !errors.As(err, &gap) {
 		k.Fatalf("%s: got %v, want a gap %s", what, err, reason)
 	}
-	if want := (modules.GapError{From: from, To: to, Reason: reason}); *gap != want {
+	if want := (social.GapError{From: from, To: to, Reason: reason}); *gap != want {
 		k.Fatalf("%s: got %v, want %v", what, gap, &want)
 	}
 }
 
-func positions(events []modules.Event) []modules.Position {
-	list := make([]modules.Position, len(events))
+func positions(events []social.Event) []social.Position {
+	list := make([]social.Position, len(events))
 	for i, e := range events {
 		list[i] = e.Cursor.Seq
 	}
@@ -209,7 +209,7 @@ func positions(events []modules.Event) []modules.Position {
 }
 
 // short prints a list so that a failure stays readable.
-func short(list []modules.Position) string {
+func short(list []social.Position) string {
 	if len(list) <= 12 {
 		return fmt.Sprint(list)
 	}
@@ -217,36 +217,36 @@ func short(list []modules.Position) string {
 }
 
 // person makes the id of a person from a number.
-func person(n byte) modules.ID { return modules.ID{1, 15: n} }
+func person(n byte) social.ID { return social.ID{1, 15: n} }
 
-func to(n byte) modules.Stream { return modules.Stream{Kind: modules.To, User: person(n)} }
+func to(n byte) social.Stream { return social.Stream{Kind: social.To, User: person(n)} }
 
-func by(n byte) modules.Stream { return modules.Stream{Kind: modules.By, User: person(n)} }
+func by(n byte) social.Stream { return social.Stream{Kind: social.By, User: person(n)} }
 
 // event is an entry with content that tells its position.
-func event(p modules.Position, s modules.Stream, about ...modules.ID) storage.Entry {
+func event(p social.Position, s social.Stream, about ...social.ID) storage.Entry {
 	return storage.Entry{
 		Op: storage.OpAppend, Position: p, OutboxID: int64(p), Stream: s, Type: "post.created",
-		Time: modules.Time(1_700_000_000_000 + int64(p)), About: about, Data: fmt.Appendf(nil, `{"n":%d}`, p),
+		Time: social.Time(1_700_000_000_000 + int64(p)), About: about, Data: fmt.Appendf(nil, `{"n":%d}`, p),
 	}
 }
 
-func internal(p modules.Position, s modules.Stream) storage.Entry {
+func internal(p social.Position, s social.Stream) storage.Entry {
 	e := event(p, s)
 	e.Internal, e.Type = true, "audience.changed"
 	return e
 }
 
-func redact(p modules.Position, targets ...modules.Position) storage.Entry {
+func redact(p social.Position, targets ...social.Position) storage.Entry {
 	return storage.Entry{Op: storage.OpRedact, Position: p, OutboxID: int64(p), Targets: targets}
 }
 
-func erase(p modules.Position, who modules.ID) storage.Entry {
+func erase(p social.Position, who social.ID) storage.Entry {
 	return storage.Entry{Op: storage.OpErase, Position: p, OutboxID: int64(p), Person: who}
 }
 
 // events are entries from..to in one stream.
-func events(from, to modules.Position, s modules.Stream) []storage.Entry {
+func events(from, to social.Position, s social.Stream) []storage.Entry {
 	var list []storage.Entry
 	for p := from; p <= to; p++ {
 		list = append(list, event(p, s))
@@ -254,8 +254,8 @@ func events(from, to modules.Position, s modules.Stream) []storage.Entry {
 	return list
 }
 
-func span(from, to modules.Position) []modules.Position {
-	var list []modules.Position
+func span(from, to social.Position) []social.Position {
+	var list []social.Position
 	for p := from; p <= to; p++ {
 		list = append(list, p)
 	}
@@ -263,10 +263,10 @@ func span(from, to modules.Position) []modules.Position {
 }
 
 // reads is an audience of whole streams.
-func reads(streams ...modules.Stream) modules.Audience {
-	a := modules.Audience{Person: person(1)}
+func reads(streams ...social.Stream) social.Audience {
+	a := social.Audience{Person: person(1)}
 	for _, s := range streams {
-		a.Sources = append(a.Sources, modules.Source{Stream: s})
+		a.Sources = append(a.Sources, social.Source{Stream: s})
 	}
 	return a
 }

@@ -6,21 +6,21 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 var appendRules = map[string]logRule{
 	"append/fresh": {"a log without files has no epoch, and its first Reset gives it one", func(k *logKit) {
-		if head, oldest := k.log.Head(), k.log.Oldest(); head != (modules.Cursor{}) || oldest != (modules.Cursor{}) {
+		if head, oldest := k.log.Head(), k.log.Oldest(); head != (social.Cursor{}) || oldest != (social.Cursor{}) {
 			k.Fatalf("a fresh log has head %s and oldest %s, want no epoch", head, oldest)
 		}
 		k.begin()
-		if head := k.log.Head(); head != (modules.Cursor{Epoch: 1}) {
+		if head := k.log.Head(); head != (social.Cursor{Epoch: 1}) {
 			k.Fatalf("after Reset(1, 0) the head is %s", head)
 		}
 		k.reopen()
-		if head := k.log.Head(); head != (modules.Cursor{Epoch: 1}) {
+		if head := k.log.Head(); head != (social.Cursor{Epoch: 1}) {
 			k.Fatalf("after opening again the head is %s, want 1-0", head)
 		}
 	}},
@@ -28,7 +28,7 @@ var appendRules = map[string]logRule{
 		k.begin()
 		want := storage.Entry{
 			Op: storage.OpAppend, Position: 7, OutboxID: 7, Stream: to(1), Type: "notification.updated", Time: -5,
-			About: []modules.ID{person(2), person(3), person(4), person(5)}, Data: []byte("\"\x00\r\n\u2028\xff\""),
+			About: []social.ID{person(2), person(3), person(4), person(5)}, Data: []byte("\"\x00\r\n\u2028\xff\""),
 		}
 		k.append(want, event(8, by(1)))
 		for range 2 {
@@ -56,7 +56,7 @@ var appendRules = map[string]logRule{
 		for from := range list {
 			k.append(other[from:]...)
 			k.append(list[from:]...)
-			k.append(append(slices.Clone(other[from:]), event(modules.Position(10+from), to(1)))...)
+			k.append(append(slices.Clone(other[from:]), event(social.Position(10+from), to(1)))...)
 		}
 		k.wantHead(13)
 		k.wantPositions("Read", k.read(reads(to(1), by(2), by(9)), 0, 100), 3, 9, 10, 11, 12, 13)
@@ -114,7 +114,7 @@ var appendRules = map[string]logRule{
 					if mark >= last {
 						return
 					}
-					until := min(mark+modules.Position(1+7*n), last)
+					until := min(mark+social.Position(1+7*n), last)
 					if err := k.log.Append(k.Context(), events(max(mark, 3)-2, until, to(byte(1+n%2)))...); err != nil {
 						k.Errorf("Append up to %d: %v", until, err)
 						return
@@ -149,11 +149,11 @@ var appendRules = map[string]logRule{
 		if err := errors.Join(k.log.Close(), k.log.Close()); err != nil {
 			k.Fatalf("Close: %v", err)
 		}
-		_, errRead := k.log.Read(k.Context(), reads(to(1)), modules.Cursor{Epoch: 1}, 10)
+		_, errRead := k.log.Read(k.Context(), reads(to(1)), social.Cursor{Epoch: 1}, 10)
 		_, _, errAt := k.log.At(k.Context(), 1)
 		_, errTrim := k.log.Trim(k.Context(), 1, 1)
 		var errTail error
-		for _, errTail = range k.log.Tail(k.Context(), modules.Cursor{Epoch: 1, Seq: 1}) {
+		for _, errTail = range k.log.Tail(k.Context(), social.Cursor{Epoch: 1, Seq: 1}) {
 			break
 		}
 		for what, err := range map[string]error{
@@ -178,7 +178,7 @@ var appendRules = map[string]logRule{
 }
 
 // same compares an event with the entry it was.
-func same(e modules.Event, want storage.Entry) bool {
+func same(e social.Event, want storage.Entry) bool {
 	return e.Cursor.Seq == want.Position && e.Stream == want.Stream && e.Type == want.Type && e.Time == want.Time &&
 		e.Internal == want.Internal && slices.Equal(e.About, want.About) && slices.Equal(e.Data, want.Data)
 }

@@ -1,7 +1,7 @@
 package storagetest
 
 import (
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -58,7 +58,7 @@ var emptyRules = map[string]logRule{
 		for range 2 {
 			k.wantPositions("Read", k.read(reads(to(1), by(2), to(7), by(7)), 0, 10), 5, 7)
 			k.wantPositions("Tail", k.tail(0, 7), 5, 7)
-			for _, p := range []modules.Position{1, 2, 3, 4} {
+			for _, p := range []social.Position{1, 2, 3, 4} {
 				if e, ok, err := k.log.At(k.Context(), p); err != nil || !ok || e.Data != nil {
 					k.Fatalf("At(%d) gave %+v, %v, %v; want no data, and true", p, e, ok, err)
 				}
@@ -105,7 +105,7 @@ var emptyRules = map[string]logRule{
 		k.append(event(1, to(7)), event(2, to(1), person(7)), event(3, to(1)), erase(4, person(7)))
 		sweepAll(k)
 		k.reopen()
-		for _, p := range []modules.Position{1, 2} {
+		for _, p := range []social.Position{1, 2} {
 			if e, ok, err := k.log.At(k.Context(), p); err != nil || !ok || e.Data != nil || len(e.About) != 0 {
 				k.Fatalf("At(%d) gave %+v, %v, %v; want neither data nor people", p, e, ok, err)
 			}
@@ -134,7 +134,7 @@ var trimRules = map[string]logRule{
 	"trim/edge": {"Trim drops what stands at or below, raises the floor to there, and not one further", func(k *logKit) {
 		k.begin()
 		k.append(events(1, 20, to(1))...)
-		for before := modules.Position(1); before <= 19; before++ {
+		for before := social.Position(1); before <= 19; before++ {
 			n, err := k.log.Trim(k.Context(), before, 100)
 			if err != nil || n != 1 {
 				k.Fatalf("Trim(%d) gave %d, %v; want 1", before, n, err)
@@ -144,7 +144,7 @@ var trimRules = map[string]logRule{
 			k.wantPositions("Tail at the floor", k.tail(before, 20), span(before+1, 20)...)
 			below := k.cursor(before - 1)
 			_, err = k.log.Read(k.Context(), reads(to(1)), below, 100)
-			k.wantGap("Read below the floor", err, modules.GapExpired, below, k.cursor(before))
+			k.wantGap("Read below the floor", err, social.GapExpired, below, k.cursor(before))
 			if _, ok, err := k.log.At(k.Context(), before); ok || err != nil {
 				k.Fatalf("At(%d) found what was trimmed (%v)", before, err)
 			}
@@ -160,10 +160,10 @@ var trimRules = map[string]logRule{
 		k.begin()
 		k.append(event(10, to(1)), event(20, to(2)), event(30, to(1)), event(40, to(1)))
 		for _, tt := range []struct {
-			before modules.Position
+			before social.Position
 			limit  int
 			n      int
-			floor  modules.Position
+			floor  social.Position
 		}{{35, 0, 0, 0}, {35, 1, 1, 10}, {15, 5, 0, 15}, {35, 1, 1, 20}, {35, 5, 1, 35}, {35, 5, 0, 35}, {7, 5, 0, 35}} {
 			n, err := k.log.Trim(k.Context(), tt.before, tt.limit)
 			if err != nil || n != tt.n {
@@ -188,7 +188,7 @@ var trimRules = map[string]logRule{
 	}},
 	"trim/room": {"what was trimmed takes no room, so a log that is trimmed does not grow (W10)", func(k *logKit) {
 		k.begin()
-		var p modules.Position
+		var p social.Position
 		round := func() int64 {
 			for range 4 {
 				k.append(events(p+1, p+500, to(byte(p/500%5)))...)
@@ -236,15 +236,15 @@ var trimRules = map[string]logRule{
 			k.Fatalf("Reset: %v", err)
 		}
 		for range 2 {
-			if head, oldest := k.log.Head(), k.log.Oldest(); head != (modules.Cursor{Epoch: 9, Seq: 30}) || oldest != head {
+			if head, oldest := k.log.Head(), k.log.Oldest(); head != (social.Cursor{Epoch: 9, Seq: 30}) || oldest != head {
 				k.Fatalf("after Reset(9, 30) head is %s and oldest %s", head, oldest)
 			}
 			k.wantPositions("Read", k.read(reads(to(1), to(2)), 30, 10))
 			k.reopen()
 		}
-		old := modules.Cursor{Epoch: 1, Seq: 40}
+		old := social.Cursor{Epoch: 1, Seq: 40}
 		_, err := k.log.Read(k.Context(), reads(to(1)), old, 10)
-		k.wantGap("Read after a cursor of before", err, modules.GapEpoch, old, k.cursor(30))
+		k.wantGap("Read after a cursor of before", err, social.GapEpoch, old, k.cursor(30))
 		k.append(event(29, to(1)), event(30, to(1)), event(31, to(1)), event(40, to(2)))
 		k.wantPositions("Read", k.read(reads(to(1), to(2)), 30, 10), 31, 40)
 		if _, ok, _ := k.log.At(k.Context(), 50); ok {

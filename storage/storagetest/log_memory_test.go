@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -27,15 +27,15 @@ type memoryLog struct {
 type memoryDisk struct {
 	mu      sync.Mutex
 	epoch   uint32
-	mark    modules.Position
-	floor   modules.Position
+	mark    social.Position
+	floor   social.Position
 	records []storage.Entry // rising; no data = emptied
-	erased  map[modules.ID]modules.Position
+	erased  map[social.ID]social.Position
 	wake    chan struct{}
 }
 
 func newMemoryDisk() *memoryDisk {
-	return &memoryDisk{erased: map[modules.ID]modules.Position{}, wake: make(chan struct{})}
+	return &memoryDisk{erased: map[social.ID]social.Position{}, wake: make(chan struct{})}
 }
 
 func openMemory(disk *memoryDisk, f fault) *memoryLog {
@@ -76,7 +76,7 @@ func (l *memoryLog) Append(ctx context.Context, entries ...storage.Entry) error 
 	if l.fault == payloadEdge {
 		limit--
 	}
-	last := modules.Position(0)
+	last := social.Position(0)
 	for i, e := range entries {
 		if len(e.Data) > limit {
 			err = fmt.Errorf("%d bytes: %w", len(e.Data), storage.ErrTooLarge)
@@ -155,7 +155,7 @@ func (l *memoryLog) distort(d *memoryDisk, e storage.Entry) []storage.Entry {
 	return []storage.Entry{e}
 }
 
-func (l *memoryLog) empty(d *memoryDisk, p modules.Position) {
+func (l *memoryLog) empty(d *memoryDisk, p social.Position) {
 	for i := range d.records {
 		if d.records[i].Position != p {
 			continue
@@ -175,7 +175,7 @@ func (l *memoryLog) empty(d *memoryDisk, p modules.Position) {
 
 // gone reports whether a record is shown to nobody.
 func (l *memoryLog) gone(d *memoryDisk, e storage.Entry) bool {
-	people := append([]modules.ID{e.Stream.User}, e.About...)
+	people := append([]social.ID{e.Stream.User}, e.About...)
 	if l.fault == eraseByStream {
 		people = people[:1]
 	}
@@ -188,8 +188,8 @@ func (l *memoryLog) gone(d *memoryDisk, e storage.Entry) bool {
 	return len(e.Data) == 0
 }
 
-func (l *memoryLog) gap(d *memoryDisk, after modules.Cursor) error {
-	g := &modules.GapError{From: after, To: modules.Cursor{Epoch: d.epoch, Seq: d.mark}}
+func (l *memoryLog) gap(d *memoryDisk, after social.Cursor) error {
+	g := &social.GapError{From: after, To: social.Cursor{Epoch: d.epoch, Seq: d.mark}}
 	floor := d.floor
 	switch l.fault {
 	case gapAtFloor:
@@ -199,11 +199,11 @@ func (l *memoryLog) gap(d *memoryDisk, after modules.Cursor) error {
 	}
 	switch {
 	case after.Epoch != d.epoch && l.fault != epochIsIgnored:
-		g.Reason = modules.GapEpoch
+		g.Reason = social.GapEpoch
 	case after.Seq > d.mark && l.fault != futureIsTaken:
-		g.Reason = modules.GapFuture
+		g.Reason = social.GapFuture
 	case after.Seq < floor && d.floor > 0:
-		g.Reason, g.To.Seq = modules.GapExpired, d.floor
+		g.Reason, g.To.Seq = social.GapExpired, d.floor
 		if l.fault == gapToHead {
 			g.To.Seq = d.mark
 		}
@@ -213,16 +213,16 @@ func (l *memoryLog) gap(d *memoryDisk, after modules.Cursor) error {
 	return g
 }
 
-func (l *memoryLog) Read(ctx context.Context, a modules.Audience, after modules.Cursor, limit int) (modules.EventPage, error) {
+func (l *memoryLog) Read(ctx context.Context, a social.Audience, after social.Cursor, limit int) (social.EventPage, error) {
 	d, unlock, err := l.lock(ctx)
 	if err != nil {
-		return modules.EventPage{}, err
+		return social.EventPage{}, err
 	}
 	defer unlock()
 	if err := l.gap(d, after); err != nil {
-		return modules.EventPage{}, err
+		return social.EventPage{}, err
 	}
-	page := modules.EventPage{Through: modules.Cursor{Epoch: d.epoch, Seq: d.mark}}
+	page := social.EventPage{Through: social.Cursor{Epoch: d.epoch, Seq: d.mark}}
 	scanned := 0
 	for _, e := range d.records {
 		if e.Position <= after.Seq || !l.wanted(a, e) {
@@ -247,7 +247,7 @@ func (l *memoryLog) Read(ctx context.Context, a modules.Audience, after modules.
 		page.Through = page.Events[n-1].Cursor
 	}
 	if l.fault == byStream {
-		slices.SortStableFunc(page.Events, func(a, b modules.Event) int {
+		slices.SortStableFunc(page.Events, func(a, b social.Event) int {
 			return bytes.Compare(append([]byte{byte(a.Stream.Kind)}, a.Stream.User[:]...), append([]byte{byte(b.Stream.Kind)}, b.Stream.User[:]...))
 		})
 	}
@@ -255,7 +255,7 @@ func (l *memoryLog) Read(ctx context.Context, a modules.Audience, after modules.
 }
 
 // wanted reports whether a record is in one of the audience's sources.
-func (l *memoryLog) wanted(a modules.Audience, e storage.Entry) bool {
+func (l *memoryLog) wanted(a social.Audience, e storage.Entry) bool {
 	for _, s := range a.Sources {
 		since := s.Since
 		switch l.fault {
@@ -275,7 +275,7 @@ func (l *memoryLog) wanted(a modules.Audience, e storage.Entry) bool {
 	return false
 }
 
-func (l *memoryLog) hides(a modules.Audience, e modules.Event) bool {
+func (l *memoryLog) hides(a social.Audience, e social.Event) bool {
 	switch l.fault {
 	case hiddenIsIgnored:
 		return false
@@ -285,8 +285,8 @@ func (l *memoryLog) hides(a modules.Audience, e modules.Event) bool {
 	return a.Hides(e)
 }
 
-func (l *memoryLog) event(d *memoryDisk, e storage.Entry) modules.Event {
-	out := modules.Event{Cursor: modules.Cursor{Epoch: d.epoch, Seq: e.Position}, Stream: e.Stream, Type: e.Type, Time: e.Time,
+func (l *memoryLog) event(d *memoryDisk, e storage.Entry) social.Event {
+	out := social.Event{Cursor: social.Cursor{Epoch: d.epoch, Seq: e.Position}, Stream: e.Stream, Type: e.Type, Time: e.Time,
 		About: slices.Clone(e.About), Internal: e.Internal && l.fault != internalIsUnmarked, Data: bytes.Clone(e.Data)}
 	if l.fault == buffersAreShared {
 		out.Data = e.Data
@@ -294,8 +294,8 @@ func (l *memoryLog) event(d *memoryDisk, e storage.Entry) modules.Event {
 	return out
 }
 
-func (l *memoryLog) Tail(ctx context.Context, after modules.Cursor) iter.Seq2[[]modules.Event, error] {
-	return func(yield func([]modules.Event, error) bool) {
+func (l *memoryLog) Tail(ctx context.Context, after social.Cursor) iter.Seq2[[]social.Event, error] {
+	return func(yield func([]social.Event, error) bool) {
 		for {
 			list, through, wake, err := l.page(ctx, after)
 			if err != nil {
@@ -327,7 +327,7 @@ func (l *memoryLog) Tail(ctx context.Context, after modules.Cursor) iter.Seq2[[]
 	}
 }
 
-func (l *memoryLog) page(ctx context.Context, after modules.Cursor) (list []modules.Event, through modules.Cursor, wake chan struct{}, err error) {
+func (l *memoryLog) page(ctx context.Context, after social.Cursor) (list []social.Event, through social.Cursor, wake chan struct{}, err error) {
 	d, unlock, err := l.lock(ctx)
 	if err != nil {
 		return nil, after, nil, err
@@ -343,7 +343,7 @@ func (l *memoryLog) page(ctx context.Context, after modules.Cursor) (list []modu
 	if l.fault == batchIsLarge {
 		size++
 	}
-	through = modules.Cursor{Epoch: d.epoch, Seq: d.mark}
+	through = social.Cursor{Epoch: d.epoch, Seq: d.mark}
 	for _, e := range d.records {
 		if e.Position <= after.Seq || (l.gone(d, e) && l.fault != redactedInTail) {
 			continue
@@ -364,22 +364,22 @@ func (l *memoryLog) page(ctx context.Context, after modules.Cursor) (list []modu
 	return list, through, d.wake, nil
 }
 
-func (l *memoryLog) Head() modules.Cursor {
+func (l *memoryLog) Head() social.Cursor {
 	l.disk.mu.Lock()
 	defer l.disk.mu.Unlock()
-	return modules.Cursor{Epoch: l.disk.epoch, Seq: l.disk.mark}
+	return social.Cursor{Epoch: l.disk.epoch, Seq: l.disk.mark}
 }
 
-func (l *memoryLog) Oldest() modules.Cursor {
+func (l *memoryLog) Oldest() social.Cursor {
 	l.disk.mu.Lock()
 	defer l.disk.mu.Unlock()
-	return modules.Cursor{Epoch: l.disk.epoch, Seq: l.disk.floor}
+	return social.Cursor{Epoch: l.disk.epoch, Seq: l.disk.floor}
 }
 
-func (l *memoryLog) At(ctx context.Context, p modules.Position) (modules.Event, bool, error) {
+func (l *memoryLog) At(ctx context.Context, p social.Position) (social.Event, bool, error) {
 	d, unlock, err := l.lock(ctx)
 	if err != nil {
-		return modules.Event{}, false, err
+		return social.Event{}, false, err
 	}
 	defer unlock()
 	for _, e := range d.records {
@@ -391,10 +391,10 @@ func (l *memoryLog) At(ctx context.Context, p modules.Position) (modules.Event, 
 		}
 		return l.event(d, e), true, nil
 	}
-	return modules.Event{}, false, nil
+	return social.Event{}, false, nil
 }
 
-func (l *memoryLog) Trim(ctx context.Context, before modules.Position, limit int) (int, error) {
+func (l *memoryLog) Trim(ctx context.Context, before social.Position, limit int) (int, error) {
 	d, unlock, err := l.lock(ctx)
 	if err != nil {
 		return 0, err
@@ -427,7 +427,7 @@ func (l *memoryLog) Trim(ctx context.Context, before modules.Position, limit int
 	if l.fault != floorStays {
 		d.floor = floor
 	}
-	maps.DeleteFunc(d.erased, func(_ modules.ID, at modules.Position) bool { return at <= d.floor })
+	maps.DeleteFunc(d.erased, func(_ social.ID, at social.Position) bool { return at <= d.floor })
 	return n, nil
 }
 
@@ -450,7 +450,7 @@ func (l *memoryLog) Sweep(ctx context.Context, limit int) (int, error) {
 	return n, nil
 }
 
-func (l *memoryLog) Reset(ctx context.Context, epoch uint32, floor modules.Position) error {
+func (l *memoryLog) Reset(ctx context.Context, epoch uint32, floor social.Position) error {
 	d, unlock, err := l.lock(ctx)
 	if err != nil {
 		return err

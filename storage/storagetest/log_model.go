@@ -8,14 +8,14 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
 var modelRules = map[string]logRule{
 	"model": {"after any sequence of appends, redactions, erasures, sweeps, trims, reopenings and rebuilds, every reader sees what a plain list says", func(k *logKit) {
 		rapid.Check(k.TB, func(t *rapid.T) {
-			m := &logModel{kit: &logKit{TB: k.TB, ctx: k.TB.Context(), open: k.open, dir: k.TempDir()}, erased: map[modules.ID]modules.Position{}}
+			m := &logModel{kit: &logKit{TB: k.TB, ctx: k.TB.Context(), open: k.open, dir: k.TempDir()}, erased: map[social.ID]social.Position{}}
 			m.kit.log = k.open(k.TB, m.kit.dir)
 			defer func() { _ = m.kit.log.Close() }()
 			m.reset(t, 1, 0)
@@ -39,24 +39,24 @@ var modelRules = map[string]logRule{
 type logModel struct {
 	kit     *logKit
 	epoch   uint32
-	mark    modules.Position
-	floor   modules.Position
+	mark    social.Position
+	floor   social.Position
 	entries []storage.Entry // all that was given since the last reset, for repetitions and rebuilds
 	records []storage.Entry // what is kept; no data = emptied
-	erased  map[modules.ID]modules.Position
+	erased  map[social.ID]social.Position
 }
 
-func (m *logModel) reset(t *rapid.T, epoch uint32, floor modules.Position) {
+func (m *logModel) reset(t *rapid.T, epoch uint32, floor social.Position) {
 	if err := m.kit.log.Reset(context.Background(), epoch, floor); err != nil {
 		t.Fatalf("Reset(%d, %d): %v", epoch, floor, err)
 	}
 	m.epoch, m.mark, m.floor, m.entries, m.records = epoch, floor, floor, nil, nil
-	m.erased = map[modules.ID]modules.Position{}
+	m.erased = map[social.ID]social.Position{}
 }
 
 // gone reports whether the record is not to be shown to anybody.
 func (m *logModel) gone(e storage.Entry) bool {
-	for _, id := range append([]modules.ID{e.Stream.User}, e.About...) {
+	for _, id := range append([]social.ID{e.Stream.User}, e.About...) {
 		if e.Position <= m.erased[id] {
 			return true
 		}
@@ -83,18 +83,18 @@ func (m *logModel) apply(e storage.Entry) {
 	}
 }
 
-func drawPerson(t *rapid.T) modules.ID { return person(rapid.ByteRange(1, 4).Draw(t, "person")) }
+func drawPerson(t *rapid.T) social.ID { return person(rapid.ByteRange(1, 4).Draw(t, "person")) }
 
-func drawEntry(t *rapid.T, p modules.Position) storage.Entry {
+func drawEntry(t *rapid.T, p social.Position) storage.Entry {
 	switch rapid.IntRange(0, 9).Draw(t, "kind") {
 	case 0:
-		return redact(p, rapid.SliceOfN(rapid.Map(rapid.Uint64Range(1, uint64(p)-1+1), func(v uint64) modules.Position {
-			return min(modules.Position(v), p-1)
+		return redact(p, rapid.SliceOfN(rapid.Map(rapid.Uint64Range(1, uint64(p)-1+1), func(v uint64) social.Position {
+			return min(social.Position(v), p-1)
 		}), 0, 4).Draw(t, "targets")...)
 	case 1:
 		return erase(p, drawPerson(t))
 	}
-	s := modules.Stream{Kind: rapid.SampledFrom([]modules.StreamKind{modules.To, modules.By}).Draw(t, "stream"), User: drawPerson(t)}
+	s := social.Stream{Kind: rapid.SampledFrom([]social.StreamKind{social.To, social.By}).Draw(t, "stream"), User: drawPerson(t)}
 	e := event(p, s)
 	for range rapid.IntRange(0, 2).Draw(t, "about") {
 		e.About = append(e.About, drawPerson(t))
@@ -110,7 +110,7 @@ func (m *logModel) doAppend(t *rapid.T) {
 	var list []storage.Entry
 	p := m.mark
 	for range rapid.IntRange(1, 8).Draw(t, "entries") {
-		p += modules.Position(rapid.Uint64Range(1, 3).Draw(t, "step"))
+		p += social.Position(rapid.Uint64Range(1, 3).Draw(t, "step"))
 		list = append(list, drawEntry(t, p))
 	}
 	m.give(t, list)
@@ -147,7 +147,7 @@ func (m *logModel) doSweep(t *rapid.T) {
 }
 
 func (m *logModel) doTrim(t *rapid.T) {
-	before := modules.Position(rapid.Uint64Range(0, uint64(m.mark)+3).Draw(t, "before"))
+	before := social.Position(rapid.Uint64Range(0, uint64(m.mark)+3).Draw(t, "before"))
 	limit := rapid.IntRange(0, 6).Draw(t, "limit")
 	got, err := m.kit.log.Trim(context.Background(), before, limit)
 	if err != nil {
@@ -192,12 +192,12 @@ func (m *logModel) doRebuild(t *rapid.T) {
 
 func (m *logModel) doReset(t *rapid.T) {
 	if rapid.IntRange(0, 3).Draw(t, "really") == 0 {
-		m.reset(t, m.epoch+1, modules.Position(rapid.Uint64Range(0, uint64(m.mark)+2).Draw(t, "floor")))
+		m.reset(t, m.epoch+1, social.Position(rapid.Uint64Range(0, uint64(m.mark)+2).Draw(t, "floor")))
 	}
 }
 
 func (m *logModel) doAt(t *rapid.T) {
-	p := modules.Position(rapid.Uint64Range(0, uint64(m.mark)+2).Draw(t, "position"))
+	p := social.Position(rapid.Uint64Range(0, uint64(m.mark)+2).Draw(t, "position"))
 	e, ok, err := m.kit.log.At(context.Background(), p)
 	if err != nil {
 		t.Fatalf("At(%d): %v", p, err)
@@ -214,19 +214,19 @@ func (m *logModel) doAt(t *rapid.T) {
 }
 
 func (m *logModel) doRead(t *rapid.T) {
-	a := modules.Audience{Person: person(1), Hidden: map[modules.ID]struct{}{}}
+	a := social.Audience{Person: person(1), Hidden: map[social.ID]struct{}{}}
 	for n := byte(1); n <= 4; n++ {
-		for _, s := range []modules.Stream{to(n), by(n)} {
+		for _, s := range []social.Stream{to(n), by(n)} {
 			if rapid.Bool().Draw(t, s.String()) {
-				since := modules.Position(rapid.SampledFrom([]uint64{0, 0, uint64(m.mark) / 2, uint64(m.mark)}).Draw(t, "since"))
-				a.Sources = append(a.Sources, modules.Source{Stream: s, Since: since})
+				since := social.Position(rapid.SampledFrom([]uint64{0, 0, uint64(m.mark) / 2, uint64(m.mark)}).Draw(t, "since"))
+				a.Sources = append(a.Sources, social.Source{Stream: s, Since: since})
 			}
 		}
 		if rapid.IntRange(0, 5).Draw(t, "hide") == 0 {
 			a.Hidden[person(n)] = struct{}{}
 		}
 	}
-	after := modules.Cursor{Epoch: m.epoch, Seq: modules.Position(rapid.Uint64Range(0, uint64(m.mark)+2).Draw(t, "after"))}
+	after := social.Cursor{Epoch: m.epoch, Seq: social.Position(rapid.Uint64Range(0, uint64(m.mark)+2).Draw(t, "after"))}
 	if rapid.IntRange(0, 9).Draw(t, "other epoch") == 0 {
 		after.Epoch++
 	}
@@ -234,12 +234,12 @@ func (m *logModel) doRead(t *rapid.T) {
 }
 
 // compareRead follows one reader to the end.
-func (m *logModel) compareRead(t *rapid.T, a modules.Audience, after modules.Cursor, limit int) {
+func (m *logModel) compareRead(t *rapid.T, a social.Audience, after social.Cursor, limit int) {
 	var want []storage.Entry
 	for _, e := range m.records {
 		for _, s := range a.Sources {
 			shown := s.Stream == e.Stream && e.Position > max(after.Seq, s.Since) && !e.Internal && !m.gone(e)
-			if shown && !a.Hides(modules.Event{About: e.About}) {
+			if shown && !a.Hides(social.Event{About: e.About}) {
 				want = append(want, e)
 			}
 		}
@@ -248,7 +248,7 @@ func (m *logModel) compareRead(t *rapid.T, a modules.Audience, after modules.Cur
 	for at := after; ; {
 		page, err := m.kit.log.Read(context.Background(), a, at, limit)
 		if bad {
-			if gap := (*modules.GapError)(nil); !errors.As(err, &gap) {
+			if gap := (*social.GapError)(nil); !errors.As(err, &gap) {
 				t.Fatalf("Read after %s (floor %d, mark %d) gave %v, want a gap", at, m.floor, m.mark, err)
 			}
 			return
@@ -284,10 +284,10 @@ func (m *logModel) compareRead(t *rapid.T, a modules.Audience, after modules.Cur
 // check compares all that can be seen from outside: marks, and the whole tail.
 func (m *logModel) check(t *rapid.T) {
 	head, oldest := m.kit.log.Head(), m.kit.log.Oldest()
-	if want := (modules.Cursor{Epoch: m.epoch, Seq: m.mark}); head != want {
+	if want := (social.Cursor{Epoch: m.epoch, Seq: m.mark}); head != want {
 		t.Fatalf("head is %s, want %s", head, want)
 	}
-	if want := (modules.Cursor{Epoch: m.epoch, Seq: m.floor}); oldest != want {
+	if want := (social.Cursor{Epoch: m.epoch, Seq: m.floor}); oldest != want {
 		t.Fatalf("oldest is %s, want %s", oldest, want)
 	}
 	var want []storage.Entry

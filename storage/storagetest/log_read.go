@@ -3,7 +3,7 @@ package storagetest
 import (
 	"sync"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -11,13 +11,13 @@ var readRules = map[string]logRule{
 	"read/merge": {"several streams are read as one, in the order of positions (W8)", func(k *logKit) {
 		k.begin()
 		var list []storage.Entry
-		for p := range modules.Position(300) {
-			list = append(list, event(p+1, []modules.Stream{to(1), by(1), by(2), to(2), by(3)}[(p*p+p/7)%5]))
+		for p := range social.Position(300) {
+			list = append(list, event(p+1, []social.Stream{to(1), by(1), by(2), to(2), by(3)}[(p*p+p/7)%5]))
 		}
 		k.append(list...)
 		a := reads(to(1), by(2), by(3), by(200))
-		for after := range modules.Position(301) {
-			var want []modules.Position
+		for after := range social.Position(301) {
+			var want []social.Position
 			for _, e := range list[after:] {
 				if e.Stream == to(1) || e.Stream == by(2) || e.Stream == by(3) {
 					want = append(want, e.Position)
@@ -29,7 +29,7 @@ var readRules = map[string]logRule{
 				}
 			}
 		}
-		k.wantPositions("Read without sources", k.read(modules.Audience{}, 0, 10))
+		k.wantPositions("Read without sources", k.read(social.Audience{}, 0, 10))
 	}},
 	"read/through": {"Through is the head when there is no more, also for a reader of whom nothing is", func(k *logKit) {
 		k.begin()
@@ -55,24 +55,24 @@ var readRules = map[string]logRule{
 		if n, err := k.log.Trim(k.Context(), 20, 100); err != nil || n != 10 {
 			k.Fatalf("Trim gave %d, %v", n, err)
 		}
-		at := func(epoch uint32, seq modules.Position) modules.Cursor { return modules.Cursor{Epoch: epoch, Seq: seq} }
+		at := func(epoch uint32, seq social.Position) social.Cursor { return social.Cursor{Epoch: epoch, Seq: seq} }
 		for _, tt := range []struct {
-			after  modules.Cursor
-			reason modules.GapReason
-			to     modules.Cursor
+			after  social.Cursor
+			reason social.GapReason
+			to     social.Cursor
 		}{
-			{at(5, 19), modules.GapExpired, at(5, 20)},
-			{at(5, 0), modules.GapExpired, at(5, 20)},
-			{at(5, 41), modules.GapFuture, at(5, 40)},
-			{at(5, 1<<63), modules.GapFuture, at(5, 40)},
-			{at(4, 30), modules.GapEpoch, at(5, 40)},
-			{at(6, 0), modules.GapEpoch, at(5, 40)},
-			{at(1<<32-1, 99), modules.GapEpoch, at(5, 40)},
+			{at(5, 19), social.GapExpired, at(5, 20)},
+			{at(5, 0), social.GapExpired, at(5, 20)},
+			{at(5, 41), social.GapFuture, at(5, 40)},
+			{at(5, 1<<63), social.GapFuture, at(5, 40)},
+			{at(4, 30), social.GapEpoch, at(5, 40)},
+			{at(6, 0), social.GapEpoch, at(5, 40)},
+			{at(1<<32-1, 99), social.GapEpoch, at(5, 40)},
 		} {
-			for _, a := range []modules.Audience{reads(to(1)), reads(to(2)), {}} {
+			for _, a := range []social.Audience{reads(to(1)), reads(to(2)), {}} {
 				page, err := k.log.Read(k.Context(), a, tt.after, 10)
 				k.wantGap("Read after "+tt.after.String(), err, tt.reason, tt.after, tt.to)
-				if len(page.Events) != 0 || page.More || page.Through != (modules.Cursor{}) {
+				if len(page.Events) != 0 || page.More || page.Through != (social.Cursor{}) {
 					k.Fatalf("Read after %s gave a gap and a page %+v", tt.after, page)
 				}
 			}
@@ -93,14 +93,14 @@ var readRules = map[string]logRule{
 	}},
 	"read/since": {"a source shows what is above its Since, and nothing at or below (I28)", func(k *logKit) {
 		k.begin()
-		for p := modules.Position(1); p <= 60; p++ {
+		for p := social.Position(1); p <= 60; p++ {
 			k.append(event(p, by(byte(1+p%3))))
 		}
-		for since := range modules.Position(62) {
+		for since := range social.Position(62) {
 			a := reads(by(1), by(2))
 			a.Sources[0].Since = since
-			var want []modules.Position
-			for p := modules.Position(1); p <= 60; p++ {
+			var want []social.Position
+			for p := social.Position(1); p <= 60; p++ {
 				if p%3 == 1 || (p%3 == 0 && p > since) {
 					want = append(want, p)
 				}
@@ -113,9 +113,9 @@ var readRules = map[string]logRule{
 		k.append(event(1, by(1), person(1)), event(2, by(1), person(1), person(5)), event(3, by(1)),
 			event(4, by(2), person(2), person(3), person(4), person(5)), event(5, by(2), person(2)))
 		a := reads(by(1), by(2))
-		a.Hidden = map[modules.ID]struct{}{person(5): {}, person(6): {}}
+		a.Hidden = map[social.ID]struct{}{person(5): {}, person(6): {}}
 		k.wantPositions("Read", k.read(a, 0, 1), 1, 3, 5)
-		a.Hidden = map[modules.ID]struct{}{person(2): {}}
+		a.Hidden = map[social.ID]struct{}{person(2): {}}
 		k.wantPositions("Read", k.read(a, 0, 10), 1, 2, 3)
 		a.Hidden = nil
 		k.wantPositions("Read", k.read(a, 0, 10), 1, 2, 3, 4, 5)
@@ -140,7 +140,7 @@ var readRules = map[string]logRule{
 	"read/budget": {"a reader comes past any number of entries that are not to be shown, and misses nothing behind", func(k *logKit) {
 		k.begin()
 		var list []storage.Entry
-		for p := modules.Position(1); p <= 9000; p++ {
+		for p := social.Position(1); p <= 9000; p++ {
 			switch {
 			case p%4500 == 0:
 				list = append(list, event(p, to(1)))
@@ -153,13 +153,13 @@ var readRules = map[string]logRule{
 			}
 		}
 		k.append(list...)
-		var targets []modules.Position
-		for p := modules.Position(2); p <= 9000; p += 3 {
+		var targets []social.Position
+		for p := social.Position(2); p <= 9000; p += 3 {
 			targets = append(targets, p)
 		}
 		k.append(redact(9001, targets...), event(9002, to(1)))
 		a := reads(to(1))
-		a.Hidden = map[modules.ID]struct{}{person(9): {}}
+		a.Hidden = map[social.ID]struct{}{person(9): {}}
 		k.wantPositions("Read", k.read(a, 0, 10), 4500, 9000, 9002)
 		k.wantPositions("Read", k.read(a, 4500, 1), 9000, 9002)
 	}},
@@ -178,20 +178,20 @@ var readRules = map[string]logRule{
 	}},
 	"read/exact-streams": {"a stream is read by its exact name: people whose ids share a prefix stay apart (W7)", func(k *logKit) {
 		k.begin()
-		ids := []modules.ID{{1}, {1, 0, 1}, {1, 1}, {10}, {1, 15: 1}, {15: 1}, {15: 2}, {14: 1}, {255, 15: 255}}
-		var p modules.Position
+		ids := []social.ID{{1}, {1, 0, 1}, {1, 1}, {10}, {1, 15: 1}, {15: 1}, {15: 2}, {14: 1}, {255, 15: 255}}
+		var p social.Position
 		var list []storage.Entry
 		for range 3 {
 			for _, id := range ids {
-				for _, kind := range []modules.StreamKind{modules.To, modules.By} {
+				for _, kind := range []social.StreamKind{social.To, social.By} {
 					p++
-					list = append(list, event(p, modules.Stream{Kind: kind, User: id}))
+					list = append(list, event(p, social.Stream{Kind: kind, User: id}))
 				}
 			}
 		}
 		k.append(list...)
 		for _, e := range list[:2*len(ids)] {
-			n := modules.Position(2 * len(ids))
+			n := social.Position(2 * len(ids))
 			k.wantPositions("Read of "+e.Stream.String(), k.read(reads(e.Stream), 0, 2), e.Position, e.Position+n, e.Position+2*n)
 		}
 	}},
@@ -227,7 +227,7 @@ var readRules = map[string]logRule{
 			group.Add(1)
 			go func() {
 				defer group.Done()
-				a, at, want := reads(to(1), by(2)), k.cursor(0), modules.Position(1)
+				a, at, want := reads(to(1), by(2)), k.cursor(0), social.Position(1)
 				for want <= last {
 					page, err := k.log.Read(k.Context(), a, at, 1+int(n)*50)
 					if err != nil {
@@ -249,7 +249,7 @@ var readRules = map[string]logRule{
 				}
 			}()
 		}
-		for p := modules.Position(1); p <= last; p += 2 {
+		for p := social.Position(1); p <= last; p += 2 {
 			k.append(event(p, to(1)), event(p+1, by(2)))
 		}
 		group.Wait()

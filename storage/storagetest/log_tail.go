@@ -5,7 +5,7 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -13,8 +13,8 @@ var tailRules = map[string]logRule{
 	"tail/order": {"Tail gives every event of every stream, once, in order, in batches of at most 256", func(k *logKit) {
 		k.begin()
 		var list []storage.Entry
-		var want []modules.Position
-		for p := modules.Position(1); p <= 3000; p += 1 + p%3 {
+		var want []social.Position
+		for p := social.Position(1); p <= 3000; p += 1 + p%3 {
 			list = append(list, event(p, by(byte(p%50))))
 			want = append(want, p)
 		}
@@ -30,12 +30,12 @@ var tailRules = map[string]logRule{
 		ctx, cancel := context.WithTimeout(k.Context(), patience)
 		defer cancel()
 		var group sync.WaitGroup
-		turn := make(chan modules.Position)
+		turn := make(chan social.Position)
 		for n := range 3 {
 			group.Add(1)
 			go func() {
 				defer group.Done()
-				want := modules.Position(1)
+				want := social.Position(1)
 				for list, err := range k.log.Tail(ctx, k.cursor(0)) {
 					if err != nil {
 						k.Errorf("tail %d, waiting for %d: %v", n, want, err)
@@ -59,7 +59,7 @@ var tailRules = map[string]logRule{
 				}
 			}()
 		}
-		for p := modules.Position(1); p <= last; p++ {
+		for p := social.Position(1); p <= last; p++ {
 			k.append(event(p, to(1)))
 			select {
 			case <-turn:
@@ -74,7 +74,7 @@ var tailRules = map[string]logRule{
 		k.append(event(1, to(1)))
 		ctx, cancel := context.WithTimeout(k.Context(), patience)
 		defer cancel()
-		want := modules.Position(1)
+		want := social.Position(1)
 		for list, err := range k.log.Tail(ctx, k.cursor(0)) {
 			if err != nil {
 				k.Fatalf("Tail, waiting for %d: %v", want, err)
@@ -95,7 +95,7 @@ var tailRules = map[string]logRule{
 		k.begin()
 		ctx, cancel := context.WithTimeout(k.Context(), patience)
 		defer cancel()
-		got := make(chan modules.Position, 200)
+		got := make(chan social.Position, 200)
 		var group sync.WaitGroup
 		group.Go(func() {
 			for list, err := range k.log.Tail(ctx, k.cursor(0)) {
@@ -110,7 +110,7 @@ var tailRules = map[string]logRule{
 				}
 			}
 		})
-		for p := modules.Position(1); p < 300; p += 3 {
+		for p := social.Position(1); p < 300; p += 3 {
 			empty := event(p+1, to(1))
 			empty.Data = nil
 			k.append(redact(p))
@@ -120,7 +120,7 @@ var tailRules = map[string]logRule{
 		k.append(event(300, to(1)))
 		group.Wait()
 		close(got)
-		want := modules.Position(3)
+		want := social.Position(3)
 		for p := range got {
 			if p != want {
 				k.Fatalf("Tail gave %d, want %d", p, want)
@@ -149,7 +149,7 @@ var tailRules = map[string]logRule{
 				}
 			}
 		})
-		for p := modules.Position(1); p <= 1000; p += 10 {
+		for p := social.Position(1); p <= 1000; p += 10 {
 			k.append(events(p, p+9, to(1))...)
 		}
 		group.Wait()
@@ -190,8 +190,8 @@ var tailRules = map[string]logRule{
 		k.append(events(1, 1000, to(1))...)
 		for list, err := range k.log.Tail(k.Context(), k.cursor(0)) {
 			if err != nil {
-				var gap *modules.GapError
-				if !errors.As(err, &gap) || gap.Reason != modules.GapExpired || gap.To != k.cursor(900) {
+				var gap *social.GapError
+				if !errors.As(err, &gap) || gap.Reason != social.GapExpired || gap.To != k.cursor(900) {
 					k.Fatalf("Tail ended with %v, want a gap to %s", err, k.cursor(900))
 				}
 				return

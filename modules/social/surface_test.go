@@ -1,4 +1,4 @@
-package modules_test
+package social_test
 
 import (
 	"flag"
@@ -48,7 +48,7 @@ func TestSurface(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("the exported surface has changed; go test ./modules -update, and look at the diff:\n%s", got)
+		t.Errorf("the exported surface has changed; go test ./modules/social -update, and look at the diff:\n%s", got)
 	}
 }
 

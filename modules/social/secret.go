@@ -1,4 +1,4 @@
-package modules
+package social
 
 // Secret is a text that is shown nowhere: it prints, logs and marshals as "***". Keys of the configuration that
 // hold tokens or passwords have this type.

@@ -1,4 +1,4 @@
-package modules
+package social
 
 // UserRef names a user where only a name is needed. Handlers and event payloads carry it.
 type UserRef struct {

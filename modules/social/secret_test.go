@@ -1,4 +1,4 @@
-package modules_test
+package social_test
 
 import (
 	"encoding/json"
@@ -6,16 +6,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // TestSecretIsShownNowhere: however it is printed, the text does not come out.
 func TestSecretIsShownNowhere(t *testing.T) {
-	var s modules.Secret
+	var s social.Secret
 	if err := s.UnmarshalText([]byte("hunter2")); err != nil || s.Reveal() != "hunter2" {
 		t.Fatalf("%v", err)
 	}
-	inside := struct{ Token modules.Secret }{s}
+	inside := struct{ Token social.Secret }{s}
 	text, err := json.Marshal(inside)
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +24,7 @@ func TestSecretIsShownNowhere(t *testing.T) {
 	if strings.Contains(all, "hunter2") {
 		t.Errorf("the secret is in %s", all)
 	}
-	if modules.Secret("").String() != "" {
+	if social.Secret("").String() != "" {
 		t.Error("an empty secret looks as if it were set")
 	}
 }

@@ -1,4 +1,4 @@
-package modules_test
+package social_test
 
 import (
 	"fmt"
@@ -7,12 +7,12 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/belfry-social/belfry/modules"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // window reads from a sorted slice as a store would.
-func window(keys []int64) func(modules.Window) ([]int64, error) {
-	return func(w modules.Window) ([]int64, error) {
+func window(keys []int64) func(social.Window) ([]int64, error) {
+	return func(w social.Window) ([]int64, error) {
 		list := slices.Clone(keys)
 		slices.Sort(list)
 		if !w.Rising {
@@ -36,7 +36,7 @@ func self(k int64) int64 { return k }
 // TestPagesCoverTheList: walking forwards gives every item once and in order, walking back from the end gives the
 // same pages the other way, whatever is inserted in front meanwhile.
 func TestPagesCoverTheList(t *testing.T) {
-	pages := modules.NewPageCursors(make([]byte, 32))
+	pages := social.NewPageCursors(make([]byte, 32))
 	rapid.Check(t, func(t *rapid.T) {
 		keys := rapid.SliceOfNDistinct(rapid.Int64Range(1, 1000), 0, 40, rapid.ID).Draw(t, "keys")
 		rising := rapid.Bool().Draw(t, "rising")
@@ -46,9 +46,9 @@ func TestPagesCoverTheList(t *testing.T) {
 		if !rising {
 			slices.Reverse(want)
 		}
-		scope := modules.PageScope{List: "test"}
-		read := func(cursor string) modules.List[int64] {
-			page, err := modules.PageOf(pages, scope, modules.PageQuery{Limit: limit, Cursor: cursor}, rising, self, window(keys))
+		scope := social.PageScope{List: "test"}
+		read := func(cursor string) social.List[int64] {
+			page, err := social.PageOf(pages, scope, social.PageQuery{Limit: limit, Cursor: cursor}, rising, self, window(keys))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,11 +89,11 @@ func TestPagesCoverTheList(t *testing.T) {
 
 // TestPageCursorIsBound: a cursor of another list, filter, person, key or shape is refused (H26).
 func TestPageCursorIsBound(t *testing.T) {
-	pages := modules.NewPageCursors(make([]byte, 32))
-	scope := modules.PageScope{List: "posts", Filter: "a", Person: modules.ID{1}}
+	pages := social.NewPageCursors(make([]byte, 32))
+	scope := social.PageScope{List: "posts", Filter: "a", Person: social.ID{1}}
 	keys := []int64{1, 2, 3, 4}
-	read := func(p *modules.PageCursors, s modules.PageScope, cursor string) (modules.List[int64], error) {
-		return modules.PageOf(p, s, modules.PageQuery{Limit: 2, Cursor: cursor}, false, self, window(keys))
+	read := func(p *social.PageCursors, s social.PageScope, cursor string) (social.List[int64], error) {
+		return social.PageOf(p, s, social.PageQuery{Limit: 2, Cursor: cursor}, false, self, window(keys))
 	}
 	first, err := read(pages, scope, "")
 	if err != nil || first.Next == nil {
@@ -102,20 +102,20 @@ func TestPageCursorIsBound(t *testing.T) {
 	if _, err := read(pages, scope, *first.Next); err != nil {
 		t.Fatalf("its own cursor: %v", err)
 	}
-	other := []modules.PageScope{{List: "likes", Filter: "a", Person: modules.ID{1}}, {List: "posts", Filter: "b", Person: modules.ID{1}},
-		{List: "posts", Filter: "a"}, {List: "postsa", Filter: "", Person: modules.ID{1}}}
+	other := []social.PageScope{{List: "likes", Filter: "a", Person: social.ID{1}}, {List: "posts", Filter: "b", Person: social.ID{1}},
+		{List: "posts", Filter: "a"}, {List: "postsa", Filter: "", Person: social.ID{1}}}
 	for _, s := range other {
-		if _, err := read(pages, s, *first.Next); !modules.IsFault(err, modules.CodeInvalidCursor) {
+		if _, err := read(pages, s, *first.Next); !social.IsFault(err, social.CodeInvalidCursor) {
 			t.Errorf("in scope %+v: %v", s, err)
 		}
 	}
-	if _, err := read(modules.NewPageCursors([]byte("another key of thirty-two bytes!")), scope, *first.Next); !modules.IsFault(err, modules.CodeInvalidCursor) {
+	if _, err := read(social.NewPageCursors([]byte("another key of thirty-two bytes!")), scope, *first.Next); !social.IsFault(err, social.CodeInvalidCursor) {
 		t.Errorf("under another key: %v", err)
 	}
 	for i := range *first.Next {
 		bent := []byte(*first.Next)
 		bent[i] ^= 1
-		if _, err := read(pages, scope, string(bent)); !modules.IsFault(err, modules.CodeInvalidCursor) {
+		if _, err := read(pages, scope, string(bent)); !social.IsFault(err, social.CodeInvalidCursor) {
 			t.Errorf("with character %d changed: %v", i, err)
 		}
 	}
@@ -124,21 +124,21 @@ func TestPageCursorIsBound(t *testing.T) {
 func FuzzPageCursor(f *testing.F) {
 	f.Add("")
 	f.Add("AAAAAAAAAAAAAAAAAAAAAAAAAAAA")
-	pages := modules.NewPageCursors([]byte("a key that is thirty-two bytes !"))
+	pages := social.NewPageCursors([]byte("a key that is thirty-two bytes !"))
 	f.Fuzz(func(t *testing.T, cursor string) {
-		page, err := modules.PageOf(pages, modules.PageScope{List: "x"}, modules.PageQuery{Limit: 2, Cursor: cursor}, true, self, window([]int64{1, 2, 3}))
+		page, err := social.PageOf(pages, social.PageScope{List: "x"}, social.PageQuery{Limit: 2, Cursor: cursor}, true, self, window([]int64{1, 2, 3}))
 		if err == nil && cursor != "" {
 			t.Errorf("a made-up cursor %q gave %v", cursor, page)
 		}
-		if err != nil && !modules.IsFault(err, modules.CodeInvalidCursor) {
+		if err != nil && !social.IsFault(err, social.CodeInvalidCursor) {
 			t.Errorf("%q: %v", cursor, err)
 		}
 	})
 }
 
 func ExamplePageOf() {
-	pages := modules.NewPageCursors(make([]byte, 32))
-	page, _ := modules.PageOf(pages, modules.PageScope{List: "example"}, modules.PageQuery{Limit: 2}, false, self, window([]int64{1, 2, 3}))
+	pages := social.NewPageCursors(make([]byte, 32))
+	page, _ := social.PageOf(pages, social.PageScope{List: "example"}, social.PageQuery{Limit: 2}, false, self, window([]int64{1, 2, 3}))
 	fmt.Println(page.Items, page.Next != nil, page.Prev != nil)
 	// Output: [3 2] true false
 }

@@ -1,21 +1,21 @@
-package event
+package social
 
 // The types of events that clients see. The set is closed; a channel may rely on it.
 const (
-	Notification        = "notification"
-	NotificationUpdated = "notification.updated"
-	NotificationRemoved = "notification.removed"
-	ReadState           = "read_state"
-	FollowChanged       = "follow.changed"
-	PostCreated         = "post.created"
-	PostUpdated         = "post.updated"
-	PostDeletedEvent    = "post.deleted"
+	EventNotification        = "notification"
+	EventNotificationUpdated = "notification.updated"
+	EventNotificationRemoved = "notification.removed"
+	EventReadState           = "read_state"
+	EventFollowChanged       = "follow.changed"
+	EventPostCreated         = "post.created"
+	EventPostUpdated         = "post.updated"
+	EventPostDeleted         = "post.deleted"
 )
 
 // The types of internal entries. No client sees them.
 const (
-	AudienceChanged = "audience.changed" // data {"other": id}: read that one relation again
-	AccessRevoked   = "access.revoked"   // data AccessRevokedData: close streams
+	EventAudienceChanged = "audience.changed" // data {"other": id}: read that one relation again
+	EventAccessRevoked   = "access.revoked"   // data AccessRevokedData: close streams
 )
 
 // AccessRevokedData says which streams of the person in whose to: stream it stands have to end. With all three
