@@ -129,6 +129,22 @@ func (p *PageCursors) open(s PageScope, cursor string) (key int64, back byte, er
 	return int64(binary.BigEndian.Uint64(raw[1:9])), raw[0], nil
 }
 
+// Merge puts two lists of a window, each in its order and with keys of its own, into one of at most w.Limit.
+func Merge[T any](w Window, a, b []T, key func(T) int64) []T {
+	if len(a) == 0 || len(b) == 0 {
+		return append(a, b...) // one of them as it is
+	}
+	out := make([]T, 0, min(len(a)+len(b), w.Limit))
+	for len(out) < cap(out) {
+		if len(b) == 0 || len(a) > 0 && (key(a[0]) < key(b[0])) == w.Rising {
+			out, a = append(out, a[0]), a[1:]
+		} else {
+			out, b = append(out, b[0]), b[1:]
+		}
+	}
+	return out
+}
+
 // PageOf makes one page. fetch reads rows of a window from the store (a transaction or the reader pool); it is
 // called once, and once more with Limit 1 where the page's other side is not known. key gives a row's order key.
 // rising is the list's own order: true for oldest first. A cursor that was altered or belongs to another list

@@ -142,3 +142,21 @@ func ExamplePageOf() {
 	fmt.Println(page.Items, page.Next != nil, page.Prev != nil)
 	// Output: [3 2] true false
 }
+
+func TestMerge(t *testing.T) {
+	same := func(k int64) int64 { return k }
+	for _, tt := range []struct {
+		w    social.Window
+		a, b []int64
+		want []int64
+	}{
+		{social.Window{Rising: true, Limit: 4}, []int64{1, 4, 9}, []int64{2, 3, 5}, []int64{1, 2, 3, 4}},
+		{social.Window{Limit: 9}, []int64{9, 4, 1}, []int64{5, 3, 2}, []int64{9, 5, 4, 3, 2, 1}},
+		{social.Window{Limit: 2}, nil, []int64{5, 3}, []int64{5, 3}},
+		{social.Window{Limit: 2}, []int64{5, 3}, nil, []int64{5, 3}},
+	} {
+		if got := social.Merge(tt.w, tt.a, tt.b, same); !slices.Equal(got, tt.want) {
+			t.Errorf("%v and %v in %+v: %v, want %v", tt.a, tt.b, tt.w, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package storage
+
+import "context"
+
+// Each runs a query and gives every row, in the query's order, to scan. An error of scan ends it and is returned as it
+// is. The rows are closed when it returns, so scan asks nothing of q.
+func Each(ctx context.Context, q Querier, scan func(Row) error, query string, args ...any) error {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// All is Each that collects what scan makes of the rows; nil when there are none. The caller bounds the query.
+func All[T any](ctx context.Context, q Querier, scan func(Row) (T, error), query string, args ...any) ([]T, error) {
+	var out []T
+	err := Each(ctx, q, func(row Row) error {
+		v, err := scan(row)
+		out = append(out, v)
+		return err
+	}, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// One scans a row of one column. It is for All.
+func One[T any](row Row) (v T, err error) {
+	err = row.Scan(&v)
+	return v, err
+}
+
+// Provisional reports that what q shows may be undone, because q is an open transaction or belongs to one. A cache
+// must not learn from it.
+func Provisional(q Querier) bool {
+	_, tx := q.(Tx)
+	return tx
+}
