@@ -1,9 +1,3 @@
-// Package app is the composition root: the only package that knows everybody. It reads the configuration, wires
-// modules and channels with Fx, serves HTTP and owns the order of start and stop.
-//
-// A program of one's own is app.Main with more parts:
-//
-//	func main() { app.Main(telegram.Module) }
 package app
 
 import (
@@ -23,6 +17,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/app/cli"
+	"github.com/belfry-social/belfry/app/config"
+	"github.com/belfry-social/belfry/app/demo"
+	"github.com/belfry-social/belfry/app/server"
 	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/follows"
@@ -85,7 +82,7 @@ func signals() (context.Context, func()) {
 
 // Options are what New needs beside the parts.
 type Options struct {
-	Source Source
+	Source config.Source
 	Clock  social.Clock
 	Log    *zap.Logger // nil = made as the configuration says, on Err
 	Err    io.Writer   // where the log goes
@@ -120,12 +117,12 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 		fx.StartTimeout(startTimeout),
 		fx.StopTimeout(stopTimeout),
 		fx.Supply(o, o.Clock, &event.Bus{}),
-		fx.Provide(newConfig, newLogger, NewRegistry, newSite, newStores, newReadiness, newLimiter, newServer, newCommands, newDemo),
+		fx.Provide(newConfig, newLogger, server.NewRegistry, newSite, newStores, newReadiness, newLimiter, newServer, newCommands, newDemo),
 		fx.Provide(
 			func(s *stores) (storage.DB, storage.Log, *social.PageCursors, delivery.OpenLog) {
 				return s.db, s.log, s.pages, s.openLog
 			},
-			func(c *Config) (users.Config, posts.Config, follows.Config, notifications.Config, delivery.Config) {
+			func(c *config.Config) (users.Config, posts.Config, follows.Config, notifications.Config, delivery.Config) {
 				people, streams := c.Users, c.Delivery
 				people.Registration = users.Mode(c.Registration.Mode)
 				streams.MaxStreams, streams.MaxStreamsPerPerson = c.Server.MaxStreams, c.Server.MaxStreamsPerPerson
@@ -138,28 +135,28 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 }
 
 // settings is every key of the configuration, as loaded.
-type settings []Setting
+type settings []config.Setting
 
 func newConfig(o Options, in struct {
 	fx.In
 	Factories []plugins.Factory `group:"channels"`
-}) (*Config, settings, error) {
-	return Load(o.Source, in.Factories)
+}) (*config.Config, settings, error) {
+	return config.Load(o.Source, in.Factories)
 }
 
-func newSite(c *Config) social.Site {
+func newSite(c *config.Config) social.Site {
 	return social.Site{Name: "Belfry", PublicURL: c.Server.Origin(), Version: Version()}
 }
 
 func newReadiness(s *stores, in struct {
 	fx.In
 	Delivery *delivery.Service `optional:"true"`
-}) *Readiness {
+}) *server.Readiness {
 	checks := s.checks()
 	if in.Delivery != nil {
-		checks = append(checks, Check{Name: "channels", Probe: func() (string, error) { return probeChannels(in.Delivery.Health()) }})
+		checks = append(checks, server.Check{Name: "channels", Probe: func() (string, error) { return probeChannels(in.Delivery.Health()) }})
 	}
-	return NewReadiness(checks...)
+	return server.NewReadiness(checks...)
 }
 
 // probeChannels names the channels that are not well. One bad channel degrades the server and does not stop it.
@@ -177,17 +174,36 @@ func probeChannels(list []delivery.ChannelHealth) (string, error) {
 	return strings.Join(names, ", "), nil
 }
 
-func newLimiter(c *Config, clock social.Clock) *Limiter { return NewLimiter(c.Limits, clock) }
+func newLimiter(c *config.Config, clock social.Clock) *server.Limiter {
+	return server.NewLimiter(c.Limits, clock)
+}
 
-func newServer(c *Config, site social.Site, limits *Limiter, ready *Readiness, log *zap.Logger, clock social.Clock, metrics *prometheus.Registry, in struct {
+func newServer(c *config.Config, site social.Site, limits *server.Limiter, ready *server.Readiness, log *zap.Logger, clock social.Clock, metrics *prometheus.Registry, in struct {
 	fx.In
 	Users *users.Service `optional:"true"`
-}) *Server {
-	deps := ServerDeps{Site: site, Limits: limits, Ready: ready, Log: log.Named("http"), Clock: clock, Metrics: metrics}
+}) *server.Server {
+	deps := server.Deps{Site: site, Limits: limits, Ready: ready, Log: log.Named("http"), Clock: clock, Metrics: metrics}
 	if in.Users != nil {
 		deps.Auth = in.Users
 	}
-	return NewServer(c.Server, deps)
+	return server.New(c.Server, deps)
+}
+
+// newDemo gives nil when no demo was asked for.
+func newDemo(o Options, c *config.Config, log *zap.Logger, in struct {
+	fx.In
+	Users   *users.Service   `optional:"true"`
+	Posts   *posts.Service   `optional:"true"`
+	Follows *follows.Service `optional:"true"`
+}) (*demo.Demo, error) {
+	if !o.Demo {
+		return nil, nil
+	}
+	if in.Users == nil || in.Posts == nil || in.Follows == nil {
+		return nil, errors.New("demo: needs the modules users, posts and follows")
+	}
+	return demo.New(demo.Deps{Config: c.Demo, Users: in.Users, Posts: in.Posts, Follows: in.Follows, Log: log.Named("demo"),
+		Out: o.Err, Bar: isTerminal(o.Err)}), nil
 }
 
 // rootCause takes the chain of constructors off a wiring error: what is missing is what helps.
@@ -198,4 +214,4 @@ func rootCause(err error) error {
 	return dig.RootCause(err)
 }
 
-var _ Authenticator = (*users.Service)(nil)
+var _ server.Authenticator = (*users.Service)(nil)

@@ -3,6 +3,7 @@ package app
 import (
 	"go.uber.org/fx"
 
+	"github.com/belfry-social/belfry/app/server"
 	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/follows"
@@ -16,7 +17,7 @@ import (
 func bindings() fx.Option {
 	return fx.Options(
 		tie(func(s *users.Service, f *follows.Service) { s.Ports.Follows = f }),
-		tie(func(s *users.Service, l *Limiter) { s.Ports.Limits = l }),
+		tie(func(s *users.Service, l *server.Limiter) { s.Ports.Limits = l }),
 
 		tie(func(s *posts.Service, u *users.Service) { s.Ports.Users = u }),
 		tie(func(s *posts.Service, f *follows.Service) { s.Ports.Follows = f }),
@@ -32,7 +33,7 @@ func bindings() fx.Option {
 		tie(func(s *delivery.Service, f *follows.Service) { s.Ports.Follows = f }),
 		tie(func(s *delivery.Service, n *notifications.Service) { s.Ports.Notifications = n }),
 		tie(func(s *delivery.Service, p *posts.Service) { s.Ports.Posts = p }),
-		tie(func(s *delivery.Service, l *Limiter) { s.Ports.Limits = l }),
+		tie(func(s *delivery.Service, l *server.Limiter) { s.Ports.Limits = l }),
 
 		fx.Invoke(react),
 	)

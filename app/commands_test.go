@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/app/cli"
+	"github.com/belfry-social/belfry/app/config"
 )
 
 // wired is a program of the standard parts on an empty directory, wired and not started.
@@ -23,7 +24,7 @@ func wired(t *testing.T) *program {
 	t.Helper()
 	var p program
 	set := map[string]string{"storage.data": filepath.Join(t.TempDir(), "site"), "server.listen": "127.0.0.1:0", "admin.listen": "127.0.0.1:0"}
-	o := Options{Source: Source{Flags: set, ReadFile: func(string) ([]byte, error) { return nil, os.ErrNotExist }}, Clock: time.Now, Log: zap.NewNop(), Err: os.Stderr, Demo: true}
+	o := Options{Source: config.Source{Flags: set, ReadFile: func(string) ([]byte, error) { return nil, os.ErrNotExist }}, Clock: time.Now, Log: zap.NewNop(), Err: os.Stderr, Demo: true}
 	if err := fx.New(wiring(o, Standard()...), fx.Invoke(func(in program) { p = in })).Err(); err != nil {
 		t.Fatal(err)
 	}

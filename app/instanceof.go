@@ -3,6 +3,7 @@ package app
 import (
 	"time"
 
+	"github.com/belfry-social/belfry/app/server"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/plugins/sse"
@@ -15,14 +16,14 @@ const (
 )
 
 // instance is what this program offers, from its configuration and the channels that are on.
-func (p *program) instance(channels []plugins.Channel) Instance {
+func (p *program) instance(channels []plugins.Channel) server.Instance {
 	c := p.Config
-	view := Instance{
+	view := server.Instance{
 		Name: p.Site.Name, Version: p.Site.Version, URL: p.Site.PublicURL, Registration: c.Registration.Mode, Languages: []string{"en"},
-		Features: InstanceFeatures{Channels: []string{}},
-		Limits: InstanceLimits{Text: c.Posts.MaxText, MIMETypes: []string{}, DisplayName: users.MaxDisplayName, Bio: users.MaxBio, Page: maxPage,
+		Features: server.InstanceFeatures{Channels: []string{}},
+		Limits: server.InstanceLimits{Text: c.Posts.MaxText, MIMETypes: []string{}, DisplayName: users.MaxDisplayName, Bio: users.MaxBio, Page: maxPage,
 			EndpointCount: c.Delivery.EndpointsPerPerson},
-		Events: InstanceEvents{URL: plugins.EventsPath, MaxStreams: c.Server.MaxStreamsPerPerson, MaxWaitS: int(maxWait / time.Second),
+		Events: server.InstanceEvents{URL: plugins.EventsPath, MaxStreams: c.Server.MaxStreamsPerPerson, MaxWaitS: int(maxWait / time.Second),
 			RetentionS: int64(c.Storage.Log.Retention.Age / time.Second), TicketS: int(users.TicketTTL / time.Second)},
 	}
 	enabled := 0

@@ -1,11 +1,11 @@
 package app
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
 
+	"github.com/belfry-social/belfry/app/config"
 	"go.uber.org/fx/fxevent"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -13,7 +13,7 @@ import (
 )
 
 // newLogger makes the one logger of the program: console lines on a terminal, JSON elsewhere, on standard error.
-func newLogger(o Options, c *Config) (*zap.Logger, error) {
+func newLogger(o Options, c *config.Config) (*zap.Logger, error) {
 	if o.Log != nil {
 		return o.Log, nil
 	}
@@ -55,14 +55,6 @@ func (l *fxLog) LogEvent(e fxevent.Event) {
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// engineLog puts what fasthttp says into the one log. It speaks of connections that broke off, which is normal.
-type engineLog struct{ log *zap.Logger }
-
-// Printf is fasthttp.Logger.
-func (l engineLog) Printf(format string, args ...any) {
-	l.log.Debug("http engine", zap.String("text", fmt.Sprintf(format, args...)))
 }
 
 // Version is the module's version as the Go toolchain recorded it; "0.1.0-dev" for a build from a work tree.

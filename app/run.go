@@ -13,6 +13,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/app/cli"
+	"github.com/belfry-social/belfry/app/config"
+	"github.com/belfry-social/belfry/app/demo"
+	"github.com/belfry-social/belfry/app/server"
+	"github.com/belfry-social/belfry/app/web"
 	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
@@ -23,17 +27,17 @@ import (
 type program struct {
 	fx.In
 	Options    Options
-	Config     *Config
+	Config     *config.Config
 	Log        *zap.Logger
 	Site       social.Site
 	Stores     *stores
-	Server     *Server
-	Ready      *Readiness
+	Server     *server.Server
+	Ready      *server.Readiness
 	Registry   *prometheus.Registry
 	Shutdowner fx.Shutdowner
 	Delivery   *delivery.Service    `optional:"true"`
 	Commands   *commands            `optional:"true"`
-	Demo       *demo                `optional:"true"`
+	Demo       *demo.Demo           `optional:"true"`
 	Routes     []func(huma.API)     `group:"routes"`
 	Migrations []storage.Migrations `group:"migrations"`
 	Jobs       []social.Job         `group:"jobs"`
@@ -97,11 +101,11 @@ func (p *program) mount(channels []plugins.Channel) {
 		}
 	}
 	if p.Delivery != nil {
-		routers = append(routers, RouterFunc(p.Delivery.EventRoutes))
+		routers = append(routers, server.RouterFunc(p.Delivery.EventRoutes))
 	}
 	p.Server.Mount(routers...)
-	p.Server.Register(append(p.Routes, InstanceRoutes(p.instance(channels)))...)
-	serveWeb(p.Server.Fiber())
+	p.Server.Register(append(p.Routes, server.InstanceRoutes(p.instance(channels)))...)
+	web.Routes(p.Server.Fiber())
 }
 
 // steps is the order of start; stop runs it backwards. Read from the bottom for the end of the program: not ready
@@ -116,7 +120,7 @@ func (p *program) steps() []step {
 		{name: "database", start: s.openDB, stop: s.close, timeout: 2 * time.Second},
 	}
 	if p.Config.Admin.Enabled {
-		a := NewAdmin(p.Config.Admin, p.Ready, p.Registry)
+		a := server.NewAdmin(p.Config.Admin, p.Ready, p.Registry)
 		steps = append(steps, step{name: "admin listener", timeout: time.Second,
 			start: func(ctx context.Context) error { return admin.start(ctx, a.Listen, a.Serve) },
 			stop:  func(ctx context.Context) error { return admin.stop(ctx, a.Shutdown) }})
@@ -159,7 +163,7 @@ func (p *program) steps() []step {
 		step{name: "watch", start: func(context.Context) error { p.watch(); settle(); return nil }},
 	)
 	if p.Demo != nil {
-		steps = append(steps, step{name: "demo", start: p.Demo.start, stop: p.Demo.stop, timeout: time.Second / 2})
+		steps = append(steps, step{name: "demo", start: p.Demo.Start, stop: p.Demo.Stop, timeout: time.Second / 2})
 	}
 	return steps
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/belfry-social/belfry/app/bench"
 	"github.com/belfry-social/belfry/app/cli"
+	"github.com/belfry-social/belfry/app/config"
 )
 
 // shell answers the command line.
@@ -31,7 +32,7 @@ func (s *shell) program() cli.Program {
 		Call:          s.call,
 		Address:       s.address,
 		Bench:         s.bench,
-		IsConfigError: func(err error) bool { return errors.Is(err, ErrConfig) || errors.Is(err, bench.ErrUsage) },
+		IsConfigError: func(err error) bool { return errors.Is(err, config.ErrInvalid) || errors.Is(err, bench.ErrUsage) },
 	}
 }
 
@@ -43,7 +44,7 @@ func (s *shell) options(f cli.Flags) Options {
 		}
 	}
 	return Options{
-		Source: Source{File: file, Environ: s.environ, Flags: f.Set, ReadFile: os.ReadFile},
+		Source: config.Source{File: file, Environ: s.environ, Flags: f.Set, ReadFile: os.ReadFile},
 		Clock:  time.Now,
 		Err:    s.streams.Err,
 	}
@@ -94,8 +95,8 @@ func (s *shell) settings(f cli.Flags) ([]cli.Setting, error) {
 }
 
 // load constructs nothing but the configuration.
-func (s *shell) load(f cli.Flags) (*Config, settings, error) {
-	var c *Config
+func (s *shell) load(f cli.Flags) (*config.Config, settings, error) {
+	var c *config.Config
 	var list settings
 	program := fx.New(wiring(s.options(f), s.parts...), fx.NopLogger, fx.Populate(&c, &list))
 	if err := program.Err(); err != nil {

@@ -10,6 +10,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/belfry-social/belfry/app/config"
+	"github.com/belfry-social/belfry/app/server"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/bolt"
@@ -24,7 +26,7 @@ const logFile = "belfry.log.bolt"
 // them. Modules are given db, log and pages when they are constructed; what stands behind them is opened by open,
 // before anything uses them, and closed by close, after everything has ended.
 type stores struct {
-	cfg   StorageConfig
+	cfg   config.Storage
 	clock social.Clock
 	zap   *zap.Logger
 
@@ -48,7 +50,7 @@ type Hooks struct {
 	Bolt   func(bolt.Failpoint) error
 }
 
-func newStores(o Options, c *Config, log *zap.Logger) *stores {
+func newStores(o Options, c *config.Config, log *zap.Logger) *stores {
 	s := &stores{cfg: c.Storage, clock: o.Clock, zap: log.Named("storage"), hooks: o.Hooks,
 		db: &database{}, log: &eventLog{}, pages: social.NewPageCursors(nil)}
 	s.relay = outbox.NewRelay(s.db, s.log, o.Clock, s.zap.Named("relay"))
@@ -182,8 +184,8 @@ func (s *stores) failed() <-chan struct{} {
 }
 
 // checks are the readiness checks of the stores.
-func (s *stores) checks() []Check {
-	return []Check{
+func (s *stores) checks() []server.Check {
+	return []server.Check{
 		{Name: "database", Probe: func() (string, error) {
 			if s.db.DB == nil {
 				return "", errors.New("not open yet")

@@ -19,6 +19,7 @@ import (
 
 	"github.com/belfry-social/belfry/app"
 	"github.com/belfry-social/belfry/app/bench"
+	"github.com/belfry-social/belfry/app/config"
 	"github.com/belfry-social/belfry/modules/follows"
 	"github.com/belfry-social/belfry/modules/notifications"
 	"github.com/belfry-social/belfry/modules/posts"
@@ -199,7 +200,7 @@ func runProgram(t *testing.T, dir string, told bool, use func(*services)) {
 	var s services
 	parts = append(parts, fx.Invoke(func(in services) { s = in }))
 	set := map[string]string{"storage.data": dir, "server.listen": address, "server.public_url": publicURL, "admin.enabled": "false", "limits.enabled": "false"}
-	program := app.New(app.Options{Source: app.Source{Flags: set, ReadFile: func(string) ([]byte, error) { return nil, os.ErrNotExist }},
+	program := app.New(app.Options{Source: config.Source{Flags: set, ReadFile: func(string) ([]byte, error) { return nil, os.ErrNotExist }},
 		Clock: time.Now, Log: zap.NewNop(), Err: io.Discard}, parts...)
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()

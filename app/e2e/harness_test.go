@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/belfry-social/belfry/app"
+	"github.com/belfry-social/belfry/app/config"
 )
 
 // deadline bounds every wait of the tests for something that has to happen. It is generous: it finds what never
@@ -65,7 +66,7 @@ func (s *site) start() {
 	s.URL, s.Admin = "http://"+set["server.listen"], "http://"+set["admin.listen"]
 	core, logs := observer.New(zap.DebugLevel)
 	s.Logs = logs
-	s.program = app.New(app.Options{Source: app.Source{Flags: set, ReadFile: noFile}, Clock: time.Now, Log: zap.New(core), Err: io.Discard}, s.parts...)
+	s.program = app.New(app.Options{Source: config.Source{Flags: set, ReadFile: noFile}, Clock: time.Now, Log: zap.New(core), Err: io.Discard}, s.parts...)
 	if err := s.program.Err(); err != nil {
 		s.t.Fatal(err)
 	}

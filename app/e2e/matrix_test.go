@@ -12,6 +12,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/belfry-social/belfry/app"
+	"github.com/belfry-social/belfry/app/server"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 )
@@ -155,7 +156,7 @@ func plain(body string) string {
 type aviary struct {
 	*site
 	t        *testing.T
-	app      *app.Server
+	app      *server.Server
 	users    *users.Service
 	askers   []asker
 	owner    *person

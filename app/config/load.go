@@ -1,0 +1,375 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/belfry-social/belfry/plugins"
+)
+
+// Source is where a configuration comes from, weakest first: defaults, the file, the environment, flags.
+type Source struct {
+	File     string            // "" = config.yaml in the working directory, if it is there
+	Environ  []string          // as os.Environ
+	Flags    map[string]string // key ("storage.data") to value
+	ReadFile func(name string) ([]byte, error)
+}
+
+// Setting is one key with its value and where it came from, for `belfry config print`.
+type Setting struct {
+	Key    string
+	Value  string // YAML; "***" for a secret
+	Origin string // default, file:line, environment variable or flag
+}
+
+// DefaultFile is read from the working directory when no file is named.
+const DefaultFile = "config.yaml"
+
+// ErrInvalid marks a configuration that cannot be used; the program ends with exit code 2.
+var ErrInvalid = errors.New("configuration")
+
+// Load reads a configuration strictly: an unknown key, a key given twice, a wrong type or a value out of bounds
+// is an error that names file, line and column, or the environment variable or flag.
+func Load(src Source, factories []plugins.Factory) (*Config, []Setting, error) {
+	l := loader{src: src, factories: factories, origin: map[string]string{}}
+	cfg, err := l.load()
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return cfg, l.settings(cfg), nil
+}
+
+type loader struct {
+	src       Source
+	factories []plugins.Factory
+	file      string
+	root      ast.Node
+	origin    map[string]string
+	used      map[string]bool // environment variables that named a key
+}
+
+func (l *loader) load() (*Config, error) {
+	if err := l.parse(); err != nil {
+		return nil, err
+	}
+	l.used = map[string]bool{}
+	cfg := Default()
+	if err := l.checkTop(); err != nil {
+		return nil, err
+	}
+	for _, name := range topKeys(reflect.TypeOf(cfg)) {
+		field := reflect.ValueOf(&cfg).Elem().FieldByIndex(topIndex(reflect.TypeOf(cfg), name)).Addr()
+		if err := l.fill(name, field.Interface()); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.channels(&cfg); err != nil {
+		return nil, err
+	}
+	if err := l.unknownEnvironment(); err != nil {
+		return nil, err
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, l.placed(err)
+	}
+	return &cfg, nil
+}
+
+func (l *loader) parse() error {
+	l.file = l.src.File
+	if l.file == "" {
+		l.file = DefaultFile
+	}
+	text, err := l.src.ReadFile(l.file)
+	if errors.Is(err, os.ErrNotExist) && l.src.File == "" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return l.strict("", err)
+	}
+	if len(f.Docs) > 1 {
+		return fmt.Errorf("%s: more than one document", l.file)
+	}
+	if len(f.Docs) == 1 {
+		l.root = f.Docs[0].Body
+	}
+	return nil
+}
+
+// checkTop refuses unknown top-level keys.
+func (l *loader) checkTop() error {
+	known := append(topKeys(reflect.TypeOf(Config{})), "channels")
+	for _, kv := range mapping(l.root) {
+		if name := kv.Key.String(); !slices.Contains(known, name) {
+			return l.at(kv.Key, fmt.Errorf("unknown key %q", name))
+		}
+	}
+	if l.root != nil && mapping(l.root) == nil && l.root.Type() != ast.NullType {
+		return l.at(l.root, errors.New("must be a mapping of sections"))
+	}
+	return nil
+}
+
+// fill lays file, environment and flags over one section.
+func (l *loader) fill(key string, into any) error {
+	if node := l.find(key); node != nil && node.Type() != ast.NullType {
+		for _, f := range fieldsOf(reflect.ValueOf(into).Elem(), key) {
+			n := l.find(f.key)
+			if n == nil {
+				continue
+			}
+			l.origin[f.key] = fmt.Sprintf("%s:%d", l.file, n.GetToken().Position.Line)
+			if err := f.checkScalar(n); err != nil {
+				return l.at(n, fmt.Errorf("%s: %w", f.key, err))
+			}
+		}
+		if err := yaml.NodeToValue(node, into, yaml.Strict()); err != nil {
+			return l.strict(key+": ", err)
+		}
+	}
+	for _, f := range fieldsOf(reflect.ValueOf(into).Elem(), key) {
+		name, value, given, err := l.environment(f.key)
+		if err != nil {
+			return err
+		}
+		if v, ok := l.src.Flags[f.key]; ok {
+			name, value, given = "flag", v, true
+		}
+		if !given {
+			continue
+		}
+		if err := f.set(value); err != nil {
+			return fmt.Errorf("%s: %s: %w", name, f.key, err)
+		}
+		l.origin[f.key] = name
+	}
+	return nil
+}
+
+// environment looks up BELFRY_<KEY>, or the file that BELFRY_<KEY>_FILE names.
+func (l *loader) environment(key string) (name, value string, ok bool, err error) {
+	name = "BELFRY_" + strings.ToUpper(strings.NewReplacer(".", "_", "/", "_").Replace(key))
+	for _, kv := range l.src.Environ {
+		k, v, _ := strings.Cut(kv, "=")
+		switch k {
+		case name:
+			l.used[k] = true
+			value, ok = v, true
+		case name + "_FILE":
+			l.used[k] = true
+			text, err := l.src.ReadFile(v)
+			if err != nil {
+				return k, "", false, fmt.Errorf("%s: %w", k, err)
+			}
+			return k, strings.TrimRight(string(text), "\r\n"), true, nil
+		}
+	}
+	return name, value, ok, nil
+}
+
+func (l *loader) unknownEnvironment() error {
+	for _, kv := range l.src.Environ {
+		k, _, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(k, "BELFRY_") && k != "BELFRY_CONFIG" && !l.used[k] {
+			return fmt.Errorf("%s: no such key", k)
+		}
+	}
+	return nil
+}
+
+// channels decodes the section "channels" with the factories. A factory without a section is taken with its
+// defaults.
+func (l *loader) channels(cfg *Config) error {
+	seen := map[string]bool{}
+	add := func(key string, node ast.Node, f plugins.Factory) error {
+		seen[f.Name()] = seen[f.Name()] || key == f.Name()
+		settings, err := f.Decode(func(into any) error { return l.fill("channels."+key, into) })
+		if err != nil {
+			return l.placed(prefixed("channels."+key, err))
+		}
+		cfg.Channels = append(cfg.Channels, Channel{Key: key, Factory: f, Settings: settings, Enabled: enabled(settings)})
+		return nil
+	}
+	node := l.find("channels")
+	if node != nil && mapping(node) == nil && node.Type() != ast.NullType {
+		return l.at(node, errors.New("channels: must be a mapping of channels"))
+	}
+	for _, kv := range mapping(node) {
+		key := kv.Key.String()
+		i := slices.IndexFunc(l.factories, func(f plugins.Factory) bool { return f.Makes(key) })
+		if i < 0 {
+			return l.at(kv.Key, fmt.Errorf("unknown channel %q", key))
+		}
+		if err := add(key, kv.Value, l.factories[i]); err != nil {
+			return err
+		}
+	}
+	for _, f := range l.factories {
+		if !seen[f.Name()] {
+			if err := add(f.Name(), nil, f); err != nil {
+				return err
+			}
+		}
+	}
+	slices.SortFunc(cfg.Channels, func(a, b Channel) int { return strings.Compare(a.Key, b.Key) })
+	return nil
+}
+
+func enabled(settings any) bool {
+	v := reflect.ValueOf(settings).Elem()
+	for i := range v.NumField() {
+		if yamlName(v.Type().Field(i)) == "enabled" && v.Field(i).Kind() == reflect.Bool {
+			return v.Field(i).Bool()
+		}
+	}
+	return true
+}
+
+// settings lists every key in the order of config.yaml.
+func (l *loader) settings(cfg *Config) []Setting {
+	fields := fieldsOf(reflect.ValueOf(cfg).Elem(), "")
+	for _, c := range cfg.Channels {
+		fields = append(fields, fieldsOf(reflect.ValueOf(c.Settings).Elem(), "channels."+c.Key)...)
+	}
+	out := make([]Setting, 0, len(fields))
+	for _, f := range fields {
+		text, err := yaml.MarshalWithOptions(f.value.Interface(), yaml.Flow(true))
+		if err != nil {
+			text = []byte("?")
+		}
+		origin := l.origin[f.key]
+		if origin == "" {
+			origin = "default"
+		}
+		out = append(out, Setting{Key: f.key, Value: strings.TrimSpace(string(text)), Origin: origin})
+	}
+	return out
+}
+
+// find returns the value at a key path in the file, nil when absent. Channel keys hold no dots.
+func (l *loader) find(key string) ast.Node {
+	node := l.root
+	for _, name := range strings.Split(key, ".") {
+		var next ast.Node
+		for _, kv := range mapping(node) {
+			if kv.Key.String() == name {
+				next = kv.Value
+			}
+		}
+		if next == nil {
+			return nil
+		}
+		node = next
+	}
+	return node
+}
+
+// mapping returns the pairs of a mapping node, nil for anything else.
+func mapping(n ast.Node) []*ast.MappingValueNode {
+	switch v := n.(type) {
+	case *ast.MappingNode:
+		return v.Values
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{v}
+	default:
+		return nil
+	}
+}
+
+// field is one key of the configuration.
+type field struct {
+	key   string
+	value reflect.Value
+}
+
+// set reads a value given as text, as YAML would.
+func (f field) set(text string) error {
+	if f.value.Kind() == reflect.String {
+		f.value.SetString(text)
+		return nil
+	}
+	if f.value.Kind() == reflect.Slice && !strings.HasPrefix(strings.TrimSpace(text), "[") {
+		text = "[" + text + "]"
+	}
+	if err := yaml.UnmarshalWithOptions([]byte(text), f.value.Addr().Interface(), yaml.Strict()); err != nil {
+		return errors.New("not a value of this key")
+	}
+	return nil
+}
+
+// checkScalar gives durations and sizes an error with a place; the decoder has none for them.
+func (f field) checkScalar(n ast.Node) error {
+	text := strings.Trim(n.String(), `"'`)
+	if f.value.Type() == reflect.TypeFor[time.Duration]() {
+		_, err := time.ParseDuration(text)
+		return err
+	}
+	if u, ok := reflect.New(f.value.Type()).Interface().(encoding.TextUnmarshaler); ok {
+		return u.UnmarshalText([]byte(text))
+	}
+	return nil
+}
+
+// fieldsOf lists the leaves of a config struct.
+func fieldsOf(v reflect.Value, prefix string) []field {
+	var out []field
+	for i := range v.NumField() {
+		name := yamlName(v.Type().Field(i))
+		if name == "" {
+			continue
+		}
+		key := name
+		if prefix != "" {
+			key = prefix + "." + name
+		}
+		f := v.Field(i)
+		_, text := reflect.New(f.Type()).Interface().(encoding.TextUnmarshaler)
+		if f.Kind() == reflect.Struct && !text {
+			out = append(out, fieldsOf(f, key)...)
+			continue
+		}
+		out = append(out, field{key: key, value: f})
+	}
+	return out
+}
+
+func yamlName(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+	if name == "-" {
+		return ""
+	}
+	return name
+}
+
+func topKeys(t reflect.Type) []string {
+	var out []string
+	for i := range t.NumField() {
+		if name := yamlName(t.Field(i)); name != "" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func topIndex(t reflect.Type, name string) []int {
+	for i := range t.NumField() {
+		if yamlName(t.Field(i)) == name {
+			return []int{i}
+		}
+	}
+	return nil
+}

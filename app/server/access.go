@@ -1,0 +1,159 @@
+package server
+
+import (
+	"context"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/modules/users"
+	"github.com/belfry-social/belfry/plugins"
+)
+
+// Credentials are what a request brought. All strings are copies.
+type Credentials = users.Credentials
+
+// Authenticator tells who brings credentials. It is asked once a request, only when one of them is set, from many
+// goroutines. Unknown, expired or revoked ones give the fault invalid_token (invalid_ticket for a ticket, which
+// is used up by being asked for); any other error is the store's.
+type Authenticator interface {
+	Authenticate(ctx context.Context, c Credentials) (social.Actor, error)
+}
+
+// nobody answers when there is no users module: no credential is good.
+type nobody struct{}
+
+func (nobody) Authenticate(_ context.Context, c Credentials) (social.Actor, error) {
+	if c.Ticket != "" {
+		return social.Actor{}, social.NewFault(social.CodeInvalidTicket, "This ticket is not valid.")
+	}
+	return social.Actor{}, invalidToken()
+}
+
+func invalidToken() *social.Fault {
+	return social.NewFault(social.CodeInvalidToken, "This session or token is unknown, expired or revoked.")
+}
+
+// cookieName is the session cookie's name: with https one that only this host can set.
+func cookieName(secure bool) string {
+	if secure {
+		return "__Host-belfry"
+	}
+	return "belfry"
+}
+
+type localKey int
+
+const (
+	localActor   localKey = iota // social.Actor, once identify has run
+	localProblem                 // *Problem that was answered
+	localLabel                   // string: route for log and metrics, where the router's own is not it
+	localSpent                   // true, once a budget was spent
+)
+
+// identify tells who is asking. It runs at most once a request; whoever asks again gets the same answer.
+func (s *Server) identify(c *fiber.Ctx) (social.Actor, error) {
+	if a, ok := c.Locals(localActor).(social.Actor); ok {
+		return a, nil
+	}
+	creds, err := s.credentials(c)
+	if err != nil {
+		return social.Actor{}, err
+	}
+	var a social.Actor
+	if creds != (Credentials{}) {
+		if a, err = s.auth.Authenticate(c.UserContext(), creds); err != nil {
+			return social.Actor{}, err
+		}
+	}
+	c.Locals(localActor, a)
+	return a, nil
+}
+
+// credentials reads the one credential that counts: Authorization wins over everything, and a bad one never falls
+// back; then the ticket, on /v1/events only; then the cookie.
+func (s *Server) credentials(c *fiber.Ctx) (Credentials, error) {
+	if header := c.Request().Header.Peek(fiber.HeaderAuthorization); header != nil {
+		scheme, secret, _ := strings.Cut(string(header), " ")
+		secret = strings.TrimSpace(secret)
+		if !strings.EqualFold(scheme, "Bearer") || secret == "" {
+			return Credentials{}, invalidToken()
+		}
+		return Credentials{Bearer: secret}, nil
+	}
+	if head := c.Method() == fiber.MethodHead; (head || c.Method() == fiber.MethodGet) && c.Path() == plugins.EventsPath {
+		if ticket := c.Query("ticket"); ticket != "" {
+			return Credentials{Ticket: ticket, Peek: head}, nil
+		}
+	}
+	return Credentials{Cookie: string(c.Request().Header.Cookie(s.cookie))}, nil
+}
+
+// checkSite refuses what a page of another site makes a signed-in browser send: with a session cookie, every
+// method that may change something, and opening the event stream. Browsers say where a request comes from by
+// Sec-Fetch-Site, older ones by Origin; a request with neither does not come from a browser.
+func (s *Server) checkSite(c *fiber.Ctx, events bool) error {
+	safe := false
+	switch c.Method() {
+	case fiber.MethodGet, fiber.MethodHead:
+		safe = !events
+	case fiber.MethodOptions:
+		safe = true
+	}
+	h := &c.Request().Header
+	if safe || len(h.Cookie(s.cookie)) == 0 || h.Peek(fiber.HeaderAuthorization) != nil {
+		return nil
+	}
+	if site := string(h.Peek("Sec-Fetch-Site")); site != "" {
+		if site == "same-origin" || site == "none" {
+			return nil
+		}
+	} else if origin := h.Peek(fiber.HeaderOrigin); origin == nil || string(origin) == s.origin {
+		return nil
+	}
+	return social.NewFault(social.CodeCrossSite, "Requests with a session have to come from this site's own pages.")
+}
+
+// authorize applies the rule of an operation to who is asking. nil = go on.
+func authorize(rule social.Auth, a social.Actor) error {
+	switch rule {
+	case social.AuthNone:
+		return nil
+	case social.AuthOptional:
+		if a.IsAnonymous() {
+			return nil
+		}
+		return a.Need(social.ScopeRead)
+	case social.AuthSession:
+		if !a.IsAnonymous() && (a.SessionID.IsZero() || !a.TokenID.IsZero() || !a.ServiceID.IsZero()) {
+			return social.NewFault(social.CodeInsufficientScope, "This needs a session; a token does not allow it.")
+		}
+		a.Suspended = false
+		return a.Need(social.ScopeRead)
+	case social.AuthMe:
+		a.Suspended = false
+		return a.Need(social.ScopeRead)
+	}
+	scope := social.Scope(rule)
+	if !a.IsAnonymous() && !hasRole(a, scope) {
+		return social.NotFound() // as any path that is not there for this person
+	}
+	return a.Need(scope)
+}
+
+// hasRole reports whether the actor's role is enough for a scope that asks for one.
+func hasRole(a social.Actor, scope social.Scope) bool {
+	switch scope {
+	case social.ScopeModerate:
+		return a.Role == social.RoleModerator || a.Role == social.RoleAdmin
+	case social.ScopeAdmin:
+		return a.Role == social.RoleAdmin
+	}
+	return true
+}
+
+// actorContext is the context of a request with who is asking in it.
+func actorContext(c *fiber.Ctx, a social.Actor) context.Context {
+	return social.WithActor(c.UserContext(), a)
+}

@@ -1,0 +1,144 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"net/netip"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// AdminConfig is the section "admin": the listener for the operator. It asks nobody who they are, so it belongs
+// on loopback or on a network of its own.
+type AdminConfig struct {
+	// Enabled says whether there is one.
+	Enabled bool `yaml:"enabled"`
+	// Listen is its address, host and port.
+	Listen string `yaml:"listen"`
+}
+
+// DefaultAdminConfig has every key at its default.
+func DefaultAdminConfig() AdminConfig { return AdminConfig{Enabled: true, Listen: "127.0.0.1:8081"} }
+
+// Validate checks the section; its error begins with the key.
+func (c AdminConfig) Validate() error {
+	if _, _, err := net.SplitHostPort(c.Listen); c.Enabled && err != nil {
+		return errors.New("listen: must be host:port")
+	}
+	return nil
+}
+
+// serveHealth adds /healthz and /readyz, the latter without details, which are for the operator.
+func (s *Server) serveHealth() {
+	s.get("/healthz", func(c *fiber.Ctx) error {
+		return s.status(c, fiber.StatusOK, map[string]string{"status": "ok"})
+	})
+	s.get("/readyz", func(c *fiber.Ctx) error {
+		state, ok, _ := s.ready.Report()
+		return s.status(c, readyStatus(ok), map[string]string{"status": state})
+	})
+}
+
+func (s *Server) status(c *fiber.Ctx, status int, body any) error {
+	text, err := encodeJSON(body)
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+	return c.Status(status).Send(text)
+}
+
+func readyStatus(ok bool) int {
+	if ok {
+		return http.StatusOK
+	}
+	return http.StatusServiceUnavailable
+}
+
+// Admin serves the operator: /healthz, /readyz with every check, /metrics and /debug/pprof/. It is not behind the
+// public server's limits, so it answers while that one is overloaded.
+type Admin struct {
+	listen string
+	http   *http.Server
+}
+
+// NewAdmin makes the listener's server; it opens nothing.
+func NewAdmin(cfg AdminConfig, ready *Readiness, metrics prometheus.Gatherer) *Admin {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeStatus(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		state, ok, results := ready.Report()
+		writeStatus(w, readyStatus(ok), map[string]any{"status": state, "checks": results})
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return &Admin{listen: cfg.Listen, http: &http.Server{
+		Handler: byAddress(cfg.Listen, mux), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+	}}
+}
+
+// byAddress refuses requests that ask for a name other than the listener's own or a loopback one: a page in the
+// operator's browser could have pointed its name here.
+func byAddress(listen string, next http.Handler) http.Handler {
+	own := hostName(listen)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := hostName(r.Host)
+		_, err := netip.ParseAddr(name)
+		if err != nil && name != own && !isLoopback(name) {
+			http.Error(w, "this host is not served here", http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", cacheNever)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func writeStatus(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // the client may be gone
+}
+
+// Handler is what the listener serves, for tests.
+func (a *Admin) Handler() http.Handler { return a.http.Handler }
+
+// Listen opens the listener that the config names.
+func (a *Admin) Listen(ctx context.Context) (net.Listener, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", a.listen)
+	if err != nil {
+		return nil, fmt.Errorf("admin: listen on %s: %w", a.listen, err)
+	}
+	return ln, nil
+}
+
+// Serve answers on ln until Shutdown; nil then.
+func (a *Admin) Serve(ln net.Listener) error {
+	if err := a.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("admin: serve: %w", err)
+	}
+	return nil
+}
+
+// Shutdown waits for what is being answered until ctx ends, and closes what is left then.
+func (a *Admin) Shutdown(ctx context.Context) error {
+	if err := a.http.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("admin: shut down: %w", err), a.http.Close())
+	}
+	return nil
+}

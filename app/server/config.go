@@ -1,0 +1,164 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/belfry-social/belfry/modules/social"
+)
+
+// Config is the section "server": where and how HTTP is served.
+type Config struct {
+	// Listen is the address to serve on, host and port.
+	Listen string `yaml:"listen"`
+	// PublicURL is how people reach the server: scheme and host, perhaps a port, no path. Empty: http:// and
+	// the listen address.
+	PublicURL string `yaml:"public_url"`
+	// AllowedHosts are further host names that requests may ask for, without ports. Others are answered 400.
+	AllowedHosts []string `yaml:"allowed_hosts"`
+	// TrustedProxies are addresses or networks (10.0.0.0/8) whose X-Forwarded-For is believed.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	// InsecureHTTP allows a public URL with http that is not on loopback; passwords then travel in the clear.
+	InsecureHTTP bool `yaml:"insecure_http"`
+	// CORSOrigins are the exact origins of other sites whose pages may call the API with a token.
+	CORSOrigins []string `yaml:"cors_origins"`
+	// MaxConnections bounds open connections, event streams not counted; beyond it new ones get 503.
+	MaxConnections int `yaml:"max_connections"`
+	// MaxStreams bounds open event streams and waiting long polls of this node; beyond it a stream is told to come
+	// back later.
+	MaxStreams int `yaml:"max_streams"`
+	// MaxStreamsPerPerson bounds those of one person; one more ends the oldest.
+	MaxStreamsPerPerson int `yaml:"max_streams_per_person"`
+	// ReadTimeout bounds how long a request may take to arrive, from its first byte to the end of its body.
+	ReadTimeout time.Duration `yaml:"read_timeout"`
+	// WriteTimeout bounds how long an answer may take to leave; event streams have rules of their own.
+	WriteTimeout time.Duration `yaml:"write_timeout"`
+	// IdleTimeout is how long a kept connection waits for its next request.
+	IdleTimeout time.Duration `yaml:"idle_timeout"`
+	// RequestTimeout bounds how long a request may be worked on, a long poll included.
+	RequestTimeout time.Duration `yaml:"request_timeout"`
+	// BodyLimit bounds a request body.
+	BodyLimit social.Size `yaml:"body_limit"`
+	// HeaderLimit bounds the request line and all headers together.
+	HeaderLimit social.Size `yaml:"header_limit"`
+}
+
+// DefaultConfig has every key at its default.
+func DefaultConfig() Config {
+	return Config{
+		Listen:         "127.0.0.1:8080",
+		AllowedHosts:   []string{},
+		TrustedProxies: []string{},
+		CORSOrigins:    []string{},
+		MaxConnections: 10_000,
+		MaxStreams:     20_000,
+
+		MaxStreamsPerPerson: 10,
+		ReadTimeout:         10 * time.Second,
+		WriteTimeout:        30 * time.Second,
+		IdleTimeout:         75 * time.Second,
+		RequestTimeout:      75 * time.Second,
+		BodyLimit:           64 << 10,
+		HeaderLimit:         16 << 10,
+	}
+}
+
+// Origin is the public URL without a trailing slash.
+func (c Config) Origin() string {
+	if c.PublicURL != "" {
+		return strings.TrimSuffix(c.PublicURL, "/")
+	}
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return "http://" + c.Listen
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || (err == nil && ip.IsUnspecified()) {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// Secure reports that people reach the server by https, so that cookies are for https only.
+func (c Config) Secure() bool { return strings.HasPrefix(c.Origin(), "https://") }
+
+// Validate checks the section; its error begins with the key.
+func (c Config) Validate() error {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return errors.New("listen: must be host:port")
+	}
+	if err := c.validateURL(); err != nil {
+		return err
+	}
+	if _, err := trustedNetworks(c.TrustedProxies); err != nil {
+		return fmt.Errorf("trusted_proxies: %w", err)
+	}
+	for _, h := range c.AllowedHosts {
+		if h == "" || strings.ContainsAny(h, "/*@ ") {
+			return errors.New("allowed_hosts: must be host names or addresses, without ports and wildcards")
+		}
+	}
+	for _, o := range c.CORSOrigins {
+		if o == "*" {
+			return errors.New("cors_origins: * is refused: name each origin")
+		}
+		if !isOrigin(o) {
+			return errors.New("cors_origins: must be origins such as https://server.example, in lower case")
+		}
+	}
+	return c.validateNumbers()
+}
+
+func (c Config) validateURL() error {
+	u, err := url.Parse(c.Origin())
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
+		return errors.New("public_url: must be an http or https URL")
+	case u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		return errors.New("public_url: must have neither path, query nor user")
+	case u.Scheme == "http" && !isLoopback(hostName(u.Host)) && !c.InsecureHTTP:
+		return errors.New("public_url: must be https, unless it is on loopback or insecure_http is set")
+	}
+	return nil
+}
+
+func (c Config) validateNumbers() error {
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+	}{
+		{"read_timeout", c.ReadTimeout}, {"write_timeout", c.WriteTimeout},
+		{"idle_timeout", c.IdleTimeout}, {"request_timeout", c.RequestTimeout},
+	} {
+		if d.value <= 0 {
+			return fmt.Errorf("%s: must be more than 0", d.key)
+		}
+	}
+	if c.MaxConnections < 1 {
+		return errors.New("max_connections: must be at least 1")
+	}
+	if c.MaxStreams < 1 {
+		return errors.New("max_streams: must be at least 1")
+	}
+	if c.MaxStreamsPerPerson < 1 {
+		return errors.New("max_streams_per_person: must be at least 1")
+	}
+	if c.BodyLimit < 1<<10 || c.BodyLimit > 1<<30 {
+		return errors.New("body_limit: must be 1KiB to 1GiB")
+	}
+	if c.HeaderLimit < 4<<10 || c.HeaderLimit > 1<<20 {
+		return errors.New("header_limit: must be 4KiB to 1MiB")
+	}
+	return nil
+}
+
+// isOrigin reports the exact form of an origin as browsers send it.
+func isOrigin(o string) bool {
+	u, err := url.Parse(o)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil &&
+		o == u.Scheme+"://"+strings.ToLower(u.Host)
+}

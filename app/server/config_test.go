@@ -1,0 +1,76 @@
+package server_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/belfry-social/belfry/app/server"
+)
+
+func TestDefaultsAreValid(t *testing.T) {
+	for name, c := range map[string]interface{ Validate() error }{
+		"server": server.DefaultConfig(), "limits": server.DefaultLimitsConfig(), "admin": server.DefaultAdminConfig(),
+	} {
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestServerConfig(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*server.Config)
+		want   string // beginning of the error; "" = fine
+	}{
+		{"https", func(c *server.Config) { c.PublicURL = "https://social.example/" }, ""},
+		{"http on loopback", func(c *server.Config) { c.PublicURL = "http://localhost:9" }, ""},
+		{"http elsewhere", func(c *server.Config) { c.PublicURL = "http://social.example" }, "public_url:"},
+		{"http elsewhere, wanted", func(c *server.Config) { c.PublicURL, c.InsecureHTTP = "http://social.example", true }, ""},
+		{"http on all addresses", func(c *server.Config) { c.Listen = ":8080" }, ""},
+		{"http on a LAN address", func(c *server.Config) { c.Listen = "192.168.1.5:8080" }, "public_url:"},
+		{"path", func(c *server.Config) { c.PublicURL = "https://social.example/belfry" }, "public_url:"},
+		{"user", func(c *server.Config) { c.PublicURL = "https://me:secret@social.example" }, "public_url:"},
+		{"no scheme", func(c *server.Config) { c.PublicURL = "social.example" }, "public_url:"},
+		{"listen without port", func(c *server.Config) { c.Listen = "localhost" }, "listen:"},
+		{"H37 star", func(c *server.Config) { c.CORSOrigins = []string{"*"} }, "cors_origins:"},
+		{"origin with a path", func(c *server.Config) { c.CORSOrigins = []string{"https://good.example/"} }, "cors_origins:"},
+		{"origin in upper case", func(c *server.Config) { c.CORSOrigins = []string{"https://Good.example"} }, "cors_origins:"},
+		{"origin null", func(c *server.Config) { c.CORSOrigins = []string{"null"} }, "cors_origins:"},
+		{"origin with a star", func(c *server.Config) { c.CORSOrigins = []string{"https://good.example", "*"} }, "cors_origins:"},
+		{"wild host", func(c *server.Config) { c.AllowedHosts = []string{"*.lan"} }, "allowed_hosts:"},
+		{"proxy name", func(c *server.Config) { c.TrustedProxies = []string{"proxy"} }, "trusted_proxies:"},
+		{"no body", func(c *server.Config) { c.BodyLimit = 0 }, "body_limit:"},
+		{"no time", func(c *server.Config) { c.ReadTimeout = 0 }, "read_timeout:"},
+		{"no connections", func(c *server.Config) { c.MaxConnections = 0 }, "max_connections:"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := server.DefaultConfig()
+			tt.change(&c)
+			err := c.Validate()
+			if (err == nil) != (tt.want == "") || (err != nil && !strings.HasPrefix(err.Error(), tt.want)) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "secret") {
+				t.Errorf("the error tells a password: %v", err)
+			}
+		})
+	}
+	slow := server.DefaultLimitsConfig()
+	slow.Streams = server.Rate{Count: 59, Per: time.Minute}
+	if err := slow.Validate(); err == nil || !strings.HasPrefix(err.Error(), "streams:") {
+		t.Errorf("streams below one a second: %v", err)
+	}
+}
+
+func TestOrigin(t *testing.T) {
+	for listen, want := range map[string]string{
+		"127.0.0.1:8080": "http://127.0.0.1:8080", ":8080": "http://127.0.0.1:8080", "0.0.0.0:1": "http://127.0.0.1:1", "[::]:1": "http://127.0.0.1:1",
+		"[::1]:1": "http://[::1]:1",
+	} {
+		if got := (server.Config{Listen: listen}).Origin(); got != want {
+			t.Errorf("%s: got %s, want %s", listen, got, want)
+		}
+	}
+}

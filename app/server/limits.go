@@ -1,0 +1,167 @@
+package server
+
+import (
+	"container/list"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/belfry-social/belfry/modules/social"
+)
+
+// LimitsConfig is the section "limits": how much one person, service token or address may ask for. Limits are
+// kept in memory, per node, and start anew with the process.
+type LimitsConfig struct {
+	// Enabled switches all of them; off is for load tests.
+	Enabled bool `yaml:"enabled"`
+	// Read is for GET and HEAD, polls included. Not below one a second.
+	Read Rate `yaml:"read"`
+	// Write is for every other method. Not below one a second.
+	Write Rate `yaml:"write"`
+	// Search is for searching.
+	Search Rate `yaml:"search"`
+	// Streams is for opening event streams. Not below one a second.
+	Streams Rate `yaml:"streams"`
+	// LoginAccount is for logins of one account from one address, right or wrong.
+	LoginAccount Rate `yaml:"login_account"`
+	// LoginAddress is for logins from one address.
+	LoginAddress Rate `yaml:"login_address"`
+	// Register is for new accounts from one address.
+	Register Rate `yaml:"register"`
+	// Service is for everything one service token asks.
+	Service Rate `yaml:"service"`
+	// Keys bounds how many counters are kept; beyond it the one used longest ago is forgotten.
+	Keys int `yaml:"keys"`
+}
+
+// DefaultLimitsConfig has every key at its default.
+func DefaultLimitsConfig() LimitsConfig {
+	return LimitsConfig{
+		Enabled:      true,
+		Read:         Rate{600, time.Minute},
+		Write:        Rate{120, time.Minute},
+		Search:       Rate{60, time.Minute},
+		Streams:      Rate{60, time.Minute},
+		LoginAccount: Rate{10, 15 * time.Minute},
+		LoginAddress: Rate{100, 15 * time.Minute},
+		Register:     Rate{10, time.Hour},
+		Service:      Rate{600, time.Second},
+		Keys:         100_000,
+	}
+}
+
+// budgetSearch is the budget of searches.
+const budgetSearch social.Budget = "search"
+
+func (c LimitsConfig) rates() map[social.Budget]Rate {
+	return map[social.Budget]Rate{
+		social.BudgetRead: c.Read, social.BudgetWrite: c.Write, budgetSearch: c.Search,
+		social.BudgetStreams: c.Streams, social.BudgetLoginAccount: c.LoginAccount,
+		social.BudgetLoginAddress: c.LoginAddress, social.BudgetRegister: c.Register, social.BudgetService: c.Service,
+	}
+}
+
+// Validate checks that every rate is one and that one request a second is never limited.
+func (c LimitsConfig) Validate() error {
+	for name, r := range c.rates() {
+		if r.Count < 1 || r.Per <= 0 {
+			return fmt.Errorf("%s: must be a rate such as 120/1m", name)
+		}
+	}
+	for _, name := range []social.Budget{social.BudgetRead, social.BudgetWrite, social.BudgetStreams} {
+		if c.rates()[name].slowerThanOneASecond() {
+			return fmt.Errorf("%s: must not be below 60/1m: one request a second is never limited", name)
+		}
+	}
+	if c.Keys < 1000 {
+		return fmt.Errorf("keys: must be at least 1000")
+	}
+	return nil
+}
+
+// Limiter counts what is spent, by the generic cell rate algorithm: a key may spend its whole budget at once and
+// gets it back evenly over the period. It keeps one moment for each key that spent lately, at most
+// LimitsConfig.Keys of them. Safe for concurrent use.
+type Limiter struct {
+	clock social.Clock
+	rates map[social.Budget]Rate // nil = everything is allowed
+	keys  int
+
+	mu     sync.Mutex
+	spent  map[limitKey]*list.Element
+	recent *list.List // of *counter, the latest in front
+}
+
+var _ social.Limits = (*Limiter)(nil)
+
+type limitKey struct {
+	budget social.Budget
+	key    string
+}
+
+type counter struct {
+	limitKey
+	full time.Time // when the whole budget will be back
+}
+
+// NewLimiter makes a limiter. With limits disabled it allows everything.
+func NewLimiter(cfg LimitsConfig, clock social.Clock) *Limiter {
+	l := &Limiter{clock: clock, keys: cfg.Keys, spent: map[limitKey]*list.Element{}, recent: list.New()}
+	if cfg.Enabled {
+		l.rates = cfg.rates()
+	}
+	return l
+}
+
+// Take spends one of a key's budget. ok is false when nothing is left; retry tells then when the next unit is
+// back. An unknown budget is not limited.
+func (l *Limiter) Take(b social.Budget, key string) (retry time.Duration, ok bool) {
+	s := l.take(b, key)
+	return s.retry, s.ok
+}
+
+// spending is the state of one budget after a Take.
+type spending struct {
+	ok      bool
+	retry   time.Duration // until one unit is back; 0 when ok
+	rate    Rate          // zero = not limited
+	left    int
+	resetIn time.Duration // until the whole budget is back
+}
+
+func (l *Limiter) take(b social.Budget, key string) spending {
+	rate, limited := l.rates[b]
+	if !limited {
+		return spending{ok: true}
+	}
+	now, step := l.clock(), rate.interval()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.counter(limitKey{b, key})
+	full := c.full
+	if full.Before(now) {
+		full = now
+	}
+	full = full.Add(step)
+	if over := full.Sub(now) - rate.Per; over > 0 {
+		return spending{retry: over, rate: rate, resetIn: full.Sub(now) - step}
+	}
+	c.full = full
+	return spending{ok: true, rate: rate, left: int((rate.Per - full.Sub(now)) / step), resetIn: full.Sub(now)}
+}
+
+// counter finds or makes the counter of a key and marks it as used now.
+func (l *Limiter) counter(k limitKey) *counter {
+	if e, ok := l.spent[k]; ok {
+		l.recent.MoveToFront(e)
+		return e.Value.(*counter)
+	}
+	if l.recent.Len() >= l.keys {
+		oldest := l.recent.Back()
+		l.recent.Remove(oldest)
+		delete(l.spent, oldest.Value.(*counter).limitKey)
+	}
+	c := &counter{limitKey: k}
+	l.spent[k] = l.recent.PushFront(c)
+	return c
+}

@@ -1,0 +1,100 @@
+package server
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/belfry-social/belfry/modules/social"
+)
+
+// tag gives a 200 answer to GET or HEAD its ETag and turns it into 304 if the client has it already.
+func tag(c *fiber.Ctx, weak bool) {
+	if c.Response().StatusCode() != fiber.StatusOK || (c.Method() != fiber.MethodGet && c.Method() != fiber.MethodHead) {
+		return
+	}
+	if string(c.Response().Header.Peek(fiber.HeaderCacheControl)) == cacheNever {
+		c.Set(fiber.HeaderCacheControl, "private, no-cache")
+	}
+	etag := social.ETagOf(c.Response().Body(), weak)
+	c.Set(fiber.HeaderETag, etag)
+	if matches(c.Get(fiber.HeaderIfNoneMatch), etag) {
+		c.Response().ResetBody()
+		c.Response().Header.Del(fiber.HeaderContentType)
+		c.Status(fiber.StatusNotModified)
+	}
+}
+
+// matches compares weakly (RFC 9110 section 13.1.2): one of the listed tags, or *.
+func matches(ifNoneMatch, etag string) bool {
+	if strings.TrimSpace(ifNoneMatch) == "*" {
+		return true
+	}
+	for _, given := range strings.Split(ifNoneMatch, ",") {
+		if strings.TrimPrefix(strings.TrimSpace(given), "W/") == strings.TrimPrefix(etag, "W/") {
+			return true
+		}
+	}
+	return false
+}
+
+// linkPages adds the Link header to a page of a list. Huma hands it every body before it is encoded.
+func linkPages(ctx huma.Context, _ string, body any) (any, error) {
+	page, ok := body.(interface{ Pages() (next, prev *string) })
+	if !ok {
+		return body, nil
+	}
+	c := humafiber.Unwrap(ctx)
+	var links []string
+	next, prev := page.Pages()
+	for _, l := range []struct {
+		cursor *string
+		rel    string
+	}{{next, "next"}, {prev, "prev"}} {
+		if l.cursor != nil {
+			links = append(links, "<"+pageTarget(c, *l.cursor)+`>; rel="`+l.rel+`"`)
+		}
+	}
+	if len(links) > 0 {
+		c.Set(fiber.HeaderLink, strings.Join(links, ", "))
+	}
+	return body, nil
+}
+
+// pageTarget is the request's own path and query with another cursor.
+func pageTarget(c *fiber.Ctx, cursor string) string {
+	query, err := url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil { // checked before the handler ran
+		query = url.Values{}
+	}
+	query.Set("cursor", cursor)
+	return c.Path() + "?" + query.Encode()
+}
+
+// spend takes one of a budget and says in the headers what is left. Anonymous requests spend their address's.
+func (s *Server) spend(c *fiber.Ctx, b social.Budget, a social.Actor) error {
+	if b == social.BudgetNone || c.Locals(localSpent) != nil {
+		return nil
+	}
+	if !a.ServiceID.IsZero() {
+		b = social.BudgetService
+	}
+	c.Locals(localSpent, true)
+	got := s.limits.take(b, a.LimitKey(social.AddressFrom(c.UserContext())))
+	if got.rate.Count > 0 {
+		name := `"` + string(b) + `"`
+		c.Set("RateLimit-Policy", name+";q="+strconv.Itoa(got.rate.Count)+";w="+strconv.FormatInt(retrySeconds(got.rate.Per), 10))
+		c.Set("RateLimit", name+";r="+strconv.Itoa(got.left)+";t="+strconv.FormatInt(ceilSeconds(got.resetIn), 10))
+	}
+	if !got.ok {
+		return &social.Fault{Code: social.CodeRateLimited, Detail: "Please wait before you go on.", RetryAfter: got.retry}
+	}
+	return nil
+}
+
+func ceilSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

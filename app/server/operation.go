@@ -1,0 +1,236 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"mime"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/belfry-social/belfry/modules/social"
+)
+
+// adoptHuma gives huma our problems, exact names in bodies and lists that are never null. These are package
+// variables of huma's, so they are the same for every server of the process, know no server, and are set once.
+var adoptHuma = sync.OnceFunc(func() {
+	huma.NewError = func(status int, _ string, errs ...error) huma.StatusError { return humaProblem(status, errs) }
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, _ string, errs ...error) huma.StatusError {
+		p := humaProblem(status, errs)
+		c := humafiber.Unwrap(ctx)
+		p.RequestID, p.Instance = social.RequestIDFrom(ctx.Context()), clip(c.Path(), 256)
+		p.headers(ctx.SetHeader)
+		ctx.SetHeader(fiber.HeaderCacheControl, cacheNever)
+		c.Locals(localProblem, p)
+		return p
+	}
+	huma.ValidateStrictCasing = true
+	huma.DefaultArrayNullable = false
+})
+
+// humaProblem is the problem for an error of a handler, which huma hands over as the only one of a 500, or for
+// one that huma itself found.
+func humaProblem(status int, errs []error) *Problem {
+	if status == fiber.StatusInternalServerError && len(errs) == 1 {
+		return newProblem(errs[0])
+	}
+	p := newProblem(httpFault(status, errs))
+	if p.Status >= 500 {
+		p.cause = fmt.Errorf("huma: %d %v", status, errs)
+	}
+	return p
+}
+
+// newAPI makes the huma API whose operations pass through operate.
+func (s *Server) newAPI(router fiber.Router) huma.API {
+	adoptHuma()
+	format := huma.Format{
+		Marshal: func(w io.Writer, v any) error {
+			body, err := encodeJSON(v)
+			if err != nil {
+				return err
+			}
+			_, err = w.Write(body)
+			return err
+		},
+		Unmarshal: decodeJSON, // strictJSON has read the body before
+	}
+	api := humafiber.NewWithGroup(s.fiber, router, huma.Config{
+		OpenAPI:       s.doc,
+		Formats:       map[string]huma.Format{"application/json": format, "json": format},
+		DefaultFormat: "application/json",
+		Transformers:  []huma.Transformer{linkPages},
+	})
+	api.UseMiddleware(s.operate)
+	return api
+}
+
+// operate is what stands before and behind every handler of a module: who asks and may they, is there budget
+// left, is the answer acceptable, are query, headers and body what the operation takes; then the handler; then
+// the ETag.
+func (s *Server) operate(ctx huma.Context, next func(huma.Context)) {
+	c, op := humafiber.Unwrap(ctx), ctx.Operation()
+	a, err := s.admit(c, op)
+	if err == nil {
+		err = checkInput(c, op)
+	}
+	if err != nil {
+		_ = s.fail(c, err) // it answers and never fails
+		return
+	}
+	bounded, cancel := context.WithTimeout(actorContext(c, a), s.cfg.RequestTimeout)
+	defer cancel()
+	next(huma.WithContext(ctx, bounded))
+	if kind, ok := op.Metadata[social.MetaETag].(string); ok {
+		tag(c, kind == "weak")
+	}
+}
+
+// admit decides whether this caller may go on. Credentials that are refused spend the budget of the address.
+func (s *Server) admit(c *fiber.Ctx, op *huma.Operation) (social.Actor, error) {
+	if err := s.checkSite(c, false); err != nil {
+		return social.Actor{}, err
+	}
+	rule, ok := op.Metadata[social.MetaAuth].(social.Auth)
+	if !ok { // an operation hidden from the document, which is where this is checked
+		return social.Actor{}, fmt.Errorf("app: operation %s does not say who may call it", op.OperationID)
+	}
+	budget, ok := op.Metadata[social.MetaLimit].(social.Budget)
+	if !ok {
+		budget = budgetOf(c.Method())
+	}
+	var a social.Actor
+	if rule != social.AuthNone {
+		var err error
+		if a, err = s.identify(c); err != nil {
+			if limited := s.spend(c, budget, social.Actor{}); limited != nil {
+				return a, limited
+			}
+			return a, err
+		}
+	}
+	if err := s.spend(c, budget, a); err != nil {
+		return a, err
+	}
+	return a, authorize(rule, a)
+}
+
+func budgetOf(method string) social.Budget {
+	if method == fiber.MethodGet || method == fiber.MethodHead {
+		return social.BudgetRead
+	}
+	return social.BudgetWrite
+}
+
+// checkInput holds a request against its operation, and rewrites the body into the form handlers rely on.
+func checkInput(c *fiber.Ctx, op *huma.Operation) error {
+	if !acceptsJSON(c.Get(fiber.HeaderAccept)) {
+		return routerFault(fiber.StatusNotAcceptable)
+	}
+	if err := checkParameters(c, op); err != nil {
+		return err
+	}
+	if op.RequestBody != nil {
+		return checkBody(c, op)
+	}
+	return nil
+}
+
+// checkParameters refuses query parameters that are unknown, given twice or not text, and an Idempotency-Key that
+// is not visible ASCII.
+func checkParameters(c *fiber.Ctx, op *huma.Operation) error {
+	query, err := url.ParseQuery(string(c.Request().URI().QueryString()))
+	if err != nil {
+		return malformed("The query is malformed.")
+	}
+	names := make([]string, 0, len(query))
+	for name := range query {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var bad []social.Field
+	for _, name := range names {
+		pointer := clip(pointerEscape.Replace(name), 64)
+		switch values := query[name]; {
+		case !hasParam(op, name):
+			bad = append(bad, social.QueryField(pointer, social.FieldUnknown, "There is no such parameter."))
+		case len(values) > 1:
+			bad = append(bad, social.QueryField(pointer, social.FieldDuplicate, "Give this parameter once."))
+		case !utf8.ValidString(values[0]) || hasControl(values[0]):
+			bad = append(bad, social.QueryField(pointer, social.FieldBadFormat, "UTF-8 without control characters."))
+		}
+	}
+	for _, b := range c.Request().Header.Peek("Idempotency-Key") {
+		if b <= ' ' || b >= 0x7f {
+			bad = append(bad, social.Field{In: "header", Pointer: "/Idempotency-Key", Code: social.FieldBadFormat,
+				Detail: "Visible ASCII characters."})
+			break
+		}
+	}
+	if len(bad) > 0 {
+		return social.Invalid(bad...)
+	}
+	return nil
+}
+
+func hasParam(op *huma.Operation, name string) bool {
+	return slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name })
+}
+
+// checkBody refuses a body of another media type and one that is not strict JSON.
+func checkBody(c *fiber.Ctx, op *huma.Operation) error {
+	body := c.Request().Body()
+	if len(body) == 0 {
+		if op.RequestBody.Required {
+			return social.NewFault(social.CodeInvalidJSON, "A JSON body is needed.")
+		}
+		return nil
+	}
+	media, params, err := mime.ParseMediaType(string(c.Request().Header.ContentType()))
+	charset, hasCharset := params["charset"]
+	_, taken := op.RequestBody.Content[media]
+	if err != nil || !taken || (hasCharset && !strings.EqualFold(charset, "utf-8")) ||
+		len(c.Request().Header.ContentEncoding()) > 0 {
+		return routerFault(fiber.StatusUnsupportedMediaType)
+	}
+	if media != fiber.MIMEApplicationJSON {
+		return nil
+	}
+	strict, err := strictJSON(body, op.Method != fiber.MethodPatch)
+	if err != nil {
+		return err
+	}
+	c.Request().SetBody(strict)
+	c.Request().Header.SetContentType(media) // huma compares it letter for letter
+	return nil
+}
+
+// acceptsJSON reads an Accept header: no header, application/json, a problem's type, application/* or */*, where
+// the more specific range decides and q=0 refuses.
+func acceptsJSON(accept string) bool {
+	if strings.TrimSpace(accept) == "" {
+		return true
+	}
+	best, found := 0, false
+	for part := range strings.SplitSeq(accept, ",") {
+		media, params, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		rank := map[string]int{"*/*": 1, "application/*": 2, problemType: 3, fiber.MIMEApplicationJSON: 4}[media]
+		q, err := strconv.ParseFloat(params["q"], 64)
+		ok := params["q"] == "" || (err == nil && q > 0)
+		if rank > best || (rank == best && rank > 0 && ok) {
+			best, found = rank, ok
+		}
+	}
+	return found
+}

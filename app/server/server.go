@@ -1,0 +1,223 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/plugins"
+)
+
+// cacheNever is the Cache-Control of every answer that does not say otherwise.
+const cacheNever = "no-store"
+
+// Deps is what a Server needs. Only Log, Clock and Metrics must be set.
+type Deps struct {
+	Site    social.Site
+	Auth    Authenticator // nil = nobody can sign in
+	Limits  *Limiter      // nil = nothing is limited
+	Ready   *Readiness    // nil = always ready
+	Log     *zap.Logger
+	Clock   social.Clock
+	Metrics prometheus.Registerer
+}
+
+// Server serves HTTP. Its life: New; Mount, then Register, each once, with everything that has routes; Serve;
+// Drain; Shutdown. A request passes through, in this order: the framing guard, the request id, recover, CORS, and
+// then what operate does for the routes of modules and front for those of channels.
+type Server struct {
+	cfg     Config
+	origin  string
+	cookie  string
+	origins []string
+	trusted []netip.Prefix
+	auth    Authenticator
+	limits  *Limiter
+	ready   *Readiness
+	clock   social.Clock
+	log     *zap.Logger
+	metrics *serverMetrics
+	guard   guard
+
+	fiber *fiber.App
+	doc   *huma.OpenAPI
+	api   huma.API
+	late  *lateRoutes
+
+	base     context.Context // ends when requests have to stop
+	stop     context.CancelFunc
+	draining atomic.Bool
+	running  atomic.Int64 // requests in a handler
+	conns    connections
+	mu       sync.Mutex
+	listener net.Listener
+}
+
+// New builds a server with the routes every site has: /healthz, /readyz, /openapi.json and /docs. It opens
+// nothing. It panics if Fiber would hand out strings that change after their request (I14): a mistake of ours.
+func New(cfg Config, deps Deps) *Server {
+	s := &Server{
+		cfg: cfg, origin: cfg.Origin(), cookie: cookieName(cfg.Secure()), origins: cfg.CORSOrigins,
+		auth: deps.Auth, limits: deps.Limits, ready: deps.Ready, clock: deps.Clock, log: deps.Log,
+		guard: guard{hosts: newHosts(cfg.Origin(), cfg.AllowedHosts)},
+	}
+	s.trusted, _ = trustedNetworks(cfg.TrustedProxies) // Validate has refused bad ones
+	if s.auth == nil {
+		s.auth = nobody{}
+	}
+	if s.limits == nil {
+		s.limits = NewLimiter(LimitsConfig{}, s.clock)
+	}
+	if s.ready == nil {
+		s.ready = NewReadiness()
+		s.ready.Ready()
+	}
+	s.base, s.stop = context.WithCancel(context.Background())
+	s.fiber = s.newFiber()
+	if err := checkImmutable(s.fiber); err != nil {
+		panic(err)
+	}
+	s.metrics = newServerMetrics(deps.Metrics, func() float64 { return float64(s.fiber.Server().GetOpenConnectionsCount()) })
+	s.doc = newDocument(deps.Site)
+	s.late = &lateRoutes{Router: s.fiber}
+	s.api = s.newAPI(s.late)
+	s.fiber.Use(s.observe, s.cors)
+	s.serveHealth()
+	s.serveDocs(deps.Site)
+	return s
+}
+
+// newFiber makes the Fiber app and sets what Fiber leaves to fasthttp.
+func (s *Server) newFiber() *fiber.App {
+	a := fiber.New(fiber.Config{
+		Immutable: true, CaseSensitive: true, StrictRouting: true, DisableStartupMessage: true, Network: "tcp",
+		BodyLimit: int(s.cfg.BodyLimit), ReadBufferSize: int(s.cfg.HeaderLimit), Concurrency: s.cfg.MaxConnections,
+		ReadTimeout: s.cfg.ReadTimeout, WriteTimeout: s.cfg.WriteTimeout, IdleTimeout: s.cfg.IdleTimeout,
+		DisablePreParseMultipartForm: true,
+		ErrorHandler:                 s.fail,
+	})
+	f := a.Server()
+	f.KeepHijackedConns = true // an event stream's socket belongs to its channel
+	f.MaxConnsPerIP = 0        // its wrapper would hide the socket from the hijack
+	f.CloseOnShutdown = true
+	f.ReduceMemoryUsage = true // an idle connection keeps no buffers: 10 KB instead of 34 KB, at no cost that shows
+	f.SecureErrorLogMessage = true
+	f.Logger = engineLog{s.log}
+	f.ConnState = s.conns.note
+	f.ErrorHandler = func(c *fasthttp.RequestCtx, err error) {
+		if !errors.Is(err, net.ErrClosed) { // that was us
+			s.refuse(c, parseFault(err))
+		}
+	}
+	f.ExpectHandler = s.expect
+	route := f.Handler
+	f.Handler = func(c *fasthttp.RequestCtx) {
+		if fault := s.guard.check(c); fault != nil {
+			s.refuse(c, fault)
+			return
+		}
+		route(c)
+	}
+	return a
+}
+
+// Fiber is the app underneath, for tests and for the embedded web client. Routes added to it stand behind the
+// guard, the request id and recover, and have to say themselves who may ask.
+func (s *Server) Fiber() *fiber.App { return s.fiber }
+
+// Document is the OpenAPI document. It may be added to until Serve.
+func (s *Server) Document() *huma.OpenAPI { return s.doc }
+
+// Mount adds the routes of channels. They come before those of modules, and behind front.
+func (s *Server) Mount(routers ...plugins.Router) {
+	for _, r := range routers {
+		r.Routes(behind{Router: s.fiber, first: s.front}, s.doc)
+	}
+}
+
+// Register adds the operations of modules. It panics, naming the operation, if one does not say who may call it.
+// Paths without parameters come before paths with them, whatever the order of registration.
+func (s *Server) Register(routes ...func(huma.API)) {
+	for _, add := range routes {
+		add(s.api)
+	}
+	s.late.add()
+}
+
+// Listen opens the listener that cfg names.
+func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", s.cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("server: listen on %s: %w", s.cfg.Listen, err)
+	}
+	return ln, nil
+}
+
+// Serve answers on ln until Drain or Shutdown closes it; nil then. It is called once.
+func (s *Server) Serve(ln net.Listener) error {
+	s.mu.Lock()
+	s.listener = ln
+	s.mu.Unlock()
+	if s.draining.Load() {
+		_ = ln.Close() // Drain may have done it
+		return nil
+	}
+	return s.fiber.Listener(ln)
+}
+
+// Drain is the first step of the end: not ready any more, no new connections, and those that are there end with
+// their next answer. It does not wait.
+func (s *Server) Drain() {
+	s.ready.Drain()
+	s.draining.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
+}
+
+// Shutdown waits until every request has been answered. When ctx ends before, what still runs is cancelled and
+// ctx's error returned. Connections on which no request has begun are closed at once, requests that have not
+// arrived in full when ctx ends are given up. Event streams are not its business: their channels end them.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.Drain()
+	defer s.stop()
+	s.conns.close(true)
+	err := s.fiber.Server().ShutdownWithContext(ctx)
+	if err != nil && s.running.Load() == 0 {
+		s.conns.close(false)
+		return nil
+	}
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("server: shut down: %w", err)
+	}
+	return nil
+}
+
+// checkImmutable proves that a string taken from a request does not change with it.
+func checkImmutable(a *fiber.App) error {
+	var raw fasthttp.RequestCtx
+	raw.Request.Header.Set("X-Probe", "before")
+	c := a.AcquireCtx(&raw)
+	defer a.ReleaseCtx(c)
+	kept := c.Get("X-Probe")
+	copy(raw.Request.Header.Peek("X-Probe"), "after!")
+	if kept != "before" || !bytes.Equal(raw.Request.Header.Peek("X-Probe"), []byte("after!")) {
+		return errors.New("fiber is not immutable: strings of a request would change after it")
+	}
+	return nil
+}
