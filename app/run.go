@@ -160,7 +160,7 @@ func (p *program) steps() []step {
 				return nil
 			},
 			stop: func(ctx context.Context) error { p.Server.Drain(); return nil }},
-		step{name: "watch", start: func(context.Context) error { p.watch(); settle(); return nil }},
+		step{name: "watch", start: func(context.Context) error { p.watch(); return nil }},
 	)
 	if p.Demo != nil {
 		steps = append(steps, step{name: "demo", start: p.Demo.Start, stop: p.Demo.Stop, timeout: time.Second / 2})

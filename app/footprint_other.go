@@ -1,6 +1,0 @@
-//go:build !linux
-
-package app
-
-// settle has nothing to do here.
-func settle() {}
