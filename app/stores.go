@@ -52,7 +52,7 @@ type Hooks struct {
 
 func newStores(o Options, c *config.Config, log *zap.Logger) *stores {
 	s := &stores{cfg: c.Storage, clock: o.Clock, zap: log.Named("storage"), hooks: o.Hooks,
-		db: &database{}, log: &eventLog{}, pages: social.NewPageCursors(nil)}
+		db: &database{}, log: &eventLog{}, pages: &social.PageCursors{}}
 	s.relay = outbox.NewRelay(s.db, s.log, o.Clock, s.zap.Named("relay"))
 	return s
 }
@@ -95,7 +95,7 @@ func (s *stores) migrate(ctx context.Context, list []storage.Migrations) error {
 	if err != nil {
 		return err
 	}
-	*s.pages = *social.NewPageCursors(storage.DeriveKey(master, "page cursors"))
+	s.pages.Open(storage.DeriveKey(master, "page cursors"))
 	return nil
 }
 

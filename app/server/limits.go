@@ -18,8 +18,6 @@ type LimitsConfig struct {
 	Read Rate `yaml:"read"`
 	// Write is for every other method. Not below one a second.
 	Write Rate `yaml:"write"`
-	// Search is for searching.
-	Search Rate `yaml:"search"`
 	// Streams is for opening event streams. Not below one a second.
 	Streams Rate `yaml:"streams"`
 	// LoginAccount is for logins of one account from one address, right or wrong.
@@ -40,7 +38,6 @@ func DefaultLimitsConfig() LimitsConfig {
 		Enabled:      true,
 		Read:         Rate{600, time.Minute},
 		Write:        Rate{120, time.Minute},
-		Search:       Rate{60, time.Minute},
 		Streams:      Rate{60, time.Minute},
 		LoginAccount: Rate{10, 15 * time.Minute},
 		LoginAddress: Rate{100, 15 * time.Minute},
@@ -50,12 +47,9 @@ func DefaultLimitsConfig() LimitsConfig {
 	}
 }
 
-// budgetSearch is the budget of searches.
-const budgetSearch social.Budget = "search"
-
 func (c LimitsConfig) rates() map[social.Budget]Rate {
 	return map[social.Budget]Rate{
-		social.BudgetRead: c.Read, social.BudgetWrite: c.Write, budgetSearch: c.Search,
+		social.BudgetRead: c.Read, social.BudgetWrite: c.Write,
 		social.BudgetStreams: c.Streams, social.BudgetLoginAccount: c.LoginAccount,
 		social.BudgetLoginAddress: c.LoginAddress, social.BudgetRegister: c.Register, social.BudgetService: c.Service,
 	}

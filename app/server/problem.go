@@ -49,7 +49,6 @@ var problems = map[social.Code]struct {
 	social.CodeValidationFailed:     {422, "Some fields are not valid"},
 	social.CodeIdempotencyMismatch:  {422, "The idempotency key was used for another request"},
 	social.CodeSelfTarget:           {422, "You cannot do this to yourself"},
-	social.CodeMediaRejected:        {422, "The media was rejected"},
 	social.CodeRateLimited:          {429, "Too many requests"},
 	social.CodeHeadersTooLarge:      {431, "The request headers are too large"},
 	social.CodeInternal:             {500, "Something went wrong on the server"},

@@ -39,7 +39,6 @@ const (
 	CodeValidationFailed     Code = "validation_failed"
 	CodeIdempotencyMismatch  Code = "idempotency_mismatch"
 	CodeSelfTarget           Code = "self_target"
-	CodeMediaRejected        Code = "media_rejected"
 	CodeRateLimited          Code = "rate_limited"
 	CodeHeadersTooLarge      Code = "headers_too_large"
 	CodeInternal             Code = "internal"
@@ -65,7 +64,6 @@ const (
 	FieldDuplicate  FieldCode = "duplicate"
 	FieldNotAllowed FieldCode = "not_allowed"
 	FieldNotFound   FieldCode = "not_found"
-	FieldNotReady   FieldCode = "not_ready"
 )
 
 // Field is one refused field. It never repeats the refused value.
@@ -100,7 +98,7 @@ type Fault struct {
 func NewFault(code Code, detail string) *Fault { return &Fault{Code: code, Detail: detail} }
 
 // NotFound is the fault for what is absent or not visible to this actor. The two are never told apart.
-func NotFound() *Fault { return &Fault{Code: CodeNotFound, Detail: "There is nothing here for you."} }
+func NotFound() *Fault { return &Fault{Code: CodeNotFound, Detail: "Not found."} }
 
 // Invalid is the fault for refused fields; at least one.
 func Invalid(fields ...Field) *Fault {

@@ -85,11 +85,19 @@ type Window struct {
 	Limit  int
 }
 
-// PageCursors signs and reads page cursors. It is immutable and safe for concurrent use.
+// PageCursors signs and reads page cursors. The zero value has to be opened first. Safe for concurrent use then.
 type PageCursors struct{ key []byte }
 
-// NewPageCursors takes a secret key of at least 32 bytes; the same key reads cursors after a restart.
-func NewPageCursors(key []byte) *PageCursors { return &PageCursors{key: slices.Clone(key)} }
+// NewPageCursors is an open PageCursors.
+func NewPageCursors(key []byte) *PageCursors {
+	p := &PageCursors{}
+	p.Open(key)
+	return p
+}
+
+// Open takes a secret key of at least 32 bytes; the same key reads cursors after a restart. The host calls it once,
+// before the first page is asked for.
+func (p *PageCursors) Open(key []byte) { p.key = slices.Clone(key) }
 
 const (
 	pageFront  = 0 // the page after the key, in list order
@@ -117,7 +125,7 @@ func (p *PageCursors) seal(s PageScope, key int64, back byte) *string {
 	return &out
 }
 
-func (p *PageCursors) open(s PageScope, cursor string) (key int64, back byte, err error) {
+func (p *PageCursors) read(s PageScope, cursor string) (key int64, back byte, err error) {
 	bad := NewFault(CodeInvalidCursor, "This page cursor is not of this list.")
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || len(raw) != 9+pageMACLen || raw[0] > pageBack {
@@ -155,7 +163,7 @@ func PageOf[T any](p *PageCursors, s PageScope, q PageQuery, rising bool, key fu
 	w := Window{Rising: rising, Limit: q.Limit + 1}
 	back := byte(pageFront)
 	if q.Cursor != "" {
-		k, b, err := p.open(s, q.Cursor)
+		k, b, err := p.read(s, q.Cursor)
 		if err != nil {
 			return List[T]{}, err
 		}

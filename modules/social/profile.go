@@ -28,7 +28,6 @@ type User struct {
 // Follow states of a Relationship.
 const (
 	FollowNone      = "none"
-	FollowRequested = "requested"
 	FollowFollowing = "following"
 )
 
