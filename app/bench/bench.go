@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/belfry-social/belfry/app/bench/machine"
 )
 
 // ErrUsage marks arguments that cannot be used; nothing was started then.
@@ -137,7 +139,7 @@ func run(ctx context.Context, o Options, s Scenario, args []string) (err error) 
 	}
 	b.Rand = rand.New(rand.NewPCG(b.Seed, 0))
 	defer func() { err = errors.Join(err, b.close()) }()
-	if b.Report.Machine, err = describe(b.Options, b.Dir); err != nil {
+	if b.Report.Machine, err = machine.Describe(b.Dir, b.Version); err != nil {
 		return err
 	}
 	err = scenario(ctx, b)

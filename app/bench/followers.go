@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/belfry-social/belfry/app/bench/client"
+	"github.com/belfry-social/belfry/app/bench/machine"
+	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
 // followers is authors with few and many followers, of whom nobody is connected, who post one after the other: what a
@@ -38,9 +42,9 @@ type author struct {
 	name      string
 	person    int
 	connected int // how many hear each post, the author among them
-	answers   Histogram
-	log       Histogram // from the request until all who are connected have heard it: the author alone, as soon as the log holds it
-	usage     Usage
+	answers   client.Histogram
+	log       client.Histogram // from the request until all who are connected have heard it: the author alone, as soon as the log holds it
+	usage     machine.Usage
 	written   int64
 	known     bool // written is
 	posts     int
@@ -56,37 +60,37 @@ func (f *followers) run(ctx context.Context, b *Bench) error {
 		authors = append(authors, &author{name: fmt.Sprintf("%s followers, connected", short(f.connected)), person: len(authors), connected: 1 + f.connected})
 	}
 	n := len(authors)
-	plan := Plan{People: n + most + f.connected, Follows: func(yield func(Follow) bool) {
+	plan := seed.Plan{People: n + most + f.connected, Follows: func(yield func(seed.Follow) bool) {
 		for i, size := range append(slices.Clone(f.sizes), f.connected) {
 			first := n
 			if i == len(f.sizes) {
 				first += most
 			}
-			for e := range fansOf(i, first, size) {
+			for e := range seed.FansOf(i, first, size) {
 				if !yield(e) {
 					return
 				}
 			}
 		}
-	}, Past: Past{Seed: b.Seed}}
+	}, Past: seed.Past{Seed: b.Seed}}
 	server, people, err := b.Serve(ctx, plan)
 	if err != nil {
 		return err
 	}
 	hearing := append(slices.Clone(people.List[:n]), people.List[n+most:]...)
 	messages := n * (warming + f.rounds*f.posts)
-	l := newLedger(len(hearing), messages, messages/n)
-	c, err := newCrowd(server, "?posts=all", hearing, l)
+	l := client.NewLedger(len(hearing), messages, messages/n)
+	c, err := client.NewCrowd(server.Address, "?posts=all", hearing, l)
 	if err != nil {
 		return err
 	}
 	by, err := f.measure(ctx, b, server, authors, c)
-	bad := c.close()
+	bad := c.Close()
 	if err != nil {
 		return err
 	}
 	b.Report.Checked.Add(bad)
-	b.Report.Checked.Add(l.verify(heard(by, len(hearing), n), true))
+	b.Report.Checked.Add(l.Verify(heard(by, len(hearing), n), true))
 	f.report(b, authors)
 	return nil
 }
@@ -106,24 +110,24 @@ func heard(by []int, readers, authors int) [][]uint32 {
 }
 
 // measure has the authors post in turn, and gives for each message who wrote it.
-func (f *followers) measure(ctx context.Context, b *Bench, server *Server, authors []*author, c *crowd) (by []int, err error) {
-	if _, err := c.connect(ctx, c.everyone(), b.step("connect")); err != nil {
+func (f *followers) measure(ctx context.Context, b *Bench, server *Server, authors []*author, c *client.Crowd) (by []int, err error) {
+	if _, err := c.Connect(ctx, c.Everyone(), b.step("connect")); err != nil {
 		return nil, err
 	}
-	w := newWriter(server, c.ledger)
-	defer w.close()
+	w := client.NewWriter(server.Address, c.Ledger)
+	defer w.Close()
 	delivered := 0
 	say := func(a *author) error {
-		n, asked := len(by), c.ledger.now()
-		w.answers = Histogram{}
-		w.post(c.people[a.person], n, everybody, f.size)
+		n, asked := len(by), c.Ledger.Now()
+		w.Answers = client.Histogram{}
+		w.Post(c.People[a.person], n, client.Everybody, f.size)
 		by = append(by, a.person)
 		delivered += a.connected
-		a.answers.Merge(&w.answers)
-		if err := c.ledger.await(ctx, delivered, func(int, int) {}); err != nil {
+		a.answers.Merge(&w.Answers)
+		if err := c.Ledger.Await(ctx, delivered, func(int, int) {}); err != nil {
 			return err
 		}
-		a.log.Add(time.Duration(c.ledger.lastAt - asked))
+		a.log.Add(time.Duration(c.Ledger.LastAt - asked))
 		a.posts++
 		return nil
 	}
@@ -133,13 +137,13 @@ func (f *followers) measure(ctx context.Context, b *Bench, server *Server, autho
 				return nil, err
 			}
 		}
-		a.answers, a.log, a.posts = Histogram{}, Histogram{}, 0
+		a.answers, a.log, a.posts = client.Histogram{}, client.Histogram{}, 0
 	}
 	for round := range f.rounds {
 		for i := range authors {
 			a := authors[(i+round)%len(authors)] // whoever comes first pays for what the last round has left on the disk
-			before, known := writtenBy(server.PID())
-			m := b.Measure(server)
+			before, known := machine.WrittenBy(server.PID())
+			m := machine.Measure(server.PID())
 			for n := range f.posts {
 				b.Progress("posts", (round*len(authors)+i)*f.posts+n, f.rounds*len(authors)*f.posts)
 				if err := say(a); err != nil {
@@ -150,13 +154,13 @@ func (f *followers) measure(ctx context.Context, b *Bench, server *Server, autho
 				return nil, err
 			}
 			u := m.End()
-			after, _ := writtenBy(server.PID())
+			after, _ := machine.WrittenBy(server.PID())
 			a.usage.Server, a.usage.Client, a.usage.Known = a.usage.Server+u.Server, a.usage.Client+u.Client, u.Known
 			a.usage.Peak = max(a.usage.Peak, u.Peak)
 			a.written, a.known = a.written+after-before, known
 		}
 	}
-	b.Report.Checked.Add(w.checked)
+	b.Report.Checked.Add(w.Checked)
 	return by, nil
 }
 
