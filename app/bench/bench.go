@@ -116,7 +116,7 @@ func run(ctx context.Context, o Options, s Scenario, args []string) (err error) 
 	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		fs.SetOutput(o.Out)
-		_, err = fmt.Fprintf(o.Out, "%s\n\n", s.Short)
+		_, err = fmt.Fprintf(o.Out, "%s\n\n", strings.TrimSpace(s.Short+"\n\n"+s.Help))
 		fs.PrintDefaults()
 		return err
 	case err != nil:
@@ -167,7 +167,7 @@ func (b *Bench) declare(fs *flag.FlagSet) {
 	fs.IntVar(&b.PID, "pid", 0, "with --url: process id of that server, to know its CPU and memory")
 	fs.StringVar(&b.Service, "service-token", "", "with --url: a service token, for what pushes notifications")
 	fs.StringVar(&b.Dir, "dir", ".", "where our own server keeps its data; on the disk that is to be measured")
-	fs.StringVar(&b.Program, "program", b.Program, "the program to measure instead of this one")
+	fs.StringVar(&b.Program, "program", b.Program, "the program that is the server, instead of this one; its tables must be those of this one")
 	fs.BoolVar(&b.Keep, "keep", false, "leave the data there")
 	fs.BoolVar(&b.JSON, "json", false, "print one JSON object")
 	fs.Uint64Var(&b.Seed, "seed", 1, "of everything random")

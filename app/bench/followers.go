@@ -45,8 +45,6 @@ type author struct {
 	answers   client.Histogram
 	log       client.Histogram // from the request until all who are connected have heard it: the author alone, as soon as the log holds it
 	usage     machine.Usage
-	written   int64
-	known     bool // written is
 	posts     int
 }
 
@@ -142,7 +140,6 @@ func (f *followers) measure(ctx context.Context, b *Bench, server *Server, autho
 	for round := range f.rounds {
 		for i := range authors {
 			a := authors[(i+round)%len(authors)] // whoever comes first pays for what the last round has left on the disk
-			before, known := machine.WrittenBy(server.PID())
 			m := machine.Measure(server.PID())
 			for n := range f.posts {
 				b.Progress("posts", (round*len(authors)+i)*f.posts+n, f.rounds*len(authors)*f.posts)
@@ -154,10 +151,9 @@ func (f *followers) measure(ctx context.Context, b *Bench, server *Server, autho
 				return nil, err
 			}
 			u := m.End()
-			after, _ := machine.WrittenBy(server.PID())
 			a.usage.Server, a.usage.Client, a.usage.Known = a.usage.Server+u.Server, a.usage.Client+u.Client, u.Known
 			a.usage.Peak = max(a.usage.Peak, u.Peak)
-			a.written, a.known = a.written+after-before, known
+			a.usage.Written.Disk += u.Written.Disk
 		}
 	}
 	b.Report.Checked.Add(w.Checked)
@@ -170,8 +166,8 @@ func (f *followers) report(b *Bench, authors []*author) {
 		row := b.Report.Row(a.name).
 			Figure("answer_p50_ms", millis(a.answers.Quantile(0.5))).Figure("answer_p99_ms", millis(a.answers.Quantile(0.99))).
 			Figure("log_p50_ms", millis(a.log.Quantile(0.5))).Figure("log_p99_ms", millis(a.log.Quantile(0.99)))
-		if a.known {
-			row.Figure("written_kb_per_post", float64(a.written)/1024/float64(a.posts))
+		if a.usage.Written.Disk > 0 {
+			row.Figure("written_kb_per_post", float64(a.usage.Written.Disk)/1024/float64(a.posts))
 		}
 		row.Usage(a.usage, a.posts)
 	}
@@ -180,8 +176,8 @@ func (f *followers) report(b *Bench, authors []*author) {
 		part := func(x, y float64) float64 { return x / max(y, 1) }
 		row := b.Report.Row(name).Figure("answer_ratio", part(float64(a.answers.Quantile(0.5)), float64(base.answers.Quantile(0.5)))).
 			Figure("log_ratio", part(float64(a.log.Quantile(0.5)), float64(base.log.Quantile(0.5))))
-		if a.known {
-			row.Figure("written_ratio", part(float64(a.written), float64(base.written)))
+		if a.usage.Written.Disk > 0 {
+			row.Figure("written_ratio", part(float64(a.usage.Written.Disk), float64(base.usage.Written.Disk)))
 		}
 		if a.usage.Known {
 			row.Figure("cpu_ratio", part(float64(a.usage.Server), float64(base.usage.Server)))

@@ -23,10 +23,12 @@ type post struct {
 	what        string
 	synchronous string
 	size        int
+	events      int
 }
 
 func postScenario() Scenario {
-	return Scenario{Name: "post", Short: "clients that write posts or likes at the same time: writes a second, latency, CPU of a write",
+	return Scenario{Name: "post", Short: "clients that write posts or likes at the same time: writes a second, latency, CPU of a write, bytes written",
+		Help:  postHelp,
 		Small: []string{"-clients=1,4", "-for=300ms"},
 		Needs: []string{"for", "size"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
@@ -36,9 +38,17 @@ func postScenario() Scenario {
 			fs.StringVar(&f.what, "what", "post", "post, or like: likes of others' posts, each told to its author")
 			fs.StringVar(&f.synchronous, "synchronous", "", "full or normal: what our own server waits for before it answers; empty: its default")
 			fs.IntVar(&f.size, "size", 100, "characters of a post")
+			fs.IntVar(&f.events, "events", 0, "events that the log of our own server holds before: posts of 1000 others; not with likes")
 			return f.run
 		}}
 }
+
+const postHelp = `handed kb/write is what the server handed to write calls for its files, in KiB: wchar of /proc/<pid>/io over the run,
+with what the writes left it to do, less the bytes of the answers as the clients read them. What is written through a
+mapping of a file is not in it. It is known on Linux, for a server whose process is known.`
+
+// pastAuthors is how many people have posted what --events asks for.
+const pastAuthors = 1000
 
 // The people and posts of likes: the authors come first, then those who like, a share of them for each run.
 const (
@@ -57,11 +67,21 @@ func (f *post) run(ctx context.Context, b *Bench) error {
 	default:
 		return fmt.Errorf("%w post: -synchronous is full or normal", ErrUsage)
 	}
+	first := 0 // of the people who write
 	plan := seed.Plan{Past: seed.Past{Seed: b.Seed}}
 	switch f.what {
 	case "post":
 		plan.People = f.clients.sum()
+		if f.events > 0 {
+			first = pastAuthors
+			plan.People += first
+			plan.Posts, plan.Authors, plan.Kept = f.events, first, true
+		}
 	case "like":
+		if f.events > 0 {
+			return fmt.Errorf("%w post: -events is for posts", ErrUsage)
+		}
+		first = likeAuthors
 		plan.People = likeAuthors
 		for _, n := range f.clients {
 			plan.People += max(n, likers)
@@ -74,11 +94,14 @@ func (f *post) run(ctx context.Context, b *Bench) error {
 	if err != nil {
 		return err
 	}
-	first, liked := 0, make([]int, len(people.Posts))
+	if err := settle(ctx, server); err != nil { // the log takes over what --events asks for
+		return err
+	}
+	liked := make([]int, len(people.Posts))
 	for _, n := range f.clients {
 		if f.what == "like" {
 			share := max(n, likers)
-			err = f.like(ctx, b, server, n, people.List[likeAuthors+first:likeAuthors+first+share], people.Posts, liked)
+			err = f.like(ctx, b, server, n, people.List[first:first+share], people.Posts, liked)
 			first += share
 		} else {
 			err = f.post(ctx, b, server, people.List[first:first+n])
@@ -104,7 +127,11 @@ func (f *post) measure(ctx context.Context, b *Bench, server *Server, clients in
 		return err
 	}
 	b.Report.Checked.Add(r.Checked)
-	b.Report.Row(name).Rate("writes", r.Latency.N(), r.Took).Latency(&r.Latency).Usage(m.End(), r.Latency.N())
+	u := m.End()
+	row := b.Report.Row(name).Rate("writes", r.Latency.N(), r.Took).Latency(&r.Latency).Usage(u, r.Latency.N())
+	if u.Written.Calls > 0 {
+		row.Figure("handed_kb_per_write", float64(u.Written.Calls-r.Received)/1024/float64(max(r.Latency.N(), 1)))
+	}
 	return ctx.Err()
 }
 

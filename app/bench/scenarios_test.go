@@ -169,6 +169,28 @@ func TestServerThatDoesNotStart(t *testing.T) {
 	}
 }
 
+// A server of another program is measured: the one that --program names is started.
+func TestOtherProgram(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	program, started := filepath.Join(dir, "other"), filepath.Join(dir, "started")
+	self, err := filepath.Abs(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := "#!/bin/sh\ntouch " + started + "\nexec " + self + ` "$@"` + "\n"
+	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r, err := runBench(t, strings.Fields("live --for 200ms --json --dir "+dir+" --program "+program)...)
+	if err != nil || r.Checked.Deliveries == 0 {
+		t.Errorf("%v: %+v", err, r.Checked)
+	}
+	if _, err := os.Stat(started); err != nil {
+		t.Error(err)
+	}
+}
+
 // startServer runs a server of its own for a test, as `belfry serve` does, and returns its address.
 func startServer(t *testing.T) string {
 	t.Helper()

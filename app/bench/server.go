@@ -66,12 +66,13 @@ func (b *Bench) Serve(ctx context.Context, plan seed.Plan) (*Server, seed.People
 	}
 	s := &Server{Data: dir, keep: b.Keep, out: b.Err}
 	b.servers = append(b.servers, s)
+	if s.Address, err = freeAddress(); err != nil {
+		return nil, seed.People{}, err
+	}
+	plan.PublicURL = "http://" + s.Address
 	b.Progress("people", 0, plan.People)
 	people, err := seed.Fill(ctx, filepath.Join(dir, "data"), plan)
 	if err != nil {
-		return nil, seed.People{}, err
-	}
-	if s.Address, err = freeAddress(); err != nil {
 		return nil, seed.People{}, err
 	}
 	admin, err := freeAddress()

@@ -18,6 +18,7 @@ type Caller struct {
 	in      *bufio.Reader
 	out     []byte
 	reply   []byte
+	got     int64
 }
 
 // answerWithin bounds one request.
@@ -35,7 +36,7 @@ func (c *Caller) Ask(method, path, who string, body []byte) (status int, reply [
 			c.conn = nil
 			return 0, nil, err
 		}
-		c.in = bufio.NewReaderSize(c.conn, 16<<10)
+		c.in = bufio.NewReaderSize(counted{c}, 16<<10)
 	}
 	if err := c.conn.SetDeadline(time.Now().Add(answerWithin)); err != nil {
 		return 0, nil, err
@@ -63,6 +64,18 @@ func (c *Caller) Ask(method, path, who string, body []byte) (status int, reply [
 	}
 	return status, c.reply, nil
 }
+
+// counted reads from a caller's connection and counts.
+type counted struct{ *Caller }
+
+func (c counted) Read(b []byte) (int, error) {
+	n, err := c.conn.Read(b)
+	c.got += int64(n)
+	return n, err
+}
+
+// Received is how many bytes of answers have come, heads included.
+func (c *Caller) Received() int64 { return c.got }
 
 // read takes one answer into c.reply, and reports whether the connection can be used again.
 func (c *Caller) read() (status int, again bool, err error) {

@@ -21,9 +21,10 @@ type Request func(c *Caller, client, n int) error
 
 // Result is what a load has found.
 type Result struct {
-	Latency Histogram
-	Took    time.Duration
-	Checked Checked
+	Latency  Histogram
+	Took     time.Duration
+	Received int64 // bytes of answers, heads included
+	Checked  Checked
 }
 
 // enough is how many requests may fail before a client gives up.
@@ -41,6 +42,7 @@ func (l Load) Run(ctx context.Context, ask Request) *Result {
 	sum := &Result{Took: time.Since(began)}
 	for i := range results {
 		sum.Latency.Merge(&results[i].Latency)
+		sum.Received += results[i].Received
 		sum.Checked.Add(results[i].Checked)
 	}
 	return sum
@@ -50,7 +52,10 @@ func (l Load) Run(ctx context.Context, ask Request) *Result {
 // that moment on: an answer that keeps others waiting counts for them as well.
 func (l Load) client(ctx context.Context, i int, began time.Time, ask Request, r *Result) {
 	c := NewCaller(l.Address)
-	defer c.Close()
+	defer func() {
+		c.Close()
+		r.Received = c.Received()
+	}()
 	for n := 0; ; n++ {
 		start := time.Now()
 		if l.Rate > 0 {

@@ -57,6 +57,25 @@ func MemoryOf(pid int) (m Memory, err error) {
 	return m, nil
 }
 
+// writtenBy reads what a process has written in its life; proc(5), io. It is zero when that is not known.
+func writtenBy(pid int) (w Written) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		return w
+	}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, ":")
+		n, _ := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+		switch name {
+		case "wchar":
+			w.Calls = n
+		case "write_bytes":
+			w.Disk = n
+		}
+	}
+	return w
+}
+
 // resetPeak lets the peak of a process begin at what it has now; proc(5), clear_refs. Where that is not allowed the
 // peak is that of its whole life.
 func resetPeak(pid int) {
