@@ -82,7 +82,8 @@ func list(w io.Writer) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "  %-10s %s\n\nbelfry bench <name> --help lists the flags of one.\n", "all", "every one of them in a small size")
+	_, err := fmt.Fprintf(w, "  %-10s %s\n\nbelfry bench <name> --help lists the flags of one.\n", "all",
+		"every one of them in a small size")
 	return err
 }
 
@@ -163,11 +164,13 @@ func (l *lockedWriter) Write(b []byte) (int, error) {
 }
 
 func (b *Bench) declare(fs *flag.FlagSet) {
-	fs.StringVar(&b.URL, "url", "", "measure the server at this address (http) instead of one of our own; its limits have to be off")
+	fs.StringVar(&b.URL, "url", "",
+		"measure the server at this address (http) instead of one of our own; its limits have to be off")
 	fs.IntVar(&b.PID, "pid", 0, "with --url: process id of that server, to know its CPU and memory")
 	fs.StringVar(&b.Service, "service-token", "", "with --url: a service token, for what pushes notifications")
 	fs.StringVar(&b.Dir, "dir", ".", "where our own server keeps its data; on the disk that is to be measured")
-	fs.StringVar(&b.Program, "program", b.Program, "the program that is the server, instead of this one; its tables must be those of this one")
+	fs.StringVar(&b.Program, "program", b.Program,
+		"the program that is the server, instead of this one; its tables must be those of this one")
 	fs.BoolVar(&b.Keep, "keep", false, "leave the data there")
 	fs.BoolVar(&b.JSON, "json", false, "print one JSON object")
 	fs.Uint64Var(&b.Seed, "seed", 1, "of everything random")

@@ -18,7 +18,8 @@ type fanout struct {
 }
 
 func fanoutScenario() Scenario {
-	return Scenario{Name: "fanout", Short: "one author posts to connected followers: deliveries a second, latency, loss and order",
+	return Scenario{Name: "fanout",
+		Short: "one author posts to connected followers: deliveries a second, latency, loss and order",
 		Small: []string{"-followers=500", "-posts=10"},
 		Needs: []string{"followers", "posts", "size"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
@@ -36,13 +37,7 @@ func fanoutScenario() Scenario {
 const warming = 3
 
 func (f *fanout) run(ctx context.Context, b *Bench) error {
-	plan := seed.Plan{People: 1 + f.followers + f.bystanders, Follows: func(yield func(seed.Follow) bool) {
-		for i := range f.followers {
-			if !yield(seed.Follow{Follower: 1 + i, Followed: 0}) {
-				return
-			}
-		}
-	}}
+	plan := seed.Plan{People: 1 + f.followers + f.bystanders, Follows: seed.FansOf(0, 1, f.followers)}
 	server, people, err := b.Serve(ctx, plan)
 	if err != nil {
 		return err
@@ -104,6 +99,7 @@ func (f *fanout) measure(ctx context.Context, b *Bench, server *Server, author c
 		name = fmt.Sprintf("%g posts/s", f.rate)
 	}
 	b.Report.Row(name).Rate("deliveries", deliveries, time.Duration(c.Ledger.LastAt-began)).Latency(&c.Ledger.Latency).
-		Figure("answer_p50_ms", millis(w.Answers.Quantile(0.5))).Figure("answer_p99_ms", millis(w.Answers.Quantile(0.99))).Usage(u, deliveries)
+		Answers(&w.Answers).
+		Usage(u, deliveries)
 	return nil
 }

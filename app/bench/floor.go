@@ -11,7 +11,8 @@ import (
 	"github.com/belfry-social/belfry/app/bench/floor"
 )
 
-// yardstick measures a bare program instead of a server: what the machine gives at most, for the same sockets and bytes.
+// yardstick measures a bare program instead of a server: what the machine gives at most, for the same sockets and
+// bytes.
 type yardstick struct {
 	idle   idle
 	fanout fanout
@@ -20,7 +21,8 @@ type yardstick struct {
 }
 
 func floorScenario() Scenario {
-	return Scenario{Name: "floor", Short: "a bare program with the same sockets and bytes and nothing behind it, to hold the others against",
+	return Scenario{Name: "floor",
+		Short: "a bare program with the same sockets and bytes and nothing behind it, to hold the others against",
 		Small: []string{"-streams=500", "-posts=10", "-rate=10", "-paced=10", "-for=1s", "-times=1"},
 		Needs: []string{"streams", "posts", "paced", "size", "for"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
@@ -76,7 +78,8 @@ func (b *Bench) bareServer(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Address: address, out: b.Err, env: withoutOurs(b.Environ), args: []string{b.Program, "bench", floorCommand, address}}
+	s := &Server{Address: address, out: b.Err, env: withoutOurs(b.Environ),
+		args: []string{b.Program, "bench", floorCommand, address}}
 	b.servers = append(b.servers, s)
 	return s, s.start(ctx)
 }
@@ -89,5 +92,7 @@ func serveFloor(ctx context.Context, o Options, args []string) error {
 	if len(args) != 1 {
 		return fmt.Errorf("%w %s: says where it listens", ErrUsage, floorCommand)
 	}
-	return floor.Serve(ctx, args[0], func() { _, _ = io.WriteString(o.Out, "listening\n") }) // nobody to tell is no reason to end
+	return floor.Serve(ctx, args[0], func() {
+		_, _ = io.WriteString(o.Out, "listening\n") // nobody to tell is no reason to end
+	})
 }

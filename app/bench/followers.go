@@ -23,13 +23,15 @@ type followers struct {
 }
 
 func followersScenario() Scenario {
-	return Scenario{Name: "followers", Short: "posts by people with few and many followers: time to the answer and into the log, CPU, bytes written",
+	return Scenario{Name: "followers",
+		Short: "posts by people with few and many followers: time to the answer and into the log, CPU, bytes written",
 		Small: []string{"-followers=2,40", "-connected=20", "-posts=4", "-rounds=2"},
 		Needs: []string{"posts", "rounds", "size"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
 			f := &followers{sizes: numbers{10, 1000, 100_000}}
 			fs.Var(&f.sizes, "followers", "how many follow each of the authors, none of them connected")
-			fs.IntVar(&f.connected, "connected", 1000, "followers of one more author, all of them connected; 0 = there is no such author")
+			fs.IntVar(&f.connected, "connected", 1000,
+				"followers of one more author, all of them connected; 0 = there is no such author")
 			fs.IntVar(&f.posts, "posts", 100, "posts of each author in one round, one after the other")
 			fs.IntVar(&f.rounds, "rounds", 5, "rounds, in which the authors take turns")
 			fs.IntVar(&f.size, "size", 100, "characters of a post")
@@ -43,9 +45,10 @@ type author struct {
 	person    int
 	connected int // how many hear each post, the author among them
 	answers   client.Histogram
-	log       client.Histogram // from the request until all who are connected have heard it: the author alone, as soon as the log holds it
-	usage     machine.Usage
-	posts     int
+	// log is from the request until all who are connected have heard it: the author alone, once the log holds it.
+	log   client.Histogram
+	usage machine.Usage
+	posts int
 }
 
 func (f *followers) run(ctx context.Context, b *Bench) error {
@@ -55,7 +58,8 @@ func (f *followers) run(ctx context.Context, b *Bench) error {
 	}
 	most := slices.Max(f.sizes)
 	if f.connected > 0 {
-		authors = append(authors, &author{name: fmt.Sprintf("%s followers, connected", short(f.connected)), person: len(authors), connected: 1 + f.connected})
+		authors = append(authors, &author{name: fmt.Sprintf("%s followers, connected", short(f.connected)),
+			person: len(authors), connected: 1 + f.connected})
 	}
 	n := len(authors)
 	plan := seed.Plan{People: n + most + f.connected, Follows: func(yield func(seed.Follow) bool) {
@@ -108,7 +112,8 @@ func heard(by []int, readers, authors int) [][]uint32 {
 }
 
 // measure has the authors post in turn, and gives for each message who wrote it.
-func (f *followers) measure(ctx context.Context, b *Bench, server *Server, authors []*author, c *client.Crowd) (by []int, err error) {
+func (f *followers) measure(ctx context.Context, b *Bench, server *Server, authors []*author,
+	c *client.Crowd) (by []int, err error) {
 	if _, err := c.Connect(ctx, c.Everyone(), b.step("connect")); err != nil {
 		return nil, err
 	}
@@ -164,7 +169,7 @@ func (f *followers) measure(ctx context.Context, b *Bench, server *Server, autho
 func (f *followers) report(b *Bench, authors []*author) {
 	for _, a := range authors {
 		row := b.Report.Row(a.name).
-			Figure("answer_p50_ms", millis(a.answers.Quantile(0.5))).Figure("answer_p99_ms", millis(a.answers.Quantile(0.99))).
+			Answers(&a.answers).
 			Figure("log_p50_ms", millis(a.log.Quantile(0.5))).Figure("log_p99_ms", millis(a.log.Quantile(0.99)))
 		if a.usage.Written.Disk > 0 {
 			row.Figure("written_kb_per_post", float64(a.usage.Written.Disk)/1024/float64(a.posts))
@@ -174,8 +179,9 @@ func (f *followers) report(b *Bench, authors []*author) {
 	few, many := authors[0], authors[len(f.sizes)-1]
 	ratio := func(name string, a, base *author) {
 		part := func(x, y float64) float64 { return x / max(y, 1) }
-		row := b.Report.Row(name).Figure("answer_ratio", part(float64(a.answers.Quantile(0.5)), float64(base.answers.Quantile(0.5)))).
-			Figure("log_ratio", part(float64(a.log.Quantile(0.5)), float64(base.log.Quantile(0.5))))
+		answer, log := a.answers.Quantile(0.5), a.log.Quantile(0.5)
+		row := b.Report.Row(name).Figure("answer_ratio", part(float64(answer), float64(base.answers.Quantile(0.5)))).
+			Figure("log_ratio", part(float64(log), float64(base.log.Quantile(0.5))))
 		if a.usage.Written.Disk > 0 {
 			row.Figure("written_ratio", part(float64(a.usage.Written.Disk), float64(base.usage.Written.Disk)))
 		}

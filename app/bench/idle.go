@@ -18,7 +18,8 @@ type idle struct {
 }
 
 func idleScenario() Scenario {
-	return Scenario{Name: "idle", Short: "connected people who are told nothing: connects a second, memory and CPU of a stream",
+	return Scenario{Name: "idle",
+		Short: "connected people who are told nothing: connects a second, memory and CPU of a stream",
 		Small: []string{"-streams=500", "-for=2s", "-times=2"},
 		Needs: []string{"streams", "for"},
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
@@ -32,7 +33,8 @@ func idleScenario() Scenario {
 }
 
 func (f *idle) run(ctx context.Context, b *Bench) error {
-	server, people, err := b.Serve(ctx, seed.Plan{People: f.streams, Follows: seed.CrowdFollows(b.Seed, f.streams, f.follows)})
+	server, people, err := b.Serve(ctx, seed.Plan{People: f.streams,
+		Follows: seed.CrowdFollows(b.Seed, f.streams, f.follows)})
 	if err != nil {
 		return err
 	}
@@ -71,7 +73,8 @@ func (f *idle) measure(ctx context.Context, b *Bench, server *Server, c *client.
 			return
 		}
 		now := server.Memory()
-		b.Report.Row(name).Figure("rss_mb", mb(now.RSS)).Figure("anonymous_mb", mb(now.Anonymous)).Figure("file_mb", mb(now.File)).
+		b.Report.Row(name).Figure("rss_mb", mb(now.RSS)).Figure("anonymous_mb", mb(now.Anonymous)).
+			Figure("file_mb", mb(now.File)).
 			Figure("kb_per_stream", float64(now.RSS-empty.RSS)/1024/float64(f.streams-1))
 	}
 	memory("connected")

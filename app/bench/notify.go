@@ -22,7 +22,8 @@ type notify struct {
 }
 
 func notifyScenario() Scenario {
-	return Scenario{Name: "notify", Short: "notifications pushed to connected people at random: rate, and latency to the socket",
+	return Scenario{Name: "notify",
+		Short: "notifications pushed to connected people at random: rate, and latency to the socket",
 		Small: []string{"-users=200", "-publishers=8", "-for=1s"},
 		Needs: []string{"users", "publishers", "size", "for"}, Longest: longestNotification,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
@@ -95,7 +96,8 @@ func (f *notify) measure(ctx context.Context, b *Bench, server *Server, people s
 		name = fmt.Sprintf("%g/s", f.rate)
 	}
 	b.Report.Row(name).Rate("notifications", pushed, took).Latency(&l.Latency).
-		Figure("answer_p50_ms", millis(answers.Quantile(0.5))).Figure("answer_p99_ms", millis(answers.Quantile(0.99))).Usage(u, pushed)
+		Answers(answers).
+		Usage(u, pushed)
 	return nil
 }
 

@@ -27,7 +27,8 @@ type post struct {
 }
 
 func postScenario() Scenario {
-	return Scenario{Name: "post", Short: "clients that write posts or likes at the same time: writes a second, latency, CPU of a write, bytes written",
+	return Scenario{Name: "post",
+		Short: "clients that write posts or likes at the same time: writes a second, latency, CPU of a write, bytes written",
 		Help:  postHelp,
 		Small: []string{"-clients=1,4", "-for=300ms"},
 		Needs: []string{"for", "size"}, Longest: longestPost,
@@ -36,16 +37,19 @@ func postScenario() Scenario {
 			fs.Var(&f.clients, "clients", "how many write at the same time, one run after the other")
 			fs.DurationVar(&f.lasts, "for", 10*time.Second, "how long each run lasts")
 			fs.StringVar(&f.what, "what", "post", "post, or like: likes of others' posts, each told to its author")
-			fs.StringVar(&f.synchronous, "synchronous", "", "full or normal: what our own server waits for before it answers; empty: its default")
+			fs.StringVar(&f.synchronous, "synchronous", "",
+				"full or normal: what our own server waits for before it answers; empty: its default")
 			fs.IntVar(&f.size, "size", 100, "characters of a post")
-			fs.IntVar(&f.events, "events", 0, "events that the log of our own server holds before: posts of 1000 others; not with likes")
+			fs.IntVar(&f.events, "events", 0,
+				"events that the log of our own server holds before: posts of 1000 others; not with likes")
 			return f.run
 		}}
 }
 
-const postHelp = `handed kb/write is what the server handed to write calls for its files, in KiB: wchar of /proc/<pid>/io over the run,
-with what the writes left it to do, less the bytes of the answers as the clients read them. What is written through a
-mapping of a file is not in it. It is known on Linux, for a server whose process is known.`
+const postHelp = `handed kb/write is what the server handed to write calls for its files, in KiB: wchar of
+/proc/<pid>/io over the run, with what the writes left it to do, less the bytes of the answers as the clients read
+them. What is written through a mapping of a file is not in it. It is known on Linux, for a server whose process is
+known.`
 
 // pastAuthors is how many people have posted what --events asks for.
 const pastAuthors = 1000
@@ -183,7 +187,8 @@ func verifyPosts(c *client.Caller, p client.Person, answered []social.ID, checke
 		at[id.String()] = i + 1
 	}
 	seen, last, total := make(map[string]bool, len(answered)), len(answered)+1, 0
-	err := client.Pages{Who: p, Path: "/v1/users/" + p.ID.String() + "/posts", Args: "limit=100"}.Walk(c, func(_ int, _ string, _ []byte, ids []string) error {
+	list := client.Pages{Who: p, Path: "/v1/users/" + p.ID.String() + "/posts", Args: "limit=100"}
+	err := list.Walk(c, func(_ int, _ string, _ []byte, ids []string) error {
 		for _, id := range ids {
 			total++
 			switch place := at[id]; {
@@ -227,7 +232,8 @@ func verifyPosts(c *client.Caller, p client.Person, answered []social.ID, checke
 }
 
 // like has clients like posts, each in the name of a share of people, every pair of person and post once.
-func (f *post) like(ctx context.Context, b *Bench, server *Server, clients int, people []client.Person, posts []seed.Post, liked []int) error {
+func (f *post) like(ctx context.Context, b *Bench, server *Server, clients int, people []client.Person,
+	posts []seed.Post, liked []int) error {
 	share := len(people) / clients
 	made := make([][]int, clients)
 	for i := range made {
@@ -277,7 +283,8 @@ func verifyLikes(b *Bench, server *Server, people seed.People, liked []int) erro
 	}
 	for i, author := range people.List[:likeSample] {
 		seen := map[string]bool{}
-		err := client.Pages{Who: author, Path: "/v1/notifications", Args: "limit=100&types=like"}.Walk(c, func(_ int, _ string, _ []byte, ids []string) error {
+		list := client.Pages{Who: author, Path: "/v1/notifications", Args: "limit=100&types=like"}
+		err := list.Walk(c, func(_ int, _ string, _ []byte, ids []string) error {
 			for _, id := range ids {
 				seen[id] = true
 			}

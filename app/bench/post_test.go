@@ -122,7 +122,8 @@ func TestHeard(t *testing.T) {
 
 func TestNumbers(t *testing.T) {
 	var n numbers
-	if err := n.Set("1,10k,2M"); err != nil || !slices.Equal(n, numbers{1, 10_000, 2_000_000}) || n.String() != "1,10000,2000000" {
+	if err := n.Set("1,10k,2M"); err != nil || !slices.Equal(n, numbers{1, 10_000, 2_000_000}) ||
+		n.String() != "1,10000,2000000" {
 		t.Errorf("%v: %v", err, n)
 	}
 	for _, bad := range []string{"", "0", "-1", "1,,2", "k", "1.5", "x"} {

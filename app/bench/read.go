@@ -29,12 +29,16 @@ type read struct {
 }
 
 func readScenario() Scenario {
-	return Scenario{Name: "read", Short: "lists of the API: latency and CPU of pages near the top and far down, on a small and a large site",
-		Small: []string{"-sizes=300,900", "-readers=20", "-follows=8", "-replies=60", "-followers=60", "-for=100ms", "-clients=2", "-pages=3"},
+	return Scenario{Name: "read",
+		Short: "lists of the API: latency and CPU of pages near the top and far down, on a small and a large site",
+		Small: []string{"-sizes=300,900", "-readers=20", "-follows=8", "-replies=60", "-followers=60", "-for=100ms",
+			"-clients=2", "-pages=3"},
 		Needs: []string{"readers", "for"},
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
-			f := &read{sizes: numbers{10_000, 1_000_000}, clients: numbers{8, 64}, deep: numbers{400, 1000}, variants: map[string][]*variant{}}
-			fs.Var(&f.sizes, "sizes", "sites of so many posts, with as many notifications in one inbox; the last is measured in full")
+			f := &read{sizes: numbers{10_000, 1_000_000}, clients: numbers{8, 64}, deep: numbers{400, 1000},
+				variants: map[string][]*variant{}}
+			fs.Var(&f.sizes, "sizes",
+				"sites of so many posts, with as many notifications in one inbox; the last is measured in full")
 			fs.IntVar(&f.readers, "readers", 1000, "people who read and write")
 			fs.IntVar(&f.follows, "follows", 200, "people each of them follows")
 			fs.IntVar(&f.replies, "replies", 21_000, "replies in the thread, on a small site as many as it has posts at most")
@@ -120,8 +124,9 @@ func (f *read) serve(ctx context.Context, b *Bench, size int) (*site, error) {
 	}
 	b.Progress(fmt.Sprintf("make %d posts", size), 0, 0)
 	var err error
-	s.server, s.people, err = b.Serve(ctx, seed.Plan{People: f.readers + f.fans, Follows: follows, Past: seed.Past{Seed: b.Seed,
-		Threads: []int{replies}, Pushes: []int{size - replies}, Posts: size, Authors: f.readers}})
+	past := seed.Past{Seed: b.Seed, Threads: []int{replies}, Pushes: []int{size - replies}, Posts: size,
+		Authors: f.readers}
+	s.server, s.people, err = b.Serve(ctx, seed.Plan{People: f.readers + f.fans, Follows: follows, Past: past})
 	return s, err
 }
 
@@ -182,7 +187,8 @@ func (f *read) inTurn(ctx context.Context, b *Bench, s *site) error {
 	}
 	for _, n := range f.clients {
 		name := fmt.Sprintf("%s %s, %d readers in turn, %d clients", homeList, short(s.size), len(all), n)
-		if err := measureReads(ctx, b, s.server, client.Load{Address: s.server.Address, Clients: n, Lasts: f.lasts}, name, all...); err != nil {
+		l := client.Load{Address: s.server.Address, Clients: n, Lasts: f.lasts}
+		if err := measureReads(ctx, b, s.server, l, name, all...); err != nil {
 			return err
 		}
 	}
@@ -240,9 +246,11 @@ func (f *read) compare(ctx context.Context, b *Bench, name string) error {
 			ratio := float64(latency[i].Quantile(0.5)) / float64(max(latency[k].Quantile(0.5), 1))
 			switch {
 			case v.page != 1 && v.site == other.site && other.page == 1:
-				b.Report.Row(fmt.Sprintf("%s : page 1", v.name(name))).Figure("p50_ms", millis(latency[i].Quantile(0.5))).Figure("ratio", ratio)
+				b.Report.Row(fmt.Sprintf("%s : page 1", v.name(name))).Figure("p50_ms", millis(latency[i].Quantile(0.5))).
+					Figure("ratio", ratio)
 			case v.site == largest && other.site != largest && v.page == 1 && other.page == 1:
-				b.Report.Row(fmt.Sprintf("%s : %s", v.name(name), short(other.site.size))).Figure("p50_ms", millis(latency[i].Quantile(0.5))).Figure("ratio", ratio)
+				b.Report.Row(fmt.Sprintf("%s : %s", v.name(name), short(other.site.size))).
+					Figure("p50_ms", millis(latency[i].Quantile(0.5))).Figure("ratio", ratio)
 			}
 		}
 	}

@@ -20,7 +20,8 @@ type reconnect struct {
 }
 
 func reconnectScenario() Scenario {
-	return Scenario{Name: "reconnect", Short: "people who follow many come back, with nothing new or with news: CPU of each, time until all are served",
+	return Scenario{Name: "reconnect",
+		Short: "people who follow many come back, with nothing new or with news: CPU of each, time until all are served",
 		Small: []string{"-people=300", "-follows=20", "-news=5"},
 		Needs: []string{"people", "times", "size"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
@@ -30,7 +31,8 @@ func reconnectScenario() Scenario {
 			fs.IntVar(&f.news, "news", 0, "posts by some of them, chosen at random, while all are away")
 			fs.IntVar(&f.size, "size", 100, "characters of a post")
 			fs.IntVar(&f.times, "times", 3, "how often; without --restart")
-			fs.BoolVar(&f.restart, "restart", false, "the server is started again meanwhile, and they come back at random moments")
+			fs.BoolVar(&f.restart, "restart", false,
+				"the server is started again meanwhile, and they come back at random moments")
 			fs.DurationVar(&f.within, "within", 2*time.Second, "with --restart: the time in which they come back")
 			return f.run
 		}}
@@ -45,11 +47,13 @@ func (f *reconnect) run(ctx context.Context, b *Bench) error {
 	if err != nil {
 		return err
 	}
-	c, err := client.NewCrowd(server.Address, b.query(), people.List, client.NewLedger(f.people, f.news*max(1, f.times), 0))
+	c, err := client.NewCrowd(server.Address, b.query(), people.List,
+		client.NewLedger(f.people, f.news*max(1, f.times), 0))
 	if err != nil {
 		return err
 	}
-	r := &returning{reconnect: f, b: b, server: server, crowd: c, followers: map[int][]int{}, want: make([][]uint32, f.people)}
+	r := &returning{reconnect: f, b: b, server: server, crowd: c, followers: map[int][]int{},
+		want: make([][]uint32, f.people)}
 	if f.news > 0 {
 		for e := range follows {
 			r.followers[e.Followed] = append(r.followers[e.Followed], e.Follower)
@@ -119,7 +123,8 @@ func (r *returning) again(ctx context.Context) error {
 		slices.Sort(cost)
 		slices.Sort(plain)
 		middle := r.times / 2
-		r.b.Report.Row("median").Figure("server_cpu_us", micros(cost[middle])).Figure("of_connection_us", micros(plain[middle])).
+		r.b.Report.Row("median").Figure("server_cpu_us", micros(cost[middle])).
+			Figure("of_connection_us", micros(plain[middle])).
 			Figure("beyond_it_us", micros(cost[middle]-plain[middle]))
 	}
 	return nil

@@ -91,7 +91,8 @@ func parallel(ctx context.Context, n int, show func(done, of int), do func(i int
 
 func registerOne(ctx context.Context, s *Server, name string) (p client.Person, err error) {
 	body := fmt.Sprintf(`{"username":%q,"password":"correct horse battery staple"}`, name)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.Address+"/v1/auth/register", bytes.NewReader([]byte(body)))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.Address+"/v1/auth/register",
+		bytes.NewReader([]byte(body)))
 	if err != nil {
 		return p, err
 	}

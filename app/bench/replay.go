@@ -20,7 +20,8 @@ type replay struct {
 }
 
 func replayScenario() Scenario {
-	return Scenario{Name: "replay", Short: "people come back and are given what they missed: events a second until all have caught up",
+	return Scenario{Name: "replay",
+		Short: "people come back and are given what they missed: events a second until all have caught up",
 		Small: []string{"-readers=100", "-missed=50", "-follows=5"},
 		Needs: []string{"readers", "missed", "follows", "size"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
@@ -102,7 +103,8 @@ func (f *replay) wanted(chance uint64, by []int) [][]uint32 {
 	return want
 }
 
-func (f *replay) measure(ctx context.Context, b *Bench, server *Server, authors []client.Person, c *client.Crowd) (by []int, err error) {
+func (f *replay) measure(ctx context.Context, b *Bench, server *Server, authors []client.Person,
+	c *client.Crowd) (by []int, err error) {
 	all := c.Everyone()
 	if _, err := c.Connect(ctx, all, b.step("connect")); err != nil {
 		return nil, err
@@ -125,13 +127,15 @@ func (f *replay) measure(ctx context.Context, b *Bench, server *Server, authors 
 	}
 	u := m.End()
 	caught := time.Duration(c.Ledger.LastAt - began)
-	b.Report.Row("replay").Rate("events", total, caught).Figure("caught_up_ms", millis(caught)).Figure("all_ready_ms", millis(took)).
+	b.Report.Row("replay").Rate("events", total, caught).Figure("caught_up_ms", millis(caught)).
+		Figure("all_ready_ms", millis(took)).
 		Figure("events", float64(total)).Usage(u, total)
 	return by, nil
 }
 
 // write publishes what is missed, eight at a time, and returns the author of each message.
-func (f *replay) write(ctx context.Context, b *Bench, server *Server, authors []client.Person, l *client.Ledger) (by []int, bad client.Checked) {
+func (f *replay) write(ctx context.Context, b *Bench, server *Server, authors []client.Person,
+	l *client.Ledger) (by []int, bad client.Checked) {
 	by = make([]int, l.Room())
 	for n := range by {
 		by[n] = b.Rand.IntN(len(authors))

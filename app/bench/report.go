@@ -81,6 +81,11 @@ func (w *Row) Latency(h *client.Histogram) *Row {
 		Figure("p999_ms", millis(h.Quantile(0.999))).Figure("max_ms", millis(h.Quantile(1)))
 }
 
+// Answers adds p50 and p99 of the time to the answer, where Latency is something else.
+func (w *Row) Answers(h *client.Histogram) *Row {
+	return w.Figure("answer_p50_ms", millis(h.Quantile(0.5))).Figure("answer_p99_ms", millis(h.Quantile(0.99)))
+}
+
 // Usage adds what a measured stretch took of server and client: CPU seconds for a million operations, and the
 // server's peak memory. What is not known is left out.
 func (w *Row) Usage(u machine.Usage, operations int) *Row {
@@ -128,7 +133,8 @@ func (r *Report) print(w io.Writer, asJSON bool) error {
 		fmt.Fprintf(&b, "note: %s\n", n)
 	}
 	c := r.Checked
-	fmt.Fprintf(&b, "checked %s deliveries: lost %d, doubled %d, out of order %d, not theirs %d; failed requests and connections %d\n",
+	fmt.Fprintf(&b, "checked %s deliveries: lost %d, doubled %d, out of order %d, not theirs %d; "+
+		"failed requests and connections %d\n",
 		number(float64(c.Deliveries)), c.Lost, c.Doubled, c.Disordered, c.Stray, c.Failed)
 	for _, e := range c.Examples {
 		fmt.Fprintf(&b, "  %s\n", e)
@@ -156,7 +162,7 @@ func (r *Report) head(b *strings.Builder) {
 func (r *Report) table(b *strings.Builder) {
 	for rest := r.Rows; len(rest) > 0; {
 		n := 1
-		for n < len(rest) && slices.EqualFunc(rest[n].figures, rest[0].figures, func(x, y figure) bool { return x.name == y.name }) {
+		for n < len(rest) && slices.EqualFunc(rest[n].figures, rest[0].figures, sameName) {
 			n++
 		}
 		t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -174,6 +180,8 @@ func (r *Report) table(b *strings.Builder) {
 		rest = rest[n:]
 	}
 }
+
+func sameName(x, y figure) bool { return x.name == y.name }
 
 func heading(name string) string {
 	return strings.NewReplacer("_per_million", "/M", "_per_", "/", "p999", "p99.9", "_", " ").Replace(name)

@@ -82,7 +82,8 @@ func (b *Bench) Serve(ctx context.Context, plan seed.Plan) (*Server, seed.People
 	s.admin = admin
 	// The path of the data is relative, as that of a socket in it must be short.
 	s.args = []string{b.Program, "serve", "--data", "data", "--listen", s.Address, "--admin", admin}
-	s.env = append(withoutOurs(b.Environ), "BELFRY_LIMITS_ENABLED=false", "BELFRY_LOG_LEVEL=warn", "BELFRY_SERVER_MAX_STREAMS=1000000")
+	s.env = append(withoutOurs(b.Environ), "BELFRY_LIMITS_ENABLED=false", "BELFRY_LOG_LEVEL=warn",
+		"BELFRY_SERVER_MAX_STREAMS=1000000")
 	s.env = append(s.env, b.Set.environ()...)
 	return s, people, s.start(ctx)
 }

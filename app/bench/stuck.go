@@ -23,7 +23,8 @@ type stuck struct {
 }
 
 func stuckScenario() Scenario {
-	return Scenario{Name: "stuck", Short: "people who stop reading beside others who read: what it costs those, and when they are let go",
+	return Scenario{Name: "stuck",
+		Short: "people who stop reading beside others who read: what it costs those, and when they are let go",
 		Small: []string{"-healthy=200", "-silent=20", "-for=4s", "-set=channels.sse.progress_timeout=1s"},
 		Needs: []string{"healthy", "silent", "size", "rate", "for"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
@@ -41,13 +42,8 @@ func (f *stuck) run(ctx context.Context, b *Bench) error {
 	if b.URL != "" {
 		return fmt.Errorf("%w: stuck needs a server of our own", ErrUsage)
 	}
-	server, people, err := b.Serve(ctx, seed.Plan{People: 1 + f.healthy + f.silent, Follows: func(yield func(seed.Follow) bool) {
-		for i := range f.healthy + f.silent {
-			if !yield(seed.Follow{Follower: 1 + i, Followed: 0}) {
-				return
-			}
-		}
-	}})
+	server, people, err := b.Serve(ctx, seed.Plan{People: 1 + f.healthy + f.silent,
+		Follows: seed.FansOf(0, 1, f.healthy+f.silent)})
 	if err != nil {
 		return err
 	}
@@ -73,7 +69,8 @@ func (f *stuck) run(ctx context.Context, b *Bench) error {
 }
 
 // beside posts to both, waits until the server has let go of those who do not read, and has them come back.
-func (f *stuck) beside(ctx context.Context, b *Bench, server *Server, author client.Person, c *client.Crowd, posts int) error {
+func (f *stuck) beside(ctx context.Context, b *Bench, server *Server, author client.Person, c *client.Crowd,
+	posts int) error {
 	everyone := c.Everyone()
 	readers, silent := everyone[:f.healthy], everyone[f.healthy:]
 	if _, err := c.Connect(ctx, readers, b.step("connect")); err != nil {
@@ -106,8 +103,10 @@ func (f *stuck) beside(ctx context.Context, b *Bench, server *Server, author cli
 	if err := c.Ledger.Await(ctx, (warming+posts)*f.healthy, b.step("deliveries")); err != nil {
 		return err
 	}
-	row := b.Report.Row("beside the silent").Rate("deliveries", posts*f.healthy, time.Duration(c.Ledger.LastAt-began)).Latency(&c.Ledger.Latency).
-		Figure("answer_p50_ms", millis(w.Answers.Quantile(0.5))).Figure("answer_p99_ms", millis(w.Answers.Quantile(0.99))).Usage(m.End(), posts*f.healthy)
+	row := b.Report.Row("beside the silent").Rate("deliveries", posts*f.healthy, time.Duration(c.Ledger.LastAt-began)).
+		Latency(&c.Ledger.Latency).
+		Answers(&w.Answers).
+		Usage(m.End(), posts*f.healthy)
 	for freed == 0 && time.Duration(c.Ledger.Now()-began) < f.hold+client.Patience {
 		if err := client.Pause(ctx, 100*time.Millisecond); err != nil {
 			return err
@@ -130,7 +129,8 @@ func (f *stuck) beside(ctx context.Context, b *Bench, server *Server, author cli
 	if err := c.Ledger.Await(ctx, (warming+posts)*len(everyone), b.step("catch up")); err != nil {
 		return err
 	}
-	b.Report.Row("the silent come back").Rate("connects", len(silent), took).Figure("caught_up_ms", millis(time.Since(back)))
+	b.Report.Row("the silent come back").Rate("connects", len(silent), took).
+		Figure("caught_up_ms", millis(time.Since(back)))
 	return nil
 }
 

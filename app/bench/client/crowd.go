@@ -69,7 +69,8 @@ const readSize = 256 << 10
 
 // NewCrowd makes a crowd of people who read at a server. Nothing is connected yet.
 func NewCrowd(address, query string, people []Person, l *Ledger) (*Crowd, error) {
-	c := &Crowd{address: address, query: query, People: people, Ledger: l, streams: make([]stream, len(people)), news: make(chan struct{}, 1)}
+	c := &Crowd{address: address, query: query, People: people, Ledger: l, streams: make([]stream, len(people)),
+		news: make(chan struct{}, 1)}
 	var err error
 	c.wire, err = newWire(c)
 	return c, err
@@ -81,7 +82,8 @@ func (c *Crowd) Connect(ctx context.Context, list []int, show func(done, of int)
 }
 
 // ConnectWithin is connect for people who come one by one, evenly over a time.
-func (c *Crowd) ConnectWithin(ctx context.Context, list []int, within time.Duration, show func(done, of int)) (time.Duration, error) {
+func (c *Crowd) ConnectWithin(ctx context.Context, list []int, within time.Duration,
+	show func(done, of int)) (time.Duration, error) {
 	before, lost := c.ready.Load(), c.ended.Load()
 	began := time.Now()
 	const step = 5 * time.Millisecond

@@ -88,12 +88,14 @@ func readyAt(seq int) string {
 }
 
 func message(seq, number int) string {
-	return fmt.Sprintf("id: 1-%d\nevent: post.created\ndata: {\"text\":\"%s\"}\n\n", seq, AppendText(nil, number, Everybody, 300))
+	return fmt.Sprintf("id: 1-%d\nevent: post.created\ndata: {\"text\":\"%s\"}\n\n", seq,
+		AppendText(nil, number, Everybody, 300))
 }
 
 func crowdOf(t *testing.T, n, messages int, s *fakeServer, newWire func(*Crowd) (wire, error)) *Crowd {
 	t.Helper()
-	c := &Crowd{address: s.ln.Addr().String(), query: "?posts=all", People: Strangers(n), Ledger: NewLedger(n, messages, messages),
+	c := &Crowd{address: s.ln.Addr().String(), query: "?posts=all", People: Strangers(n),
+		Ledger:  NewLedger(n, messages, messages),
 		streams: make([]stream, n), news: make(chan struct{}, 1)}
 	var err error
 	if c.wire, err = newWire(c); err != nil {
@@ -150,7 +152,8 @@ func TestCrowdReads(t *testing.T) {
 				if bad := c.Close(); bad.Faulty() {
 					t.Errorf("streams: %+v", bad)
 				}
-				if got := c.Ledger.Verify(c.Ledger.Expected(everyReader), true); got.Faulty() || got.Deliveries != people*(first+second) {
+				got := c.Ledger.Verify(c.Ledger.Expected(everyReader), true)
+				if got.Faulty() || got.Deliveries != people*(first+second) {
 					t.Errorf("%+v", got)
 				}
 				if c.Greeted.N() != 2*people {
@@ -164,15 +167,18 @@ func TestCrowdReads(t *testing.T) {
 // What no server may do is a fault of the run, and says what it was.
 func TestCrowdCatches(t *testing.T) {
 	for name, tt := range map[string]struct{ head, later, want string }{
-		"refused":             {head: "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", want: `the answer was "HTTP/1.1 401 Unauthorized"`},
-		"not a stream":        {head: "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n", want: "the answer was"},
-		"bye at once":         {head: streamHead + "event: bye\ndata: {\"reason\":\"overload\"}\n\n", want: "bye: "},
-		"no ready":            {head: streamHead + message(1, 0), want: "post.created: "},
-		"gap":                 {head: streamHead + readyAt(5), later: "id: 1-9\nevent: gap\ndata: {\"reason\":\"expired\"}\n\n", want: "gap: "},
-		"bye out of the blue": {head: streamHead + readyAt(5), later: "id: 1-9\nevent: bye\ndata: {\"reason\":\"restart\"}\n\n", want: "bye: "},
-		"half an event":       {head: streamHead + readyAt(5), later: "id: 1-9\nev", want: "the server ended it"},
-		"the end":             {head: streamHead + readyAt(5), want: "the server ended it"},
-		"no event stream":     {head: streamHead + readyAt(5), later: "hello\n", want: "not a block"},
+		"refused": {head: "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+			want: `the answer was "HTTP/1.1 401 Unauthorized"`},
+		"not a stream": {head: "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n", want: "the answer was"},
+		"bye at once":  {head: streamHead + "event: bye\ndata: {\"reason\":\"overload\"}\n\n", want: "bye: "},
+		"no ready":     {head: streamHead + message(1, 0), want: "post.created: "},
+		"gap": {head: streamHead + readyAt(5),
+			later: "id: 1-9\nevent: gap\ndata: {\"reason\":\"expired\"}\n\n", want: "gap: "},
+		"bye out of the blue": {head: streamHead + readyAt(5),
+			later: "id: 1-9\nevent: bye\ndata: {\"reason\":\"restart\"}\n\n", want: "bye: "},
+		"half an event":   {head: streamHead + readyAt(5), later: "id: 1-9\nev", want: "the server ended it"},
+		"the end":         {head: streamHead + readyAt(5), want: "the server ended it"},
+		"no event stream": {head: streamHead + readyAt(5), later: "hello\n", want: "not a block"},
 	} {
 		for wireName, newWire := range wires {
 			t.Run(name+", "+wireName, func(t *testing.T) {

@@ -16,7 +16,8 @@ const sample = "id: 1-7\nevent: ready\nretry: 3050\ndata: {\"cursor\":\"1-7\"}\n
 
 func TestNextFrame(t *testing.T) {
 	got, left, err := allFrames([]byte(sample))
-	want := []string{`1-7|ready|{"cursor":"1-7"}`, `1-8|post.created|{"id":"1-8","data":{"text":"bench:3:0: hello"}}`, `|gap|{}`}
+	want := []string{`1-7|ready|{"cursor":"1-7"}`, `1-8|post.created|{"id":"1-8","data":{"text":"bench:3:0: hello"}}`,
+		`|gap|{}`}
 	if err != nil || len(left) > 0 || !slices.Equal(got, want) {
 		t.Errorf("got %q, left %q, error %v", got, left, err)
 	}
@@ -81,7 +82,8 @@ func FuzzNextFrame(f *testing.F) {
 			return
 		}
 		second, rest, err2 := allFrames(append(bytes.Clone(rest), b[cut:]...))
-		if (err == nil) != (err2 == nil) || !slices.Equal(whole, append(first, second...)) || (err == nil && !bytes.Equal(left, rest)) {
+		if (err == nil) != (err2 == nil) || !slices.Equal(whole, append(first, second...)) ||
+			(err == nil && !bytes.Equal(left, rest)) {
 			t.Fatalf("whole %q %v, cut at %d %q + %q %v", whole, err, cut, first, second, err2)
 		}
 	})
@@ -168,7 +170,8 @@ func FuzzReadMark(f *testing.F) {
 }
 
 func TestChunks(t *testing.T) {
-	const framed, plain = "5\r\nhello\r\n1;x=y\r\n,\r\n1A\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\n\r\n", "hello,abcdefghijklmnopqrstuvwxyz"
+	const framed, plain = "5\r\nhello\r\n1;x=y\r\n,\r\n1A\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\n\r\n",
+		"hello,abcdefghijklmnopqrstuvwxyz"
 	for cut := range len(framed) {
 		var c chunks
 		var got []byte

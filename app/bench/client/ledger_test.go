@@ -22,18 +22,30 @@ func TestLedgerCatches(t *testing.T) {
 		server func([]incoming) []incoming
 		want   Checked
 	}{
-		"right":               {func(h []incoming) []incoming { return h }, Checked{Deliveries: 4}},
-		"lost":                {func(h []incoming) []incoming { return slices.Delete(h, 1, 2) }, Checked{Deliveries: 3, Lost: 1}},
-		"the last one lost":   {func(h []incoming) []incoming { return h[:3] }, Checked{Deliveries: 3, Lost: 1}},
-		"doubled":             {func(h []incoming) []incoming { return slices.Insert(h, 1, h[0]) }, Checked{Deliveries: 5, Doubled: 2}}, // by its id and by its number
-		"doubled with an id":  {func(h []incoming) []incoming { return append(h, incoming{21, 3, Everybody}) }, Checked{Deliveries: 5, Doubled: 1}},
-		"doubled, one lost":   {func(h []incoming) []incoming { h[2] = incoming{14, 1, Everybody}; return h }, Checked{Deliveries: 4, Doubled: 1, Lost: 1}},
-		"swapped":             {func(h []incoming) []incoming { h[1], h[2] = h[2], h[1]; return h }, Checked{Deliveries: 4, Disordered: 2}}, // ids and numbers
-		"swapped, ids rising": {func(h []incoming) []incoming { h[1].number, h[2].number = 2, 1; return h }, Checked{Deliveries: 4, Disordered: 1}},
-		"somebody else's":     {func(h []incoming) []incoming { h[1].to = 1; return h }, Checked{Deliveries: 3, Lost: 1, Stray: 1}},
-		"never published":     {func(h []incoming) []incoming { return append(h, incoming{21, 77, Everybody}) }, Checked{Deliveries: 4, Stray: 1}},
-		"without a mark":      {func(h []incoming) []incoming { return append(h, incoming{21, -1, Everybody}) }, Checked{Deliveries: 4, Stray: 1}},
-		"without an id":       {func(h []incoming) []incoming { return append(h, incoming{0, 3, Everybody}) }, Checked{Deliveries: 4, Stray: 1}},
+		"right": {func(h []incoming) []incoming { return h }, Checked{Deliveries: 4}},
+		"lost": {func(h []incoming) []incoming { return slices.Delete(h, 1, 2) },
+			Checked{Deliveries: 3, Lost: 1}},
+		"the last one lost": {func(h []incoming) []incoming { return h[:3] }, Checked{Deliveries: 3, Lost: 1}},
+		// By its id and by its number.
+		"doubled": {func(h []incoming) []incoming { return slices.Insert(h, 1, h[0]) },
+			Checked{Deliveries: 5, Doubled: 2}},
+		"doubled with an id": {func(h []incoming) []incoming { return append(h, incoming{21, 3, Everybody}) },
+			Checked{Deliveries: 5, Doubled: 1}},
+		"doubled, one lost": {func(h []incoming) []incoming { h[2] = incoming{14, 1, Everybody}; return h },
+			Checked{Deliveries: 4, Doubled: 1, Lost: 1}},
+		// Ids and numbers.
+		"swapped": {func(h []incoming) []incoming { h[1], h[2] = h[2], h[1]; return h },
+			Checked{Deliveries: 4, Disordered: 2}},
+		"swapped, ids rising": {func(h []incoming) []incoming { h[1].number, h[2].number = 2, 1; return h },
+			Checked{Deliveries: 4, Disordered: 1}},
+		"somebody else's": {func(h []incoming) []incoming { h[1].to = 1; return h },
+			Checked{Deliveries: 3, Lost: 1, Stray: 1}},
+		"never published": {func(h []incoming) []incoming { return append(h, incoming{21, 77, Everybody}) },
+			Checked{Deliveries: 4, Stray: 1}},
+		"without a mark": {func(h []incoming) []incoming { return append(h, incoming{21, -1, Everybody}) },
+			Checked{Deliveries: 4, Stray: 1}},
+		"without an id": {func(h []incoming) []incoming { return append(h, incoming{0, 3, Everybody}) },
+			Checked{Deliveries: 4, Stray: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := NewLedger(1, 4, 4)

@@ -32,7 +32,8 @@ func TestLoad(t *testing.T) {
 		t.Errorf("%d failed, %d measured, %d asked", r.Checked.Failed, r.Latency.N(), asked.Load())
 	}
 	asked.Store(0)
-	r = Load{Address: address, Clients: 2, Lasts: 100 * time.Millisecond, Rate: 200}.Run(t.Context(), func(c *Caller, _, n int) error { return get(c, 0, n) })
+	r = Load{Address: address, Clients: 2, Lasts: 100 * time.Millisecond, Rate: 200}.Run(t.Context(),
+		func(c *Caller, _, n int) error { return get(c, 0, n) })
 	if asked.Load() != 20 || r.Latency.N() != 20 {
 		t.Errorf("%d requests at 200/s in 100 ms", asked.Load())
 	}

@@ -28,7 +28,8 @@ func (p Person) Credential() string {
 func Strangers(n int) []Person {
 	list := make([]Person, n)
 	for i := range list {
-		list[i] = Person{ID: social.NewID(), Name: fmt.Sprintf("p%d", i), Token: "bf_" + strings.Repeat("0", 43)} // as long as one
+		// The token is as long as one of a server.
+		list[i] = Person{ID: social.NewID(), Name: fmt.Sprintf("p%d", i), Token: "bf_" + strings.Repeat("0", 43)}
 	}
 	return list
 }

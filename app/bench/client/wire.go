@@ -22,7 +22,8 @@ type goroutineWire struct {
 const goroutineSlots = 256
 
 func newGoroutineWire(c *Crowd) *goroutineWire {
-	return &goroutineWire{crowd: c, slots: make(chan struct{}, goroutineSlots), conns: make([]net.Conn, len(c.streams)), buf: make([]byte, headroom+readSize)}
+	return &goroutineWire{crowd: c, slots: make(chan struct{}, goroutineSlots), conns: make([]net.Conn, len(c.streams)),
+		buf: make([]byte, headroom+readSize)}
 }
 
 func (w *goroutineWire) open(list []int) error {

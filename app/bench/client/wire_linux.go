@@ -48,7 +48,8 @@ type order struct {
 }
 
 func newWire(c *Crowd) (wire, error) {
-	w := &epollWire{crowd: c, bind: c.onLoopback(), fds: make([]int32, len(c.streams)), buf: make([]byte, headroom+readSize), ended: make(chan struct{})}
+	w := &epollWire{crowd: c, bind: c.onLoopback(), fds: make([]int32, len(c.streams)),
+		buf: make([]byte, headroom+readSize), ended: make(chan struct{})}
 	for i := range w.fds {
 		w.fds[i] = -1
 	}
@@ -67,7 +68,8 @@ func newWire(c *Crowd) (wire, error) {
 	if w.wake, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
 		return nil, errors.Join(err, unix.Close(w.poll))
 	}
-	if err := unix.EpollCtl(w.poll, unix.EPOLL_CTL_ADD, w.wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: -1}); err != nil {
+	woken := unix.EpollEvent{Events: unix.EPOLLIN, Fd: -1}
+	if err := unix.EpollCtl(w.poll, unix.EPOLL_CTL_ADD, w.wake, &woken); err != nil {
 		return nil, errors.Join(err, unix.Close(w.poll), unix.Close(w.wake))
 	}
 	go w.run()

@@ -73,7 +73,8 @@ func Serve(ctx context.Context, address string, listening func()) error {
 	}
 	at := unix.SockaddrInet4{Port: addr.Port}
 	copy(at.Addr[:], addr.IP.To4())
-	if err := errors.Join(unix.Bind(w.listener, &at), unix.Listen(w.listener, 4096), w.watch(w.listener), w.watch(w.wake)); err != nil {
+	err = errors.Join(unix.Bind(w.listener, &at), unix.Listen(w.listener, 4096), w.watch(w.listener), w.watch(w.wake))
+	if err != nil {
 		return err
 	}
 	stop := context.AfterFunc(ctx, w.rouse)
@@ -85,6 +86,11 @@ func Serve(ctx context.Context, address string, listening func()) error {
 
 func (w *loop) watch(fd int) error {
 	return unix.EpollCtl(w.poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+}
+
+// await changes what a stream waits for. One that broke is found by its event.
+func (w *loop) await(fd int, events uint32) {
+	_ = unix.EpollCtl(w.poll, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 }
 
 func (w *loop) rouse() { _, _ = unix.Write(w.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) }
@@ -129,7 +135,7 @@ func (w *loop) serve(fd int, events uint32) {
 	case fd < len(w.streams) && w.streams[fd].at >= 0:
 		if events&unix.EPOLLOUT != 0 {
 			w.streams[fd].full = false
-			_ = unix.EpollCtl(w.poll, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: int32(fd)})
+			w.await(fd, unix.EPOLLIN|unix.EPOLLRDHUP)
 			w.mu.Lock()
 			log := w.log
 			w.mu.Unlock()
@@ -178,7 +184,7 @@ func (w *loop) asked(fd int) {
 
 func (w *loop) join(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)
-	_ = unix.EpollCtl(w.poll, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: int32(fd)})
+	w.await(fd, unix.EPOLLIN|unix.EPOLLRDHUP)
 	for len(w.streams) <= fd {
 		w.streams = append(w.streams, stream{at: -1})
 	}
@@ -215,7 +221,7 @@ func (w *loop) write(fd int, log []byte, now int64) {
 	}
 	if errors.Is(err, unix.EAGAIN) || (err == nil && s.at < int64(len(log))) {
 		s.full = true
-		_ = unix.EpollCtl(w.poll, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLOUT, Fd: int32(fd)})
+		w.await(fd, unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLOUT)
 	}
 }
 

@@ -25,8 +25,9 @@ type Description struct {
 
 // Describe looks at the machine and at the disk under dir.
 func Describe(dir, version string) (Description, error) {
-	m := Description{CPU: cpuName(), Cores: runtime.NumCPU(), System: runtime.GOOS + " " + firstField("/proc/sys/kernel/osrelease", 1), Go: runtime.Version(),
-		Filesystem: filesystemOf(dir), Load: firstField("/proc/loadavg", 3), Date: time.Now().UTC().Format(time.RFC3339), Version: version}
+	m := Description{CPU: cpuName(), Cores: runtime.NumCPU(), Go: runtime.Version(), Version: version,
+		System:     runtime.GOOS + " " + firstField("/proc/sys/kernel/osrelease", 1),
+		Filesystem: filesystemOf(dir), Load: firstField("/proc/loadavg", 3), Date: time.Now().UTC().Format(time.RFC3339)}
 	sync, err := syncLatency(dir)
 	m.SyncMicros = float64(sync) / float64(time.Microsecond)
 	return m, err

@@ -29,9 +29,11 @@ type postRow struct {
 }
 
 func (w *seeder) insertPost(ctx context.Context, tx storage.Tx, r postRow) error {
-	_, err := tx.Exec(ctx, `INSERT INTO posts (key, id, author_id, root_key, root_id, root_author_id, reply_to, reply_author_id, visibility,
-		text, sensitive, like_count, comment_count, changed, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, 0, $10, $11, $1, $12)`,
-		r.key, r.id, r.author, r.root.key, r.root.id, r.rootAuthor, r.to.id, r.toAuthor, w.text(r.key), r.likes, r.comments, int64(w.at(r.key)))
+	_, err := tx.Exec(ctx, `INSERT INTO posts (key, id, author_id, root_key, root_id, root_author_id, reply_to,
+		reply_author_id, visibility, text, sensitive, like_count, comment_count, changed, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, 0, $10, $11, $1, $12)`,
+		r.key, r.id, r.author, r.root.key, r.root.id, r.rootAuthor, r.to.id, r.toAuthor, w.text(r.key), r.likes,
+		r.comments, int64(w.at(r.key)))
 	return err
 }
 
@@ -63,7 +65,8 @@ func (w *seeder) notify(ctx context.Context, tx storage.Tx, n notification) erro
 		var head int64
 		var others []byte
 		err := tx.QueryRow(ctx, `SELECT key, group_id, members, actors, began_at FROM notifications
-			WHERE receiver_id = $1 AND type = $2 AND subject = $3 AND head = 1 ORDER BY key DESC LIMIT 1`, n.receiver, n.kind, subject).
+			WHERE receiver_id = $1 AND type = $2 AND subject = $3 AND head = 1
+			ORDER BY key DESC LIMIT 1`, n.receiver, n.kind, subject).
 			Scan(&head, &group, &members, &others, &began)
 		switch {
 		case err == nil:
@@ -76,8 +79,10 @@ func (w *seeder) notify(ctx context.Context, tx storage.Tx, n notification) erro
 			return err
 		}
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO notifications (key, id, receiver_id, type, word, actor_id, object_id, subject, group_id, head, members,
-		actors, began_at, content, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $12, $13, $14, $14)`,
-		n.key, id, n.receiver, n.kind, n.word, n.actor, n.object, subject, group, members, actors, began, n.content, int64(w.at(n.key)))
+	_, err := tx.Exec(ctx, `INSERT INTO notifications (key, id, receiver_id, type, word, actor_id, object_id, subject,
+		group_id, head, members, actors, began_at, content, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $12, $13, $14, $14)`,
+		n.key, id, n.receiver, n.kind, n.word, n.actor, n.object, subject, group, members, actors, began, n.content,
+		int64(w.at(n.key)))
 	return err
 }

@@ -38,6 +38,9 @@ func (m *marks) nextPos() int64 { m.pos++; return m.pos }
 // seedChunk is about how many order keys one transaction gives out.
 const seedChunk = 10_000
 
+// act writes the ith of its kind and takes the numbers it needs.
+type act func(ctx context.Context, tx storage.Tx, m *marks, i int) error
+
 // run writes everything, in the order of the story.
 func (w *seeder) run(ctx context.Context) error {
 	steps := []struct {
@@ -45,7 +48,7 @@ func (w *seeder) run(ctx context.Context) error {
 		table string // to which rows rows are written
 		rows  int
 		count int // of acts
-		write func(ctx context.Context, tx storage.Tx, m *marks, i int) error
+		write act
 	}{
 		{"people", "", 0, w.plan.People, w.person},
 		{"service token", "", 0, int(bit(w.plan.Service)), w.service},
@@ -75,7 +78,7 @@ func (w *seeder) run(ctx context.Context) error {
 }
 
 // some writes acts from the one at i on, about a chunk of them, in one transaction, and gives the next.
-func (w *seeder) some(ctx context.Context, i, count int, write func(context.Context, storage.Tx, *marks, int) error) (int, error) {
+func (w *seeder) some(ctx context.Context, i, count int, write act) (int, error) {
 	var m marks
 	next := i
 	err := w.db.InTx(ctx, func(tx storage.Tx) error {
@@ -95,17 +98,16 @@ func (w *seeder) some(ctx context.Context, i, count int, write func(context.Cont
 
 // dropIndexes takes the indexes off a table that much will be written to and gives their definitions: made of a full
 // table they cost a fraction.
-func (w *seeder) dropIndexes(ctx context.Context, table string, rows int) (made []string, err error) {
+func (w *seeder) dropIndexes(ctx context.Context, table string, rows int) (made []index, err error) {
 	if rows < seedChunk {
 		return nil, nil
 	}
 	err = w.db.InTx(ctx, func(tx storage.Tx) error {
-		var names []string
-		if names, made, err = indexesOf(ctx, tx, table); err != nil {
+		if made, err = indexesOf(ctx, tx, table); err != nil {
 			return err
 		}
-		for _, name := range names {
-			if _, err := tx.Exec(ctx, `DROP INDEX `+name); err != nil {
+		for _, one := range made {
+			if _, err := tx.Exec(ctx, `DROP INDEX `+one.name); err != nil {
 				return err
 			}
 		}
@@ -114,27 +116,21 @@ func (w *seeder) dropIndexes(ctx context.Context, table string, rows int) (made 
 	return made, err
 }
 
-// indexesOf gives the indexes of a table that have a definition of their own.
-func indexesOf(ctx context.Context, q storage.Querier, table string) (names, texts []string, err error) {
-	rows, err := q.Query(ctx, `SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = $1 AND sql IS NOT NULL ORDER BY name`, table)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var name, text string
-		if err := rows.Scan(&name, &text); err != nil {
-			return nil, nil, err
-		}
-		names, texts = append(names, name), append(texts, text)
-	}
-	return names, texts, rows.Err()
+// index is an index that has a definition of its own.
+type index struct{ name, text string }
+
+func indexesOf(ctx context.Context, q storage.Querier, table string) ([]index, error) {
+	return storage.All(ctx, q, func(r storage.Row) (one index, err error) {
+		err = r.Scan(&one.name, &one.text)
+		return one, err
+	}, `SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = $1 AND sql IS NOT NULL
+		ORDER BY name`, table)
 }
 
-func (w *seeder) makeIndexes(ctx context.Context, list []string) error {
-	for _, text := range list {
+func (w *seeder) makeIndexes(ctx context.Context, list []index) error {
+	for _, one := range list {
 		err := w.db.InTx(ctx, func(tx storage.Tx) error {
-			_, err := tx.Exec(ctx, text)
+			_, err := tx.Exec(ctx, one.text)
 			return err
 		})
 		if err != nil {
@@ -147,7 +143,8 @@ func (w *seeder) makeIndexes(ctx context.Context, list []string) error {
 // passwordHash has the form of one, and no password is known to be behind it.
 func (s *story) passwordHash() string {
 	salt, hash := s.noise('s', 0), s.noise('p', 0)
-	return "$argon2id$v=19$m=19456,t=2,p=1$" + base64.RawStdEncoding.EncodeToString(salt[:16]) + "$" + base64.RawStdEncoding.EncodeToString(hash[:])
+	return "$argon2id$v=19$m=19456,t=2,p=1$" + base64.RawStdEncoding.EncodeToString(salt[:16]) + "$" +
+		base64.RawStdEncoding.EncodeToString(hash[:])
 }
 
 // seedScopes are all that a person without an office may put into a token.
@@ -157,8 +154,9 @@ var seedScopes = []string{string(social.ScopeRead), string(social.ScopeEvents), 
 // person writes an account and its token.
 func (w *seeder) person(ctx context.Context, tx storage.Tx, m *marks, i int) error {
 	p, key := &w.people.List[i], m.nextKey()
-	_, err := tx.Exec(ctx, `INSERT INTO users (id, key, username, display_name, role, state, locale, time_zone, password_hash,
-		followers_count, following_count, posts_count, created_at) VALUES ($1, $2, $3, $3, 'user', $4, $5, $6, $7, $8, $9, $10, $11)`,
+	_, err := tx.Exec(ctx, `INSERT INTO users (id, key, username, display_name, role, state, locale, time_zone,
+		password_hash, followers_count, following_count, posts_count, created_at)
+		VALUES ($1, $2, $3, $3, 'user', $4, $5, $6, $7, $8, $9, $10, $11)`,
 		p.ID, key, p.Name, users.StateActive, users.DefaultLocale, users.DefaultTimeZone, w.passwordHash(),
 		w.fans[i], len(w.follows[i]), w.posted[i], int64(w.at(key)))
 	if err != nil {
@@ -166,7 +164,8 @@ func (w *seeder) person(ctx context.Context, tx storage.Tx, m *marks, i int) err
 	}
 	key = m.nextKey()
 	hash := sha256.Sum256([]byte(p.Token))
-	_, err = tx.Exec(ctx, `INSERT INTO tokens (id, key, user_id, name, hash, scopes, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+	_, err = tx.Exec(ctx, `INSERT INTO tokens (id, key, user_id, name, hash, scopes, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 		w.id(key), key, p.ID, tokenName, hash[:], strings.Join(seedScopes, " "), int64(w.at(key)))
 	return err
 }
@@ -204,12 +203,14 @@ func (w *seeder) followsOf(ctx context.Context, tx storage.Tx, m *marks, i int) 
 	first := m.key + 1
 	m.key, m.pos = m.key+keys*int64(len(list)), m.pos+places*int64(len(list))
 	last := first + keys*int64(len(list)-1)
-	if _, err = tx.Exec(ctx, `INSERT INTO follow_marks (follower_id, changed) VALUES ($1, $2)`, follower, last); err != nil || !w.plan.Told {
+	_, err = tx.Exec(ctx, `INSERT INTO follow_marks (follower_id, changed) VALUES ($1, $2)`, follower, last)
+	if err != nil || !w.plan.Told {
 		return err
 	}
 	for n, other := range list {
 		receiver := w.people.List[other].ID
-		err := w.notify(ctx, tx, notification{key: first + 2*int64(n) + 1, kind: "follow", receiver: receiver, actor: follower, object: receiver, grouped: true})
+		err := w.notify(ctx, tx, notification{key: first + 2*int64(n) + 1, kind: "follow", receiver: receiver,
+			actor: follower, object: receiver, grouped: true})
 		if err != nil {
 			return err
 		}
@@ -231,8 +232,8 @@ func (w *seeder) thread(ctx context.Context, tx storage.Tx, m *marks, i int) err
 	w.people.Threads = append(w.people.Threads[:i], Post{ID: top.id, Author: t.author})
 	replies := make([]postRow, len(t.replies))
 	for n, r := range t.replies {
-		one := postRow{key: m.nextKey(), author: w.people.List[r.author].ID, root: top.root, rootAuthor: author, comments: r.below,
-			to: top.root, toAuthor: author}
+		one := postRow{key: m.nextKey(), author: w.people.List[r.author].ID, root: top.root, rootAuthor: author,
+			comments: r.below, to: top.root, toAuthor: author}
 		one.id = w.id(one.key)
 		if r.to >= 0 {
 			one.to, one.toAuthor = place{replies[r.to].key, replies[r.to].id}, replies[r.to].author
@@ -264,7 +265,8 @@ func (w *seeder) reply(ctx context.Context, tx storage.Tx, m *marks, r postRow) 
 	}
 	if r.rootAuthor != r.author {
 		m.nextPos()
-		if err := w.notify(ctx, tx, notification{key: m.nextKey(), kind: "comment", receiver: r.rootAuthor, actor: r.author, object: r.id}); err != nil {
+		told := notification{key: m.nextKey(), kind: "comment", receiver: r.rootAuthor, actor: r.author, object: r.id}
+		if err := w.notify(ctx, tx, told); err != nil {
 			return err
 		}
 	}
@@ -272,17 +274,20 @@ func (w *seeder) reply(ctx context.Context, tx storage.Tx, m *marks, r postRow) 
 		return nil
 	}
 	m.nextPos()
-	return w.notify(ctx, tx, notification{key: m.nextKey(), kind: "reply", receiver: r.toAuthor, actor: r.author, object: r.id})
+	return w.notify(ctx, tx, notification{key: m.nextKey(), kind: "reply", receiver: r.toAuthor, actor: r.author,
+		object: r.id})
 }
 
 func (w *seeder) like(ctx context.Context, tx storage.Tx, m *marks, top postRow, liker social.ID) error {
 	key := m.nextKey()
-	_, err := tx.Exec(ctx, `INSERT INTO post_likes (post_key, user_id, key, created_at) VALUES ($1, $2, $3, $4)`, top.key, liker, key, int64(w.at(key)))
+	_, err := tx.Exec(ctx, `INSERT INTO post_likes (post_key, user_id, key, created_at)
+		VALUES ($1, $2, $3, $4)`, top.key, liker, key, int64(w.at(key)))
 	if err != nil || liker == top.author {
 		return err
 	}
 	m.nextPos()
-	return w.notify(ctx, tx, notification{key: m.nextKey(), kind: "like", receiver: top.author, actor: liker, object: top.id, grouped: true})
+	return w.notify(ctx, tx, notification{key: m.nextKey(), kind: "like", receiver: top.author, actor: liker,
+		object: top.id, grouped: true})
 }
 
 // pushesTo writes everything that a host application has sent to one person.
@@ -315,13 +320,16 @@ func (w *seeder) post(ctx context.Context, tx storage.Tx, m *marks, i int) error
 		return nil
 	}
 	site := social.Site{PublicURL: w.plan.PublicURL}
-	data, err := json.Marshal(posts.Content{ID: r.id, URL: site.PostURL(r.id), Author: &social.UserRef{ID: author.ID, Username: author.Name, DisplayName: author.Name},
-		Text: w.text(r.key), Media: []posts.Media{}, RootID: r.id, Visibility: event.Public, Mentions: []posts.Mention{}, Tags: []posts.Tag{}, CreatedAt: w.at(r.key)})
+	data, err := json.Marshal(posts.Content{ID: r.id, URL: site.PostURL(r.id),
+		Author: &social.UserRef{ID: author.ID, Username: author.Name, DisplayName: author.Name},
+		Text:   w.text(r.key), RootID: r.id, Visibility: event.Public, CreatedAt: w.at(r.key),
+		Media: []posts.Media{}, Mentions: []posts.Mention{}, Tags: []posts.Tag{}})
 	if err != nil {
 		return err
 	}
 	stream := social.Stream{Kind: social.By, User: author.ID}.Bytes()
-	_, err = tx.Exec(ctx, `INSERT INTO outbox (id, op, stream, type, actor_id, object_id, about, time, data) VALUES ($1, 1, $2, $3, $4, $5, $4, $6, $7)`,
+	_, err = tx.Exec(ctx, `INSERT INTO outbox (id, op, stream, type, actor_id, object_id, about, time, data)
+		VALUES ($1, 1, $2, $3, $4, $5, $4, $6, $7)`,
 		pos, stream[:], social.EventPostCreated, author.ID, r.id, int64(w.at(r.key)), data)
 	return err
 }

@@ -38,9 +38,11 @@ const deadline = 20 * time.Second
 // What Seed writes is, row by row, what the services make of the same acts.
 func TestSeedIsWhatTheServicesMake(t *testing.T) {
 	for name, plan := range map[string]seed.Plan{
-		"told, threads, pushes and posts that are kept": {People: 7, Follows: seed.CrowdFollows(7, 7, 2), Service: true, Past: seed.Past{Seed: 3, Told: true,
-			Threads: []int{14, 0, 3}, Likes: 5, Pushes: []int{2, 0, 1}, Posts: 9, Authors: 4, Kept: true, PublicURL: publicURL}},
-		"follows before notifications": {People: 6, Follows: seed.FansOf(5, 0, 4), Past: seed.Past{Threads: []int{2}, Posts: 5}},
+		"told, threads, pushes and posts that are kept": {People: 7, Follows: seed.CrowdFollows(7, 7, 2), Service: true,
+			Past: seed.Past{Seed: 3, Told: true, Threads: []int{14, 0, 3}, Likes: 5, Pushes: []int{2, 0, 1}, Posts: 9,
+				Authors: 4, Kept: true, PublicURL: publicURL}},
+		"follows before notifications": {People: 6, Follows: seed.FansOf(5, 0, 4),
+			Past: seed.Past{Threads: []int{2}, Posts: 5}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -96,7 +98,8 @@ func compareTables(t *testing.T, got, want map[string][]string) {
 
 // The same plan makes the same site, tokens and all; another seed makes another.
 func TestSeedRepeats(t *testing.T) {
-	plan := seed.Plan{People: 30, Follows: seed.CrowdFollows(1, 30, 4), Past: seed.Past{Threads: []int{3}, Posts: 20, At: 1_700_000_000_000}}
+	plan := seed.Plan{People: 30, Follows: seed.CrowdFollows(1, 30, 4),
+		Past: seed.Past{Threads: []int{3}, Posts: 20, At: 1_700_000_000_000}}
 	look := func(plan seed.Plan) string {
 		dir := filepath.Join(t.TempDir(), "data")
 		people, err := seed.Fill(t.Context(), dir, plan)
@@ -198,8 +201,10 @@ func runProgram(t *testing.T, dir string, told bool, use func(*services)) {
 	}
 	var s services
 	parts = append(parts, fx.Invoke(func(in services) { s = in }))
-	set := map[string]string{"storage.data": dir, "server.listen": address, "server.public_url": publicURL, "admin.enabled": "false", "limits.enabled": "false"}
-	program := app.New(app.Options{Source: app.Source{Flags: set, ReadFile: func(string) ([]byte, error) { return nil, os.ErrNotExist }},
+	set := map[string]string{"storage.data": dir, "server.listen": address, "server.public_url": publicURL,
+		"admin.enabled": "false", "limits.enabled": "false"}
+	program := app.New(app.Options{Source: app.Source{Flags: set,
+		ReadFile: func(string) ([]byte, error) { return nil, os.ErrNotExist }},
 		Clock: time.Now, Log: zap.NewNop(), Err: io.Discard}, parts...)
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
@@ -258,7 +263,8 @@ func (p *player) act(ctx context.Context, a seed.Act) error {
 			return err
 		}
 		p.who = append(p.who, social.Actor{UserID: me.ID, Role: social.RoleUser})
-		_, err = p.s.Users.CreateToken(ctx, name, a.Token, []social.Scope{social.ScopeRead, social.ScopeEvents, social.ScopeWritePosts,
+		_, err = p.s.Users.CreateToken(ctx, name, a.Token, []social.Scope{social.ScopeRead, social.ScopeEvents,
+			social.ScopeWritePosts,
 			social.ScopeWriteFollows, social.ScopeWriteNotifications, social.ScopeWriteAccount}, 0)
 		return err
 	case "service":
@@ -279,7 +285,8 @@ func (p *player) act(ctx context.Context, a seed.Act) error {
 		_, err := p.s.Posts.Like(ctx, p.who[a.Who], p.made[a.Post], true)
 		return err
 	case "push":
-		_, err := p.s.Tell.Push(ctx, notifications.Push{Receiver: p.who[a.Whom].UserID.String(), Type: seed.PushWord, Content: p.text()}, nil)
+		_, err := p.s.Tell.Push(ctx, notifications.Push{Receiver: p.who[a.Whom].UserID.String(), Type: seed.PushWord,
+			Content: p.text()}, nil)
 		return err
 	}
 	return errors.New("unknown")

@@ -62,7 +62,8 @@ func newStory(plan Plan) (*story, error) {
 	s := &story{plan: plan, follows: make([][]int32, n), fans: make([]int, n), posted: make([]int, n)}
 	s.people.List = make([]client.Person, n)
 	for i := range s.people.List {
-		s.people.List[i] = client.Person{ID: s.id(userKey(i)), Name: fmt.Sprintf(nameForm, i), Token: s.secret(userKey(i) + 1)}
+		s.people.List[i] = client.Person{ID: s.id(userKey(i)), Name: fmt.Sprintf(nameForm, i),
+			Token: s.secret(userKey(i) + 1)}
 	}
 	if plan.Service {
 		s.people.Service = s.secret(userKey(n))
@@ -174,5 +175,6 @@ func (s *story) text(key int64) string {
 }
 
 // words are what texts are made of.
-var words = [...]string{"bells", "over", "the", "harbour", "at", "noon", "rain", "again", "and", "a", "new", "bakery", "opens", "by", "the", "old",
-	"bridge", "who", "comes", "along", "tonight", "bring", "your", "drum", "we", "found", "it", "under", "the", "stairs", "slowly", "but"}
+var words = [...]string{"bells", "over", "the", "harbour", "at", "noon", "rain", "again", "and", "a", "new", "bakery",
+	"opens", "by", "the", "old", "bridge", "who", "comes", "along", "tonight", "bring", "your", "drum", "we", "found",
+	"it", "under", "the", "stairs", "slowly", "but"}

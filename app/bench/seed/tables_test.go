@@ -73,21 +73,16 @@ func lookAt(t *testing.T, dir string) (s state) {
 
 // nameIDs gives everything that has an id a name made of its order key.
 func nameIDs(ctx context.Context, q storage.Querier, table string, names map[string]string) error {
-	rows, err := q.Query(ctx, `SELECT id, key FROM `+table)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return storage.Each(ctx, q, func(r storage.Row) error {
 		var id social.ID
 		var key int64
-		if err := rows.Scan(&id, &key); err != nil {
+		if err := r.Scan(&id, &key); err != nil {
 			return err
 		}
 		name := fmt.Sprintf("<%s %d>", table, key)
 		names[hex.EncodeToString(id[:])], names[id.String()] = name, name
-	}
-	return rows.Err()
+		return nil
+	}, `SELECT id, key FROM `+table)
 }
 
 // times in the data of an event.
@@ -104,7 +99,8 @@ func dump(t *testing.T, dir string, edit func(string) string) map[string][]strin
 	defer db.Close()
 	tables := map[string][]string{}
 	err := db.Read(t.Context(), func(q storage.Querier) error {
-		names, err := column(t.Context(), q, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('server_key', 'sender_mark')`)
+		names, err := column(t.Context(), q, `SELECT name FROM sqlite_master WHERE type = 'table'
+			AND name NOT IN ('server_key', 'sender_mark')`)
 		if err != nil {
 			return err
 		}
@@ -121,20 +117,8 @@ func dump(t *testing.T, dir string, edit func(string) string) map[string][]strin
 	return tables
 }
 
-func column(ctx context.Context, q storage.Querier, query string) (list []string, err error) {
-	rows, err := q.Query(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, err
-		}
-		list = append(list, s)
-	}
-	return list, rows.Err()
+func column(ctx context.Context, q storage.Querier, query string) ([]string, error) {
+	return storage.All(ctx, q, storage.One[string], query)
 }
 
 func rowsOf(ctx context.Context, q storage.Querier, table string, edit func(string) string) (list []string, err error) {
@@ -191,7 +175,8 @@ func schemaOf(t *testing.T, dir string) []string {
 	defer db.Close()
 	var list []string
 	err := db.Read(t.Context(), func(q storage.Querier) (err error) {
-		list, err = column(t.Context(), q, `SELECT type || ' ' || name || ' ' || COALESCE(sql, '') FROM sqlite_master ORDER BY type, name`)
+		list, err = column(t.Context(), q, `SELECT type || ' ' || name || ' ' || COALESCE(sql, '') FROM sqlite_master
+			ORDER BY type, name`)
 		return err
 	})
 	if err != nil {
