@@ -90,13 +90,18 @@ func TestScenarios(t *testing.T) {
 				(tt.deliveries >= 0 && c.Deliveries != tt.deliveries) || (tt.deliveries < 0 && c.Deliveries == 0) {
 				t.Errorf("checked %+v, want %d deliveries", c, tt.deliveries)
 			}
-			if r.Machine.CPU == "" || r.Machine.Filesystem == "" || r.Machine.Date == "" || r.Flags["seed"] != "1" {
-				t.Errorf("machine %+v, flags %v", r.Machine, r.Flags)
-			}
+			checkMachine(t, r)
 			if left, _ := os.ReadDir(dir); len(left) > 0 {
 				t.Errorf("%s was left", left[0].Name())
 			}
 		})
+	}
+}
+
+func checkMachine(t *testing.T, r report) {
+	t.Helper()
+	if r.Machine.CPU == "" || r.Machine.Filesystem == "" || r.Machine.Date == "" || r.Flags["seed"] != "1" {
+		t.Errorf("machine %+v, flags %v", r.Machine, r.Flags)
 	}
 }
 

@@ -104,16 +104,9 @@ func (f *stuck) beside(ctx context.Context, b *Bench, server *Server, author cli
 		return err
 	}
 	row := b.Report.Row("beside the silent").Rate("deliveries", posts*f.healthy, time.Duration(c.Ledger.LastAt-began)).
-		Latency(&c.Ledger.Latency).
-		Answers(&w.Answers).
-		Usage(m.End(), posts*f.healthy)
-	for freed == 0 && time.Duration(c.Ledger.Now()-began) < f.hold+client.Patience {
-		if err := client.Pause(ctx, 100*time.Millisecond); err != nil {
-			return err
-		}
-		if err := f.look(ctx, server, began, c, &freed); err != nil {
-			return err
-		}
+		Latency(&c.Ledger.Latency).Answers(&w.Answers).Usage(m.End(), posts*f.healthy)
+	if err := f.awaitFreed(ctx, server, began, c, &freed); err != nil {
+		return err
 	}
 	if freed == 0 {
 		w.Checked.Failed++
@@ -121,16 +114,35 @@ func (f *stuck) beside(ctx context.Context, b *Bench, server *Server, author cli
 	}
 	row.Figure("freed_after_s", freed.Seconds()).Figure("grown_mb", mb(server.Memory().RSS-before.RSS))
 	b.Report.Checked.Add(w.Checked)
-	back := time.Now()
+	return f.comeBack(ctx, b, c, silent, (warming+posts)*len(everyone))
+}
+
+// comeBack connects the silent again, who read now, and waits until there were so many deliveries in all.
+func (f *stuck) comeBack(ctx context.Context, b *Bench, c *client.Crowd, silent []int, deliveries int) error {
+	began := time.Now()
 	took, err := c.Connect(ctx, silent, b.step("come back"))
 	if err != nil {
 		return err
 	}
-	if err := c.Ledger.Await(ctx, (warming+posts)*len(everyone), b.step("catch up")); err != nil {
+	if err := c.Ledger.Await(ctx, deliveries, b.step("catch up")); err != nil {
 		return err
 	}
 	b.Report.Row("the silent come back").Rate("connects", len(silent), took).
-		Figure("caught_up_ms", millis(time.Since(back)))
+		Figure("caught_up_ms", millis(time.Since(began)))
+	return nil
+}
+
+// awaitFreed looks until the server has closed the silent streams, or has had the time for it.
+func (f *stuck) awaitFreed(ctx context.Context, server *Server, began int64, c *client.Crowd,
+	freed *time.Duration) error {
+	for *freed == 0 && time.Duration(c.Ledger.Now()-began) < f.hold+client.Patience {
+		if err := client.Pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+		if err := f.look(ctx, server, began, c, freed); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

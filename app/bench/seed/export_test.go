@@ -3,7 +3,7 @@ package seed
 // Act is one thing that people of a past did. Who and whom are numbers of people; Post names a post by the number of
 // the act that made it.
 type Act struct {
-	Kind  string // join, service, follow, post, reply, like, push
+	Kind  string // join, service, follow, post, reply, push
 	Who   int
 	Whom  int
 	Post  int
@@ -38,9 +38,6 @@ func Acts(plan Plan) ([]Act, error) {
 				to = first + r.to
 			}
 			add(Act{Kind: "reply", Who: r.author, Post: to})
-		}
-		for _, who := range t.likers {
-			add(Act{Kind: "like", Who: who, Post: top})
 		}
 	}
 	for i, n := range plan.Pushes {

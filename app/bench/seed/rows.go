@@ -43,6 +43,10 @@ type act func(ctx context.Context, tx storage.Tx, m *marks, i int) error
 
 // run writes everything, in the order of the story.
 func (w *seeder) run(ctx context.Context) error {
+	services := 0
+	if w.plan.Service {
+		services = 1
+	}
 	steps := []struct {
 		name  string
 		table string // to which rows rows are written
@@ -51,13 +55,13 @@ func (w *seeder) run(ctx context.Context) error {
 		write act
 	}{
 		{"people", "", 0, w.plan.People, w.person},
-		{"service token", "", 0, int(bit(w.plan.Service)), w.service},
+		{"service token", "", 0, services, w.service},
 		{"follows", "follows", sum(w.fans), w.plan.People, w.followsOf},
 		{"threads", "", 0, len(w.threads), w.thread},
 		{"pushes", "notifications", sum(w.plan.Pushes), len(w.plan.Pushes), w.pushesTo},
 		{"posts", "posts", w.plan.Posts, w.plan.Posts, w.post},
 	}
-	for n, step := range steps {
+	for _, step := range steps {
 		indexes, err := w.dropIndexes(ctx, step.table, step.rows)
 		if err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
@@ -65,9 +69,6 @@ func (w *seeder) run(ctx context.Context) error {
 		for i := 0; i < step.count; {
 			if i, err = w.some(ctx, i, step.count, step.write); err != nil {
 				return fmt.Errorf("%s: %w", step.name, err)
-			}
-			if w.plan.Progress != nil {
-				w.plan.Progress((n*1000 + 1000*i/step.count) / len(steps))
 			}
 		}
 		if err := w.makeIndexes(ctx, indexes); err != nil {
@@ -179,7 +180,7 @@ func (w *seeder) service(ctx context.Context, tx storage.Tx, m *marks, _ int) er
 }
 
 // followsOf writes everybody whom one person follows, by one statement: a follow takes one order key and two
-// positions, of which the first is its since, and with its notification one more of each.
+// positions, of which the first is its since.
 func (w *seeder) followsOf(ctx context.Context, tx storage.Tx, m *marks, i int) error {
 	list := w.follows[i]
 	if len(list) == 0 {
@@ -189,40 +190,23 @@ func (w *seeder) followsOf(ctx context.Context, tx storage.Tx, m *marks, i int) 
 	for _, other := range list {
 		ids = append(ids, w.people.List[other].ID[:]...)
 	}
-	keys, places := int64(1), int64(2)
-	if w.plan.Told {
-		keys, places = 2, 3
-	}
 	_, err := tx.Exec(ctx, `INSERT INTO follows (follower_id, followed_id, key, since, bell, reposts, created_at)
 		WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1)
-		SELECT $2, substr($3, 16 * i + 1, 16), $4 + i * $5, $6 + i * $7, 1, 1, $8 + ($4 + i * $5) / $9 FROM n`,
-		len(list), follower, ids, m.key+1, keys, m.pos+1, places, int64(w.began()), keysPerMS)
+		SELECT $2, substr($3, 16 * i + 1, 16), $4 + i, $5 + i * 2, 1, 1, $6 + ($4 + i) / $7 FROM n`,
+		len(list), follower, ids, m.key+1, m.pos+1, int64(w.began()), keysPerMS)
 	if err != nil {
 		return err
 	}
-	first := m.key + 1
-	m.key, m.pos = m.key+keys*int64(len(list)), m.pos+places*int64(len(list))
-	last := first + keys*int64(len(list)-1)
-	_, err = tx.Exec(ctx, `INSERT INTO follow_marks (follower_id, changed) VALUES ($1, $2)`, follower, last)
-	if err != nil || !w.plan.Told {
-		return err
-	}
-	for n, other := range list {
-		receiver := w.people.List[other].ID
-		err := w.notify(ctx, tx, notification{key: first + 2*int64(n) + 1, kind: "follow", receiver: receiver,
-			actor: follower, object: receiver, grouped: true})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	m.key, m.pos = m.key+int64(len(list)), m.pos+2*int64(len(list))
+	_, err = tx.Exec(ctx, `INSERT INTO follow_marks (follower_id, changed) VALUES ($1, $2)`, follower, m.key)
+	return err
 }
 
-// thread writes a top-level post, everything below it, and its likes.
+// thread writes a top-level post and everything below it.
 func (w *seeder) thread(ctx context.Context, tx storage.Tx, m *marks, i int) error {
 	t := &w.threads[i]
 	author := w.people.List[t.author].ID
-	top := postRow{key: m.nextKey(), author: author, comments: len(t.replies), likes: len(t.likers)}
+	top := postRow{key: m.nextKey(), author: author, comments: len(t.replies)}
 	top.id = w.id(top.key)
 	top.root, top.rootAuthor = place{top.key, top.id}, author
 	m.nextPos()
@@ -240,11 +224,6 @@ func (w *seeder) thread(ctx context.Context, tx storage.Tx, m *marks, i int) err
 		}
 		replies[n] = one
 		if err := w.reply(ctx, tx, m, one); err != nil {
-			return err
-		}
-	}
-	for _, n := range t.likers {
-		if err := w.like(ctx, tx, m, top, w.people.List[n].ID); err != nil {
 			return err
 		}
 	}
@@ -276,18 +255,6 @@ func (w *seeder) reply(ctx context.Context, tx storage.Tx, m *marks, r postRow) 
 	m.nextPos()
 	return w.notify(ctx, tx, notification{key: m.nextKey(), kind: "reply", receiver: r.toAuthor, actor: r.author,
 		object: r.id})
-}
-
-func (w *seeder) like(ctx context.Context, tx storage.Tx, m *marks, top postRow, liker social.ID) error {
-	key := m.nextKey()
-	_, err := tx.Exec(ctx, `INSERT INTO post_likes (post_key, user_id, key, created_at)
-		VALUES ($1, $2, $3, $4)`, top.key, liker, key, int64(w.at(key)))
-	if err != nil || liker == top.author {
-		return err
-	}
-	m.nextPos()
-	return w.notify(ctx, tx, notification{key: m.nextKey(), kind: "like", receiver: top.author, actor: liker,
-		object: top.id, grouped: true})
 }
 
 // pushesTo writes everything that a host application has sent to one person.
@@ -364,11 +331,4 @@ func sum(list []int) (n int) {
 		n += i
 	}
 	return n
-}
-
-func bit(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -19,20 +19,15 @@ import (
 )
 
 // Past is what people have done before the server starts. It is a history in this order: everybody joins, one by one,
-// each with a token; a service token is made, if one is planned; people follow, one person after the other; then come
-// the threads, each with its replies and likes; the pushes; the posts. What was announced of all this lies behind the
-// log's floor, as if retention had dropped it; see Kept.
+// each with a token; a service token is made, if one is planned; people follow, one person after the other, on a site
+// that had no notifications yet, as rows for two million follows take longer than everything else; then come the
+// threads, each with its replies; the pushes; the posts. What was announced of all this lies below the log's floor, as
+// if retention had trimmed it; see Kept.
 type Past struct {
 	Seed uint64
 
-	// Told: a follow has left its notification. Else there was no module for notifications while people followed:
-	// rows for two million follows take longer than everything else.
-	Told bool
-
 	// Threads[i] is how many replies stand below one top-level post of person i, a third of them below another reply.
 	Threads []int
-	// Likes is how many people like the top post of each thread; at most Plan.People.
-	Likes int
 	// Pushes[i] is how many custom notifications person i has got.
 	Pushes []int
 
@@ -47,8 +42,6 @@ type Past struct {
 
 	// At is when all this has just happened; 0 = now.
 	At social.Time
-	// Progress is told how much is done, in thousandths; nil = nobody is.
-	Progress func(done int)
 }
 
 // Post is one top-level post.

@@ -38,8 +38,8 @@ const deadline = 20 * time.Second
 // What Seed writes is, row by row, what the services make of the same acts.
 func TestSeedIsWhatTheServicesMake(t *testing.T) {
 	for name, plan := range map[string]seed.Plan{
-		"told, threads, pushes and posts that are kept": {People: 7, Follows: seed.CrowdFollows(7, 7, 2), Service: true,
-			Past: seed.Past{Seed: 3, Told: true, Threads: []int{14, 0, 3}, Likes: 5, Pushes: []int{2, 0, 1}, Posts: 9,
+		"threads, pushes and posts that are kept": {People: 7, Follows: seed.CrowdFollows(7, 7, 2), Service: true,
+			Past: seed.Past{Seed: 3, Threads: []int{14, 0, 3}, Pushes: []int{2, 0, 1}, Posts: 9,
 				Authors: 4, Kept: true, PublicURL: publicURL}},
 		"follows before notifications": {People: 6, Follows: seed.FansOf(5, 0, 4),
 			Past: seed.Past{Threads: []int{2}, Posts: 5}},
@@ -125,7 +125,6 @@ func TestSeedRefuses(t *testing.T) {
 		"nobody":          {},
 		"authors":         {People: 2, Past: seed.Past{Posts: 1, Authors: 3}},
 		"threads of more": {People: 1, Past: seed.Past{Threads: []int{0, 0}}},
-		"likes of more":   {People: 1, Past: seed.Past{Threads: []int{0}, Likes: 2}},
 	} {
 		if _, err := seed.Fill(t.Context(), dir, plan); err == nil {
 			t.Errorf("%s: was taken", name)
@@ -234,10 +233,7 @@ func play(t *testing.T, dir string, plan seed.Plan) {
 		t.Fatal(err)
 	}
 	p := &player{t: t, plan: plan}
-	first := len(acts)
-	if !plan.Told {
-		first = slices.IndexFunc(acts, func(a seed.Act) bool { return a.Kind == "post" })
-	}
+	first := slices.IndexFunc(acts, func(a seed.Act) bool { return a.Kind == "post" })
 	do := func(list []seed.Act) func(*services) {
 		return func(s *services) {
 			p.s = s
@@ -248,7 +244,7 @@ func play(t *testing.T, dir string, plan seed.Plan) {
 			}
 		}
 	}
-	runProgram(t, dir, plan.Told, do(acts[:first]))
+	runProgram(t, dir, false, do(acts[:first]))
 	runProgram(t, dir, true, do(acts[first:]))
 }
 
@@ -280,9 +276,6 @@ func (p *player) act(ctx context.Context, a seed.Act) error {
 		}
 		post, err := p.s.Posts.Publish(ctx, p.who[a.Who], d, nil)
 		made = post.ID
-		return err
-	case "like":
-		_, err := p.s.Posts.Like(ctx, p.who[a.Who], p.made[a.Post], true)
 		return err
 	case "push":
 		_, err := p.s.Tell.Push(ctx, notifications.Push{Receiver: p.who[a.Whom].UserID.String(), Type: seed.PushWord,

@@ -30,7 +30,6 @@ type story struct {
 type thread struct {
 	author  int
 	replies []reply
-	likers  []int
 }
 
 type reply struct {
@@ -80,8 +79,8 @@ func newStory(plan Plan) (*story, error) {
 }
 
 func (p Plan) validate() error {
-	if max(len(p.Threads), len(p.Pushes), p.Authors, p.Likes) > p.People || p.People < 1 {
-		return errors.New("threads, pushes, authors or likes of more people than there are")
+	if max(len(p.Threads), len(p.Pushes), p.Authors) > p.People || p.People < 1 {
+		return errors.New("threads, pushes or authors of more people than there are")
 	}
 	return nil
 }
@@ -138,10 +137,6 @@ func (s *story) converse() {
 				t.replies[above].below++
 			}
 			t.replies = append(t.replies, one)
-		}
-		first := r.IntN(n)
-		for i := range s.plan.Likes {
-			t.likers = append(t.likers, (first+i)%n)
 		}
 		s.threads = append(s.threads, t)
 	}
