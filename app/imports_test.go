@@ -36,6 +36,11 @@ var law = []struct {
 	{pkg: "plugins/*", may: []string{"modules/social", "plugins"}, fence: []string{fxLib}},
 	{pkg: "app", may: []string{"*"}, fence: []string{fiber, fasthttp, huma, fxLib}},
 	{pkg: "app/cli", may: []string{}},
+	{pkg: "app/bench", may: []string{"app/bench/*", "modules/social"}},
+	{pkg: "app/bench/client", may: []string{"app/bench/machine", "modules/social"}},
+	{pkg: "app/bench/floor", may: []string{"app/bench/machine", "modules/social"}},
+	{pkg: "app/bench/machine", may: []string{}},
+	{pkg: "app/bench/seed", may: []string{"app/bench/client", "modules/*", "storage", "storage/sqlite"}},
 	{pkg: "app/*", may: []string{"*"}, fence: []string{fiber, fasthttp, huma, fxLib, bbolt, sqlite}},
 }
 
@@ -97,6 +102,9 @@ func TestImportLawIsSharp(t *testing.T) {
 		{root + "storage/outbox", []string{root + "plugins"}},
 		{root + "storage/sqlite", []string{"go.etcd.io/bbolt"}},
 		{root + "modules/users", []string{"modernc.org/sqlite"}},
+		{root + "app/e2e", []string{root + "app/bench/seed"}},
+		{root + "app/cli", []string{root + "app/bench"}},
+		{root + "app/bench/client", []string{root + "app/bench/seed"}},
 		{root + "util", nil},
 	} {
 		if len(judge(p)) == 0 {
@@ -123,6 +131,9 @@ func judge(p goPackage) []string {
 	var problems []string
 	for _, imp := range p.Imports {
 		if own, ok := strings.CutPrefix(imp, root); ok {
+			if isLoadTool(own) && name != "app" && !isLoadTool(name) {
+				problems = append(problems, name+" must not know of the load tool: "+own)
+			}
 			if !slices.ContainsFunc(law[i].may, func(pattern string) bool { return pattern == "*" || matches(pattern, own) }) {
 				problems = append(problems, name+" must not import "+own)
 			}
@@ -138,6 +149,11 @@ func judge(p goPackage) []string {
 		}
 	}
 	return problems
+}
+
+// isLoadTool reports whether a package belongs to the load tool, which app alone may import, to register its command.
+func isLoadTool(name string) bool {
+	return name == "app/bench" || strings.HasPrefix(name, "app/bench/")
 }
 
 func matches(pattern, name string) bool {

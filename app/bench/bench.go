@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/belfry-social/belfry/app/bench/machine"
 )
 
 // ErrUsage marks arguments that cannot be used; nothing was started then.
@@ -80,7 +82,8 @@ func list(w io.Writer) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "  %-10s %s\n\nbelfry bench <name> --help lists the flags of one.\n", "all", "every one of them in a small size")
+	_, err := fmt.Fprintf(w, "  %-10s %s\n\nbelfry bench <name> --help lists the flags of one.\n", "all",
+		"every one of them in a small size")
 	return err
 }
 
@@ -114,7 +117,7 @@ func run(ctx context.Context, o Options, s Scenario, args []string) (err error) 
 	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		fs.SetOutput(o.Out)
-		_, err = fmt.Fprintf(o.Out, "%s\n\n", s.Short)
+		_, err = fmt.Fprintf(o.Out, "%s\n\n", strings.TrimSpace(s.Short+"\n\n"+s.Help))
 		fs.PrintDefaults()
 		return err
 	case err != nil:
@@ -137,7 +140,7 @@ func run(ctx context.Context, o Options, s Scenario, args []string) (err error) 
 	}
 	b.Rand = rand.New(rand.NewPCG(b.Seed, 0))
 	defer func() { err = errors.Join(err, b.close()) }()
-	if b.Report.Machine, err = describe(b.Options, b.Dir); err != nil {
+	if b.Report.Machine, err = machine.Describe(b.Dir, b.Version); err != nil {
 		return err
 	}
 	err = scenario(ctx, b)
@@ -161,11 +164,13 @@ func (l *lockedWriter) Write(b []byte) (int, error) {
 }
 
 func (b *Bench) declare(fs *flag.FlagSet) {
-	fs.StringVar(&b.URL, "url", "", "measure the server at this address (http) instead of one of our own; its limits have to be off")
+	fs.StringVar(&b.URL, "url", "",
+		"measure the server at this address (http) instead of one of our own; its limits have to be off")
 	fs.IntVar(&b.PID, "pid", 0, "with --url: process id of that server, to know its CPU and memory")
 	fs.StringVar(&b.Service, "service-token", "", "with --url: a service token, for what pushes notifications")
 	fs.StringVar(&b.Dir, "dir", ".", "where our own server keeps its data; on the disk that is to be measured")
-	fs.StringVar(&b.Program, "program", b.Program, "the program to measure instead of this one")
+	fs.StringVar(&b.Program, "program", b.Program,
+		"the program that is the server, instead of this one; its tables must be those of this one")
 	fs.BoolVar(&b.Keep, "keep", false, "leave the data there")
 	fs.BoolVar(&b.JSON, "json", false, "print one JSON object")
 	fs.Uint64Var(&b.Seed, "seed", 1, "of everything random")

@@ -4,8 +4,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net/http"
 	"time"
+
+	"github.com/belfry-social/belfry/app/bench/client"
+	"github.com/belfry-social/belfry/app/bench/machine"
+	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
 // fanout is one author whose posts go to everybody connected who follows them.
@@ -15,7 +18,8 @@ type fanout struct {
 }
 
 func fanoutScenario() Scenario {
-	return Scenario{Name: "fanout", Short: "one author posts to connected followers: deliveries a second, latency, loss and order",
+	return Scenario{Name: "fanout",
+		Short: "one author posts to connected followers: deliveries a second, latency, loss and order",
 		Small: []string{"-followers=500", "-posts=10"},
 		Needs: []string{"followers", "posts", "size"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
@@ -33,13 +37,7 @@ func fanoutScenario() Scenario {
 const warming = 3
 
 func (f *fanout) run(ctx context.Context, b *Bench) error {
-	plan := Plan{People: 1 + f.followers + f.bystanders, Follows: func(yield func(Follow) bool) {
-		for i := range f.followers {
-			if !yield(Follow{Follower: 1 + i, Followed: 0}) {
-				return
-			}
-		}
-	}}
+	plan := seed.Plan{People: 1 + f.followers + f.bystanders, Follows: seed.FansOf(0, 1, f.followers)}
 	server, people, err := b.Serve(ctx, plan)
 	if err != nil {
 		return err
@@ -48,114 +46,60 @@ func (f *fanout) run(ctx context.Context, b *Bench) error {
 }
 
 // against measures a server that has the people: the author first, then the followers, then the bystanders.
-func (f *fanout) against(ctx context.Context, b *Bench, server *Server, people []Person) error {
-	l := newLedger(f.followers+f.bystanders, warming+f.posts, warming+f.posts)
-	l.since.Store(warming)
-	c, err := newCrowd(server, b.query(), people[1:], l)
+func (f *fanout) against(ctx context.Context, b *Bench, server *Server, people []client.Person) error {
+	l := client.NewLedger(f.followers+f.bystanders, warming+f.posts, warming+f.posts)
+	l.CountFrom(warming)
+	c, err := client.NewCrowd(server.Address, b.query(), people[1:], l)
 	if err != nil {
 		return err
 	}
 	err = f.measure(ctx, b, server, people[0], c)
-	b.Report.Checked.Add(c.close())
+	b.Report.Checked.Add(c.Close())
 	if err != nil {
 		return err
 	}
-	b.Report.Checked.Add(l.verify(l.expected(func(r int) bool { return r < f.followers }), true))
+	b.Report.Checked.Add(l.Verify(l.Expected(func(r int) bool { return r < f.followers }), true))
 	return nil
 }
 
-func (f *fanout) measure(ctx context.Context, b *Bench, server *Server, author Person, c *crowd) error {
-	if _, err := c.connect(ctx, c.everyone(), b.step("connect")); err != nil {
+func (f *fanout) measure(ctx context.Context, b *Bench, server *Server, author client.Person, c *client.Crowd) error {
+	if _, err := c.Connect(ctx, c.Everyone(), b.step("connect")); err != nil {
 		return err
 	}
-	w := newWriter(server, c.ledger)
-	defer w.close()
+	w := client.NewWriter(server.Address, c.Ledger)
+	defer w.Close()
 	for n := range warming {
-		w.post(author, n, everybody, f.size)
+		w.Post(author, n, client.Everybody, f.size)
 	}
-	if err := c.ledger.await(ctx, warming*f.followers, b.step("warm up")); err != nil {
+	if err := c.Ledger.Await(ctx, warming*f.followers, b.step("warm up")); err != nil {
 		return err
 	}
-	w.answers = Histogram{}
-	m := b.Measure(server)
-	began := c.ledger.now()
+	w.Answers = client.Histogram{}
+	m := machine.Measure(server.PID())
+	began := c.Ledger.Now()
 	for i := range f.posts {
 		var due time.Duration
 		if f.rate > 0 {
 			due = time.Duration(began) + time.Duration(float64(i)/f.rate*float64(time.Second))
 		}
-		if err := pause(ctx, due-time.Duration(c.ledger.now())); err != nil {
+		if err := client.Pause(ctx, due-time.Duration(c.Ledger.Now())); err != nil {
 			return err
 		}
 		b.Progress("posts", i, f.posts)
-		w.post(author, warming+i, everybody, f.size)
+		w.Post(author, warming+i, client.Everybody, f.size)
 	}
 	deliveries := f.posts * f.followers
-	if err := c.ledger.await(ctx, warming*f.followers+deliveries, b.step("deliveries")); err != nil {
+	if err := c.Ledger.Await(ctx, warming*f.followers+deliveries, b.step("deliveries")); err != nil {
 		return err
 	}
 	u := m.End()
-	b.Report.Checked.Add(w.checked)
+	b.Report.Checked.Add(w.Checked)
 	name := "full rate"
 	if f.rate > 0 {
 		name = fmt.Sprintf("%g posts/s", f.rate)
 	}
-	b.Report.Row(name).Rate("deliveries", deliveries, time.Duration(c.ledger.lastAt-began)).Latency(&c.ledger.latency).
-		Figure("answer_p50_ms", millis(w.answers.Quantile(0.5))).Figure("answer_p99_ms", millis(w.answers.Quantile(0.99))).Usage(u, deliveries)
+	b.Report.Row(name).Rate("deliveries", deliveries, time.Duration(c.Ledger.LastAt-began)).Latency(&c.Ledger.Latency).
+		Answers(&w.Answers).
+		Usage(u, deliveries)
 	return nil
-}
-
-// pause waits; not at all for a time that is over.
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}
-
-// writer publishes marked messages, one at a time.
-type writer struct {
-	*caller
-	ledger  *ledger
-	answers Histogram // from the request being sent to its answer
-	checked Checked
-	body    []byte
-}
-
-func newWriter(s *Server, l *ledger) *writer { return &writer{caller: newCaller(s), ledger: l} }
-
-// post publishes message n by author.
-func (w *writer) post(author Person, n, reader, size int) {
-	w.body = append(w.body[:0], `{"text":"`...)
-	w.body = append(appendText(w.body, n, reader, size), `"}`...)
-	w.send("/v1/posts", author.credential(), n, reader)
-}
-
-// push pushes message n to a reader with a service token.
-func (w *writer) push(token string, to Person, n, reader, size int) {
-	w.body = append(append(append(w.body[:0], `{"receiver":"`...), to.ID.String()...), `","type":"bench","content":"`...)
-	w.body = append(appendText(w.body, n, reader, size), `"}`...)
-	w.send("/v1/notifications", "Authorization: Bearer "+token, n, reader)
-}
-
-func (w *writer) send(path, who string, n, reader int) {
-	w.ledger.begin(n, reader)
-	began := time.Now()
-	status, reply, err := w.ask(http.MethodPost, path, who, w.body)
-	w.answers.Add(time.Since(began))
-	switch {
-	case err != nil:
-		w.checked.Failed++
-		w.checked.Fault("message %d: %v", n, err)
-	case status != http.StatusCreated:
-		w.checked.Failed++
-		w.checked.Fault("message %d: status %d: %.120s", n, status, reply)
-	}
 }

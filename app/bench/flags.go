@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -39,4 +41,42 @@ func numberOf(f *flag.Flag) (float64, bool) {
 		}
 	}
 	return 0, false
+}
+
+// numbers is a flag of several whole numbers: "1,8,64". A number may end in k or M.
+type numbers []int
+
+// String is flag.Value's.
+func (n *numbers) String() string {
+	text := make([]string, len(*n))
+	for i, one := range *n {
+		text[i] = strconv.Itoa(one)
+	}
+	return strings.Join(text, ",")
+}
+
+// Set is flag.Value's.
+func (n *numbers) Set(text string) error {
+	*n = nil
+	for word := range strings.SplitSeq(text, ",") {
+		digits, factor := word, 1
+		if cut, ok := strings.CutSuffix(word, "k"); ok {
+			digits, factor = cut, 1000
+		} else if cut, ok := strings.CutSuffix(word, "M"); ok {
+			digits, factor = cut, 1_000_000
+		}
+		one, err := strconv.Atoi(digits)
+		if err != nil || one < 1 {
+			return fmt.Errorf("%q is not a number above 0", word)
+		}
+		*n = append(*n, one*factor)
+	}
+	return nil
+}
+
+func (n *numbers) sum() (all int) {
+	for _, one := range *n {
+		all += one
+	}
+	return all
 }

@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/belfry-social/belfry/app/bench/client"
+	"github.com/belfry-social/belfry/app/bench/machine"
+	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
 // followers is authors with few and many followers, of whom nobody is connected, who post one after the other: what a
@@ -19,13 +23,15 @@ type followers struct {
 }
 
 func followersScenario() Scenario {
-	return Scenario{Name: "followers", Short: "posts by people with few and many followers: time to the answer and into the log, CPU, bytes written",
+	return Scenario{Name: "followers",
+		Short: "posts by people with few and many followers: time to the answer and into the log, CPU, bytes written",
 		Small: []string{"-followers=2,40", "-connected=20", "-posts=4", "-rounds=2"},
 		Needs: []string{"posts", "rounds", "size"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
 			f := &followers{sizes: numbers{10, 1000, 100_000}}
 			fs.Var(&f.sizes, "followers", "how many follow each of the authors, none of them connected")
-			fs.IntVar(&f.connected, "connected", 1000, "followers of one more author, all of them connected; 0 = there is no such author")
+			fs.IntVar(&f.connected, "connected", 1000,
+				"followers of one more author, all of them connected; 0 = there is no such author")
 			fs.IntVar(&f.posts, "posts", 100, "posts of each author in one round, one after the other")
 			fs.IntVar(&f.rounds, "rounds", 5, "rounds, in which the authors take turns")
 			fs.IntVar(&f.size, "size", 100, "characters of a post")
@@ -38,12 +44,11 @@ type author struct {
 	name      string
 	person    int
 	connected int // how many hear each post, the author among them
-	answers   Histogram
-	log       Histogram // from the request until all who are connected have heard it: the author alone, as soon as the log holds it
-	usage     Usage
-	written   int64
-	known     bool // written is
-	posts     int
+	answers   client.Histogram
+	// log is from the request until all who are connected have heard it: the author alone, once the log holds it.
+	log   client.Histogram
+	usage machine.Usage
+	posts int
 }
 
 func (f *followers) run(ctx context.Context, b *Bench) error {
@@ -53,40 +58,41 @@ func (f *followers) run(ctx context.Context, b *Bench) error {
 	}
 	most := slices.Max(f.sizes)
 	if f.connected > 0 {
-		authors = append(authors, &author{name: fmt.Sprintf("%s followers, connected", short(f.connected)), person: len(authors), connected: 1 + f.connected})
+		authors = append(authors, &author{name: fmt.Sprintf("%s followers, connected", short(f.connected)),
+			person: len(authors), connected: 1 + f.connected})
 	}
 	n := len(authors)
-	plan := Plan{People: n + most + f.connected, Follows: func(yield func(Follow) bool) {
+	plan := seed.Plan{People: n + most + f.connected, Follows: func(yield func(seed.Follow) bool) {
 		for i, size := range append(slices.Clone(f.sizes), f.connected) {
 			first := n
 			if i == len(f.sizes) {
 				first += most
 			}
-			for e := range fansOf(i, first, size) {
+			for e := range seed.FansOf(i, first, size) {
 				if !yield(e) {
 					return
 				}
 			}
 		}
-	}, Past: Past{Seed: b.Seed}}
+	}, Past: seed.Past{Seed: b.Seed}}
 	server, people, err := b.Serve(ctx, plan)
 	if err != nil {
 		return err
 	}
 	hearing := append(slices.Clone(people.List[:n]), people.List[n+most:]...)
 	messages := n * (warming + f.rounds*f.posts)
-	l := newLedger(len(hearing), messages, messages/n)
-	c, err := newCrowd(server, "?posts=all", hearing, l)
+	l := client.NewLedger(len(hearing), messages, messages/n)
+	c, err := client.NewCrowd(server.Address, "?posts=all", hearing, l)
 	if err != nil {
 		return err
 	}
 	by, err := f.measure(ctx, b, server, authors, c)
-	bad := c.close()
+	bad := c.Close()
 	if err != nil {
 		return err
 	}
 	b.Report.Checked.Add(bad)
-	b.Report.Checked.Add(l.verify(heard(by, len(hearing), n), true))
+	b.Report.Checked.Add(l.Verify(heard(by, len(hearing), n), true))
 	f.report(b, authors)
 	return nil
 }
@@ -106,24 +112,25 @@ func heard(by []int, readers, authors int) [][]uint32 {
 }
 
 // measure has the authors post in turn, and gives for each message who wrote it.
-func (f *followers) measure(ctx context.Context, b *Bench, server *Server, authors []*author, c *crowd) (by []int, err error) {
-	if _, err := c.connect(ctx, c.everyone(), b.step("connect")); err != nil {
+func (f *followers) measure(ctx context.Context, b *Bench, server *Server, authors []*author,
+	c *client.Crowd) (by []int, err error) {
+	if _, err := c.Connect(ctx, c.Everyone(), b.step("connect")); err != nil {
 		return nil, err
 	}
-	w := newWriter(server, c.ledger)
-	defer w.close()
+	w := client.NewWriter(server.Address, c.Ledger)
+	defer w.Close()
 	delivered := 0
 	say := func(a *author) error {
-		n, asked := len(by), c.ledger.now()
-		w.answers = Histogram{}
-		w.post(c.people[a.person], n, everybody, f.size)
+		n, asked := len(by), c.Ledger.Now()
+		w.Answers = client.Histogram{}
+		w.Post(c.People[a.person], n, client.Everybody, f.size)
 		by = append(by, a.person)
 		delivered += a.connected
-		a.answers.Merge(&w.answers)
-		if err := c.ledger.await(ctx, delivered, func(int, int) {}); err != nil {
+		a.answers.Merge(&w.Answers)
+		if err := c.Ledger.Await(ctx, delivered, func(int, int) {}); err != nil {
 			return err
 		}
-		a.log.Add(time.Duration(c.ledger.lastAt - asked))
+		a.log.Add(time.Duration(c.Ledger.LastAt - asked))
 		a.posts++
 		return nil
 	}
@@ -133,13 +140,12 @@ func (f *followers) measure(ctx context.Context, b *Bench, server *Server, autho
 				return nil, err
 			}
 		}
-		a.answers, a.log, a.posts = Histogram{}, Histogram{}, 0
+		a.answers, a.log, a.posts = client.Histogram{}, client.Histogram{}, 0
 	}
 	for round := range f.rounds {
 		for i := range authors {
 			a := authors[(i+round)%len(authors)] // whoever comes first pays for what the last round has left on the disk
-			before, known := writtenBy(server.PID())
-			m := b.Measure(server)
+			m := machine.Measure(server.PID())
 			for n := range f.posts {
 				b.Progress("posts", (round*len(authors)+i)*f.posts+n, f.rounds*len(authors)*f.posts)
 				if err := say(a); err != nil {
@@ -150,13 +156,12 @@ func (f *followers) measure(ctx context.Context, b *Bench, server *Server, autho
 				return nil, err
 			}
 			u := m.End()
-			after, _ := writtenBy(server.PID())
 			a.usage.Server, a.usage.Client, a.usage.Known = a.usage.Server+u.Server, a.usage.Client+u.Client, u.Known
 			a.usage.Peak = max(a.usage.Peak, u.Peak)
-			a.written, a.known = a.written+after-before, known
+			a.usage.Written.Disk += u.Written.Disk
 		}
 	}
-	b.Report.Checked.Add(w.checked)
+	b.Report.Checked.Add(w.Checked)
 	return by, nil
 }
 
@@ -164,20 +169,21 @@ func (f *followers) measure(ctx context.Context, b *Bench, server *Server, autho
 func (f *followers) report(b *Bench, authors []*author) {
 	for _, a := range authors {
 		row := b.Report.Row(a.name).
-			Figure("answer_p50_ms", millis(a.answers.Quantile(0.5))).Figure("answer_p99_ms", millis(a.answers.Quantile(0.99))).
+			Answers(&a.answers).
 			Figure("log_p50_ms", millis(a.log.Quantile(0.5))).Figure("log_p99_ms", millis(a.log.Quantile(0.99)))
-		if a.known {
-			row.Figure("written_kb_per_post", float64(a.written)/1024/float64(a.posts))
+		if a.usage.Written.Disk > 0 {
+			row.Figure("written_kb_per_post", float64(a.usage.Written.Disk)/1024/float64(a.posts))
 		}
 		row.Usage(a.usage, a.posts)
 	}
 	few, many := authors[0], authors[len(f.sizes)-1]
 	ratio := func(name string, a, base *author) {
 		part := func(x, y float64) float64 { return x / max(y, 1) }
-		row := b.Report.Row(name).Figure("answer_ratio", part(float64(a.answers.Quantile(0.5)), float64(base.answers.Quantile(0.5)))).
-			Figure("log_ratio", part(float64(a.log.Quantile(0.5)), float64(base.log.Quantile(0.5))))
-		if a.known {
-			row.Figure("written_ratio", part(float64(a.written), float64(base.written)))
+		answer, log := a.answers.Quantile(0.5), a.log.Quantile(0.5)
+		row := b.Report.Row(name).Figure("answer_ratio", part(float64(answer), float64(base.answers.Quantile(0.5)))).
+			Figure("log_ratio", part(float64(log), float64(base.log.Quantile(0.5))))
+		if a.usage.Written.Disk > 0 {
+			row.Figure("written_ratio", part(float64(a.usage.Written.Disk), float64(base.usage.Written.Disk)))
 		}
 		if a.usage.Known {
 			row.Figure("cpu_ratio", part(float64(a.usage.Server), float64(base.usage.Server)))

@@ -5,6 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"time"
+
+	"github.com/belfry-social/belfry/app/bench/client"
+	"github.com/belfry-social/belfry/app/bench/machine"
+	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
 // idle is people who are connected and are told nothing.
@@ -14,7 +18,8 @@ type idle struct {
 }
 
 func idleScenario() Scenario {
-	return Scenario{Name: "idle", Short: "connected people who are told nothing: connects a second, memory and CPU of a stream",
+	return Scenario{Name: "idle",
+		Short: "connected people who are told nothing: connects a second, memory and CPU of a stream",
 		Small: []string{"-streams=500", "-for=2s", "-times=2"},
 		Needs: []string{"streams", "for"},
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
@@ -28,7 +33,8 @@ func idleScenario() Scenario {
 }
 
 func (f *idle) run(ctx context.Context, b *Bench) error {
-	server, people, err := b.Serve(ctx, Plan{People: f.streams, Follows: crowdFollows(b.Seed, f.streams, f.follows)})
+	server, people, err := b.Serve(ctx, seed.Plan{People: f.streams,
+		Follows: seed.CrowdFollows(b.Seed, f.streams, f.follows)})
 	if err != nil {
 		return err
 	}
@@ -36,45 +42,46 @@ func (f *idle) run(ctx context.Context, b *Bench) error {
 }
 
 // against measures a server that has the people.
-func (f *idle) against(ctx context.Context, b *Bench, server *Server, people []Person) error {
-	c, err := newCrowd(server, b.query(), people, newLedger(f.streams, 0, 0))
+func (f *idle) against(ctx context.Context, b *Bench, server *Server, people []client.Person) error {
+	c, err := client.NewCrowd(server.Address, b.query(), people, client.NewLedger(f.streams, 0, 0))
 	if err != nil {
 		return err
 	}
 	err = f.measure(ctx, b, server, c)
-	b.Report.Checked.Add(c.close())
+	b.Report.Checked.Add(c.Close())
 	if err != nil {
 		return err
 	}
-	b.Report.Checked.Add(c.ledger.verify(make([][]uint32, f.streams), false))
+	b.Report.Checked.Add(c.Ledger.Verify(make([][]uint32, f.streams), false))
 	return nil
 }
 
-func (f *idle) measure(ctx context.Context, b *Bench, server *Server, c *crowd) error {
-	all := c.everyone()
-	if _, err := c.connect(ctx, all[:1], b.step("connect")); err != nil { // pays for what all share
+func (f *idle) measure(ctx context.Context, b *Bench, server *Server, c *client.Crowd) error {
+	all := c.Everyone()
+	if _, err := c.Connect(ctx, all[:1], b.step("connect")); err != nil { // pays for what all share
 		return err
 	}
 	empty := server.Memory()
-	m := b.Measure(server)
-	took, err := c.connect(ctx, all[1:], b.step("connect"))
+	m := machine.Measure(server.PID())
+	took, err := c.Connect(ctx, all[1:], b.step("connect"))
 	if err != nil {
 		return err
 	}
-	b.Report.Row("connect").Rate("connects", f.streams-1, took).Latency(&c.greeted).Usage(m.End(), f.streams-1)
+	b.Report.Row("connect").Rate("connects", f.streams-1, took).Latency(&c.Greeted).Usage(m.End(), f.streams-1)
 	memory := func(name string) {
 		if server.PID() == 0 {
 			return
 		}
 		now := server.Memory()
-		b.Report.Row(name).Figure("rss_mb", mb(now.RSS)).Figure("anonymous_mb", mb(now.Anonymous)).Figure("file_mb", mb(now.File)).
+		b.Report.Row(name).Figure("rss_mb", mb(now.RSS)).Figure("anonymous_mb", mb(now.Anonymous)).
+			Figure("file_mb", mb(now.File)).
 			Figure("kb_per_stream", float64(now.RSS-empty.RSS)/1024/float64(f.streams-1))
 	}
 	memory("connected")
-	m = b.Measure(server)
+	m = machine.Measure(server.PID())
 	for held := time.Duration(0); held < f.hold; held += time.Second {
 		b.Progress("hold", int(held/time.Second), int(f.hold/time.Second))
-		if err := pause(ctx, min(time.Second, f.hold-held)); err != nil {
+		if err := client.Pause(ctx, min(time.Second, f.hold-held)); err != nil {
 			return err
 		}
 	}
@@ -86,11 +93,11 @@ func (f *idle) measure(ctx context.Context, b *Bench, server *Server, c *crowd) 
 	row.Figure("client_cpu_percent", 100*u.Client.Seconds()/u.Took.Seconds())
 	memory("after it")
 	for i := range f.times {
-		c.wire.drop(all)
+		c.Drop(all)
 		if err := server.rest(ctx); err != nil {
 			return err
 		}
-		if took, err = c.connect(ctx, all, b.step(fmt.Sprintf("reopen %d", i+1))); err != nil {
+		if took, err = c.Connect(ctx, all, b.step(fmt.Sprintf("reopen %d", i+1))); err != nil {
 			return err
 		}
 		memory(fmt.Sprintf("reopened %d", i+1))

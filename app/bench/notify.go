@@ -8,6 +8,10 @@ import (
 	"sync"
 
 	"time"
+
+	"github.com/belfry-social/belfry/app/bench/client"
+	"github.com/belfry-social/belfry/app/bench/machine"
+	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
 // notify is a host application that pushes notifications to people who are connected.
@@ -18,7 +22,8 @@ type notify struct {
 }
 
 func notifyScenario() Scenario {
-	return Scenario{Name: "notify", Short: "notifications pushed to connected people at random: rate, and latency to the socket",
+	return Scenario{Name: "notify",
+		Short: "notifications pushed to connected people at random: rate, and latency to the socket",
 		Small: []string{"-users=200", "-publishers=8", "-for=1s"},
 		Needs: []string{"users", "publishers", "size", "for"}, Longest: longestNotification,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
@@ -36,51 +41,51 @@ func notifyScenario() Scenario {
 const mostPerSecond = 100_000
 
 func (f *notify) run(ctx context.Context, b *Bench) error {
-	server, people, err := b.Serve(ctx, Plan{People: f.users, Service: true})
+	server, people, err := b.Serve(ctx, seed.Plan{People: f.users, Service: true})
 	if err != nil {
 		return err
 	}
 	messages := int(f.hold.Seconds()*mostPerSecond) + f.users + 1
-	l := newLedger(f.users, messages, 0)
-	c, err := newCrowd(server, b.query(), people.List, l)
+	l := client.NewLedger(f.users, messages, 0)
+	c, err := client.NewCrowd(server.Address, b.query(), people.List, l)
 	if err != nil {
 		return err
 	}
 	err = f.measure(ctx, b, server, people, c)
-	b.Report.Checked.Add(c.close())
+	b.Report.Checked.Add(c.Close())
 	if err != nil {
 		return err
 	}
-	b.Report.Checked.Add(l.verify(l.expected(nil), false))
+	b.Report.Checked.Add(l.Verify(l.Expected(nil), false))
 	return nil
 }
 
-func (f *notify) measure(ctx context.Context, b *Bench, server *Server, people People, c *crowd) error {
-	if _, err := c.connect(ctx, c.everyone(), b.step("connect")); err != nil {
+func (f *notify) measure(ctx context.Context, b *Bench, server *Server, people seed.People, c *client.Crowd) error {
+	if _, err := c.Connect(ctx, c.Everyone(), b.step("connect")); err != nil {
 		return err
 	}
-	l := c.ledger
+	l := c.Ledger
 	p := &pushing{notify: f, server: server, people: people, ledger: l, seed: b.Seed}
 	// The first ones pay for what is kept in memory.
 	if _, err := p.run(ctx, func(n int) bool { return n < min(f.users, 1000) }, 0); err != nil {
 		return err
 	}
-	if err := l.await(ctx, p.sent(), b.step("warm up")); err != nil {
+	if err := l.Await(ctx, p.sent(), b.step("warm up")); err != nil {
 		return err
 	}
 	first := p.sent()
-	l.since.Store(int64(first)) // nothing is on its way now
-	m := b.Measure(server)
+	l.CountFrom(first) // nothing is on its way now
+	m := machine.Measure(server.PID())
 	began := time.Now()
 	answers, err := p.run(ctx, func(n int) bool {
 		b.Progress("push", int(time.Since(began)/time.Second), int(f.hold/time.Second))
-		return time.Since(began) < f.hold && n < len(l.sent)
+		return time.Since(began) < f.hold && n < l.Room()
 	}, f.rate)
 	if err != nil {
 		return err
 	}
 	took := time.Since(began)
-	if err := l.await(ctx, p.sent(), b.step("deliveries")); err != nil {
+	if err := l.Await(ctx, p.sent(), b.step("deliveries")); err != nil {
 		return err
 	}
 	u := m.End()
@@ -90,8 +95,9 @@ func (f *notify) measure(ctx context.Context, b *Bench, server *Server, people P
 	if f.rate > 0 {
 		name = fmt.Sprintf("%g/s", f.rate)
 	}
-	b.Report.Row(name).Rate("notifications", pushed, took).Latency(&l.latency).
-		Figure("answer_p50_ms", millis(answers.Quantile(0.5))).Figure("answer_p99_ms", millis(answers.Quantile(0.99))).Usage(u, pushed)
+	b.Report.Row(name).Rate("notifications", pushed, took).Latency(&l.Latency).
+		Answers(answers).
+		Usage(u, pushed)
 	return nil
 }
 
@@ -99,42 +105,42 @@ func (f *notify) measure(ctx context.Context, b *Bench, server *Server, people P
 type pushing struct {
 	*notify
 	server *Server
-	people People
-	ledger *ledger
+	people seed.People
+	ledger *client.Ledger
 	seed   uint64
 
 	mu      sync.Mutex
 	next    int // number of the next message
 	began   time.Time
-	checked Checked
+	checked client.Checked
 }
 
 // sent is how many messages there are. It is for when nobody publishes.
 func (p *pushing) sent() int { return p.next }
 
 // run publishes as long as more says so, and returns how long the answers took.
-func (p *pushing) run(ctx context.Context, more func(n int) bool, rate float64) (*Histogram, error) {
-	var all Histogram
+func (p *pushing) run(ctx context.Context, more func(n int) bool, rate float64) (*client.Histogram, error) {
+	var all client.Histogram
 	var running sync.WaitGroup
 	p.began = time.Now()
 	first := p.next
 	for i := range p.publishers {
 		rng := rand.New(rand.NewPCG(p.seed, uint64(first+i+2)))
 		running.Go(func() {
-			w := newWriter(p.server, p.ledger)
-			defer w.close()
+			w := client.NewWriter(p.server.Address, p.ledger)
+			defer w.Close()
 			for {
 				n, due, ok := p.take(more, first, rate)
-				if !ok || pause(ctx, time.Until(due)) != nil {
+				if !ok || client.Pause(ctx, time.Until(due)) != nil {
 					break
 				}
 				to := rng.IntN(len(p.people.List))
-				w.push(p.people.Service, p.people.List[to], n, to, p.size)
+				w.Push(p.people.Service, p.people.List[to], n, to, p.size)
 			}
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			all.Merge(&w.answers)
-			p.checked.Add(w.checked)
+			all.Merge(&w.Answers)
+			p.checked.Add(w.Checked)
 		})
 	}
 	running.Wait()

@@ -10,6 +10,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/belfry-social/belfry/app/bench/client"
+	"github.com/belfry-social/belfry/app/bench/machine"
+	"github.com/belfry-social/belfry/app/bench/seed"
 	"github.com/belfry-social/belfry/modules/social"
 )
 
@@ -20,10 +23,13 @@ type post struct {
 	what        string
 	synchronous string
 	size        int
+	events      int
 }
 
 func postScenario() Scenario {
-	return Scenario{Name: "post", Short: "clients that write posts or likes at the same time: writes a second, latency, CPU of a write",
+	return Scenario{Name: "post",
+		Short: "clients that write posts or likes at the same time: writes a second, latency, CPU of a write, bytes written",
+		Help:  postHelp,
 		Small: []string{"-clients=1,4", "-for=300ms"},
 		Needs: []string{"for", "size"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
@@ -31,11 +37,22 @@ func postScenario() Scenario {
 			fs.Var(&f.clients, "clients", "how many write at the same time, one run after the other")
 			fs.DurationVar(&f.lasts, "for", 10*time.Second, "how long each run lasts")
 			fs.StringVar(&f.what, "what", "post", "post, or like: likes of others' posts, each told to its author")
-			fs.StringVar(&f.synchronous, "synchronous", "", "full or normal: what our own server waits for before it answers; empty: its default")
+			fs.StringVar(&f.synchronous, "synchronous", "",
+				"full or normal: what our own server waits for before it answers; empty: its default")
 			fs.IntVar(&f.size, "size", 100, "characters of a post")
+			fs.IntVar(&f.events, "events", 0,
+				"events that the log of our own server holds before: posts of 1000 others; not with likes")
 			return f.run
 		}}
 }
+
+const postHelp = `handed kb/write is what the server handed to write calls for its files, in KiB: wchar of
+/proc/<pid>/io over the run, with what the writes left it to do, less the bytes of the answers as the clients read
+them. What is written through a mapping of a file is not in it. It is known on Linux, for a server whose process is
+known.`
+
+// pastAuthors is how many people have posted what --events asks for.
+const pastAuthors = 1000
 
 // The people and posts of likes: the authors come first, then those who like, a share of them for each run.
 const (
@@ -54,11 +71,21 @@ func (f *post) run(ctx context.Context, b *Bench) error {
 	default:
 		return fmt.Errorf("%w post: -synchronous is full or normal", ErrUsage)
 	}
-	plan := Plan{Past: Past{Seed: b.Seed}}
+	first := 0 // of the people who write
+	plan := seed.Plan{Past: seed.Past{Seed: b.Seed}}
 	switch f.what {
 	case "post":
-		plan.People = sum(f.clients)
+		plan.People = f.clients.sum()
+		if f.events > 0 {
+			first = pastAuthors
+			plan.People += first
+			plan.Posts, plan.Authors, plan.Kept = f.events, first, true
+		}
 	case "like":
+		if f.events > 0 {
+			return fmt.Errorf("%w post: -events is for posts", ErrUsage)
+		}
+		first = likeAuthors
 		plan.People = likeAuthors
 		for _, n := range f.clients {
 			plan.People += max(n, likers)
@@ -71,11 +98,14 @@ func (f *post) run(ctx context.Context, b *Bench) error {
 	if err != nil {
 		return err
 	}
-	first, liked := 0, make([]int, len(people.Posts))
+	if err := settle(ctx, server); err != nil { // the log takes over what --events asks for
+		return err
+	}
+	liked := make([]int, len(people.Posts))
 	for _, n := range f.clients {
 		if f.what == "like" {
 			share := max(n, likers)
-			err = f.like(ctx, b, server, n, people.List[likeAuthors+first:likeAuthors+first+share], people.Posts, liked)
+			err = f.like(ctx, b, server, n, people.List[first:first+share], people.Posts, liked)
 			first += share
 		} else {
 			err = f.post(ctx, b, server, people.List[first:first+n])
@@ -92,25 +122,29 @@ func (f *post) run(ctx context.Context, b *Bench) error {
 }
 
 // measure has clients write, and adds the row. All that the writes have left to do is in their CPU.
-func (f *post) measure(ctx context.Context, b *Bench, server *Server, clients int, ask request) error {
+func (f *post) measure(ctx context.Context, b *Bench, server *Server, clients int, ask client.Request) error {
 	name := fmt.Sprintf("%ss, %d clients", f.what, clients)
 	b.Progress(name, 0, 0)
-	m := b.Measure(server)
-	r := load{server: server, clients: clients, lasts: f.lasts}.run(ctx, ask)
+	m := machine.Measure(server.PID())
+	r := client.Load{Address: server.Address, Clients: clients, Lasts: f.lasts}.Run(ctx, ask)
 	if err := settle(ctx, server); err != nil {
 		return err
 	}
-	b.Report.Checked.Add(r.checked)
-	b.Report.Row(name).Rate("writes", r.latency.N(), r.took).Latency(&r.latency).Usage(m.End(), r.latency.N())
+	b.Report.Checked.Add(r.Checked)
+	u := m.End()
+	row := b.Report.Row(name).Rate("writes", r.Latency.N(), r.Took).Latency(&r.Latency).Usage(u, r.Latency.N())
+	if u.Written.Calls > 0 {
+		row.Figure("handed_kb_per_write", float64(u.Written.Calls-r.Received)/1024/float64(max(r.Latency.N(), 1)))
+	}
 	return ctx.Err()
 }
 
 // post has each of people write, and looks then whether all is there.
-func (f *post) post(ctx context.Context, b *Bench, server *Server, people []Person) error {
+func (f *post) post(ctx context.Context, b *Bench, server *Server, people []client.Person) error {
 	answered := make([][]social.ID, len(people))
-	err := f.measure(ctx, b, server, len(people), func(c *caller, client, n int) error {
-		body := append(appendText([]byte(`{"text":"`), n, everybody, f.size), `"}`...)
-		status, reply, err := c.ask(http.MethodPost, "/v1/posts", people[client].credential(), body)
+	err := f.measure(ctx, b, server, len(people), func(c *client.Caller, which, n int) error {
+		body := append(client.AppendText([]byte(`{"text":"`), n, client.Everybody, f.size), `"}`...)
+		status, reply, err := c.Ask(http.MethodPost, "/v1/posts", people[which].Credential(), body)
 		if err != nil {
 			return err
 		}
@@ -118,14 +152,14 @@ func (f *post) post(ctx context.Context, b *Bench, server *Server, people []Pers
 		if status != http.StatusCreated || !ok {
 			return fmt.Errorf("status %d: %.120s", status, reply)
 		}
-		answered[client] = append(answered[client], id)
+		answered[which] = append(answered[which], id)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	c := newCaller(server)
-	defer c.close()
+	c := client.NewCaller(server.Address)
+	defer c.Close()
 	for i, p := range people {
 		b.Progress("verify", i, len(people))
 		if err := verifyPosts(c, p, answered[i], &b.Report.Checked); err != nil {
@@ -147,13 +181,14 @@ func firstID(reply []byte) (social.ID, bool) {
 
 // verifyPosts looks whether a person's list holds what was answered, in that order and nothing else, and whether it is
 // counted. Answers that did not arrive have been counted as failed.
-func verifyPosts(c *caller, p Person, answered []social.ID, checked *Checked) error {
+func verifyPosts(c *client.Caller, p client.Person, answered []social.ID, checked *client.Checked) error {
 	at := make(map[string]int, len(answered)) // place, from 1
 	for i, id := range answered {
 		at[id.String()] = i + 1
 	}
 	seen, last, total := make(map[string]bool, len(answered)), len(answered)+1, 0
-	err := pages{who: p, path: "/v1/users/" + p.ID.String() + "/posts", args: "limit=100"}.walk(c, func(_ int, _ string, _ []byte, ids []string) error {
+	list := client.Pages{Who: p, Path: "/v1/users/" + p.ID.String() + "/posts", Args: "limit=100"}
+	err := list.Walk(c, func(_ int, _ string, _ []byte, ids []string) error {
 		for _, id := range ids {
 			total++
 			switch place := at[id]; {
@@ -186,7 +221,7 @@ func verifyPosts(c *caller, p Person, answered []social.ID, checked *Checked) er
 	var user struct {
 		Count int `json:"posts_count"`
 	}
-	if _, err := c.get("/v1/users/"+p.ID.String(), p, &user); err != nil {
+	if _, err := c.Get("/v1/users/"+p.ID.String(), p, &user); err != nil {
 		return err
 	}
 	if user.Count != total {
@@ -197,25 +232,26 @@ func verifyPosts(c *caller, p Person, answered []social.ID, checked *Checked) er
 }
 
 // like has clients like posts, each in the name of a share of people, every pair of person and post once.
-func (f *post) like(ctx context.Context, b *Bench, server *Server, clients int, people []Person, posts []Post, liked []int) error {
+func (f *post) like(ctx context.Context, b *Bench, server *Server, clients int, people []client.Person,
+	posts []seed.Post, liked []int) error {
 	share := len(people) / clients
 	made := make([][]int, clients)
 	for i := range made {
 		made[i] = make([]int, len(posts))
 	}
-	err := f.measure(ctx, b, server, clients, func(c *caller, client, n int) error {
+	err := f.measure(ctx, b, server, clients, func(c *client.Caller, which, n int) error {
 		if n >= share*len(posts) {
 			return errors.New("everybody likes everything: ask for a shorter time")
 		}
-		who, what := people[client*share+n/len(posts)], (n*7+client*31)%len(posts) // 7 has no factor of 2000
-		status, reply, err := c.ask(http.MethodPut, "/v1/posts/"+posts[what].ID.String()+"/like", who.credential(), nil)
+		who, what := people[which*share+n/len(posts)], (n*7+which*31)%len(posts) // 7 has no factor of 2000
+		status, reply, err := c.Ask(http.MethodPut, "/v1/posts/"+posts[what].ID.String()+"/like", who.Credential(), nil)
 		if err != nil {
 			return err
 		}
 		if status != http.StatusOK {
 			return fmt.Errorf("status %d: %.120s", status, reply)
 		}
-		made[client][what]++
+		made[which][what]++
 		return nil
 	})
 	for _, list := range made {
@@ -230,24 +266,25 @@ func (f *post) like(ctx context.Context, b *Bench, server *Server, clients int, 
 const likeSample = 3
 
 // verifyLikes looks whether each post counts its likes and whether authors were told of each.
-func verifyLikes(b *Bench, server *Server, people People, liked []int) error {
-	c := newCaller(server)
-	defer c.close()
+func verifyLikes(b *Bench, server *Server, people seed.People, liked []int) error {
+	c := client.NewCaller(server.Address)
+	defer c.Close()
 	told, checked := make([]int, likeAuthors), &b.Report.Checked
 	for i, p := range people.Posts {
 		var got struct {
 			Count int `json:"like_count"`
 		}
-		if _, err := c.get("/v1/posts/"+p.ID.String(), people.List[p.Author], &got); err != nil {
+		if _, err := c.Get("/v1/posts/"+p.ID.String(), people.List[p.Author], &got); err != nil {
 			return err
 		}
 		checked.Deliveries += int64(got.Count)
-		checked.differ(got.Count, liked[i], "likes of post "+strconv.Itoa(i))
+		checked.Differ(got.Count, liked[i], "likes of post "+strconv.Itoa(i))
 		told[p.Author] += liked[i]
 	}
 	for i, author := range people.List[:likeSample] {
 		seen := map[string]bool{}
-		err := pages{who: author, path: "/v1/notifications", args: "limit=100&types=like"}.walk(c, func(_ int, _ string, _ []byte, ids []string) error {
+		list := client.Pages{Who: author, Path: "/v1/notifications", Args: "limit=100&types=like"}
+		err := list.Walk(c, func(_ int, _ string, _ []byte, ids []string) error {
 			for _, id := range ids {
 				seen[id] = true
 			}
@@ -256,17 +293,7 @@ func verifyLikes(b *Bench, server *Server, people People, liked []int) error {
 		if err != nil {
 			return err
 		}
-		checked.differ(len(seen), told[i], "notifications of "+author.Name)
+		checked.Differ(len(seen), told[i], "notifications of "+author.Name)
 	}
 	return nil
-}
-
-// differ notes how far a count is from what it has to be.
-func (c *Checked) differ(got, want int, what string) {
-	if got == want {
-		return
-	}
-	c.Lost += int64(max(want-got, 0))
-	c.Stray += int64(max(got-want, 0))
-	c.Fault("%s: %d instead of %d", what, got, want)
 }

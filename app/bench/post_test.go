@@ -1,18 +1,15 @@
 package bench
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
+	"github.com/belfry-social/belfry/app/bench/client"
 	"github.com/belfry-social/belfry/modules/social"
 )
 
@@ -39,14 +36,14 @@ func TestVerifyPosts(t *testing.T) {
 		name  string
 		list  []int // newest first
 		count int
-		want  Checked
+		want  client.Checked
 	}{
-		{"all there", []int{4, 3, 2, 1, 0}, 5, Checked{Deliveries: 5}},
-		{"lost", []int{4, 2, 1, 0}, 4, Checked{Deliveries: 4, Lost: 1}},
-		{"doubled", []int{4, 3, 3, 2, 1, 0}, 6, Checked{Deliveries: 6, Doubled: 1}},
-		{"out of order", []int{4, 2, 3, 1, 0}, 5, Checked{Deliveries: 5, Disordered: 1}},
-		{"stray", []int{5, 4, 3, 2, 1, 0}, 6, Checked{Deliveries: 6, Stray: 1}},
-		{"counted wrong", []int{4, 3, 2, 1, 0}, 4, Checked{Deliveries: 5, Failed: 1}},
+		{"all there", []int{4, 3, 2, 1, 0}, 5, client.Checked{Deliveries: 5}},
+		{"lost", []int{4, 2, 1, 0}, 4, client.Checked{Deliveries: 4, Lost: 1}},
+		{"doubled", []int{4, 3, 3, 2, 1, 0}, 6, client.Checked{Deliveries: 6, Doubled: 1}},
+		{"out of order", []int{4, 2, 3, 1, 0}, 5, client.Checked{Deliveries: 5, Disordered: 1}},
+		{"stray", []int{5, 4, 3, 2, 1, 0}, 6, client.Checked{Deliveries: 6, Stray: 1}},
+		{"counted wrong", []int{4, 3, 2, 1, 0}, 4, client.Checked{Deliveries: 5, Failed: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := answering(t, func(r *http.Request) (int, any) {
@@ -55,10 +52,10 @@ func TestVerifyPosts(t *testing.T) {
 				}
 				return 200, pageOf(r, tt.list, func(i int) string { return ids[i].String() })
 			})
-			var got Checked
-			c := newCaller(s)
-			defer c.close()
-			if err := verifyPosts(c, Person{ID: social.NewID(), Token: "x"}, answered, &got); err != nil {
+			var got client.Checked
+			c := client.NewCaller(s.Address)
+			defer c.Close()
+			if err := verifyPosts(c, client.Person{ID: social.NewID(), Token: "x"}, answered, &got); err != nil {
 				t.Fatal(err)
 			}
 			got.Examples = nil
@@ -84,33 +81,6 @@ func pageOf[T any](r *http.Request, list []T, id func(T) string) any {
 	return page
 }
 
-// Each client asks on its own until its time is over; a bad answer is counted, and many of them end the client.
-func TestLoad(t *testing.T) {
-	var asked atomic.Int64
-	s := answering(t, func(*http.Request) (int, any) { asked.Add(1); return 200, nil })
-	get := func(c *caller, client, n int) error {
-		if client == 1 {
-			return errors.New("no")
-		}
-		_, err := c.get("/", Person{}, new(any))
-		return err
-	}
-	r := load{server: s, clients: 3, lasts: 50 * time.Millisecond}.run(t.Context(), get)
-	if r.checked.Failed != enough || r.latency.N() != int(asked.Load())+enough || asked.Load() < 2 {
-		t.Errorf("%d failed, %d measured, %d asked", r.checked.Failed, r.latency.N(), asked.Load())
-	}
-	asked.Store(0)
-	r = load{server: s, clients: 2, lasts: 100 * time.Millisecond, rate: 200}.run(t.Context(), func(c *caller, _, n int) error { return get(c, 0, n) })
-	if asked.Load() != 20 || r.latency.N() != 20 {
-		t.Errorf("%d requests at 200/s in 100 ms", asked.Load())
-	}
-	ended, end := context.WithCancel(t.Context())
-	end()
-	if r := (load{server: s, clients: 2, lasts: time.Hour}).run(ended, get); r.latency.N() > 2 {
-		t.Errorf("%d requests after the end", r.latency.N())
-	}
-}
-
 // A list is held against what has to be on it, or against its order alone.
 func TestReadListCheck(t *testing.T) {
 	for _, tt := range []struct {
@@ -118,18 +88,18 @@ func TestReadListCheck(t *testing.T) {
 		rising bool
 		want   []string
 		pages  [][]string
-		result Checked
+		result client.Checked
 	}{
-		{"falling", false, nil, [][]string{{"d", "c"}, {"b"}}, Checked{Deliveries: 3}},
-		{"rising", true, nil, [][]string{{"a", "c"}, {"d"}}, Checked{Deliveries: 3}},
-		{"known", false, []string{"d", "b"}, [][]string{{"d", "b"}}, Checked{Deliveries: 2}},
-		{"again on the next page", false, nil, [][]string{{"d", "c"}, {"c"}}, Checked{Deliveries: 3, Doubled: 1}},
-		{"wrong way", false, nil, [][]string{{"d", "b"}, {"c"}}, Checked{Deliveries: 3, Disordered: 1}},
-		{"missing", false, []string{"d", "c", "b"}, [][]string{{"d", "b"}}, Checked{Deliveries: 2, Lost: 1}},
-		{"too much", false, []string{"d"}, [][]string{{"d", "c"}}, Checked{Deliveries: 2, Lost: 1}},
+		{"falling", false, nil, [][]string{{"d", "c"}, {"b"}}, client.Checked{Deliveries: 3}},
+		{"rising", true, nil, [][]string{{"a", "c"}, {"d"}}, client.Checked{Deliveries: 3}},
+		{"known", false, []string{"d", "b"}, [][]string{{"d", "b"}}, client.Checked{Deliveries: 2}},
+		{"again on the next page", false, nil, [][]string{{"d", "c"}, {"c"}}, client.Checked{Deliveries: 3, Doubled: 1}},
+		{"wrong way", false, nil, [][]string{{"d", "b"}, {"c"}}, client.Checked{Deliveries: 3, Disordered: 1}},
+		{"missing", false, []string{"d", "c", "b"}, [][]string{{"d", "b"}}, client.Checked{Deliveries: 2, Lost: 1}},
+		{"too much", false, []string{"d"}, [][]string{{"d", "c"}}, client.Checked{Deliveries: 2, Lost: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			l, got := &readList{rising: tt.rising, want: tt.want}, Checked{}
+			l, got := &readList{rising: tt.rising, want: tt.want}, client.Checked{}
 			for _, page := range tt.pages {
 				l.check(&got, page)
 			}
@@ -152,7 +122,8 @@ func TestHeard(t *testing.T) {
 
 func TestNumbers(t *testing.T) {
 	var n numbers
-	if err := n.Set("1,10k,2M"); err != nil || !slices.Equal(n, numbers{1, 10_000, 2_000_000}) || n.String() != "1,10000,2000000" {
+	if err := n.Set("1,10k,2M"); err != nil || !slices.Equal(n, numbers{1, 10_000, 2_000_000}) ||
+		n.String() != "1,10000,2000000" {
 		t.Errorf("%v: %v", err, n)
 	}
 	for _, bad := range []string{"", "0", "-1", "1,,2", "k", "1.5", "x"} {

@@ -9,6 +9,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/belfry-social/belfry/app/bench/client"
+	"github.com/belfry-social/belfry/app/bench/machine"
+	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
 // read is people who read lists: home timelines, notifications, a thread, followers; on sites of several sizes, near
@@ -25,12 +29,16 @@ type read struct {
 }
 
 func readScenario() Scenario {
-	return Scenario{Name: "read", Short: "lists of the API: latency and CPU of pages near the top and far down, on a small and a large site",
-		Small: []string{"-sizes=300,900", "-readers=20", "-follows=8", "-replies=60", "-followers=60", "-for=100ms", "-clients=2", "-pages=3"},
+	return Scenario{Name: "read",
+		Short: "lists of the API: latency and CPU of pages near the top and far down, on a small and a large site",
+		Small: []string{"-sizes=300,900", "-readers=20", "-follows=8", "-replies=60", "-followers=60", "-for=100ms",
+			"-clients=2", "-pages=3"},
 		Needs: []string{"readers", "for"},
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
-			f := &read{sizes: numbers{10_000, 1_000_000}, clients: numbers{8, 64}, deep: numbers{400, 1000}, variants: map[string][]*variant{}}
-			fs.Var(&f.sizes, "sizes", "sites of so many posts, with as many notifications in one inbox; the last is measured in full")
+			f := &read{sizes: numbers{10_000, 1_000_000}, clients: numbers{8, 64}, deep: numbers{400, 1000},
+				variants: map[string][]*variant{}}
+			fs.Var(&f.sizes, "sizes",
+				"sites of so many posts, with as many notifications in one inbox; the last is measured in full")
 			fs.IntVar(&f.readers, "readers", 1000, "people who read and write")
 			fs.IntVar(&f.follows, "follows", 200, "people each of them follows")
 			fs.IntVar(&f.replies, "replies", 21_000, "replies in the thread, on a small site as many as it has posts at most")
@@ -51,7 +59,7 @@ const pageSize = 20
 type site struct {
 	size    int
 	server  *Server
-	people  People
+	people  seed.People
 	follows [][]int // of the readers
 }
 
@@ -59,7 +67,7 @@ type site struct {
 type variant struct {
 	site *site
 	page int
-	who  Person
+	who  client.Person
 	path string
 	body []byte
 }
@@ -99,13 +107,13 @@ func (f *read) serve(ctx context.Context, b *Bench, size int) (*site, error) {
 	}
 	replies := min(f.replies, size)
 	s := &site{size: size, follows: make([][]int, f.readers)}
-	follows := func(yield func(Follow) bool) {
+	follows := func(yield func(seed.Follow) bool) {
 		for list := range f.edges(b.Seed) {
 			if !yield(list) {
 				return
 			}
 		}
-		for fan := range fansOf(1, f.readers, f.fans) {
+		for fan := range seed.FansOf(1, f.readers, f.fans) {
 			if !yield(fan) {
 				return
 			}
@@ -116,13 +124,14 @@ func (f *read) serve(ctx context.Context, b *Bench, size int) (*site, error) {
 	}
 	b.Progress(fmt.Sprintf("make %d posts", size), 0, 0)
 	var err error
-	s.server, s.people, err = b.Serve(ctx, Plan{People: f.readers + f.fans, Follows: follows, Past: Past{Seed: b.Seed,
-		Threads: []int{replies}, Pushes: []int{size - replies}, Posts: size, Authors: f.readers}})
+	past := seed.Past{Seed: b.Seed, Threads: []int{replies}, Pushes: []int{size - replies}, Posts: size,
+		Authors: f.readers}
+	s.server, s.people, err = b.Serve(ctx, seed.Plan{People: f.readers + f.fans, Follows: follows, Past: past})
 	return s, err
 }
 
-func (f *read) edges(seed uint64) iter.Seq[Follow] {
-	return crowdFollows(seed, f.readers, f.follows)
+func (f *read) edges(chance uint64) iter.Seq[seed.Follow] {
+	return seed.CrowdFollows(chance, f.readers, f.follows)
 }
 
 // list measures everything about one list: at a steady rate each page of the largest site, at full rate the first
@@ -134,8 +143,8 @@ func (f *read) list(ctx context.Context, b *Bench, name string) error {
 			continue
 		}
 		if f.rate > 0 {
-			l := load{server: largest.server, clients: 16, lasts: f.lasts, rate: f.rate}
-			if err := measureReads(ctx, b, l, v.name(name)+fmt.Sprintf(", %g/s", f.rate), v); err != nil {
+			l := client.Load{Address: largest.server.Address, Clients: 16, Lasts: f.lasts, Rate: f.rate}
+			if err := measureReads(ctx, b, largest.server, l, v.name(name)+fmt.Sprintf(", %g/s", f.rate), v); err != nil {
 				return err
 			}
 		}
@@ -145,8 +154,8 @@ func (f *read) list(ctx context.Context, b *Bench, name string) error {
 			continue
 		}
 		for _, n := range f.clients {
-			l := load{server: v.site.server, clients: n, lasts: f.lasts}
-			if err := measureReads(ctx, b, l, v.name(name)+fmt.Sprintf(", %d clients", n), v); err != nil {
+			l := client.Load{Address: v.site.server.Address, Clients: n, Lasts: f.lasts}
+			if err := measureReads(ctx, b, v.site.server, l, v.name(name)+fmt.Sprintf(", %d clients", n), v); err != nil {
 				return err
 			}
 		}
@@ -161,16 +170,16 @@ func (f *read) list(ctx context.Context, b *Bench, name string) error {
 
 // inTurn has all readers ask for their own home timeline, one after the other.
 func (f *read) inTurn(ctx context.Context, b *Bench, s *site) error {
-	c := newCaller(s.server)
-	defer c.close()
+	c := client.NewCaller(s.server.Address)
+	defer c.Close()
 	all := make([]*variant, f.readers)
 	for i := range all {
 		b.Progress("timelines of all readers", i, f.readers)
 		l := s.list(homeList, i)
-		err := l.pages.walk(c, func(page int, cursor string, body []byte, ids []string) error {
+		err := l.pages.Walk(c, func(page int, cursor string, body []byte, ids []string) error {
 			l.check(&b.Report.Checked, ids)
-			all[i] = &variant{site: s, page: page, who: l.pages.who, path: l.pages.at(cursor), body: bytes.Clone(body)}
-			return errEnd
+			all[i] = &variant{site: s, page: page, who: l.pages.Who, path: l.pages.At(cursor), body: bytes.Clone(body)}
+			return client.ErrEnd
 		})
 		if err != nil {
 			return err
@@ -178,7 +187,8 @@ func (f *read) inTurn(ctx context.Context, b *Bench, s *site) error {
 	}
 	for _, n := range f.clients {
 		name := fmt.Sprintf("%s %s, %d readers in turn, %d clients", homeList, short(s.size), len(all), n)
-		if err := measureReads(ctx, b, load{server: s.server, clients: n, lasts: f.lasts}, name, all...); err != nil {
+		l := client.Load{Address: s.server.Address, Clients: n, Lasts: f.lasts}
+		if err := measureReads(ctx, b, s.server, l, name, all...); err != nil {
 			return err
 		}
 	}
@@ -186,22 +196,22 @@ func (f *read) inTurn(ctx context.Context, b *Bench, s *site) error {
 }
 
 // measureReads has clients ask for pages in turn, and adds the row. Each answer has to be what it was before.
-func measureReads(ctx context.Context, b *Bench, l load, name string, list ...*variant) error {
+func measureReads(ctx context.Context, b *Bench, server *Server, l client.Load, name string, list ...*variant) error {
 	b.Progress(name, 0, 0)
-	m := b.Measure(l.server)
-	r := l.run(ctx, func(c *caller, client, n int) error {
-		return list[(n*l.clients+client)%len(list)].read(c)
+	m := machine.Measure(server.PID())
+	r := l.Run(ctx, func(c *client.Caller, which, n int) error {
+		return list[(n*l.Clients+which)%len(list)].read(c)
 	})
 	u := m.End()
-	b.Report.Checked.Add(r.checked)
-	b.Report.Checked.Deliveries += int64(r.latency.N())
-	b.Report.Row(name).Rate("reads", r.latency.N(), r.took).Latency(&r.latency).Usage(u, r.latency.N())
+	b.Report.Checked.Add(r.Checked)
+	b.Report.Checked.Deliveries += int64(r.Latency.N())
+	b.Report.Row(name).Rate("reads", r.Latency.N(), r.Took).Latency(&r.Latency).Usage(u, r.Latency.N())
 	return ctx.Err()
 }
 
 // read asks for a page and holds it against what it was.
-func (v *variant) read(c *caller) error {
-	status, reply, err := c.ask("GET", v.path, v.who.credential(), nil)
+func (v *variant) read(c *client.Caller) error {
+	status, reply, err := c.Ask("GET", v.path, v.who.Credential(), nil)
 	if err == nil && (status != 200 || !bytes.Equal(reply, v.body)) {
 		err = fmt.Errorf("%s: status %d, and not what it was: %.120s", v.path, status, reply)
 	}
@@ -216,10 +226,10 @@ func (v *variant) name(list string) string {
 // takes than the first, and a large site than a small one.
 func (f *read) compare(ctx context.Context, b *Bench, name string) error {
 	list := f.variants[name]
-	callers, latency := map[*site]*caller{}, make([]Histogram, len(list))
+	callers, latency := map[*site]*client.Caller{}, make([]client.Histogram, len(list))
 	for _, s := range f.servers {
-		callers[s] = newCaller(s.server)
-		defer callers[s].close()
+		callers[s] = client.NewCaller(s.server.Address)
+		defer callers[s].Close()
 	}
 	for began := time.Now(); time.Since(began) < f.lasts && ctx.Err() == nil; {
 		for i, v := range list {
@@ -236,9 +246,11 @@ func (f *read) compare(ctx context.Context, b *Bench, name string) error {
 			ratio := float64(latency[i].Quantile(0.5)) / float64(max(latency[k].Quantile(0.5), 1))
 			switch {
 			case v.page != 1 && v.site == other.site && other.page == 1:
-				b.Report.Row(fmt.Sprintf("%s : page 1", v.name(name))).Figure("p50_ms", millis(latency[i].Quantile(0.5))).Figure("ratio", ratio)
+				b.Report.Row(fmt.Sprintf("%s : page 1", v.name(name))).Figure("p50_ms", millis(latency[i].Quantile(0.5))).
+					Figure("ratio", ratio)
 			case v.site == largest && other.site != largest && v.page == 1 && other.page == 1:
-				b.Report.Row(fmt.Sprintf("%s : %s", v.name(name), short(other.site.size))).Figure("p50_ms", millis(latency[i].Quantile(0.5))).Figure("ratio", ratio)
+				b.Report.Row(fmt.Sprintf("%s : %s", v.name(name), short(other.site.size))).
+					Figure("p50_ms", millis(latency[i].Quantile(0.5))).Figure("ratio", ratio)
 			}
 		}
 	}

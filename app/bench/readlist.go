@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+
+	"github.com/belfry-social/belfry/app/bench/client"
+	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
 // The lists that are read.
@@ -19,7 +22,7 @@ var listNames = []string{homeList, newsList, storedList, threadList, followersLi
 
 // readList is a list as one reader sees it, with what has to be on it.
 type readList struct {
-	pages  pages
+	pages  client.Pages
 	rising bool     // ids rise from item to item; else they fall. Those of a past rise with its order keys
 	want   []string // the ids, as far as the past tells them; nil = only their order is known
 
@@ -29,19 +32,19 @@ type readList struct {
 
 // list gives a list of the site for a reader.
 func (s *site) list(name string, reader int) *readList {
-	l := &readList{pages: pages{who: s.people.List[reader], args: fmt.Sprintf("limit=%d", pageSize)}}
+	l := &readList{pages: client.Pages{Who: s.people.List[reader], Args: fmt.Sprintf("limit=%d", pageSize)}}
 	switch name {
 	case homeList:
-		l.pages.path, l.want = "/v1/timelines/home", s.timeline(reader)
+		l.pages.Path, l.want = "/v1/timelines/home", s.timeline(reader)
 	case newsList:
-		l.pages.path = "/v1/notifications"
+		l.pages.Path = "/v1/notifications"
 	case storedList:
-		l.pages.path = "/v1/notifications"
-		l.pages.args += "&types=like,comment,reply,mention,follow,system,custom"
+		l.pages.Path = "/v1/notifications"
+		l.pages.Args += "&types=like,comment,reply,mention,follow,system,custom"
 	case threadList:
-		l.pages.path, l.rising = "/v1/posts/"+s.people.Threads[0].ID.String()+"/comments", true
+		l.pages.Path, l.rising = "/v1/posts/"+s.people.Threads[0].ID.String()+"/comments", true
 	case followersList:
-		l.pages.path = "/v1/users/" + s.people.List[1].ID.String() + "/followers"
+		l.pages.Path = "/v1/users/" + s.people.List[1].ID.String() + "/followers"
 	}
 	return l
 }
@@ -53,7 +56,7 @@ func (s *site) timeline(reader int) (ids []string) {
 	for _, author := range s.follows[reader] {
 		sees[author] = true
 	}
-	for _, list := range [][]Post{s.people.Posts, s.people.Threads} {
+	for _, list := range [][]seed.Post{s.people.Posts, s.people.Threads} {
 		for _, p := range slices.Backward(list) {
 			if sees[p.Author] {
 				ids = append(ids, p.ID.String())
@@ -64,18 +67,18 @@ func (s *site) timeline(reader int) (ids []string) {
 }
 
 // check looks at the next page: that nothing is missing, doubled or out of order.
-func (l *readList) check(checked *Checked, ids []string) {
+func (l *readList) check(checked *client.Checked, ids []string) {
 	for _, id := range ids {
 		switch {
 		case l.last != "" && id == l.last:
 			checked.Doubled++
-			checked.Fault("%s: %s is there twice", l.pages.path, id)
+			checked.Fault("%s: %s is there twice", l.pages.Path, id)
 		case l.last != "" && (id > l.last) != l.rising:
 			checked.Disordered++
-			checked.Fault("%s: %s stands behind %s", l.pages.path, id, l.last)
+			checked.Fault("%s: %s stands behind %s", l.pages.Path, id, l.last)
 		case l.want != nil && (l.at >= len(l.want) || l.want[l.at] != id):
 			checked.Lost++
-			checked.Fault("%s: item %d is %s", l.pages.path, l.at, id)
+			checked.Fault("%s: item %d is %s", l.pages.Path, l.at, id)
 		}
 		l.last = id
 		l.at++
@@ -86,28 +89,28 @@ func (l *readList) check(checked *Checked, ids []string) {
 // collect walks a list of a site down to the deepest page asked for, checks every item on the way, and keeps the
 // pages that are to be measured.
 func (f *read) collect(b *Bench, s *site, name string) error {
-	c := newCaller(s.server)
-	defer c.close()
+	c := client.NewCaller(s.server.Address)
+	defer c.Close()
 	l := s.list(name, 0)
 	deepest, whole := max(slices.Max(f.deep), 1), true
-	return l.pages.walk(c, func(page int, cursor string, body []byte, ids []string) error {
+	return l.pages.Walk(c, func(page int, cursor string, body []byte, ids []string) error {
 		b.Progress(name+" "+short(s.size), page, deepest)
 		l.check(&b.Report.Checked, ids)
 		if !whole {
 			b.Report.Checked.Lost++
-			b.Report.Checked.Fault("%s: page %d is not full, and there are more", l.pages.path, page-1)
+			b.Report.Checked.Fault("%s: page %d is not full, and there are more", l.pages.Path, page-1)
 		}
 		full := len(ids) == pageSize
 		whole = full
 		if full && (page == 1 || slices.Contains(f.deep, page)) {
 			f.variants[name] = append(f.variants[name],
-				&variant{site: s, page: page, who: l.pages.who, path: l.pages.at(cursor), body: bytes.Clone(body)})
+				&variant{site: s, page: page, who: l.pages.Who, path: l.pages.At(cursor), body: bytes.Clone(body)})
 		}
 		if page == 1 && !full {
 			return fmt.Errorf("%d items on the first page", len(ids))
 		}
 		if page == deepest {
-			return errEnd
+			return client.ErrEnd
 		}
 		return nil
 	})

@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/belfry-social/belfry/app/bench/client"
+	"github.com/belfry-social/belfry/app/bench/machine"
+	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
 // reconnect is people who lose their connection all at once and come back with what they hold.
@@ -16,7 +20,8 @@ type reconnect struct {
 }
 
 func reconnectScenario() Scenario {
-	return Scenario{Name: "reconnect", Short: "people who follow many come back, with nothing new or with news: CPU of each, time until all are served",
+	return Scenario{Name: "reconnect",
+		Short: "people who follow many come back, with nothing new or with news: CPU of each, time until all are served",
 		Small: []string{"-people=300", "-follows=20", "-news=5"},
 		Needs: []string{"people", "times", "size"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
@@ -26,7 +31,8 @@ func reconnectScenario() Scenario {
 			fs.IntVar(&f.news, "news", 0, "posts by some of them, chosen at random, while all are away")
 			fs.IntVar(&f.size, "size", 100, "characters of a post")
 			fs.IntVar(&f.times, "times", 3, "how often; without --restart")
-			fs.BoolVar(&f.restart, "restart", false, "the server is started again meanwhile, and they come back at random moments")
+			fs.BoolVar(&f.restart, "restart", false,
+				"the server is started again meanwhile, and they come back at random moments")
 			fs.DurationVar(&f.within, "within", 2*time.Second, "with --restart: the time in which they come back")
 			return f.run
 		}}
@@ -36,16 +42,18 @@ func (f *reconnect) run(ctx context.Context, b *Bench) error {
 	if f.restart && b.URL != "" {
 		return fmt.Errorf("%w reconnect: a server at --url cannot be started again", ErrUsage)
 	}
-	follows := crowdFollows(b.Seed, f.people, f.follows)
-	server, people, err := b.Serve(ctx, Plan{People: f.people, Follows: follows})
+	follows := seed.CrowdFollows(b.Seed, f.people, f.follows)
+	server, people, err := b.Serve(ctx, seed.Plan{People: f.people, Follows: follows})
 	if err != nil {
 		return err
 	}
-	c, err := newCrowd(server, b.query(), people.List, newLedger(f.people, f.news*max(1, f.times), 0))
+	c, err := client.NewCrowd(server.Address, b.query(), people.List,
+		client.NewLedger(f.people, f.news*max(1, f.times), 0))
 	if err != nil {
 		return err
 	}
-	r := &returning{reconnect: f, b: b, server: server, crowd: c, followers: map[int][]int{}, want: make([][]uint32, f.people)}
+	r := &returning{reconnect: f, b: b, server: server, crowd: c, followers: map[int][]int{},
+		want: make([][]uint32, f.people)}
 	if f.news > 0 {
 		for e := range follows {
 			r.followers[e.Followed] = append(r.followers[e.Followed], e.Follower)
@@ -56,11 +64,11 @@ func (f *reconnect) run(ctx context.Context, b *Bench) error {
 	} else {
 		err = r.again(ctx)
 	}
-	b.Report.Checked.Add(c.close())
+	b.Report.Checked.Add(c.Close())
 	if err != nil {
 		return err
 	}
-	b.Report.Checked.Add(c.ledger.verify(r.want, true))
+	b.Report.Checked.Add(c.Ledger.Verify(r.want, true))
 	return nil
 }
 
@@ -69,7 +77,7 @@ type returning struct {
 	*reconnect
 	b         *Bench
 	server    *Server
-	crowd     *crowd
+	crowd     *client.Crowd
 	followers map[int][]int // by author
 	posted    int
 	awaited   int        // deliveries
@@ -84,7 +92,7 @@ func (r *returning) again(ctx context.Context) error {
 		return err
 	}
 	if bare != nil {
-		defer func() { r.b.Report.Checked.Add(bare.close()) }()
+		defer func() { r.b.Report.Checked.Add(bare.Close()) }()
 		if _, err := r.back(ctx, server, bare, 0); err != nil { // the first time pays for what is kept in memory
 			return err
 		}
@@ -115,22 +123,23 @@ func (r *returning) again(ctx context.Context) error {
 		slices.Sort(cost)
 		slices.Sort(plain)
 		middle := r.times / 2
-		r.b.Report.Row("median").Figure("server_cpu_us", micros(cost[middle])).Figure("of_connection_us", micros(plain[middle])).
+		r.b.Report.Row("median").Figure("server_cpu_us", micros(cost[middle])).
+			Figure("of_connection_us", micros(plain[middle])).
 			Figure("beyond_it_us", micros(cost[middle]-plain[middle]))
 	}
 	return nil
 }
 
 // besides starts the server of those who follow nobody, unless there is nothing to compare.
-func (r *returning) besides(ctx context.Context) (*Server, *crowd, error) {
+func (r *returning) besides(ctx context.Context) (*Server, *client.Crowd, error) {
 	if r.b.URL != "" || r.follows == 0 {
 		return nil, nil, nil
 	}
-	server, people, err := r.b.Serve(ctx, Plan{People: r.people})
+	server, people, err := r.b.Serve(ctx, seed.Plan{People: r.people})
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := newCrowd(server, r.b.query(), people.List, newLedger(r.people, 0, 0))
+	c, err := client.NewCrowd(server.Address, r.b.query(), people.List, client.NewLedger(r.people, 0, 0))
 	return server, c, err
 }
 
@@ -138,33 +147,33 @@ func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsec
 
 // back lets everybody of a crowd come at once, waits until they have caught up with so many deliveries, and drops
 // them: the descriptors of a process are for one crowd.
-func (r *returning) back(ctx context.Context, server *Server, c *crowd, deliveries int) (Usage, error) {
+func (r *returning) back(ctx context.Context, server *Server, c *client.Crowd, deliveries int) (machine.Usage, error) {
 	if err := server.rest(ctx); err != nil {
-		return Usage{}, err
+		return machine.Usage{}, err
 	}
-	m := r.b.Measure(server)
-	if _, err := c.connect(ctx, c.everyone(), r.b.step("come back")); err != nil {
-		return Usage{}, err
+	m := machine.Measure(server.PID())
+	if _, err := c.Connect(ctx, c.Everyone(), r.b.step("come back")); err != nil {
+		return machine.Usage{}, err
 	}
-	if err := c.ledger.await(ctx, deliveries, r.b.step("caught up")); err != nil {
-		return Usage{}, err
+	if err := c.Ledger.Await(ctx, deliveries, r.b.step("caught up")); err != nil {
+		return machine.Usage{}, err
 	}
 	u := m.End()
-	c.wire.drop(c.everyone())
+	c.Drop(c.Everyone())
 	return u, nil
 }
 
 // post publishes the news of a round, one after the other, by people chosen at random.
 func (r *returning) post(ctx context.Context) error {
-	w := newWriter(r.server, r.crowd.ledger)
-	defer w.close()
+	w := client.NewWriter(r.server.Address, r.crowd.Ledger)
+	defer w.Close()
 	for i := range r.news {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		r.b.Progress("news", i, r.news)
 		author := r.b.Rand.IntN(r.people)
-		w.post(r.crowd.people[author], r.posted, everybody, r.size)
+		w.Post(r.crowd.People[author], r.posted, client.Everybody, r.size)
 		r.want[author] = append(r.want[author], uint32(r.posted)) // they see their own
 		for _, reader := range r.followers[author] {
 			r.want[reader] = append(r.want[reader], uint32(r.posted))
@@ -172,42 +181,42 @@ func (r *returning) post(ctx context.Context) error {
 		r.awaited += 1 + len(r.followers[author])
 		r.posted++
 	}
-	r.b.Report.Checked.Add(w.checked)
+	r.b.Report.Checked.Add(w.Checked)
 	return nil
 }
 
 // afterRestart ends the server while all are connected, starts it, and lets them come back at random moments.
 func (r *returning) afterRestart(ctx context.Context) error {
 	c := r.crowd
-	if _, err := c.connect(ctx, c.everyone(), r.b.step("connect")); err != nil {
+	if _, err := c.Connect(ctx, c.Everyone(), r.b.step("connect")); err != nil {
 		return err
 	}
-	c.ending.Store(true)
+	c.MayEnd(true)
 	began := time.Now()
 	if err := r.server.Restart(ctx); err != nil {
 		return err
 	}
 	restarted := time.Since(began)
-	if err := c.await(ctx, func() (bool, int) { n := int(c.ended.Load()); return n >= r.people, n }); err != nil {
+	if err := c.AwaitEnd(ctx, r.people); err != nil {
 		return err
 	}
-	c.ending.Store(false)
+	c.MayEnd(false)
 	if err := r.post(ctx); err != nil {
 		return err
 	}
-	list := c.everyone()
+	list := c.Everyone()
 	r.b.Rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-	c.greeted = Histogram{} // nobody is connected: its owner has nothing to do
-	m := r.b.Measure(r.server)
-	took, err := c.connectWithin(ctx, list, r.within, r.b.step("come back"))
+	c.Greeted = client.Histogram{} // nobody is connected: its owner has nothing to do
+	m := machine.Measure(r.server.PID())
+	took, err := c.ConnectWithin(ctx, list, r.within, r.b.step("come back"))
 	if err != nil {
 		return err
 	}
-	if err := c.ledger.await(ctx, r.awaited, r.b.step("caught up")); err != nil {
+	if err := c.Ledger.Await(ctx, r.awaited, r.b.step("caught up")); err != nil {
 		return err
 	}
 	u := m.End()
 	r.b.Report.Row("after restart").Figure("restart_s", restarted.Seconds()).Figure("all_served_s", took.Seconds()).
-		Figure("all_caught_up_s", u.Took.Seconds()).Latency(&c.greeted).Usage(u, r.people)
+		Figure("all_caught_up_s", u.Took.Seconds()).Latency(&c.Greeted).Usage(u, r.people)
 	return nil
 }

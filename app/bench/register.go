@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/belfry-social/belfry/app/bench/client"
+	"github.com/belfry-social/belfry/app/bench/seed"
 	"github.com/belfry-social/belfry/modules/social"
 )
 
@@ -21,14 +23,14 @@ const registering = 4
 
 // register makes the people of a plan through the API of a running server, with names nobody has, and cookies
 // instead of tokens. What they did before cannot be made that way.
-func (b *Bench) register(ctx context.Context, s *Server, plan Plan) (People, error) {
+func (b *Bench) register(ctx context.Context, s *Server, plan seed.Plan) (seed.People, error) {
 	if len(plan.Threads)+len(plan.Pushes)+plan.Posts > 0 {
-		return People{}, fmt.Errorf("%w: --url: this needs a past, and a server of our own for it", ErrUsage)
+		return seed.People{}, fmt.Errorf("%w: --url: this needs a past, and a server of our own for it", ErrUsage)
 	}
 	if plan.Service && b.Service == "" {
-		return People{}, fmt.Errorf("%w: --url: this needs --service-token (belfry token service)", ErrUsage)
+		return seed.People{}, fmt.Errorf("%w: --url: this needs --service-token (belfry token service)", ErrUsage)
 	}
-	people := People{List: make([]Person, plan.People), Service: b.Service}
+	people := seed.People{List: make([]client.Person, plan.People), Service: b.Service}
 	run := "b" + strconv.FormatInt(time.Now().Unix(), 36) + "x"
 	err := parallel(ctx, plan.People, b.step("register"), func(i int) (err error) {
 		people.List[i], err = registerOne(ctx, s, run+strconv.Itoa(i))
@@ -37,16 +39,16 @@ func (b *Bench) register(ctx context.Context, s *Server, plan Plan) (People, err
 	if err != nil || plan.Follows == nil {
 		return people, err
 	}
-	var edges []Follow
+	var edges []seed.Follow
 	for f := range plan.Follows {
 		edges = append(edges, f)
 	}
-	callers := sync.Pool{New: func() any { return newCaller(s) }}
+	callers := sync.Pool{New: func() any { return client.NewCaller(s.Address) }}
 	return people, parallel(ctx, len(edges), b.step("follow"), func(i int) error {
-		c := callers.Get().(*caller)
+		c := callers.Get().(*client.Caller)
 		defer callers.Put(c)
 		path := "/v1/users/" + people.List[edges[i].Followed].ID.String() + "/follow"
-		status, reply, err := c.ask(http.MethodPut, path, people.List[edges[i].Follower].credential(), nil)
+		status, reply, err := c.Ask(http.MethodPut, path, people.List[edges[i].Follower].Credential(), nil)
 		if err == nil && status != http.StatusOK {
 			err = fmt.Errorf("follow: status %d: %.200s", status, reply)
 		}
@@ -87,9 +89,10 @@ func parallel(ctx context.Context, n int, show func(done, of int), do func(i int
 	return context.Cause(ctx)
 }
 
-func registerOne(ctx context.Context, s *Server, name string) (p Person, err error) {
+func registerOne(ctx context.Context, s *Server, name string) (p client.Person, err error) {
 	body := fmt.Sprintf(`{"username":%q,"password":"correct horse battery staple"}`, name)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.Address+"/v1/auth/register", bytes.NewReader([]byte(body)))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.Address+"/v1/auth/register",
+		bytes.NewReader([]byte(body)))
 	if err != nil {
 		return p, err
 	}
@@ -111,7 +114,7 @@ func registerOne(ctx context.Context, s *Server, name string) (p Person, err err
 		return p, fmt.Errorf("register: %w", err)
 	}
 	for _, c := range resp.Cookies() {
-		return Person{ID: answer.User.ID, Name: name, Cookie: c.Name + "=" + c.Value}, nil
+		return client.Person{ID: answer.User.ID, Name: name, Cookie: c.Name + "=" + c.Value}, nil
 	}
 	return p, errors.New("register: no cookie came")
 }

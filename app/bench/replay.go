@@ -7,6 +7,10 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/belfry-social/belfry/app/bench/client"
+	"github.com/belfry-social/belfry/app/bench/machine"
+	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
 // replay is people who come back after they have missed something.
@@ -16,7 +20,8 @@ type replay struct {
 }
 
 func replayScenario() Scenario {
-	return Scenario{Name: "replay", Short: "people come back and are given what they missed: events a second until all have caught up",
+	return Scenario{Name: "replay",
+		Short: "people come back and are given what they missed: events a second until all have caught up",
 		Small: []string{"-readers=100", "-missed=50", "-follows=5"},
 		Needs: []string{"readers", "missed", "follows", "size"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
@@ -39,16 +44,16 @@ func (f *replay) authors() int {
 }
 
 // edges is who reads whom: authors are the first people, readers follow.
-func (f *replay) edges(seed uint64) iter.Seq[Follow] {
-	return func(yield func(Follow) bool) {
-		rng := rand.New(rand.NewPCG(seed, 1))
+func (f *replay) edges(chance uint64) iter.Seq[seed.Follow] {
+	return func(yield func(seed.Follow) bool) {
+		rng := rand.New(rand.NewPCG(chance, 1))
 		for r := range f.readers {
 			chosen := []int{0}
 			if f.own {
 				chosen = rng.Perm(f.authors())[:f.follows]
 			}
 			for _, a := range chosen {
-				if !yield(Follow{Follower: f.authors() + r, Followed: a}) {
+				if !yield(seed.Follow{Follower: f.authors() + r, Followed: a}) {
 					return
 				}
 			}
@@ -57,30 +62,30 @@ func (f *replay) edges(seed uint64) iter.Seq[Follow] {
 }
 
 func (f *replay) run(ctx context.Context, b *Bench) error {
-	server, people, err := b.Serve(ctx, Plan{People: f.authors() + f.readers, Follows: f.edges(b.Seed)})
+	server, people, err := b.Serve(ctx, seed.Plan{People: f.authors() + f.readers, Follows: f.edges(b.Seed)})
 	if err != nil {
 		return err
 	}
 	// With --own a reader follows a fifth of the authors and so reads a fifth of the posts.
 	messages := f.missed * f.authors() / max(1, min(f.follows, f.authors()))
-	l := newLedger(f.readers, messages, f.missed+f.missed/2)
-	c, err := newCrowd(server, b.query(), people.List[f.authors():], l)
+	l := client.NewLedger(f.readers, messages, f.missed+f.missed/2)
+	c, err := client.NewCrowd(server.Address, b.query(), people.List[f.authors():], l)
 	if err != nil {
 		return err
 	}
 	by, err := f.measure(ctx, b, server, people.List[:f.authors()], c)
-	b.Report.Checked.Add(c.close())
+	b.Report.Checked.Add(c.Close())
 	if err != nil {
 		return err
 	}
-	b.Report.Checked.Add(l.verify(f.wanted(b.Seed, by), false))
+	b.Report.Checked.Add(l.Verify(f.wanted(b.Seed, by), false))
 	return nil
 }
 
 // wanted is what each reader has to have, given the author of each message.
-func (f *replay) wanted(seed uint64, by []int) [][]uint32 {
+func (f *replay) wanted(chance uint64, by []int) [][]uint32 {
 	reads := make([]map[int]bool, f.readers)
-	for e := range f.edges(seed) {
+	for e := range f.edges(chance) {
 		r := e.Follower - f.authors()
 		if reads[r] == nil {
 			reads[r] = map[int]bool{}
@@ -98,37 +103,40 @@ func (f *replay) wanted(seed uint64, by []int) [][]uint32 {
 	return want
 }
 
-func (f *replay) measure(ctx context.Context, b *Bench, server *Server, authors []Person, c *crowd) (by []int, err error) {
-	all := c.everyone()
-	if _, err := c.connect(ctx, all, b.step("connect")); err != nil {
+func (f *replay) measure(ctx context.Context, b *Bench, server *Server, authors []client.Person,
+	c *client.Crowd) (by []int, err error) {
+	all := c.Everyone()
+	if _, err := c.Connect(ctx, all, b.step("connect")); err != nil {
 		return nil, err
 	}
-	c.wire.drop(all) // each holds a place from now on
-	by, bad := f.write(ctx, b, server, authors, c.ledger)
+	c.Drop(all) // each holds a place from now on
+	by, bad := f.write(ctx, b, server, authors, c.Ledger)
 	b.Report.Checked.Add(bad)
 	total := 0
 	for _, w := range f.wanted(b.Seed, by) {
 		total += len(w)
 	}
-	m := b.Measure(server)
-	began := c.ledger.now()
-	took, err := c.connect(ctx, all, b.step("come back"))
+	m := machine.Measure(server.PID())
+	began := c.Ledger.Now()
+	took, err := c.Connect(ctx, all, b.step("come back"))
 	if err != nil {
 		return nil, err
 	}
-	if err := c.ledger.await(ctx, total, b.step("caught up")); err != nil {
+	if err := c.Ledger.Await(ctx, total, b.step("caught up")); err != nil {
 		return nil, err
 	}
 	u := m.End()
-	caught := time.Duration(c.ledger.lastAt - began)
-	b.Report.Row("replay").Rate("events", total, caught).Figure("caught_up_ms", millis(caught)).Figure("all_ready_ms", millis(took)).
+	caught := time.Duration(c.Ledger.LastAt - began)
+	b.Report.Row("replay").Rate("events", total, caught).Figure("caught_up_ms", millis(caught)).
+		Figure("all_ready_ms", millis(took)).
 		Figure("events", float64(total)).Usage(u, total)
 	return by, nil
 }
 
 // write publishes what is missed, eight at a time, and returns the author of each message.
-func (f *replay) write(ctx context.Context, b *Bench, server *Server, authors []Person, l *ledger) (by []int, bad Checked) {
-	by = make([]int, len(l.sent))
+func (f *replay) write(ctx context.Context, b *Bench, server *Server, authors []client.Person,
+	l *client.Ledger) (by []int, bad client.Checked) {
+	by = make([]int, l.Room())
 	for n := range by {
 		by[n] = b.Rand.IntN(len(authors))
 	}
@@ -137,8 +145,8 @@ func (f *replay) write(ctx context.Context, b *Bench, server *Server, authors []
 	next := 0
 	for range 8 {
 		writers.Go(func() {
-			w := newWriter(server, l)
-			defer w.close()
+			w := client.NewWriter(server.Address, l)
+			defer w.Close()
 			for ctx.Err() == nil {
 				mu.Lock()
 				n := next
@@ -147,12 +155,12 @@ func (f *replay) write(ctx context.Context, b *Bench, server *Server, authors []
 				if n >= len(by) {
 					break
 				}
-				w.post(authors[by[n]], n, everybody, f.size)
+				w.Post(authors[by[n]], n, client.Everybody, f.size)
 				b.Progress("posts", n, len(by))
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			bad.Add(w.checked)
+			bad.Add(w.Checked)
 		})
 	}
 	writers.Wait()

@@ -11,16 +11,19 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/belfry-social/belfry/app/bench/client"
+	"github.com/belfry-social/belfry/app/bench/machine"
 )
 
 // Report is what a run has found. A scenario adds rows and what it has checked; the rest is filled in around it.
 type Report struct {
-	Bench   string            `json:"bench"`
-	Machine Machine           `json:"machine"`
-	Flags   map[string]string `json:"flags"`
-	Rows    []*Row            `json:"rows"`
-	Checked Checked           `json:"checked"`
-	Notes   []string          `json:"notes,omitempty"` // what a reader of the figures has to know
+	Bench   string              `json:"bench"`
+	Machine machine.Description `json:"machine"`
+	Flags   map[string]string   `json:"flags"`
+	Rows    []*Row              `json:"rows"`
+	Checked client.Checked      `json:"checked"`
+	Notes   []string            `json:"notes,omitempty"` // what a reader of the figures has to know
 
 	section string // before the names of rows
 }
@@ -37,41 +40,6 @@ type figure struct {
 	name  string
 	value float64
 }
-
-// Checked counts what the events of a run were held against. Everything but Deliveries must be 0.
-type Checked struct {
-	Deliveries int64    `json:"deliveries"`
-	Lost       int64    `json:"lost"`
-	Doubled    int64    `json:"doubled"`
-	Disordered int64    `json:"out_of_order"`
-	Stray      int64    `json:"not_theirs"`         // events for somebody else, or that nobody published
-	Failed     int64    `json:"failed"`             // connections and requests that ended badly
-	Examples   []string `json:"examples,omitempty"` // a few of them, in words
-}
-
-// maxExamples bounds what is said of faults.
-const maxExamples = 8
-
-// Fault notes one fault in words; the counts are the caller's.
-func (c *Checked) Fault(format string, args ...any) {
-	if len(c.Examples) < maxExamples {
-		c.Examples = append(c.Examples, fmt.Sprintf(format, args...))
-	}
-}
-
-// Add takes over the counts of a part of the run.
-func (c *Checked) Add(o Checked) {
-	c.Deliveries += o.Deliveries
-	c.Lost += o.Lost
-	c.Doubled += o.Doubled
-	c.Disordered += o.Disordered
-	c.Stray += o.Stray
-	c.Failed += o.Failed
-	c.Examples = append(c.Examples, o.Examples...)[:min(maxExamples, len(c.Examples)+len(o.Examples))]
-}
-
-// Faulty reports whether something was not as it must be.
-func (c *Checked) Faulty() bool { return c.Lost+c.Doubled+c.Disordered+c.Stray+c.Failed > 0 }
 
 func newReport(name string, fs *flag.FlagSet) *Report {
 	r := &Report{Bench: name, Flags: map[string]string{}}
@@ -108,14 +76,19 @@ func (w *Row) Rate(what string, n int, took time.Duration) *Row {
 }
 
 // Latency adds p50, p99, p99.9 and the largest.
-func (w *Row) Latency(h *Histogram) *Row {
+func (w *Row) Latency(h *client.Histogram) *Row {
 	return w.Figure("p50_ms", millis(h.Quantile(0.5))).Figure("p99_ms", millis(h.Quantile(0.99))).
 		Figure("p999_ms", millis(h.Quantile(0.999))).Figure("max_ms", millis(h.Quantile(1)))
 }
 
+// Answers adds p50 and p99 of the time to the answer, where Latency is something else.
+func (w *Row) Answers(h *client.Histogram) *Row {
+	return w.Figure("answer_p50_ms", millis(h.Quantile(0.5))).Figure("answer_p99_ms", millis(h.Quantile(0.99)))
+}
+
 // Usage adds what a measured stretch took of server and client: CPU seconds for a million operations, and the
 // server's peak memory. What is not known is left out.
-func (w *Row) Usage(u Usage, operations int) *Row {
+func (w *Row) Usage(u machine.Usage, operations int) *Row {
 	perMillion := func(d time.Duration) float64 { return d.Seconds() / float64(max(operations, 1)) * 1e6 }
 	if u.Known {
 		w.Figure("server_cpu_s_per_million", perMillion(u.Server)).Figure("peak_mb", mb(u.Peak))
@@ -160,7 +133,8 @@ func (r *Report) print(w io.Writer, asJSON bool) error {
 		fmt.Fprintf(&b, "note: %s\n", n)
 	}
 	c := r.Checked
-	fmt.Fprintf(&b, "checked %s deliveries: lost %d, doubled %d, out of order %d, not theirs %d; failed requests and connections %d\n",
+	fmt.Fprintf(&b, "checked %s deliveries: lost %d, doubled %d, out of order %d, not theirs %d; "+
+		"failed requests and connections %d\n",
 		number(float64(c.Deliveries)), c.Lost, c.Doubled, c.Disordered, c.Stray, c.Failed)
 	for _, e := range c.Examples {
 		fmt.Fprintf(&b, "  %s\n", e)
@@ -188,7 +162,7 @@ func (r *Report) head(b *strings.Builder) {
 func (r *Report) table(b *strings.Builder) {
 	for rest := r.Rows; len(rest) > 0; {
 		n := 1
-		for n < len(rest) && slices.EqualFunc(rest[n].figures, rest[0].figures, func(x, y figure) bool { return x.name == y.name }) {
+		for n < len(rest) && slices.EqualFunc(rest[n].figures, rest[0].figures, sameName) {
 			n++
 		}
 		t := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -206,6 +180,8 @@ func (r *Report) table(b *strings.Builder) {
 		rest = rest[n:]
 	}
 }
+
+func sameName(x, y figure) bool { return x.name == y.name }
 
 func heading(name string) string {
 	return strings.NewReplacer("_per_million", "/M", "_per_", "/", "p999", "p99.9", "_", " ").Replace(name)

@@ -10,6 +10,7 @@ type Scenario struct {
 	Name  string
 	Short string   // one line for the list
 	Small []string // flags of the quick size, which `bench all` and the tests use
+	Help  string   // more lines for --help; may be empty
 	Needs []string // flags that have to be above 0; no number may be below
 
 	Longest int // how large -size may be; 0 = the scenario has none or it does not matter

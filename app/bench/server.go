@@ -14,6 +14,10 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/belfry-social/belfry/app/bench/client"
+	"github.com/belfry-social/belfry/app/bench/machine"
+	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
 // Server is what is measured: a process of our own, or one that runs already.
@@ -40,11 +44,11 @@ const endWithin = 20 * time.Second
 // Serve gives a server with the people of a plan in it. Our own is a process of its own on a fresh directory, with
 // its defaults but for limits, which are off, and what --set says; it ends with the run. At --url the people are
 // made through the API, which takes the time of a password hash for each.
-func (b *Bench) Serve(ctx context.Context, plan Plan) (*Server, People, error) {
+func (b *Bench) Serve(ctx context.Context, plan seed.Plan) (*Server, seed.People, error) {
 	if b.URL != "" {
 		u, err := url.Parse(b.URL)
 		if err != nil || u.Scheme != "http" || u.Host == "" {
-			return nil, People{}, fmt.Errorf("%w: --url must be http://host:port", ErrUsage)
+			return nil, seed.People{}, fmt.Errorf("%w: --url must be http://host:port", ErrUsage)
 		}
 		s := &Server{Address: u.Host, pid: b.PID}
 		if u.Port() == "" {
@@ -55,29 +59,31 @@ func (b *Bench) Serve(ctx context.Context, plan Plan) (*Server, People, error) {
 	}
 	dir, err := os.MkdirTemp(b.Dir, "belfry-bench-")
 	if err != nil {
-		return nil, People{}, err
+		return nil, seed.People{}, err
 	}
 	if dir, err = filepath.Abs(dir); err != nil { // the child has it as its working directory
-		return nil, People{}, err
+		return nil, seed.People{}, err
 	}
 	s := &Server{Data: dir, keep: b.Keep, out: b.Err}
 	b.servers = append(b.servers, s)
-	b.Progress("people", 0, plan.People)
-	people, err := Seed(ctx, filepath.Join(dir, "data"), plan)
-	if err != nil {
-		return nil, People{}, err
-	}
 	if s.Address, err = freeAddress(); err != nil {
-		return nil, People{}, err
+		return nil, seed.People{}, err
+	}
+	plan.PublicURL = "http://" + s.Address
+	b.Progress("people", 0, plan.People)
+	people, err := seed.Fill(ctx, filepath.Join(dir, "data"), plan)
+	if err != nil {
+		return nil, seed.People{}, err
 	}
 	admin, err := freeAddress()
 	if err != nil {
-		return nil, People{}, err
+		return nil, seed.People{}, err
 	}
 	s.admin = admin
 	// The path of the data is relative, as that of a socket in it must be short.
 	s.args = []string{b.Program, "serve", "--data", "data", "--listen", s.Address, "--admin", admin}
-	s.env = append(withoutOurs(b.Environ), "BELFRY_LIMITS_ENABLED=false", "BELFRY_LOG_LEVEL=warn", "BELFRY_SERVER_MAX_STREAMS=1000000")
+	s.env = append(withoutOurs(b.Environ), "BELFRY_LIMITS_ENABLED=false", "BELFRY_LOG_LEVEL=warn",
+		"BELFRY_SERVER_MAX_STREAMS=1000000")
 	s.env = append(s.env, b.Set.environ()...)
 	return s, people, s.start(ctx)
 }
@@ -106,7 +112,7 @@ func freeAddress() (string, error) {
 func (s *Server) start(ctx context.Context) error {
 	s.cmd = exec.Command(s.args[0], s.args[1:]...)
 	s.cmd.Env, s.cmd.Dir, s.cmd.Stderr = s.env, s.Data, s.out // no config.yaml of ours is there
-	s.cmd.SysProcAttr = childAttributes()
+	s.cmd.SysProcAttr = machine.ChildAttributes()
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -150,8 +156,8 @@ func (s *Server) Restart(ctx context.Context) error {
 func (s *Server) PID() int { return s.pid }
 
 // Memory is the server's resident memory now; zeros if it is not known.
-func (s *Server) Memory() Memory {
-	m, _ := memoryOf(s.pid) // zeros say that it is not known
+func (s *Server) Memory() machine.Memory {
+	m, _ := machine.MemoryOf(s.pid) // zeros say that it is not known
 	return m
 }
 
@@ -160,14 +166,14 @@ func (s *Server) Memory() Memory {
 func (s *Server) rest(ctx context.Context) error {
 	const step, busy = 100 * time.Millisecond, 3 * time.Millisecond
 	for range 50 {
-		before, err := cpuOf(s.pid)
+		before, err := machine.CPUOf(s.pid)
 		if err != nil {
-			return pause(ctx, time.Second)
+			return client.Pause(ctx, time.Second)
 		}
-		if err := pause(ctx, step); err != nil {
+		if err := client.Pause(ctx, step); err != nil {
 			return err
 		}
-		if after, err := cpuOf(s.pid); err == nil && after-before < busy {
+		if after, err := machine.CPUOf(s.pid); err == nil && after-before < busy {
 			return nil
 		}
 	}
@@ -202,4 +208,34 @@ func (s *Server) end() error {
 		return err
 	}
 	return errors.Join(err, os.RemoveAll(s.Data))
+}
+
+// The bounds of settle.
+const (
+	settleLook = 50 * time.Millisecond
+	settleMost = 10 * time.Second
+	settleIdle = 500 * time.Microsecond // of CPU in one look
+)
+
+// settle returns when the server has done what the requests have left it to do: when it has hardly used any CPU for
+// three looks. Without its process there is nothing to look at.
+func settle(ctx context.Context, s *Server) error {
+	last, err := machine.CPUOf(s.PID())
+	if err != nil {
+		return ctx.Err() // not known: nothing is measured either
+	}
+	for quiet, waited := 0, time.Duration(0); quiet < 3 && waited < settleMost; waited += settleLook {
+		if err := client.Pause(ctx, settleLook); err != nil {
+			return err
+		}
+		now, err := machine.CPUOf(s.PID())
+		if err != nil {
+			return err
+		}
+		if quiet++; now-last > settleIdle {
+			quiet = 0
+		}
+		last = now
+	}
+	return nil
 }

@@ -1,19 +1,18 @@
 package bench
 
 import (
-	"bufio"
 	"context"
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/app/bench/client"
+	"github.com/belfry-social/belfry/app/bench/machine"
+	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
 // stuck is connected people who stop reading, beside others who read.
@@ -24,7 +23,8 @@ type stuck struct {
 }
 
 func stuckScenario() Scenario {
-	return Scenario{Name: "stuck", Short: "people who stop reading beside others who read: what it costs those, and when they are let go",
+	return Scenario{Name: "stuck",
+		Short: "people who stop reading beside others who read: what it costs those, and when they are let go",
 		Small: []string{"-healthy=200", "-silent=20", "-for=4s", "-set=channels.sse.progress_timeout=1s"},
 		Needs: []string{"healthy", "silent", "size", "rate", "for"}, Longest: longestPost,
 		New: func(fs *flag.FlagSet) func(context.Context, *Bench) error {
@@ -42,13 +42,8 @@ func (f *stuck) run(ctx context.Context, b *Bench) error {
 	if b.URL != "" {
 		return fmt.Errorf("%w: stuck needs a server of our own", ErrUsage)
 	}
-	server, people, err := b.Serve(ctx, Plan{People: 1 + f.healthy + f.silent, Follows: func(yield func(Follow) bool) {
-		for i := range f.healthy + f.silent {
-			if !yield(Follow{Follower: 1 + i, Followed: 0}) {
-				return
-			}
-		}
-	}})
+	server, people, err := b.Serve(ctx, seed.Plan{People: 1 + f.healthy + f.silent,
+		Follows: seed.FansOf(0, 1, f.healthy+f.silent)})
 	if err != nil {
 		return err
 	}
@@ -58,30 +53,31 @@ func (f *stuck) run(ctx context.Context, b *Bench) error {
 		return err
 	}
 	b.Report.Rows[len(b.Report.Rows)-1].Name = "alone"
-	l := newLedger(f.healthy+f.silent, warming+posts, warming+posts)
-	l.since.Store(warming)
-	c, err := newCrowd(server, b.query(), people.List[1:], l)
+	l := client.NewLedger(f.healthy+f.silent, warming+posts, warming+posts)
+	l.CountFrom(warming)
+	c, err := client.NewCrowd(server.Address, b.query(), people.List[1:], l)
 	if err != nil {
 		return err
 	}
 	err = f.beside(ctx, b, server, people.List[0], c, posts)
-	b.Report.Checked.Add(c.close())
+	b.Report.Checked.Add(c.Close())
 	if err != nil {
 		return err
 	}
-	b.Report.Checked.Add(l.verify(l.expected(func(int) bool { return true }), true))
+	b.Report.Checked.Add(l.Verify(l.Expected(func(int) bool { return true }), true))
 	return nil
 }
 
 // beside posts to both, waits until the server has let go of those who do not read, and has them come back.
-func (f *stuck) beside(ctx context.Context, b *Bench, server *Server, author Person, c *crowd, posts int) error {
-	everyone := c.everyone()
+func (f *stuck) beside(ctx context.Context, b *Bench, server *Server, author client.Person, c *client.Crowd,
+	posts int) error {
+	everyone := c.Everyone()
 	readers, silent := everyone[:f.healthy], everyone[f.healthy:]
-	if _, err := c.connect(ctx, readers, b.step("connect")); err != nil {
+	if _, err := c.Connect(ctx, readers, b.step("connect")); err != nil {
 		return err
 	}
 	for n, i := range silent {
-		conn, err := c.listenNot(i)
+		conn, err := c.OpenSilent(i)
 		if err != nil {
 			return fmt.Errorf("silent stream %d: %w", n, err)
 		}
@@ -89,85 +85,77 @@ func (f *stuck) beside(ctx context.Context, b *Bench, server *Server, author Per
 		b.Progress("connect the silent", n+1, len(silent))
 	}
 	before := server.Memory()
-	w := newWriter(server, c.ledger)
-	defer w.close()
-	m := b.Measure(server)
-	began := c.ledger.now()
+	w := client.NewWriter(server.Address, c.Ledger)
+	defer w.Close()
+	m := machine.Measure(server.PID())
+	began := c.Ledger.Now()
 	freed := time.Duration(0)
 	for n := range warming + posts {
 		due := time.Duration(began) + time.Duration(float64(n)/f.rate*float64(time.Second))
-		if err := pause(ctx, due-time.Duration(c.ledger.now())); err != nil {
+		if err := client.Pause(ctx, due-time.Duration(c.Ledger.Now())); err != nil {
 			return err
 		}
-		w.post(author, n, everybody, f.size)
+		w.Post(author, n, client.Everybody, f.size)
 		if err := f.look(ctx, server, began, c, &freed); err != nil {
 			return err
 		}
 	}
-	if err := c.ledger.await(ctx, (warming+posts)*f.healthy, b.step("deliveries")); err != nil {
+	if err := c.Ledger.Await(ctx, (warming+posts)*f.healthy, b.step("deliveries")); err != nil {
 		return err
 	}
-	row := b.Report.Row("beside the silent").Rate("deliveries", posts*f.healthy, time.Duration(c.ledger.lastAt-began)).Latency(&c.ledger.latency).
-		Figure("answer_p50_ms", millis(w.answers.Quantile(0.5))).Figure("answer_p99_ms", millis(w.answers.Quantile(0.99))).Usage(m.End(), posts*f.healthy)
-	for freed == 0 && time.Duration(c.ledger.now()-began) < f.hold+patience {
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return err
-		}
-		if err := f.look(ctx, server, began, c, &freed); err != nil {
-			return err
-		}
+	row := b.Report.Row("beside the silent").Rate("deliveries", posts*f.healthy, time.Duration(c.Ledger.LastAt-began)).
+		Latency(&c.Ledger.Latency).Answers(&w.Answers).Usage(m.End(), posts*f.healthy)
+	if err := f.awaitFreed(ctx, server, began, c, &freed); err != nil {
+		return err
 	}
 	if freed == 0 {
-		w.checked.Failed++
-		w.checked.Fault("the server still holds streams of people who do not read")
+		w.Checked.Failed++
+		w.Checked.Fault("the server still holds streams of people who do not read")
 	}
 	row.Figure("freed_after_s", freed.Seconds()).Figure("grown_mb", mb(server.Memory().RSS-before.RSS))
-	b.Report.Checked.Add(w.checked)
-	back := time.Now()
-	took, err := c.connect(ctx, silent, b.step("come back"))
+	b.Report.Checked.Add(w.Checked)
+	return f.comeBack(ctx, b, c, silent, (warming+posts)*len(everyone))
+}
+
+// comeBack connects the silent again, who read now, and waits until there were so many deliveries in all.
+func (f *stuck) comeBack(ctx context.Context, b *Bench, c *client.Crowd, silent []int, deliveries int) error {
+	began := time.Now()
+	took, err := c.Connect(ctx, silent, b.step("come back"))
 	if err != nil {
 		return err
 	}
-	if err := c.ledger.await(ctx, (warming+posts)*len(everyone), b.step("catch up")); err != nil {
+	if err := c.Ledger.Await(ctx, deliveries, b.step("catch up")); err != nil {
 		return err
 	}
-	b.Report.Row("the silent come back").Rate("connects", len(silent), took).Figure("caught_up_ms", millis(time.Since(back)))
+	b.Report.Row("the silent come back").Rate("connects", len(silent), took).
+		Figure("caught_up_ms", millis(time.Since(began)))
+	return nil
+}
+
+// awaitFreed looks until the server has closed the silent streams, or has had the time for it.
+func (f *stuck) awaitFreed(ctx context.Context, server *Server, began int64, c *client.Crowd,
+	freed *time.Duration) error {
+	for *freed == 0 && time.Duration(c.Ledger.Now()-began) < f.hold+client.Patience {
+		if err := client.Pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+		if err := f.look(ctx, server, began, c, freed); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 // look notes when only those who read are left.
-func (f *stuck) look(ctx context.Context, server *Server, began int64, c *crowd, freed *time.Duration) error {
+func (f *stuck) look(ctx context.Context, server *Server, began int64, c *client.Crowd, freed *time.Duration) error {
 	if *freed > 0 {
 		return nil
 	}
 	open, err := server.openStreams(ctx)
 	if err == nil && open <= f.healthy {
-		*freed = time.Duration(c.ledger.now() - began)
+		*freed = time.Duration(c.Ledger.Now() - began)
 	}
 	return err
-}
-
-// listenNot opens a stream with hardly any room for what comes, reads up to ready, and no further.
-func (c *crowd) listenNot(i int) (net.Conn, error) {
-	d := net.Dialer{Timeout: patience, Control: littleRoom}
-	conn, err := d.Dial("tcp", c.address)
-	if err != nil {
-		return nil, err
-	}
-	if _, err = conn.Write(c.request(nil, i)); err == nil {
-		err = conn.SetReadDeadline(time.Now().Add(patience))
-	}
-	for r := bufio.NewReaderSize(conn, 512); err == nil; {
-		var line string
-		line, err = r.ReadString('\n')
-		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "id: "); ok && err == nil {
-			if c.streams[i].held, err = social.ParseCursor(id); err == nil {
-				return conn, nil
-			}
-		}
-	}
-	_ = conn.Close()
-	return nil, err
 }
 
 var openStreams = regexp.MustCompile(`(?m)^belfry_sse_connections\{[^}]*\} (\d+)$`)

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package client
+
+func newWire(c *Crowd) (wire, error) { return newGoroutineWire(c), nil }

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package machine
+
+import "syscall"
+
+func ChildAttributes() *syscall.SysProcAttr { return nil }

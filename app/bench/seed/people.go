@@ -1,0 +1,27 @@
+package seed
+
+import (
+	"iter"
+
+	"github.com/belfry-social/belfry/app/bench/client"
+)
+
+// Plan says who and what is there before a server starts.
+type Plan struct {
+	People  int              // numbered from 0; nobody is somebody's follower unless Follows says so
+	Follows iter.Seq[Follow] // nil = none; none twice, and nobody follows themselves
+	Service bool             // a service token is made
+	Past                     // what they have done; zero = nothing
+}
+
+// Follow is one person reading another, by their numbers. The bell is on.
+type Follow struct{ Follower, Followed int }
+
+// People are those of a plan.
+type People struct {
+	List    []client.Person
+	Service string // the service token; "" if none was planned
+
+	// Threads are the top posts of Past.Threads, Posts those of Past.Posts, oldest first.
+	Threads, Posts []Post
+}
