@@ -165,23 +165,15 @@ func (q *EventsQuery) setFrom(id string, words bool) {
 // Start says from where to read, now. Exactly one of these holds: honoured is true (a given cursor is good);
 // gap is not nil (it is not, and reading goes on from gap.To); or neither (no cursor was given: now or oldest).
 func (q EventsQuery) Start(h History) (after Cursor, honoured bool, gap *GapError) {
-	oldest, head := h.Oldest(), h.Head()
+	head, oldest := h.Head(), h.Oldest()
 	switch q.from {
 	case "oldest":
 		return oldest, false, nil
 	case "cursor":
-		g := &GapError{From: q.cursor, To: head}
-		switch {
-		case q.cursor.Epoch != head.Epoch:
-			g.Reason = social.GapEpoch
-		case q.cursor.Seq > head.Seq:
-			g.Reason = social.GapFuture
-		case q.cursor.Seq < oldest.Seq:
-			g.Reason, g.To = social.GapExpired, oldest
-		default:
+		if gap = q.cursor.GapOf(head, oldest.Seq); gap == nil {
 			return q.cursor, true, nil
 		}
-		return g.To, false, g
+		return gap.To, false, gap
 	case "invalid":
 		return head, false, &GapError{To: head, Reason: social.GapInvalid}
 	default:
