@@ -8,8 +8,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
-
-	"github.com/belfry-social/belfry/modules/social"
 )
 
 // Channel is a way to reach people. Its life: build (no side effects), Start once, work, Stop once.
@@ -34,7 +32,7 @@ type Listener interface {
 	// slow Publish delays this listener only. When it panics it is called again with the same events after a pause,
 	// which grows; after five panics in a row these events are passed over and it rests for a minute. After a crash
 	// a listener starts at the head: what it missed then is in the log.
-	Publish(events []social.Event)
+	Publish(events []Event)
 }
 
 // Sender hands one notification to one endpoint of one person. At least once: Delivery.ID is the same on every
@@ -46,15 +44,15 @@ type Sender interface {
 	// again, not before; anything else = again after backoff. No secret may be in an error.
 	Send(ctx context.Context, d Delivery) error
 	// CheckEndpoint looks at the settings a person gave, without network. It returns the settings to store
-	// (normalised) or a *social.Fault with pointers below "/settings".
+	// (normalised) or a *Fault with pointers below "/settings".
 	CheckEndpoint(settings json.RawMessage) (json.RawMessage, error)
 }
 
 // Delivery is one notification for one endpoint.
 type Delivery struct {
-	ID       social.ID       // the same on every attempt
+	ID       ID              // the same on every attempt
 	Attempt  int             // 1, 2, …
-	Receiver social.ID       // whose endpoint it is
+	Receiver ID              // whose endpoint it is
 	Settings json.RawMessage // as CheckEndpoint returned them
 	Secrets  []string        // signing secrets, newest first; two during rotation
 	Event    json.RawMessage // the event as clients see it, to be sent byte for byte
@@ -66,7 +64,7 @@ type HealthChecker interface{ Health() error }
 
 // Router is an optional part of a channel that serves routes. Routes is called once, before the server listens
 // and before Start. r stands behind the host's middleware: the actor is in the context
-// (social.ActorFrom(c.UserContext())), errors are *social.Fault and become problem+json. doc, never nil,
+// (ActorFrom(c.UserContext())), errors are *Fault and become problem+json. doc, never nil,
 // takes the operations of the routes; a route without one fails the host's tests. Routes of channels stand before
 // those of modules, so a handler may pass a request on with c.Next.
 type Router interface {

@@ -5,8 +5,6 @@ import (
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
-
-	"github.com/belfry-social/belfry/modules/social"
 )
 
 // EventsPath is where events are asked for, whatever the way.
@@ -27,10 +25,11 @@ func eventsOperation(doc *huma.OpenAPI) *huma.Operation {
 	}
 	op := &huma.Operation{
 		OperationID: "get-events", Method: http.MethodGet, Path: EventsPath, Tags: []string{"events"},
-		Summary:     "Events, live and since a position",
-		Description: "Accept chooses the way: text/event-stream for a stream, else a page of JSON; with wait, a page that waits for the first event.",
-		Metadata:    map[string]any{social.MetaAuth: social.AuthScope(social.ScopeEvents)},
-		Parameters:  eventsParams(),
+		Summary: "Events, live and since a position",
+		Description: "Accept chooses the way: text/event-stream for a stream, else a page of JSON; with wait, a page " +
+			"that waits for the first event.",
+		Metadata:   map[string]any{MetaAuth: AuthScope(ScopeEvents)},
+		Parameters: eventsParams(),
 		Responses: map[string]*huma.Response{
 			"200": {Description: "Events after the position, in order.", Content: map[string]*huma.MediaType{}},
 			"204": {Description: "Streams are switched off here: poll instead."},
@@ -51,11 +50,14 @@ func eventsParams() []*huma.Param {
 		return &huma.Schema{Type: huma.TypeInteger, Minimum: &low, Maximum: &high, Default: value}
 	}
 	return []*huma.Param{
-		{Name: "Last-Event-ID", In: "header", Description: "The id of the last event applied; wins over lastEventId and after.", Schema: text()},
+		{Name: "Last-Event-ID", In: "header", Schema: text(),
+			Description: "The id of the last event applied; wins over lastEventId and after."},
 		{Name: "lastEventId", In: "query", Description: "The same, for clients that cannot set a header.", Schema: text()},
 		{Name: "after", In: "query", Description: "An event id, now or oldest.", Schema: text()},
-		{Name: "types", In: "query", Description: "Comma list of event types; a name also stands for its dotted children.", Schema: text()},
-		{Name: "posts", In: "query", Description: "Posts of those followed: with the bell on, of all, or none.", Schema: text("notify", "all", "none")},
+		{Name: "types", In: "query", Schema: text(),
+			Description: "Comma list of event types; a name also stands for its dotted children."},
+		{Name: "posts", In: "query", Schema: text("notify", "all", "none"),
+			Description: "Posts of those followed: with the bell on, of all, or none."},
 		{Name: "payload", In: "query", Schema: text("full")},
 		{Name: "limit", In: "query", Description: "JSON only: items on the page.", Schema: whole(1, 100, 20)},
 		{Name: "wait", In: "query", Description: "JSON only: seconds to wait for the first event.", Schema: whole(0, 60, 0)},

@@ -7,8 +7,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
-
-	"github.com/belfry-social/belfry/modules/social"
 )
 
 // Env is what the host lends a channel. Everything in it is safe for concurrent use and none of it is nil.
@@ -17,7 +15,7 @@ type Env struct {
 	Version   string // of the host
 	PublicURL string // without a trailing slash
 	Log       *zap.Logger
-	Clock     social.Clock
+	Clock     Clock
 	Metrics   prometheus.Registerer
 	// Dial opens an outbound connection. The resolved address is checked at dial: what is not public gives
 	// ErrBlockedAddress and no connection, unless allowPrivate. It is the only way out a channel may use.
@@ -29,21 +27,21 @@ type Env struct {
 
 // History reads the log for a person.
 type History interface {
-	// Read is storage.Log.Read: at most limit events of the audience after a cursor, or a *social.GapError. Nothing
+	// Read is storage.Log.Read: at most limit events of the audience after a cursor, or a *GapError. Nothing
 	// of a is kept after the return.
-	Read(ctx context.Context, a social.Audience, after social.Cursor, limit int) (social.EventPage, error)
-	Head() social.Cursor   // the newest durable position, from memory
-	Oldest() social.Cursor // reading after it gives everything kept, from memory
+	Read(ctx context.Context, a Audience, after Cursor, limit int) (EventPage, error)
+	Head() Cursor   // the newest durable position, from memory
+	Oldest() Cursor // reading after it gives everything kept, from memory
 }
 
 // Audiences tells what people read.
 type Audiences interface {
 	// Audience gives everything a person reads now (PostsAll; narrow it with ForPosts). A person who follows
 	// nobody still has the own streams.
-	Audience(ctx context.Context, person social.ID) (social.Audience, error)
+	Audience(ctx context.Context, person ID) (Audience, error)
 	// Relation reads one edge again after a control entry that names other: the source by:other if person
 	// follows them now (ok), and whether other is hidden from person.
-	Relation(ctx context.Context, person, other social.ID) (source social.Source, ok, hidden bool, err error)
+	Relation(ctx context.Context, person, other ID) (source Source, ok, hidden bool, err error)
 }
 
 // Connections counts the open streams and waiting long polls of this node and knows who holds them.
@@ -52,9 +50,9 @@ type Connections interface {
 	// for the reason given; it must not block. A person over their cap evicts their own oldest (ByeTooMany).
 	// ok is false, and nothing is held, when the total cap is reached. close has to be called when the connection
 	// has ended, evicted or not; it may be called more than once.
-	Open(a social.Actor, evict func(ByeReason)) (close func(), ok bool)
+	Open(a Actor, evict func(ByeReason)) (close func(), ok bool)
 	// Spend takes one of the actor's "streams" budget. false = over budget; retry tells when to come back.
-	Spend(a social.Actor, address string) (retry time.Duration, ok bool)
+	Spend(a Actor, address string) (retry time.Duration, ok bool)
 }
 
 // ByeReason says why a stream ends.

@@ -63,9 +63,9 @@ func ChooseWay(accept string) Way {
 // EventsQuery is what a client asked of the events; all ways share it.
 type EventsQuery struct {
 	from   string // "now", "oldest", "cursor" or "invalid"
-	cursor social.Cursor
+	cursor Cursor
 	types  []string // nil = all
-	Posts  social.PostsMode
+	Posts  PostsMode
 	Limit  int           // 1..100; JSON ways
 	Wait   time.Duration // 0..60 s; JSON ways
 	Ticket string        // stream only
@@ -80,53 +80,29 @@ type Params struct {
 	Header func(name string) string
 }
 
-var topTypes = []string{social.EventNotification, social.EventNotificationUpdated, social.EventNotificationRemoved, social.EventReadState,
-	social.EventFollowChanged, social.EventPostCreated, social.EventPostUpdated, social.EventPostDeleted}
+// topTypes are the types of events that clients see.
+var topTypes = []string{EventNotification, EventNotificationUpdated, EventNotificationRemoved, EventReadState,
+	EventFollowChanged, EventPostCreated, EventPostUpdated, EventPostDeleted}
 
 // ParseEvents reads parameters and headers of GET /v1/events. Faults name every bad parameter. An event id that
 // cannot be read is no fault: Start answers it with a gap.
 func ParseEvents(p Params) (EventsQuery, error) {
-	q := EventsQuery{from: "now", Posts: social.PostsNotify, Limit: 20, Preferred: -1}
+	q := EventsQuery{from: "now", Posts: PostsNotify, Limit: 20, Preferred: -1}
 	seen := map[string]string{}
-	var bad []social.Field
+	var bad []Field
 	for _, kv := range p.Query {
 		name, value := kv[0], kv[1]
+		code, detail := q.set(name, value)
 		if _, twice := seen[name]; twice {
-			bad = append(bad, social.QueryField(name, social.FieldDuplicate, "Give this parameter once."))
-			continue
+			code, detail = FieldDuplicate, "Give this parameter once."
+		}
+		if code != "" {
+			bad = append(bad, social.QueryField(name, code, detail))
 		}
 		seen[name] = value
-		switch name {
-		case "lastEventId", "after":
-		case "types":
-			types, ok := expandTypes(value)
-			if !ok {
-				bad = append(bad, social.QueryField(name, social.FieldBadFormat, "A comma list of event types."))
-			}
-			q.types = types
-		case "posts":
-			q.Posts = social.PostsMode(value)
-			if q.Posts != social.PostsNotify && q.Posts != social.PostsAll && q.Posts != social.PostsNone {
-				bad = append(bad, social.QueryField(name, social.FieldBadFormat, "One of notify, all, none."))
-			}
-		case "payload":
-			if value != "full" {
-				bad = append(bad, social.QueryField(name, social.FieldNotAllowed, "Only full is offered."))
-			}
-		case "limit":
-			n, field := boundedInt(name, value, 1, 100)
-			q.Limit, bad = n, append(bad, field...)
-		case "wait":
-			n, field := boundedInt(name, value, 0, 60)
-			q.Wait, bad = time.Duration(n)*time.Second, append(bad, field...)
-		case "ticket":
-			q.Ticket = value
-		default:
-			bad = append(bad, social.QueryField(name, social.FieldUnknown, "There is no such parameter."))
-		}
 	}
 	if len(bad) > 0 {
-		return EventsQuery{}, social.Invalid(bad...)
+		return EventsQuery{}, Invalid(bad...)
 	}
 	if _, given := seen["wait"]; !given {
 		if n, ok := preferWait(p.Header("Prefer")); ok {
@@ -142,12 +118,43 @@ func ParseEvents(p Params) (EventsQuery, error) {
 	return q, nil
 }
 
+// set takes one parameter over, but for the ids; a code says why it is refused.
+func (q *EventsQuery) set(name, value string) (code FieldCode, detail string) {
+	switch name {
+	case "lastEventId", "after":
+	case "types":
+		if q.types = expandTypes(value); q.types == nil {
+			return FieldBadFormat, "A comma list of event types."
+		}
+	case "posts":
+		q.Posts = PostsMode(value)
+		if q.Posts != PostsNotify && q.Posts != PostsAll && q.Posts != PostsNone {
+			return FieldBadFormat, "One of notify, all, none."
+		}
+	case "payload":
+		if value != "full" {
+			return FieldNotAllowed, "Only full is offered."
+		}
+	case "limit":
+		q.Limit, code, detail = boundedInt(value, 1, 100)
+	case "wait":
+		var n int
+		n, code, detail = boundedInt(value, 0, 60)
+		q.Wait = time.Duration(n) * time.Second
+	case "ticket":
+		q.Ticket = value
+	default:
+		return FieldUnknown, "There is no such parameter."
+	}
+	return code, detail
+}
+
 func (q *EventsQuery) setFrom(id string, words bool) {
 	if words && (id == "now" || id == "oldest") {
 		q.from = id
 		return
 	}
-	c, err := social.ParseCursor(id)
+	c, err := ParseCursor(id)
 	if err != nil {
 		q.from = "invalid"
 		return
@@ -157,33 +164,25 @@ func (q *EventsQuery) setFrom(id string, words bool) {
 
 // Start says from where to read, now. Exactly one of these holds: honoured is true (a given cursor is good);
 // gap is not nil (it is not, and reading goes on from gap.To); or neither (no cursor was given: now or oldest).
-func (q EventsQuery) Start(h History) (after social.Cursor, honoured bool, gap *social.GapError) {
-	oldest, head := h.Oldest(), h.Head()
+func (q EventsQuery) Start(h History) (after Cursor, honoured bool, gap *GapError) {
+	head, oldest := h.Head(), h.Oldest()
 	switch q.from {
 	case "oldest":
 		return oldest, false, nil
 	case "cursor":
-		g := &social.GapError{From: q.cursor, To: head}
-		switch {
-		case q.cursor.Epoch != head.Epoch:
-			g.Reason = social.GapEpoch
-		case q.cursor.Seq > head.Seq:
-			g.Reason = social.GapFuture
-		case q.cursor.Seq < oldest.Seq:
-			g.Reason, g.To = social.GapExpired, oldest
-		default:
+		if gap = q.cursor.GapOf(head, oldest.Seq); gap == nil {
 			return q.cursor, true, nil
 		}
-		return g.To, false, g
+		return gap.To, false, gap
 	case "invalid":
-		return head, false, &social.GapError{To: head, Reason: social.GapInvalid}
+		return head, false, &GapError{To: head, Reason: social.GapInvalid}
 	default:
 		return head, false, nil
 	}
 }
 
 // Shows reports whether the client wants events of this type. Internal events are shown to nobody.
-func (q EventsQuery) Shows(e social.Event) bool {
+func (q EventsQuery) Shows(e Event) bool {
 	return !e.Internal && (q.types == nil || slices.Contains(q.types, e.Type))
 }
 
@@ -192,8 +191,8 @@ func Heal() []string {
 	return []string{"/v1/notifications", "/v1/notifications/counts", "/v1/timelines/home"}
 }
 
-func expandTypes(list string) ([]string, bool) {
-	var out []string
+// expandTypes gives the types a comma list stands for; nil = one of its names stands for none.
+func expandTypes(list string) (out []string) {
 	for _, name := range strings.Split(list, ",") {
 		n := len(out)
 		for _, t := range topTypes {
@@ -202,23 +201,23 @@ func expandTypes(list string) ([]string, bool) {
 			}
 		}
 		if n == len(out) {
-			return nil, false
+			return nil
 		}
 	}
-	return out, true
+	return out
 }
 
-func boundedInt(name, value string, low, high int) (int, []social.Field) {
+func boundedInt(value string, low, high int) (n int, code FieldCode, detail string) {
 	n, err := strconv.Atoi(value)
 	switch {
 	case err != nil || strconv.Itoa(n) != value:
-		return 0, []social.Field{social.QueryField(name, social.FieldBadFormat, "A whole number.")}
+		return 0, FieldBadFormat, "A whole number."
 	case n < low:
-		return 0, []social.Field{social.QueryField(name, social.FieldTooSmall, "At least "+strconv.Itoa(low)+".")}
+		return 0, FieldTooSmall, "At least " + strconv.Itoa(low) + "."
 	case n > high:
-		return 0, []social.Field{social.QueryField(name, social.FieldTooLarge, "At most "+strconv.Itoa(high)+".")}
+		return 0, FieldTooLarge, "At most " + strconv.Itoa(high) + "."
 	}
-	return n, nil
+	return n, "", ""
 }
 
 // preferWait reads "wait=N" of a Prefer header (RFC 7240), cut to 60.

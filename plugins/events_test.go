@@ -127,17 +127,32 @@ func TestParseEvents(t *testing.T) {
 		"defaults": {ask(""), func(q plugins.EventsQuery) bool {
 			return q.Limit == 20 && q.Wait == 0 && q.Posts == social.PostsNotify && q.Preferred == -1 && q.Ticket == ""
 		}},
-		"limits":                   {ask("limit=100&wait=60"), func(q plugins.EventsQuery) bool { return q.Limit == 100 && q.Wait == time.Minute }},
-		"least":                    {ask("limit=1&wait=0"), func(q plugins.EventsQuery) bool { return q.Limit == 1 && q.Wait == 0 }},
-		"prefer":                   {ask("", "Prefer: wait=20"), func(q plugins.EventsQuery) bool { return q.Wait == 20*time.Second && q.Preferred == 20 }},
-		"prefer among others":      {ask("", "Prefer: respond-async, WAIT = \"7\""), func(q plugins.EventsQuery) bool { return q.Wait == 7*time.Second && q.Preferred == 7 }},
-		"prefer is cut":            {ask("", "Prefer: wait=600"), func(q plugins.EventsQuery) bool { return q.Wait == time.Minute && q.Preferred == 60 }},
-		"prefer that is no number": {ask("", "Prefer: wait=soon"), func(q plugins.EventsQuery) bool { return q.Wait == 0 && q.Preferred == -1 }},
-		"wait wins over prefer":    {ask("wait=3", "Prefer: wait=20"), func(q plugins.EventsQuery) bool { return q.Wait == 3*time.Second && q.Preferred == -1 }},
-		"wait=0 wins over prefer":  {ask("wait=0", "Prefer: wait=20"), func(q plugins.EventsQuery) bool { return q.Wait == 0 && q.Preferred == -1 }},
-		"posts":                    {ask("posts=all"), func(q plugins.EventsQuery) bool { return q.Posts == social.PostsAll }},
-		"payload":                  {ask("payload=full"), func(plugins.EventsQuery) bool { return true }},
-		"ticket":                   {ask("ticket=bft_x"), func(q plugins.EventsQuery) bool { return q.Ticket == "bft_x" }},
+		"limits": {ask("limit=100&wait=60"), func(q plugins.EventsQuery) bool {
+			return q.Limit == 100 &&
+				q.Wait == time.Minute
+		}},
+		"least": {ask("limit=1&wait=0"), func(q plugins.EventsQuery) bool {
+			return q.Limit == 1 &&
+				q.Wait == 0
+		}},
+		"prefer": {ask("", "Prefer: wait=20"),
+			func(q plugins.EventsQuery) bool { return q.Wait == 20*time.Second && q.Preferred == 20 }},
+		"prefer among others": {ask("", "Prefer: respond-async, WAIT = \"7\""),
+			func(q plugins.EventsQuery) bool { return q.Wait == 7*time.Second && q.Preferred == 7 }},
+		"prefer is cut": {ask("", "Prefer: wait=600"),
+			func(q plugins.EventsQuery) bool { return q.Wait == time.Minute && q.Preferred == 60 }},
+		"prefer that is no number": {ask("", "Prefer: wait=soon"), func(q plugins.EventsQuery) bool {
+			return q.Wait == 0 &&
+				q.Preferred == -1
+		}},
+		"wait wins over prefer": {ask("wait=3", "Prefer: wait=20"),
+			func(q plugins.EventsQuery) bool { return q.Wait == 3*time.Second && q.Preferred == -1 }},
+		"wait=0 wins over prefer": {ask("wait=0", "Prefer: wait=20"),
+			func(q plugins.EventsQuery) bool { return q.Wait == 0 && q.Preferred == -1 }},
+		"posts": {ask("posts=all"),
+			func(q plugins.EventsQuery) bool { return q.Posts == social.PostsAll }},
+		"payload": {ask("payload=full"), func(plugins.EventsQuery) bool { return true }},
+		"ticket":  {ask("ticket=bft_x"), func(q plugins.EventsQuery) bool { return q.Ticket == "bft_x" }},
 	} {
 		q, err := plugins.ParseEvents(tt.params)
 		if err != nil || !tt.want(q) {
@@ -147,7 +162,8 @@ func TestParseEvents(t *testing.T) {
 }
 
 func TestShows(t *testing.T) {
-	all := []string{social.EventNotification, social.EventNotificationUpdated, social.EventNotificationRemoved, social.EventReadState, social.EventFollowChanged,
+	all := []string{social.EventNotification, social.EventNotificationUpdated, social.EventNotificationRemoved,
+		social.EventReadState, social.EventFollowChanged,
 		social.EventPostCreated, social.EventPostUpdated, social.EventPostDeleted}
 	for query, want := range map[string][]string{
 		"":                              all,
@@ -197,20 +213,21 @@ func TestStart(t *testing.T) {
 		honoured bool
 		gap      string // from, to, reason
 	}{
-		"nothing given":              {ask(""), "3-20", false, ""},
-		"now":                        {ask("after=now"), "3-20", false, ""},
-		"oldest":                     {ask("after=oldest"), "3-10", false, ""},
-		"empty is absent":            {ask("after=&lastEventId=", "Last-Event-ID: "), "3-20", false, ""},
-		"an id":                      {ask("after=3-15"), "3-15", true, ""},
-		"the head":                   {ask("after=3-20"), "3-20", true, ""},
-		"the oldest cursor":          {ask("after=3-10"), "3-10", true, ""},
-		"header wins":                {ask("after=3-11&lastEventId=3-12", "Last-Event-ID: 3-13"), "3-13", true, ""},
-		"lastEventId before after":   {ask("after=3-11&lastEventId=3-12"), "3-12", true, ""},
-		"a bad header wins too":      {ask("after=3-11", "Last-Event-ID: x"), "3-20", false, "0-0 3-20 invalid"},
-		"trimmed":                    {ask("after=3-9"), "3-10", false, "3-9 3-10 expired"},
-		"the very beginning":         {ask("after=3-0"), "3-10", false, "3-0 3-10 expired"},
-		"future":                     {ask("after=3-21"), "3-20", false, "3-21 3-20 future"},
-		"far future":                 {ask("after=3-18446744073709551615"), "3-20", false, "3-18446744073709551615 3-20 future"},
+		"nothing given":            {ask(""), "3-20", false, ""},
+		"now":                      {ask("after=now"), "3-20", false, ""},
+		"oldest":                   {ask("after=oldest"), "3-10", false, ""},
+		"empty is absent":          {ask("after=&lastEventId=", "Last-Event-ID: "), "3-20", false, ""},
+		"an id":                    {ask("after=3-15"), "3-15", true, ""},
+		"the head":                 {ask("after=3-20"), "3-20", true, ""},
+		"the oldest cursor":        {ask("after=3-10"), "3-10", true, ""},
+		"header wins":              {ask("after=3-11&lastEventId=3-12", "Last-Event-ID: 3-13"), "3-13", true, ""},
+		"lastEventId before after": {ask("after=3-11&lastEventId=3-12"), "3-12", true, ""},
+		"a bad header wins too":    {ask("after=3-11", "Last-Event-ID: x"), "3-20", false, "0-0 3-20 invalid"},
+		"trimmed":                  {ask("after=3-9"), "3-10", false, "3-9 3-10 expired"},
+		"the very beginning":       {ask("after=3-0"), "3-10", false, "3-0 3-10 expired"},
+		"future":                   {ask("after=3-21"), "3-20", false, "3-21 3-20 future"},
+		"far future": {ask("after=3-18446744073709551615"), "3-20", false,
+			"3-18446744073709551615 3-20 future"},
 		"older epoch":                {ask("after=2-15"), "3-20", false, "2-15 3-20 epoch"},
 		"newer epoch":                {ask("after=4-15"), "3-20", false, "4-15 3-20 epoch"},
 		"a word only after knows":    {ask("lastEventId=oldest"), "3-20", false, "0-0 3-20 invalid"},
@@ -240,7 +257,8 @@ func TestStart(t *testing.T) {
 			got = gap.From.String() + " " + gap.To.String() + " " + string(gap.Reason)
 		}
 		if after.String() != tt.after || honoured != tt.honoured || got != tt.gap {
-			t.Errorf("%s: after %s, honoured %v, gap %q; want %s, %v, %q", name, after, honoured, got, tt.after, tt.honoured, tt.gap)
+			t.Errorf("%s: after %s, honoured %v, gap %q; want %s, %v, %q", name, after, honoured, got, tt.after, tt.honoured,
+				tt.gap)
 		}
 	}
 }
@@ -255,19 +273,22 @@ func FuzzParseEvents(f *testing.F) {
 		if w := plugins.ChooseWay(accept); w < plugins.WayNone || w > plugins.WayStream {
 			t.Fatalf("way %d", w)
 		}
-		if w := plugins.ChooseWay(accept); w == plugins.WayStream && !strings.Contains(strings.ToLower(accept), "text/event-stream") {
+		if w := plugins.ChooseWay(accept); w == plugins.WayStream && !strings.Contains(strings.ToLower(accept),
+			"text/event-stream") {
 			t.Fatalf("%q was taken for a stream", accept)
 		}
-		q, err := plugins.ParseEvents(plugins.Params{Query: [][2]string{{k1, v1}, {k2, v2}}, Header: func(name string) string {
-			return map[string]string{"Last-Event-ID": id, "Prefer": prefer}[name]
-		}})
+		q, err := plugins.ParseEvents(plugins.Params{Query: [][2]string{{k1, v1}, {k2, v2}},
+			Header: func(name string) string {
+				return map[string]string{"Last-Event-ID": id, "Prefer": prefer}[name]
+			}})
 		if err != nil {
 			if !social.IsFault(err, social.CodeValidationFailed) {
 				t.Fatalf("%v is no fault a caller may see", err)
 			}
 			return
 		}
-		if q.Limit < 1 || q.Limit > 100 || q.Wait < 0 || q.Wait > time.Minute || q.Preferred < -1 || q.Preferred > 60 || k1 == k2 {
+		if q.Limit < 1 || q.Limit > 100 || q.Wait < 0 || q.Wait > time.Minute || q.Preferred < -1 || q.Preferred > 60 ||
+			k1 == k2 {
 			t.Fatalf("%+v", q)
 		}
 		after, honoured, gap := q.Start(kept{})

@@ -19,7 +19,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"go.uber.org/goleak"
 
-	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -36,16 +35,8 @@ func Run(t *testing.T, f plugins.Factory, section []byte) {
 	t.Helper()
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			before := goleak.IgnoreCurrent()
-			h := newHost(f.Name())
-			if err := c.check(f, section, h); err != nil {
+			if err := c.run(f, section); err != nil {
 				t.Error(err)
-			}
-			if err := goleak.Find(before); err != nil {
-				t.Errorf("a goroutine is left after Stop: %v", err)
-			}
-			if line := h.leak(); line != "" {
-				t.Errorf("content or a secret is in the log: %s", line)
 			}
 		})
 	}
@@ -55,27 +46,34 @@ func Run(t *testing.T, f plugins.Factory, section []byte) {
 func Failures(f plugins.Factory, section []byte) map[string]error {
 	out := map[string]error{}
 	for _, c := range cases {
-		before := goleak.IgnoreCurrent()
-		h := newHost(f.Name())
-		err := c.check(f, section, h)
-		if err == nil {
-			if leak := goleak.Find(before); leak != nil {
-				err = fmt.Errorf("a goroutine is left after Stop: %w", leak)
-			} else if line := h.leak(); line != "" {
-				err = fmt.Errorf("content or a secret is in the log: %s", line)
-			}
-		}
-		if err != nil {
+		if err := c.run(f, section); err != nil {
 			out[c.name] = err
 		}
 	}
 	return out
 }
 
-var cases = []struct {
+// testCase is one promise, and the test of it.
+type testCase struct {
 	name  string
 	check func(plugins.Factory, []byte, *host) error
-}{
+}
+
+// run also looks for goroutines that are left, and for content in the log.
+func (c testCase) run(f plugins.Factory, section []byte) error {
+	before := goleak.IgnoreCurrent()
+	h := newHost(f.Name())
+	err := c.check(f, section, h)
+	if leak := goleak.Find(before); leak != nil {
+		err = errors.Join(err, fmt.Errorf("a goroutine is left after Stop: %w", leak))
+	}
+	if line := h.leak(); line != "" {
+		err = errors.Join(err, fmt.Errorf("content or a secret is in the log: %s", line))
+	}
+	return err
+}
+
+var cases = []testCase{
 	{"name is a config key", checkName},
 	{"settings are strict", checkStrict},
 	{"defaults are valid", checkDefaults},
@@ -211,7 +209,7 @@ func checkPublish(f plugins.Factory, section []byte, h *host) error {
 		}
 		events := sampleEvents()
 		want := fmt.Sprintf("%+v", events)
-		given := append([]social.Event(nil), events...)
+		given := append([]plugins.Event(nil), events...)
 		if err := within("Publish", func(context.Context) error { l.Publish(given); return nil }); err != nil {
 			return err
 		}
@@ -232,7 +230,11 @@ func checkStrange(f plugins.Factory, section []byte, h *host) error {
 		strange[0].Type = "later.invented"
 		strange[0].About = nil
 		strange[0].Data = []byte(`{"new":true}`)
-		return within("Publish of an unknown type", func(context.Context) error { l.Publish(strange); l.Publish(sampleEvents()); return nil })
+		return within("Publish of an unknown type", func(context.Context) error {
+			l.Publish(strange)
+			l.Publish(sampleEvents())
+			return nil
+		})
 	})
 }
 
@@ -247,7 +249,8 @@ func checkSend(f plugins.Factory, section []byte, h *host) error {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		var sent error
-		if err := within("Send with an ended context", func(context.Context) error { sent = s.Send(ctx, d); return nil }); err != nil {
+		err := within("Send with an ended context", func(context.Context) error { sent = s.Send(ctx, d); return nil })
+		if err != nil {
 			return err
 		}
 		if sent == nil {
@@ -274,8 +277,8 @@ func checkEndpoint(f plugins.Factory, section []byte, h *host) error {
 	}
 	for _, raw := range []string{`null`, `[]`, `7`, `{"` + Canary + `": 1}`, `{`, `"` + Canary + `"`} {
 		_, err := s.CheckEndpoint(json.RawMessage(raw))
-		var fault *social.Fault
-		if !errors.As(err, &fault) || fault.Code != social.CodeValidationFailed || len(fault.Fields) == 0 {
+		var fault *plugins.Fault
+		if !errors.As(err, &fault) || fault.Code != plugins.CodeValidationFailed || len(fault.Fields) == 0 {
 			return fmt.Errorf("settings %s: want a validation_failed fault with fields, got: %w", raw, orNil(err))
 		}
 		for _, field := range fault.Fields {

@@ -15,7 +15,6 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -23,20 +22,22 @@ func newDocument() *huma.OpenAPI {
 	return huma.DefaultConfig("kit", "1").OpenAPI
 }
 
-func sampleEvents() []social.Event {
-	author, reader := social.ID{1}, social.ID{2}
-	var out []social.Event
-	for i, typ := range []string{social.EventNotification, social.EventNotificationUpdated, social.EventNotificationRemoved, social.EventReadState, social.EventFollowChanged,
-		social.EventPostCreated, social.EventPostUpdated, social.EventPostDeleted, social.EventAudienceChanged, social.EventAccessRevoked} {
-		e := social.Event{Cursor: social.Cursor{Epoch: 1, Seq: social.Position(i + 1)}, Stream: social.Stream{Kind: social.To, User: reader},
-			Type: typ, Time: 1777889472345, About: []social.ID{author}, Data: []byte(`{"text":"` + Canary + `"}`)}
+// sampleEvents has one event of each type.
+func sampleEvents() (out []plugins.Event) {
+	author, reader := plugins.ID{1}, plugins.ID{2}
+	for _, typ := range []string{plugins.EventNotification, plugins.EventNotificationUpdated,
+		plugins.EventNotificationRemoved, plugins.EventReadState, plugins.EventFollowChanged, plugins.EventPostCreated,
+		plugins.EventPostUpdated, plugins.EventPostDeleted, plugins.EventAudienceChanged, plugins.EventAccessRevoked} {
+		e := plugins.Event{Cursor: plugins.Cursor{Epoch: 1, Seq: plugins.Position(len(out) + 1)}, Type: typ,
+			Stream: plugins.Stream{Kind: plugins.To, User: reader}, Time: 1777889472345,
+			About: []plugins.ID{author}, Data: []byte(`{"text":"` + Canary + `"}`)}
 		if strings.HasPrefix(typ, "post.") {
-			e.Stream = social.Stream{Kind: social.By, User: author}
+			e.Stream = plugins.Stream{Kind: plugins.By, User: author}
 		}
 		switch typ {
-		case social.EventAudienceChanged:
+		case plugins.EventAudienceChanged:
 			e.Internal, e.Data = true, []byte(`{"other":"`+author.String()+`"}`)
-		case social.EventAccessRevoked:
+		case plugins.EventAccessRevoked:
 			e.Internal, e.Data = true, []byte(`{}`)
 		}
 		out = append(out, e)
@@ -45,8 +46,11 @@ func sampleEvents() []social.Event {
 }
 
 func sampleDelivery() plugins.Delivery {
-	return plugins.Delivery{ID: social.ID{9}, Attempt: 1, Receiver: social.ID{2}, Settings: json.RawMessage(`{"url":"https://` + Canary + `.invalid/"}`),
-		Secrets: []string{"whsec_FkzaUJejnm+WsiNEhs32dkdW44empaWQ"}, Event: json.RawMessage(`{"id":null,"type":"test","time":"2026-05-04T10:11:12.345Z","data":{"message":"` + Canary + `"}}`)}
+	return plugins.Delivery{ID: plugins.ID{9}, Attempt: 1, Receiver: plugins.ID{2},
+		Settings: json.RawMessage(`{"url":"https://` + Canary + `.invalid/"}`),
+		Secrets:  []string{"whsec_FkzaUJejnm+WsiNEhs32dkdW44empaWQ"},
+		Event: json.RawMessage(`{"id":null,"type":"test","time":"2026-05-04T10:11:12.345Z",` +
+			`"data":{"message":"` + Canary + `"}}`)}
 }
 
 // host is what a real host lends, small: an empty log, people who follow nobody, a dialer that refuses and counts.
@@ -62,7 +66,8 @@ func newHost(name string) *host {
 	core, logged := observer.New(zapcore.DebugLevel)
 	h := &host{logged: logged}
 	h.env = plugins.Env{
-		Name: name, Version: "0.0.0", PublicURL: "http://127.0.0.1:8080", Log: zap.New(core), Clock: time.Now, Metrics: prometheus.NewRegistry(),
+		Name: name, Version: "0.0.0", PublicURL: "http://127.0.0.1:8080", Log: zap.New(core), Clock: time.Now,
+		Metrics: prometheus.NewRegistry(),
 		Dial: func(bool) func(context.Context, string, string) (net.Conn, error) {
 			return func(context.Context, string, string) (net.Conn, error) {
 				h.mu.Lock()
@@ -93,29 +98,31 @@ func (h *host) leak() string {
 }
 
 // Read finds an empty log.
-func (h *host) Read(_ context.Context, _ social.Audience, after social.Cursor, _ int) (social.EventPage, error) {
-	return social.EventPage{Through: after}, nil
+func (h *host) Read(_ context.Context, _ plugins.Audience, after plugins.Cursor, _ int) (plugins.EventPage, error) {
+	return plugins.EventPage{Through: after}, nil
 }
 
 // Head is the start of an empty log.
-func (h *host) Head() social.Cursor { return social.Cursor{Epoch: 1} }
+func (h *host) Head() plugins.Cursor { return plugins.Cursor{Epoch: 1} }
 
 // Oldest is the start of an empty log.
-func (h *host) Oldest() social.Cursor { return social.Cursor{Epoch: 1} }
+func (h *host) Oldest() plugins.Cursor { return plugins.Cursor{Epoch: 1} }
 
 // Audience is the person's own streams.
-func (h *host) Audience(_ context.Context, person social.ID) (social.Audience, error) {
-	return social.Audience{Person: person, Sources: []social.Source{
-		{Stream: social.Stream{Kind: social.To, User: person}}, {Stream: social.Stream{Kind: social.By, User: person}}}}, nil
+func (h *host) Audience(_ context.Context, person plugins.ID) (plugins.Audience, error) {
+	return plugins.Audience{Person: person, Sources: []plugins.Source{
+		{Stream: plugins.Stream{Kind: plugins.To, User: person}},
+		{Stream: plugins.Stream{Kind: plugins.By, User: person}},
+	}}, nil
 }
 
 // Relation: nobody follows anybody.
-func (h *host) Relation(context.Context, social.ID, social.ID) (social.Source, bool, bool, error) {
-	return social.Source{}, false, false, nil
+func (h *host) Relation(context.Context, plugins.ID, plugins.ID) (plugins.Source, bool, bool, error) {
+	return plugins.Source{}, false, false, nil
 }
 
 // Open allows everybody.
-func (h *host) Open(social.Actor, func(plugins.ByeReason)) (func(), bool) { return func() {}, true }
+func (h *host) Open(plugins.Actor, func(plugins.ByeReason)) (func(), bool) { return func() {}, true }
 
 // Spend allows everything.
-func (h *host) Spend(social.Actor, string) (time.Duration, bool) { return 0, true }
+func (h *host) Spend(plugins.Actor, string) (time.Duration, bool) { return 0, true }

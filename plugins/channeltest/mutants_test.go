@@ -114,7 +114,10 @@ func TestKitPassesAGoodChannel(t *testing.T) {
 func TestKitCatchesMutants(t *testing.T) {
 	done := make(chan struct{})
 	t.Cleanup(func() { close(done) })
-	loose := plugins.Define("loose", struct{}{}, func(struct{}, plugins.Env) (plugins.Channel, error) { return &good{}, nil })
+	loose := plugins.Define("loose", struct{}{}, func(struct{}, plugins.Env) (plugins.Channel, error) {
+		return &good{},
+			nil
+	})
 	eager := plugins.Define("eager", config{}, func(_ config, env plugins.Env) (plugins.Channel, error) {
 		_, _ = env.Dial(true)(context.Background(), "tcp", "127.0.0.1:1")
 		return &good{}, nil

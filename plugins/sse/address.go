@@ -1,10 +1,10 @@
 package sse
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"sync"
 
+	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
@@ -16,10 +16,10 @@ type addresses struct {
 	limit int // 0 = none
 
 	mu   sync.Mutex
-	open map[uint64]int32
+	open map[string]int32
 }
 
-func newAddresses(limit int) *addresses { return &addresses{limit: limit, open: map[uint64]int32{}} }
+func newAddresses(limit int) *addresses { return &addresses{limit: limit, open: map[string]int32{}} }
 
 // take counts one more stream of an address; false = it has as many as it may. leave, which is nil when nothing
 // was counted, gives the place back and has to be called once.
@@ -28,7 +28,7 @@ func (a *addresses) take(address string) (leave func(), ok bool) {
 	if a.limit == 0 || err != nil || !plugins.PublicAddress(ip) {
 		return nil, true
 	}
-	key := keyOf(ip.Unmap())
+	key := social.AddressKey(address)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if int(a.open[key]) >= a.limit {
@@ -38,20 +38,10 @@ func (a *addresses) take(address string) (leave func(), ok bool) {
 	return func() { a.leave(key) }, true
 }
 
-func (a *addresses) leave(key uint64) {
+func (a *addresses) leave(key string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.open[key]--; a.open[key] == 0 {
 		delete(a.open, key)
 	}
-}
-
-// keyOf is an IPv4 address or the first half of an IPv6 one; no public IPv6 address begins with 32 zero bits.
-func keyOf(ip netip.Addr) uint64 {
-	if ip.Is4() {
-		b := ip.As4()
-		return uint64(binary.BigEndian.Uint32(b[:]))
-	}
-	b := ip.As16()
-	return binary.BigEndian.Uint64(b[:8])
 }

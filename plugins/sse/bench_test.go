@@ -14,6 +14,7 @@ import (
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/plugins/sse/wire"
 )
 
 // town is a store and a log for benchmarks: people with many follows, and events by stream. It counts what it is
@@ -115,8 +116,8 @@ type drain struct{ sink *sink }
 
 func newSink() *sink { return &sink{reached: make(chan struct{}, 1)} }
 
-func (s *sink) Take(net.Conn, peer) socket { return &drain{s} }
-func (s *sink) Wait()                      {}
+func (s *sink) Take(net.Conn, wire.Peer) wire.Socket { return &drain{s} }
+func (s *sink) Wait()                                {}
 
 func (d *drain) Write(p []byte) (int, error) {
 	d.sink.writes.Add(1)
@@ -150,7 +151,7 @@ func benchEngine(b testing.TB, t *town, s *sink) *Channel {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		c.hub.do(func() {
-			for _, p := range c.hub.index.people {
+			for p := range c.hub.audience.All() {
 				for p.conns != nil {
 					c.hub.left(p.conns)
 				}
@@ -217,8 +218,7 @@ func BenchmarkEngine(b *testing.B) {
 				events := t.next(social.Stream{Kind: social.By, User: author}, bb.events, 200)
 				size := 0
 				for i := range events {
-					block, _ := appendEvent(nil, events[i])
-					size += len(block)
+					size += len(blockOf(events[i]))
 				}
 				before := cpu()
 				if bb.paced {
@@ -261,7 +261,8 @@ func BenchmarkIndexMemory(b *testing.B) {
 				runtime.GC()
 				runtime.ReadMemStats(&after)
 				b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/people, "B/person")
-				b.ReportMetric(float64(len(c.hub.index.authors.table)), "authors")
+				_, authors := c.hub.audience.Size()
+				b.ReportMetric(float64(authors), "authors")
 			}
 		})
 	}
@@ -300,7 +301,7 @@ func BenchmarkReconnect(b *testing.B) {
 func leaveAll(c *Channel) {
 	done := make(chan struct{})
 	c.hub.do(func() {
-		for _, p := range c.hub.index.people {
+		for p := range c.hub.audience.All() {
 			for p.conns != nil {
 				c.hub.left(p.conns)
 			}

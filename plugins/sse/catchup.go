@@ -9,33 +9,31 @@ import (
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/plugins/sse/frames"
 )
 
 // pageEvents is how many events one read of the log gives at most.
 const pageEvents = 256
 
-// pageJob asks a catch-up worker for what a connection lacks. The worker reads it and nothing else of the
-// connection; the hub writes meanwhile.
-type pageJob struct {
+// page is one read of the log: what a connection lacks, and what was found. A catch-up worker owns it, memory and
+// all, until its answer; of the connection the worker reads nothing. There are as many pages as may be out, and
+// they are used again.
+type page struct {
 	conn     *connection
-	joined   joined // room for the page
 	audience social.Audience
-	want     kinds
-	preset   *preset
+	want     frames.Kinds
+	preset   *frames.Preset
 	after    social.Cursor
 	limit    social.Position // what stands behind it was not judged for the audience as it is here
 	version  uint32          // of the person
-}
 
-// page is what a worker found: blocks, at most maxJoin of them unless one alone is larger.
-type page struct {
-	joined
+	joined  frames.Joined // blocks, at most frames.MaxJoin of them unless one alone is larger
 	through social.Position
 	gap     *social.GapError
 	err     error
 }
 
-// readLater puts a connection into the line of those to be read for, once.
+// readLater puts a connection into the queue of those to be read for, once.
 func (h *hub) readLater(c *connection) {
 	if c.reading || c.finished {
 		return
@@ -44,39 +42,56 @@ func (h *hub) readLater(c *connection) {
 	h.readNext.push(c)
 }
 
-// readFor hands the job to a worker; there is room for it.
+// readFor hands a page to a worker; there is room for it.
 func (h *hub) readFor(c *connection) {
 	p := c.person
 	if c.finished || c.ending() || p.gone {
 		c.reading = false
 		return
 	}
+	pg := &page{}
+	if n := len(h.spare); n > 0 {
+		pg, h.spare = h.spare[n-1], h.spare[:n-1]
+	}
+	*pg = page{conn: c, audience: h.audience.Audience(p, c.mode, pg.audience.Sources), want: c.want, preset: c.preset,
+		after: social.Cursor{Epoch: c.epoch, Seq: c.delivered}, limit: h.limit(p), version: p.version, joined: pg.joined}
 	h.readOut++
 	h.metrics.pages.Inc()
-	room := h.takeRoom()
-	h.pages <- pageJob{conn: c, joined: room.joined, audience: h.index.audience(p, c.mode, room.sources), want: c.want, preset: c.preset,
-		after: social.Cursor{Epoch: c.epoch, Seq: c.delivered}, limit: h.limit(p), version: p.version}
+	h.pages <- pg
 }
 
-// room is the memory of a page job. There are as many as jobs may be out, and they are used again.
-type room struct {
-	joined  joined
-	sources []social.Source
-}
-
-func (h *hub) takeRoom() (r room) {
-	if n := len(h.rooms); n > 0 {
-		r, h.rooms = h.rooms[n-1], h.rooms[:n-1]
+// read reads and encodes; the catch-up workers call it. Events behind the page's limit are left out: a control
+// entry before them may not have been heard yet.
+func (pg *page) read(ctx context.Context, from plugins.History) error {
+	pg.joined.Reset()
+	got, err := from.Read(ctx, pg.audience, pg.after, pageEvents)
+	if errors.As(err, &pg.gap) {
+		return nil
 	}
-	r.joined.reset()
-	return r
+	if err != nil {
+		return err
+	}
+	pg.through = min(got.Through.Seq, pg.limit)
+	for _, e := range got.Events {
+		if e.Cursor.Seq > pg.limit {
+			break
+		}
+		if !frames.Showable(e) || pg.want&frames.KindOf(e.Type) == 0 {
+			continue
+		}
+		if !pg.joined.AddEvent(e, pg.preset) {
+			pg.through = e.Cursor.Seq - 1
+			break
+		}
+	}
+	return nil
 }
 
 // read applies what a worker found. A page that was read for an audience that has changed meanwhile is read again.
-func (h *hub) read(job pageJob, pg page) {
-	c := job.conn
+func (h *hub) read(pg *page) {
 	h.readOut--
-	defer func() { h.rooms = append(h.rooms, room{pg.joined, job.audience.Sources}) }()
+	defer func() { h.spare = append(h.spare, pg) }()
+	c := pg.conn
 	c.reading = false
 	if c.finished || c.ending() || c.stalled {
 		return // when there is room again, the log is read again
@@ -94,15 +109,15 @@ func (h *hub) read(job pageJob, pg page) {
 		c.recovered()
 	}
 	h.logTrouble.clear()
-	if pg.gap != nil {
+	current := pg.version == c.person.version
+	switch {
+	case pg.gap != nil:
 		h.fallInto(c, pg.gap)
 		return
-	}
-	if pg.through <= c.delivered && pg.count == 0 && job.version == c.person.version {
+	case current && pg.through <= c.delivered && len(pg.joined.Bytes()) == 0:
 		h.tryLater(c, backoff(1)) // the log has not got further
 		return
-	}
-	if job.version == c.person.version {
+	case current:
 		if !h.write(c, &pg.joined) {
 			return
 		}
@@ -115,13 +130,10 @@ func (h *hub) read(job pageJob, pg page) {
 func (h *hub) fallInto(c *connection, gap *social.GapError) {
 	epoch, delivered := c.epoch, c.delivered
 	c.epoch = gap.To.Epoch
-	c.delivered = gap.To.Seq - 1 // the block itself moves it
-	if gap.To.Seq == 0 {
-		c.delivered = 0
-	}
+	c.delivered = max(gap.To.Seq, 1) - 1 // the block itself moves it
 	c.undelivered = c.delivered + 1
-	h.joined.reset()
-	h.joined.add(appendGap(nil, gap), gap.To.Seq)
+	h.joined.Reset()
+	h.joined.Add(frames.AppendGap(nil, gap), gap.To.Seq)
 	switch {
 	case h.write(c, &h.joined):
 		h.advance(c, gap.To.Seq)
@@ -139,7 +151,7 @@ func (h *hub) readAgain(c *connection, err error) {
 	s.failures++
 	h.metrics.failures.Inc()
 	h.logTrouble.set(err)
-	h.log.Warn("log cannot be read", zap.Stringer("person", c.person.id), zap.Int("failures", s.failures), zap.Error(err))
+	h.log.Warn("log cannot be read", zap.Stringer("person", c.person.ID), zap.Int("failures", s.failures), zap.Error(err))
 	if s.failures >= maxFailures {
 		h.end(c, plugins.ByeOverload)
 		return
@@ -151,49 +163,4 @@ func (h *hub) tryLater(c *connection, d time.Duration) {
 	s := c.trouble()
 	s.tryAt = h.now + d
 	h.wheel.set(c, s.tryAt)
-}
-
-// readPage reads and encodes; it is called by the catch-up workers. Events behind the job's limit are left out:
-// a control entry before them may not have been heard yet.
-func readPage(ctx context.Context, from plugins.History, job pageJob) (pg page) {
-	pg.joined = job.joined
-	got, err := from.Read(ctx, job.audience, job.after, pageEvents)
-	if errors.As(err, &pg.gap) {
-		return pg
-	}
-	if err != nil {
-		pg.err = err
-		return pg
-	}
-	pg.through = min(got.Through.Seq, job.limit)
-	for _, e := range got.Events {
-		if e.Cursor.Seq > job.limit {
-			break
-		}
-		if !showable(e) || job.want&kindOf(e.Type) == 0 {
-			continue
-		}
-		if !pg.addEvent(e, job.preset) {
-			pg.through = e.Cursor.Seq - 1
-			break
-		}
-	}
-	return pg
-}
-
-// addEvent encodes an event at the end and reports whether it fits.
-func (pg *page) addEvent(e social.Event, p *preset) bool {
-	start := len(pg.buf)
-	if p == nil {
-		pg.buf, _ = appendEvent(pg.buf, e)
-	} else {
-		f := frameOf(e)
-		pg.buf = append(pg.buf, p.block(&f)...)
-	}
-	if start > 0 && len(pg.buf) > maxJoin {
-		pg.buf = pg.buf[:start]
-		return false
-	}
-	pg.add(nil, e.Cursor.Seq)
-	return true
 }

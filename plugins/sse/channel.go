@@ -12,6 +12,8 @@ import (
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/plugins/sse/frames"
+	"github.com/belfry-social/belfry/plugins/sse/wire"
 )
 
 // Factory makes the channel from the section channels.sse.
@@ -26,7 +28,7 @@ type Channel struct {
 	env       plugins.Env
 	registry  prometheus.Registerer
 	hub       *hub
-	holder    holder
+	holder    wire.Holder
 	addresses *addresses
 
 	state   atomic.Int32
@@ -51,7 +53,7 @@ func newChannel(cfg Config, env plugins.Env) *Channel {
 		registry:  prometheus.WrapRegistererWith(prometheus.Labels{"channel": env.Name}, env.Metrics),
 		hub:       newHub(cfg, env, rand.Float64),
 		addresses: newAddresses(cfg.MaxStreamsPerAddress),
-		holder:    newHolder(cfg, env.Log),
+		holder:    wire.New(cfg.wire(), env.Log),
 	}
 }
 
@@ -93,18 +95,17 @@ func (c *Channel) Publish(events []social.Event) {
 	if c.state.Load() != stateRunning || len(events) == 0 {
 		return
 	}
-	frames := make([]frame, len(events))
+	made := make([]frames.Frame, len(events))
 	for i, e := range events {
-		if showable(e) {
-			frames[i] = frameOf(e)
-		} else if !e.Internal {
+		made[i] = frames.Of(e)
+		if made[i].Empty() && !e.Internal {
 			c.env.Log.Error("event that cannot be a block", zap.Stringer("event", e.Cursor))
 		}
 	}
 	c.hub.batches <- struct{}{}
 	taken := c.hub.do(func() {
 		<-c.hub.batches
-		c.hub.dispatched(events, frames)
+		c.hub.dispatched(events, made)
 	})
 	if !taken {
 		<-c.hub.batches
@@ -170,21 +171,21 @@ func (c *Channel) Health() error {
 // answer is an asking worker.
 func (c *Channel) answer() {
 	for q := range c.hub.questions {
-		a := answer{err: errPanic}
-		c.within(func(ctx context.Context) { a = askAbout(ctx, c.env.Audiences, q) })
+		q.err = errPanic
+		c.within(func(ctx context.Context) { q.err = q.ask(ctx, c.env.Audiences) })
 		c.hub.do(func() {
 			c.hub.asked--
-			c.hub.answered(q, a)
+			c.hub.answered(q)
 		})
 	}
 }
 
 // catchUp is a catch-up worker.
 func (c *Channel) catchUp() {
-	for job := range c.hub.pages {
-		pg := page{err: errPanic}
-		c.within(func(ctx context.Context) { pg = readPage(ctx, c.env.History, job) })
-		c.hub.do(func() { c.hub.read(job, pg) })
+	for pg := range c.hub.pages {
+		pg.err = errPanic
+		c.within(func(ctx context.Context) { pg.err = pg.read(ctx, c.env.History) })
+		c.hub.do(func() { c.hub.read(pg) })
 	}
 }
 

@@ -23,6 +23,8 @@ import (
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/plugins/sse/frames"
+	"github.com/belfry-social/belfry/plugins/sse/wire"
 )
 
 // patience bounds every wait for something that has to come.
@@ -296,7 +298,7 @@ func parseBlock(r *bufio.Reader) (b block, beats int, err error) {
 			}
 			return b, beats, err
 		}
-		if line == heartbeat && b.raw == "" {
+		if line == frames.Heartbeat && b.raw == "" {
 			beats++
 			continue
 		}
@@ -364,4 +366,23 @@ func (c *client) end() {
 
 func cursorOf(epoch uint32, p social.Position) string {
 	return social.Cursor{Epoch: epoch, Seq: p}.String()
+}
+
+// holders are the names of those this system has.
+func holders() []string {
+	if wire.HaveEpoll {
+		return []string{holderEpoll, holderGoroutine}
+	}
+	return []string{holderGoroutine}
+}
+
+// eachHolder runs a test with each of them.
+func eachHolder(t *testing.T, test func(t *testing.T, cfg Config)) {
+	for _, name := range holders() {
+		t.Run(name, func(t *testing.T) {
+			cfg := testConfig()
+			cfg.Holder = name
+			test(t, cfg)
+		})
+	}
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/plugins/sse/frames"
+	"github.com/belfry-social/belfry/plugins/sse/wire"
 )
 
 // Config is the section channels.sse. The host reads Enabled; while it is false, a request for a stream is
@@ -84,7 +86,9 @@ func (c *Config) Validate() error {
 	for _, w := range []struct {
 		key   string
 		value int
-	}{{"catch_up_workers", c.CatchUpWorkers}, {"audience_workers", c.AudienceWorkers}, {"write_workers", c.WriteWorkers}} {
+	}{
+		{"catch_up_workers", c.CatchUpWorkers}, {"audience_workers", c.AudienceWorkers}, {"write_workers", c.WriteWorkers},
+	} {
 		if w.value < 1 || w.value > 1024 {
 			return fmt.Errorf("%s: from 1 to 1024", w.key)
 		}
@@ -93,8 +97,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("max_streams_per_address: must not be negative; 0 = no bound")
 	}
 	for i, name := range c.Aliases {
-		if presetOf(name) == nil {
-			return fmt.Errorf("aliases: there is no %q; known are %s", name, strings.Join(presetNames(), ", "))
+		if frames.PresetOf(name) == nil {
+			return fmt.Errorf("aliases: there is no %q; known are %s", name, strings.Join(frames.PresetNames(), ", "))
 		}
 		if slices.Contains(c.Aliases[:i], name) {
 			return fmt.Errorf("aliases: %q stands there twice", name)
@@ -103,11 +107,18 @@ func (c *Config) Validate() error {
 	switch c.Holder {
 	case holderAuto, holderGoroutine:
 	case holderEpoll:
-		if !haveEpoll {
+		if !wire.HaveEpoll {
 			return fmt.Errorf("holder: epoll is there on Linux only; auto takes what this system has")
 		}
 	default:
 		return fmt.Errorf("holder: auto, epoll or goroutine")
 	}
 	return nil
+}
+
+// wire is the part of the holder. The hub judges a write that makes no progress; the limit is for one behind which
+// nothing waits.
+func (c *Config) wire() wire.Config {
+	return wire.Config{Goroutines: c.Holder == holderGoroutine, SendBuffer: int(c.SendBuffer), PeerTimeout: c.PeerTimeout,
+		Writers: c.WriteWorkers, WriteLimit: 2 * c.ProgressTimeout}
 }

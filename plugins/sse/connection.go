@@ -5,6 +5,9 @@ import (
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/plugins/sse/audience"
+	"github.com/belfry-social/belfry/plugins/sse/frames"
+	"github.com/belfry-social/belfry/plugins/sse/wire"
 )
 
 // connection is one client's open stream. The hub's goroutine owns it, but for what is set before it is handed
@@ -13,10 +16,10 @@ type connection struct {
 	hub     *hub
 	person  *person     // nil = not handed over yet
 	next    *connection // of the same person
-	sock    socket
-	release func()  // gives the place back
-	preset  *preset // nil = the frames of /v1/events
-	slow    *slow   // nil = the peer takes what it is given, and nothing has failed
+	sock    wire.Socket
+	release func()         // gives the place back
+	preset  *frames.Preset // nil = the frames of /v1/events
+	slow    *slow          // nil = the peer takes what it is given, and nothing has failed
 
 	delivered   social.Position // judged up to here
 	undelivered social.Position // the first position that waits; 0 = none, judged up to the head
@@ -28,11 +31,11 @@ type connection struct {
 	maxAt     time.Duration // max_age
 
 	epoch uint32 // of the positions; 0 after a gap that could not be placed
-	want  kinds
-	mode  mode
+	want  frames.Kinds
+	mode  audience.Mode
 
-	waiting  bool // in the line of connections to be served
-	late     bool // it began while its person was held: what stood before is judged by the answer, not by the past
+	waiting  bool // in the queue of connections to be served
+	late     bool // it began while its person was held: what stood before is judged by the answer
 	stalled  bool // the kernel is full; the socket tells when it is not
 	reading  bool // a catch-up worker reads the log for it
 	finished bool // bye is out, or it was cut off: nothing is written any more
@@ -68,7 +71,8 @@ func (c *connection) trouble() *slow {
 
 // recovered lets go of the state of a slow connection once nothing of it counts any more.
 func (c *connection) recovered() {
-	if s := c.slow; s != nil && len(s.rest) == 0 && s.checkAt == 0 && s.tryAt == 0 && s.failures == 0 && s.ending == "" && s.finishAt == 0 {
+	if s := c.slow; s != nil && len(s.rest) == 0 && s.checkAt == 0 && s.tryAt == 0 && s.failures == 0 &&
+		s.ending == "" && s.finishAt == 0 {
 		c.slow = nil
 	}
 }
@@ -77,29 +81,6 @@ func (c *connection) ending() bool { return c.slow != nil && c.slow.ending != ""
 
 // halfOut reports whether a block is half out.
 func (c *connection) halfOut() bool { return c.slow != nil && len(c.slow.rest) > 0 }
-
-// mode is social.PostsMode in one byte.
-type mode uint8
-
-const (
-	postsNotify mode = iota
-	postsAll
-	postsNone
-)
-
-func modeOf(m social.PostsMode) mode {
-	switch m {
-	case social.PostsAll:
-		return postsAll
-	case social.PostsNone:
-		return postsNone
-	default:
-		return postsNotify
-	}
-}
-
-// takes reports whether a mode shows the posts of somebody followed with or without the bell.
-func (m mode) takes(bell bool) bool { return m == postsAll || (bell && m == postsNotify) }
 
 // Writable has the connection served again; the socket calls it.
 func (c *connection) Writable() {
@@ -121,7 +102,7 @@ func (h *hub) cursor(c *connection) social.Cursor {
 	return social.Cursor{Epoch: c.epoch, Seq: at}
 }
 
-// serve puts a connection into the line of those to be served, once.
+// serve puts a connection into the queue of those to be served, once.
 func (h *hub) serve(c *connection) {
 	if c.waiting || c.finished {
 		return

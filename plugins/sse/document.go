@@ -2,23 +2,25 @@ package sse
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/plugins/sse/frames"
 )
 
 // streamSchema describes the body of a stream for the document.
 func streamSchema() *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Description: "Server-Sent Events. Each block has id, event and data; data is one line of JSON, " +
-		"the same event as in the JSON ways. First ready, which says the position held; gap where events are lost; bye before the server closes; " +
-		"a comment as heartbeat in silence."}
+	return &huma.Schema{Type: huma.TypeString, Description: "Server-Sent Events. Each block has id, event and data; " +
+		"data is one line of JSON, the same event as in the JSON ways. First ready, which says the position held; " +
+		"gap where events are lost; bye before the server closes; a comment as heartbeat in silence."}
 }
 
-func describeAlias(doc *huma.OpenAPI, p *preset) {
+func describeAlias(doc *huma.OpenAPI, p *frames.Preset) {
 	text := &huma.Schema{Type: huma.TypeString}
-	doc.AddOperation(&huma.Operation{
-		OperationID: "stream-alias-" + p.name, Method: http.MethodGet, Path: p.path, Tags: []string{"events"},
+	op := &huma.Operation{
+		OperationID: "stream-alias-" + p.Name, Method: http.MethodGet, Path: p.Path, Tags: []string{"events"},
 		Summary:     "Notifications and posts under the names of a common tutorial",
 		Description: "The stream of /v1/events with other names of its blocks. Only notification and post.created are sent.",
 		Metadata:    map[string]any{social.MetaAuth: social.AuthScope(social.ScopeEvents)},
@@ -29,10 +31,11 @@ func describeAlias(doc *huma.OpenAPI, p *preset) {
 		},
 		Responses: map[string]*huma.Response{
 			"200": {Description: "A stream.", Content: map[string]*huma.MediaType{mimeStream: {Schema: text}}},
-			"401": {Description: http.StatusText(http.StatusUnauthorized), Content: map[string]*huma.MediaType{"application/problem+json": {}}},
-			"403": {Description: http.StatusText(http.StatusForbidden), Content: map[string]*huma.MediaType{"application/problem+json": {}}},
-			"406": {Description: http.StatusText(http.StatusNotAcceptable), Content: map[string]*huma.MediaType{"application/problem+json": {}}},
-			"422": {Description: http.StatusText(http.StatusUnprocessableEntity), Content: map[string]*huma.MediaType{"application/problem+json": {}}},
 		},
-	})
+	}
+	for _, status := range []int{401, 403, 406, 422} {
+		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status),
+			Content: map[string]*huma.MediaType{"application/problem+json": {}}}
+	}
+	doc.AddOperation(op)
 }

@@ -11,12 +11,13 @@ import (
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/plugins/sse/wire"
 )
 
 // pipe is a socket without a kernel: it takes bytes as long as it has room, and time stands still around it.
 type pipe struct {
 	mu       sync.Mutex
-	peer     peer
+	peer     wire.Peer
 	got      []byte
 	room     int // -1 = no end
 	full     bool
@@ -99,7 +100,7 @@ type pipes struct {
 	last *pipe
 }
 
-func (h *pipes) Take(_ net.Conn, p peer) socket {
+func (h *pipes) Take(_ net.Conn, p wire.Peer) wire.Socket {
 	h.last = &pipe{peer: p, room: h.room}
 	return h.last
 }

@@ -182,7 +182,7 @@ func TestNewEpoch(t *testing.T) {
 
 // block is what notify's event looks like.
 func (w *world) block(epoch uint32, p social.Position) string {
-	b, _ := appendEvent(nil, social.Event{Cursor: social.Cursor{Epoch: epoch, Seq: p}, Type: social.EventNotification, Time: testTime, Data: []byte(`{"id":"n1","text":"hello"}`)})
+	b := blockOf(social.Event{Cursor: social.Cursor{Epoch: epoch, Seq: p}, Type: social.EventNotification, Time: testTime, Data: []byte(`{"id":"n1","text":"hello"}`)})
 	return string(b)
 }
 
@@ -306,7 +306,7 @@ func TestGivenUpIsNotForgotten(t *testing.T) {
 		gaveUp := false
 		for !gaveUp {
 			time.Sleep(100 * time.Millisecond)
-			e.inHub(func(h *hub) { gaveUp = h.index.people[id(1)].failures == maxFailures })
+			e.inHub(func(h *hub) { gaveUp = h.audience.Find(id(1)).failures == maxFailures })
 		}
 		failing = false
 		e.w.follow(1, 3, true)
@@ -356,7 +356,7 @@ func TestGapOfAFullClient(t *testing.T) {
 			e.w.mu.Lock()
 			e.w.epoch = 2
 			e.w.mu.Unlock()
-			e.inHub(func(h *hub) { h.reborn(e.w.Head()) })
+			e.inHub(func(h *hub) { h.epochChanged(e.w.Head()) })
 			synctest.Wait()
 			c.take(-1)
 			synctest.Wait()

@@ -2,19 +2,19 @@ package sse
 
 import (
 	"context"
-	"encoding/json"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/plugins/sse/audience"
+	"github.com/belfry-social/belfry/plugins/sse/frames"
 )
 
-// hub is the engine: one goroutine that owns everything below "state" and never waits for a socket, the store or
-// the log.
+// hub is the engine's loop: one goroutine that owns everything below "state" and never waits for a socket, the
+// store or the log.
 type hub struct {
 	cfg     Config
 	log     *zap.Logger
@@ -23,21 +23,23 @@ type hub struct {
 	random  func() float64 // [0, 1)
 	nearBy  int            // see there; a test may set it before the hub runs
 
-	questions chan question // to the asking workers; the hub never has more out than fit
-	pages     chan pageJob  // to the catch-up workers, likewise
-	batches   chan struct{} // a place for each batch that waits to be taken over
+	questions chan *question // to the asking workers; the hub never has more out than fit
+	pages     chan *page     // to the catch-up workers, likewise
+	batches   chan struct{}  // a place for each batch that waits to be taken over
 
 	// The last failure that was not followed by a success, of the store and of the log.
 	storeTrouble, logTrouble trouble
 
 	// state
-	tail     *tail
-	index    index
+	audience *audience.Index[*person]
+	tail     *frames.Tail
+	joined   frames.Joined // the write being put together
+	linger   lingering
 	wheel    wheel
 	now      time.Duration // monotonic, by the ticker; wall time plays no part
 	ticked   time.Time     // the ticker's last value
 	epoch    uint32
-	head     social.Position    // dispatched: every event up to here was judged for the index
+	head     social.Position    // every event up to here was judged for the audience
 	before   social.Position    // the one before head
 	heard    bool               // something was dispatched: the tail is whole from there on
 	line     queue[*connection] // to be served, in order
@@ -45,37 +47,24 @@ type hub struct {
 	asked    int                // questions out
 	readNext queue[*connection] // to be read for, in order
 	readOut  int                // pages out
-	away     queue[away]        // people who left, in order
-	kept     int                // what they weigh
-	timers   []timer
+	spare    []*page            // those that are not out
 	open     int
 	draining bool
 	empty    []chan struct{} // closed when the last connection has left
-	joined   joined          // the write being put together
 	places   []uint32        // scratch of missed
-	rooms    []room          // of page jobs that are not out
-
-	// What the kernel took since the metrics were told last.
-	bytesOut, blocksOut int
-}
-
-// timer runs a function at a moment of the hub's clock. There are few: one per person whose question failed.
-type timer struct {
-	at  time.Duration
-	run func()
 }
 
 func newHub(cfg Config, env plugins.Env, random func() float64) *hub {
-	h := &hub{
-		cfg: cfg, log: env.Log, metrics: newMetrics(), random: random, nearBy: nearBy, index: newIndex(),
+	return &hub{
+		cfg: cfg, log: env.Log, metrics: newMetrics(), random: random, nearBy: nearBy,
+		audience:  audience.New[*person](),
+		tail:      frames.NewTail(int(cfg.TailBytes), 0),
 		wheel:     wheel{tick: tickOf(cfg)},
-		questions: make(chan question, cfg.AudienceWorkers),
-		pages:     make(chan pageJob, cfg.CatchUpWorkers),
+		questions: make(chan *question, cfg.AudienceWorkers),
+		pages:     make(chan *page, cfg.CatchUpWorkers),
 		batches:   make(chan struct{}, maxBatches),
 		inbox:     inbox{wake: make(chan struct{}, 1)},
 	}
-	h.tail = newTail(int(cfg.TailBytes), 0, &h.index.authors)
-	return h
 }
 
 // tickOf is how exact deadlines are.
@@ -144,23 +133,8 @@ func (h *hub) step() bool {
 		c := h.readNext.pop()
 		h.guard(c, func() { h.readFor(c) })
 	}
-	h.tell()
+	h.metrics.flush()
 	return h.line.len() > 0 || len(tasks) > 0
-}
-
-// took notes what the kernel took of a write.
-func (h *hub) took(bytes, blocks int) {
-	h.bytesOut += bytes
-	h.blocksOut += blocks
-}
-
-// tell tells the metrics what was noted: one atomic addition for many writes.
-func (h *hub) tell() {
-	if h.bytesOut > 0 {
-		h.metrics.bytes.Add(float64(h.bytesOut))
-		h.metrics.blocks.Add(float64(h.blocksOut))
-		h.bytesOut, h.blocksOut = 0, 0
-	}
 }
 
 // guard runs fn; a panic costs the connection it was about, if any, and nothing else.
@@ -186,30 +160,19 @@ func (h *hub) elapse(t time.Time) {
 	h.ticked, h.now = t, h.now+max(passed, 0)
 	h.forgetOld()
 	h.wheel.advance(h.now, func(c *connection) { h.guard(c, func() { h.look(c) }) })
-	for i := 0; i < len(h.timers); {
-		if t := h.timers[i]; h.now >= t.at {
-			h.timers = slices.Delete(h.timers, i, i+1)
-			h.guard(nil, t.run)
-			continue
-		}
-		i++
-	}
 }
 
-// after runs fn on the hub's goroutine when d has passed.
-func (h *hub) after(d time.Duration, fn func()) { h.timers = append(h.timers, timer{h.now + d, fn}) }
-
 // dispatched takes over a batch of events, in order: each goes into the tail, changes audiences, and marks the
-// connections it is for.
-func (h *hub) dispatched(events []social.Event, frames []frame) {
+// connections it is for. made are their frames.
+func (h *hub) dispatched(events []social.Event, made []frames.Frame) {
 	for i := range events {
-		e, f := &events[i], &frames[i]
+		e, f := &events[i], &made[i]
 		pos := e.Cursor.Seq
 		if h.epoch == 0 {
 			h.begin(social.Cursor{Epoch: e.Cursor.Epoch})
 		}
 		if e.Cursor.Epoch != h.epoch {
-			h.reborn(e.Cursor)
+			h.epochChanged(e.Cursor)
 		}
 		if pos <= h.head {
 			continue // given again
@@ -219,31 +182,31 @@ func (h *hub) dispatched(events []social.Event, frames []frame) {
 			h.hear(pos)
 		}
 		if other, ok := controlOf(*e); ok {
-			if p := h.index.people[e.Stream.User]; p != nil {
+			if p := h.audience.Find(e.Stream.User); p != nil {
 				h.control(p, pos, other)
 			}
 		}
-		h.withdraw(e)
-		if len(f.block) > 0 {
-			h.tail.push(*f)
-			h.mark(&h.tail.frames[len(h.tail.frames)-1])
+		h.tail.Withdraw(e)
+		if !f.Empty() {
+			h.tail.Push(*f)
+			h.mark(f)
 		}
 	}
-	h.metrics.tail.Set(float64(h.tail.bytes))
+	h.metrics.tail.Set(float64(h.tail.Bytes()))
 }
 
 // begin says where the log stands when the hub begins: at its start, or as soon as the log is open.
 func (h *hub) begin(head social.Cursor) {
 	h.epoch, h.head, h.before = head.Epoch, head.Seq, head.Seq
-	h.tail.floor = head.Seq
+	h.tail = frames.NewTail(int(h.cfg.TailBytes), head.Seq)
 }
 
 // hear begins the tail: everything from this first position on will be in it. What was dispatched to nobody
 // before is not, so whoever is connected already asks the log once.
 func (h *hub) hear(first social.Position) {
 	h.heard = true
-	h.tail.floor = first - 1
-	for _, p := range h.index.people {
+	h.tail = frames.NewTail(int(h.cfg.TailBytes), first-1)
+	for p := range h.audience.All() {
 		for c := p.conns; c != nil; c = c.next {
 			c.undelivered = c.delivered + 1
 			h.serve(c)
@@ -251,58 +214,30 @@ func (h *hub) hear(first social.Position) {
 	}
 }
 
-// reborn begins anew in another epoch: the log was reset. Each connection asks the log from its old position and
-// gets its gap.
-func (h *hub) reborn(c social.Cursor) {
+// epochChanged begins anew in another epoch: the log was reset. Each connection asks the log from its old position
+// and gets its gap.
+func (h *hub) epochChanged(c social.Cursor) {
 	h.log.Warn("the epoch of the log has changed", zap.Uint32("from", h.epoch), zap.Uint32("to", c.Epoch))
-	h.epoch, h.head, h.before, h.heard = c.Epoch, 0, 0, false
-	h.joined.reset() // it knows frames by their positions
-	h.tail.clear()
-	h.tail = newTail(int(h.cfg.TailBytes), 0, &h.index.authors)
-	for _, p := range h.index.people {
+	h.heard = false
+	h.begin(social.Cursor{Epoch: c.Epoch})
+	h.joined.Reset() // it knows frames by their positions
+	for p := range h.audience.All() {
 		p.held, p.hold = false, 0
 		h.control(p, c.Seq, social.ID{})
 	}
 }
 
-// withdraw notes what an event takes back: frames before it in its stream, or all by and about a person whose
-// account has ended or is suspended, are not shown from memory any more. The end of one session takes nothing back.
-func (h *hub) withdraw(e *social.Event) {
-	switch e.Type {
-	case social.EventPostDeleted, social.EventNotificationRemoved:
-		h.tail.staleBefore(e.Stream, e.Cursor.Seq)
-	case social.EventAccessRevoked:
-		var which social.AccessRevokedData
-		if json.Unmarshal(e.Data, &which) != nil || which == (social.AccessRevokedData{}) {
-			h.tail.stalePerson(e.Stream.User, e.Cursor.Seq)
+// mark tells the idle connections of everybody who reads a frame that it waits for them.
+func (h *hub) mark(f *frames.Frame) {
+	for p, e := range h.audience.Readers(f.Stream) {
+		if !p.loaded || p.held {
+			continue // none of their connections is idle: each looks at the tail again when the person is let go
 		}
-	}
-}
-
-// mark tells the connections of everybody who reads a frame that it waits for them. Work grows with the
-// connected readers of its stream.
-func (h *hub) mark(f *frame) {
-	if p := h.index.people[f.stream.User]; p != nil {
-		if e, ok := p.edge(f); ok {
-			h.markPerson(p, f, e)
-		}
-	}
-	if f.stream.Kind == social.By {
-		for _, r := range h.index.authors.table[f.author].readers {
-			h.markPerson(h.index.places[r>>1], f, edgeOf(f.author, r&1 == 1))
-		}
-	}
-}
-
-// markPerson marks the idle connections of a person who reads a frame by an edge.
-func (h *hub) markPerson(p *person, f *frame, e edge) {
-	if p.conns == nil || !p.loaded || p.held {
-		return // no connection of them is idle: each looks at the tail again when the person is let go
-	}
-	for c := p.conns; c != nil; c = c.next {
-		if c.undelivered == 0 && f.pos > c.delivered && c.want&f.kind != 0 && p.allows(f, e, c.mode) {
-			c.delivered, c.undelivered = max(c.delivered, h.before), f.pos
-			h.serve(c)
+		for c := p.conns; c != nil; c = c.next {
+			if c.undelivered == 0 && f.Pos > c.delivered && c.want&f.Kind != 0 && p.Allows(e, c.mode, f.Pos, f.About) {
+				c.delivered, c.undelivered = max(c.delivered, h.before), f.Pos
+				h.serve(c)
+			}
 		}
 	}
 }
@@ -318,7 +253,7 @@ func (h *hub) limit(p *person) social.Position {
 // drain ends every connection. done, if any, is closed when none is left.
 func (h *hub) drain(done chan struct{}) {
 	h.draining = true
-	for _, p := range h.index.people {
+	for p := range h.audience.All() {
 		for c := p.conns; c != nil; c = c.next {
 			h.end(c, plugins.ByeRestart)
 		}
@@ -331,7 +266,7 @@ func (h *hub) drain(done chan struct{}) {
 
 // abort cuts every connection off, now.
 func (h *hub) abort() {
-	for _, p := range h.index.people {
+	for p := range h.audience.All() {
 		for c := p.conns; c != nil; c = c.next {
 			c.finished = true
 			c.sock.Abort()

@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/plugins/sse/audience"
+	"github.com/belfry-social/belfry/plugins/sse/frames"
 )
 
 // forgetAll forgets everybody who left, as if their time had come.
 func (h *hub) forgetAll() {
-	for h.away.len() > 0 {
+	for h.linger.queue.len() > 0 {
 		h.forgetFirst()
 	}
 }
@@ -124,14 +126,16 @@ func TestAskedAgainAfterGivingUp(t *testing.T) {
 // index keeps nothing of them.
 func TestForgotten(t *testing.T) {
 	for name, away := range map[string]func(t *testing.T, e *engine){
-		"for long":           func(*testing.T, *engine) { time.Sleep(keepFor + time.Second) },
+		"for long":           func(*testing.T, *engine) { time.Sleep(lingerFor + time.Second) },
 		"and unfollows":      func(_ *testing.T, e *engine) { e.w.unfollow(1, 2) },
 		"and is hidden from": func(_ *testing.T, e *engine) { e.w.hide(1, 2, true) },
 		"as one of many": func(t *testing.T, e *engine) {
-			e.inHub(func(h *hub) { h.kept += maxKept })
+			e.inHub(func(h *hub) { h.linger.weight += lingerWeight })
 			e.connect(t, 9, "now").leave()
 		},
-		"and the epoch changes": func(_ *testing.T, e *engine) { e.inHub(func(h *hub) { h.reborn(social.Cursor{Epoch: 1, Seq: 1}) }) },
+		"and the epoch changes": func(_ *testing.T, e *engine) {
+			e.inHub(func(h *hub) { h.epochChanged(social.Cursor{Epoch: 1, Seq: 1}) })
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, defaults, func(t *testing.T, e *engine) {
@@ -143,7 +147,7 @@ func TestForgotten(t *testing.T) {
 				away(t, e)
 				synctest.Wait()
 				e.inHub(func(h *hub) {
-					if h.index.people[id(1)] != nil || h.index.authors.find(id(2)) != 0 {
+					if people, authors := h.audience.Size(); people != 0 || authors != 0 {
 						t.Error("still known")
 					}
 				})
@@ -168,23 +172,23 @@ func TestLeavingIsBounded(t *testing.T) {
 	inBubble(t, defaults, func(t *testing.T, e *engine) {
 		e.w.follow(1, 2, true)
 		e.inHub(func(h *hub) {
-			for n := range maxAway + 100 {
+			for n := range lingerLeaves + 100 {
 				k := &connection{hub: h, sock: &pipe{room: -1}, release: func() {}, epoch: 1}
 				h.admit(k, id(n%3+1))
 				k.person.loaded, k.person.asking = true, false
 				h.left(k)
 			}
-			if h.away.len() > maxAway {
-				t.Errorf("%d leavings are remembered, at most %d", h.away.len(), maxAway)
+			if h.linger.queue.len() > lingerLeaves {
+				t.Errorf("%d leavings are remembered, at most %d", h.linger.queue.len(), lingerLeaves)
 			}
 		})
 		for range 2 {
-			time.Sleep(keepFor)
+			time.Sleep(lingerFor)
 		}
 		e.inHub(func(h *hub) { h.forgetAll() })
 		e.inHub(func(h *hub) {
-			if h.kept != 0 || len(h.index.people) != 0 || len(h.index.authors.places) != 0 || len(h.index.free) != len(h.index.places) {
-				t.Errorf("left: weight %d, %d people, %d authors", h.kept, len(h.index.people), len(h.index.authors.places))
+			if people, authors := h.audience.Size(); h.linger.weight != 0 || people != 0 || authors != 0 {
+				t.Errorf("left: weight %d, %d people, %d authors", h.linger.weight, people, authors)
 			}
 		})
 	})
@@ -232,7 +236,7 @@ func TestEarlierPlace(t *testing.T) {
 func TestForeignEpochNeedsEverything(t *testing.T) {
 	h := newHub(defaults, envOf(newWorld()), func() float64 { return 0 })
 	h.begin(social.Cursor{Epoch: 2, Seq: 1000})
-	p := &person{id: id(1), from: 500, loaded: true}
+	p := &person{Person: audience.Person{ID: id(1), From: 500}, loaded: true}
 	for epoch, want := range map[uint32]bool{2: true, 1: false, 0: false} {
 		c := &connection{hub: h, person: p, epoch: epoch, delivered: 900}
 		if got := h.reaches(c); got != want || (p.asks != nil) == want {
@@ -283,9 +287,9 @@ func TestFanOutIsBuiltOnce(t *testing.T) {
 	out := newSink()
 	for n := range readers {
 		a, _ := w.Audience(t.Context(), id(n+10))
-		c := &connection{hub: h, want: ^kinds(0), mode: postsAll, sock: &drain{out}, epoch: 1, delivered: w.head, release: func() {}}
+		c := &connection{hub: h, want: frames.All, mode: audience.All, sock: &drain{out}, epoch: 1, delivered: w.head, release: func() {}}
 		h.admit(c, id(n+10))
-		h.answered(question{person: c.person, whole: true}, answer{audience: a})
+		h.answered(&question{person: c.person, whole: true, audience: a})
 	}
 	h.askNext = queue[*person]{}
 	serve := func() {
@@ -294,20 +298,20 @@ func TestFanOutIsBuiltOnce(t *testing.T) {
 		}
 	}
 	serve()
-	round := func(count int) (events []social.Event, frames []frame, size int) {
+	round := func(count int) (events []social.Event, made []frames.Frame, size int) {
 		for range count {
 			w.commit(by(1), social.EventPostCreated, `{}`, id(1))
 			e := w.events[len(w.events)-1]
-			f := frameOf(e)
-			events, frames, size = append(events, e), append(frames, f), size+len(f.block)
+			f := frames.Of(e)
+			events, made, size = append(events, e), append(made, f), size+len(blockOf(e))
 		}
-		return events, frames, size
+		return events, made, size
 	}
-	events, frames, size := round(posts)
-	built, bytes, writes := h.joined.built, out.bytes.Load(), out.writes.Load()
-	h.dispatched(events, frames)
+	events, made, size := round(posts)
+	built, bytes, writes := h.joined.Built, out.bytes.Load(), out.writes.Load()
+	h.dispatched(events, made)
 	serve()
-	if got := h.joined.built - built; got != uint64(size) {
+	if got := h.joined.Built - built; got != uint64(size) {
 		t.Errorf("%d bytes were put together for %d of frames", got, size)
 	}
 	if got := out.bytes.Load() - bytes; got != int64(size)*readers {
@@ -323,7 +327,7 @@ func TestFanOutIsBuiltOnce(t *testing.T) {
 	}
 	perRound := testing.AllocsPerRun(100, func() {
 		e := <-rounds
-		h.dispatched(e, []frame{frameOf(e[0])})
+		h.dispatched(e, []frames.Frame{frames.Of(e[0])})
 		serve()
 	})
 	if perRound > 8 { // encoding, and the tail's growth now and then; nothing for each of 1,000 readers
@@ -331,8 +335,8 @@ func TestFanOutIsBuiltOnce(t *testing.T) {
 	}
 }
 
-// TestPageRooms: reading the log again and again uses the same memory.
-func TestPageRooms(t *testing.T) {
+// TestPagesAreUsedAgain: reading the log again and again uses the same memory.
+func TestPagesAreUsedAgain(t *testing.T) {
 	cfg := defaults
 	cfg.TailBytes, cfg.CatchUpWorkers = 4<<10, 2
 	inBubble(t, cfg, func(t *testing.T, e *engine) {
@@ -352,29 +356,10 @@ func TestPageRooms(t *testing.T) {
 			}
 		}
 		e.inHub(func(h *hub) {
-			if len(h.rooms) > cfg.CatchUpWorkers || slices.ContainsFunc(h.rooms, func(r room) bool { return cap(r.joined.buf) > 4*maxJoin }) {
-				t.Errorf("%d rooms for %d workers", len(h.rooms), cfg.CatchUpWorkers)
+			large := func(pg *page) bool { return cap(pg.joined.Bytes()) > 4*frames.MaxJoin }
+			if len(h.spare) > cfg.CatchUpWorkers || slices.ContainsFunc(h.spare, large) {
+				t.Errorf("%d pages for %d workers", len(h.spare), cfg.CatchUpWorkers)
 			}
 		})
 	})
-}
-
-// A popular author who signs out on one device does not send all followers to the log; one whose account ends does.
-func TestOnlyTheEndOfAnAccountTakesBack(t *testing.T) {
-	for data, want := range map[string]bool{
-		`{}`:                      true,
-		`unreadable`:              true,
-		`{"session_id":"a"}`:      false,
-		`{"token_id":"a"}`:        false,
-		`{"keep_session_id":"a"}`: false,
-		`{"keep_tokens":true}`:    false,
-	} {
-		h := newHub(defaults, envOf(newWorld()), func() float64 { return 0 })
-		post := frameOf(social.Event{Cursor: social.Cursor{Epoch: 1, Seq: 1}, Stream: by(2), Type: social.EventPostCreated, Data: []byte(`{}`)})
-		h.tail.push(post)
-		h.withdraw(&social.Event{Cursor: social.Cursor{Epoch: 1, Seq: 2}, Stream: to(2), Type: social.EventAccessRevoked, Internal: true, Data: []byte(data)})
-		if got := h.tail.isStale(&post); got != want {
-			t.Errorf("%s: taken back: %v, want %v", data, got, want)
-		}
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/plugins/sse/wire"
 )
 
 // TestSlowReader: 5 clients that do not read, and 50 that do. The first are closed without bye and resume without
@@ -122,7 +123,7 @@ func TestPeerGone(t *testing.T) {
 			},
 			"half closed": func(c *client) { _ = c.conn.(*net.TCPConn).CloseWrite() },
 			"talks where nothing is expected": func(c *client) {
-				_, _ = c.conn.Write(make([]byte, maxInput+1))
+				_, _ = c.conn.Write(make([]byte, wire.MaxInput+1))
 			},
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -138,8 +139,9 @@ func TestPeerGone(t *testing.T) {
 				s.idle()
 				s.inHub(func(h *hub) {
 					h.forgetAll()
-					if h.open != 0 || h.kept != 0 || len(h.index.people) != 0 || len(h.index.authors.places) != 0 {
-						t.Errorf("%d connections, %d people are still known", h.open, len(h.index.people))
+					people, authors := h.audience.Size()
+					if h.open != 0 || h.linger.weight != 0 || people != 0 || authors != 0 {
+						t.Errorf("%d connections, %d people are still known", h.open, people)
 					}
 				})
 			})

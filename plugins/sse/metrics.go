@@ -20,6 +20,9 @@ type metrics struct {
 	blocks, bytes, questions, pages, failures prometheus.Counter
 	ended, gaps                               *prometheus.CounterVec
 	all                                       []prometheus.Collector
+
+	// What the kernel took since the last flush; the hub's goroutine owns them.
+	bytesOut, blocksOut int
 }
 
 func newMetrics() *metrics {
@@ -42,10 +45,12 @@ func newMetrics() *metrics {
 		questions:   counter("questions_total", "Questions to the store about what people read."),
 		pages:       counter("catch_up_pages_total", "Reads of the log for streams behind the tail."),
 		failures:    counter("failures_total", "Questions to the store or the log that failed."),
-		ended:       vec("ended_total", "Streams that ended: by a bye with its reason, by the client (peer), cut off (stuck, slow, panic)."),
-		gaps:        vec("gaps_total", "Gaps that were told, by reason."),
+		ended: vec("ended_total",
+			"Streams that ended: by a bye with its reason, by the client (peer), cut off (stuck, slow, panic)."),
+		gaps: vec("gaps_total", "Gaps that were told, by reason."),
 	}
-	m.all = []prometheus.Collector{m.connections, m.people, m.kept, m.tail, m.blocks, m.bytes, m.questions, m.pages, m.failures, m.ended, m.gaps}
+	m.all = []prometheus.Collector{m.connections, m.people, m.kept, m.tail, m.blocks, m.bytes, m.questions, m.pages,
+		m.failures, m.ended, m.gaps}
 	return m
 }
 
@@ -65,5 +70,20 @@ func (m *metrics) register(r prometheus.Registerer) error {
 func (m *metrics) unregister(r prometheus.Registerer) {
 	for _, c := range m.all {
 		r.Unregister(c)
+	}
+}
+
+// countWritten notes what the kernel took of a write.
+func (m *metrics) countWritten(bytes, blocks int) {
+	m.bytesOut += bytes
+	m.blocksOut += blocks
+}
+
+// flush adds what was noted to the counters: one atomic addition for many writes.
+func (m *metrics) flush() {
+	if m.bytesOut > 0 {
+		m.bytes.Add(float64(m.bytesOut))
+		m.blocks.Add(float64(m.blocksOut))
+		m.bytesOut, m.blocksOut = 0, 0
 	}
 }

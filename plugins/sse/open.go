@@ -10,6 +10,9 @@ import (
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/plugins/sse/audience"
+	"github.com/belfry-social/belfry/plugins/sse/frames"
+	"github.com/belfry-social/belfry/plugins/sse/wire"
 )
 
 // errPanic stands for a panic inside the store or the log; the log of the program has the rest.
@@ -20,7 +23,7 @@ var errPanic = errors.New("panic while reading")
 type request struct {
 	actor     social.Actor
 	query     plugins.EventsQuery
-	preset    *preset // nil = /v1/events
+	preset    *frames.Preset // nil = /v1/events
 	address   string
 	requestID string
 	headers   []header // that the host has set
@@ -33,7 +36,7 @@ func (c *Channel) take(conn net.Conn, r request) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.env.Log.Error("panic at the start of a stream", zap.Any("panic", p), zap.Stack("stack"))
-			_ = unwrap(conn).Close()
+			_ = wire.Unwrap(conn).Close()
 		}
 	}()
 	if reason := c.admission(conn, r); reason != "" {
@@ -51,15 +54,16 @@ func (c *Channel) admission(conn net.Conn, r request) (refused plugins.ByeReason
 	if _, ok := c.env.Connections.Spend(r.actor, r.address); !ok || fixed.head.IsZero() {
 		return plugins.ByeOverload
 	}
-	k := &connection{hub: c.hub, want: wanted(r.query), mode: modeOf(r.query.Posts), preset: r.preset}
+	k := &connection{hub: c.hub, want: frames.Wanted(r.query), mode: audience.ModeOf(r.query.Posts), preset: r.preset}
 	if r.preset != nil {
-		k.want, k.mode = aliasKinds, postsNotify
+		k.want, k.mode = frames.AliasKinds, audience.Notify
 	}
 	leave, ok := c.addresses.take(r.address)
 	if !ok {
 		return plugins.ByeOverload
 	}
-	release, ok := c.env.Connections.Open(r.actor, func(reason plugins.ByeReason) { k.hub.do(func() { k.hub.end(k, reason) }) })
+	evict := func(reason plugins.ByeReason) { k.hub.do(func() { k.hub.end(k, reason) }) }
+	release, ok := c.env.Connections.Open(r.actor, evict)
 	if !ok {
 		if leave != nil {
 			leave()
@@ -78,24 +82,24 @@ func (c *Channel) admission(conn net.Conn, r request) (refused plugins.ByeReason
 func (c *Channel) begin(conn net.Conn, k *connection, r request, h fixedHistory) {
 	after, resumed, gap := r.query.Start(h)
 	k.epoch, k.delivered = after.Epoch, after.Seq
-	ready := readyData{connection: social.NewID(), user: r.actor.UserID, cursor: after, head: h.head, oldest: h.oldest,
-		resumed: resumed, heartbeat: c.cfg.Heartbeat, retry: spread(2*time.Second, 5*time.Second, c.hub.random())}
+	ready := frames.Ready{Connection: social.NewID(), User: r.actor.UserID, Cursor: after, Head: h.head, Oldest: h.oldest,
+		Resumed: resumed, Heartbeat: c.cfg.Heartbeat, Retry: spread(2*time.Second, 5*time.Second, c.hub.random())}
 	if c.cfg.MaxAge > 0 {
 		k.maxAt = spread(c.cfg.MaxAge*4/5, c.cfg.MaxAge*6/5, c.hub.random())
-		ready.maxAge = k.maxAt
+		ready.MaxAge = k.maxAt
 	}
 	if gap != nil {
-		ready.cursor = social.Cursor{}
+		ready.Cursor = social.Cursor{}
 		c.hub.metrics.gaps.WithLabelValues(string(gap.Reason)).Inc()
 	}
 	b := appendHead(make([]byte, 0, 1024), c.env.Clock(), r.requestID, r.headers)
 	if r.preset == nil {
-		b = appendReady(b, ready)
+		b = frames.AppendReady(b, ready)
 	} else {
-		b = r.preset.appendHello(b, ready)
+		b = r.preset.AppendHello(b, ready)
 	}
 	if gap != nil {
-		b = appendGap(b, gap)
+		b = frames.AppendGap(b, gap)
 	}
 	k.sock = c.holder.Take(conn, k)
 	if n, err := k.sock.Write(b); err != nil || n < len(b) {
@@ -110,18 +114,18 @@ func (c *Channel) begin(conn net.Conn, k *connection, r request, h fixedHistory)
 // refuse answers 200 with bye and closes: an EventSource gives up for good on any other status. It blocks this
 // goroutine, which is the server's, for finish_timeout at most.
 func (c *Channel) refuse(conn net.Conn, r request, reason plugins.ByeReason) {
-	conn = unwrap(conn)
+	conn = wire.Unwrap(conn)
 	defer func() { _ = conn.Close() }()
 	late := time.AfterFunc(c.cfg.FinishTimeout, func() { _ = conn.Close() })
 	defer late.Stop()
 	c.hub.metrics.ended.WithLabelValues(string(reason)).Inc()
 	b := appendHead(make([]byte, 0, 512), c.env.Clock(), r.requestID, r.headers)
-	b = appendBye(b, reason, byeRetry(reason, c.hub.random()), social.Cursor{})
+	b = frames.AppendBye(b, reason, byeRetry(reason, c.hub.random()), social.Cursor{})
 	if _, err := conn.Write(b); err != nil {
 		return
 	}
 	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		_, _ = io.CopyN(io.Discard, conn, maxInput)
+		_, _ = io.CopyN(io.Discard, conn, wire.MaxInput)
 	}
 }
 
@@ -138,4 +142,21 @@ func (f fixedHistory) Oldest() social.Cursor { return f.oldest }
 // spread gives a duration between two, at random; r is in [0, 1).
 func spread(low, high time.Duration, r float64) time.Duration {
 	return low + time.Duration(r*float64(high-low))
+}
+
+// byeRetry says when a client should come back, at random so that not all come at once; r is in [0, 1). 0 = not
+// said.
+func byeRetry(reason plugins.ByeReason, r float64) time.Duration {
+	switch reason {
+	case plugins.ByeRestart:
+		return spread(time.Second, 15*time.Second, r)
+	case plugins.ByeMaxAge:
+		return spread(200*time.Millisecond, 3*time.Second, r)
+	case plugins.ByeTooMany:
+		return spread(time.Minute, 2*time.Minute, r)
+	case plugins.ByeOverload:
+		return spread(5*time.Second, 30*time.Second, r)
+	default:
+		return 0
+	}
 }

@@ -1,9 +1,11 @@
 package sse
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/plugins/sse/frames"
 )
 
 // scanBudget bounds how many frames of the tail one pass looks at. nearBy is how many frames behind a connection may
@@ -31,8 +33,8 @@ func (h *hub) pass(c *connection) {
 	}
 	j := &h.joined
 	if c.halfOut() {
-		j.reset()
-		j.add(c.slow.rest, c.slow.restPos)
+		j.Reset()
+		j.Add(c.slow.rest, c.slow.restPos)
 		if !h.write(c, j) {
 			return
 		}
@@ -41,39 +43,36 @@ func (h *hub) pass(c *connection) {
 		h.part(c)
 		return
 	}
-	j.begin(c.preset)
+	j.Begin(c.preset)
 	then, through := h.gather(c, j)
-	if !h.write(c, j) {
+	if !h.write(c, j) || then == wait {
 		return
 	}
-	switch then {
-	case goOn:
-		h.advance(c, through)
+	h.advance(c, through)
+	switch {
+	case then == goOn:
 		h.serve(c)
-	case settled:
-		h.advance(c, through)
-		if !c.person.held {
-			c.undelivered = 0
-		}
-	case readLog:
-		h.advance(c, through)
+	case then == readLog:
 		h.readLater(c)
+	case !c.person.held:
+		c.undelivered = 0
 	}
 }
 
 // gather puts what the tail has for a connection into the write. through is how far it was judged.
-func (h *hub) gather(c *connection, j *joined) (then outcome, through social.Position) {
+func (h *hub) gather(c *connection, j *frames.Joined) (then outcome, through social.Position) {
 	p := c.person
-	if c.undelivered == 0 || c.reading || !p.loaded || c.late || (c.slow != nil && c.slow.tryAt > 0) || !h.reaches(c) {
+	trying := c.slow != nil && c.slow.tryAt > 0
+	if c.undelivered == 0 || c.reading || !p.loaded || c.late || trying || !h.reaches(c) {
 		return wait, 0
 	}
 	limit := h.limit(p)
-	if c.epoch != h.epoch || c.delivered < min(h.tail.floor, limit) {
+	if c.epoch != h.epoch || c.delivered < min(h.tail.Floor(), limit) {
 		return readLog, c.delivered
 	}
 	through = c.delivered
-	judge := judge{c: c}
-	from := h.tail.after(max(c.delivered, c.undelivered-1))
+	judge := h.audience.Judge(p, c.mode)
+	from := h.tail.After(max(c.delivered, c.undelivered-1))
 	places, told := h.missed(c, from)
 	for n := 0; ; n++ {
 		i := from + n
@@ -82,19 +81,19 @@ func (h *hub) gather(c *connection, j *joined) (then outcome, through social.Pos
 		} else if told {
 			return settled, limit
 		}
-		if i == len(h.tail.frames) || h.tail.frames[i].pos > limit {
+		if i == h.tail.Len() || h.tail.At(i).Pos > limit {
 			return settled, limit
 		}
-		f := &h.tail.frames[i]
-		if judge.shows(f) {
-			if h.tail.isStale(f) {
+		f := h.tail.At(i)
+		if c.want&f.Kind != 0 && judge.Shows(f.Stream, f.Pos, f.About) {
+			if h.tail.Stale(f) {
 				return readLog, through
 			}
-			if !j.addFrame(f) {
+			if !j.AddFrame(f) {
 				return goOn, through
 			}
 		}
-		through = f.pos
+		through = f.Pos
 		if n >= scanBudget {
 			return goOn, through
 		}
@@ -104,46 +103,16 @@ func (h *hub) gather(c *connection, j *joined) (then outcome, through social.Pos
 // missed gives the places of the frames from a place on that stand in the streams of a connection's person, rising.
 // told is false when looking at every frame is as good: few have come since, or most are for the person.
 func (h *hub) missed(c *connection, from int) (places []uint32, told bool) {
-	if len(h.tail.frames)-from <= h.nearBy {
+	if h.tail.Len()-from <= h.nearBy {
 		return nil, false
 	}
-	p := c.person
-	places = h.tail.missed(h.places[:0], h.tail.to[p.id], from, scanBudget)
-	for _, e := range p.follows {
-		if !c.mode.takes(e&1 == 1) {
-			continue
-		}
-		place := e >> 1
-		if place == own {
-			place = h.index.authors.find(p.id)
-		}
-		places = h.tail.missed(places, h.index.authors.chains[place], from, scanBudget)
+	places = h.places[:0]
+	for s := range h.audience.Streams(c.person, c.mode) {
+		places = h.tail.Missed(places, s, from, scanBudget)
 	}
 	h.places = places
 	slices.Sort(places)
 	return places, len(places) <= scanBudget
-}
-
-// judge tells what is for one connection, by what is known of the person's relations now. Live decides with the
-// same words, and so does every later look at the tail. It remembers its last answer: what a busy author has
-// posted in a row is judged once.
-type judge struct {
-	c      *connection
-	author uint32 // of the last frame; 0 = none
-	edge   edge
-	reads  bool
-}
-
-func (j *judge) shows(f *frame) bool {
-	c := j.c
-	if f.pos <= c.delivered || c.want&f.kind == 0 {
-		return false
-	}
-	if f.author == 0 || f.author != j.author {
-		j.author = f.author
-		j.edge, j.reads = c.person.edge(f)
-	}
-	return j.reads && c.person.allows(f, j.edge, c.mode)
 }
 
 // advance moves a connection past what was judged for it.
@@ -155,8 +124,8 @@ func (h *hub) advance(c *connection, through social.Position) {
 // write gives the joined blocks to the socket and reports whether all was taken. What was not taken of a block
 // that is half out is kept; whole blocks behind it are put together again later. So a slow reader costs at most
 // one block.
-func (h *hub) write(c *connection, j *joined) bool {
-	buf := j.bytes()
+func (h *hub) write(c *connection, j *frames.Joined) bool {
+	buf := j.Bytes()
 	if len(buf) == 0 {
 		return true
 	}
@@ -166,37 +135,33 @@ func (h *hub) write(c *connection, j *joined) bool {
 		return false
 	}
 	c.lastWrite = h.now
-	begin, whole := 0, 0
-	if n == len(buf) {
-		whole = j.count
-		c.delivered = max(c.delivered, j.marks[whole-1].pos)
-	} else {
-		for _, m := range j.blocks() {
-			if n < m.end {
-				break
-			}
-			c.delivered, begin = max(c.delivered, m.pos), m.end
-			whole++
-		}
+	begin, whole, marks := 0, 0, j.Marks()
+	for whole < len(marks) && marks[whole].End <= n {
+		begin = marks[whole].End
+		whole++
 	}
-	h.took(n, whole)
-	if s := c.slow; s != nil {
+	if whole > 0 {
+		c.delivered = max(c.delivered, marks[whole-1].Pos)
+	}
+	h.metrics.countWritten(n, whole)
+	s := c.slow
+	if s != nil {
 		s.written += int64(n)
 	}
 	if n == len(buf) {
-		if s := c.slow; s != nil {
+		if s != nil {
 			s.rest, s.checkAt = nil, 0
 			c.recovered()
 		}
 		return true
 	}
-	s := c.trouble()
+	s = c.trouble()
 	oldRest := whole == 0 && len(s.rest) > 0
 	if !oldRest {
 		s.rest, s.restSince = nil, h.now
 	}
 	if oldRest || n > begin {
-		s.rest, s.restPos = append([]byte(nil), buf[n:j.marks[whole].end]...), j.marks[whole].pos
+		s.rest, s.restPos = bytes.Clone(buf[n:marks[whole].End]), marks[whole].Pos
 	}
 	c.undelivered = c.delivered + 1
 	h.stall(c)
@@ -217,8 +182,8 @@ func (h *hub) stall(c *connection) {
 func (h *hub) part(c *connection) {
 	if !c.byeOut {
 		at, reason := h.cursor(c), c.slow.ending
-		h.joined.reset()
-		h.joined.add(appendBye(nil, reason, byeRetry(reason, h.random()), at), at.Seq)
+		h.joined.Reset()
+		h.joined.Add(frames.AppendBye(nil, reason, byeRetry(reason, h.random()), at), at.Seq)
 		whole := h.write(c, &h.joined)
 		c.byeOut = whole || c.halfOut()
 		if !whole {
@@ -237,7 +202,7 @@ func (h *hub) beat(c *connection) {
 		return
 	}
 	c.delivered = h.cursor(c).Seq
-	h.joined.reset()
-	h.joined.add([]byte(heartbeat), c.delivered)
+	h.joined.Reset()
+	h.joined.Add([]byte(frames.Heartbeat), c.delivered)
 	h.write(c, &h.joined)
 }

@@ -10,14 +10,14 @@ import (
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/plugins/sse/audience"
 )
 
 // person is somebody with at least one connection, or one whose last connection left a moment ago. The hub's
 // goroutine owns it.
 type person struct {
-	id    social.ID
+	audience.Person
 	conns *connection // the first of them; connection.next
-	place uint32      // in index.places
 
 	version  uint32 // grows when a control entry arrives: an older page of the log is read again
 	failures uint8  // of questions, in a row
@@ -26,12 +26,6 @@ type person struct {
 	gone   bool // not in the index any more; answers under way are dropped
 	asking bool // a question is waiting or under way
 	held   bool // control entries are not answered yet: connections are served up to hold and no further
-
-	// What the person reads: see index.
-	follows []edge
-	sinces  []since
-	hidden  map[social.ID]struct{} // never changed, only replaced: workers read it
-	from    social.Position
 
 	hold social.Position
 	asks *asks         // what the next question has to ask; nil = nothing
@@ -49,11 +43,15 @@ type asks struct {
 // manyRelations is how many single relations are asked for before the whole audience is.
 const manyRelations = 32
 
-// question is what a worker asks about a person.
+// question is what a worker asks about a person, and what was found: the whole audience or single relations.
 type question struct {
 	person *person
 	whole  bool
 	others []social.ID
+
+	audience  social.Audience
+	relations []relation
+	err       error
 }
 
 // relation is the answer about one other person.
@@ -61,13 +59,6 @@ type relation struct {
 	other           social.ID
 	source          social.Source
 	follows, hidden bool
-}
-
-// answer is what a worker found; whole or single relations.
-type answer struct {
-	audience  social.Audience
-	relations []relation
-	err       error
 }
 
 // controlOf reads a control entry. ok is false for every other event. A zero other means that the entry does
@@ -122,7 +113,7 @@ func (p *person) toAsk() *asks {
 	return p.asks
 }
 
-// ask puts a person into the line of those to be asked about, once.
+// ask puts a person into the queue of those to be asked about, once.
 func (h *hub) ask(p *person) {
 	if p.asking || p.gone {
 		return
@@ -132,8 +123,8 @@ func (h *hub) ask(p *person) {
 }
 
 // question takes over what is to be asked about a person.
-func (p *person) question() question {
-	q := question{person: p, whole: !p.loaded}
+func (p *person) question() *question {
+	q := &question{person: p, whole: !p.loaded}
 	if p.asks != nil {
 		q.whole, q.others = q.whole || p.asks.reload, p.asks.dirty
 		p.asks = nil
@@ -141,27 +132,43 @@ func (p *person) question() question {
 	return q
 }
 
+// ask asks; the asking workers call it.
+func (q *question) ask(ctx context.Context, from plugins.Audiences) (err error) {
+	if q.whole {
+		q.audience, err = from.Audience(ctx, q.person.ID)
+		return err
+	}
+	for _, other := range q.others {
+		r := relation{other: other}
+		if r.source, r.follows, r.hidden, err = from.Relation(ctx, q.person.ID, other); err != nil {
+			return err
+		}
+		q.relations = append(q.relations, r)
+	}
+	return nil
+}
+
 // answered applies an answer and lets the person's connections go on, up to the first control entry that came
 // after the question.
-func (h *hub) answered(q question, a answer) {
+func (h *hub) answered(q *question) {
 	p := q.person
 	p.asking = false
 	if p.gone {
 		return
 	}
-	if a.err != nil {
-		h.askAgain(q, a.err)
+	if q.err != nil {
+		h.askAgain(q)
 		return
 	}
 	p.failures = 0
 	h.storeTrouble.clear()
-	before := p.weight()
+	before := p.Weight()
 	if q.whole {
-		h.index.install(p, a.audience, h.reach(p))
+		h.audience.Install(p, q.audience, h.reach(p))
 		p.loaded = true
 	}
-	for _, r := range a.relations {
-		h.index.relate(p, r.other, r.source, r.follows, r.hidden)
+	for _, r := range q.relations {
+		h.audience.Relate(p, r.other, r.source, r.follows, r.hidden)
 	}
 	p.held, p.hold = false, 0
 	if p.asks != nil {
@@ -169,7 +176,7 @@ func (h *hub) answered(q question, a answer) {
 		h.ask(p)
 	}
 	if p.conns == nil {
-		h.keep(p.weight() - before)
+		h.keep(p.Weight() - before)
 	}
 	for c := p.conns; c != nil; c = c.next {
 		c.late = c.late && p.held
@@ -180,7 +187,7 @@ func (h *hub) answered(q question, a answer) {
 // reach is the lowest position behind which something may have to be judged for a person. What was known stays
 // known: who left may come back with the same position.
 func (h *hub) reach(p *person) social.Position {
-	from := p.from
+	from := p.From
 	for c := p.conns; c != nil; c = c.next {
 		from = min(from, h.needs(c))
 	}
@@ -195,11 +202,11 @@ func (h *hub) needs(c *connection) social.Position {
 	return c.delivered
 }
 
-// reaches reports whether enough is known of a person for a connection's position; if not, it has the rest asked
-// for. The person's other connections go on meanwhile.
+// reaches reports whether enough is known of a person for a connection's position; if not, the rest is asked for.
+// The person's other connections go on meanwhile.
 func (h *hub) reaches(c *connection) bool {
 	p := c.person
-	if h.needs(c) >= p.from {
+	if h.needs(c) >= p.From {
 		return true
 	}
 	p.toAsk().reload = true
@@ -207,14 +214,14 @@ func (h *hub) reaches(c *connection) bool {
 	return false
 }
 
-// askAgain puts a question that failed back, for later; the person stays held where they are. After some
-// failures in a row the connections end: coming back later is better than a stream that says nothing.
-func (h *hub) askAgain(q question, err error) {
+// askAgain puts a question that failed back, for later; the person stays held. After some failures in a row the
+// connections end: coming back later is better than a stream that says nothing.
+func (h *hub) askAgain(q *question) {
 	p := q.person
 	p.failures = min(p.failures+1, maxFailures)
 	h.metrics.failures.Inc()
-	h.storeTrouble.set(err)
-	h.log.Warn("audience cannot be read", zap.Stringer("person", p.id), zap.Uint8("failures", p.failures), zap.Error(err))
+	h.storeTrouble.set(q.err)
+	h.log.Warn("audience cannot be read", zap.Stringer("person", p.ID), zap.Uint8("failures", p.failures), zap.Error(q.err))
 	if p.conns == nil {
 		h.forget(p)
 		return
@@ -234,14 +241,16 @@ func (h *hub) askAgain(q question, err error) {
 		return
 	}
 	p.asking = true
-	h.after(backoff(int(p.failures)), func() {
-		if !p.gone {
-			h.askNext.push(p)
-		}
+	time.AfterFunc(backoff(int(p.failures)), func() {
+		h.do(func() {
+			if !p.gone {
+				h.askNext.push(p)
+			}
+		})
 	})
 }
 
-// wake has every connection of a person served that is not idle, or looks at it when it was.
+// wake has every connection of a person served; one that was idle looks at the tail.
 func (h *hub) wake(p *person) {
 	for c := p.conns; c != nil; c = c.next {
 		if c.undelivered == 0 {
@@ -250,23 +259,6 @@ func (h *hub) wake(p *person) {
 		}
 		h.serve(c)
 	}
-}
-
-// askAbout runs a question; it is called by the asking workers.
-func askAbout(ctx context.Context, from plugins.Audiences, q question) (a answer) {
-	if q.whole {
-		a.audience, a.err = from.Audience(ctx, q.person.id)
-		return a
-	}
-	for _, other := range q.others {
-		r := relation{other: other}
-		r.source, r.follows, r.hidden, a.err = from.Relation(ctx, q.person.id, other)
-		if a.err != nil {
-			return a
-		}
-		a.relations = append(a.relations, r)
-	}
-	return a
 }
 
 // maxFailures is how often in a row the store or the log may fail for one person before their connections end.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/plugins/sse/frames"
 )
 
 // Routes mounts the stream way of /v1/events, and the aliases that are switched on. Requests for /v1/events that
@@ -24,15 +25,15 @@ func (c *Channel) Routes(r fiber.Router, doc *huma.OpenAPI) {
 	r.Get(plugins.EventsPath, events)
 	plugins.DescribeEvents(doc, mimeStream, streamSchema())
 	for _, name := range c.cfg.Aliases {
-		p := presetOf(name)
+		p := frames.PresetOf(name)
 		alias := func(f *fiber.Ctx) error {
 			if !takesStream(f.Get(fiber.HeaderAccept)) {
 				return social.NewFault(social.CodeNotAcceptable, "This route streams: ask for text/event-stream.")
 			}
 			return c.stream(f, p)
 		}
-		r.Head(p.path, alias)
-		r.Get(p.path, alias)
+		r.Head(p.Path, alias)
+		r.Get(p.Path, alias)
 		describeAlias(doc, p)
 	}
 }
@@ -40,13 +41,14 @@ func (c *Channel) Routes(r fiber.Router, doc *huma.OpenAPI) {
 const mimeStream = "text/event-stream"
 
 // stream answers a request for a stream: it checks, and then takes the connection away from the server.
-func (c *Channel) stream(f *fiber.Ctx, p *preset) error {
+func (c *Channel) stream(f *fiber.Ctx, p *frames.Preset) error {
 	ctx := f.UserContext()
 	actor := social.ActorFrom(ctx)
 	if err := actor.Need(social.ScopeEvents); err != nil {
 		return err
 	}
-	query, err := plugins.ParseEvents(plugins.Params{Query: queryOf(f), Header: func(name string) string { return strings.Clone(f.Get(name)) }})
+	header := func(name string) string { return strings.Clone(f.Get(name)) }
+	query, err := plugins.ParseEvents(plugins.Params{Query: queryOf(f), Header: header})
 	if err != nil {
 		return err
 	}
@@ -70,21 +72,6 @@ func queryOf(f *fiber.Ctx) [][2]string {
 	var out [][2]string
 	for k, v := range f.Context().QueryArgs().All() {
 		out = append(out, [2]string{string(k), string(v)})
-	}
-	return out
-}
-
-// headersOf copies the lines the host's middleware has set, CORS among them, but for those that the stream's own
-// head says and those that frame a body.
-func headersOf(f *fiber.Ctx) []header {
-	var out []header
-	for k, v := range f.Context().Response.Header.All() {
-		switch name := string(k); strings.ToLower(name) {
-		case "content-type", "content-length", "transfer-encoding", "connection", "keep-alive", "content-encoding", "cache-control",
-			"vary", "date", "etag", "x-request-id", "x-content-type-options", "x-accel-buffering":
-		default:
-			out = append(out, header{name, string(v)})
-		}
 	}
 	return out
 }

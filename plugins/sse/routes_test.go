@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/plugins/sse/frames"
 )
 
 func TestStatus(t *testing.T) {
@@ -118,7 +119,7 @@ func TestPipelined(t *testing.T) {
 // TestDocument: the operation holds the stream, whoever came first.
 func TestDocument(t *testing.T) {
 	cfg := testConfig()
-	cfg.Aliases = presetNames()
+	cfg.Aliases = frames.PresetNames()
 	for _, first := range []bool{true, false} {
 		var doc *huma.OpenAPI
 		serve(t, newWorld(), cfg, func(s *site) {
@@ -134,9 +135,10 @@ func TestDocument(t *testing.T) {
 		if len(get.Responses["200"].Content) != 2 || get.Responses["200"].Content["text/event-stream"] == nil {
 			t.Errorf("first %v: content %v", first, get.Responses["200"].Content)
 		}
-		for _, p := range presets {
-			if doc.Paths[p.path] == nil || doc.Paths[p.path].Get == nil {
-				t.Errorf("%s is not in the document", p.path)
+		for _, name := range frames.PresetNames() {
+			p := frames.PresetOf(name)
+			if doc.Paths[p.Path] == nil || doc.Paths[p.Path].Get == nil {
+				t.Errorf("%s is not in the document", p.Path)
 			}
 		}
 		if _, err := json.Marshal(doc); err != nil {
@@ -147,7 +149,7 @@ func TestDocument(t *testing.T) {
 
 func TestAliases(t *testing.T) {
 	cfg := testConfig()
-	cfg.Aliases = presetNames()
+	cfg.Aliases = frames.PresetNames()
 	for name, tt := range map[string]struct{ path, first, note, post string }{
 		"connect": {"/connect", "event: sse\nretry: R\ndata: {\"message\":\"EventStream created\",\"user_id\":\"" + id(1).String() + "\"}\n\n",
 			"event: sse\ndata: {\"text\":\"Bob liked\\nyour post\"}\n\n", "event: sse\ndata: {\"text\":\"line\\u2028two\"}\n\n"},

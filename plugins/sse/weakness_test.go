@@ -9,6 +9,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/plugins/sse/frames"
 )
 
 func unmarshal(text string, into any) error {
@@ -156,7 +157,7 @@ func TestW20PoisonedID(t *testing.T) {
 	w := newWorld()
 	w.notify(1)
 	cfg := testConfig()
-	cfg.Aliases = presetNames()
+	cfg.Aliases = frames.PresetNames()
 	s := serve(t, w, cfg)
 	for _, path := range []string{"/v1/events", "/connect", "/sub", "/api/v1/users/alarm/subscribe"} {
 		c := s.ask("GET", path, stream, "Test-User: 1")
@@ -180,7 +181,7 @@ func TestW20PoisonedID(t *testing.T) {
 func TestW21EveryBlockHasData(t *testing.T) {
 	w := newWorld()
 	cfg := testConfig()
-	cfg.Aliases = presetNames()
+	cfg.Aliases = frames.PresetNames()
 	s := serve(t, w, cfg)
 	for _, path := range []string{"/v1/events", "/connect", "/sub", "/api/v1/users/alarm/subscribe"} {
 		c := s.ask("GET", path, stream, "Test-User: 1", "Last-Event-ID: nonsense")

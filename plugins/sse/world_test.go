@@ -7,9 +7,14 @@ import (
 	"fmt"
 	"sort"
 	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/plugins/sse/frames"
 )
 
 // world stands in for store, log and dispatch: a slice of events, a map of follows, and a goroutine that hands
@@ -294,8 +299,7 @@ func (w *world) expected(n int, mode social.PostsMode, after social.Position) []
 	}
 	var out []string
 	for _, e := range page.Events {
-		b, _ := appendEvent(nil, e)
-		out = append(out, string(b))
+		out = append(out, blockOf(e))
 	}
 	return out
 }
@@ -306,3 +310,15 @@ var (
 	_ plugins.History   = (*world)(nil)
 	_ plugins.Audiences = (*world)(nil)
 )
+
+func envOf(w *world) plugins.Env {
+	return plugins.Env{Name: "sse", Log: zap.NewNop(), Clock: time.Now, Metrics: prometheus.NewRegistry(), History: w,
+		Audiences: w, Connections: newSeats()}
+}
+
+// blockOf is an event as it goes on the wire.
+func blockOf(e social.Event) string {
+	var j frames.Joined
+	j.AddEvent(e, nil)
+	return string(j.Bytes())
+}

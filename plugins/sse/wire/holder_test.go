@@ -1,17 +1,13 @@
-package sse
+package wire
 
 import (
 	"net"
-	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
-	"pgregory.net/rapid"
-
-	"github.com/belfry-social/belfry/modules/social"
+	"go.uber.org/zap"
 )
 
 // heard is a peer that hands on what it hears, and counts what must not come.
@@ -98,20 +94,25 @@ func tcpPair() (server, client net.Conn) {
 	return must(ln.Accept()), client
 }
 
-// holders are the names of those this system has.
-func holders() []string {
-	if haveEpoll {
-		return []string{holderEpoll, holderGoroutine}
-	}
-	return []string{holderGoroutine}
+// patience bounds every wait for something that has to come.
+const patience = 10 * time.Second
+
+func testConfig() Config {
+	return Config{SendBuffer: 64 << 10, PeerTimeout: 25 * time.Second, Writers: 16, WriteLimit: 20 * time.Second}
 }
 
-// eachHolder runs a test with each of them.
+// eachHolder runs a test with each holder of this system.
 func eachHolder(t *testing.T, test func(t *testing.T, cfg Config)) {
-	for _, name := range holders() {
+	for _, goroutines := range []bool{false, true} {
+		name := "epoll"
+		if goroutines {
+			name = "goroutine"
+		} else if !HaveEpoll {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			cfg := testConfig()
-			cfg.Holder = name
+			cfg.Goroutines = goroutines
 			test(t, cfg)
 		})
 	}
@@ -125,7 +126,7 @@ func TestHolder(t *testing.T) {
 			for name, promise := range promises {
 				t.Run(kind+" "+name, func(t *testing.T) {
 					defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-					k := &kit{T: t, kind: kind, pair: pair, holder: newHolder(cfg, nopLog())}
+					k := &kit{T: t, kind: kind, pair: pair, holder: New(cfg, zap.NewNop())}
 					promise(k)
 					k.over()
 				})
@@ -136,52 +137,5 @@ func TestHolder(t *testing.T) {
 
 // TestHolderUnused: one that has held nothing ends too.
 func TestHolderUnused(t *testing.T) {
-	eachHolder(t, func(t *testing.T, cfg Config) { newHolder(cfg, nopLog()).Wait() })
-}
-
-// TestSlowModel: however little a client takes at a time, wherever its events come from, it gets all of them.
-func TestSlowModel(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		cfg := defaults
-		cfg.TailBytes = social.Size(rapid.SampledFrom([]int{4 << 10, 8 << 10, 1 << 20}).Draw(rt, "tail"))
-		inBubble(t, cfg, func(t *testing.T, e *engine) {
-			e.w.follow(1, 2, true)
-			e.w.follow(1, 3, true)
-			from := e.w.Head()
-			e.pipes.room = 2 << 10
-			c := e.connect(t, 1, from.String())
-			for range rapid.IntRange(1, 60).Draw(rt, "steps") {
-				switch rapid.SampledFrom([]string{"notify", "post", "other", "large", "take", "take", "relation", "rest"}).Draw(rt, "step") {
-				case "notify":
-					e.w.notify(1)
-				case "post":
-					for range rapid.IntRange(1, 30).Draw(rt, "posts") {
-						e.w.post(2)
-					}
-				case "other":
-					e.w.post(7)
-					e.w.notify(7)
-				case "large":
-					e.w.commit(to(1), "notification", `"`+strings.Repeat("x", rapid.IntRange(1, 60<<10).Draw(rt, "size"))+`"`)
-				case "take":
-					c.take(rapid.IntRange(0, 70<<10).Draw(rt, "bytes"))
-				case "relation":
-					e.w.hide(1, rapid.IntRange(50, 60).Draw(rt, "whom"), true) // changes nothing of what is expected
-				case "rest":
-					synctest.Wait()
-				}
-			}
-			for c.take(-1); ; c.take(-1) {
-				synctest.Wait()
-				if c.mu.Lock(); !c.full {
-					c.mu.Unlock()
-					break
-				}
-				c.mu.Unlock()
-			}
-			if got, want := c.body(), strings.Join(e.w.expected(1, social.PostsNotify, from.Seq), ""); got != want {
-				rt.Fatalf("%d blocks, want %d", strings.Count(got, "event: "), strings.Count(want, "event: "))
-			}
-		})
-	})
+	eachHolder(t, func(t *testing.T, cfg Config) { New(cfg, zap.NewNop()).Wait() })
 }

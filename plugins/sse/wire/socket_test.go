@@ -1,4 +1,4 @@
-package sse
+package wire
 
 import (
 	"bytes"
@@ -14,20 +14,20 @@ type kit struct {
 	*testing.T
 	kind   string
 	pair   func() (server, client net.Conn)
-	holder holder
+	holder Holder
 
 	peers   []*heard
 	clients []net.Conn
 }
 
 // take has the holder take a connection over.
-func (k *kit) take() (s socket, p *heard, client net.Conn) {
+func (k *kit) take() (s Socket, p *heard, client net.Conn) {
 	server, client := k.pair()
 	p = newHeard()
 	return k.hold(server, client, p), p, client
 }
 
-func (k *kit) hold(server, client net.Conn, p *heard) socket {
+func (k *kit) hold(server, client net.Conn, p *heard) Socket {
 	k.peers, k.clients = append(k.peers, p), append(k.clients, client)
 	return k.holder.Take(server, p)
 }
@@ -53,7 +53,7 @@ func (k *kit) arrives(client net.Conn, want string) {
 }
 
 // fill writes until the kernel, or whatever takes its place, is full and the client does not read.
-func (k *kit) fill(s socket, p *heard) {
+func (k *kit) fill(s Socket, p *heard) {
 	k.Helper()
 	for range 1 << 10 {
 		if n := must(s.Write(make([]byte, 64<<10))); n < 64<<10 && s.Waiting() > 0 {
@@ -147,7 +147,7 @@ var promises = map[string]func(k *kit){
 	},
 	"a client may send as much as the limit": func(k *kit) {
 		s, p, client := k.take()
-		k.input(client, maxInput)
+		k.input(client, MaxInput)
 		k.leaves() // the holder has been round
 		for range 100 {
 			if n := must(s.Write([]byte("x"))); n == 0 { // a blocking one is not done with the one before
@@ -167,7 +167,7 @@ var promises = map[string]func(k *kit){
 		if k.kind == "pipe" { // holds nothing
 			client.Close()
 		} else {
-			k.input(client, maxInput+1)
+			k.input(client, MaxInput+1)
 		}
 		p := newHeard()
 		k.hold(server, client, p)
@@ -198,10 +198,10 @@ var promises = map[string]func(k *kit){
 		await(k.T, "Gone", p.gone)
 		next := newHeard()
 		s := k.hold(nextServer, nextClient, next)
-		if n, err := old.Write([]byte("stray")); err == nil && n > 0 && k.kind == "tcp" {
+		if n, err := old.Write([]byte("stray")); err == nil && n > 0 {
 			k.Errorf("a closed socket took %d bytes", n)
 		}
-		if n := old.Waiting(); n != 0 && k.kind == "tcp" {
+		if n := old.Waiting(); n != 0 {
 			k.Errorf("%d bytes wait in a closed socket", n)
 		}
 		old.Finish()

@@ -1,4 +1,4 @@
-package sse
+package wire
 
 import (
 	"errors"
@@ -13,27 +13,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const haveEpoll = true
+// HaveEpoll reports whether this system has the epoll holder.
+const HaveEpoll = true
 
-// epoll is the holder for plain TCP. Of a connection it keeps a descriptor, registered in an epoll of its own, and
-// an epollSocket of 48 bytes: no goroutine, no buffer, no place in Go's poller. One goroutine, the loop, hears what
-// happens to all of them. Other connections go to a parked holder, and so does one that cannot be registered
-// because descriptors or the kernel's memory are at their end.
+// epoll is the holder for plain TCP. Of a connection it keeps a duplicate of its descriptor, registered in an epoll
+// of its own, and an epollSocket: no goroutine, no buffer, no place in Go's poller. One goroutine, the loop, hears
+// what happens to all of them. Other connections, and those for which descriptors or the kernel's memory are at
+// their end, go to a parked holder.
 //
-// Registration is edge-triggered. A level-triggered one would have to be changed with a call whenever a socket
-// becomes full and again when it is not, because an idle socket is always writable. The price of edges is that
-// nothing may be left half looked at: the loop reads until there is nothing more, and a Write that was short and the
-// loop that hears of room agree under the socket's lock. Room is asked for from a socket's first short Write on:
-// the others never wake the loop for it.
+// Registration is edge-triggered: an idle socket is always writable, so a level-triggered one would have to be
+// changed at each stall and again after it. Therefore the loop reads until there is nothing more, and a short Write
+// and the loop that hears of room agree under the socket's lock. Room is asked for from a socket's first short
+// Write on.
 //
-// A descriptor is closed by the loop alone, while it handles that descriptor's own event; Abort only shuts the
-// connection down, which is such an event. One wait tells of each registration once at most: so no event that was
-// fetched before is left for the next connection which the kernel gives the same number. A registration can outlive its
-// descriptor, while a child process that is being started holds it. Therefore an event is taken for no more than a
-// reason to look at a descriptor; what has happened to it, the kernel is asked.
-//
-// Locks: a socket's mu, then holder.mu; neither is held while a peer is told. A socket's mu keeps its descriptor
-// open: who calls the kernel with it holds mu, but for the loop, which is the one who closes.
+// A descriptor is closed by the loop alone, while it handles an event of that descriptor; Abort shuts the connection
+// down, which is such an event. A registration can outlive its descriptor while a child process that is being
+// started holds it, so an event is no more than a reason to look at a descriptor: what has happened, the kernel is
+// asked.
 type epoll struct {
 	cfg    Config
 	log    *zap.Logger
@@ -48,10 +44,11 @@ type epoll struct {
 	table []*epollSocket // by descriptor
 }
 
-// epollSocket is one connection. mu guards fd, full and armed; input is the loop's.
+// epollSocket is one connection. mu guards fd, full and armed, and keeps the descriptor open: who calls the kernel
+// with it holds mu, but for the loop, which closes. input is the loop's.
 type epollSocket struct {
 	holder *epoll
-	peer   peer
+	peer   Peer
 	mu     sync.Mutex
 	fd     int32 // -1 = closed
 	input  int32 // bytes read away
@@ -59,12 +56,12 @@ type epollSocket struct {
 	armed  bool  // the kernel tells of room
 }
 
-func newEpoll(cfg Config, log *zap.Logger) holder {
+func newEpoll(cfg Config, log *zap.Logger) Holder {
 	return &epoll{cfg: cfg, log: log, others: newParked(cfg, log)}
 }
 
-func (h *epoll) Take(c net.Conn, p peer) socket {
-	c = unwrap(c)
+func (h *epoll) Take(c net.Conn, p Peer) Socket {
+	c = Unwrap(c)
 	if tcp, ok := c.(*net.TCPConn); ok {
 		s, err := h.take(tcp, p)
 		if err == nil {
@@ -88,12 +85,13 @@ func (h *epoll) Wait() {
 }
 
 // take moves a connection from Go's poller to this one. After an error it is as it was.
-func (h *epoll) take(c *net.TCPConn, p peer) (*epollSocket, error) {
+func (h *epoll) take(c *net.TCPConn, p Peer) (*epollSocket, error) {
 	watch, err := h.start()
 	if err != nil {
 		return nil, err
 	}
-	fd, err := duplicate(c, h.cfg)
+	setOptions(c, h.cfg)
+	fd, err := duplicate(c)
 	if err != nil {
 		return nil, err
 	}
@@ -137,20 +135,6 @@ func (h *epoll) start() (int, error) {
 	return fd, nil
 }
 
-// duplicate gives a descriptor for the same connection that Go knows nothing of. It does not block and is closed
-// in child processes: the first is a property of the connection, the second of the descriptor.
-func duplicate(c *net.TCPConn, cfg Config) (fd int, err error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	closed := raw.Control(func(original uintptr) {
-		setOptions(int(original), cfg)
-		fd, err = unix.FcntlInt(original, unix.F_DUPFD_CLOEXEC, 0)
-	})
-	return fd, errors.Join(closed, err)
-}
-
 // enter gives a socket its place in the table; h.mu is not held.
 func (h *epoll) enter(s *epollSocket) {
 	h.sockets.Add(1)
@@ -172,10 +156,9 @@ func (h *epoll) forget(fd int) {
 // maxEvents is how many sockets one wait tells of.
 const maxEvents = 256
 
-// loop is the holder's goroutine. Go's poller watches the epoll and wakes it: so an idle loop holds no thread.
+// loop is the holder's goroutine. Go's poller watches the epoll and wakes it: an idle loop holds no thread.
 func (h *epoll) loop(raw syscall.RawConn) {
 	events := make([]unix.EpollEvent, maxEvents)
-	found := make([]*epollSocket, maxEvents)
 	buf := make([]byte, 4<<10)
 	n := 0
 	wait := func(fd uintptr) bool {
@@ -183,29 +166,25 @@ func (h *epoll) loop(raw syscall.RawConn) {
 		return n > 0
 	}
 	for raw.Read(wait) == nil {
-		h.find(events[:n], found)
-		for i, s := range found[:n] {
-			if s != nil {
-				h.handle(s, events[i].Events, buf)
-				found[i] = nil
+		for _, e := range events[:n] {
+			if s := h.find(e.Fd); s != nil {
+				h.handle(s, e.Events, buf)
 			}
 		}
 	}
 }
 
-// find looks up whom events are for; nil = nobody any more.
-func (h *epoll) find(events []unix.EpollEvent, found []*epollSocket) {
+// find looks up the socket of a descriptor; nil = it is closed.
+func (h *epoll) find(fd int32) *epollSocket {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for i, e := range events {
-		found[i] = h.table[e.Fd]
-	}
+	return h.table[fd]
 }
 
 // handle looks at a socket. That its client has left is read like anything else it sends.
 func (h *epoll) handle(s *epollSocket, events uint32, buf []byte) {
 	switch {
-	case s.fd < 0: // another registration of the descriptor was heard of in the same wait, and it is closed
+	case s.fd < 0:
 	case events&^unix.EPOLLOUT != 0 && !s.readAway(buf):
 		h.close(s)
 	case events&unix.EPOLLOUT != 0 && s.room():
@@ -268,7 +247,7 @@ func (s *epollSocket) room() bool {
 
 // readAway reads until there is nothing more. False = the client has left or has sent too much.
 func (s *epollSocket) readAway(buf []byte) bool {
-	for s.input <= maxInput {
+	for s.input <= MaxInput {
 		n, err := unix.Read(int(s.fd), buf)
 		switch {
 		case errors.Is(err, unix.EINTR):
@@ -306,6 +285,6 @@ func (s *epollSocket) shutdown(how int) {
 }
 
 var (
-	_ holder = (*epoll)(nil)
-	_ socket = (*epollSocket)(nil)
+	_ Holder = (*epoll)(nil)
+	_ Socket = (*epollSocket)(nil)
 )

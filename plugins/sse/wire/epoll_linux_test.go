@@ -1,4 +1,4 @@
-package sse
+package wire
 
 import (
 	"bytes"
@@ -7,13 +7,14 @@ import (
 	"io"
 	"net"
 	"os"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
-	"unsafe"
 
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 )
 
@@ -22,7 +23,7 @@ func inEpoll(t *testing.T, test func(k *kit, h *epoll)) {
 	t.Helper()
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	before := descriptors()
-	h := newEpoll(testConfig(), nopLog()).(*epoll)
+	h := newEpoll(testConfig(), zap.NewNop()).(*epoll)
 	k := &kit{T: t, kind: "tcp", pair: tcpPair, holder: h}
 	test(k, h)
 	k.over()
@@ -41,7 +42,7 @@ func descriptors() int { return len(must(os.ReadDir("/proc/self/fd"))) }
 
 // TestEpollCost: a connection costs one descriptor and one small object, and no goroutine.
 func TestEpollCost(t *testing.T) {
-	if n := unsafe.Sizeof(epollSocket{}); n > 48 {
+	if n := reflect.TypeFor[epollSocket]().Size(); n > 48 {
 		t.Errorf("a socket takes %d bytes", n)
 	}
 	inEpoll(t, func(k *kit, _ *epoll) {
@@ -76,8 +77,10 @@ func TestEpollDescriptor(t *testing.T) {
 		}{
 			{"CLOEXEC", must(unix.FcntlInt(uintptr(s.fd), unix.F_GETFD, 0)) & unix.FD_CLOEXEC, unix.FD_CLOEXEC},
 			{"NONBLOCK", must(unix.FcntlInt(uintptr(s.fd), unix.F_GETFL, 0)) & unix.O_NONBLOCK, unix.O_NONBLOCK},
-			{"SO_SNDBUF, which the kernel doubles", must(unix.GetsockoptInt(int(s.fd), unix.SOL_SOCKET, unix.SO_SNDBUF)), 2 * int(cfg.SendBuffer)},
-			{"TCP_USER_TIMEOUT", must(unix.GetsockoptInt(int(s.fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)), int(cfg.PeerTimeout.Milliseconds())},
+			{"SO_SNDBUF, which the kernel doubles", must(unix.GetsockoptInt(int(s.fd), unix.SOL_SOCKET, unix.SO_SNDBUF)),
+				2 * cfg.SendBuffer},
+			{"TCP_USER_TIMEOUT", must(unix.GetsockoptInt(int(s.fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)),
+				int(cfg.PeerTimeout.Milliseconds())},
 		} {
 			if tt.got != tt.want {
 				t.Errorf("%s: got %d, want %d", tt.name, tt.got, tt.want)
@@ -183,7 +186,7 @@ func TestEpollNoDescriptor(t *testing.T) {
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := s.(*tcpSocket); !ok {
+		if _, ok := s.(*pooledSocket); !ok {
 			t.Errorf("held by %T", s)
 		}
 		if n := must(s.Write([]byte("here"))); n != 4 {
@@ -237,7 +240,7 @@ func TestEpollChurn(t *testing.T) {
 }
 
 // churn is one connection: its own name goes out many times, and it ends in one of three ways.
-func churn(h holder, server, client net.Conn, name string, way int) error {
+func churn(h Holder, server, client net.Conn, name string, way int) error {
 	p := newHeard()
 	s := h.Take(server, p)
 	sent := []byte(strings.Repeat(name, 200))

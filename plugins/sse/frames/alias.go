@@ -1,4 +1,4 @@
-package sse
+package frames
 
 import (
 	"bytes"
@@ -8,57 +8,58 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// preset is an alias route: the same stream under the names and in the form of a common tutorial. Only
+// Preset is an alias route: the same stream under the names and in the form of a common tutorial. Only
 // notification and post.created of people followed with the bell on are sent; ids, gap, bye and heartbeats are
 // those of /v1/events.
-type preset struct {
-	name  string
-	path  string
+type Preset struct {
+	Name  string
+	Path  string
 	first string // event of the first block, which stands for ready
 	later string // event of every other block
 	hello func(b []byte, user social.ID) []byte
-	data  func(b []byte, f *frame) []byte // one line, never empty
+	data  func(b []byte, f *Frame) []byte // one line, never empty
 }
 
-// aliasKinds are the types an alias sends.
-var aliasKinds = kindOf(social.EventNotification) | kindOf(social.EventPostCreated)
+// AliasKinds are the types an alias sends.
+var AliasKinds = KindOf(social.EventNotification) | KindOf(social.EventPostCreated)
 
-var presets = [...]preset{
-	{name: "connect", path: "/connect", first: "sse", later: "sse",
+var presets = [...]Preset{
+	{Name: "connect", Path: "/connect", first: "sse", later: "sse",
 		hello: func(b []byte, user social.ID) []byte {
 			b = append(b, `{"message":"EventStream created","user_id":"`...)
 			b = append(b, user.String()...)
 			return append(b, `"}`...)
 		},
-		data: func(b []byte, f *frame) []byte { return append(b, f.payload()...) }},
-	{name: "sub", path: "/sub", first: "connect", later: "notification",
+		data: func(b []byte, f *Frame) []byte { return append(b, f.payload()...) }},
+	{Name: "sub", Path: "/sub", first: "connect", later: "notification",
 		hello: func(b []byte, _ social.ID) []byte { return append(b, `{"message":"connected"}`...) },
 		data:  appendSentence},
-	{name: "alarm", path: "/api/v1/users/alarm/subscribe", first: "alarm", later: "alarm",
+	{Name: "alarm", Path: "/api/v1/users/alarm/subscribe", first: "alarm", later: "alarm",
 		hello: func(b []byte, _ social.ID) []byte { return append(b, "connect complete"...) },
-		data:  func(b []byte, _ *frame) []byte { return append(b, "new alarm"...) }},
+		data:  func(b []byte, _ *Frame) []byte { return append(b, "new alarm"...) }},
 }
 
-// presetOf gives the preset of a name; nil = there is none.
-func presetOf(name string) *preset {
+// PresetOf gives the preset of a name; nil = there is none.
+func PresetOf(name string) *Preset {
 	for i := range presets {
-		if presets[i].name == name {
+		if presets[i].Name == name {
 			return &presets[i]
 		}
 	}
 	return nil
 }
 
-func presetNames() []string {
+// PresetNames are the names of all presets.
+func PresetNames() []string {
 	names := make([]string, len(presets))
 	for i := range presets {
-		names[i] = presets[i].name
+		names[i] = presets[i].Name
 	}
 	return names
 }
 
 // block is a frame in the form of the preset; nil is /v1/events, whose block is the frame's own.
-func (p *preset) block(f *frame) []byte {
+func (p *Preset) block(f *Frame) []byte {
 	if p == nil {
 		return f.block
 	}
@@ -71,20 +72,20 @@ func (p *preset) block(f *frame) []byte {
 	return append(b, "\n\n"...)
 }
 
-// appendHello appends the first block, with the position held.
-func (p *preset) appendHello(b []byte, r readyData) []byte {
-	b = appendID(b, r.cursor)
+// AppendHello appends the first block, with the position held.
+func (p *Preset) AppendHello(b []byte, r Ready) []byte {
+	b = appendHeld(b, r.Cursor)
 	b = append(b, "event: "...)
 	b = append(b, p.first...)
 	b = append(b, "\nretry: "...)
-	b = appendMillis(b, r.retry)
+	b = appendMillis(b, r.Retry)
 	b = append(b, "\ndata: "...)
-	b = p.hello(b, r.user)
+	b = p.hello(b, r.User)
 	return append(b, "\n\n"...)
 }
 
 // appendSentence appends what a notification or a post says to people, on one line.
-func appendSentence(b []byte, f *frame) []byte {
+func appendSentence(b []byte, f *Frame) []byte {
 	var data struct {
 		Text   string `json:"text"`
 		Author *struct {

@@ -1,4 +1,4 @@
-package sse
+package audience
 
 import (
 	"fmt"
@@ -11,33 +11,53 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
+// id makes a readable id: the same number gives the same id.
+func id(n int) (out social.ID) {
+	out[0], out[15] = 1, byte(n)
+	return out
+}
+
+func to(n int) social.Stream { return social.Stream{Kind: social.To, User: id(n)} }
+func by(n int) social.Stream { return social.Stream{Kind: social.By, User: id(n)} }
+
+// member is what the tests keep of a person.
+type member struct {
+	Person
+	name string
+}
+
+type pair struct{ person, other social.ID }
+
 // naive is the index as one would write it first: a map of relations.
 type naive map[pair]social.Source
 
-// TestIndexModel runs random people coming, going and changing what they read, and frames coming and going, against
-// maps: both sides of every edge agree, what is asked from the index is what is true above from, and nothing is
-// left of those who went.
+// frame is what there is to judge of an event.
+type frame struct {
+	stream social.Stream
+	pos    social.Position
+}
+
+// TestIndexModel runs random people coming, going and changing what they read against maps: both sides of every edge
+// agree, what is asked from the index is what is true above From, and nothing is left of those who went.
 func TestIndexModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		m := &indexModel{x: newIndex(), edges: naive{}, hidden: map[pair]bool{}}
-		m.tail = newTail(rapid.SampledFrom([]int{600, 3000, 1 << 20}).Draw(rt, "limit"), 0, &m.x.authors)
+		m := &indexModel{x: New[*member](), edges: naive{}, hidden: map[pair]bool{}}
 		for range rapid.IntRange(1, 80).Draw(rt, "steps") {
 			m.step(rt)
 			m.check(rt)
 		}
-		m.tail.clear()
-		for _, p := range slices.Collect(maps.Values(m.x.people)) {
-			m.x.leave(p)
+		for _, p := range slices.Collect(m.x.All()) {
+			m.x.Leave(p)
 		}
-		if len(m.x.authors.places) != 0 || len(m.x.authors.chains) != 0 || len(m.tail.to) != 0 || m.tail.bytes != 0 {
-			rt.Fatalf("left behind: %d authors, %d chains, %d bytes", len(m.x.authors.places), len(m.x.authors.chains), m.tail.bytes)
+		if len(m.x.authors.places) != 0 || len(m.x.people) != 0 || len(m.x.free) != len(m.x.places) {
+			rt.Fatalf("left behind: %d authors, %d people", len(m.x.authors.places), len(m.x.people))
 		}
 	})
 }
 
 type indexModel struct {
-	x      index
-	tail   *tail
+	x      *Index[*member]
+	frames []frame
 	edges  naive
 	hidden map[pair]bool
 	pos    social.Position
@@ -46,15 +66,16 @@ type indexModel struct {
 func (m *indexModel) step(rt *rapid.T) {
 	n, other := rapid.IntRange(1, 5).Draw(rt, "who"), rapid.IntRange(1, 8).Draw(rt, "whom")
 	who := id(n)
-	p, k := m.x.people[who], pair{who, id(other)}
+	p, k := m.x.Find(who), pair{who, id(other)}
 	switch rapid.SampledFrom([]string{"load", "relate", "relate", "leave", "frame", "frame"}).Draw(rt, "step") {
 	case "load":
 		if p == nil {
-			p = &person{id: who}
-			m.x.enter(p)
+			p = &member{Person: Person{ID: who}, name: who.String()}
+			m.x.Enter(p)
 		}
 		a := social.Audience{Person: who, Hidden: map[social.ID]struct{}{}}
-		a.Sources = append(a.Sources, social.Source{Stream: to(n), Since: m.since(rt)}, social.Source{Stream: by(n), Since: m.since(rt)})
+		a.Sources = append(a.Sources, social.Source{Stream: to(n), Since: m.since(rt)},
+			social.Source{Stream: by(n), Since: m.since(rt)})
 		for o := range 9 {
 			if o != n && rapid.Bool().Draw(rt, "follows") {
 				a.Sources = append(a.Sources, social.Source{Stream: by(o), Since: m.since(rt), Bell: rapid.Bool().Draw(rt, "bell")})
@@ -75,7 +96,7 @@ func (m *indexModel) step(rt *rapid.T) {
 		for o := range a.Hidden {
 			m.hidden[pair{who, o}] = true
 		}
-		m.x.install(p, a, m.since(rt))
+		m.x.Install(p, a, m.since(rt))
 	case "relate":
 		if p == nil || other == n {
 			return
@@ -85,9 +106,9 @@ func (m *indexModel) step(rt *rapid.T) {
 		if !follows {
 			s = social.Source{}
 		}
-		lent := m.x.audience(p, postsAll, nil).Hidden
+		lent := m.x.Audience(p, All, nil).Hidden
 		before := maps.Clone(lent)
-		m.x.relate(p, id(other), s, follows, hides)
+		m.x.Relate(p, id(other), s, follows, hides)
 		if !maps.Equal(lent, before) {
 			rt.Fatal("an audience that a worker may be reading was changed")
 		}
@@ -101,12 +122,12 @@ func (m *indexModel) step(rt *rapid.T) {
 		}
 	case "leave":
 		if p != nil {
-			m.x.leave(p)
+			m.x.Leave(p)
 			maps.DeleteFunc(m.edges, func(k pair, _ social.Source) bool { return k.person == who })
 			maps.DeleteFunc(m.hidden, func(k pair, _ bool) bool { return k.person == who })
 		}
 	case "frame":
-		m.tail.push(m.frame(rt, other))
+		m.frames = append(m.frames, m.frame(rt, other))
 	}
 }
 
@@ -116,7 +137,7 @@ func (m *indexModel) frame(rt *rapid.T, n int) frame {
 	if rapid.Bool().Draw(rt, "to") {
 		s = to(n)
 	}
-	return frame{pos: m.pos, stream: s, block: make([]byte, rapid.IntRange(1, 300).Draw(rt, "size"))}
+	return frame{s, m.pos}
 }
 
 // since is a position near what happens.
@@ -129,7 +150,7 @@ func (m *indexModel) check(rt *rapid.T) {
 	for _, p := range m.x.people {
 		m.checkPerson(rt, p)
 		for _, e := range p.follows {
-			if e>>1 != own {
+			if e.place() != own {
 				edges++
 			}
 		}
@@ -137,10 +158,10 @@ func (m *indexModel) check(rt *rapid.T) {
 	readers := 0
 	for place, a := range m.x.authors.table {
 		for _, r := range a.readers {
-			p := m.x.places[r>>1]
-			s, ok := m.edges[pair{p.id, a.id}]
-			if !ok || s.Bell != (r&1 == 1) {
-				rt.Fatalf("place %d: %v is a reader with bell %v, want %v %v", place, p.id, r&1 == 1, ok, s.Bell)
+			p := m.x.places[r.place()]
+			s, ok := m.edges[pair{p.ID, a.id}]
+			if !ok || s.Bell != r.bell() {
+				rt.Fatalf("place %d: %v is a reader with bell %v, want %v %v", place, p.ID, r.bell(), ok, s.Bell)
 			}
 		}
 		readers += len(a.readers)
@@ -154,41 +175,63 @@ func (m *indexModel) check(rt *rapid.T) {
 	if len(m.x.authors.table) > int(firstAuthor)+9 || len(m.x.places) > 5 {
 		rt.Fatalf("%d places for 9 authors, %d for 5 people", len(m.x.authors.table), len(m.x.places))
 	}
-	m.checkTail(rt)
 }
 
 // checkPerson compares what a person reads, frame by frame and for the log, with the maps.
-func (m *indexModel) checkPerson(rt *rapid.T, p *person) {
+func (m *indexModel) checkPerson(rt *rapid.T, p *member) {
 	for _, mode := range []social.PostsMode{social.PostsNotify, social.PostsAll, social.PostsNone} {
-		want := social.Audience{Person: p.id, Hidden: map[social.ID]struct{}{}}
+		want := social.Audience{Person: p.ID, Hidden: map[social.ID]struct{}{}}
 		for k, s := range m.edges {
-			if k.person == p.id {
+			if k.person == p.ID {
 				want.Sources = append(want.Sources, s)
 			}
 		}
 		for k := range m.hidden {
-			if k.person == p.id {
+			if k.person == p.ID {
 				want.Hidden[k.other] = struct{}{}
 			}
 		}
 		want = want.ForPosts(mode)
-		got := m.x.audience(p, modeOf(mode), nil)
-		if a, b := sourcesAbove(got, p.from), sourcesAbove(want, p.from); a != b {
-			rt.Fatalf("%v above %d:\ngot  %s\nwant %s", p.id, p.from, a, b)
+		got := m.x.Audience(p, ModeOf(mode), nil)
+		if a, b := sourcesAbove(got, p.From), sourcesAbove(want, p.From); a != b {
+			rt.Fatalf("%v above %d:\ngot  %s\nwant %s", p.ID, p.From, a, b)
 		}
 		if !maps.Equal(got.Hidden, want.Hidden) {
 			rt.Fatalf("hidden %v, want %v", got.Hidden, want.Hidden)
 		}
-		judge := judge{c: &connection{person: p, want: ^kinds(0), mode: modeOf(mode), delivered: p.from}}
-		for i := range m.tail.frames {
-			f := m.tail.frames[i]
-			f.kind, f.about = 1, []social.ID{f.stream.User}
-			reads := slices.ContainsFunc(want.Sources, func(s social.Source) bool { return s.Stream == f.stream && f.pos > s.Since })
-			if f.pos > p.from && judge.shows(&f) != (reads && !want.Hides(social.Event{About: f.about})) {
-				rt.Fatalf("%v, %s: %v at %d is shown: %v", p.id, mode, f.stream, f.pos, !reads)
+		var streams []social.Stream
+		for _, s := range got.Sources {
+			streams = append(streams, s.Stream)
+		}
+		if asked := slices.Collect(m.x.Streams(p, ModeOf(mode))); !slices.Equal(asked, streams) {
+			rt.Fatalf("streams %v, want %v", asked, streams)
+		}
+		judge := m.x.Judge(p, ModeOf(mode))
+		for _, f := range m.frames {
+			about := []social.ID{f.stream.User}
+			reads := slices.ContainsFunc(want.Sources, func(s social.Source) bool {
+				return s.Stream == f.stream &&
+					f.pos > s.Since
+			})
+			shown := reads && !want.Hides(social.Event{About: about})
+			if f.pos <= p.From {
+				continue
+			}
+			if judge.Shows(f.stream, f.pos, about) != shown || m.reads(p, ModeOf(mode), f, about) != shown {
+				rt.Fatalf("%v, %s: %v at %d is shown: %v", p.ID, mode, f.stream, f.pos, !shown)
 			}
 		}
 	}
+}
+
+// reads is what those who are told of a frame are told.
+func (m *indexModel) reads(p *member, mode Mode, f frame, about []social.ID) (shown bool) {
+	for r, e := range m.x.Readers(f.stream) {
+		if r == p {
+			shown = r.Allows(e, mode, f.pos, about)
+		}
+	}
+	return shown
 }
 
 // sourcesAbove writes sources down; what begins at or below a position counts as always.
@@ -202,60 +245,4 @@ func sourcesAbove(a social.Audience, from social.Position) string {
 	}
 	slices.Sort(out)
 	return fmt.Sprint(out)
-}
-
-// checkTail compares each chain with a look at every frame.
-func (m *indexModel) checkTail(rt *rapid.T) {
-	for n := range 9 {
-		for _, s := range []social.Stream{to(n), by(n)} {
-			var want []uint32
-			for i := range m.tail.frames {
-				if m.tail.frames[i].stream == s {
-					want = append(want, uint32(i))
-				}
-			}
-			c := m.tail.to[s.User]
-			if s.Kind == social.By {
-				c = m.x.authors.chains[m.x.authors.find(s.User)]
-			}
-			for from := range len(m.tail.frames) + 1 {
-				got := m.tail.missed(nil, c, from, 1<<20)
-				slices.Sort(got)
-				after := want[sortedFrom(want, from):]
-				if !slices.Equal(got, after) {
-					rt.Fatalf("%v from %d: %v, want %v", s, from, got, after)
-				}
-			}
-		}
-	}
-}
-
-func sortedFrom(list []uint32, from int) int {
-	i, _ := slices.BinarySearch(list, uint32(from))
-	return i
-}
-
-// TestQueue: first in, first out, however pushes and pops come, and memory follows what is in it.
-func TestQueue(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		var q queue[int]
-		var want []int
-		next, most := 0, 0
-		for range rapid.IntRange(0, 300).Draw(rt, "steps") {
-			if rapid.Bool().Draw(rt, "push") {
-				next++
-				q.push(next)
-				want = append(want, next)
-			} else if len(want) > 0 {
-				if first, got := q.first(), q.pop(); got != want[0] || first != got {
-					rt.Fatalf("got %d after %d, want %d", got, first, want[0])
-				}
-				want = want[1:]
-			}
-			most = max(most, len(want))
-			if q.len() != len(want) || cap(q.items) > 4*most+8 {
-				rt.Fatalf("%d in it, want %d; room for %d, most were %d", q.len(), len(want), cap(q.items), most)
-			}
-		}
-	})
 }
