@@ -148,9 +148,6 @@ func (s *stores) openEvents(ctx context.Context) error {
 	if aside := log.SetAside(); aside != nil {
 		s.zap.Error("event log was damaged and is set aside", zap.Error(aside))
 	}
-	if back := log.SteppedBack(); back != nil {
-		s.zap.Warn("the newest commit of the event log was not whole and is undone; the outbox has it", zap.Error(back))
-	}
 	s.log.Log = log
 	report, err := outbox.Reconcile(ctx, s.db, s.log)
 	if err != nil {

@@ -66,7 +66,7 @@ func (q *queue) withdraw(c *call) bool {
 // Append applies entries. Calls that come while a commit runs share the next one, in the order in which they came;
 // there is no timer. An entry at or below the mark is taken for a repetition, so whoever appends has to begin no
 // later than right behind a mark it has seen: several callers may give overlapping stretches, but a stretch given
-// out of turn is a hole. ctx counts until a commit has taken the call; its outcome is the answer then.
+// out of order is a hole. ctx counts until a commit has taken the call; its outcome is the answer then.
 //
 // Entries that no log could take (positions that do not rise, an unknown operation, data over
 // storage.MaxPayload: storage.ErrTooLarge) are refused before anything is written.
@@ -88,9 +88,9 @@ func (l *Log) Append(ctx context.Context, entries ...storage.Entry) error {
 		select {
 		case <-c.done:
 			return c.err
-		case l.turn <- struct{}{}:
+		case l.writing <- struct{}{}:
 			l.commit()
-			<-l.turn
+			<-l.writing
 		case <-ctx.Done():
 			if l.queue.withdraw(c) {
 				return ctx.Err()
@@ -141,7 +141,8 @@ func check(e *storage.Entry, last social.Position) error {
 	return nil
 }
 
-// commit takes one batch of the calls that wait, makes it durable, and answers all of them. The caller has the turn.
+// commit takes one batch of the calls that wait, makes it durable, and answers all of them. The caller holds the write
+// lock.
 func (l *Log) commit() {
 	batch := l.queue.take(l.cfg.BatchEntries, l.cfg.BatchBytes)
 	if len(batch) == 0 {
@@ -153,19 +154,10 @@ func (l *Log) commit() {
 	}
 	err := l.room(bytes)
 	if err == nil {
-		err = l.hold()
+		err = l.makeRoom()
 	}
 	if err == nil {
-		err = l.write(func(w *writer) error {
-			for _, c := range batch {
-				for i := range c.entries {
-					if err := w.apply(&c.entries[i]); err != nil {
-						return err
-					}
-				}
-			}
-			return nil
-		})
+		err = l.write(func(w *writer) error { return w.applyAll(batch) })
 	}
 	for _, c := range batch {
 		c.err = err

@@ -5,80 +5,56 @@ import (
 	"fmt"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/belfry-social/belfry/modules/social"
 )
 
-// Check verifies each record of the journal and that its stream knows it, in pages, beside the running log. What the
-// tree itself promises is checked by Open.
+// Check verifies each record, and that its stream has it once it is flushed, in pages, beside the running log. What the
+// trees themselves promise is checked by Open.
 func (l *Log) Check(ctx context.Context) error {
 	p := l.now.Load()
 	for at := p.floor; at < p.head; {
-		var unknown []noted
-		through := p.head
 		err := l.view(ctx, func(tx *bbolt.Tx) error {
-			c := tx.Bucket(bucketJournal).Cursor()
+			s, err := stateIn(tx)
+			if err != nil {
+				return err
+			}
+			c := recordsIn(tx).cursor()
 			scanned := 0
-			for k, v := c.Seek(keyOf(at + 1)); k != nil && positionOf(k) <= p.head; k, v = c.Next() {
+			for k, v := c.seek(keyOf(at + 1)); k != nil && positionOf(k) <= p.head; k, v = c.next() {
 				if scanned++; scanned > pageScan {
 					return nil
 				}
-				through = positionOf(k)
+				at = positionOf(k)
 				r, err := decode(k, v)
 				if err != nil {
-					return fmt.Errorf("position %d: %w", positionOf(k), err)
+					return fmt.Errorf("position %d: %w", at, err)
 				}
-				n := noted{stream: r.stream, place: placeOf(positionOf(k), r.flags)}
-				if !knows(tx, n) {
-					unknown = append(unknown, n)
+				if at <= s.flushed && !has(tx, r.stream, postingOf(at, r.flags)) {
+					return fmt.Errorf("position %d: %s does not have it", at, r.stream)
 				}
 			}
-			through = p.head
+			at = p.head
 			return nil
 		})
-		if err == nil {
-			err = l.find(ctx, unknown)
-		}
 		if err != nil {
 			return fmt.Errorf("log: check: %w", err)
 		}
-		at = through
 	}
 	return nil
 }
 
-// find looks for places that a transaction did not show in their streams: they are in memory, or have been moved since,
-// or were trimmed.
-func (l *Log) find(ctx context.Context, list []noted) error {
-	recent := l.recent.Load()
-	for _, n := range list {
-		if recent.knows(n) {
-			continue
-		}
-		err := l.view(ctx, func(tx *bbolt.Tx) error {
-			s, err := stateIn(tx)
-			if err == nil && n.place.position() > s.floor && !knows(tx, n) {
-				err = fmt.Errorf("position %d: %s does not know it", n.place.position(), n.stream)
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// knows reports whether the bucket of a stream has a place.
-func knows(tx *bbolt.Tx, n noted) bool {
-	name := n.stream.Bytes()
+// has reports whether the bucket of a stream has a posting.
+func has(tx *bbolt.Tx, stream social.Stream, p posting) bool {
+	name := stream.Bytes()
 	b := tx.Bucket(bucketStreams).Bucket(name[:])
 	if b == nil {
 		return false
 	}
-	p := n.place.position()
-	k, v := b.Cursor().Seek(keyOf(p))
+	k, v := b.Cursor().Seek(keyOf(p.position()))
 	if k == nil {
 		return false
 	}
-	list, err := decodeBlock(nil, k, v, p)
-	return err == nil && len(list) > 0 && list[0] == n.place
+	list, err := decodeBlock(nil, k, v, p.position())
+	return err == nil && len(list) > 0 && list[0] == p
 }

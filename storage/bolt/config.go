@@ -20,9 +20,9 @@ type Config struct {
 	BatchBytes   int
 	// Streams bounds the table of newest positions: above it the streams quiet for longest are left out.
 	Streams int
-	// Round is how many places of records are gathered in memory, about 100 bytes each at worst, before they are moved
-	// into the buckets of their streams. Up to twice as many are held while a round is at work.
-	Round int
+	// Memtable is how many postings are gathered in memory, about 100 bytes each at worst, before they are flushed into
+	// the buckets of their streams. Up to twice as many are held while a flush is at work.
+	Memtable int
 	// Failpoint, nil in production, is called where a crash or a disk error matters most. Its error is treated as
 	// the engine's at that place. It may end the process.
 	Failpoint func(Failpoint) error
@@ -34,9 +34,9 @@ type Failpoint string
 // The places.
 const (
 	BeforeCommit Failpoint = "before commit" // all is prepared, nothing is written
-	BeforeSync   Failpoint = "before sync"   // all is written, and nothing need be on disk; an error here is always final
+	BeforeSync   Failpoint = "before sync"   // an error here stands for one of a sync: it is always final
 	AfterCommit  Failpoint = "after commit"  // all is durable, nobody knows
-	BeforeMove   Failpoint = "before move"   // places are about to be moved into the buckets of their streams
+	BeforeFlush  Failpoint = "before flush"  // postings are about to be written into the buckets of their streams
 )
 
 // Reserve is what the file may grow beyond MaxSize, so that a full log can still be trimmed.
@@ -51,7 +51,7 @@ func DefaultConfig(path string) Config {
 		BatchEntries: 4096,
 		BatchBytes:   8 << 20,
 		Streams:      1 << 20,
-		Round:        64 << 10,
+		Memtable:     64 << 10,
 	}
 }
 
@@ -72,8 +72,8 @@ func (c Config) Validate() error {
 		return errors.New("batch_bytes: must be positive")
 	case c.Streams < 2:
 		return errors.New("streams: must be at least 2")
-	case c.Round < 1:
-		return errors.New("round: must be positive")
+	case c.Memtable < 1:
+		return errors.New("memtable: must be positive")
 	}
 	return nil
 }

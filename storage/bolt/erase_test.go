@@ -47,7 +47,7 @@ func emptyAt(t *testing.T, l *Log, p social.Position) bool {
 	t.Helper()
 	empty := false
 	err := l.view(t.Context(), func(tx *bbolt.Tx) error {
-		r, err := decode(keyOf(p), tx.Bucket(bucketJournal).Get(keyOf(p)))
+		r, err := decode(keyOf(p), recordsIn(tx).get(keyOf(p)))
 		empty = len(r.data) == 0
 		return err
 	})
@@ -131,7 +131,7 @@ func TestLostErasure(t *testing.T) {
 	found := 0
 	for at := 0; at+32 < len(content); at++ {
 		b := content[at:]
-		if binary.NativeEndian.Uint64(b) == 0 && binary.NativeEndian.Uint16(b[8:]) == typeLeaf && binary.NativeEndian.Uint16(b[10:]) == 3 &&
+		if binary.NativeEndian.Uint64(b) == 0 && binary.NativeEndian.Uint16(b[8:]) == 2 && binary.NativeEndian.Uint16(b[10:]) == 3 &&
 			binary.NativeEndian.Uint32(b[24:]) == 16 && binary.NativeEndian.Uint32(b[28:]) == 12 {
 			binary.NativeEndian.PutUint16(b[10:], 2)
 			found++

@@ -19,13 +19,13 @@ func WaitQueued(l *Log, n int) {
 	}
 }
 
-// InMemory is how many places wait to be moved, those of a round at work included.
+// InMemory is how many postings the memtable has, frozen ones included.
 func InMemory(l *Log) int {
-	r := l.recent.Load()
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	n := r.count
-	for _, list := range r.moving {
+	m := l.table.Load()
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	n := m.count
+	for _, list := range m.frozen {
 		n += len(list)
 	}
 	return n

@@ -10,23 +10,23 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// TestHoleInARoundCutOff: of a round that was cut off a stream may have the first places, and never later ones without
-// them: the next round goes on behind the last, and readers would never be shown what is missing before it.
-func TestHoleInARoundCutOff(t *testing.T) {
+// TestHoleInAFlushCutOff: of a flush that was cut off a stream may have the first postings, and never later ones without
+// them: the next flush goes on behind the last, and readers would never be shown what is missing before it.
+func TestHoleInAFlushCutOff(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	l := openRounds(t, path, 1000, nil)
+	l := openSmall(t, path, 1000, nil)
 	for p := social.Position(1); p <= 10; p++ {
 		if give(t, l, by(p, 1)); p == 5 {
 			if err := l.Close(); err != nil {
 				t.Fatal(err)
 			}
-			l = openRounds(t, path, 1000, nil)
+			l = openSmall(t, path, 1000, nil)
 		}
 	}
 	for _, tt := range []struct {
-		name   string
-		places []social.Position
-		sound  bool
+		name      string
+		positions []social.Position
+		sound     bool
 	}{{"the first", upTo(8)[5:], true}, {"all but the first", upTo(10)[6:], false}, {"all but one", []social.Position{6, 8, 9}, false}} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "log")
@@ -39,17 +39,12 @@ func TestHoleInARoundCutOff(t *testing.T) {
 				t.Fatal(err)
 			}
 			err = db.Update(func(tx *bbolt.Tx) error {
-				w := &writer{tx: tx, meta: tx.Bucket(bucketMeta), scratch: &scratch{}}
-				var err error
-				if w.state, err = stateIn(tx); err != nil {
-					return err
+				w := &writer{tx: tx}
+				var list []posting
+				for _, p := range tt.positions {
+					list = append(list, postingOf(p, 0))
 				}
-				var places []place
-				for _, p := range tt.places {
-					places = append(places, placeOf(p, 0))
-				}
-				w.state.tx = uint64(tx.ID())
-				return errors.Join(w.move(by(1, 1).Stream, places), w.meta.Put(keyState, w.encode()))
+				return w.index(by(1, 1).Stream, list)
 			})
 			if err := errors.Join(err, db.Close()); err != nil {
 				t.Fatal(err)
@@ -59,7 +54,7 @@ func TestHoleInARoundCutOff(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = l.Close() }()
-			if taken := errors.Join(l.SetAside(), l.SteppedBack()) == nil; taken != tt.sound {
+			if taken := l.SetAside() == nil; taken != tt.sound {
 				got, err := readAll(l, 2)
 				t.Errorf("the file is taken: %v; a reader sees %v, %v", taken, got, err)
 			}

@@ -18,17 +18,14 @@ import (
 
 // Log is a storage.Log in one file. Open makes it, Close ends it.
 //
-// Who writes holds the one turn; who reads holds mu shared for the time of one page. Order: turn, then mu.
+// A writer holds the write lock; a reader holds mu shared for the time of one page. Order: write lock, then mu.
 type Log struct {
 	cfg     Config
-	turn    chan struct{} // capacity 1: whoever put a value in it may write
+	writing chan struct{} // the write lock, capacity 1: full = held
 	queue   queue
 	newest  atomic.Pointer[newest]
-	recent  atomic.Pointer[recent]
-	round   round   // the turn guards it
-	scratch scratch // so it does this
-	ahead   ahead   // and this
-	types   types
+	table   atomic.Pointer[memtable]
+	flush   flush // the write lock guards it
 	size    atomic.Int64
 	now     atomic.Pointer[published]
 	failed  atomic.Pointer[error] // set once: the log has ended
@@ -40,7 +37,6 @@ type Log struct {
 	closed chan struct{}
 	once   sync.Once
 	aside  error // set by Open
-	back   error // so is this
 }
 
 // published is what readers may know: everything in it is durable. It is never changed, only replaced.
@@ -76,7 +72,7 @@ func Open(cfg Config) (*Log, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("log: %w", err)
 	}
-	l := &Log{cfg: cfg, turn: make(chan struct{}, 1), closed: make(chan struct{})}
+	l := &Log{cfg: cfg, writing: make(chan struct{}, 1), closed: make(chan struct{})}
 	damage, err := l.open()
 	if err == nil && damage != nil {
 		if err = os.Rename(cfg.Path, asideOf(cfg.Path)); err == nil {
@@ -91,42 +87,38 @@ func Open(cfg Config) (*Log, error) {
 	return l, nil
 }
 
-// open checks and opens the file and publishes what it holds. damage says that its content cannot be used.
+// open opens and checks the file and publishes what it holds. damage says that its content cannot be used.
 func (l *Log) open() (damage, err error) {
-	found, damage, err := verify(l.cfg)
+	db, damage, err := l.openFile()
 	if damage != nil || err != nil {
 		return damage, err
 	}
-	if found.back != nil {
-		l.back = fmt.Errorf("log: %s: the last commit is not whole, and is undone: %w", l.cfg.Path, found.back)
+	found, damage := l.verify(db)
+	if errors.Is(damage, storage.ErrAhead) {
+		return nil, errors.Join(damage, db.Close())
+	} else if damage != nil {
+		return damage, db.Close()
 	}
-	defer l.catch(&damage)()
-	db, err := bbolt.Open(l.cfg.Path, 0o600, &bbolt.Options{
-		Timeout:         l.cfg.Timeout,
-		FreelistType:    bbolt.FreelistMapType,
-		InitialMmapSize: int(l.cfg.InitialMap),
-		MaxSize:         maxFile(l.cfg),
-		NoSync:          true, // transact syncs
-		OpenFile: func(name string, flag int, perm os.FileMode) (f *os.File, err error) {
-			f, err = os.OpenFile(name, flag, perm)
-			l.ahead = ahead{file: f}
-			return f, err
-		},
-	})
-	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, storage.ErrLocked
-	} else if err != nil {
-		return nil, err
+	if found.empty {
+		err = db.Update(makeBuckets)
 	}
-	l.db = db
-	p, err := l.load(found)
+	if err == nil {
+		err = l.failpoint(BeforeSync)
+	}
+	if err == nil {
+		// The last commit may be of a process that died before its sync, and from here on readers are shown it.
+		err = db.Sync()
+	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	l.db, l.flush = db, flush{}
 	l.measure()
 	l.newest.Store(found.newest)
-	l.recent.Store(found.recent)
-	l.round = round{}
+	l.table.Store(found.table)
+	p := &published{
+		epoch: found.state.epoch, head: found.state.mark, floor: found.state.floor, erased: found.erased, next: make(chan struct{}),
+	}
 	if before := l.now.Load(); before != nil {
 		p.takenBack = before.takenBack + 1
 	}
@@ -134,51 +126,50 @@ func (l *Log) open() (damage, err error) {
 	return nil, nil
 }
 
-// load makes the buckets of a new file, or brings those of layout 1 up to date, and reads the state. It syncs whatever it
-// found: the last commit may be of a process that died before its sync, and from here on readers are shown it, and the
-// next commit writes over the pages of the one before.
-func (l *Log) load(found contents) (*published, error) {
-	if found.state.layout != layout {
-		if err := l.db.Update(func(tx *bbolt.Tx) error { return renew(tx, found.state) }); err != nil {
-			return nil, err
+// minFile is what bbolt writes into a new file, at the least.
+const minFile = 16 << 10
+
+// openFile has bbolt open the file. bbolt reads the meta pages and the list of free pages here, on this goroutine. It
+// would scan the file on another one, where nobody can recover from a panic, if the list were not in the file.
+func (l *Log) openFile() (db *bbolt.DB, damage, err error) {
+	if info, err := os.Stat(l.cfg.Path); err == nil && info.Size() > 0 && info.Size() < minFile {
+		return nil, fmt.Errorf("%d bytes are no database", info.Size()), nil
+	}
+	var file *os.File
+	defer func() {
+		if damage != nil && file != nil {
+			_ = file.Close() // a panic of bbolt leaves it open, and locked
 		}
-	}
-	if err := l.failpoint(BeforeSync); err != nil {
-		return nil, err
-	}
-	if err := l.db.Sync(); err != nil {
-		return nil, err
-	}
-	p := &published{next: make(chan struct{})}
-	return p, l.db.View(func(tx *bbolt.Tx) error {
-		s, err := stateIn(tx)
-		if err != nil {
-			return err
-		}
-		p.epoch, p.head, p.floor = s.epoch, s.mark, s.floor
-		p.erased, err = erasuresIn(tx)
-		return err
+	}()
+	defer l.catch(&damage)()
+	db, err = bbolt.Open(l.cfg.Path, 0o600, &bbolt.Options{
+		Timeout:         l.cfg.Timeout,
+		FreelistType:    bbolt.FreelistMapType,
+		InitialMmapSize: int(l.cfg.InitialMap),
+		MaxSize:         maxFile(l.cfg),
+		OpenFile: func(name string, flag int, perm os.FileMode) (f *os.File, err error) {
+			f, err = os.OpenFile(name, flag, perm)
+			file = f
+			return f, err
+		},
 	})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, nil, storage.ErrLocked
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		return nil, err, nil
+	}
+	return db, nil, err
 }
 
-// renew makes the buckets that are not there, and writes the state as this layout has it.
-func renew(tx *bbolt.Tx, s state) error {
-	meta, err := tx.CreateBucketIfNotExists(bucketMeta)
-	if err != nil {
-		return err
-	}
-	if s.layout == layoutOne {
-		if err := tx.MoveBucket(bucketErased, meta, nil); err != nil {
+// makeBuckets makes what a new file has.
+func makeBuckets(tx *bbolt.Tx) error {
+	for _, name := range [][]byte{bucketMeta, bucketErased, bucketJournal, bucketInbox, bucketStreams} {
+		if _, err := tx.CreateBucket(name); err != nil {
 			return err
 		}
 	}
-	for _, name := range [][]byte{bucketErased, bucketJournal, bucketStreams} {
-		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-			return err
-		}
-	}
-	s.tx = uint64(tx.ID())
-	return meta.Put(keyState, s.encode())
+	return tx.Bucket(bucketMeta).Put(keyState, state{}.encode())
 }
 
 // maxFile is the size bbolt enforces: what appends may use, and room for trims.
@@ -193,10 +184,6 @@ func asideOf(path string) string { return path + ".aside" }
 
 // SetAside tells why Open set a damaged file aside; nil = it did not. For one line in the log.
 func (l *Log) SetAside() error { return l.aside }
-
-// SteppedBack tells that Open undid the last commit, of which only parts were on disk: the power went during it, or the
-// disk has changed what it wrote. nil = it did not. The relay brings back what was in it. For one line in the log.
-func (l *Log) SteppedBack() error { return l.back }
 
 // Head is the applied mark.
 func (l *Log) Head() social.Cursor {
@@ -224,16 +211,15 @@ func (l *Log) Healthy() error {
 	return nil
 }
 
-// Close ends the log: calls that wait get storage.ErrClosed, calls at work end first. It moves the places that are in
-// memory into the buckets of their streams, at most some tenths of a second, so that the file at rest holds each
-// stream whole. It may be called again.
+// Close ends the log: calls that wait get storage.ErrClosed, calls at work end first. It flushes the memtable, in at
+// most some tenths of a second, so that the file at rest holds each stream whole. It may be called again.
 func (l *Log) Close() error {
 	var err error
 	l.once.Do(func() {
 		close(l.closed)
-		l.turn <- struct{}{} // whoever writes now ends first, then whoever reads; nobody begins any more
-		defer func() { <-l.turn }()
-		l.settle()
+		l.writing <- struct{}{} // the writer at work ends first, then the readers; nobody begins any more
+		defer func() { <-l.writing }()
+		l.flushAll()
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		err = l.db.Close()

@@ -15,23 +15,23 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestContract runs the kit with places that stay in memory until Close; and with rounds so small that they begin and
-// are cut off everywhere, where the end of a log is a process death.
+// TestContract runs the kit with postings that stay in memory until Close; and with memtables so small that flushes begin
+// and are cut off everywhere, where the end of a log is a process death.
 func TestContract(t *testing.T) {
 	for name, tt := range map[string]struct {
-		round int
-		crash bool
-	}{"as shipped": {bolt.DefaultConfig("x").Round, false}, "each commit is moved": {1, true}, "rounds cut off": {20, true}} {
+		memtable int
+		crash    bool
+	}{"as shipped": {bolt.DefaultConfig("x").Memtable, false}, "each commit is flushed": {1, true}, "flushes cut off": {20, true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			storagetest.Log(t, func(t testing.TB, dir string) storage.Log {
 				cfg := bolt.DefaultConfig(filepath.Join(dir, "events.bolt"))
-				cfg.Round = tt.round
+				cfg.Memtable = tt.memtable
 				l, err := bolt.Open(cfg)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := errors.Join(l.SetAside(), l.SteppedBack()); err != nil {
+				if err := l.SetAside(); err != nil {
 					t.Fatal(err)
 				}
 				if tt.crash {

@@ -21,12 +21,12 @@ func newNewest(limit int) *newest {
 	return &newest{at: map[uint64]social.Position{}, limit: limit}
 }
 
-// note records that streams have something at places.
-func (n *newest) note(list []noted) {
+// note records the postings of one commit.
+func (n *newest) note(list []indexed) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for i := range list {
-		n.add(hashOf(list[i].stream), list[i].place.position())
+		n.add(hashOf(list[i].stream), list[i].at.position())
 	}
 }
 

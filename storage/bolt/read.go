@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"container/heap"
 	"context"
 	"encoding/binary"
 
@@ -32,7 +33,7 @@ func (l *Log) Read(ctx context.Context, a social.Audience, after social.Cursor, 
 		}
 		return page, ctx.Err()
 	}
-	runs := l.recent.Load().runs(sources, after.Seq, p.erased) // before the transaction too: what is moved in between is in both
+	runs := l.table.Load().runs(sources, after.Seq, p.erased) // before the transaction too: what is flushed in between is in both
 	err := l.view(ctx, func(tx *bbolt.Tx) error {
 		seen, err := l.within(tx, p, after)
 		if err != nil {
@@ -60,58 +61,69 @@ func (l *Log) within(tx *bbolt.Tx, p *published, after social.Cursor) (*publishe
 	return &seen, seen.gap(after)
 }
 
-// merge is one page of a read over several streams: a heap of runs by position.
+// merge is one page of a read over several streams.
 type merge struct {
 	log      *Log
 	now      *published
 	audience social.Audience
 	after    social.Cursor
 	limit    int
-	heap     []*run
-	known    int // places in sight at the beginning: there may be others
+	runs     byPosition
+	known    int // postings in sight at the beginning: there may be others
 	copies   copies
 
-	journal    *bbolt.Cursor
+	records    cursor
 	key, value []byte // where it stands
 	wanted     [keyLen]byte
 }
 
-// open places each run at its first place.
+// byPosition is a heap of runs.
+type byPosition []*run
+
+func (h byPosition) Len() int           { return len(h) }
+func (h byPosition) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h byPosition) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *byPosition) Push(x any)        { *h = append(*h, x.(*run)) }
+func (h *byPosition) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+// open begins each run.
 func (m *merge) open(tx *bbolt.Tx, runs []run) {
-	m.journal = tx.Bucket(bucketJournal).Cursor()
+	m.records = recordsIn(tx).cursor()
 	streams := tx.Bucket(bucketStreams)
-	m.heap = make([]*run, 0, len(runs))
+	m.runs = make(byPosition, 0, len(runs))
 	for i := range runs {
 		r := &runs[i]
 		if r.bucket {
 			r.seek(streams)
 		}
 		if r.next() {
-			m.heap = append(m.heap, r)
-			m.known += 1 + len(r.block) + len(r.recent[0]) + len(r.recent[1])
+			m.runs = append(m.runs, r)
+			m.known += 1 + len(r.block) + len(r.memory[0]) + len(r.memory[1])
 		}
 	}
-	for i := len(m.heap)/2 - 1; i >= 0; i-- {
-		m.down(i)
-	}
+	heap.Init(&m.runs)
 }
 
 // run fills page in rising order.
 func (m *merge) run(page *social.EventPage) error {
-	for scanned := 0; len(m.heap) > 0 && m.heap[0].position() <= m.now.head; scanned++ {
-		top := m.heap[0]
+	for scanned := 0; len(m.runs) > 0 && m.runs[0].at.position() <= m.now.head; scanned++ {
+		top := m.runs[0]
 		if len(page.Events) == m.limit || scanned == pageScan {
-			page.Through, page.More = m.now.cursor(top.position()-1), true
+			page.Through, page.More = m.now.cursor(top.at.position()-1), true
 			return nil
 		}
-		if !top.internal() {
+		if !top.at.internal() {
 			e, shown, err := m.event(top)
 			switch {
 			case err != nil && len(page.Events) > 0:
-				page.Through, page.More = m.now.cursor(top.position()-1), true
+				page.Through, page.More = m.now.cursor(top.at.position()-1), true
 				return nil
 			case err != nil:
-				return damaged(m.after, m.now.cursor(top.position()))
+				return damaged(m.after, m.now.cursor(top.at.position()))
 			case shown:
 				if page.Events == nil {
 					page.Events = make([]social.Event, 0, min(m.limit, m.known))
@@ -119,19 +131,23 @@ func (m *merge) run(page *social.EventPage) error {
 				page.Events = append(page.Events, e)
 			}
 		}
-		m.next()
+		if top.next() {
+			heap.Fix(&m.runs, 0)
+		} else {
+			heap.Pop(&m.runs)
+		}
 	}
 	return nil
 }
 
-// event reads the record at a place; shown is false when this reader may not see it.
-func (m *merge) event(at *run) (e social.Event, shown bool, err error) {
-	p := at.position()
-	if at.broken || !m.seek(p) {
+// event reads the record of a posting; shown is false when this reader may not see it.
+func (m *merge) event(from *run) (e social.Event, shown bool, err error) {
+	p := from.at.position()
+	if from.broken || !m.seek(p) {
 		return e, false, errRecord
 	}
 	r, err := decode(m.key, m.value)
-	if err != nil || r.stream != at.stream {
+	if err != nil || r.stream != from.stream {
 		return e, false, errRecord
 	}
 	if r.flags&(flagInternal|flagEmpty) != 0 || m.now.erased.hides(p, &r) {
@@ -144,50 +160,23 @@ func (m *merge) event(at *run) (e social.Event, shown bool, err error) {
 	if hidden {
 		return e, false, nil
 	}
-	return r.event(m.now.cursor(p), m.log.types.intern(r.typ), &m.copies), true, nil
+	return r.event(m.now.cursor(p), &m.copies), true, nil
 }
 
-// down lets the place at i sink to where it belongs.
-func (m *merge) down(i int) {
-	for {
-		least := i
-		for c := 2*i + 1; c <= 2*i+2 && c < len(m.heap); c++ {
-			if m.heap[c].place < m.heap[least].place {
-				least = c
-			}
-		}
-		if least == i {
-			return
-		}
-		m.heap[i], m.heap[least] = m.heap[least], m.heap[i]
-		i = least
-	}
-}
-
-// near is how many steps in the journal cost less than finding a place in it from the top.
+// near is how many steps from record to record cost less than a search from the top.
 const near = 8
 
 // seek finds the record at a position; positions rise from call to call.
 func (m *merge) seek(p social.Position) bool {
 	if m.key != nil && p-positionOf(m.key) <= near {
 		for m.key != nil && positionOf(m.key) < p {
-			m.key, m.value = m.journal.Next()
+			m.key, m.value = m.records.next()
 		}
 	} else {
 		binary.BigEndian.PutUint64(m.wanted[:], uint64(p))
-		m.key, m.value = m.journal.Seek(m.wanted[:])
+		m.key, m.value = m.records.seek(m.wanted[:])
 	}
 	return m.key != nil && positionOf(m.key) == p
-}
-
-// next moves the first run on and puts the heap in order.
-func (m *merge) next() {
-	if !m.heap[0].next() {
-		last := len(m.heap) - 1
-		m.heap[0] = m.heap[last]
-		m.heap = m.heap[:last]
-	}
-	m.down(0)
 }
 
 // damaged is the gap that a record which cannot be read leaves: reading goes on behind it.

@@ -4,9 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
-	"maps"
-	"math"
-	"sync/atomic"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -28,6 +25,7 @@ const (
 	keyLen    = 8
 	headLen   = 40
 	maxType   = 255
+	maxRecord = headLen + maxType + social.MaxAbout*len(social.ID{}) + storage.MaxPayload
 	flagsAt   = 4
 	streamAt  = 5
 	timeAt    = streamAt + social.StreamLen
@@ -66,16 +64,15 @@ func keyOf(p social.Position) []byte {
 
 func positionOf(key []byte) social.Position { return social.Position(binary.BigEndian.Uint64(key)) }
 
-// recordOf is the record an entry becomes. The people it names are packed behind about.
-func recordOf(e *storage.Entry, about []byte) record {
+// recordOf is the record an entry becomes.
+func recordOf(e *storage.Entry) record {
 	r := record{stream: e.Stream, time: e.Time, outbox: e.OutboxID, name: e.Type, data: e.Data}
 	if e.Internal {
 		r.flags |= flagInternal
 	}
 	for i := range e.About {
-		about = append(about, e.About[i][:]...)
+		r.about = append(r.about, e.About[i][:]...)
 	}
-	r.about = about
 	if len(e.Data) == 0 {
 		r.clear()
 	}
@@ -107,7 +104,7 @@ func (r *record) appendTo(b, key []byte) []byte {
 
 // decode reads the value of key. Anything but what encode wrote for this very key is errRecord.
 func decode(key, v []byte) (record, error) {
-	if len(key) != keyLen || len(v) < headLen || len(v) > math.MaxInt32 ||
+	if len(key) != keyLen || len(v) < headLen || len(v) > maxRecord ||
 		binary.BigEndian.Uint32(v) != checksum(key, v[flagsAt:]) {
 		return record{}, errRecord
 	}
@@ -146,12 +143,12 @@ func (r *record) isAbout(hit func(social.ID) bool) bool {
 	return false
 }
 
-// event copies the record out of the transaction, into memory that pages shares among the events of one page.
-func (r *record) event(at social.Cursor, typ string, mem *copies) social.Event {
+// event copies the record out of the transaction, into memory that the events of one page share.
+func (r *record) event(at social.Cursor, mem *copies) social.Event {
 	e := social.Event{
 		Cursor:   at,
 		Stream:   r.stream,
-		Type:     typ,
+		Type:     mem.name(r.typ),
 		Time:     r.time,
 		Internal: r.flags&flagInternal != 0,
 	}
@@ -164,11 +161,12 @@ func (r *record) event(at social.Cursor, typ string, mem *copies) social.Event {
 	return e
 }
 
-// copies is where the events of one page keep their data: a few pieces of memory instead of two for each event. An
+// copies is where the events of one page keep their data: a few pieces of memory instead of three for each event. An
 // event that is kept keeps its piece, which is why pieces are small.
 type copies struct {
 	data []byte
 	ids  []social.ID
+	typ  string // of the event before: most often that of the next
 }
 
 const (
@@ -183,6 +181,13 @@ func (c *copies) bytes(b []byte) []byte {
 	from := len(c.data)
 	c.data = append(c.data, b...)
 	return c.data[from:len(c.data):len(c.data)]
+}
+
+func (c *copies) name(b []byte) string {
+	if c.typ != string(b) {
+		c.typ = string(b)
+	}
+	return c.typ
 }
 
 func (c *copies) people(b []byte) []social.ID {
@@ -203,31 +208,4 @@ func checksum(parts ...[]byte) uint32 {
 		sum = crc32.Update(sum, castagnoli, p)
 	}
 	return sum
-}
-
-// types keeps one string for each type of event, so that a read makes none. The set is closed and small; were it
-// not, a read would make strings again.
-type types struct {
-	list atomic.Pointer[map[string]string]
-}
-
-const maxTypes = 256
-
-func (t *types) intern(b []byte) string {
-	known := t.list.Load()
-	if known != nil {
-		if s, ok := (*known)[string(b)]; ok {
-			return s
-		}
-	}
-	s := string(b)
-	if known != nil && len(*known) >= maxTypes {
-		return s
-	}
-	more := map[string]string{s: s}
-	if known != nil {
-		maps.Copy(more, *known)
-	}
-	t.list.CompareAndSwap(known, &more)
-	return s
 }

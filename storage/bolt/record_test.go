@@ -17,7 +17,7 @@ func FuzzRecord(f *testing.F) {
 		{Position: 1 << 60, Stream: social.Stream{Kind: social.By, User: social.ID{2}}, Internal: true, About: []social.ID{{3}, {4}}, Data: []byte("{}")},
 		{Position: 7, Stream: social.Stream{Kind: social.By}},
 	} {
-		key, r := keyOf(e.Position), recordOf(&e, nil)
+		key, r := keyOf(e.Position), recordOf(&e)
 		f.Add(key, r.appendTo(nil, key), false)
 		f.Add(key, r.appendTo(nil, key), true)
 	}
@@ -34,7 +34,7 @@ func FuzzRecord(f *testing.F) {
 		if again := r.appendTo(nil, key); !bytes.Equal(again, value) {
 			t.Fatalf("%x was read and written again as %x", value, again)
 		}
-		e := r.event(social.Cursor{}, string(r.typ), &copies{})
+		e := r.event(social.Cursor{}, &copies{})
 		if len(e.About) > social.MaxAbout || (len(e.Data) == 0) != (r.flags&flagEmpty != 0) {
 			t.Fatalf("%x was read as %+v", value, e)
 		}
@@ -54,7 +54,7 @@ func encodeChecksum(sum uint32) []byte {
 func TestRecordBits(t *testing.T) {
 	e := storage.Entry{Position: 99, Stream: social.Stream{Kind: social.To, User: social.ID{1}}, Type: "notification", Time: 5,
 		About: []social.ID{{2}}, Data: []byte(`{"text":"hello"}`)}
-	key, r := keyOf(e.Position), recordOf(&e, nil)
+	key, r := keyOf(e.Position), recordOf(&e)
 	value := r.appendTo([]byte("before"), key)[len("before"):]
 	for i := range 8 * (len(key) + len(value)) {
 		k, v := bytes.Clone(key), bytes.Clone(value)
@@ -75,7 +75,7 @@ func TestRecordBits(t *testing.T) {
 }
 
 func TestStateBits(t *testing.T) {
-	s := state{epoch: 1, mark: 2, floor: 3, swept: 4, indexed: 5, tx: 6, sum: 7, layout: layout}
+	s := state{epoch: 1, mark: 2, floor: 3, swept: 4, flushed: 5, count: 6, gone: 7}
 	value := s.encode()
 	if got, err := decodeState(value); err != nil || got != s {
 		t.Fatal(got, err)
@@ -97,7 +97,7 @@ func TestNewestNeverTooLittle(t *testing.T) {
 	truth := map[social.Stream]social.Position{}
 	for p := social.Position(1); p <= 2000; p++ {
 		s := social.Stream{Kind: social.By, User: social.ID{0: byte(rng.IntN(100)), 15: byte(rng.IntN(2))}}
-		n.note([]noted{{stream: s, place: placeOf(p, 0)}})
+		n.note([]indexed{{stream: s, at: postingOf(p, 0)}})
 		truth[s] = p
 		if len(n.at) > 16 {
 			t.Fatalf("the table holds %d streams, bound 16", len(n.at))

@@ -17,8 +17,8 @@ func (l *Log) Reset(ctx context.Context, epoch uint32, floor social.Position) er
 		return errors.New("log: reset: an epoch is never 0")
 	}
 	select {
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
+	case l.writing <- struct{}{}:
+		defer func() { <-l.writing }()
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-l.closed:
@@ -39,7 +39,7 @@ func (l *Log) Reset(ctx context.Context, epoch uint32, floor social.Position) er
 	})
 }
 
-// replace sets the file aside and opens an empty one. The caller has the turn.
+// replace sets the file aside and opens an empty one. The caller holds the write lock.
 func (l *Log) replace() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

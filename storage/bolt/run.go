@@ -6,20 +6,20 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// run goes through the places of one source in rising order: those in the bucket of the stream first, then those in
-// memory. The place at hand is in place.
+// run goes through the postings of one source in rising order: those in the bucket of the stream first, then those in
+// the memtable. The one at hand is at.
 type run struct {
-	place
-	broken bool // there is something at place that cannot be read
+	at     posting
+	broken bool // there is something at that position that cannot be read
 	bucket bool // the file may have something for it
 	stream social.Stream
 	from   social.Position
 	blocks *bbolt.Cursor
 	key    []byte // of the first block, until it is taken
 	value  []byte
-	buf    []place    // of the block at hand
-	block  []place    // what is left of it
-	recent [2][]place // what is left in memory, older part first
+	buf    []posting    // of the block at hand
+	block  []posting    // what is left of it
+	memory [2][]posting // what is left in the memtable, frozen before active
 }
 
 // seek finds the first block that has something for the reader.
@@ -33,7 +33,7 @@ func (r *run) seek(streams *bbolt.Bucket) {
 	}
 }
 
-// next goes to the next place, if there is one.
+// next goes to the next posting, if there is one.
 func (r *run) next() bool {
 	r.broken = false
 	for len(r.block) == 0 && r.blocks != nil {
@@ -47,21 +47,21 @@ func (r *run) next() bool {
 		}
 		var err error
 		if r.buf, err = decodeBlock(r.buf[:0], key, value, r.from); err != nil {
-			r.place, r.broken = placeOf(positionOf(key), 0), true
+			r.at, r.broken = postingOf(positionOf(key), 0), true
 			return true
 		}
 		r.block = r.buf
 	}
 	if len(r.block) > 0 {
-		r.place, r.block = r.block[0], r.block[1:]
+		r.at, r.block = r.block[0], r.block[1:]
 		return true
 	}
-	for i, list := range r.recent {
-		for len(list) > 0 && list[0].position() <= r.position() { // moved meanwhile, and read from the bucket
+	for i, list := range r.memory {
+		for len(list) > 0 && list[0].position() <= r.at.position() { // flushed meanwhile, and read from the bucket
 			list = list[1:]
 		}
-		if r.recent[i] = list; len(list) > 0 {
-			r.place, r.recent[i] = list[0], list[1:]
+		if r.memory[i] = list; len(list) > 0 {
+			r.at, r.memory[i] = list[0], list[1:]
 			return true
 		}
 	}

@@ -11,49 +11,43 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// layout is the version of the file's content. A file of layout 1 differs in three things: each place has a value of
-// its own (a block of one), the erased stand inside meta, and the state has no sum. Open brings it up to date in one
-// small transaction.
+// layout is the version of the file's content. A file of an older layout is set aside and built again.
 const (
-	layout    = 2
-	layoutOne = 1
-
-	stateLen    = 60
-	stateLenOne = 40
+	layout   = 3
+	stateLen = 56
 )
 
 var (
-	bucketMeta    = []byte("meta")    // so small that it stands in the page of the root, which every commit writes anyway
+	bucketMeta    = []byte("meta")    // so small that bbolt keeps it in the page of the root
 	bucketErased  = []byte("erased")  // person -> position of the erase entry, CRC32C
 	bucketJournal = []byte("journal") // position -> record
-	bucketStreams = []byte("streams") // stream -> position -> block
+	bucketInbox   = []byte("inbox")   // position -> record: the newest, at most a page of them
+	bucketStreams = []byte("streams") // stream -> position -> block of postings
 	keyState      = []byte("state")
 
 	errState = errors.New("state is damaged")
 )
 
-// state is what the log knows of itself; it moves in the transaction of what it speaks of.
+// state is what the log knows of itself. It changes in the transaction of what it speaks of.
 type state struct {
 	epoch   uint32 // 0 = no life begun yet
 	mark    social.Position
 	floor   social.Position
 	swept   social.Position // everything up to here has been judged for all who were erased
-	indexed social.Position // places up to here are in the buckets of their streams
-	tx      uint64          // the transaction that wrote this
-	sum     uint64          // of the prints of all records and all who were erased: tells a commit of which only parts are on disk
-	people  uint32          // layout 1 only: how many were erased
-	layout  uint32          // of the file it was read from
+	flushed social.Position // postings up to here are in the buckets of their streams
+	count   uint64          // of the records in journal and inbox
+	gone    uint32          // how many people are in the bucket of the erased
 }
 
 func (s state) encode() []byte {
 	b := make([]byte, 0, stateLen)
 	b = binary.BigEndian.AppendUint32(b, layout)
 	b = binary.BigEndian.AppendUint32(b, s.epoch)
-	for _, p := range []social.Position{s.mark, s.floor, s.swept, s.indexed} {
+	for _, p := range []social.Position{s.mark, s.floor, s.swept, s.flushed} {
 		b = binary.BigEndian.AppendUint64(b, uint64(p))
 	}
-	b = binary.BigEndian.AppendUint64(b, s.tx)
-	b = binary.BigEndian.AppendUint64(b, s.sum)
+	b = binary.BigEndian.AppendUint64(b, s.count)
+	b = binary.BigEndian.AppendUint32(b, s.gone)
 	return binary.BigEndian.AppendUint32(b, checksum(b))
 }
 
@@ -61,25 +55,19 @@ func decodeState(b []byte) (state, error) {
 	if len(b) < 8 || binary.BigEndian.Uint32(b[len(b)-4:]) != checksum(b[:len(b)-4]) {
 		return state{}, errState
 	}
-	s := state{layout: binary.BigEndian.Uint32(b), epoch: binary.BigEndian.Uint32(b[4:])}
-	positions := []*social.Position{&s.mark, &s.floor, &s.swept, &s.indexed}
-	switch {
-	case s.layout > layout:
-		return state{}, fmt.Errorf("layout %d, this program knows %d: %w", s.layout, layout, storage.ErrAhead)
-	case s.layout == layout && len(b) == stateLen:
-		s.tx, s.sum = binary.BigEndian.Uint64(b[40:]), binary.BigEndian.Uint64(b[48:])
-	case s.layout == layoutOne && len(b) == stateLenOne:
-		s.people, positions = binary.BigEndian.Uint32(b[32:]), positions[:3]
-	default:
+	switch found := binary.BigEndian.Uint32(b); {
+	case found > layout:
+		return state{}, fmt.Errorf("layout %d, this program knows %d: %w", found, layout, storage.ErrAhead)
+	case found < layout:
+		return state{}, fmt.Errorf("layout %d is no longer read", found)
+	case len(b) != stateLen:
 		return state{}, errState
 	}
-	for i, p := range positions {
-		*p = social.Position(binary.BigEndian.Uint64(b[8+8*i:]))
-	}
-	if s.layout == layoutOne {
-		s.indexed = s.mark
-	}
-	return s, nil
+	position := func(at int) social.Position { return social.Position(binary.BigEndian.Uint64(b[at:])) }
+	return state{
+		epoch: binary.BigEndian.Uint32(b[4:]), mark: position(8), floor: position(16), swept: position(24), flushed: position(32),
+		count: binary.BigEndian.Uint64(b[40:]), gone: binary.BigEndian.Uint32(b[48:]),
+	}, nil
 }
 
 // stateIn reads the state as a transaction sees it.
@@ -112,35 +100,4 @@ func decodeErasure(k, v []byte) (social.ID, social.Position, error) {
 		return social.ID{}, 0, errState
 	}
 	return social.ID(k), social.Position(binary.BigEndian.Uint64(v)), nil
-}
-
-func erasuresIn(tx *bbolt.Tx) (erasures, error) {
-	out := erasures{}
-	err := tx.Bucket(bucketErased).ForEach(func(k, v []byte) error {
-		person, at, err := decodeErasure(k, v)
-		out[person] = at
-		return err
-	})
-	return out, err
-}
-
-// printOf is what a value of the journal, or of the erased, adds to the sum. Its checksum stands for its content.
-func printOf(key, value []byte) uint64 {
-	var sum uint32
-	switch {
-	case len(key) == keyLen && len(value) >= 4: // a record
-		sum = binary.BigEndian.Uint32(value)
-	case len(value) >= 4:
-		sum = binary.BigEndian.Uint32(value[len(value)-4:])
-	}
-	return mix(mix(binary.BigEndian.Uint64(key)+0x9E3779B97F4A7C15) + uint64(sum))
-}
-
-// fingerprint mixes a place into a number, so that two sums over many of them tell whether they are the same places.
-func fingerprint(stream uint64, p place) uint64 { return mix(stream ^ uint64(p)*0x9E3779B97F4A7C15) }
-
-func mix(h uint64) uint64 {
-	h = (h ^ h>>30) * 0xBF58476D1CE4E5B9
-	h = (h ^ h>>27) * 0x94D049BB133111EB
-	return h ^ h>>31
 }

@@ -90,9 +90,9 @@ func (l *Log) scan(ctx context.Context, p *published, after social.Cursor) (even
 			return err
 		}
 		through = seen.cursor(seen.head)
-		c := tx.Bucket(bucketJournal).Cursor()
+		c := recordsIn(tx).cursor()
 		scanned, mem := 0, copies{}
-		for k, v := c.Seek(keyOf(after.Seq + 1)); k != nil; k, v = c.Next() {
+		for k, v := c.seek(keyOf(after.Seq + 1)); k != nil; k, v = c.next() {
 			at := positionOf(k)
 			if at > seen.head {
 				return nil
@@ -108,7 +108,7 @@ func (l *Log) scan(ctx context.Context, p *published, after social.Cursor) (even
 				return damaged(through, seen.cursor(at))
 			}
 			if r.flags&flagEmpty == 0 && !seen.erased.hides(at, &r) {
-				events = append(events, r.event(seen.cursor(at), l.types.intern(r.typ), &mem))
+				events = append(events, r.event(seen.cursor(at), &mem))
 			}
 		}
 		return nil
@@ -124,7 +124,7 @@ func (l *Log) At(ctx context.Context, at social.Position) (e social.Event, ok bo
 	}
 	err = l.view(ctx, func(tx *bbolt.Tx) error {
 		key := keyOf(at)
-		v := tx.Bucket(bucketJournal).Get(key)
+		v := recordsIn(tx).get(key)
 		if v == nil {
 			return nil
 		}
@@ -135,7 +135,7 @@ func (l *Log) At(ctx context.Context, at social.Position) (e social.Event, ok bo
 		if p.erased.hides(at, &r) {
 			r.clear()
 		}
-		e, ok = r.event(p.cursor(at), l.types.intern(r.typ), &copies{}), true
+		e, ok = r.event(p.cursor(at), &copies{}), true
 		return nil
 	})
 	return e, ok, err

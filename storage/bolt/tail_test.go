@@ -54,7 +54,7 @@ func mustAppend(t *testing.T, l *Log, entries ...storage.Entry) {
 }
 
 func TestFollowersOfTheTailShareAPage(t *testing.T) {
-	l := openRounds(t, filepath.Join(t.TempDir(), "log"), 64, nil)
+	l := openSmall(t, filepath.Join(t.TempDir(), "log"), 64, nil)
 	all := startTailers(t, l, 4, l.Head())
 	before := Reads(l)
 	const pages = 20
@@ -97,7 +97,7 @@ func TestASharedPageForgetsWhatIsTakenBack(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := openRounds(t, filepath.Join(t.TempDir(), "log"), 64, nil)
+			l := openSmall(t, filepath.Join(t.TempDir(), "log"), 64, nil)
 			mustAppend(t, l, said(1, "secret"), said(2, "public"))
 			start := social.Cursor{Epoch: 1}
 			first := startTailers(t, l, 1, start)
@@ -117,7 +117,7 @@ func TestASharedPageForgetsWhatIsTakenBack(t *testing.T) {
 }
 
 func TestALargePageIsNotKept(t *testing.T) {
-	l := openRounds(t, filepath.Join(t.TempDir(), "log"), 1<<20, nil)
+	l := openSmall(t, filepath.Join(t.TempDir(), "log"), 1<<20, nil)
 	for p := range social.Position(12) {
 		mustAppend(t, l, said(p+1, strings.Repeat("x", 50<<10)))
 	}

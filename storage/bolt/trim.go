@@ -16,14 +16,14 @@ import (
 // trimStep bounds the records one transaction drops, so that trimming does not hold up appends for long.
 const trimStep = 1024
 
-// inTurn waits for the turn and writes.
-func (l *Log) inTurn(ctx context.Context, fn func(*writer) error) error {
+// locked waits for the write lock and writes.
+func (l *Log) locked(ctx context.Context, fn func(*writer) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	select {
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
+	case l.writing <- struct{}{}:
+		defer func() { <-l.writing }()
 		return l.write(fn)
 	case <-ctx.Done():
 		return ctx.Err()
@@ -39,12 +39,12 @@ func (l *Log) Trim(ctx context.Context, before social.Position, limit int) (int,
 		return 0, nil
 	}
 	dropped := 0
-	err := l.inTurn(ctx, func(w *writer) error {
+	err := l.locked(ctx, func(w *writer) error {
 		before := min(before, w.mark)
 		if before <= w.floor {
 			return nil
 		}
-		keys, rest := oldestKeys(w.journal, before, limit)
+		keys, rest := oldestKeys(w.records, before, limit)
 		for _, key := range keys {
 			if err := w.drop(key); err != nil {
 				return err
@@ -62,10 +62,10 @@ func (l *Log) Trim(ctx context.Context, before social.Position, limit int) (int,
 	return dropped, nil
 }
 
-// oldestKeys copies up to limit keys from the front of the journal; rest tells that others stand at or below before.
-func oldestKeys(journal *bbolt.Bucket, before social.Position, limit int) (keys [][]byte, rest bool) {
-	c := journal.Cursor()
-	for k, _ := c.First(); k != nil && positionOf(k) <= before; k, _ = c.Next() {
+// oldestKeys copies up to limit keys from the front; rest tells that others stand at or below before.
+func oldestKeys(r records, before social.Position, limit int) (keys [][]byte, rest bool) {
+	c := r.cursor()
+	for k, _ := c.seek(keyOf(0)); k != nil && positionOf(k) <= before; k, _ = c.next() {
 		if len(keys) == limit {
 			return keys, true
 		}
@@ -74,13 +74,13 @@ func oldestKeys(journal *bbolt.Bucket, before social.Position, limit int) (keys 
 	return keys, false
 }
 
-// drop removes a record from the journal, and from its stream the blocks that end with it or before. Of a damaged
+// drop removes a record, and from its stream the blocks that end with it or before. Of a damaged
 // record the stream is not known; what stays in the stream's bucket then lies below the floor, where nobody looks.
 func (w *writer) drop(key []byte) error {
-	value := w.journal.Get(key)
-	w.sum -= printOf(key, value)
-	r, broken := decode(key, value)
-	if err := w.journal.Delete(key); err != nil || broken != nil {
+	holder := w.records.holder(key)
+	r, broken := decode(key, holder.Get(key))
+	w.count--
+	if err := holder.Delete(key); err != nil || broken != nil {
 		return err
 	}
 	stream := r.stream.Bytes()
@@ -135,9 +135,9 @@ func (l *Log) unswept(ctx context.Context, p *published, limit int) (from, throu
 			return l.fail(err)
 		}
 		from, through = s.swept, max(s.swept, end)
-		c := tx.Bucket(bucketJournal).Cursor()
+		c := recordsIn(tx).cursor()
 		scanned := 0
-		for k, v := c.Seek(keyOf(s.swept + 1)); k != nil && positionOf(k) <= end; k, v = c.Next() {
+		for k, v := c.seek(keyOf(s.swept + 1)); k != nil && positionOf(k) <= end; k, v = c.next() {
 			if len(found) == limit || scanned == pageScan {
 				through = positionOf(k) - 1
 				return nil
@@ -155,7 +155,7 @@ func (l *Log) unswept(ctx context.Context, p *published, limit int) (from, throu
 
 // emptied writes what unswept found, unless somebody else was erased meanwhile: then it has to look again.
 func (l *Log) emptied(ctx context.Context, p *published, from, through social.Position, found []social.Position) error {
-	return l.inTurn(ctx, func(w *writer) error {
+	return l.locked(ctx, func(w *writer) error {
 		if w.swept != from || w.before.newest() != p.erased.newest() {
 			return nil
 		}

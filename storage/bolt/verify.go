@@ -4,270 +4,215 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"runtime"
-	"sync"
+	"reflect"
 
 	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/belfry-social/belfry/modules/social"
-	"github.com/belfry-social/belfry/storage"
 )
 
-// contents is what verify has learned on its way through a sound file.
+// contents is what the walk at open has learned of a sound file.
 type contents struct {
-	meta   meta
-	state  state // layout 0 = there is nothing yet
+	empty  bool // no bucket yet: the file is new
+	state  state
+	erased erasures
 	newest *newest
-	recent *recent
-	back   error // why the newest commit was undone; nil = it was not
+	table  *memtable
 }
 
-// verify reads the whole file without bbolt's help and tells what is wrong with it: pages out of bounds or used
-// twice, keys out of order, records and state whose checksum fails, a sum that differs from the state's, and positions
-// that stand in the journal and not in their stream, or the other way round. nil, nil = sound, or not there. Of a file
-// whose newest commit is not whole it takes the one before, for good.
-//
-// bbolt's own walks run on goroutines that cannot be recovered, and its checksums cover the meta pages only.
-func verify(cfg Config) (found contents, damage, err error) {
-	info, err := os.Stat(cfg.Path)
-	if errors.Is(err, fs.ErrNotExist) || (err == nil && info.Size() == 0) {
-		return contents{newest: newNewest(cfg.Streams), recent: newRecent(0)}, nil, nil
-	} else if err != nil {
-		return found, nil, err
-	}
-	// A read-only opening holds the lock, so that nobody writes meanwhile, and looks at the meta pages only.
-	db, err := bbolt.Open(cfg.Path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: cfg.Timeout})
-	if errors.Is(err, bolterrors.ErrTimeout) {
-		return found, nil, storage.ErrLocked
-	}
-	var failure *fs.PathError
-	if errors.As(err, &failure) {
-		return found, nil, err
-	} else if err != nil {
-		return found, err, nil
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	f, err := os.OpenFile(cfg.Path, os.O_RDWR, 0)
-	if err != nil {
-		return found, nil, err
-	}
-	defer func() { _ = f.Close() }()
-	found, damage = judge(f, info.Size(), int64(db.Info().PageSize), cfg.Streams)
-	if errors.Is(damage, storage.ErrAhead) {
-		return found, nil, damage
-	}
-	if damage == nil && found.back != nil {
-		err = spoil(f, int64(db.Info().PageSize), found.meta)
-	}
-	return found, damage, err
-}
-
-// judge looks at the newest commit of a file, and if that is damaged at the one before. The damage it tells is the
-// newest one's.
-func judge(f *os.File, fileSize, pageSize int64, streams int) (found contents, damage error) {
-	metas, err := metasOf(f, pageSize)
-	if err != nil {
-		return found, err
-	}
-	for _, m := range metas {
+// verify walks everything in the file and tells what is wrong with it: keys out of order or not to be found, a record
+// or state whose checksum fails, a number of records or people that is not the state's, postings in the journal and not in
+// their stream or the other way round, a page in use that counts as free. It runs before any transaction that writes.
+func (l *Log) verify(db *bbolt.DB) (found contents, err error) {
+	defer l.catch(&err)()
+	err = db.View(func(tx *bbolt.Tx) error {
 		v := verifier{
-			pages:    pages{file: f, fileSize: fileSize, size: pageSize},
-			contents: contents{meta: m, newest: newNewest(streams), recent: newRecent(0), back: damage},
+			tx:       tx,
+			data:     db.Info().Data,
+			pageSize: uintptr(db.Info().PageSize),
+			contents: contents{erased: erasures{}, newest: newNewest(l.cfg.Streams), table: newMemtable(0)},
 		}
 		err := v.run()
-		if err == nil {
-			return v.contents, nil
-		}
-		if damage == nil {
-			damage = err
-		}
-		if errors.Is(err, storage.ErrAhead) {
-			break
-		}
-	}
-	return found, damage
-}
-
-// spoil makes the meta page of the newest commit worthless, so that bbolt takes the other one.
-func spoil(f *os.File, pageSize int64, found meta) error {
-	if _, err := f.WriteAt(make([]byte, metaLen), found.other()*pageSize+pageHead); err != nil {
+		found = v.contents
 		return err
-	}
-	return f.Sync()
+	})
+	return found, err
 }
 
-// verifier judges one commit of a file.
 type verifier struct {
-	pages
+	tx       *bbolt.Tx
+	data     uintptr // where the file is mapped
+	pageSize uintptr
 	contents
-	journal, streams uint64 // sums over the places up to the indexed mark, as either side tells them
-	sum              uint64 // as in the state
-	people           uint32
-	places           []place
+	last             social.Position // of the record before
+	records          uint64
+	journal, streams uint64 // sums over the postings up to the flushed mark, as either side tells them
+	postings         []posting
 }
 
 func (v *verifier) run() error {
-	m := v.meta
-	if err := v.begin(m); err != nil {
-		return err
+	visits := map[string]func(key, value []byte) error{
+		string(bucketErased): v.visitErased, string(bucketJournal): v.visitRecord,
+		string(bucketInbox): v.visitRecord, string(bucketStreams): v.visitStream,
 	}
-	parts := map[string][]byte{}
-	err := v.walk(m.root, nil, nil, func(flags uint32, key, value []byte) error {
-		parts[string(key)] = bytes.Clone(value)
-		if flags != isBucket {
-			return fmt.Errorf("%q is no bucket", key)
-		}
+	var names []string
+	err := v.walk(v.tx.Cursor().Bucket(), func(name, _ []byte) error {
+		names = append(names, string(name))
 		return nil
 	})
+	if v.empty = len(names) == 0; err != nil || v.empty {
+		return errors.Join(err, v.account())
+	}
+	if v.state, err = stateIn(v.tx); err != nil {
+		return err
+	}
+	v.table.flushed = v.state.flushed
+	// The records come before the streams, which are held against them; the journal before the inbox.
+	for _, name := range [][]byte{bucketErased, bucketJournal, bucketInbox, bucketStreams} {
+		if err := v.walk(v.tx.Bucket(name), visits[string(name)]); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	switch s := v.state; {
+	case len(names) != 1+len(visits):
+		return errors.New("there is a foreign bucket")
+	case v.records != s.count || len(v.erased) != int(s.gone):
+		return fmt.Errorf("%d records and %d people who were erased, not %d and %d", v.records, len(v.erased), s.count, s.gone)
+	case v.journal != v.streams:
+		return errors.New("journal and streams do not agree")
+	}
+	return v.account()
+}
+
+// walk visits what is in a bucket. At each page it checks that the page is in use, and that a reader who seeks its
+// first key, or the last of the page before, finds it: that is all the keys of branches are for.
+func (v *verifier) walk(b *bbolt.Bucket, visit func(key, value []byte) error) error {
+	var last []byte
+	page, probe, c := 0, b.Cursor(), b.Cursor()
+	known := func(key []byte) bool {
+		k, _ := probe.Seek(key)
+		return bytes.Equal(k, key)
+	}
+	for key, value := c.First(); key != nil; key, value = c.Next() {
+		if last != nil && bytes.Compare(last, key) >= 0 {
+			return errors.New("keys are out of order")
+		}
+		if at := v.pageOf(key); b.Root() != 0 && at != page { // a small bucket stands inside the page of its parent
+			if info, err := v.tx.Page(at); err != nil || info == nil || info.Type == "free" {
+				return fmt.Errorf("page %d is not in use", at)
+			}
+			if !known(key) || last != nil && !known(last) {
+				return fmt.Errorf("page %d is not where readers look", at)
+			}
+			page = at
+		}
+		if err := visit(key, value); err != nil {
+			return err
+		}
+		last = key
+	}
+	if last != nil && !known(last) {
+		return errors.New("the last key is not where readers look")
+	}
+	return nil
+}
+
+// pageOf is the page that a key of the mapped file stands in.
+func (v *verifier) pageOf(key []byte) int {
+	return int((reflect.ValueOf(key).Pointer() - v.data) / v.pageSize)
+}
+
+func (v *verifier) visitErased(key, value []byte) error {
+	person, at, err := decodeErasure(key, value)
+	v.erased[person] = at
+	return err
+}
+
+func (v *verifier) visitRecord(key, value []byte) error {
+	r, err := decode(key, value)
 	if err != nil {
 		return err
 	}
-	if len(parts) == 0 { // a crash between the making of the file and of the buckets
-		return v.free(m.free)
-	}
-	visited := 0
-	for _, part := range []struct {
-		name []byte
-		walk func(value []byte) error
-	}{
-		{bucketMeta, func(b []byte) error { return v.bucket(b, v.visitMeta) }},
-		{bucketErased, func(b []byte) error { return v.bucket(b, v.visitErased) }},
-		{bucketJournal, v.walkJournal},
-		{bucketStreams, func(b []byte) error { return v.bucket(b, v.visitStream) }},
-	} {
-		if v.state.layout == layoutOne && bytes.Equal(part.name, bucketErased) {
-			continue // it stands inside meta
-		}
-		if err := part.walk(parts[string(part.name)]); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
-		}
-		visited++
-	}
-	switch {
-	case len(parts) != visited:
-		return errors.New("there is a foreign bucket")
-	case v.journal != v.streams:
-		return errors.New("journal and streams do not agree")
-	case v.state.layout == layoutOne && v.people != v.state.people:
-		return errState
-	case v.state.layout == layout && (v.state.tx != m.tx || v.state.sum != v.sum):
-		return errors.New("pages are of different commits")
-	}
-	v.state.sum = v.sum
-	return v.free(m.free)
-}
-
-func (v *verifier) visitMeta(flags uint32, key, value []byte) (err error) {
-	switch {
-	case bytes.Equal(key, keyState) && flags == 0:
-		v.state, err = decodeState(value)
-		v.recent.base = v.state.indexed
-		return err
-	case bytes.Equal(key, bucketErased) && flags == isBucket: // layout 1
-		return v.bucket(value, v.visitErased)
-	default:
-		return errState
-	}
-}
-
-func (v *verifier) visitErased(flags uint32, key, value []byte) error {
-	if _, _, err := decodeErasure(key, value); err != nil || flags != 0 {
-		return errState
-	}
-	v.people++
-	v.sum += printOf(key, value)
-	return nil
-}
-
-// maxWalkers bounds the goroutines that read the journal, by far the most of the file.
-const maxWalkers = 4
-
-// walkJournal visits the records, on as many goroutines as there are processors: each takes a stretch of the journal.
-func (v *verifier) walkJournal(value []byte) error {
-	var spans []span
-	v.apart = &spans
-	err := v.bucket(value, v.visitRecord)
-	v.apart = nil
-	n := min(runtime.GOMAXPROCS(0), maxWalkers, len(spans))
-	parts, errs := make([]verifier, n), make([]error, n)
-	var walkers sync.WaitGroup
-	for i := range parts {
-		p := &parts[i]
-		p.account, p.file, p.size, p.state, p.recent = v.account, v.file, v.size, v.state, newRecent(v.recent.base)
-		walkers.Go(func() {
-			for _, s := range spans[len(spans)*i/n : len(spans)*(i+1)/n] {
-				if errs[i] = p.walk(s.page, s.low, s.high, p.visitRecord); errs[i] != nil {
-					return
-				}
-			}
-		})
-	}
-	walkers.Wait()
-	for i := range parts {
-		v.journal, v.sum = v.journal+parts[i].journal, v.sum+parts[i].sum
-		for s, places := range parts[i].recent.fresh { // in the order of the journal
-			v.recent.fresh[s] = append(v.recent.fresh[s], places...)
-			v.recent.count += len(places)
-		}
-	}
-	for s, places := range v.recent.fresh {
-		v.newest.add(hashOf(s), places[len(places)-1].position())
-	}
-	return errors.Join(append(errs, err)...)
-}
-
-func (v *verifier) visitRecord(flags uint32, key, value []byte) error {
-	r, err := decode(key, value)
-	if err != nil || flags != 0 {
-		return errRecord
-	}
 	p := positionOf(key)
-	if p <= v.state.floor || p > v.state.mark {
-		return fmt.Errorf("position %d is neither above the floor nor below the mark", p)
+	if p <= max(v.last, v.state.floor) || p > v.state.mark {
+		return fmt.Errorf("position %d is out of bounds", p)
 	}
-	v.sum += printOf(key, value)
-	hash, at := hashOf(r.stream), placeOf(p, r.flags)
-	if p <= v.state.indexed {
+	v.last = p
+	v.records++
+	hash, at := hashOf(r.stream), postingOf(p, r.flags)
+	v.newest.add(hash, p)
+	if p <= v.state.flushed {
 		v.journal += fingerprint(hash, at)
 		return nil
 	}
-	v.recent.fresh[r.stream] = append(v.recent.fresh[r.stream], at)
-	v.recent.count++
+	v.table.insert(indexed{stream: r.stream, at: at})
 	return nil
 }
 
-func (v *verifier) visitStream(flags uint32, key, value []byte) error {
-	stream, err := social.StreamOf(key)
-	if err != nil || flags != isBucket {
+func (v *verifier) visitStream(name, value []byte) error {
+	stream, err := social.StreamOf(name)
+	if err != nil || value != nil {
 		return errors.New("a name is no stream")
 	}
-	hash, last, ahead := hashOf(stream), social.Position(0), v.recent.fresh[stream]
-	err = v.bucket(value, func(flags uint32, key, value []byte) error {
-		list, err := decodeBlock(v.places[:0], key, value, 0)
-		if err != nil || flags != 0 {
-			return errBlock
+	hash, last, fresh := hashOf(stream), social.Position(0), v.table.active[stream]
+	return v.walk(v.tx.Bucket(bucketStreams).Bucket(name), func(key, value []byte) error {
+		if v.postings, err = decodeBlock(v.postings[:0], key, value, 0); err != nil {
+			return err
 		}
-		v.places = list
-		for _, p := range list {
+		for _, p := range v.postings {
 			if p.position() <= last {
 				return errBlock
 			}
 			last = p.position()
 			switch {
 			case last <= v.state.floor: // trimmed, but for the block
-			case last <= v.state.indexed:
+			case last <= v.state.flushed:
 				v.streams += fingerprint(hash, p)
-			case len(ahead) == 0 || ahead[0] != p: // a round that was cut off moves them in order, and the next goes on behind the last
+			case len(fresh) == 0 || fresh[0] != p: // a flush writes in order, and the next goes on behind the last
 				return errBlock
 			default:
-				ahead = ahead[1:]
+				fresh = fresh[1:]
 			}
 		}
 		return nil
 	})
-	v.newest.add(hash, last)
-	return err
+}
+
+// account checks that pages in use and free pages are all the pages there are.
+func (v *verifier) account() error {
+	s := v.tx.Cursor().Bucket().Stats()
+	leaves, branches, overflow, free, lists := 0, 0, 0, 0, 0
+	end := int(uintptr(v.tx.Size()) / v.pageSize)
+	for id := 2; id < end; id++ {
+		info, err := v.tx.Page(id)
+		switch {
+		case err != nil:
+			return err
+		case info.Type == "free":
+			free++
+			continue
+		case info.Type == "leaf":
+			leaves++
+			overflow += info.OverflowCount
+		case info.Type == "branch":
+			branches++
+			overflow += info.OverflowCount
+		case info.Type == "freelist":
+			lists++
+		}
+		id += info.OverflowCount
+	}
+	if leaves != s.LeafPageN || branches != s.BranchPageN || overflow != s.LeafOverflowN+s.BranchOverflowN ||
+		free != v.tx.DB().Stats().FreePageN || lists != 1 {
+		return errors.New("the list of free pages is damaged")
+	}
+	return nil
+}
+
+// fingerprint mixes a posting into a number, so that two sums over many of them tell whether they are the same.
+func fingerprint(stream uint64, p posting) uint64 {
+	h := stream ^ uint64(p)*0x9E3779B97F4A7C15
+	h = (h ^ h>>30) * 0xBF58476D1CE4E5B9
+	h = (h ^ h>>27) * 0x94D049BB133111EB
+	return h ^ h>>31
 }

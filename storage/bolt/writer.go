@@ -17,20 +17,21 @@ import (
 // writer is one write transaction and what will be published when it is durable.
 type writer struct {
 	state
-	tx            *bbolt.Tx
-	meta, journal *bbolt.Bucket
-	scratch       *scratch
-	people        erasures // nil = as before
-	before        erasures
-	dirty         bool
-	redacted      bool
+	records  records
+	tx       *bbolt.Tx
+	target   *bbolt.Bucket // of new records
+	postings []indexed     // of new records
+	people   erasures      // nil = as before
+	before   erasures
+	dirty    bool
+	redacted bool
 }
 
 // streams is the bucket of the buckets of the streams. Most transactions do not touch it.
 func (w *writer) streams() *bbolt.Bucket { return w.tx.Bucket(bucketStreams) }
 
 // write runs fn in a transaction, makes its work durable and publishes it; nothing is written when fn changes
-// nothing. The caller has the turn. An error of fn undoes its work and is returned; an error of the engine is
+// nothing. The caller holds the write lock. An error of fn undoes its work and is returned; an error of the engine is
 // ErrFull or ErrReadOnly, which heals, or ErrFailed, which does not.
 func (l *Log) write(fn func(*writer) error) error {
 	if failed := l.failed.Load(); failed != nil {
@@ -65,47 +66,29 @@ func (l *Log) writeHeld(fn func(*writer) error) error {
 }
 
 // transact is the transaction itself. durable is false when fn changed nothing.
-//
-// bbolt writes the changed pages to places that were free, and then the meta page that makes them the tree. It would
-// sync after each; here one sync follows both, for half the wait. If the power goes in between, the meta page may be
-// on disk and some page it stands for may not: Open sees that by the sum and the number in the state, and steps back
-// to the other meta page, whose tree this transaction has not touched.
 func (l *Log) transact(fn func(*writer) error) (w *writer, durable bool, err error) {
 	tx, err := l.db.Begin(true)
 	if err != nil {
 		return nil, false, l.outcome(err)
 	}
 	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
-	l.scratch.reset()
-	w = &writer{
-		tx: tx, meta: tx.Bucket(bucketMeta), journal: tx.Bucket(bucketJournal), scratch: &l.scratch, before: l.now.Load().erased,
-	}
-	w.journal.FillPercent = 1.0 // it only grows at its end
-	if w.state, err = decodeState(w.meta.Get(keyState)); err != nil {
+	w = &writer{tx: tx, records: recordsIn(tx), before: l.now.Load().erased}
+	if w.state, err = stateIn(tx); err != nil {
 		return nil, false, l.fail(err)
 	}
 	if err = fn(w); err != nil || !w.dirty {
 		return w, false, err
 	}
-	w.state.tx = uint64(tx.ID())
-	if err = w.meta.Put(keyState, w.encode()); err != nil {
+	if err = tx.Bucket(bucketMeta).Put(keyState, w.encode()); err != nil {
 		return nil, false, l.fail(err)
 	}
 	if err = l.failpoint(BeforeCommit); err == nil {
-		l.newest.Load().note(w.scratch.noted) // before anybody can see the head it belongs to
-		if len(w.scratch.buf) < aheadLow {
-			err = l.ahead.keep(tx.Size(), int64(maxFile(l.cfg)))
-		}
-	}
-	if err == nil {
+		l.newest.Load().note(w.postings) // before anybody can see the head it belongs to
 		err = tx.Commit()
 	}
 	if err == nil {
-		if err = l.failpoint(BeforeSync); err == nil {
-			err = l.db.Sync()
-		}
-		if err != nil {
-			return nil, false, l.fail(err) // whatever it was: nobody knows what the disk holds
+		if err = l.failpoint(BeforeSync); err != nil {
+			return nil, false, l.fail(err)
 		}
 		err = l.failpoint(AfterCommit)
 	}
@@ -119,8 +102,8 @@ func (l *Log) transact(fn func(*writer) error) (w *writer, durable bool, err err
 func (l *Log) publish(w *writer) {
 	l.measure()
 	before := l.now.Load()
-	if w.epoch == before.epoch && w.mark == before.head && w.floor == before.floor && w.people == nil && len(w.scratch.noted) == 0 {
-		return // places were moved, or records emptied: nobody waits for that
+	if w.epoch == before.epoch && w.mark == before.head && w.floor == before.floor && w.people == nil && len(w.postings) == 0 {
+		return // postings were flushed, or records emptied: nobody waits for that
 	}
 	l.full.Store(nil)
 	p := &published{epoch: w.epoch, head: w.mark, floor: w.floor, erased: before.erased, next: make(chan struct{}), takenBack: before.takenBack}
@@ -130,7 +113,7 @@ func (l *Log) publish(w *writer) {
 	if w.redacted || w.people != nil || w.floor != before.floor {
 		p.takenBack++
 	}
-	l.recent.Load().add(w.scratch.noted)
+	l.table.Load().insert(w.postings...)
 	l.now.Store(p)
 	close(before.next)
 }
@@ -150,7 +133,7 @@ func (l *Log) outcome(err error) error {
 	switch {
 	case errors.Is(err, bolterrors.ErrMaxSizeReached):
 		full = storage.ErrFull
-	case errors.As(err, &path) && (errors.Is(path, syscall.ENOSPC) || errors.Is(path, syscall.EDQUOT)):
+	case errors.As(err, &path) && path.Op != "sync" && (errors.Is(path, syscall.ENOSPC) || errors.Is(path, syscall.EDQUOT)):
 		full = storage.ErrFull
 	case errors.As(err, &path) && errors.Is(path, syscall.EROFS):
 		full = storage.ErrReadOnly
@@ -160,6 +143,27 @@ func (l *Log) outcome(err error) error {
 	full = fmt.Errorf("log: %w: %w", full, err)
 	l.full.Store(&full)
 	return full
+}
+
+// applyAll does the entries of a batch.
+func (w *writer) applyAll(batch []*call) (err error) {
+	bytes := 0
+	for _, c := range batch {
+		for i := range c.entries {
+			bytes += costOf(&c.entries[i])
+		}
+	}
+	if w.target, err = w.records.target(bytes); err != nil {
+		return err
+	}
+	for _, c := range batch {
+		for i := range c.entries {
+			if err := w.apply(&c.entries[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // apply does one entry.
@@ -188,29 +192,27 @@ func (w *writer) apply(e *storage.Entry) error {
 }
 
 func (w *writer) append(e *storage.Entry) error {
-	key := keyOf(e.Position)
-	value, flags := w.scratch.entry(key, e)
-	w.scratch.noted = append(w.scratch.noted, noted{stream: e.Stream, place: placeOf(e.Position, flags)})
-	w.sum += printOf(key, value)
-	return w.journal.Put(key, value)
+	key, r := keyOf(e.Position), recordOf(e)
+	w.postings = append(w.postings, indexed{stream: e.Stream, at: postingOf(e.Position, r.flags)})
+	w.count++
+	return w.target.Put(key, r.appendTo(make([]byte, 0, costOf(e)), key))
 }
 
 // empty takes the payload of a record away and keeps its place. A damaged record stays damaged, without content.
 func (w *writer) empty(p social.Position) error {
 	key := keyOf(p)
-	before := w.journal.Get(key)
+	holder := w.records.holder(key)
+	before := holder.Get(key)
 	if before == nil {
 		return nil
 	}
 	w.dirty = true
-	w.sum -= printOf(key, before)
 	after := []byte{0}
 	if r, err := decode(key, before); err == nil {
 		r.clear()
-		after = w.scratch.record(key, &r)
+		after = r.appendTo(nil, key)
 	}
-	w.sum += printOf(key, after)
-	return w.journal.Put(key, after)
+	return holder.Put(key, after)
 }
 
 // erase marks a person. The records are emptied later, by Sweep.
@@ -219,13 +221,8 @@ func (w *writer) erase(person social.ID, at social.Position) error {
 		w.people = maps.Clone(w.before)
 	}
 	w.people[person] = at
-	w.swept = 0
-	b, value := w.tx.Bucket(bucketErased), encodeErasure(person, at)
-	if before := b.Get(person[:]); before != nil {
-		w.sum -= printOf(person[:], before)
-	}
-	w.sum += printOf(person[:], value)
-	return b.Put(person[:], value)
+	w.swept, w.gone = 0, uint32(len(w.people))
+	return w.tx.Bucket(bucketErased).Put(person[:], encodeErasure(person, at))
 }
 
 // forget drops the marks of people of whom nothing can be left above the floor.
@@ -238,9 +235,8 @@ func (w *writer) forget() error {
 			w.people = maps.Clone(w.before)
 		}
 		delete(w.people, person)
-		b := w.tx.Bucket(bucketErased)
-		w.sum -= printOf(person[:], b.Get(person[:]))
-		if err := b.Delete(person[:]); err != nil {
+		w.gone = uint32(len(w.people))
+		if err := w.tx.Bucket(bucketErased).Delete(person[:]); err != nil {
 			return err
 		}
 	}

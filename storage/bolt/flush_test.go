@@ -20,16 +20,16 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-func openRounds(t *testing.T, path string, round int, failpoint func(Failpoint) error) *Log {
+func openSmall(t *testing.T, path string, memtable int, failpoint func(Failpoint) error) *Log {
 	t.Helper()
 	cfg := DefaultConfig(path)
-	cfg.Round, cfg.Failpoint = round, failpoint
+	cfg.Memtable, cfg.Failpoint = memtable, failpoint
 	l, err := Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	if err := errors.Join(l.SetAside(), l.SteppedBack()); err != nil {
+	if err := l.SetAside(); err != nil {
 		t.Fatal(err)
 	}
 	if l.Head().Epoch == 0 {
@@ -48,7 +48,7 @@ func indexedIn(t *testing.T, l *Log) (all []social.Position, mark social.Positio
 		if err != nil {
 			return err
 		}
-		mark = s.indexed
+		mark = s.flushed
 		return tx.Bucket(bucketStreams).ForEachBucket(func(name []byte) error {
 			return tx.Bucket(bucketStreams).Bucket(name).ForEach(func(k, v []byte) error {
 				list, err := decodeBlock(nil, k, v, 0)
@@ -93,18 +93,18 @@ func upTo(head social.Position) (list []social.Position) {
 	return list
 }
 
-// TestRounds: memory is bounded, the mark of the places moves when a round is through and not before, and readers see
+// TestFlushes: memory is bounded, the flushed mark moves when a flush is through and not before, and readers see
 // everything once at each moment of it.
-func TestRounds(t *testing.T) {
-	const round, people = 40, 9
-	l := openRounds(t, filepath.Join(t.TempDir(), "log"), round, nil)
+func TestFlushes(t *testing.T) {
+	const memtable, people = 40, 9
+	l := openSmall(t, filepath.Join(t.TempDir(), "log"), memtable, nil)
 	rng := rand.New(rand.NewPCG(1, 1))
 	var marks []social.Position
 	cut := 0
 	for p := social.Position(1); p <= 400; p++ {
 		give(t, l, by(p, byte(rng.IntN(people))))
-		if n := InMemory(l); n > 2*round {
-			t.Fatalf("%d places in memory at %d, bound %d", n, p, 2*round)
+		if n := InMemory(l); n > 2*memtable {
+			t.Fatalf("%d postings in memory at %d, bound %d", n, p, 2*memtable)
 		}
 		all, mark := indexedIn(t, l)
 		if len(marks) == 0 || mark != marks[len(marks)-1] {
@@ -120,24 +120,24 @@ func TestRounds(t *testing.T) {
 		}
 	}
 	if len(marks) < 5 || cut < 50 {
-		t.Fatalf("marks were %v, and %d times a round was under way: this test saw too little", marks, cut)
+		t.Fatalf("marks were %v, and %d times a flush was under way: this test saw too little", marks, cut)
 	}
 }
 
-// TestCloseMoves: at rest each stream is whole in its bucket, in blocks that are not small.
-func TestCloseMoves(t *testing.T) {
+// TestCloseFlushes: at rest each stream is whole in its bucket, in blocks that are not small.
+func TestCloseFlushes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	l := openRounds(t, path, 100, nil)
+	l := openSmall(t, path, 100, nil)
 	for p := social.Position(1); p <= 250; p++ {
 		give(t, l, by(p, byte(p%3)))
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	l = openRounds(t, path, 100, nil)
+	l = openSmall(t, path, 100, nil)
 	all, mark := indexedIn(t, l)
 	if !slices.Equal(all, upTo(250)) || mark != 250 || InMemory(l) != 0 {
-		t.Fatalf("the buckets hold %v up to %d, and memory %d places", all, mark, InMemory(l))
+		t.Fatalf("the buckets hold %v up to %d, and memory %d postings", all, mark, InMemory(l))
 	}
 	blocks := 0
 	err := l.view(t.Context(), func(tx *bbolt.Tx) error {
@@ -151,11 +151,11 @@ func TestCloseMoves(t *testing.T) {
 	}
 }
 
-// TestDamageInARoundCutOff: a block that a round wrote before it was cut off is checked like any other, since the round
+// TestDamageInAFlushCutOff: a block that a flush wrote before it was cut off is checked like any other, since the flush
 // that comes goes by it.
-func TestDamageInARoundCutOff(t *testing.T) {
+func TestDamageInAFlushCutOff(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	l := openRounds(t, path, 40, nil)
+	l := openSmall(t, path, 40, nil)
 	for p, cut := social.Position(1), false; !cut; p++ {
 		give(t, l, by(p, byte(p%9)))
 		all, mark := indexedIn(t, l)
@@ -180,16 +180,16 @@ func TestDamageInARoundCutOff(t *testing.T) {
 	if err := os.WriteFile(path, bytes.ReplaceAll(content, before, after), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if l, err = Open(DefaultConfig(path)); err != nil || errors.Join(l.SetAside(), l.SteppedBack()) == nil {
+	if l, err = Open(DefaultConfig(path)); err != nil || l.SetAside() == nil {
 		t.Fatalf("the file is taken as it is: %v", err)
 	}
 	_ = l.Close()
 }
 
-// TestTrimmedStaysAway: what was trimmed before its place was moved leaves nothing in the buckets.
+// TestTrimmedStaysAway: what was trimmed before its posting was flushed leaves nothing in the buckets.
 func TestTrimmedStaysAway(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	l := openRounds(t, path, 100, nil)
+	l := openSmall(t, path, 100, nil)
 	for p := social.Position(1); p <= 50; p++ {
 		give(t, l, by(p, byte(p)))
 	}
@@ -199,28 +199,23 @@ func TestTrimmedStaysAway(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if all, _ := indexedIn(t, openRounds(t, path, 100, nil)); !slices.Equal(all, upTo(50)[40:]) {
+	if all, _ := indexedIn(t, openSmall(t, path, 100, nil)); !slices.Equal(all, upTo(50)[40:]) {
 		t.Fatalf("the buckets hold %v, want the ten that are kept", all)
 	}
 }
 
-// TestSyncIsAsked: a commit that cannot be synced is not answered, and ends the log.
-func TestSyncIsAsked(t *testing.T) {
-	var l *Log
-	l = openRounds(t, filepath.Join(t.TempDir(), "log"), 100, func(p Failpoint) error {
-		if p == BeforeSync && l != nil {
-			return l.ahead.file.Close()
-		}
-		return nil
-	})
-	if err := l.Append(t.Context(), by(1, 1)); !errors.Is(err, storage.ErrFailed) || l.Head().Seq != 0 || l.Healthy() == nil {
-		t.Fatalf("Append gave %v; head %s", err, l.Head())
+// TestCommitsAreSynced: bbolt syncs the pages and then the meta page of each commit, and writes the list of free pages,
+// unless it is told not to.
+func TestCommitsAreSynced(t *testing.T) {
+	l := openSmall(t, filepath.Join(t.TempDir(), "log"), 100, nil)
+	if l.db.NoSync || l.db.NoFreelistSync || l.db.NoGrowSync {
+		t.Error("bbolt is told to leave something out")
 	}
 }
 
-// TestReadBetween: what is moved between a reader's look into memory and its transaction is seen once.
+// TestReadBetween: what is flushed between a reader's look into memory and its transaction is seen once.
 func TestReadBetween(t *testing.T) {
-	l := openRounds(t, filepath.Join(t.TempDir(), "log"), 64, nil)
+	l := openSmall(t, filepath.Join(t.TempDir(), "log"), 64, nil)
 	for p := social.Position(1); p <= 40; p++ {
 		give(t, l, by(p, byte(p%4)))
 	}
@@ -258,9 +253,9 @@ func (b between) Err() error {
 	return b.Context.Err()
 }
 
-// TestReadersBesideRounds reads with each commit a round of its own.
-func TestReadersBesideRounds(t *testing.T) {
-	l := openRounds(t, filepath.Join(t.TempDir(), "log"), 1, nil)
+// TestReadersBesideFlushes reads while each commit is flushed.
+func TestReadersBesideFlushes(t *testing.T) {
+	l := openSmall(t, filepath.Join(t.TempDir(), "log"), 1, nil)
 	done := make(chan struct{})
 	var readers sync.WaitGroup
 	for range 2 {
@@ -287,13 +282,13 @@ func TestReadersBesideRounds(t *testing.T) {
 	readers.Wait()
 }
 
-// TestRoundsThatFail: while rounds fail and appends do not, memory stays bounded, and those who append are told. It
+// TestFlushesThatFail: while flushes fail and appends do not, memory stays bounded, and those who append are told. It
 // heals.
-func TestRoundsThatFail(t *testing.T) {
-	const round = 30
+func TestFlushesThatFail(t *testing.T) {
+	const memtable = 30
 	full := true
-	l := openRounds(t, filepath.Join(t.TempDir(), "log"), round, func(p Failpoint) error {
-		if p == BeforeMove && full {
+	l := openSmall(t, filepath.Join(t.TempDir(), "log"), memtable, func(p Failpoint) error {
+		if p == BeforeFlush && full {
 			return &fs.PathError{Op: "write", Path: "log", Err: syscall.ENOSPC}
 		}
 		return nil
@@ -307,8 +302,8 @@ func TestRoundsThatFail(t *testing.T) {
 		}
 		p++
 	}
-	if p < round || InMemory(l) > 2*round || l.Head().Seq != p || l.Healthy() == nil {
-		t.Fatalf("refused behind %d with %d places in memory; healthy: %v", p, InMemory(l), l.Healthy())
+	if p < memtable || InMemory(l) > 2*memtable || l.Head().Seq != p || l.Healthy() == nil {
+		t.Fatalf("refused behind %d with %d postings in memory; healthy: %v", p, InMemory(l), l.Healthy())
 	}
 	if got, err := readAll(l, 5); err != nil || !slices.Equal(got, upTo(p)) {
 		t.Fatalf("a reader sees %v, %v", got, err)
@@ -320,19 +315,19 @@ func TestRoundsThatFail(t *testing.T) {
 	}
 }
 
-// TestPlacesOfAllKinds: dense and sparse, internal and not, in large and small rounds, each place comes out as it went
+// TestPostingsOfAllKinds: dense and sparse, internal and not, in large and small flushes, each posting comes out as it went
 // in, from any position on.
-func TestPlacesOfAllKinds(t *testing.T) {
+func TestPostingsOfAllKinds(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
 	for try := range 300 {
-		var places []place
+		var all []posting
 		at := social.Position(rng.Uint64N(1 << rng.IntN(62)))
 		for range 1 + rng.IntN(300) {
 			at += 1 + social.Position(rng.Uint64N(1<<rng.IntN(40)))
-			places = append(places, placeOf(at, byte(rng.IntN(2))))
+			all = append(all, postingOf(at, byte(rng.IntN(2))))
 		}
 		var key, value []byte
-		for rest := places; len(rest) > 0; {
+		for rest := all; len(rest) > 0; {
 			part := rest[:1+rng.IntN(len(rest))]
 			rest = rest[len(part):]
 			if key == nil {
@@ -343,20 +338,20 @@ func TestPlacesOfAllKinds(t *testing.T) {
 			key = keyOf(part[len(part)-1].position())
 		}
 		for range 20 {
-			from := places[rng.IntN(len(places))].position() + social.Position(rng.IntN(3)) - 1
-			got, err := decodeBlock([]place{7}, key, value, from)
-			if want := above(places, from); err != nil || got[0] != 7 || !slices.Equal(got[1:], want) {
+			from := all[rng.IntN(len(all))].position() + social.Position(rng.IntN(3)) - 1
+			got, err := decodeBlock([]posting{7}, key, value, from)
+			if want := above(all, from); err != nil || got[0] != 7 || !slices.Equal(got[1:], want) {
 				t.Fatal(fmt.Errorf("try %d: from %d: %v, %w, want %v", try, from, got, err, want))
 			}
 		}
 	}
 }
 
-// FuzzBlock: whatever stands in the bucket of a stream gives an error or places that rise up to the key.
+// FuzzBlock: whatever stands in the bucket of a stream gives an error or postings that rise up to the key.
 func FuzzBlock(f *testing.F) {
 	f.Add(keyOf(9), []byte{0, 4, 7}, uint64(3))
 	f.Add(keyOf(9), []byte{2}, uint64(0))
-	f.Add(keyOf(1<<62), appendBlock(nil, []place{2, 5, 1 << 63}, 0, nil), uint64(0))
+	f.Add(keyOf(1<<62), appendBlock(nil, []posting{2, 5, 1 << 63}, 0, nil), uint64(0))
 	f.Fuzz(func(t *testing.T, key, value []byte, from uint64) {
 		list, err := decodeBlock(nil, key, value, social.Position(from))
 		if err != nil {
