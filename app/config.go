@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/delivery/pipeline"
 	"github.com/belfry-social/belfry/modules/follows"
 	"github.com/belfry-social/belfry/modules/notifications"
 	"github.com/belfry-social/belfry/modules/posts"
@@ -27,7 +27,7 @@ type Config struct {
 	Posts         posts.Config         `yaml:"posts"`
 	Follows       follows.Config       `yaml:"follows"`
 	Notifications notifications.Config `yaml:"notifications"`
-	Delivery      delivery.Config      `yaml:"delivery"`
+	Delivery      pipeline.Config      `yaml:"delivery"`
 	Log           LogConfig            `yaml:"log"`
 	Demo          DemoConfig           `yaml:"demo"`
 
@@ -109,7 +109,7 @@ func DefaultConfig() Config {
 		Posts:         posts.DefaultConfig(),
 		Follows:       follows.DefaultConfig(),
 		Notifications: notifications.DefaultConfig(),
-		Delivery:      delivery.DefaultConfig(),
+		Delivery:      pipeline.DefaultConfig(),
 		Log:           LogConfig{Level: "info", Format: "auto"},
 		Demo:          DemoConfig{People: 24, Posts: 60, Every: 4 * time.Second, Seed: 1},
 	}
