@@ -200,7 +200,6 @@ type idleChannel struct{}
 func (idleChannel) Start(context.Context) error { return nil }
 func (idleChannel) Stop(context.Context) error  { return nil }
 
-
 // sender is a sender whose Send is the test's.
 type sender struct {
 	idleChannel
