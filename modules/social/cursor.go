@@ -105,3 +105,19 @@ type GapError struct {
 func (e *GapError) Error() string {
 	return "gap " + string(e.Reason) + " from " + e.From.String() + " to " + e.To.String()
 }
+
+// GapOf judges a cursor against a log that keeps what lies above floor, up to head. nil = reading may go on from it.
+func (c Cursor) GapOf(head Cursor, floor Position) *GapError {
+	g := &GapError{From: c, To: head}
+	switch {
+	case c.Epoch != head.Epoch:
+		g.Reason = GapEpoch
+	case c.Seq > head.Seq:
+		g.Reason = GapFuture
+	case c.Seq < floor:
+		g.Reason, g.To.Seq = GapExpired, floor
+	default:
+		return nil
+	}
+	return g
+}

@@ -60,18 +60,10 @@ func (p *published) cursor(at social.Position) social.Cursor {
 
 // gap tells why reading after a cursor is impossible; nil = it is possible.
 func (p *published) gap(after social.Cursor) error {
-	g := &social.GapError{From: after, To: p.cursor(p.head)}
-	switch {
-	case after.Epoch != p.epoch:
-		g.Reason = social.GapEpoch
-	case after.Seq > p.head:
-		g.Reason = social.GapFuture
-	case after.Seq < p.floor:
-		g.Reason, g.To = social.GapExpired, p.cursor(p.floor)
-	default:
-		return nil
+	if g := after.GapOf(p.cursor(p.head), p.floor); g != nil {
+		return g
 	}
-	return g
+	return nil
 }
 
 // Open opens or makes the log at cfg.Path. A file that is damaged anywhere is renamed to <path>.aside (an older one
