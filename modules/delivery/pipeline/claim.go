@@ -12,18 +12,21 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// idle is when a pipeline with nothing due looks again, whatever it is told.
-const idle = 30 * time.Second
+const (
+	idle      = 30 * time.Second // a goroutine with nothing to do looks again after this, whatever it is told
+	holdSpare = 4 * time.Second  // what recording may take before an endpoint is taken for abandoned
+)
 
 // sender is the pipeline of one channel: it claims endpoints with something due and makes one attempt for each,
 // at most Config.Workers at once. The endpoint is what is claimed, so one that hangs holds one worker, never more,
 // and its attempts follow one another.
 type sender struct {
-	s     *Pipeline
+	p     *Pipeline
 	c     *dispatch.Channel
 	impl  plugins.Sender
-	slots chan struct{} // one for each attempt under way
-	wake  chan struct{} // holds at most one: something may be due, or a slot is free
+	luck  func() float64 // 0..1
+	slots chan struct{}  // one for each attempt under way
+	wake  chan struct{}  // holds at most one: something may be due, or a slot is free
 }
 
 // claim is an endpoint held for one attempt.
@@ -33,73 +36,72 @@ type claim struct {
 }
 
 // run is the goroutine of one sender.
-func (p *sender) run(ctx context.Context) {
+func (s *sender) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		if rest := p.c.Rest(); rest > 0 {
+		if rest := s.c.Rest(); rest > 0 {
 			dispatch.Pause(ctx, nil, rest)
 			continue
 		}
-		free := cap(p.slots) - len(p.slots)
-		if p.c.Tripped() {
-			free = min(free, 1-len(p.slots)) // one tries whether the channel has recovered
+		free := cap(s.slots) - len(s.slots)
+		if s.c.Tripped() {
+			free = min(free, 1-len(s.slots)) // one tries whether the channel has recovered
 		}
 		if free <= 0 {
-			dispatch.Pause(ctx, p.wake, idle)
+			dispatch.Pause(ctx, s.wake, idle)
 			continue
 		}
-		claims, next, err := p.claim(ctx, free)
+		claims, next, err := s.claim(ctx, free)
 		if err != nil && ctx.Err() == nil {
-			p.c.Log.Error("due deliveries cannot be read", zap.Error(err))
+			s.c.Log.Error("due deliveries cannot be read", zap.Error(err))
 			next = time.Second
 		}
 		for _, c := range claims {
-			p.slots <- struct{}{}
-			p.c.Go(func() {
-				defer func() { <-p.slots; poke(p.wake) }()
-				p.attempt(ctx, c)
+			s.slots <- struct{}{}
+			s.c.Go(func() {
+				defer func() { <-s.slots; poke(s.wake) }()
+				s.deliver(ctx, c)
 			})
 		}
 		if len(claims) == 0 {
-			dispatch.Pause(ctx, p.wake, next)
+			dispatch.Pause(ctx, s.wake, next)
 		}
 	}
 }
 
 // claim holds up to free endpoints that have something due, the longest waiting first. next is when to look again
 // if there is none.
-func (p *sender) claim(ctx context.Context, free int) (claims []claim, next time.Duration, err error) {
+func (s *sender) claim(ctx context.Context, free int) (claims []claim, next time.Duration, err error) {
 	type due struct {
 		id social.ID
 		at social.Time
 	}
 	var found []due
-	err = p.s.db.Read(ctx, func(q storage.Querier) error {
-		found, err = list(ctx, q, func(row storage.Row) (d due, err error) { return d, row.Scan(&d.id, &d.at) },
-			`SELECT id, due_at FROM endpoints WHERE channel = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT $2 + 0`, p.c.Name, free)
+	err = s.p.db.Read(ctx, func(q storage.Querier) error {
+		found, err = storage.All(ctx, q, func(row storage.Row) (d due, err error) { return d, row.Scan(&d.id, &d.at) },
+			`SELECT id, due_at FROM endpoints WHERE channel = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT $2 + 0`,
+			s.c.Name, free)
 		return err
 	})
-	if err != nil {
-		return nil, 0, err
+	if err != nil || len(found) == 0 {
+		return nil, idle, err
 	}
-	now := p.s.clock.Now()
-	if len(found) == 0 {
-		return nil, idle, nil
-	}
+	now := s.p.clock.Now()
 	if wait := found[0].at.Sub(now); wait > 0 {
 		return nil, min(wait, idle), nil
 	}
-	until := now.Add(p.s.cfg.SendTimeout + dispatch.Overrun + holdSpare)
-	err = p.s.db.InTx(ctx, func(tx storage.Tx) error {
+	until := now.Add(s.p.cfg.SendTimeout + dispatch.Overrun + holdSpare)
+	err = s.p.db.InTx(ctx, func(tx storage.Tx) error {
 		claims = claims[:0]
 		for _, d := range found {
 			if d.at > now {
 				break
 			}
-			n, err := tx.Exec(ctx, `UPDATE endpoints SET due_at = $2, busy_until = $2 WHERE id = $1 AND due_at = $3`, d.id, int64(until), int64(d.at))
+			n, err := tx.Exec(ctx, `UPDATE endpoints SET due_at = $2, busy_until = $2 WHERE id = $1 AND due_at = $3`,
+				d.id, int64(until), int64(d.at))
 			if err != nil {
 				return err
 			}
-			if n == 1 {
+			if n == 1 { // another node was not faster
 				claims = append(claims, claim{id: d.id, until: until})
 			}
 		}
@@ -109,53 +111,4 @@ func (p *sender) claim(ctx context.Context, free int) (claims []claim, next time
 		return nil, 0, err
 	}
 	return claims, 0, nil
-}
-
-// holdSpare is what recording an attempt may take before its endpoint is taken for abandoned.
-const holdSpare = 4 * time.Second
-
-// attempt makes one attempt of the first due delivery of a claimed endpoint and gives the endpoint back. It
-// returns only when the channel has: a call that hangs keeps its worker.
-func (p *sender) attempt(ctx context.Context, c claim) {
-	e, d, err := p.load(ctx, c.id)
-	if err != nil {
-		p.giveBack(ctx, c, err)
-		return
-	}
-	body, err := p.s.bodyOf(ctx, e, d)
-	switch {
-	case err != nil && !plugins.IsPermanent(err):
-		p.giveBack(ctx, c, err)
-		return
-	case err == nil && body == nil:
-		p.record(ctx, c, d, func(ctx context.Context, tx storage.Tx, now social.Time) error {
-			return cancelDelivery(ctx, tx, d.id, now)
-		})
-		return
-	}
-	began := p.s.clock()
-	if err == nil {
-		var returned <-chan struct{}
-		returned, err = p.send(ctx, plugins.Delivery{ID: d.id, Attempt: d.attempts + 1, Receiver: e.owner, Settings: e.settings,
-			Secrets: e.secrets(social.TimeOf(began)), Event: body})
-		defer func() { <-returned }()
-		if ctx.Err() != nil && err != nil {
-			p.giveBack(ctx, c, nil) // cut off by Stop: not an attempt
-			return
-		}
-		p.c.Judge(err)
-	}
-	v := p.s.cfg.judge(d, err, p.s.jitter())
-	v.attempt.At, v.attempt.DurationMS = social.TimeOf(began), p.s.clock().Sub(began).Milliseconds()
-	p.record(ctx, c, d, func(ctx context.Context, tx storage.Tx, now social.Time) error {
-		return p.s.recordAttempt(ctx, tx, e, d, v, now)
-	})
-}
-
-// send calls the channel with a deadline. returned is closed when the call is over, which may be later than send
-// itself returns.
-func (p *sender) send(ctx context.Context, d plugins.Delivery) (returned <-chan struct{}, err error) {
-	ctx, cancel := context.WithTimeout(ctx, p.s.cfg.SendTimeout)
-	defer cancel()
-	return p.c.Within(ctx, "Send", dispatch.Overrun, func(ctx context.Context) error { return p.impl.Send(ctx, d) })
 }

@@ -19,28 +19,26 @@ import (
 const fanoutPage = 200
 
 // fanOut is the goroutine that carries posts to the endpoints of bell followers, oldest post first, page by page.
-// It is woken by new work, and looks by itself now and then for what another node left behind.
-func (s *Pipeline) fanOut(ctx context.Context) {
-	for {
-		more, err := s.fanOutStep(ctx)
+// New work wakes it, and it looks now and then for what another node left behind.
+func (p *Pipeline) fanOut(ctx context.Context) {
+	for ctx.Err() == nil {
+		more, err := p.fanOutStep(ctx)
 		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			s.log.Error("fan-out of a post", zap.Error(err))
+		case err != nil && ctx.Err() == nil:
+			p.log.Error("fan-out of a post", zap.Error(err))
 			dispatch.Pause(ctx, nil, time.Second)
 		case more:
-			s.wakeSenders()
+			p.wakeSenders()
 		default:
-			dispatch.Pause(ctx, s.wake, idle)
+			dispatch.Pause(ctx, p.wake, idle)
 		}
 	}
 }
 
 // fanOutStep does one page of the oldest job: its deliveries and the job's place move in one transaction.
-func (s *Pipeline) fanOutStep(ctx context.Context) (more bool, err error) {
+func (p *Pipeline) fanOutStep(ctx context.Context) (more bool, err error) {
 	var position social.Position
-	err = s.db.Read(ctx, func(q storage.Querier) error {
+	err = p.db.Read(ctx, func(q storage.Querier) error {
 		return q.QueryRow(ctx, `SELECT position FROM fanouts ORDER BY position LIMIT 1`).Scan(&position)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
@@ -49,29 +47,25 @@ func (s *Pipeline) fanOutStep(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	post, err := s.postAt(ctx, position)
+	post, err := p.postAt(ctx, position)
 	if err != nil {
 		return false, err
 	}
-	now := s.clock.Now()
-	return true, s.db.InTx(ctx, func(tx storage.Tx) error {
+	return true, p.db.InTx(ctx, func(tx storage.Tx) error {
 		var done int64
 		err := tx.QueryRow(ctx, `SELECT done_key FROM fanouts WHERE position = $1`, int64(position)).Scan(&done)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil // another node ended it
 		}
+		if err == nil && post != nil {
+			done, err = p.fanOutPage(ctx, tx, *post, done)
+		}
 		if err != nil {
 			return err
 		}
-		if post != nil {
-			last, err := s.fanOutPage(ctx, tx, *post, done, now)
-			if err != nil {
-				return err
-			}
-			if last != 0 {
-				_, err = tx.Exec(ctx, `UPDATE fanouts SET done_key = $2 WHERE position = $1`, int64(position), last)
-				return err
-			}
+		if post != nil && done != 0 {
+			_, err = tx.Exec(ctx, `UPDATE fanouts SET done_key = $2 WHERE position = $1`, int64(position), done)
+			return err
 		}
 		_, err = tx.Exec(ctx, `DELETE FROM fanouts WHERE position = $1`, int64(position))
 		return err
@@ -79,29 +73,30 @@ func (s *Pipeline) fanOutStep(ctx context.Context) (more bool, err error) {
 }
 
 // fanOutPage makes the deliveries of one page of endpoints and returns the last key, 0 when there are no more.
-func (s *Pipeline) fanOutPage(ctx context.Context, tx storage.Tx, p post, done int64, now social.Time) (int64, error) {
-	page, err := list(ctx, tx, scanEndpoint, `SELECT `+endpointColumns+` FROM endpoints
-		WHERE wants_posts = 1 AND disabled = '' AND deleted_at IS NULL AND key > $1 ORDER BY key LIMIT $2 + 0`, done, fanoutPage)
+func (p *Pipeline) fanOutPage(ctx context.Context, tx storage.Tx, post post, done int64) (int64, error) {
+	page, err := storage.All(ctx, tx, scanEndpoint, `SELECT `+endpointColumns+` FROM endpoints
+		WHERE wants_posts = 1 AND disabled = '' AND deleted_at IS NULL AND key > $1 ORDER BY key LIMIT $2 + 0`,
+		done, fanoutPage)
 	if err != nil || len(page) == 0 {
 		return 0, err
 	}
-	owners := make([]social.ID, 0, len(page))
-	for _, e := range page {
-		if !slices.Contains(owners, e.owner) {
-			owners = append(owners, e.owner)
-		}
+	owners := make([]social.ID, len(page))
+	for i, e := range page {
+		owners[i] = e.owner
 	}
-	edges, err := s.Ports.Follows.BellFollowers(ctx, tx, p.author, owners)
+	slices.SortFunc(owners, social.ID.Compare)
+	edges, err := p.Ports.Follows.BellFollowers(ctx, tx, post.author, slices.Compact(owners))
 	if err != nil {
 		return 0, err
 	}
+	now := p.clock.Now()
 	for _, e := range page {
 		edge, ok := edges[e.owner]
-		if !ok || edge.Since >= p.position || e.since >= p.position || slices.Contains(p.mentioned, e.owner) || s.senders[e.channel] == nil {
+		if !ok || max(edge.Since, e.since) >= post.position || slices.Contains(post.mentioned, e.owner) ||
+			p.senders[e.Channel] == nil {
 			continue
 		}
-		d := delivery{id: social.NewID(), endpoint: e.id, position: p.position, eventType: social.EventPostCreated, notification: p.id}
-		if err := addDelivery(ctx, tx, d, now); err != nil {
+		if err := addDelivery(ctx, tx, newDelivery(e.ID, post.position, social.EventPostCreated, post.id), now); err != nil {
 			return 0, err
 		}
 	}
@@ -120,10 +115,10 @@ type post struct {
 }
 
 // postAt reads a post from the log; nil when it is gone from there, or can never be read again.
-func (s *Pipeline) postAt(ctx context.Context, position social.Position) (*post, error) {
-	e, ok, err := s.events.At(ctx, position)
+func (p *Pipeline) postAt(ctx context.Context, position social.Position) (*post, error) {
+	e, ok, err := p.events.At(ctx, position)
 	if gap := (*social.GapError)(nil); errors.As(err, &gap) {
-		s.log.Error("post cannot be read: not delivered", zap.Error(err))
+		p.log.Error("post cannot be read: not delivered", zap.Error(err))
 		return nil, nil
 	}
 	if err != nil || !ok || len(e.Data) == 0 {
@@ -136,12 +131,12 @@ func (s *Pipeline) postAt(ctx context.Context, position social.Position) (*post,
 		} `json:"mentions"`
 	}
 	if err := json.Unmarshal(e.Data, &data); err != nil {
-		s.log.Error("post cannot be read: not delivered", zap.Stringer("event", e.Cursor), zap.Error(err))
+		p.log.Error("post cannot be read: not delivered", zap.Stringer("event", e.Cursor), zap.Error(err))
 		return nil, nil
 	}
-	p := &post{position: position, id: data.ID, author: e.Stream.User}
+	out := &post{position: position, id: data.ID, author: e.Stream.User}
 	for _, m := range data.Mentions {
-		p.mentioned = append(p.mentioned, m.UserID)
+		out.mentioned = append(out.mentioned, m.UserID)
 	}
-	return p, nil
+	return out, nil
 }

@@ -3,15 +3,17 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
 
-// maxRetryAfter bounds what an endpoint may ask for.
-const maxRetryAfter = 24 * time.Hour
+const (
+	maxRetryAfter = 24 * time.Hour // bounds what an endpoint may ask for
+	maxDetail     = 200            // bytes of an attempt's detail
+)
 
 // verdict is what one attempt means for its delivery and its endpoint.
 type verdict struct {
@@ -21,24 +23,27 @@ type verdict struct {
 	disable string        // why the endpoint is switched off; "" = it is not
 }
 
-// judge reads the error of Send. d is the delivery before this attempt.
-func (c Config) judge(d delivery, err error, luck float64) verdict {
+// judge reads the error of Send. d is the delivery before this attempt; luck (0..1) moves the wait.
+func (c Config) judge(e endpoint, d delivery, err error, now social.Time, luck float64) verdict {
 	v := verdict{state: stateSucceeded, attempt: Attempt{Number: d.attempts + 1, Outcome: "ok"}}
 	if err == nil {
 		return v
 	}
 	v.attempt.Outcome, v.attempt.HTTPStatus, v.attempt.Detail = outcomeOf(err)
-	wait, again := c.wait(d.tries+1, luck)
-	if after, ok := plugins.After(err); ok {
-		wait = max(wait, min(after, maxRetryAfter))
-	}
+	v.state = stateDead
 	switch {
 	case plugins.IsGone(err):
-		v.state, v.disable = stateDead, disabledGone
-	case plugins.IsPermanent(err) || !again || d.eventType == eventTest:
-		v.state = stateDead
+		v.disable = disabledGone
+	case plugins.IsPermanent(err) || d.EventType == eventTest || d.tries >= len(c.Schedule):
 	default:
-		v.state, v.wait = statePending, wait
+		v.state = statePending
+		v.wait = time.Duration(float64(c.Schedule[d.tries]) * (1 + c.Jitter*(2*luck-1)))
+		if after, ok := plugins.After(err); ok {
+			v.wait = max(v.wait, min(after, maxRetryAfter))
+		}
+	}
+	if v.disable == "" && e.FailingSince != nil && now.Sub(*e.FailingSince) >= c.DisableAfter {
+		v.disable = disabledFailing
 	}
 	return v
 }
@@ -47,14 +52,16 @@ func (c Config) judge(d delivery, err error, luck float64) verdict {
 // shown: the text of any other error stays inside.
 func outcomeOf(err error) (outcome string, status *int, detail string) {
 	var o plugins.Outcome
-	if errors.As(err, &o) {
+	switch {
+	case errors.As(err, &o):
 		name, code, text := o.Outcome()
 		if code != 0 {
 			status = &code
 		}
-		return name, status, cut(text, 200)
-	}
-	switch {
+		if len(text) > maxDetail {
+			text = strings.ToValidUTF8(text[:maxDetail], "")
+		}
+		return name, status, text
 	case errors.Is(err, context.DeadlineExceeded):
 		return "timeout", nil, "no answer in time"
 	case errors.Is(err, plugins.ErrBlockedAddress):
@@ -63,20 +70,4 @@ func outcomeOf(err error) (outcome string, status *int, detail string) {
 		return "permanent", nil, "refused for good"
 	}
 	return "channel_error", nil, "the channel could not send it"
-}
-
-// failingTooLong reports that an endpoint has had nothing but failures for so long that it is switched off.
-func (c Config) failingTooLong(e endpoint, now social.Time) bool {
-	return e.failingSince != nil && now.Sub(*e.failingSince) >= c.DisableAfter
-}
-
-// cut shortens a text to n bytes of whole characters.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
 }
