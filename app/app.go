@@ -21,6 +21,8 @@ import (
 	"github.com/belfry-social/belfry/app/demo"
 	"github.com/belfry-social/belfry/app/server"
 	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/delivery/dispatch"
+	"github.com/belfry-social/belfry/modules/delivery/reading"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/follows"
 	"github.com/belfry-social/belfry/modules/notifications"
@@ -119,14 +121,15 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 		fx.Supply(o, o.Clock, &event.Bus{}),
 		fx.Provide(newConfig, newLogger, server.NewRegistry, newSite, newStores, newReadiness, newLimiter, newServer, newCommands, newDemo),
 		fx.Provide(
-			func(s *stores) (storage.DB, storage.Log, *social.PageCursors, delivery.OpenLog) {
-				return s.db, s.log, s.pages, s.openLog
+			// A module takes the LogReader. The whole log is for tests, which look behind it.
+			func(s *stores) (storage.DB, *eventLog, storage.Log, storage.LogReader, *social.PageCursors) {
+				return s.db, s.log, s.log, s.log, s.pages
 			},
 			func(c *config.Config) (users.Config, posts.Config, follows.Config, notifications.Config, delivery.Config) {
-				people, streams := c.Users, c.Delivery
+				people := c.Users
 				people.Registration = users.Mode(c.Registration.Mode)
-				streams.MaxStreams, streams.MaxStreamsPerPerson = c.Server.MaxStreams, c.Server.MaxStreamsPerPerson
-				return people, c.Posts, c.Follows, c.Notifications, streams
+				caps := reading.Caps{MaxStreams: c.Server.MaxStreams, MaxStreamsPerPerson: c.Server.MaxStreamsPerPerson}
+				return people, c.Posts, c.Follows, c.Notifications, delivery.Config{Config: c.Delivery, Caps: caps}
 			},
 		),
 		fx.Options(parts...),
@@ -160,7 +163,7 @@ func newReadiness(s *stores, in struct {
 }
 
 // probeChannels names the channels that are not well. One bad channel degrades the server and does not stop it.
-func probeChannels(list []delivery.ChannelHealth) (string, error) {
+func probeChannels(list []dispatch.Health) (string, error) {
 	var names, bad []string
 	for _, h := range list {
 		names = append(names, h.Name)

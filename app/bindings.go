@@ -21,19 +21,19 @@ func bindings() fx.Option {
 
 		tie(func(s *posts.Service, u *users.Service) { s.Ports.Users = u }),
 		tie(func(s *posts.Service, f *follows.Service) { s.Ports.Follows = f }),
-		tie(func(s *posts.Service, d *delivery.Service) { s.Ports.History = d }),
+		tie(func(s *posts.Service, l *eventLog) { s.Ports.History = l }),
 
 		tie(func(s *follows.Service, u *users.Service) { s.Ports.Users = u }),
 
 		tie(func(s *notifications.Service, u *users.Service) { s.Ports.Users = u }),
 		tie(func(s *notifications.Service, p *posts.Service) { s.Ports.Posts = p }),
 		tie(func(s *notifications.Service, f *follows.Service) { s.Ports.Follows = f }),
-		tie(func(s *notifications.Service, d *delivery.Service) { s.Ports.History = d }),
+		tie(func(s *notifications.Service, l *eventLog) { s.Ports.History = l }),
 
-		tie(func(s *delivery.Service, f *follows.Service) { s.Ports.Follows = f }),
+		tie(func(s *delivery.Service, f *follows.Service) { s.Audiences.Follows, s.Ports.Follows = f, f }),
 		tie(func(s *delivery.Service, n *notifications.Service) { s.Ports.Notifications = n }),
 		tie(func(s *delivery.Service, p *posts.Service) { s.Ports.Posts = p }),
-		tie(func(s *delivery.Service, l *server.Limiter) { s.Ports.Limits = l }),
+		tie(func(s *delivery.Service, l *server.Limiter) { s.Connections.Limits = l }),
 
 		fx.Invoke(react),
 	)

@@ -88,7 +88,7 @@ func (p *program) env(name string) plugins.Env {
 	return plugins.Env{
 		Name: name, Version: p.Site.Version, PublicURL: p.Site.PublicURL, Log: p.Log.Named(name), Clock: p.Options.Clock,
 		Metrics: prometheus.WrapRegistererWithPrefix("belfry_", p.Registry), Dial: plugins.Guard,
-		History: p.Delivery, Audiences: p.Delivery, Connections: p.Delivery,
+		History: p.Stores.log, Audiences: p.Delivery.Audiences, Connections: p.Delivery.Connections,
 	}
 }
 

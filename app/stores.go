@@ -41,8 +41,31 @@ type stores struct {
 // database is the relational store behind a name that exists before it is open.
 type database struct{ storage.DB }
 
-// eventLog likewise.
+// eventLog likewise. Until it is open it has no head, and reading gives storage.ErrClosed.
 type eventLog struct{ storage.Log }
+
+// Head is zero before the log is open.
+func (l *eventLog) Head() social.Cursor {
+	if l.Log == nil {
+		return social.Cursor{}
+	}
+	return l.Log.Head()
+}
+
+// Oldest is zero before the log is open.
+func (l *eventLog) Oldest() social.Cursor {
+	if l.Log == nil {
+		return social.Cursor{}
+	}
+	return l.Log.Oldest()
+}
+
+func (l *eventLog) Read(ctx context.Context, a social.Audience, after social.Cursor, limit int) (social.EventPage, error) {
+	if l.Log == nil {
+		return social.EventPage{}, storage.ErrClosed
+	}
+	return l.Log.Read(ctx, a, after, limit)
+}
 
 // Hooks are failpoints of the stores, for tests; zero in production.
 type Hooks struct {
@@ -55,14 +78,6 @@ func newStores(o Options, c *config.Config, log *zap.Logger) *stores {
 		db: &database{}, log: &eventLog{}, pages: &social.PageCursors{}}
 	s.relay = outbox.NewRelay(s.db, s.log, o.Clock, s.zap.Named("relay"))
 	return s
-}
-
-// openLog gives the log, nil while it is not open.
-func (s *stores) openLog() storage.Log {
-	if s.log.Log == nil {
-		return nil
-	}
-	return s.log
 }
 
 // openDB locks the directory and opens the relational store, without touching its tables.

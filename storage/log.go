@@ -17,7 +17,9 @@ type Op byte
 const (
 	OpAppend Op = 1 // add an event
 	OpRedact Op = 2 // empty the payloads at Targets, keep their places
-	OpErase  Op = 3 // Person is gone: streams, acts and abouts of that person vanish at once, up to this entry; what comes behind it (that tells others of the end) is shown
+	// OpErase makes streams, acts and abouts of Person vanish at once, up to this entry; what comes behind it (and
+	// tells others of the end) is shown.
+	OpErase Op = 3
 )
 
 // Entry is one step on its way from the outbox into the log.
@@ -38,13 +40,8 @@ type Entry struct {
 	Person  social.ID         // OpErase
 }
 
-// Log is the ordered event log. All methods may be called from many goroutines.
-type Log interface {
-	// Append applies entries in the order given: all or nothing, durable on return. Positions must rise.
-	// An entry at or below the applied mark is skipped, so any suffix may be given again: the key is the
-	// position, and the mark moves to the last entry's position in the same transaction. Concurrent calls may
-	// share one commit. Only the relay calls it. ErrFull leaves the log as it was; ErrFailed ends it.
-	Append(ctx context.Context, entries ...Entry) error
+// LogReader is the log for those who read: delivery and its channels. All methods may be called from many goroutines.
+type LogReader interface {
 	// Read gives what the audience reads after a cursor: at most limit events (1..1000) in rising order.
 	// Redacted, erased, hidden and internal entries are passed over within a scan budget, so a page may be
 	// empty and have More; Through then tells how far it got. Through never passes the head taken first, and
@@ -53,16 +50,34 @@ type Log interface {
 	// behind other events ends the page before it, with More.)
 	Read(ctx context.Context, a social.Audience, after social.Cursor, limit int) (social.EventPage, error)
 	// Tail gives every event of every stream after a cursor, in order, internal ones flagged, redacted and
-	// erased ones left out, in batches of at most 256, and waits at the head for more. A batch is shared with other
-	// readers and must not be changed. It ends when ctx ends
-	// (with its error), with the log (ErrClosed), or with a *social.GapError.
+	// erased ones left out, in batches of at most 256, and waits at the head for more. A batch is shared with
+	// other readers and must not be changed. It ends when ctx ends (with its error), with the log (ErrClosed),
+	// or with a *social.GapError.
 	Tail(ctx context.Context, after social.Cursor) iter.Seq2[[]social.Event, error]
+	// At tells whether a position can still be read: nil event data when redacted, false when absent or trimmed.
+	At(ctx context.Context, p social.Position) (social.Event, bool, error)
 	// Head is the applied mark: the newest position that is durable here. It answers from memory.
 	Head() social.Cursor
 	// Oldest is the cursor at the floor: reading after it gives everything kept. It answers from memory.
 	Oldest() social.Cursor
-	// At tells whether a position can still be read: nil event data when redacted, false when absent or trimmed.
-	At(ctx context.Context, p social.Position) (social.Event, bool, error)
+}
+
+// LogAppender is the log for the one who writes: the relay.
+type LogAppender interface {
+	// Append applies entries in the order given: all or nothing, durable on return. Positions must rise.
+	// An entry at or below the applied mark is skipped, so any suffix may be given again: the key is the
+	// position, and the mark moves to the last entry's position in the same transaction. Concurrent calls may
+	// share one commit. ErrFull leaves the log as it was; ErrFailed ends it.
+	Append(ctx context.Context, entries ...Entry) error
+	// Head is the applied mark, where appending goes on.
+	Head() social.Cursor
+}
+
+// LogKeeper is the log for those who keep it within its bounds: the jobs of the outbox and the host.
+type LogKeeper interface {
+	// Head and Oldest are those of LogReader.
+	Head() social.Cursor
+	Oldest() social.Cursor
 	// Trim drops what stands at or below before, at most limit records, and raises the floor to the last
 	// dropped position (or to before, when nothing is left below it). It returns how many were dropped.
 	Trim(ctx context.Context, before social.Position, limit int) (int, error)
@@ -72,12 +87,20 @@ type Log interface {
 	// Reset sets the content aside and begins anew, empty, with the epoch and the floor given: the next Append
 	// continues from there. Called before anything reads, when the log cannot be trusted.
 	Reset(ctx context.Context, epoch uint32, floor social.Position) error
-	// Size is the number of bytes the log takes on disk; room that trims have freed and appends will use does not
-	// count.
+	// Size is the number of bytes the log takes on disk; room that trims have freed and appends will use does
+	// not count.
 	Size() int64
 	// Check verifies every record; the first fault found is returned.
 	Check(ctx context.Context) error
 	// Healthy returns nil, or why appends fail now. It answers from memory.
 	Healthy() error
 	Close() error
+}
+
+// Log is the ordered event log: what an implementation is, and the kit tests. Whoever uses it takes the role alone
+// that it plays.
+type Log interface {
+	LogReader
+	LogAppender
+	LogKeeper
 }

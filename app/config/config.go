@@ -7,7 +7,7 @@ import (
 
 	"github.com/belfry-social/belfry/app/demo"
 	"github.com/belfry-social/belfry/app/server"
-	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/delivery/pipeline"
 	"github.com/belfry-social/belfry/modules/follows"
 	"github.com/belfry-social/belfry/modules/notifications"
 	"github.com/belfry-social/belfry/modules/posts"
@@ -29,7 +29,7 @@ type Config struct {
 	Posts         posts.Config         `yaml:"posts"`
 	Follows       follows.Config       `yaml:"follows"`
 	Notifications notifications.Config `yaml:"notifications"`
-	Delivery      delivery.Config      `yaml:"delivery"`
+	Delivery      pipeline.Config      `yaml:"delivery"`
 	Log           Log                  `yaml:"log"`
 	Demo          demo.Config          `yaml:"demo"`
 
@@ -103,7 +103,7 @@ func Default() Config {
 		Posts:         posts.DefaultConfig(),
 		Follows:       follows.DefaultConfig(),
 		Notifications: notifications.DefaultConfig(),
-		Delivery:      delivery.DefaultConfig(),
+		Delivery:      pipeline.DefaultConfig(),
 		Log:           Log{Level: "info", Format: "auto"},
 		Demo:          demo.DefaultConfig(),
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/belfry-social/belfry/modules/delivery/pipeline"
+	"github.com/belfry-social/belfry/modules/delivery/reading"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
@@ -59,18 +61,22 @@ type deliveryPath struct {
 type endpointOutput struct {
 	Location string `header:"Location"`
 	Replayed string `header:"Idempotency-Replayed"`
-	Body     Endpoint
+	Body     pipeline.Endpoint
 }
 
 type deliveryOutput struct {
 	Location string `header:"Location"`
 	Replayed string `header:"Idempotency-Replayed"`
-	Body     Delivery
+	Body     pipeline.Delivery
 }
 
-func (s *Service) listEndpoints(ctx context.Context, in *struct{ social.PageQuery }) (*struct{ Body social.List[Endpoint] }, error) {
+func (s *Service) listEndpoints(ctx context.Context, in *struct{ social.PageQuery }) (*struct {
+	Body social.List[pipeline.Endpoint]
+}, error) {
 	page, err := s.Endpoints(ctx, social.ActorFrom(ctx).UserID, in.PageQuery)
-	return &struct{ Body social.List[Endpoint] }{page}, err
+	return &struct {
+		Body social.List[pipeline.Endpoint]
+	}{page}, err
 }
 
 func (s *Service) getEndpoint(ctx context.Context, in *endpointPath) (*endpointOutput, error) {
@@ -95,7 +101,7 @@ type createInput struct {
 
 func (s *Service) createEndpoint(ctx context.Context, in *createInput) (*endpointOutput, error) {
 	actor := social.ActorFrom(ctx)
-	d := EndpointDraft{Channel: in.Body.Channel, Settings: in.Body.Settings, Types: in.Body.Types}
+	d := pipeline.EndpointDraft{Channel: in.Body.Channel, Settings: in.Body.Settings, Types: in.Body.Types}
 	if in.Body.Name != nil {
 		d.Name = *in.Body.Name
 	}
@@ -127,7 +133,7 @@ func (s *Service) patchEndpoint(ctx context.Context, in *patchInput) (*endpointO
 	if err := json.Unmarshal(in.RawBody, &given); err != nil {
 		return nil, social.NewFault(social.CodeInvalidJSON, "The body is not valid JSON.")
 	}
-	p := EndpointPatch{Name: in.Body.Name, Types: in.Body.Types, Enabled: in.Body.Enabled}
+	p := pipeline.EndpointPatch{Name: in.Body.Name, Types: in.Body.Types, Enabled: in.Body.Enabled}
 	_, p.SetTypes = given["types"]
 	if _, ok := given["name"]; ok && p.Name == nil {
 		p.Name = new(string)
@@ -198,13 +204,17 @@ type deliveriesInput struct {
 	State string `query:"state" enum:"pending,succeeded,dead,cancelled"`
 }
 
-func (s *Service) listDeliveries(ctx context.Context, in *deliveriesInput) (*struct{ Body social.List[Delivery] }, error) {
+func (s *Service) listDeliveries(ctx context.Context, in *deliveriesInput) (*struct {
+	Body social.List[pipeline.Delivery]
+}, error) {
 	id, err := pathID(in.ID)
 	if err != nil {
 		return nil, err
 	}
 	page, err := s.Deliveries(ctx, social.ActorFrom(ctx).UserID, id, in.State, in.PageQuery)
-	return &struct{ Body social.List[Delivery] }{page}, err
+	return &struct {
+		Body social.List[pipeline.Delivery]
+	}{page}, err
 }
 
 func (s *Service) getDelivery(ctx context.Context, in *deliveryPath) (*deliveryOutput, error) {
@@ -252,12 +262,12 @@ func replayed(once *storage.Once) string {
 // context, the read budget was spent there, faults are returned. The host calls it after the routes of channels, so that a stream is taken by the
 // channel that serves streams; a request for one that comes here is answered 204: there is no such channel.
 func (s *Service) EventRoutes(r fiber.Router, doc *huma.OpenAPI) {
-	r.Head(plugins.EventsPath, s.events) // before Get, which mounts a HEAD of its own
-	r.Get(plugins.EventsPath, s.events)
+	r.Head(plugins.EventsPath, s.getEvents) // before Get, which mounts a HEAD of its own
+	r.Get(plugins.EventsPath, s.getEvents)
 	plugins.DescribeEvents(doc, fiber.MIMEApplicationJSON, eventPageSchema())
 }
 
-func (s *Service) events(c *fiber.Ctx) error {
+func (s *Service) getEvents(c *fiber.Ctx) error {
 	ctx := c.UserContext()
 	actor := social.ActorFrom(ctx)
 	if err := actor.Need(social.ScopeEvents); err != nil {
@@ -275,11 +285,11 @@ func (s *Service) events(c *fiber.Ctx) error {
 	if way == plugins.WayStream {
 		return c.SendStatus(fiber.StatusNoContent)
 	}
-	var page eventPage
+	var page reading.Page
 	if q.Wait > 0 && c.Method() != fiber.MethodHead {
-		page, err = s.longPoll(ctx, actor, q)
+		page, err = s.polls.LongPoll(ctx, actor, q)
 	} else {
-		page, err = s.poll(ctx, actor.UserID, q)
+		page, err = s.polls.Poll(ctx, actor.UserID, q)
 	}
 	if err != nil {
 		return err
@@ -287,14 +297,14 @@ func (s *Service) events(c *fiber.Ctx) error {
 	if q.Preferred >= 0 {
 		c.Set("Preference-Applied", "wait="+strconv.Itoa(q.Preferred))
 	}
-	tag := page.etag()
+	tag := page.ETag()
 	c.Set(fiber.HeaderETag, tag)
 	c.Set(fiber.HeaderCacheControl, "private, no-cache")
 	if q.Wait == 0 && hasTag(c.Get(fiber.HeaderIfNoneMatch), tag) {
 		return c.SendStatus(fiber.StatusNotModified)
 	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return c.Send(page.appendJSON(nil))
+	return c.Send(page.AppendJSON(nil))
 }
 
 // queryOf copies the query out of the request, in order and with what is given twice.

@@ -52,7 +52,7 @@ func TestLongPoll(t *testing.T) {
 		if got := a.header.Get("Preference-Applied"); got != "wait=7" {
 			t.Errorf("Preference-Applied is %q", got)
 		}
-		if n, _ := service.Count(); n != 0 {
+		if n, _ := service.Connections.Count(); n != 0 {
 			t.Errorf("%d connections are counted after the last answer", n)
 		}
 	})
@@ -95,14 +95,15 @@ func TestLongPollEnds(t *testing.T) {
 	}{
 		{"over the cap", func(w *world, s *delivery.Service, a social.Actor) {
 			for range 10 {
-				if _, ok := s.Open(a, func(plugins.ByeReason) {}); !ok {
+				if _, ok := s.Connections.Open(a, func(plugins.ByeReason) {}); !ok {
 					w.t.Error("refused")
 				}
 			}
 		}, ""},
 		{"drain", func(w *world, s *delivery.Service, _ social.Actor) { s.Drain(w.t.Context()) }, ""},
 		{"revoked (W33)", func(w *world, _ *delivery.Service, a social.Actor) {
-			w.revoke(a.UserID, social.AccessRevokedData{SessionID: text(a.SessionID)})
+			session := a.SessionID.String()
+			w.revoke(a.UserID, social.AccessRevokedData{SessionID: &session})
 		}, "invalid_token"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

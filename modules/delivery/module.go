@@ -1,22 +1,17 @@
 package delivery
 
 import (
-	"embed"
-
 	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/fx"
 
+	"github.com/belfry-social/belfry/modules/delivery/pipeline"
 	"github.com/belfry-social/belfry/modules/social"
-	"github.com/belfry-social/belfry/storage"
 )
 
-//go:embed migrations
-var files embed.FS
-
 // Migrations are the tables of delivery.
-var Migrations = storage.EmbeddedMigrations("delivery", files)
+var Migrations = pipeline.Migrations
 
-// Module adds delivery to the program. The host supplies Config and OpenLog, attaches channels, mounts
+// Module adds delivery to the program. The host supplies Config and the log, attaches channels, mounts
 // EventRoutes behind the routes of channels, and calls Start once the relay has caught up.
 var Module = fx.Module("delivery",
 	fx.Provide(New),

@@ -17,7 +17,6 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"github.com/belfry-social/belfry/modules/delivery"
-	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/moduletest"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
@@ -60,30 +59,22 @@ func newWorld(t testing.TB) *world {
 	if err := log.Reset(t.Context(), 1, 0); err != nil {
 		t.Fatal(err)
 	}
-	return &world{t: t, fix: fix, log: log, clock: time.Now, people: &relations{follows: map[[2]social.ID]social.FollowEdge{}, gone: map[social.ID]bool{}}}
+	return &world{t: t, fix: fix, log: log, clock: time.Now, people: &relations{follows: map[[2]social.ID]social.FollowEdge{}}}
 }
 
 // service makes delivery on this world, with channels attached in the order given; it is not started.
 func (w *world) service(cfg delivery.Config, channels ...named) *delivery.Service {
-	return w.serviceOn(w.fix.DB, cfg, channels...)
+	s := delivery.New(cfg, w.fix.DB, w.log, w.clock, social.Site{PublicURL: "https://social.example"}, w.fix.Pages, w.logger())
+	s.Audiences.Follows = w.people
+	for _, c := range channels {
+		s.Attach(c.name, c.Channel)
+	}
+	return s
 }
 
 type named struct {
 	name string
 	plugins.Channel
-}
-
-func (w *world) serviceOn(db storage.DB, cfg delivery.Config, channels ...named) *delivery.Service {
-	return w.serviceWith(db, w.log, cfg, channels...)
-}
-
-func (w *world) serviceWith(db storage.DB, log storage.Log, cfg delivery.Config, channels ...named) *delivery.Service {
-	s := delivery.New(cfg, db, func() storage.Log { return log }, w.clock, social.Site{PublicURL: "https://social.example"}, w.fix.Pages, w.logger())
-	s.Ports.Follows, s.Ports.Notifications, s.Ports.Posts = w.people, w.people, w.people
-	for _, c := range channels {
-		s.Attach(c.name, c.Channel)
-	}
-	return s
 }
 
 func (w *world) logger() *zap.Logger {
@@ -166,8 +157,6 @@ func (w *world) revoke(person social.ID, data social.AccessRevokedData) {
 type relations struct {
 	mu      sync.Mutex
 	follows map[[2]social.ID]social.FollowEdge // follower, followed
-	gone    map[social.ID]bool                 // withdrawn notifications and deleted posts
-	told    []string                           // system notifications, by receiver and content
 	asked   func()                             // runs after Following has its answer
 }
 
@@ -181,18 +170,6 @@ func (r *relations) unfollow(follower, followed social.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.follows, [2]social.ID{follower, followed})
-}
-
-func (r *relations) withdraw(id social.ID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.gone[id] = true
-}
-
-func (r *relations) systemNotices() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return append([]string(nil), r.told...)
 }
 
 func (r *relations) Following(_ context.Context, _ storage.Querier, follower social.ID) (out []social.FollowEdge, err error) {
@@ -217,56 +194,11 @@ func (r *relations) Edge(_ context.Context, _ storage.Querier, follower, followe
 	return e, ok, nil
 }
 
-func (r *relations) BellFollowers(_ context.Context, _ storage.Querier, author social.ID, among []social.ID) (map[social.ID]social.FollowEdge, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := map[social.ID]social.FollowEdge{}
-	for _, id := range among {
-		if e, ok := r.follows[[2]social.ID{id, author}]; ok && e.Bell {
-			out[id] = e
-		}
-	}
-	return out, nil
-}
-
-func (r *relations) System(_ context.Context, _ storage.Tx, receiver social.ID, content, _ string, _ json.RawMessage) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.told = append(r.told, receiver.String()+" "+content)
-	return nil
-}
-
-func (r *relations) Withdrawn(_ context.Context, _ storage.Querier, id social.ID) (bool, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.gone[id], nil
-}
-
-func (r *relations) Info(_ context.Context, _ storage.Querier, ids []social.ID) (map[social.ID]event.PostInfo, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := map[social.ID]event.PostInfo{}
-	for _, id := range ids {
-		if !r.gone[id] {
-			out[id] = event.PostInfo{ID: id}
-		}
-	}
-	return out, nil
-}
-
 // idleChannel is the life of a channel that needs none.
 type idleChannel struct{}
 
 func (idleChannel) Start(context.Context) error { return nil }
 func (idleChannel) Stop(context.Context) error  { return nil }
-
-// listener is a listener whose Publish is the test's.
-type listener struct {
-	idleChannel
-	publish func([]social.Event)
-}
-
-func (l listener) Publish(events []social.Event) { l.publish(events) }
 
 // sender is a sender whose Send is the test's.
 type sender struct {

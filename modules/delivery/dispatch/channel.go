@@ -1,0 +1,221 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/plugins"
+)
+
+const (
+	HangsAfter = 10 * time.Second // a listener that takes longer for one batch is reported
+	Overrun    = time.Second      // what a call may take beyond its deadline to return
+	StopGrace  = time.Second      // what calls may take to return before the channel is stopped under them
+)
+
+// Health is how one channel does, from memory.
+type Health struct {
+	Name   string
+	State  string // ok, failing (failures in a row), open (the breaker lets it rest), hanging, degraded (by its own word)
+	Detail string // for the operator; empty when ok
+	Busy   int    // attempts under way, of a sender
+}
+
+// OK reports that nothing is wrong.
+func (h Health) OK() bool { return h.State == "ok" }
+
+// Config says when a channel hangs and when it rests.
+type Config struct {
+	Failures int           // failures of its own in a row until it rests
+	Pause    time.Duration // for so long
+	Hangs    time.Duration // a call longer than this hangs
+}
+
+// Channel is one attached channel and what is known of its conduct. Safe for concurrent use.
+type Channel struct {
+	Name string
+	Log  *zap.Logger
+	impl plugins.Channel
+	cfg  Config
+
+	clock social.Clock
+	work  sync.WaitGroup // the host's goroutines that call it
+
+	mu      sync.Mutex
+	calls   map[int]time.Time // calls under way, since when
+	next    int
+	breaker breaker
+}
+
+// New makes a channel of an implementation, under its full name.
+func New(name string, impl plugins.Channel, cfg Config, clock social.Clock, log *zap.Logger) *Channel {
+	return &Channel{Name: name, Log: log.With(zap.String("channel", name)), impl: impl, cfg: cfg, clock: clock,
+		calls: map[int]time.Time{}}
+}
+
+// Start starts the channel. The error names it.
+func (c *Channel) Start(ctx context.Context) error {
+	return c.named(c.within(ctx, "Start", c.impl.Start))
+}
+
+// Drain tells a channel with long connections that the end comes.
+func (c *Channel) Drain(ctx context.Context) {
+	d, ok := c.impl.(plugins.Drainer)
+	if !ok {
+		return
+	}
+	if err := c.within(ctx, "Drain", func(ctx context.Context) error { d.Drain(ctx); return nil }); err != nil {
+		c.Log.Warn("channel did not drain", zap.Error(err))
+	}
+}
+
+// Stop stops the channel once nothing calls it any more; calls that hang get a grace time, and the channel's Stop may
+// be what ends them. The error names the channel.
+func (c *Channel) Stop(ctx context.Context) error {
+	grace, cancel := context.WithTimeout(ctx, StopGrace)
+	defer cancel()
+	_ = Await(grace, &c.work)
+	if err := c.within(ctx, "Stop", c.impl.Stop); err != nil {
+		return c.named(err)
+	}
+	return c.named(Await(ctx, &c.work))
+}
+
+func (c *Channel) named(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("channel %s: %w", c.Name, err)
+}
+
+// Go runs fn, which calls the channel, on a goroutine that Stop waits for.
+func (c *Channel) Go(fn func()) { c.work.Go(fn) }
+
+// Call runs fn, which calls the channel, on this goroutine. A panic becomes an error, with the stack in the log.
+func (c *Channel) Call(what string, fn func() error) (err error) {
+	c.mu.Lock()
+	c.next++
+	n := c.next
+	c.calls[n] = c.clock()
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		delete(c.calls, n)
+		c.mu.Unlock()
+		if p := recover(); p != nil {
+			c.Log.Error("channel panicked", zap.String("call", what), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+			err = &conductError{"panic in " + what}
+		}
+	}()
+	return fn()
+}
+
+func (c *Channel) within(ctx context.Context, what string, fn func(ctx context.Context) error) error {
+	_, err := c.Within(ctx, what, 0, fn)
+	return err
+}
+
+// Within runs fn on a goroutine of its own and returns when fn has, or when ctx and a grace time behind it have ended;
+// then fn is left behind. returned is closed when fn has returned.
+func (c *Channel) Within(ctx context.Context, what string, grace time.Duration, fn func(context.Context) error) (
+	returned <-chan struct{}, err error) {
+	over := make(chan struct{})
+	done := make(chan error, 1)
+	go func() {
+		defer close(over)
+		done <- c.Call(what, func() error { return fn(ctx) })
+	}()
+	select {
+	case err = <-done:
+		return over, err
+	case <-ctx.Done():
+	}
+	late := time.NewTimer(grace) // to return by itself, with a verdict of its own
+	defer late.Stop()
+	select {
+	case err = <-done:
+	case <-late.C:
+		err = &conductError{what + " has not returned in time"}
+	}
+	return over, err
+}
+
+// conductError is a failure of the channel itself, not of what it was asked to do. It holds nothing of a panic: the
+// log does.
+type conductError struct{ text string }
+
+func (e *conductError) Error() string { return e.text }
+
+// Judge counts the outcome of a call for the breaker: a panic and an overrun are the channel's own failures, every
+// other error is not. It reports whether the channel rests from now on.
+func (c *Channel) Judge(err error) (rests bool) {
+	var own *conductError
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !errors.As(err, &own) {
+		c.breaker = breaker{}
+		return false
+	}
+	if rests = c.breaker.fail(c.cfg, own, c.clock()); rests {
+		c.Log.Error("channel rests after failures of its own", zap.Error(err))
+	}
+	return rests
+}
+
+// Rest tells for how long nothing may be asked of the channel; 0 = go on.
+func (c *Channel) Rest() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return max(0, c.breaker.until.Sub(c.clock()))
+}
+
+// Tripped reports that the breaker has opened and no success has closed it since.
+func (c *Channel) Tripped() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.breaker.failures >= c.cfg.Failures
+}
+
+// Health tells how the channel does.
+func (c *Channel) Health() Health {
+	c.mu.Lock()
+	h, b, now := Health{Name: c.Name, State: "ok", Busy: len(c.calls)}, c.breaker, c.clock()
+	var longest time.Duration
+	for _, since := range c.calls {
+		longest = max(longest, now.Sub(since))
+	}
+	c.mu.Unlock()
+	checker, checks := c.impl.(plugins.HealthChecker)
+	switch {
+	case b.until.After(now):
+		h.State, h.Detail = "open", fmt.Sprintf("resting after %d failures in a row: %v", b.failures, b.last)
+	case longest > c.cfg.Hangs:
+		h.State, h.Detail = "hanging", fmt.Sprintf("one call has taken %s", longest.Truncate(time.Second))
+	case b.failures > 0:
+		h.State, h.Detail = "failing", fmt.Sprintf("%d failures in a row: %v", b.failures, b.last)
+	case checks:
+		if err := c.Call("Health", checker.Health); err != nil {
+			h.State, h.Detail = "degraded", err.Error()
+		}
+	}
+	return h
+}
+
+// Await waits for work until ctx ends.
+func Await(ctx context.Context, work *sync.WaitGroup) error {
+	done := make(chan struct{})
+	go func() { work.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("calls have not returned: %w", ctx.Err())
+	}
+}

@@ -1,0 +1,120 @@
+package pipeline
+
+import (
+	"context"
+
+	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// errDisabled refuses what would be sent to an endpoint that is switched off.
+var errDisabled = social.NewFault(social.CodeInvalidState, "This endpoint is switched off.")
+
+// Deliveries is one page of the deliveries of an endpoint, newest first; state "" = all.
+func (p *Pipeline) Deliveries(ctx context.Context, owner, endpoint social.ID, state string, page social.PageQuery) (
+	out social.List[Delivery], err error) {
+	err = p.db.Read(ctx, func(q storage.Querier) error {
+		if _, err := ownEndpoint(ctx, q, owner, endpoint); err != nil {
+			return err
+		}
+		query, args := `SELECT `+deliveryColumns+` FROM deliveries WHERE endpoint_id = $1`, []any{endpoint}
+		if state != "" {
+			query, args = query+` AND state = $2`, append(args, state)
+		}
+		scope := social.PageScope{List: "deliveries", Filter: endpoint.String() + " " + state, Person: owner}
+		rows, err := social.PageOf(p.pages, scope, page, false, func(d delivery) int64 { return d.key },
+			func(w social.Window) ([]delivery, error) {
+				where, args := windowOf(w, args)
+				return storage.All(ctx, q, scanDelivery, query+where, args...)
+			})
+		if err != nil {
+			return err
+		}
+		attempts, err := attemptsOf(ctx, q, rows.Items)
+		epoch := p.events.Head().Epoch
+		out = viewsOf(rows, func(d delivery) Delivery { return d.view(epoch, attempts[d.ID]) })
+		return err
+	})
+	return out, wrap("list deliveries", err)
+}
+
+// Delivery is one delivery of one of a person's endpoints.
+func (p *Pipeline) Delivery(ctx context.Context, owner, endpoint, id social.ID) (out Delivery, err error) {
+	err = p.db.Read(ctx, func(q storage.Querier) error {
+		out, err = p.showDelivery(ctx, q, owner, endpoint, id)
+		return err
+	})
+	return out, wrap("delivery", err)
+}
+
+// TestEndpoint makes a delivery that tests an endpoint: one attempt, at once.
+func (p *Pipeline) TestEndpoint(ctx context.Context, owner, endpoint social.ID, once *storage.Once) (
+	out Delivery, err error) {
+	now := p.clock.Now()
+	d := newDelivery(endpoint, 0, eventTest, social.ID{})
+	d.NextAttemptAt, d.CreatedAt = &now, now
+	err = p.db.InTx(ctx, func(tx storage.Tx) error {
+		out = Delivery{}
+		if done, err := once.Begin(ctx, tx, &out); done || err != nil {
+			return err
+		}
+		if err := enabled(ctx, tx, owner, endpoint); err != nil {
+			return err
+		}
+		if err := addDelivery(ctx, tx, d, now); err != nil {
+			return err
+		}
+		out = d.view(0, nil)
+		return once.Save(ctx, tx, out)
+	})
+	p.nudge()
+	return out, wrap("test endpoint", err)
+}
+
+// RetryDelivery makes a dead or waiting delivery due at once and begins its schedule anew.
+func (p *Pipeline) RetryDelivery(ctx context.Context, owner, endpoint, id social.ID) (out Delivery, err error) {
+	now := p.clock.Now()
+	err = p.db.InTx(ctx, func(tx storage.Tx) error {
+		d, err := ownDelivery(ctx, tx, owner, endpoint, id)
+		if err != nil {
+			return err
+		}
+		if err := enabled(ctx, tx, owner, endpoint); err != nil {
+			return err
+		}
+		if d.State != stateDead && d.State != statePending {
+			return social.NewFault(social.CodeInvalidState, "Only a dead or pending delivery can be tried again.")
+		}
+		_, err = tx.Exec(ctx, `UPDATE deliveries SET state = 'pending', tries = 0, next_attempt_at = $2,
+			finished_at = NULL WHERE id = $1`, id, int64(now))
+		if err != nil {
+			return err
+		}
+		if err := makeDue(ctx, tx, endpoint, now); err != nil {
+			return err
+		}
+		out, err = p.showDelivery(ctx, tx, owner, endpoint, id)
+		return err
+	})
+	p.nudge()
+	return out, wrap("retry delivery", err)
+}
+
+// enabled refuses an endpoint that is not the person's, or switched off.
+func enabled(ctx context.Context, q storage.Querier, owner, endpoint social.ID) error {
+	e, err := ownEndpoint(ctx, q, owner, endpoint)
+	if err == nil && e.disabled != "" {
+		return errDisabled
+	}
+	return err
+}
+
+func (p *Pipeline) showDelivery(ctx context.Context, q storage.Querier, owner, endpoint, id social.ID) (
+	Delivery, error) {
+	d, err := ownDelivery(ctx, q, owner, endpoint, id)
+	if err != nil {
+		return Delivery{}, err
+	}
+	attempts, err := attemptsOf(ctx, q, []delivery{d})
+	return d.view(p.events.Head().Epoch, attempts[id]), err
+}

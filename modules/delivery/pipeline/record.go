@@ -1,0 +1,99 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// record writes what came of a claim and gives the endpoint back, in one transaction; a nil write only gives it back.
+// Stop does not cut it off. What cannot be written is done again when the hold ends: at least once.
+func (s *sender) record(ctx context.Context, c claim, d delivery,
+	write func(context.Context, storage.Tx, delivery, social.Time) error) {
+	ctx = context.WithoutCancel(ctx)
+	now := s.p.clock.Now()
+	err := s.p.db.InTx(ctx, func(tx storage.Tx) error {
+		if write != nil {
+			if err := write(ctx, tx, d, now); err != nil {
+				return err
+			}
+		}
+		// Not if another hold has begun since.
+		_, err := tx.Exec(ctx, `UPDATE endpoints SET busy_until = 0, due_at = `+nextDue+`
+			WHERE id = $1 AND busy_until = $2 AND disabled = '' AND deleted_at IS NULL`, c.id, int64(c.until))
+		return err
+	})
+	if err != nil {
+		s.c.Log.Error("attempt cannot be recorded: the endpoint is held until its time is up",
+			zap.Stringer("delivery", d.ID), zap.Stringer("endpoint", c.id), zap.Error(err))
+	}
+}
+
+// nextDue is when the endpoint $1 has something due.
+const nextDue = `(SELECT MIN(next_attempt_at) FROM deliveries WHERE endpoint_id = $1 AND state = 'pending')`
+
+// cancelDelivery ends a delivery whose cause is gone.
+func cancelDelivery(ctx context.Context, tx storage.Tx, d delivery, now social.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = $2
+		WHERE id = $1 AND state = 'pending'`, d.ID, int64(now))
+	return err
+}
+
+// recordAttempt writes an attempt and what it means. A delivery cancelled meanwhile stays so.
+func (p *Pipeline) recordAttempt(ctx context.Context, tx storage.Tx, e endpoint, d delivery, v verdict,
+	now social.Time) error {
+	var next, finished *social.Time
+	if v.state == statePending {
+		at := now.Add(v.wait)
+		next = &at
+	} else {
+		finished = &now
+	}
+	a := v.attempt
+	n, err := tx.Exec(ctx, `UPDATE deliveries SET state = $2, tries = tries + 1, attempts = $3, next_attempt_at = $4,
+		finished_at = $5 WHERE id = $1 AND state = 'pending'`, d.ID, v.state, a.Number, next, finished)
+	if err != nil || n == 0 {
+		return err
+	}
+	status := 0
+	if a.HTTPStatus != nil {
+		status = *a.HTTPStatus
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO attempts (delivery_id, number, at, outcome, http_status, duration_ms, detail)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
+		d.ID, a.Number, int64(a.At), a.Outcome, status, a.DurationMS, a.Detail)
+	if err != nil {
+		return err
+	}
+	ends := `failing_since = COALESCE(failing_since, $2), last_failure_at = $2`
+	if v.state == stateSucceeded {
+		ends = `failing_since = NULL, last_success_at = $2`
+	}
+	_, err = tx.Exec(ctx, `UPDATE endpoints SET `+ends+` WHERE id = $1`, e.ID, int64(now))
+	if err != nil || v.disable == "" {
+		return err
+	}
+	if err := disable(ctx, tx, e.ID, v.disable, now); err != nil {
+		return err
+	}
+	return p.notifyDisabled(ctx, tx, e, v.disable)
+}
+
+// notifyDisabled makes a notification for the owner of an endpoint that was switched off.
+func (p *Pipeline) notifyDisabled(ctx context.Context, tx storage.Tx, e endpoint, reason string) error {
+	data, err := json.Marshal(map[string]string{"endpoint_id": e.ID.String(), "reason": reason})
+	if err != nil {
+		return err
+	}
+	why := "it answered that it is gone"
+	if reason == disabledFailing {
+		why = "it has failed for days"
+	}
+	text := fmt.Sprintf("Your endpoint %q was switched off: %s.", e.Name, why)
+	return p.Ports.Notifications.System(ctx, tx, e.owner, text, p.site.PublicURL+"/", data)
+}
