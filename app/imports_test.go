@@ -26,6 +26,9 @@ var law = []struct {
 	{pkg: "modules/event", may: []string{"modules/social", "storage"}},
 	{pkg: "modules/moduletest", may: []string{"modules/social", "modules/event", "storage", "storage/*"}, fence: []string{fiber, huma}},
 	{pkg: "modules/delivery", may: []string{"modules/social", "modules/event", "storage", "storage/outbox", "plugins"}, fence: []string{fiber, huma, fxLib}},
+	{pkg: "modules/users", may: []string{"modules/social", "modules/event", "modules/users/access", "storage", "storage/outbox"},
+		fence: []string{huma, fxLib}},
+	{pkg: "modules/users/access", may: []string{"modules/social", "storage", "storage/outbox"}, fence: []string{huma}},
 	{pkg: "modules/*", may: []string{"modules/social", "modules/event", "storage", "storage/outbox"}, fence: []string{huma, fxLib}},
 	{pkg: "storage/outbox", may: []string{"modules/social", "storage"}},
 	{pkg: "storage/storagetest", may: []string{"modules/social", "storage", "storage/outbox"}},
@@ -97,6 +100,7 @@ func TestImportLawIsSharp(t *testing.T) {
 		{root + "storage/outbox", []string{root + "plugins"}},
 		{root + "storage/sqlite", []string{"go.etcd.io/bbolt"}},
 		{root + "modules/users", []string{"modernc.org/sqlite"}},
+		{root + "modules/users/access", []string{root + "modules/users"}},
 		{root + "util", nil},
 	} {
 		if len(judge(p)) == 0 {
