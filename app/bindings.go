@@ -27,7 +27,7 @@ func bindings() fx.Option {
 		tie(func(s *notifications.Service, u *users.Service) { s.Ports.Users = u }),
 		tie(func(s *notifications.Service, p *posts.Service) { s.Ports.Posts = p }),
 		tie(func(s *notifications.Service, f *follows.Service) { s.Ports.Follows = f }),
-		tie(func(s *notifications.Service, d *delivery.Service) { s.Ports.History = d }),
+		tie(func(s *notifications.Service, l *stores) { s.Ports.Log = l.log }),
 
 		tie(func(s *delivery.Service, f *follows.Service) { s.Ports.Follows = f }),
 		tie(func(s *delivery.Service, n *notifications.Service) { s.Ports.Notifications = n }),

@@ -42,6 +42,14 @@ type database struct{ storage.DB }
 // eventLog likewise.
 type eventLog struct{ storage.Log }
 
+// Head is zero while the log is not open; modules ask for it from the start.
+func (l *eventLog) Head() social.Cursor {
+	if l.Log == nil {
+		return social.Cursor{}
+	}
+	return l.Log.Head()
+}
+
 // Hooks are failpoints of the stores, for tests; zero in production.
 type Hooks struct {
 	SQLite func(sqlite.Point) error
