@@ -111,7 +111,7 @@ func (s *Service) groupHead(ctx context.Context, q storage.Querier, v *viewer, g
 }
 
 func (s *Service) renderOne(ctx context.Context, q storage.Querier, v *viewer, r *row) (Notification, error) {
-	list, err := s.render(ctx, q, v.marks, &cast{}, []row{*r}, r.head)
+	list, err := s.render(ctx, q, v.marks, castOf(nil), []row{*r}, r.head)
 	if err != nil {
 		return Notification{}, err
 	}
