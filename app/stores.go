@@ -42,6 +42,14 @@ type database struct{ storage.DB }
 // eventLog likewise.
 type eventLog struct{ storage.Log }
 
+// Head is storage.Log.Head; zero before the log is open.
+func (l *eventLog) Head() social.Cursor {
+	if l.Log == nil {
+		return social.Cursor{}
+	}
+	return l.Log.Head()
+}
+
 // Hooks are failpoints of the stores, for tests; zero in production.
 type Hooks struct {
 	SQLite func(sqlite.Point) error
