@@ -20,7 +20,7 @@ func bindings() fx.Option {
 
 		tie(func(s *posts.Service, u *users.Service) { s.Ports.Users = u }),
 		tie(func(s *posts.Service, f *follows.Service) { s.Ports.Follows = f }),
-		tie(func(s *posts.Service, d *delivery.Service) { s.Ports.History = d }),
+		tie(func(s *posts.Service, st *stores) { s.Ports.Log = st.log }),
 
 		tie(func(s *follows.Service, u *users.Service) { s.Ports.Users = u }),
 

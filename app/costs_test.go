@@ -36,8 +36,8 @@ func newTown(t *testing.T) *town {
 	w := &town{Fixture: f, counted: &counted{DB: f.DB}}
 	site := social.Site{PublicURL: "https://social.example"}
 	w.users = users.New(users.DefaultConfig(), site, w.counted, f.Bus, f.Clock, f.Pages, zap.NewNop())
-	w.follows = follows.New(follows.DefaultConfig(), w.counted, f.Bus, f.Clock, f.Pages, zap.NewNop())
-	w.posts = posts.New(posts.DefaultConfig(), site, w.counted, f.Bus, f.Clock, f.Pages, zap.NewNop())
+	w.follows = follows.New(follows.DefaultConfig(), w.counted, f.Bus, f.Clock, f.Pages)
+	w.posts = posts.New(posts.DefaultConfig(), site, w.counted, f.Bus, f.Clock, f.Pages)
 	w.notify = notifications.New(notifications.DefaultConfig(), w.counted, f.Clock, site, f.Pages, zap.NewNop())
 	w.users.Ports.Follows = w.follows
 	w.posts.Ports.Users, w.posts.Ports.Follows = w.users, w.follows

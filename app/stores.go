@@ -42,7 +42,7 @@ type database struct{ storage.DB }
 // eventLog likewise.
 type eventLog struct{ storage.Log }
 
-// Head is zero while the log is not open; modules ask for it from the start.
+// Head is storage.Log.Head; zero before the log is open.
 func (l *eventLog) Head() social.Cursor {
 	if l.Log == nil {
 		return social.Cursor{}
