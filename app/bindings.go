@@ -21,14 +21,14 @@ func bindings() fx.Option {
 
 		tie(func(s *posts.Service, u *users.Service) { s.Ports.Users = u }),
 		tie(func(s *posts.Service, f *follows.Service) { s.Ports.Follows = f }),
-		tie(func(s *posts.Service, l *eventLog) { s.Ports.History = l }),
+		tie(func(s *posts.Service, l *eventLog) { s.Ports.Log = l }),
 
 		tie(func(s *follows.Service, u *users.Service) { s.Ports.Users = u }),
 
 		tie(func(s *notifications.Service, u *users.Service) { s.Ports.Users = u }),
 		tie(func(s *notifications.Service, p *posts.Service) { s.Ports.Posts = p }),
 		tie(func(s *notifications.Service, f *follows.Service) { s.Ports.Follows = f }),
-		tie(func(s *notifications.Service, l *eventLog) { s.Ports.History = l }),
+		tie(func(s *notifications.Service, l *eventLog) { s.Ports.Log = l }),
 
 		tie(func(s *delivery.Service, f *follows.Service) { s.Audiences.Follows, s.Ports.Follows = f, f }),
 		tie(func(s *delivery.Service, n *notifications.Service) { s.Ports.Notifications = n }),

@@ -29,6 +29,9 @@ var law = []struct {
 	{pkg: "modules/delivery/dispatch", may: []string{"modules/social", "storage", "plugins"}},
 	{pkg: "modules/delivery/pipeline", may: []string{"modules/social", "modules/event", "modules/delivery/dispatch", "storage", "plugins"}},
 	{pkg: "modules/delivery/reading", may: []string{"modules/social", "storage", "plugins"}},
+	{pkg: "modules/users", may: []string{"modules/social", "modules/event", "modules/users/access", "storage", "storage/outbox"},
+		fence: []string{huma, fxLib}},
+	{pkg: "modules/users/access", may: []string{"modules/social", "storage", "storage/outbox"}, fence: []string{huma}},
 	{pkg: "modules/*", may: []string{"modules/social", "modules/event", "storage", "storage/outbox"}, fence: []string{huma, fxLib}},
 	{pkg: "storage/outbox", may: []string{"modules/social", "storage"}},
 	{pkg: "storage/storagetest", may: []string{"modules/social", "storage", "storage/outbox"}},
@@ -112,6 +115,7 @@ func TestImportLawIsSharp(t *testing.T) {
 		{root + "app/e2e", []string{root + "app/bench/seed"}},
 		{root + "app/cli", []string{root + "app/bench"}},
 		{root + "app/bench/client", []string{root + "app/bench/seed"}},
+		{root + "modules/users/access", []string{root + "modules/users"}},
 		{root + "util", nil},
 	} {
 		if len(judge(p)) == 0 {

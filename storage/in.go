@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -19,11 +20,16 @@ func In[T any](args []any, list []T) (string, []any) {
 	}
 	var b strings.Builder
 	b.Grow(size * 5)
+	args = slices.Grow(args, size)
 	for i := range size {
 		b.WriteByte("(,"[min(i, 1)])
 		b.WriteByte('$')
 		b.WriteString(strconv.Itoa(len(args) + 1))
-		args = append(args, list[min(i, len(list)-1)])
+		if i < len(list) {
+			args = append(args, list[i])
+		} else {
+			args = append(args, args[len(args)-1])
+		}
 	}
 	b.WriteByte(')')
 	return b.String(), args

@@ -17,16 +17,16 @@ import (
 
 type ctx = context.Context
 
-// Random acts against plain maps, with much, little and no memory.
+// Random acts against plain maps, in several processes on one store, with much, little and no memory.
 func TestModel(t *testing.T) {
-	sites := map[int]*site{}
+	s := open(t) // hears the facts
+	processes := []*site{s}
 	for _, n := range []int{0, 3, 1 << 10} {
 		cfg := follows.DefaultConfig()
 		cfg.CachedEdges = n
-		sites[n] = openWith(t, cfg)
+		processes = append(processes, s.process(cfg))
 	}
 	rapid.Check(t, func(r *rapid.T) {
-		s := sites[rapid.SampledFrom([]int{0, 3, 1 << 10}).Draw(r, "memory")]
 		var names []string
 		for _, n := range []string{"ann", "ben", "cid", "dan"} {
 			names = append(names, fmt.Sprintf("%s%d", n, len(s.users.ids)))
@@ -51,6 +51,7 @@ func TestModel(t *testing.T) {
 			}
 		}
 		for step := range rapid.IntRange(1, 50).Draw(r, "steps") {
+			s := rapid.SampledFrom(processes).Draw(r, "process")
 			a, b := who.Draw(r, "a"), who.Draw(r, "b")
 			pair := [2]string{a, b}
 			switch op := rapid.SampledFrom([]string{"follow", "follow", "bell", "unfollow", "end", "work"}).Draw(r, "op"); op {
@@ -88,7 +89,7 @@ func TestModel(t *testing.T) {
 			case "work":
 				s.work(t)
 			}
-			reader, turn := who.Draw(r, "reader"), s.Turn()
+			s, reader := rapid.SampledFrom(processes).Draw(r, "reading process"), who.Draw(r, "reader")
 			var want []string
 			for _, p := range slices.SortedFunc(maps.Keys(model), func(x, y [2]string) int { return cmp.Compare(model[x].order, model[y].order) }) {
 				if p[0] == reader {
@@ -111,16 +112,6 @@ func TestModel(t *testing.T) {
 			if !slices.Equal(got, want) {
 				r.Fatalf("%s follows %v, want %v", reader, got, want)
 			}
-			if list, ok := s.FollowingAt(s.id(reader), turn); ok {
-				got = nil
-				for _, e := range list {
-					got = append(got, fmt.Sprint(s.users.name(e.User), e.Bell))
-				}
-				if !slices.Equal(got, want) {
-					r.Fatalf("%s follows %v by memory, want %v", reader, got, want)
-				}
-			}
-			s.learn(t, reader)
 		}
 		s.work(t)
 		tell()

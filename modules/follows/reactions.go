@@ -20,7 +20,6 @@ const (
 func (s *Service) Reactions() []event.Reaction {
 	return []event.Reaction{
 		event.On("follows: the account's follows end", func(ctx context.Context, tx storage.Tx, f event.UserDeleted) error {
-			s.edges.end()
 			_, err := tx.Exec(ctx, `INSERT INTO follow_leavers (user_id, at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING`, f.UserID, int64(f.At))
 			return err
 		}),
@@ -39,16 +38,9 @@ func (s *Service) endFollows(ctx context.Context) (more bool, err error) {
 		_, _, more, err = leaverPage(ctx, q, 1)
 		return err
 	})
-	endings, some := s.edges.unseen()
-	if err != nil || !more && !some {
+	if err != nil || !more {
 		return false, err
 	}
-	var release []func()
-	defer func() {
-		for _, f := range release {
-			f()
-		}
-	}()
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		more = false
 		person, list, found, err := leaverPage(ctx, tx, leaverPageSize)
@@ -62,7 +54,6 @@ func (s *Service) endFollows(ctx context.Context) (more bool, err error) {
 			return err
 		}
 		for _, e := range list {
-			release = append(release, s.edges.hold(e.follower))
 			if _, err := deleteEdge(ctx, tx, e.follower, e.followed); err != nil {
 				return err
 			}
@@ -83,9 +74,6 @@ func (s *Service) endFollows(ctx context.Context) (more bool, err error) {
 	})
 	if err != nil {
 		return false, fmt.Errorf("follows: end follows of an account: %w", err)
-	}
-	if !more {
-		s.edges.see(endings)
 	}
 	return more, nil
 }

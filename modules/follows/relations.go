@@ -61,51 +61,43 @@ func (s *Service) Edge(ctx context.Context, q storage.Querier, follower, followe
 	return e.public(), found, nil
 }
 
-// Following gives everybody follower follows, oldest follow first; at most Config.MaxFollowing. It is on the road
-// of every connect, so the answer is kept in memory and shared: callers must not change it.
+// Following gives everybody follower follows, oldest follow first; at most Config.MaxFollowing. Every timeline and every
+// connect asks it, so the answer is kept in memory and shared: callers must not change it.
+//
+// A kept list holds in every snapshot that shows the mark with which it was loaded, whichever process wrote. A list is
+// neither kept nor taken from memory in an open transaction, which may be undone, and while follows of ended accounts
+// are left, which marks do not tell of.
 func (s *Service) Following(ctx context.Context, q storage.Querier, follower social.ID) ([]social.FollowEdge, error) {
-	return s.FollowingSince(ctx, q, follower, 0)
-}
-
-// Turn moves with every change of a follow, before it can be seen by anybody, and when it is durable or undone.
-func (s *Service) Turn() uint64 { return s.edges.now() }
-
-// FollowingAt is Following from memory, for every timeline: what follower followed when Turn gave that turn. false = it
-// is not known, and FollowingSince has to be asked.
-func (s *Service) FollowingAt(follower social.ID, turn uint64) ([]social.FollowEdge, bool) {
-	return s.edges.at(follower, turn)
-}
-
-// FollowingSince is Following in a snapshot that began after Turn gave that turn; FollowingAt knows it from then on.
-// 0 = nobody knows when it began.
-func (s *Service) FollowingSince(ctx context.Context, q storage.Querier, follower social.ID, turn uint64) ([]social.FollowEdge, error) {
 	if follower.IsZero() {
 		return nil, nil
 	}
-	changed, leavers, err := getMark(ctx, q, follower)
+	changed, deleted, err := getMark(ctx, q, follower)
 	if err != nil {
-		return nil, fmt.Errorf("follows: following of %s: %w", follower, err)
+		return nil, failed(err, "following of", follower)
 	}
-	// What a transaction sees may never become true, and who is on the way out is not in the mark.
-	_, provisional := q.(storage.Tx)
-	shared := !provisional && leavers == 0
-	list, known := []social.FollowEdge(nil), false
+	shared := deleted == 0 && !storage.Provisional(q)
+	if kept, ok := s.following.Get(follower); shared && ok && kept.changed == changed {
+		return kept.edges, nil
+	}
+	edges, err := followedBy(ctx, q, follower, deleted > 0)
+	if err != nil {
+		return nil, failed(err, "following of", follower)
+	}
 	if shared {
-		list, known = s.edges.get(follower, changed)
+		s.following.Update(follower, func(old keptEdges, ok bool) (keptEdges, bool) {
+			return keptEdges{changed, edges}, !ok || old.changed < changed // an older snapshot takes nothing away
+		})
 	}
-	if !known {
-		if list, err = followedBy(ctx, q, follower, leavers > 0); err != nil {
-			return nil, fmt.Errorf("follows: following of %s: %w", follower, err)
-		}
-		if shared {
-			s.edges.put(follower, changed, list)
-		}
-	}
-	if shared && turn != 0 {
-		s.edges.learn(follower, changed, turn)
-	}
-	return list, nil
+	return edges, nil
 }
+
+// keptEdges are the follows of one person, and the mark with which they were loaded.
+type keptEdges struct {
+	changed int64
+	edges   []social.FollowEdge
+}
+
+func (k keptEdges) weight() int { return len(k.edges) + 1 }
 
 // BellFollowers tells which of these people follow author with the bell on. The edge's User is author.
 func (s *Service) BellFollowers(ctx context.Context, q storage.Querier, author social.ID, among []social.ID) (map[social.ID]social.FollowEdge, error) {

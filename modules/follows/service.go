@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"go.uber.org/zap"
-
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -17,19 +15,18 @@ import (
 type Service struct {
 	Ports Ports // set before start
 
-	cfg   Config
-	db    storage.DB
-	bus   *event.Bus
-	clock social.Clock
-	pages *social.PageCursors
-	log   *zap.Logger
-	edges edges
+	cfg       Config
+	db        storage.DB
+	bus       *event.Bus
+	clock     social.Clock
+	pages     *social.PageCursors
+	following *storage.Cache[social.ID, keptEdges]
 }
 
 // New makes the service with absent answers in Ports. It does nothing else.
-func New(cfg Config, db storage.DB, bus *event.Bus, clock social.Clock, pages *social.PageCursors, log *zap.Logger) *Service {
+func New(cfg Config, db storage.DB, bus *event.Bus, clock social.Clock, pages *social.PageCursors) *Service {
 	return &Service{Ports: Ports{Users: noUsers{}}, cfg: cfg, db: db, bus: bus, clock: clock, pages: pages,
-		log: log.Named("follows"), edges: edges{limit: cfg.CachedEdges}}
+		following: storage.NewCache[social.ID](cfg.CachedEdges, keptEdges.weight)}
 }
 
 // Wishes are what a follower may ask for; nil = true on a new follow, unchanged on an existing one.
@@ -105,7 +102,6 @@ func (s *Service) change(ctx context.Context, actor social.Actor, other social.I
 	if actor.UserID == other {
 		return social.NewFault(social.CodeSelfTarget, "Nobody follows themselves.")
 	}
-	defer s.edges.hold(actor.UserID)()
 	return s.db.InTx(ctx, func(tx storage.Tx) error {
 		people, err := s.Ports.Users.Refs(ctx, tx, []social.ID{actor.UserID, other})
 		if err != nil {

@@ -197,7 +197,7 @@ func (s *Service) announce(ctx context.Context, tx storage.Tx, kind string, w wa
 	if err != nil {
 		return nil, err
 	}
-	data, err := list[0].AppendJSON(make([]byte, 0, 1<<10))
+	data, err := json.Marshal(list[0])
 	if err != nil {
 		return nil, fmt.Errorf("encode notification: %w", err)
 	}

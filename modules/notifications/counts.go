@@ -69,10 +69,10 @@ var countQuery = func() string {
 // counts counts for a person. Cost: at most maxCount+1 rows of each type, and as many derived items.
 func (s *Service) counts(ctx context.Context, q storage.Querier, v *viewer) (Counts, error) {
 	c := Counts{ByType: map[string]int{}}
-	err := eachRow(ctx, q, func(rows storage.Rows) error {
+	err := storage.Each(ctx, q, func(from storage.Row) error {
 		var r row
 		var unread, unseen int
-		if err := rows.Scan(&r.kind, &r.word, &unread, &unseen); err != nil {
+		if err := from.Scan(&r.kind, &r.word, &unread, &unseen); err != nil {
 			return err
 		}
 		c.add(r.typeName(), unread, unseen)
@@ -93,31 +93,30 @@ func (s *Service) counts(ctx context.Context, q storage.Querier, v *viewer) (Cou
 // countDerived counts derived items: above the read watermark in rising order until there are more than maxCount,
 // then, if what is unseen was not reached, from the seen watermark; and those left unread below.
 func (s *Service) countDerived(ctx context.Context, q storage.Querier, v *viewer, c *Counts) error {
-	left, err := s.touchedPosts(ctx, q, v, `left_unread = 1 AND archived_at IS NULL`,
-		span{low: -1, high: v.marks.readKey + 1, rising: true, limit: maxCount + 1})
+	left, err := s.touchedPosts(ctx, q, v, leftPosts, span{low: -1, high: v.marks.readKey + 1, rising: true, limit: maxCount + 1})
 	if err != nil {
 		return err
 	}
 	above := span{low: v.marks.readKey, high: math.MaxInt64, rising: true, limit: maxCount + 1}
-	unread, err := s.recentPosts(ctx, q, v, above, func(r row) bool { return r.state == stateInbox && r.readAt == nil })
+	open, err := s.recentPosts(ctx, q, v, above, unread)
 	if err != nil {
 		return err
 	}
-	unseen := 0
-	for i := range unread {
-		if v.marks.seen(&unread[i]) == nil {
-			unseen++
+	fresh := 0
+	for i := range open {
+		if v.marks.seen(&open[i]) == nil {
+			fresh++
 		}
 	}
-	if len(unread) > maxCount { // there is more; what is unseen may lie behind it
-		above.low, above.limit = max(unread[maxCount].key, v.marks.seenKey), maxCount+1-unseen
-		more, err := s.recentPosts(ctx, q, v, above, func(r row) bool { return r.state == stateInbox && r.seenAt == nil })
+	if len(open) > maxCount { // there is more; what is unseen may lie behind it
+		above.low, above.limit = max(open[maxCount].key, v.marks.seenKey), maxCount+1-fresh
+		more, err := s.recentPosts(ctx, q, v, above, unseen)
 		if err != nil {
 			return err
 		}
-		unseen += len(more)
+		fresh += len(more)
 	}
-	c.add(typePost, len(left)+len(unread), unseen)
+	c.add(typePost, len(left)+len(open), fresh)
 	return nil
 }
 

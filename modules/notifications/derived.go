@@ -37,6 +37,13 @@ func (s *Service) viewer(ctx context.Context, q storage.Querier, person social.I
 	return v, nil
 }
 
+// leftPosts are derived items that were left unread by hand, as a condition on notification_posts.
+const leftPosts = `left_unread = 1 AND archived_at IS NULL`
+
+func inboxed(r *row) bool { return r.state == stateInbox }
+func unseen(r *row) bool  { return inboxed(r) && r.seenAt == nil }
+func unread(r *row) bool  { return inboxed(r) && r.readAt == nil }
+
 // derivedItems reads derived items in the order of the span.
 func (s *Service) derivedItems(ctx context.Context, q storage.Querier, v *viewer, state string, at span) ([]row, error) {
 	switch state {
@@ -44,101 +51,86 @@ func (s *Service) derivedItems(ctx context.Context, q storage.Querier, v *viewer
 		return s.touchedPosts(ctx, q, v, `archived_at IS NOT NULL`, at)
 	case inUnseen:
 		at.low = max(at.low, v.marks.seenKey)
-		return s.recentPosts(ctx, q, v, at, func(r row) bool { return r.state == stateInbox && r.seenAt == nil })
+		return s.recentPosts(ctx, q, v, at, unseen)
 	case inUnread:
 		left, above := at, at
 		left.high, above.low = min(left.high, v.marks.readKey+1), max(above.low, v.marks.readKey)
-		below, err := s.touchedPosts(ctx, q, v, `left_unread = 1 AND archived_at IS NULL`, left)
+		below, err := s.touchedPosts(ctx, q, v, leftPosts, left)
 		if err != nil {
 			return nil, err
 		}
-		fresh, err := s.recentPosts(ctx, q, v, above, func(r row) bool { return r.state == stateInbox && r.readAt == nil })
-		if err != nil {
-			return nil, err
-		}
-		return at.merge(below, fresh), nil
-	default:
-		return s.recentPosts(ctx, q, v, at, func(r row) bool { return r.state == stateInbox })
+		fresh, err := s.recentPosts(ctx, q, v, above, unread)
+		return at.merge(below, fresh), err
 	}
+	return s.recentPosts(ctx, q, v, at, inboxed)
 }
 
-// recentPosts reads derived items out of the posts, until the span is full or at its end.
-func (s *Service) recentPosts(ctx context.Context, q storage.Querier, v *viewer, at span, keep func(row) bool) ([]row, error) {
+// found is one step of a search for derived items: posts, and where to go on, if there is more.
+type found struct {
+	posts []event.PostInfo
+	last  int64
+	more  bool
+}
+
+// derive makes derived items of the posts that search finds, until the span is full or at its end.
+func (s *Service) derive(ctx context.Context, q storage.Querier, v *viewer, at span, keep func(*row) bool, search func(span) (found, error)) ([]row, error) {
 	var out []row
-	for len(out) < at.limit && at.low+1 < at.high {
-		w := social.Window{Bound: true, Rising: at.rising, Limit: min(at.limit-len(out), 2*chunk)}
-		if at.rising {
-			w.Key = at.low
-		} else {
-			w.Key, w.Bound = at.high, at.high < math.MaxInt64
-		}
-		posts, err := s.Ports.Posts.RecentBy(ctx, q, v.person, v.bells, w)
-		if err != nil {
-			return nil, fmt.Errorf("notifications: recent posts: %w", err)
-		}
-		end := len(posts) < w.Limit
-		for i, p := range posts {
-			if p.Key <= at.low || p.Key >= at.high {
-				posts, end = posts[:i], true
-				break
-			}
-		}
-		if len(posts) == 0 {
-			break
-		}
-		rows, err := asDerived(ctx, q, v, posts)
+	for more := true; more && len(out) < at.limit && at.low+1 < at.high; {
+		step := at
+		step.limit = min(at.limit-len(out), chunk)
+		f, err := search(step)
 		if err != nil {
 			return nil, err
 		}
-		rows = slices.DeleteFunc(rows, func(r row) bool { return !keep(r) })
-		if out = append(out, rows...); end {
-			break
+		rows, err := asDerived(ctx, q, v, f.posts)
+		if err != nil {
+			return nil, err
 		}
-		if last := posts[len(posts)-1].Key; at.rising {
-			at.low = last
-		} else {
-			at.high = last
+		for i := range rows {
+			if keep(&rows[i]) {
+				out = append(out, rows[i])
+			}
 		}
+		at, more = at.behind(f.last), f.more
 	}
 	return out, nil
+}
+
+// recentPosts reads derived items out of the posts.
+func (s *Service) recentPosts(ctx context.Context, q storage.Querier, v *viewer, at span, keep func(*row) bool) ([]row, error) {
+	return s.derive(ctx, q, v, at, keep, func(at span) (f found, err error) {
+		w := social.Window{Key: at.high, Bound: at.high < math.MaxInt64, Rising: at.rising, Limit: at.limit}
+		if at.rising {
+			w.Key, w.Bound = at.low, true
+		}
+		if f.posts, err = s.Ports.Posts.RecentBy(ctx, q, v.person, v.bells, w); err != nil {
+			return f, fmt.Errorf("notifications: recent posts: %w", err)
+		}
+		f.more = len(f.posts) == w.Limit
+		if end := slices.IndexFunc(f.posts, func(p event.PostInfo) bool { return p.Key <= at.low || p.Key >= at.high }); end >= 0 {
+			f.posts, f.more = f.posts[:end], false
+		}
+		if f.more {
+			f.last = f.posts[len(f.posts)-1].Key
+		}
+		return f, nil
+	})
 }
 
 // touchedPosts reads derived items out of what the person did to single ones. where is a constant text.
 func (s *Service) touchedPosts(ctx context.Context, q storage.Querier, v *viewer, where string, at span) ([]row, error) {
-	var out []row
-	for len(out) < at.limit && at.low+1 < at.high {
-		var ids []social.ID
-		var last int64
-		want := at.limit - len(out)
-		err := eachRow(ctx, q, func(rows storage.Rows) error {
-			var id social.ID
-			err := rows.Scan(&last, &id)
-			ids = append(ids, id)
-			return err
+	return s.derive(ctx, q, v, at, func(*row) bool { return true }, func(at span) (f found, err error) {
+		ids, err := storage.All(ctx, q, func(row storage.Row) (id social.ID, err error) {
+			return id, row.Scan(&f.last, &id)
 		}, `SELECT key, post_id FROM notification_posts WHERE receiver_id = $1 AND key > $2 AND key < $3 AND deleted = 0 AND `+where+
-			` ORDER BY key `+at.order()+` LIMIT $4 + 0`, v.person, at.low, at.high, want)
+			` ORDER BY key `+at.order()+` LIMIT $4 + 0`, v.person, at.low, at.high, at.limit)
 		if err != nil {
-			return nil, fmt.Errorf("state of posts: %w", err)
+			return f, fmt.Errorf("state of posts: %w", err)
 		}
-		posts, err := s.derivable(ctx, q, v, ids)
-		if err != nil {
-			return nil, err
-		}
-		rows, err := asDerived(ctx, q, v, posts)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, rows...)
-		if len(ids) < want {
-			break
-		}
-		if at.rising {
-			at.low = last
-		} else {
-			at.high = last
-		}
-	}
-	return out, nil
+		f.more = len(ids) == at.limit
+		f.posts, err = s.derivable(ctx, q, v, ids)
+		return f, err
+	})
 }
 
 // derivable gives those of the posts that are derived items of this person now, in the order asked.
@@ -182,34 +174,27 @@ func (s *Service) derivedByID(ctx context.Context, q storage.Querier, v *viewer,
 }
 
 // chunk bounds the lists of one question to the store.
-const chunk = 128
+const chunk = 256
 
-// asDerived makes items of posts, leaving out those the person has a row about, with what the person did to them.
+// asDerived makes items of at most chunk posts, in their order, leaving out those the person has a row about, with what
+// the person did to them.
 func asDerived(ctx context.Context, q storage.Querier, v *viewer, posts []event.PostInfo) ([]row, error) {
+	about, err := rowsAbout(ctx, q, v.person, posts)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]row, 0, len(posts))
-	for len(posts) > 0 {
-		part := posts[:min(chunk, len(posts))]
-		posts = posts[len(part):]
-		folded, err := rowsAbout(ctx, q, v.person, part)
-		if err != nil {
-			return nil, err
-		}
-		first := len(out)
-		for i := range part {
-			if !folded[part[i].ID] {
-				out = append(out, derivedRow(v.person, &part[i]))
-			}
-		}
-		if err := addPostState(ctx, q, v.person, out[first:]); err != nil {
-			return nil, err
+	for i := range posts {
+		if !slices.Contains(about, posts[i].ID) {
+			out = append(out, derivedRow(v.person, &posts[i]))
 		}
 	}
-	return out, nil
+	return out, addPostState(ctx, q, v.person, out)
 }
 
 // rowsAbout tells which of the posts, all of others, a person has a row about, in any state. Only those that name the
 // person can have one: of all else that people are told, the object is a post of their own, a comment or no post.
-func rowsAbout(ctx context.Context, q storage.Querier, person social.ID, posts []event.PostInfo) (map[social.ID]bool, error) {
+func rowsAbout(ctx context.Context, q storage.Querier, person social.ID, posts []event.PostInfo) ([]social.ID, error) {
 	var ids []social.ID
 	for i := range posts {
 		if slices.Contains(posts[i].Mentions, person) {
@@ -220,17 +205,9 @@ func rowsAbout(ctx context.Context, q storage.Querier, person social.ID, posts [
 		return nil, nil
 	}
 	list, args := storage.In([]any{person}, ids)
-	out := map[social.ID]bool{}
-	err := eachRow(ctx, q, func(rows storage.Rows) error {
-		var id social.ID
-		err := rows.Scan(&id)
-		out[id] = true
-		return err
-	}, `SELECT object_id FROM notifications WHERE receiver_id = $1 AND object_id IN `+list, args...)
-	if err != nil {
-		return nil, fmt.Errorf("rows about posts: %w", err)
-	}
-	return out, nil
+	about, err := storage.All(ctx, q, storage.One[social.ID],
+		`SELECT object_id FROM notifications WHERE receiver_id = $1 AND object_id IN `+list, args...)
+	return about, social.Wrap(err, "rows about posts")
 }
 
 // addPostState reads what the person did to these derived items, which are in order.
@@ -243,16 +220,14 @@ func addPostState(ctx context.Context, q storage.Querier, person social.ID, item
 		byKey[items[i].key] = &items[i]
 	}
 	a, b := items[0].key, items[len(items)-1].key
-	err := eachRow(ctx, q, func(rows storage.Rows) error {
+	err := storage.Each(ctx, q, func(from storage.Row) error {
 		var key int64
 		var state row
 		var deleted bool
-		if err := rows.Scan(&key, &state.seenAt, &state.readAt, &state.left, &state.archived, &deleted); err != nil {
-			return err
-		}
+		err := from.Scan(&key, &state.seenAt, &state.readAt, &state.left, &state.archived, &deleted)
 		r, ok := byKey[key]
-		if !ok {
-			return nil
+		if err != nil || !ok {
+			return err
 		}
 		r.seenAt, r.readAt, r.left, r.archived = state.seenAt, state.readAt, state.left, state.archived
 		switch {
@@ -264,8 +239,5 @@ func addPostState(ctx context.Context, q storage.Querier, person social.ID, item
 		return nil
 	}, `SELECT key, seen_at, read_at, left_unread, archived_at, deleted FROM notification_posts
 		WHERE receiver_id = $1 AND key BETWEEN $2 AND $3`, person, min(a, b), max(a, b))
-	if err != nil {
-		return fmt.Errorf("state of posts: %w", err)
-	}
-	return nil
+	return social.Wrap(err, "state of posts")
 }

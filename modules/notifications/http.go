@@ -52,7 +52,7 @@ type handlers struct{ s *Service }
 
 // cursor is the head of the log; it has to be read before the store is.
 func (h handlers) cursor() string {
-	c := h.s.Ports.History.Head()
+	c := h.s.Ports.Log.Head()
 	if c.IsZero() {
 		return ""
 	}

@@ -2,7 +2,6 @@ package notifications
 
 import (
 	"context"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,14 +99,8 @@ type span struct {
 }
 
 func spanOf(w social.Window) span {
-	s := span{low: -1, high: math.MaxInt64, rising: w.Rising, limit: w.Limit}
-	switch {
-	case w.Bound && w.Rising:
-		s.low = w.Key
-	case w.Bound:
-		s.high = w.Key
-	}
-	return s
+	low, high, _ := w.Between()
+	return span{low: low, high: high, rising: w.Rising, limit: w.Limit}
 }
 
 func (s span) order() string {
@@ -117,20 +110,19 @@ func (s span) order() string {
 	return "DESC"
 }
 
+// behind is what of the span lies behind a key.
+func (s span) behind(key int64) span {
+	if s.rising {
+		s.low = key
+	} else {
+		s.high = key
+	}
+	return s
+}
+
 // merge puts two lists of the span, each in its order, into one.
 func (s span) merge(a, b []row) []row {
-	if len(a) == 0 || len(b) == 0 {
-		return append(a, b...) // one of them as it is
-	}
-	out := make([]row, 0, min(len(a)+len(b), s.limit))
-	for len(out) < cap(out) {
-		if len(b) == 0 || len(a) > 0 && (a[0].key < b[0].key) == s.rising {
-			out, a = append(out, a[0]), a[1:]
-		} else {
-			out, b = append(out, b[0]), b[1:]
-		}
-	}
-	return out
+	return social.Merge(social.Window{Rising: s.rising, Limit: s.limit}, a, b, rowKey)
 }
 
 // within is what of the span can stand on one page with a list of it: if that is full, nothing behind its end.
@@ -188,7 +180,7 @@ func storedRows(ctx context.Context, q storage.Querier, v *viewer, sel selection
 	if query == "" {
 		return nil, nil
 	}
-	return allRows(ctx, q, at.limit, query, args...)
+	return storage.All(ctx, q, scanRow, query, args...)
 }
 
 // rowsQuery reads each type as a range of its own in an index, or in the two that share the inbox, at most limit keys
@@ -275,7 +267,7 @@ func (s *Service) Members(ctx context.Context, person, group social.ID, page soc
 			return []row{*head}, nil
 		}
 		const within = ` AND key > $2 AND key < $3` + notGone
-		return allRows(ctx, q, at.limit, `SELECT `+rowColumns+` FROM notifications WHERE key IN (
+		return storage.All(ctx, q, scanRow, `SELECT `+rowColumns+` FROM notifications WHERE key IN (
 			SELECT key FROM (SELECT key FROM notifications n WHERE `+joiner+within+` ORDER BY key `+at.order()+` LIMIT $4 + 0) AS joiners
 			UNION ALL SELECT key FROM notifications n WHERE `+founder+within+`) ORDER BY key `+at.order()+` LIMIT $4 + 0`,
 			group, at.low, at.high, at.limit)
@@ -289,13 +281,13 @@ func (s *Service) list(ctx context.Context, person social.ID, scope social.PageS
 		if err != nil {
 			return err
 		}
-		rows, err := social.PageOf(s.pages, scope, page, false, func(r row) int64 { return r.key },
+		rows, err := social.PageOf(s.pages, scope, page, false, rowKey,
 			func(w social.Window) ([]row, error) { return fetch(q, v, w) })
 		if err != nil {
 			return err
 		}
 		out.Next, out.Prev = rows.Next, rows.Prev
-		out.Items, err = s.render(ctx, q, v.marks, &cast{}, rows.Items, grouped)
+		out.Items, err = s.render(ctx, q, v.marks, castOf(nil), rows.Items, grouped)
 		return err
 	})
 	return out, err

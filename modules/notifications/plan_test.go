@@ -18,7 +18,7 @@ func plan(t *testing.T, f *moduletest.Fixture, query string, args ...any) (out [
 	t.Helper()
 	index := regexp.MustCompile(`INDEX (notification\w+)`)
 	f.Read(t, func(q storage.Querier) error {
-		return eachRow(context.Background(), q, func(rows storage.Rows) error {
+		return storage.Each(context.Background(), q, func(rows storage.Row) error {
 			var a, b, c int
 			var detail string
 			if err := rows.Scan(&a, &b, &c, &detail); err != nil {

@@ -14,7 +14,7 @@ type Ports struct {
 	Users   Users
 	Posts   Posts
 	Follows Follows
-	History History
+	Log     Log
 }
 
 // Users names people. Absent: nobody is known: rows name nobody, and nothing can be pushed.
@@ -43,8 +43,8 @@ type Follows interface {
 	IsFollowing(ctx context.Context, q storage.Querier, follower, followed social.ID) (bool, error)
 }
 
-// History knows the head of the log. Absent: answers carry no Belfry-Cursor.
-type History interface{ Head() social.Cursor }
+// Log tells its newest position, zero while it is not open. Absent: answers carry no Belfry-Cursor.
+type Log interface{ Head() social.Cursor }
 
 // absent answers every port of a module that was left out.
 type absent struct{}

@@ -57,7 +57,7 @@ func (s *Service) Push(ctx context.Context, p Push, once *storage.Once) (answer 
 			sum := sha256.Sum256([]byte(p.Type + "\x00" + p.Group))
 			r.subject = social.ID(sum[:16])
 		}
-		if answer.Notification, err = s.add(ctx, tx, r, &cast{}); err != nil {
+		if answer.Notification, err = s.add(ctx, tx, r, castOf(nil)); err != nil {
 			return err
 		}
 		return once.Save(ctx, tx, answer)
@@ -83,36 +83,35 @@ func (s *Service) System(ctx context.Context, tx storage.Tx, receiver social.ID,
 		text := string(data)
 		r.data = &text
 	}
-	_, err = s.add(ctx, tx, r, &cast{})
+	_, err = s.add(ctx, tx, r, castOf(nil))
 	return err
 }
 
 // receiver finds the person a Push is for.
 func (s *Service) receiver(ctx context.Context, q storage.Querier, name string) (social.ID, error) {
-	unknown := social.Invalid(social.BodyField("/receiver", social.FieldNotFound, "There is no such user."))
+	var ref social.UserRef
 	if username, ok := strings.CutPrefix(name, "@"); ok {
 		username = strings.ToLower(username)
 		refs, err := s.Ports.Users.RefsByName(ctx, q, []string{username})
 		if err != nil {
 			return social.ID{}, fmt.Errorf("notifications: receiver: %w", err)
 		}
-		if ref, there := refs[username]; there {
-			return ref.ID, nil
+		ref = refs[username]
+	} else {
+		id, err := social.ParseID(name)
+		if err != nil {
+			return id, social.Invalid(social.BodyField("/receiver", social.FieldBadFormat, "A user's id, or @ and a username."))
 		}
-		return social.ID{}, unknown
+		refs, err := s.Ports.Users.Refs(ctx, q, []social.ID{id})
+		if err != nil {
+			return id, fmt.Errorf("notifications: receiver: %w", err)
+		}
+		ref = refs[id]
 	}
-	id, err := social.ParseID(name)
-	if err != nil {
-		return social.ID{}, social.Invalid(social.BodyField("/receiver", social.FieldBadFormat, "A user's id, or @ and a username."))
+	if ref.ID.IsZero() {
+		return ref.ID, social.Invalid(social.BodyField("/receiver", social.FieldNotFound, "There is no such user."))
 	}
-	refs, err := s.Ports.Users.Refs(ctx, q, []social.ID{id})
-	if err != nil {
-		return social.ID{}, fmt.Errorf("notifications: receiver: %w", err)
-	}
-	if _, there := refs[id]; !there {
-		return social.ID{}, unknown
-	}
-	return id, nil
+	return ref.ID, nil
 }
 
 // check gives the data without white space; nil = none.

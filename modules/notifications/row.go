@@ -1,8 +1,11 @@
 package notifications
 
 import (
+	"slices"
+
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/storage"
 )
 
 // The types of notifications. typePost is derived and never stored; typeCustom has a word behind it.
@@ -64,23 +67,14 @@ type row struct {
 const rowColumns = `key, id, receiver_id, type, word, actor_id, object_id, subject, group_id, head, members, actors, began_at,
 	state, withdrawn_at, seen_at, read_at, left_unread, archived_at, content, url, data, created_at, updated_at`
 
-// places are where a store puts the columns of a row, one row after the other.
-type places struct {
-	r                 row
-	head, state, left int64 // what a store gives without converting
+func scanRow(from storage.Row) (r row, err error) {
+	err = from.Scan(&r.key, &r.id, &r.receiver, &r.kind, &r.word, &r.actor, &r.object, &r.subject, &r.group, &r.head, &r.members,
+		&r.actors, &r.began, &r.state, &r.withdrawn, &r.seenAt, &r.readAt, &r.left, &r.archived, &r.content, &r.url, &r.data,
+		&r.created, &r.updated)
+	return r, err
 }
 
-func (p *places) list() []any {
-	r := &p.r
-	return []any{&r.key, &r.id, &r.receiver, &r.kind, &r.word, &r.actor, &r.object, &r.subject, &r.group, &p.head, &r.members, &r.actors, &r.began,
-		&p.state, &r.withdrawn, &r.seenAt, &r.readAt, &p.left, &r.archived, &r.content, &r.url, &r.data, &r.created, &r.updated}
-}
-
-// row is the row that was put there last. It shares nothing with the next.
-func (p *places) row() row {
-	p.r.head, p.r.state, p.r.left = p.head != 0, int(p.state), p.left != 0
-	return p.r
-}
+func rowKey(r row) int64 { return r.key }
 
 // derivedRow is the item "someone you follow posted", before what the person did to it.
 func derivedRow(person social.ID, p *event.PostInfo) row {
@@ -143,17 +137,8 @@ const maxActors = 3
 // pack puts people one behind the other, at most maxActors, each once.
 func pack(ids ...social.ID) []byte {
 	out := make([]byte, 0, maxActors*16)
-next:
 	for i, id := range ids {
-		if len(out) == maxActors*16 {
-			break
-		}
-		for _, before := range ids[:i] {
-			if before == id {
-				continue next
-			}
-		}
-		if !id.IsZero() {
+		if len(out) < maxActors*16 && !id.IsZero() && !slices.Contains(ids[:i], id) {
 			out = append(out, id[:]...)
 		}
 	}

@@ -25,7 +25,7 @@ type Service struct {
 // New makes a Service whose ports answer as if the other modules were left out.
 func New(cfg Config, db storage.DB, clock social.Clock, site social.Site, pages *social.PageCursors, log *zap.Logger) *Service {
 	return &Service{cfg: cfg, db: db, clock: clock, site: site, pages: pages, log: log.Named("notifications"),
-		Ports: Ports{Users: absent{}, Posts: absent{}, Follows: absent{}, History: absent{}}}
+		Ports: Ports{Users: absent{}, Posts: absent{}, Follows: absent{}, Log: absent{}}}
 }
 
 // Get gives one notification or derived item of a person. NotFound also when it is another's or was withdrawn.
@@ -111,7 +111,7 @@ func (s *Service) groupHead(ctx context.Context, q storage.Querier, v *viewer, g
 }
 
 func (s *Service) renderOne(ctx context.Context, q storage.Querier, v *viewer, r *row) (Notification, error) {
-	list, err := s.render(ctx, q, v.marks, &cast{}, []row{*r}, r.head)
+	list, err := s.render(ctx, q, v.marks, castOf(nil), []row{*r}, r.head)
 	if err != nil {
 		return Notification{}, err
 	}

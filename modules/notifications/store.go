@@ -27,58 +27,19 @@ func saveWatermarks(ctx context.Context, tx storage.Tx, person social.ID, w wate
 	_, err := tx.Exec(ctx, `INSERT INTO notification_watermarks (person_id, seen_key, seen_at, read_key, read_at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (person_id) DO UPDATE SET seen_key = excluded.seen_key, seen_at = excluded.seen_at,
 			read_key = excluded.read_key, read_at = excluded.read_at`, person, w.seenKey, w.seenAt, w.readKey, w.readAt)
-	if err != nil {
-		return fmt.Errorf("watermarks: %w", err)
-	}
-	return nil
+	return social.Wrap(err, "watermarks")
 }
 
 // oneRow gives the first row of a query over rowColumns; nil = none.
 func oneRow(ctx context.Context, q storage.Querier, query string, args ...any) (*row, error) {
-	var p places
-	err := q.QueryRow(ctx, query, args...).Scan(p.list()...)
+	r, err := scanRow(q.QueryRow(ctx, query, args...))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("notification: %w", err)
 	}
-	r := p.row()
 	return &r, nil
-}
-
-// eachRow gives every row of a query to scan.
-func eachRow(ctx context.Context, q storage.Querier, scan func(storage.Rows) error, query string, args ...any) error {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
-// allRows gives every row of a query over rowColumns, which are limit at most.
-func allRows(ctx context.Context, q storage.Querier, limit int, query string, args ...any) ([]row, error) {
-	var out []row
-	var p places
-	into := p.list()
-	err := eachRow(ctx, q, func(rows storage.Rows) error {
-		err := rows.Scan(into...)
-		if out == nil {
-			out = make([]row, 0, min(limit, chunk))
-		}
-		out = append(out, p.row())
-		return err
-	}, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("notifications: %w", err)
-	}
-	return out, nil
 }
 
 func rowByID(ctx context.Context, q storage.Querier, id social.ID) (*row, error) {
@@ -122,17 +83,10 @@ func openGroup(ctx context.Context, q storage.Querier, receiver social.ID, kind 
 
 // newestActors gives who acted last in a group.
 func newestActors(ctx context.Context, q storage.Querier, group social.ID) ([]byte, error) {
-	var ids []social.ID
-	err := eachRow(ctx, q, func(rows storage.Rows) error {
-		var id social.ID
-		ids = append(ids, id)
-		return rows.Scan(&ids[len(ids)-1])
-	}, `SELECT actor_id FROM (SELECT actor_id, key FROM (SELECT actor_id, key FROM notifications WHERE `+joiner+` ORDER BY key DESC LIMIT 3) AS newest
+	ids, err := storage.All(ctx, q, storage.One[social.ID], `SELECT actor_id FROM (
+		SELECT actor_id, key FROM (SELECT actor_id, key FROM notifications WHERE `+joiner+` ORDER BY key DESC LIMIT 3) AS newest
 		UNION ALL SELECT actor_id, key FROM notifications WHERE `+founder+`) AS members ORDER BY key DESC LIMIT 3`, group)
-	if err != nil {
-		return nil, fmt.Errorf("actors of a group: %w", err)
-	}
-	return pack(ids...), nil
+	return pack(ids...), social.Wrap(err, "actors of a group")
 }
 
 // insertRow reports false, and writes nothing, if there is a row of the same act.
@@ -142,10 +96,7 @@ func insertRow(ctx context.Context, tx storage.Tx, r *row) (bool, error) {
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING`,
 		r.key, r.id, r.receiver, r.kind, r.word, r.actor, r.object, r.subject, r.group, r.members,
 		r.actors, r.began, r.content, r.url, r.data, r.created, r.updated)
-	if err != nil {
-		return false, fmt.Errorf("insert notification: %w", err)
-	}
-	return n == 1, nil
+	return n == 1, social.Wrap(err, "insert notification")
 }
 
 // saveRow writes what can change of a row.
@@ -153,25 +104,18 @@ func saveRow(ctx context.Context, tx storage.Tx, r *row) error {
 	_, err := tx.Exec(ctx, `UPDATE notifications SET head = $2, members = $3, actors = $4, state = $5, withdrawn_at = $6, seen_at = $7, read_at = $8,
 		left_unread = $9, archived_at = $10, updated_at = $11 WHERE key = $1`,
 		r.key, number(r.head), r.members, r.actors, r.state, r.withdrawn, r.seenAt, r.readAt, number(r.left), r.archived, r.updated)
-	if err != nil {
-		return fmt.Errorf("save notification: %w", err)
-	}
-	return nil
+	return social.Wrap(err, "save notification")
 }
 
 // demote takes the place of newest member from a row.
 func demote(ctx context.Context, tx storage.Tx, key int64) error {
-	if _, err := tx.Exec(ctx, `UPDATE notifications SET head = 0 WHERE key = $1`, key); err != nil {
-		return fmt.Errorf("group: %w", err)
-	}
-	return nil
+	_, err := tx.Exec(ctx, `UPDATE notifications SET head = 0 WHERE key = $1`, key)
+	return social.Wrap(err, "group")
 }
 
 func deleteRow(ctx context.Context, tx storage.Tx, key int64) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM notifications WHERE key = $1`, key); err != nil {
-		return fmt.Errorf("delete notification: %w", err)
-	}
-	return nil
+	_, err := tx.Exec(ctx, `DELETE FROM notifications WHERE key = $1`, key)
+	return social.Wrap(err, "delete notification")
 }
 
 // savePostState writes what a person did to a derived item.
@@ -181,10 +125,7 @@ func savePostState(ctx context.Context, tx storage.Tx, r *row) error {
 		ON CONFLICT (receiver_id, key) DO UPDATE SET seen_at = excluded.seen_at, read_at = excluded.read_at,
 			left_unread = excluded.left_unread, archived_at = excluded.archived_at, deleted = excluded.deleted`,
 		r.receiver, r.key, r.id, r.seenAt, r.readAt, number(r.left), r.archived, number(r.state == stateDeleted))
-	if err != nil {
-		return fmt.Errorf("save state of a post: %w", err)
-	}
-	return nil
+	return social.Wrap(err, "save state of a post")
 }
 
 // isGone reports whether what a row is about, or who did it, has a tombstone.
@@ -194,10 +135,7 @@ func isGone(ctx context.Context, q storage.Querier, r *row) (bool, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
-	if err != nil {
-		return false, fmt.Errorf("tombstone: %w", err)
-	}
-	return true, nil
+	return err == nil, social.Wrap(err, "tombstone")
 }
 
 func number(b bool) int64 {

@@ -17,11 +17,9 @@ func (s *Service) Jobs() []social.Job {
 
 // bury adds a tombstone.
 func bury(ctx context.Context, tx storage.Tx, id social.ID, person bool, at social.Time) error {
-	_, err := tx.Exec(ctx, `INSERT INTO notification_tombstones (id, person, at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`, id, number(person), at)
-	if err != nil {
-		return fmt.Errorf("tombstone: %w", err)
-	}
-	return nil
+	_, err := tx.Exec(ctx, `INSERT INTO notification_tombstones (id, person, at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`,
+		id, number(person), at)
+	return social.Wrap(err, "tombstone")
 }
 
 // sweep does one page of one tombstone's work; a page that finds nothing left removes the tombstone. Every page is a
@@ -61,23 +59,26 @@ func (s *Service) sweep(ctx context.Context) (more bool, err error) {
 // emptyPost deletes one page of rows about a post, and of what people did to it as a derived item. more = there
 // may be another page.
 func (s *Service) emptyPost(ctx context.Context, tx storage.Tx, post social.ID) (more bool, err error) {
-	n, err := tx.Exec(ctx, `DELETE FROM notifications WHERE key IN (SELECT key FROM notifications WHERE object_id = $1 LIMIT $2 + 0)`, post, s.cfg.Batch)
-	if err != nil {
-		return false, fmt.Errorf("rows of a post: %w", err)
+	for _, statement := range []string{
+		`DELETE FROM notifications WHERE key IN (SELECT key FROM notifications WHERE object_id = $1 LIMIT $2 + 0)`,
+		`DELETE FROM notification_posts WHERE post_id = $1 AND receiver_id IN (
+			SELECT receiver_id FROM notification_posts WHERE post_id = $1 LIMIT $2 + 0)`,
+	} {
+		n, err := tx.Exec(ctx, statement, post, s.cfg.Batch)
+		if err != nil {
+			return false, fmt.Errorf("rows of a post: %w", err)
+		}
+		more = more || n == int64(s.cfg.Batch)
 	}
-	m, err := tx.Exec(ctx, `DELETE FROM notification_posts WHERE post_id = $1 AND receiver_id IN (
-		SELECT receiver_id FROM notification_posts WHERE post_id = $1 LIMIT $2 + 0)`, post, s.cfg.Batch)
-	if err != nil {
-		return false, fmt.Errorf("states of a post: %w", err)
-	}
-	return n == int64(s.cfg.Batch) || m == int64(s.cfg.Batch), nil
+	return more, nil
 }
 
-// emptyPerson does one page of emptying: first what the person did, telling the receivers, then what they were told.
+// emptyPerson does one page of emptying: first what the person did, announced to the receivers, then what the person was
+// told.
 func (s *Service) emptyPerson(ctx context.Context, tx storage.Tx, person social.ID) (more bool, err error) {
-	acts, err := actsOf(ctx, tx, person, s.cfg.Batch)
+	acts, err := storage.All(ctx, tx, scanRow, actsQuery, person, s.cfg.Batch)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("acts of a person: %w", err)
 	}
 	for i := range acts {
 		r := &acts[i]
@@ -94,9 +95,8 @@ func (s *Service) emptyPerson(ctx context.Context, tx storage.Tx, person social.
 	if len(acts) == s.cfg.Batch {
 		return true, nil
 	}
-	for _, state := range []string{`state = 0 AND head = 1`, `state = 0 AND head = 0`, `state = 1`, `state >= 2`} { // each has its index
-		n, err := tx.Exec(ctx, `DELETE FROM notifications WHERE key IN (
-			SELECT key FROM notifications WHERE receiver_id = $1 AND `+state+` LIMIT $2 + 0)`, person, s.cfg.Batch)
+	for _, statement := range emptyings {
+		n, err := tx.Exec(ctx, statement, person, s.cfg.Batch)
 		if err != nil {
 			return false, fmt.Errorf("rows of a person: %w", err)
 		}
@@ -104,21 +104,20 @@ func (s *Service) emptyPerson(ctx context.Context, tx storage.Tx, person social.
 			return true, nil
 		}
 	}
-	m, err := tx.Exec(ctx, `DELETE FROM notification_posts WHERE receiver_id = $1 AND key IN (
-		SELECT key FROM notification_posts WHERE receiver_id = $1 LIMIT $2 + 0)`, person, s.cfg.Batch)
-	if err != nil {
-		return false, fmt.Errorf("states of a person: %w", err)
-	}
-	if m == int64(s.cfg.Batch) {
-		return true, nil
-	}
-	if _, err := tx.Exec(ctx, `DELETE FROM notification_watermarks WHERE person_id = $1`, person); err != nil {
-		return false, fmt.Errorf("watermarks of a person: %w", err)
-	}
-	return false, nil
+	_, err = tx.Exec(ctx, `DELETE FROM notification_watermarks WHERE person_id = $1`, person)
+	return false, social.Wrap(err, "watermarks of a person")
 }
 
-// actsOf gives a page of the rows a person made, in any state.
-func actsOf(ctx context.Context, q storage.Querier, person social.ID, limit int) ([]row, error) {
-	return allRows(ctx, q, limit, `SELECT `+rowColumns+` FROM notifications WHERE actor_id = $1 LIMIT $2 + 0`, person, limit)
-}
+const (
+	// actsQuery gives a page of the rows a person made, in any state.
+	actsQuery = `SELECT ` + rowColumns + ` FROM notifications WHERE actor_id = $1 LIMIT $2 + 0`
+
+	emptyRows  = `DELETE FROM notifications WHERE key IN (SELECT key FROM notifications WHERE receiver_id = $1 AND `
+	emptyPosts = `DELETE FROM notification_posts WHERE receiver_id = $1 AND key IN (
+		SELECT key FROM notification_posts WHERE receiver_id = $1`
+	onePage = ` LIMIT $2 + 0)`
+)
+
+// emptyings delete a page each of what a person was told; each state of a row has its index.
+var emptyings = []string{emptyRows + `state = 0 AND head = 1` + onePage, emptyRows + `state = 0 AND head = 0` + onePage,
+	emptyRows + `state = 1` + onePage, emptyRows + `state >= 2` + onePage, emptyPosts + onePage}

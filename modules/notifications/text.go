@@ -2,6 +2,7 @@ package notifications
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/social"
@@ -43,11 +44,5 @@ func sentence(r *row, actor *social.UserRef, object *Object, others int64) strin
 	if object != nil {
 		noun = object.Kind
 	}
-	for i := range len(phrase) {
-		if phrase[i] == '%' {
-			phrase = phrase[:i] + noun + phrase[i+1:]
-			break
-		}
-	}
-	return who + " " + phrase
+	return who + " " + strings.Replace(phrase, "%", noun, 1)
 }

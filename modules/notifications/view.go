@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/belfry-social/belfry/modules/event"
@@ -55,12 +57,12 @@ type cast struct {
 
 // castOf is a cast of what is known: post may be nil.
 func castOf(post *event.PostInfo, people ...social.UserRef) *cast {
-	c := &cast{people: make(map[social.ID]social.UserRef, len(people)+maxActors)}
+	c := &cast{people: make(map[social.ID]social.UserRef, len(people)+maxActors), posts: map[social.ID]event.PostInfo{}}
 	for _, p := range people {
 		c.people[p.ID] = p
 	}
 	if post != nil {
-		c.posts = map[social.ID]event.PostInfo{post.ID: *post}
+		c.posts[post.ID] = *post
 	}
 	return c
 }
@@ -108,11 +110,8 @@ func groupsOf(ctx context.Context, q storage.Querier, rows []row) (map[social.ID
 // fill asks for the people and posts that are not in the cast yet.
 func (s *Service) fill(ctx context.Context, q storage.Querier, c *cast, rows []row, groups map[social.ID]*row) error {
 	var people, posts []social.ID
-	asked := map[social.ID]struct{}{}
 	person := func(id social.ID) {
-		_, known := c.people[id]
-		if _, twice := asked[id]; !known && !twice && !id.IsZero() {
-			asked[id] = struct{}{}
+		if _, known := c.people[id]; !known && !id.IsZero() && !slices.Contains(people, id) {
 			people = append(people, id)
 		}
 	}
@@ -133,27 +132,16 @@ func (s *Service) fill(ctx context.Context, q storage.Querier, c *cast, rows []r
 		if err != nil {
 			return fmt.Errorf("notifications: people: %w", err)
 		}
-		c.people = joined(c.people, found)
+		maps.Copy(c.people, found)
 	}
 	if len(posts) > 0 {
 		found, err := s.Ports.Posts.Info(ctx, q, posts)
 		if err != nil {
 			return fmt.Errorf("notifications: posts: %w", err)
 		}
-		c.posts = joined(c.posts, found)
+		maps.Copy(c.posts, found)
 	}
 	return nil
-}
-
-// joined puts two maps into one, the first if it is there.
-func joined[V any](a, b map[social.ID]V) map[social.ID]V {
-	if len(a) == 0 {
-		return b
-	}
-	for id, v := range b {
-		a[id] = v
-	}
-	return a
 }
 
 func (s *Service) item(w watermarks, c *cast, r, head *row, grouped bool) Notification {

@@ -40,7 +40,7 @@ func newWorld(t testing.TB, change ...func(*notifications.Config)) *world {
 	site := social.Site{Name: "Belfry", PublicURL: "https://social.example"}
 	w.seen = &watcher{DB: w.DB, queries: map[string][]any{}}
 	w.s = notifications.New(cfg, w.seen, w.Clock, site, w.Pages, w.Log)
-	w.s.Ports = notifications.Ports{Users: w, Posts: w, Follows: w, History: w}
+	w.s.Ports = notifications.Ports{Users: w, Posts: w, Follows: w, Log: w}
 	w.Bus.React(w.s.Reactions()...)
 	return w
 }

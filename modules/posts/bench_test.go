@@ -66,12 +66,8 @@ func sortedGraph(g *graph) sorted {
 	return out
 }
 
-func (s sorted) FollowingSince(_ ctx, _ querier, follower social.ID, _ uint64) ([]social.FollowEdge, error) {
+func (s sorted) Following(_ ctx, _ querier, follower social.ID) ([]social.FollowEdge, error) {
 	return s.of[follower], nil
-}
-
-func (s sorted) FollowingAt(follower social.ID, _ uint64) ([]social.FollowEdge, bool) {
-	return s.of[follower], true
 }
 
 // BenchmarkHome reads pages of 20 at depths 1 and 400, by one reader and by all in turn. People and follows are

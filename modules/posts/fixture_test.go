@@ -12,8 +12,6 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/zap"
-
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/moduletest"
 	"github.com/belfry-social/belfry/modules/posts"
@@ -53,8 +51,8 @@ func openGivingBack(t testing.TB, names ...string) *site {
 func openOn(t testing.TB, cfg posts.Config, on func(storage.DB) storage.DB, names ...string) *site {
 	t.Helper()
 	s := &site{Fixture: moduletest.Open(t, posts.Migrations), users: &people{refs: map[social.ID]social.UserRef{}}, follows: &graph{edges: map[[2]social.ID]social.FollowEdge{}}, facts: &facts{}}
-	s.Service = posts.New(cfg, social.Site{PublicURL: "https://social.example"}, on(s.DB), s.Bus, s.Clock, s.Pages, zap.NewNop())
-	s.Ports = posts.Ports{Users: s.users, Follows: s.follows, History: s}
+	s.Service = posts.New(cfg, social.Site{PublicURL: "https://social.example"}, on(s.DB), s.Bus, s.Clock, s.Pages)
+	s.Ports = posts.Ports{Users: s.users, Follows: s.follows, Log: s}
 	s.Bus.React(s.Reactions()...)
 	s.Bus.React(
 		event.On("test: published", func(_ context.Context, _ storage.Tx, f event.PostPublished) error { return s.facts.add(f) }),
@@ -66,6 +64,14 @@ func openOn(t testing.TB, cfg posts.Config, on func(storage.DB) storage.DB, name
 		s.users.add(n)
 	}
 	return s
+}
+
+// process is another process on the same store: it shares nothing but that with s.
+func (s *site) process(cfg posts.Config) *site {
+	other := *s
+	other.Service = posts.New(cfg, social.Site{PublicURL: "https://social.example"}, s.DB, s.Bus, s.Clock, s.Pages)
+	other.Ports = s.Ports
+	return &other
 }
 
 // id gives a person by name; "" is nobody.
@@ -280,11 +286,6 @@ func (p *people) Refs(_ context.Context, _ storage.Querier, ids []social.ID) (ma
 	return out, nil
 }
 
-func (p *people) KnownRefs(ids []social.ID) (map[social.ID]social.UserRef, bool) {
-	out, err := p.Refs(context.Background(), nil, ids)
-	return out, err == nil && len(out) == len(ids)
-}
-
 func (p *people) RefsByName(_ context.Context, _ storage.Querier, names []string) (map[string]social.UserRef, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -346,17 +347,6 @@ func (g *graph) Following(_ context.Context, _ storage.Querier, follower social.
 		}
 	}
 	return out, nil
-}
-
-func (g *graph) Turn() uint64 { return 1 }
-
-func (g *graph) FollowingAt(follower social.ID, _ uint64) ([]social.FollowEdge, bool) {
-	list, err := g.Following(context.Background(), nil, follower)
-	return list, err == nil
-}
-
-func (g *graph) FollowingSince(ctx context.Context, q storage.Querier, follower social.ID, _ uint64) ([]social.FollowEdge, error) {
-	return g.Following(ctx, q, follower)
 }
 
 func (g *graph) IsFollowing(_ context.Context, _ storage.Querier, follower, followed social.ID) (bool, error) {

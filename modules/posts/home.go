@@ -2,8 +2,6 @@ package posts
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/belfry-social/belfry/modules/event"
@@ -14,123 +12,39 @@ import (
 // Home is the home timeline of a person: their own top-level posts and those of whom they follow now, as far as
 // they may see them, newest first. The cursor is the head of the log before the store was read: whoever streams
 // from there misses nothing; zero when it is not known.
-//
-// It is what people ask for most, so it is answered from memory where all of it is known to have been true at one
-// moment, and from a snapshot of the store otherwise, which teaches memory.
 func (s *Service) Home(ctx context.Context, reader social.ID, p social.PageQuery) (social.List[Post], social.Cursor, error) {
-	head := s.Ports.History.Head()
-	at := moment{own: s.changes.now(), follows: s.Ports.Follows.Turn()}
-	out, err := s.homeNow(ctx, reader, p, at)
-	if errors.Is(err, errNotInMemory) {
-		err = s.db.Read(ctx, func(q storage.Querier) error {
-			out, err = s.homeIn(ctx, q, reader, p, at)
-			return err
-		})
-	}
+	head := s.Ports.Log.Head()
+	var out social.List[Post]
+	err := s.db.Read(ctx, func(q storage.Querier) (err error) {
+		out, err = s.homeIn(ctx, q, reader, p)
+		return err
+	})
 	return out, head, failed(err, "home of", reader)
 }
 
-// moment is a turn of everything that timelines are made of. All turns of it are taken before anything is read.
-type moment struct{ own, follows uint64 }
-
-// homeNow is Home from memory: everything in it was so at the moment. errNotInMemory if something is not known.
-func (s *Service) homeNow(ctx context.Context, reader social.ID, p social.PageQuery, at moment) (social.List[Post], error) {
-	edges, ok := s.Ports.Follows.FollowingAt(reader, at.follows)
-	if !ok {
-		return social.List[Post]{}, errNotInMemory
-	}
-	sources := sourcesOf(reader, edges)
-	v, lists, ok := s.tails.still(&s.changes, at.own, sources)
-	if !ok {
-		return social.List[Post]{}, errNotInMemory
-	}
-	addressed, ok := s.addressed.still(&s.changes, at.own, reader)
-	if !ok {
-		return social.List[Post]{}, errNotInMemory
-	}
-	list, err := s.homePage(reader, p, func(w social.Window) ([]int64, error) {
-		keys, err := v.merge(ctx, sources, lists, w)
-		return weave(keys, within(addressed, sources, w), w.Rising, w.Limit), err
-	})
-	if err != nil {
-		return social.List[Post]{}, err
-	}
-	shown, ok := s.contents.still(&s.changes, at.own, list.Items)
-	if !ok {
-		return social.List[Post]{}, errNotInMemory
-	}
-	refs, ok := s.Ports.Users.KnownRefs(authorsOf(shown))
-	if !ok {
-		return social.List[Post]{}, errNotInMemory
-	}
-	if err := s.markLiked(ctx, reader, shown, at); err != nil {
-		return social.List[Post]{}, err
-	}
-	return social.List[Post]{Items: timeline(shown, refs), Next: list.Next, Prev: list.Prev}, nil
-}
-
-// markLiked notes which posts the reader likes. They are read in a snapshot of its own, which says what was so at the
-// moment as long as none of the posts that have likes has changed since.
-func (s *Service) markLiked(ctx context.Context, reader social.ID, list []shown, at moment) error {
-	var keys []int64
-	var things []thing
-	for _, one := range list {
-		if one.likes > 0 {
-			keys, things = append(keys, one.row.key), append(things, postThing(one.row.key))
-		}
-	}
-	if len(keys) == 0 {
-		return nil
-	}
-	var liked []int64
-	err := s.db.Read(ctx, func(q storage.Querier) (err error) {
-		liked, err = likedOf(ctx, q, reader, keys)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if !s.changes.still(at.own, things...) {
-		return errNotInMemory
-	}
-	for i := range list {
-		list[i].liked = slices.Contains(liked, list[i].row.key)
-	}
-	return nil
-}
-
-// homeIn is Home in a snapshot that began at the moment or later. Memory learns what it reads.
-func (s *Service) homeIn(ctx context.Context, q storage.Querier, reader social.ID, p social.PageQuery, at moment) (social.List[Post], error) {
-	edges, err := s.Ports.Follows.FollowingSince(ctx, q, reader, at.follows)
-	if err != nil {
-		return social.List[Post]{}, err
-	}
-	v, err := s.tails.see(ctx, q, at.own)
+func (s *Service) homeIn(ctx context.Context, q storage.Querier, reader social.ID, p social.PageQuery) (social.List[Post], error) {
+	edges, err := s.Ports.Follows.Following(ctx, q, reader)
 	if err != nil {
 		return social.List[Post]{}, err
 	}
 	sources := sourcesOf(reader, edges)
-	lists, err := v.of(ctx, sources)
+	v, err := s.tails.see(ctx, q, sources)
 	if err != nil {
 		return social.List[Post]{}, err
 	}
-	if _, ok := s.addressed.still(&s.changes, at.own, reader); !ok {
-		if err := s.addressed.learn(ctx, q, reader, at.own); err != nil {
-			return social.List[Post]{}, err
-		}
-	}
-	list, err := s.homePage(reader, p, func(w social.Window) ([]int64, error) {
-		keys, err := v.merge(ctx, sources, lists, w)
+	scope := social.PageScope{List: "home", Person: reader}
+	list, err := social.PageOf(s.pages, scope, p, false, self, func(w social.Window) ([]int64, error) {
+		keys, err := v.window(ctx, w)
 		if err != nil {
 			return nil, err
 		}
 		addressed, err := addressedTo(ctx, q, reader, sources, w, keys)
-		return weave(keys, addressed, w.Rising, w.Limit), err
+		return social.Merge(w, keys, addressed, self), err
 	})
 	if err != nil {
 		return social.List[Post]{}, err
 	}
-	shown, err := s.contents.show(ctx, q, reader, list.Items, at.own)
+	shown, err := s.show(ctx, q, reader, list.Items)
 	if err != nil {
 		return social.List[Post]{}, err
 	}
@@ -138,9 +52,8 @@ func (s *Service) homeIn(ctx context.Context, q storage.Querier, reader social.I
 	return social.List[Post]{Items: timeline(shown, refs), Next: list.Next, Prev: list.Prev}, err
 }
 
-func (s *Service) homePage(reader social.ID, p social.PageQuery, fetch func(social.Window) ([]int64, error)) (social.List[int64], error) {
-	return social.PageOf(s.pages, social.PageScope{List: "home", Person: reader}, p, false, func(k int64) int64 { return k }, fetch)
-}
+// self: the items of a list of keys are their own order keys.
+func self(key int64) int64 { return key }
 
 // sourcesOf are the reader and whom they follow.
 func sourcesOf(reader social.ID, edges []social.FollowEdge) []source {
@@ -183,25 +96,21 @@ func timeline(list []shown, refs map[social.ID]social.UserRef) []Post {
 // followers, that stand, in the order of the window. It is for derived notifications of reader; liked and the like
 // are not in it.
 func (s *Service) RecentBy(ctx context.Context, q storage.Querier, reader social.ID, edges []social.FollowEdge, w social.Window) ([]event.PostInfo, error) {
-	v, err := s.tails.see(ctx, q, 0)
-	if err != nil {
-		return nil, fmt.Errorf("posts: recent for %s: %w", reader, err)
-	}
 	sources := make([]source, len(edges))
 	for i, e := range edges {
 		sources[i] = source{author: e.User, floor: e.SinceKey}
 	}
-	lists, err := v.of(ctx, sources)
+	v, err := s.tails.see(ctx, q, sources)
 	if err != nil {
-		return nil, fmt.Errorf("posts: recent for %s: %w", reader, err)
+		return nil, failed(err, "recent for", reader)
 	}
-	keys, err := v.merge(ctx, sources, lists, w)
+	keys, err := v.window(ctx, w)
 	if err != nil {
-		return nil, fmt.Errorf("posts: recent for %s: %w", reader, err)
+		return nil, failed(err, "recent for", reader)
 	}
-	list, err := s.contents.show(ctx, q, social.ID{}, keys, 0)
+	list, err := s.show(ctx, q, social.ID{}, keys)
 	if err != nil {
-		return nil, fmt.Errorf("posts: recent for %s: %w", reader, err)
+		return nil, failed(err, "recent for", reader)
 	}
 	rows := make([]row, len(list))
 	for i, one := range list {
@@ -228,7 +137,7 @@ func addressedTo(ctx context.Context, q storage.Querier, reader social.ID, sourc
 	var authors map[social.ID]bool
 	var out []int64
 	for bound := bounds(w); ; {
-		list, err := keysAndAuthors(ctx, q, query, reader, bound, w.Limit)
+		list, err := storage.All(ctx, q, scanAddressed, query, reader, bound, w.Limit)
 		if err != nil {
 			return nil, err
 		}
@@ -256,19 +165,13 @@ func addressedTo(ctx context.Context, q storage.Querier, reader social.ID, sourc
 	}
 }
 
-func keysAndAuthors(ctx context.Context, q storage.Querier, query string, args ...any) ([]change, error) {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var list []change
-	for rows.Next() {
-		var c change
-		if err := rows.Scan(&c.key, &c.author); err != nil {
-			return nil, err
-		}
-		list = append(list, c)
-	}
-	return list, rows.Err()
+// addressed is a post for named people only.
+type addressed struct {
+	key    int64
+	author social.ID
+}
+
+func scanAddressed(row storage.Row) (a addressed, err error) {
+	err = row.Scan(&a.key, &a.author)
+	return a, err
 }

@@ -2,7 +2,6 @@ package posts
 
 import (
 	"context"
-	"slices"
 
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/social"
@@ -13,7 +12,7 @@ import (
 // not_found: absent, deleted, or not for this actor.
 func (s *Service) Like(ctx context.Context, actor social.Actor, id social.ID, on bool) (LikeState, error) {
 	var answer LikeState
-	err := s.inTx(ctx, func(tx *changing) error {
+	err := s.db.InTx(ctx, func(tx storage.Tx) error {
 		liker, err := s.person(ctx, tx, actor)
 		if err != nil {
 			return err
@@ -98,55 +97,28 @@ func likesOf(ctx context.Context, q storage.Querier, post int64, w social.Window
 	if w.Rising {
 		query = `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1 AND l.key > $2` + likeStanding + ` ORDER BY l.key LIMIT $3 + 0`
 	}
-	rows, err := q.Query(ctx, query, post, bounds(w), w.Limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var list []like
-	for rows.Next() {
-		var l like
-		if err := rows.Scan(&l.key, &l.user); err != nil {
-			return nil, err
-		}
-		list = append(list, l)
-	}
-	return list, rows.Err()
+	return storage.All(ctx, q, func(row storage.Row) (l like, err error) {
+		err = row.Scan(&l.key, &l.user)
+		return l, err
+	}, query, post, bounds(w), w.Limit)
 }
 
-func insertLike(ctx context.Context, tx *changing, post int64, user social.ID, now social.Time) (bool, error) {
+func insertLike(ctx context.Context, tx storage.Tx, post int64, user social.ID, now social.Time) (bool, error) {
 	key, err := tx.NextKey(ctx)
 	if err != nil {
 		return false, err
 	}
-	tx.post(post)
 	n, err := tx.Exec(ctx, `INSERT INTO post_likes (post_key, user_id, key, created_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (user_id, post_key) DO NOTHING`, post, user, key, int64(now))
 	return n == 1, err
 }
 
-func deleteLike(ctx context.Context, tx *changing, post int64, user social.ID, _ social.Time) (bool, error) {
-	tx.post(post)
+func deleteLike(ctx context.Context, tx storage.Tx, post int64, user social.ID, _ social.Time) (bool, error) {
 	n, err := tx.Exec(ctx, `DELETE FROM post_likes WHERE post_key = $1 AND user_id = $2`, post, user)
 	return n == 1, err
 }
 
-func countLike(ctx context.Context, tx *changing, post, by int64) error {
-	tx.post(post)
+func countLike(ctx context.Context, tx storage.Tx, post, by int64) error {
 	_, err := tx.Exec(ctx, `UPDATE posts SET like_count = like_count + $2 WHERE key = $1`, post, by)
 	return err
-}
-
-// likedOf gives which of posts a person likes.
-func likedOf(ctx context.Context, q storage.Querier, person social.ID, posts []int64) ([]int64, error) {
-	var out []int64
-	for part := range slices.Chunk(posts, maxIn) {
-		in, args := storage.In([]any{person}, part)
-		list, err := keysOf(ctx, q, `SELECT post_key FROM post_likes WHERE user_id = $1 AND post_key IN `+in, args...)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, list...)
-	}
-	return out, nil
 }

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/zap"
-
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/moduletest"
 	"github.com/belfry-social/belfry/modules/social"
@@ -19,9 +17,9 @@ import (
 func TestPlans(t *testing.T) {
 	f := moduletest.Open(t, Migrations)
 	ear := &listener{DB: f.DB, texts: map[string]int{}}
-	s := New(DefaultConfig(), social.Site{}, ear, f.Bus, f.Clock, f.Pages, zap.NewNop())
+	s := New(DefaultConfig(), social.Site{}, ear, f.Bus, f.Clock, f.Pages)
 	everybody := crowd{}
-	s.Ports = Ports{Users: everybody, Follows: everybody, History: noHistory{}}
+	s.Ports = Ports{Users: everybody, Follows: everybody, Log: noLog{}}
 	f.Bus.React(s.Reactions()...)
 	ctx, a := t.Context(), social.Actor{UserID: social.NewID()}
 	must := func(err error) {
@@ -187,11 +185,6 @@ func (crowd) Refs(_ context.Context, _ storage.Querier, ids []social.ID) (map[so
 		out[id] = social.UserRef{ID: id}
 	}
 	return out, nil
-}
-
-func (c crowd) KnownRefs(ids []social.ID) (map[social.ID]social.UserRef, bool) {
-	out, err := c.Refs(context.Background(), nil, ids)
-	return out, err == nil
 }
 
 func (c crowd) RefsByName(_ context.Context, _ storage.Querier, names []string) (map[string]social.UserRef, error) {

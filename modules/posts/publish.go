@@ -26,7 +26,7 @@ func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once
 	}
 	id := social.NewID()
 	var answer Post
-	err = s.inTx(ctx, func(tx *changing) error {
+	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		answer = Post{}
 		if done, err := once.Begin(ctx, tx, &answer); err != nil || done {
 			return err
@@ -78,7 +78,7 @@ func (s *Service) mentions(ctx context.Context, names []name) ([]Mention, error)
 }
 
 // publish completes r and writes it, inside the transaction.
-func (s *Service) publish(ctx context.Context, tx *changing, actor social.Actor, r *row, replyTo social.ID) (social.UserRef, error) {
+func (s *Service) publish(ctx context.Context, tx storage.Tx, actor social.Actor, r *row, replyTo social.ID) (social.UserRef, error) {
 	author, err := s.person(ctx, tx, actor)
 	if err != nil {
 		return author, err

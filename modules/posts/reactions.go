@@ -46,12 +46,12 @@ func (s *Service) emptyLeaver(ctx context.Context) (more bool, err error) {
 	if err != nil || !more {
 		return false, err
 	}
-	err = s.inTx(ctx, func(tx *changing) error {
+	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		person, found, err := nextLeaver(ctx, tx)
 		if err != nil || !found {
 			return err
 		}
-		for _, step := range []func(context.Context, *changing, social.ID) (int, error){s.emptyPosts, takeLikes, takeMentions} {
+		for _, step := range []func(context.Context, storage.Tx, social.ID) (int, error){s.emptyPosts, takeLikes, takeMentions} {
 			if n, err := step(ctx, tx, person); err != nil || n == leaverPageSize {
 				return err // the rest at the next turn
 			}
@@ -73,7 +73,7 @@ func nextLeaver(ctx context.Context, q storage.Querier) (person social.ID, found
 	return person, err == nil, err
 }
 
-func (s *Service) emptyPosts(ctx context.Context, tx *changing, person social.ID) (int, error) {
+func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person social.ID) (int, error) {
 	var rows []row
 	for _, which := range []string{topLevel, comment} {
 		more, err := queryRows(ctx, tx, false, `SELECT `+columns+` FROM posts p WHERE p.author_id = $2 AND p.deleted_at = 0 AND `+which+
@@ -91,8 +91,8 @@ func (s *Service) emptyPosts(ctx context.Context, tx *changing, person social.ID
 	return len(rows), nil
 }
 
-func takeLikes(ctx context.Context, tx *changing, person social.ID) (int, error) {
-	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, leaverPageSize)
+func takeLikes(ctx context.Context, tx storage.Tx, person social.ID) (int, error) {
+	list, err := storage.All(ctx, tx, storage.One[int64], `SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, leaverPageSize)
 	if err != nil {
 		return 0, err
 	}
@@ -108,8 +108,8 @@ func takeLikes(ctx context.Context, tx *changing, person social.ID) (int, error)
 }
 
 // takeMentions makes "@name" plain text where others named the person.
-func takeMentions(ctx context.Context, tx *changing, person social.ID) (int, error) {
-	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_mentions WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, leaverPageSize)
+func takeMentions(ctx context.Context, tx storage.Tx, person social.ID) (int, error) {
+	list, err := storage.All(ctx, tx, storage.One[int64], `SELECT post_key FROM post_mentions WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, leaverPageSize)
 	if err != nil {
 		return 0, err
 	}
@@ -131,8 +131,6 @@ func takeMentions(ctx context.Context, tx *changing, person social.ID) (int, err
 		if stored, err = pack(kept); err != nil {
 			return 0, err
 		}
-		tx.post(key)
-		tx.people(person)
 		changed, err := tx.NextKey(ctx)
 		if err != nil {
 			return 0, err
@@ -145,21 +143,4 @@ func takeMentions(ctx context.Context, tx *changing, person social.ID) (int, err
 		}
 	}
 	return len(list), nil
-}
-
-func keysOf(ctx context.Context, q storage.Querier, query string, args ...any) ([]int64, error) {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var list []int64
-	for rows.Next() {
-		var k int64
-		if err := rows.Scan(&k); err != nil {
-			return nil, err
-		}
-		list = append(list, k)
-	}
-	return list, rows.Err()
 }

@@ -31,7 +31,7 @@ type Tombstone struct {
 // gets an error may find the post deleted; its last pages are a job's then.
 func (s *Service) Delete(ctx context.Context, actor social.Actor, id social.ID, ifMatch string) error {
 	var rest int64
-	err := s.inTx(ctx, func(tx *changing) error {
+	err := s.db.InTx(ctx, func(tx storage.Tx) error {
 		rest = 0
 		author, err := s.person(ctx, tx, actor)
 		if err != nil {
@@ -106,7 +106,7 @@ func (s *Service) goOnRedacting(ctx context.Context) (more bool, err error) {
 }
 
 // remove empties a row and says so to other modules.
-func (s *Service) remove(ctx context.Context, tx *changing, r row, author social.UserRef, now social.Time) error {
+func (s *Service) remove(ctx context.Context, tx storage.Tx, r row, author social.UserRef, now social.Time) error {
 	key, err := tx.NextKey(ctx)
 	if err != nil {
 		return err

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"go.uber.org/zap"
-
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -16,25 +14,21 @@ import (
 type Service struct {
 	Ports Ports // set before start
 
-	cfg       Config
-	site      social.Site
-	db        storage.DB
-	bus       *event.Bus
-	clock     social.Clock
-	pages     *social.PageCursors
-	log       *zap.Logger
-	tails     *tails
-	contents  *contents
-	changes   changes
-	addressed addressed
+	cfg      Config
+	site     social.Site
+	db       storage.DB
+	bus      *event.Bus
+	clock    social.Clock
+	pages    *social.PageCursors
+	tails    *tails
+	contents *storage.Cache[int64, *content] // by order key
 }
 
 // New makes the service with absent answers in Ports. It does nothing else.
-func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock social.Clock, pages *social.PageCursors, log *zap.Logger) *Service {
-	s := &Service{Ports: Ports{Users: noUsers{}, Follows: noFollows{}, History: noHistory{}}, cfg: cfg, site: site, db: db, bus: bus,
-		clock: clock, pages: pages, log: log.Named("posts"), tails: newTails(cfg.CachedKeys)}
-	s.contents = newContents(cfg.CachedBytes, s.content)
-	return s
+func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock social.Clock, pages *social.PageCursors) *Service {
+	return &Service{Ports: Ports{Users: noUsers{}, Follows: noFollows{}, Log: noLog{}}, cfg: cfg, site: site, db: db, bus: bus,
+		clock: clock, pages: pages, tails: newTails(cfg.CachedKeys),
+		contents: storage.NewCache[int64](cfg.CachedBytes, (*content).size)}
 }
 
 // Get gives one post or comment as reader sees it. not_found: absent, deleted, or not for this reader.

@@ -73,14 +73,7 @@ func (r row) needsFollow(reader social.ID) bool {
 }
 
 func queryRows(ctx context.Context, q storage.Querier, withNamed bool, query string, args ...any) ([]row, error) {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var list []row
-	for rows.Next() {
-		var r row
+	return storage.All(ctx, q, func(found storage.Row) (r row, err error) {
 		var vis, sensitive, deleted, liked, named int64
 		var mentions, tags *string
 		dest := []any{&r.key, &r.id, &r.author, &r.rootKey, &r.rootID, &r.rootAuthor, &r.replyTo, &r.replyAuthor, &vis,
@@ -88,19 +81,18 @@ func queryRows(ctx context.Context, q storage.Querier, withNamed bool, query str
 		if !withNamed {
 			dest = dest[:len(dest)-1]
 		}
-		if err := rows.Scan(dest...); err != nil {
-			return nil, err
+		if err := found.Scan(dest...); err != nil {
+			return r, err
 		}
 		r.visibility, r.sensitive, r.deleted, r.liked, r.named = visibilities[vis], sensitive != 0, deleted != 0, liked != 0, named != 0
 		if r.mentions, err = unpack[Mention](mentions); err != nil {
-			return nil, fmt.Errorf("mentions of %s: %w", r.id, err)
+			return r, fmt.Errorf("mentions of %s: %w", r.id, err)
 		}
 		if r.tags, err = unpack[Tag](tags); err != nil {
-			return nil, fmt.Errorf("tags of %s: %w", r.id, err)
+			return r, fmt.Errorf("tags of %s: %w", r.id, err)
 		}
-		list = append(list, r)
-	}
-	return list, rows.Err()
+		return r, nil
+	}, query, args...)
 }
 
 // rowByID gives a post that reader may see, given that the caller decides needsFollow; also a deleted one.
@@ -155,7 +147,7 @@ func rootStands(ctx context.Context, q storage.Querier, key int64) (bool, error)
 }
 
 // insertRow writes a post with its places: whom it names, what it stands below, and the counts above it.
-func insertRow(ctx context.Context, tx *changing, r row, parent row) error {
+func insertRow(ctx context.Context, tx storage.Tx, r row, parent row) error {
 	mentions, err := pack(r.mentions)
 	if err != nil {
 		return err
@@ -176,9 +168,6 @@ func insertRow(ctx context.Context, tx *changing, r row, parent row) error {
 	people := named(r.mentions, r.author)
 	if addressed {
 		people = append(people, r.author)
-		tx.people(people...)
-	} else if r.replyTo.IsZero() {
-		tx.people(r.author)
 	}
 	for _, id := range people {
 		if _, err := tx.Exec(ctx, `INSERT INTO post_mentions (post_key, user_id, addressed) VALUES ($1, $2, $3)`, r.key, id, bit(addressed)); err != nil {
@@ -211,20 +200,14 @@ func insertAncestors(ctx context.Context, tx storage.Tx, key, parent int64) erro
 }
 
 // countComment changes comment_count of the top post and of every comment r stands below.
-func countComment(ctx context.Context, tx *changing, r row, by int64) error {
-	tx.post(r.rootKey)
+func countComment(ctx context.Context, tx storage.Tx, r row, by int64) error {
 	_, err := tx.Exec(ctx, `UPDATE posts SET comment_count = comment_count + $1
 		WHERE key = $2 OR key IN (SELECT ancestor_key FROM post_ancestors WHERE post_key = $3)`, by, r.rootKey, r.key)
 	return err
 }
 
 // emptyRow takes a post out of every list and its content away. Its place stays, for what stands below it.
-func emptyRow(ctx context.Context, tx *changing, r row, key int64, now social.Time) error {
-	tx.post(r.key)
-	if r.replyTo.IsZero() {
-		tx.people(r.author)
-		tx.people(named(r.mentions, r.author)...)
-	}
+func emptyRow(ctx context.Context, tx storage.Tx, r row, key int64, now social.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE posts SET deleted_at = $2, changed = $3, text = '', sensitive = 0, warning = NULL, language = NULL,
 		mentions = NULL, tags = NULL WHERE key = $1`, r.key, int64(now), key)
 	if err != nil {

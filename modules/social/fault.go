@@ -2,6 +2,7 @@ package social
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -116,4 +117,13 @@ func (f *Fault) Error() string { return string(f.Code) + ": " + f.Detail }
 func IsFault(err error, code Code) bool {
 	var f *Fault
 	return errors.As(err, &f) && f.Code == code
+}
+
+// Wrap says what was attempted when err happened: "posts: publish 0198…: …". nil stays nil, and a fault stays as it
+// is: it is for the caller.
+func Wrap(err error, format string, args ...any) error {
+	if f := (*Fault)(nil); err == nil || errors.As(err, &f) {
+		return err
+	}
+	return fmt.Errorf(format+": %w", append(args, err)...)
 }

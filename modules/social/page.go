@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"math"
 	"slices"
 )
 
@@ -83,6 +84,20 @@ type Window struct {
 	Bound  bool  // false = no bound: from the end that Rising names
 	Rising bool  // true: keys > Key in rising order; false: keys < Key in falling order
 	Limit  int
+}
+
+// Between gives the window as a query wants it: two bounds of the key, both excluded, and the word behind ORDER BY key.
+func (w Window) Between() (low, high int64, order string) {
+	low, high, order = -1, math.MaxInt64, "DESC"
+	if w.Rising {
+		order = "ASC"
+	}
+	if w.Bound && w.Rising {
+		low = w.Key
+	} else if w.Bound {
+		high = w.Key
+	}
+	return low, high, order
 }
 
 // PageCursors signs and reads page cursors. The zero value has to be opened first. Safe for concurrent use then.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -32,8 +31,7 @@ type Welcome struct {
 // Register makes an account and signs it in. Faults: registration_closed, username_taken (reserved names too),
 // validation_failed, rate_limited, overloaded.
 func (s *Service) Register(ctx context.Context, r Registration, userAgent string) (Welcome, error) {
-	invite, err := s.checkInvite(ctx, r.Invite)
-	if err != nil {
+	if err := s.mayRegister(ctx, r.Invite); err != nil {
 		return Welcome{}, err
 	}
 	draft, fields := draftAccount(r, social.RoleUser)
@@ -44,26 +42,30 @@ func (s *Service) Register(ctx context.Context, r Registration, userAgent string
 	if isReserved(draft.username, false) {
 		return Welcome{}, usernameTaken()
 	}
-	if err := s.take(social.BudgetRegister, social.AddressKey(social.AddressFrom(ctx))); err != nil {
+	if err := s.spend(social.BudgetRegister, social.AddressKey(social.AddressFrom(ctx))); err != nil {
 		return Welcome{}, err
 	}
+	var err error
 	if draft.passwordHash, err = s.hasher.hash(ctx, r.Password); err != nil {
-		return Welcome{}, wrap(err, "users: register")
+		return Welcome{}, social.Wrap(err, "users: register")
 	}
-	secret, hash := newSecret("")
-	w := Welcome{Session: s.newSession(ctx, userAgent), Secret: secret}
+	var w Welcome
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
-		if err := s.useInvite(ctx, tx, invite); err != nil {
-			return err
+		if s.cfg.Registration == ModeInvite {
+			if ok, err := s.UseInvite(ctx, tx, *r.Invite); err != nil {
+				return err
+			} else if !ok {
+				return notInvited()
+			}
 		}
 		if w.User, err = s.insert(ctx, tx, draft); err != nil {
 			return err
 		}
-		_, err := s.beginSession(ctx, tx, draft.id, w.Session, hash)
+		w.Session, w.Secret, err = s.Begin(ctx, tx, draft.id, userAgent)
 		return err
 	})
 	if err != nil {
-		return Welcome{}, wrap(err, "users: register")
+		return Welcome{}, social.Wrap(err, "users: register")
 	}
 	return w, nil
 }
@@ -72,12 +74,12 @@ func (s *Service) Register(ctx context.Context, r Registration, userAgent string
 // fault, bad_credentials, after the same work. Attempts are counted, right or wrong, for the account from this
 // address and for the address, so nobody can lock somebody else out from afar.
 func (s *Service) Login(ctx context.Context, login, password, userAgent string) (Welcome, error) {
-	bad := social.NewFault(social.CodeBadCredentials, "This name and password do not go together.")
+	bad := social.NewFault(social.CodeBadCredentials, "Wrong username or password.")
 	if fields := checkGivenPassword("/password", password); len(fields) > 0 {
 		return Welcome{}, social.Invalid(fields...)
 	}
 	name, _ := FoldName(login) // "" is nobody's
-	if err := s.takeLogin(ctx, name); err != nil {
+	if err := s.spendLogin(ctx, name); err != nil {
 		return Welcome{}, err
 	}
 	var id social.ID
@@ -91,19 +93,18 @@ func (s *Service) Login(ctx context.Context, login, password, userAgent string) 
 		return err
 	})
 	if err != nil {
-		return Welcome{}, wrap(err, "users: login")
+		return Welcome{}, social.Wrap(err, "users: login")
 	}
 	match, err := s.hasher.verify(ctx, password, kept)
 	if err != nil {
-		return Welcome{}, wrap(err, "users: login")
+		return Welcome{}, social.Wrap(err, "users: login")
 	}
 	if !match {
 		return Welcome{}, bad
 	}
-	secret, hash := newSecret("")
-	w := Welcome{Session: s.newSession(ctx, userAgent), Secret: secret}
-	var ended []social.ID
-	err = s.inTx(ctx, func(a social.Actor) bool { return slices.Contains(ended, a.SessionID) }, func(tx storage.Tx) error {
+	var w Welcome
+	defer s.Forget(id)
+	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		same, err := samePassword(ctx, tx, id, kept)
 		if err != nil {
 			return err
@@ -111,14 +112,14 @@ func (s *Service) Login(ctx context.Context, login, password, userAgent string) 
 		if !same {
 			return bad // changed, or the account ended, while the hash was computed
 		}
-		if ended, err = s.beginSession(ctx, tx, id, w.Session, hash); err != nil {
+		if w.Session, w.Secret, err = s.Begin(ctx, tx, id, userAgent); err != nil {
 			return err
 		}
 		w.User, err = s.meByID(ctx, tx, id)
 		return err
 	})
 	if err != nil {
-		return Welcome{}, wrap(err, "users: login %s", id)
+		return Welcome{}, social.Wrap(err, "users: login %s", id)
 	}
 	return w, nil
 }
@@ -130,31 +131,32 @@ func (s *Service) ChangePassword(ctx context.Context, a social.Actor, current, f
 	err := s.db.Read(ctx, func(q storage.Querier) error {
 		return q.QueryRow(ctx, `SELECT username, password_hash FROM users WHERE id = $1 AND deleted_at IS NULL`, a.UserID).Scan(&username, &kept)
 	})
-	if err := absent(err, "users: change password of %s", a.UserID); err != nil {
-		return err
+	if err != nil {
+		return social.Wrap(absent(err), "users: change password of %s", a.UserID)
 	}
 	fields := append(checkGivenPassword("/current_password", current), checkNewPassword("/new_password", fresh, username)...)
 	if len(fields) > 0 {
 		return social.Invalid(fields...)
 	}
-	if err := s.takeLogin(ctx, username); err != nil {
+	if err := s.spendLogin(ctx, username); err != nil {
 		return err
 	}
 	wrong := social.NewFault(social.CodeWrongPassword, "This is not your password.")
 	match, err := s.hasher.verify(ctx, current, kept)
 	if err != nil {
-		return wrap(err, "users: change password of %s", a.UserID)
+		return social.Wrap(err, "users: change password of %s", a.UserID)
 	}
 	if !match {
 		return wrong
 	}
 	hash, err := s.hasher.hash(ctx, fresh)
 	if err != nil {
-		return wrap(err, "users: change password of %s", a.UserID)
+		return social.Wrap(err, "users: change password of %s", a.UserID)
 	}
 	keep := a.SessionID.String()
 	which := social.AccessRevokedData{KeepSessionID: &keep, KeepTokens: !revokeTokens}
-	err = s.inTx(ctx, ofUser(a.UserID), func(tx storage.Tx) error {
+	defer s.Forget(a.UserID)
+	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		same, err := samePassword(ctx, tx, a.UserID, kept)
 		if err != nil {
 			return err
@@ -164,7 +166,7 @@ func (s *Service) ChangePassword(ctx context.Context, a social.Actor, current, f
 		}
 		return s.setPassword(ctx, tx, a.UserID, hash, a.SessionID, which)
 	})
-	return wrap(err, "users: change password of %s", a.UserID)
+	return social.Wrap(err, "users: change password of %s", a.UserID)
 }
 
 // setPassword writes a password's hash and ends what the old one gave: every session but keep, and tokens unless
@@ -173,22 +175,10 @@ func (s *Service) setPassword(ctx context.Context, tx storage.Tx, id social.ID, 
 	if _, err := tx.Exec(ctx, `UPDATE users SET password_hash = $1 WHERE id = $2`, hash, id); err != nil {
 		return err
 	}
-	if err := endAccess(ctx, tx, id, keep, !which.KeepTokens); err != nil {
+	if err := s.End(ctx, tx, id, keep, !which.KeepTokens); err != nil {
 		return err
 	}
-	return s.revoke(ctx, tx, id, which)
-}
-
-// endAccess removes a person's sessions but keep (zero = all) and, if told so, tokens; their tickets go with them.
-func endAccess(ctx context.Context, tx storage.Tx, id, keep social.ID, tokens bool) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = $1 AND id <> $2`, id, keep[:]); err != nil {
-		return err
-	}
-	if !tokens {
-		return nil
-	}
-	_, err := tx.Exec(ctx, `DELETE FROM tokens WHERE user_id = $1`, id)
-	return err
+	return s.Revoke(ctx, tx, id, which)
 }
 
 // samePassword reports whether the account is still there with the password that was verified.
@@ -201,14 +191,36 @@ func samePassword(ctx context.Context, q storage.Querier, id social.ID, kept str
 	return err == nil && now == kept, err
 }
 
-// takeLogin spends one of the address's and one of the account's attempts from this address. What is no username
+// spendLogin takes one of the address's and one of the account's attempts from this address. What is no username
 // shares one account.
-func (s *Service) takeLogin(ctx context.Context, username string) error {
+func (s *Service) spendLogin(ctx context.Context, username string) error {
 	address := social.AddressKey(social.AddressFrom(ctx))
-	if err := s.take(social.BudgetLoginAddress, address); err != nil {
+	if err := s.spend(social.BudgetLoginAddress, address); err != nil {
 		return err
 	}
-	return s.take(social.BudgetLoginAccount, username+" "+address)
+	return s.spend(social.BudgetLoginAccount, username+" "+address)
+}
+
+// mayRegister answers by the mode of registration before any work is done.
+func (s *Service) mayRegister(ctx context.Context, invite *string) error {
+	switch {
+	case s.cfg.Registration == ModeClosed:
+		return social.NewFault(social.CodeRegistrationClosed, "Registration is closed here.")
+	case s.cfg.Registration != ModeInvite:
+		return nil
+	case invite == nil:
+		return notInvited()
+	}
+	if ok, err := s.CheckInvite(ctx, *invite); err != nil {
+		return err
+	} else if !ok {
+		return notInvited()
+	}
+	return nil
+}
+
+func notInvited() *social.Fault {
+	return social.NewFault(social.CodeRegistrationClosed, "Registration needs a valid invite.")
 }
 
 func usernameTaken() *social.Fault {

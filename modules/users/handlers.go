@@ -2,19 +2,14 @@ package users
 
 import (
 	"context"
-	"strconv"
-	"strings"
 
 	"github.com/belfry-social/belfry/modules/social"
-	"github.com/belfry-social/belfry/storage"
+	"github.com/belfry-social/belfry/modules/users/access"
 )
 
 // handlers decode a request, call the service once and encode the answer. Lengths and forms are checked by the
 // service, so that the command line meets the same rules.
-type handlers struct {
-	users  *Service
-	cookie Cookie
-}
+type handlers struct{ users *Service }
 
 type registerInput struct {
 	UserAgent string `header:"User-Agent" hidden:"true"`
@@ -36,14 +31,11 @@ type welcomeOutput struct {
 
 // register answers POST /v1/auth/register.
 func (h *handlers) register(ctx context.Context, in *registerInput) (*welcomeOutput, error) {
-	w, err := h.users.Register(ctx, Registration{
-		Username: in.Body.Username, Password: in.Body.Password, DisplayName: in.Body.DisplayName,
-		Email: in.Body.Email, Locale: in.Body.Locale, Invite: in.Body.Invite,
-	}, in.UserAgent)
+	w, err := h.users.Register(ctx, Registration(in.Body), in.UserAgent)
 	if err != nil {
 		return nil, err
 	}
-	return &welcomeOutput{Location: "/v1/users/" + w.User.ID.String(), SetCookie: h.setCookie(w), Body: w}, nil
+	return &welcomeOutput{Location: "/v1/users/" + w.User.ID.String(), SetCookie: h.users.SetCookie(w.Secret), Body: w}, nil
 }
 
 type loginInput struct {
@@ -65,30 +57,7 @@ func (h *handlers) login(ctx context.Context, in *loginInput) (*loginOutput, err
 	if err != nil {
 		return nil, err
 	}
-	return &loginOutput{SetCookie: h.setCookie(w), Body: w}, nil
-}
-
-func (h *handlers) setCookie(w Welcome) string { return h.cookie.Set(w.Secret, h.users.cfg.SessionMax) }
-
-type goneOutput struct {
-	SetCookie string `header:"Set-Cookie"`
-}
-
-// logout answers POST /v1/auth/logout, also for a suspended person.
-func (h *handlers) logout(ctx context.Context, _ *struct{}) (*goneOutput, error) {
-	if err := h.users.Logout(ctx, social.ActorFrom(ctx)); err != nil {
-		return nil, err
-	}
-	return &goneOutput{SetCookie: h.cookie.Clear()}, nil
-}
-
-// owner is the person behind a session who may do more than look and leave.
-func owner(ctx context.Context) (social.Actor, error) {
-	a := social.ActorFrom(ctx)
-	if a.Suspended {
-		return a, social.NewFault(social.CodeAccountSuspended, "This account is suspended.")
-	}
-	return a, nil
+	return &loginOutput{SetCookie: h.users.SetCookie(w.Secret), Body: w}, nil
 }
 
 type passwordInput struct {
@@ -101,148 +70,12 @@ type passwordInput struct {
 
 // changePassword answers POST /v1/auth/password.
 func (h *handlers) changePassword(ctx context.Context, in *passwordInput) (*struct{}, error) {
-	a, err := owner(ctx)
-	if err != nil {
-		return nil, err
+	a := social.ActorFrom(ctx)
+	if a.Suspended {
+		return nil, access.Suspended()
 	}
 	revoke := in.Body.RevokeTokens != nil && *in.Body.RevokeTokens
 	return nil, h.users.ChangePassword(ctx, a, in.Body.CurrentPassword, in.Body.NewPassword, revoke)
-}
-
-type pageInput struct{ social.PageQuery }
-
-type sessionsOutput struct{ Body social.List[Session] }
-
-// listSessions answers GET /v1/auth/sessions.
-func (h *handlers) listSessions(ctx context.Context, in *pageInput) (*sessionsOutput, error) {
-	a, err := owner(ctx)
-	if err != nil {
-		return nil, err
-	}
-	page, err := h.users.Sessions(ctx, a, in.PageQuery)
-	if err != nil {
-		return nil, err
-	}
-	return &sessionsOutput{Body: page}, nil
-}
-
-type idInput struct {
-	ID string `path:"id"`
-}
-
-func (in *idInput) id() (social.ID, error) {
-	id, err := social.ParseID(in.ID)
-	if err != nil {
-		return id, social.NotFound()
-	}
-	return id, nil
-}
-
-// deleteSession answers DELETE /v1/auth/sessions/{id}. The cookie goes with the session that asks.
-func (h *handlers) deleteSession(ctx context.Context, in *idInput) (*goneOutput, error) {
-	a, err := owner(ctx)
-	if err != nil {
-		return nil, err
-	}
-	id, err := in.id()
-	if err != nil {
-		return nil, err
-	}
-	if err := h.users.EndSession(ctx, a, id); err != nil {
-		return nil, err
-	}
-	out := &goneOutput{}
-	if id == a.SessionID {
-		out.SetCookie = h.cookie.Clear()
-	}
-	return out, nil
-}
-
-type tokensOutput struct{ Body social.List[Token] }
-
-// listTokens answers GET /v1/tokens.
-func (h *handlers) listTokens(ctx context.Context, in *pageInput) (*tokensOutput, error) {
-	a, err := owner(ctx)
-	if err != nil {
-		return nil, err
-	}
-	page, err := h.users.Tokens(ctx, a, in.PageQuery)
-	if err != nil {
-		return nil, err
-	}
-	return &tokensOutput{Body: page}, nil
-}
-
-type tokenInput struct {
-	Key     string `header:"Idempotency-Key" maxLength:"255"`
-	RawBody []byte
-	Body    struct {
-		Name      string         `json:"name" doc:"1 to 60 characters."`
-		Scopes    []social.Scope `json:"scopes" nullable:"false" doc:"read, events, write:posts, write:follows, write:notifications, write:account; with the role moderate, admin."`
-		ExpiresAt *string        `json:"expires_at" required:"false" doc:"RFC 3339, in the future; never if absent."`
-	}
-}
-
-type tokenOutput struct {
-	Location string `header:"Location"`
-	Replayed string `header:"Idempotency-Replayed"`
-	Body     Token
-}
-
-// createToken answers POST /v1/tokens.
-func (h *handlers) createToken(ctx context.Context, in *tokenInput) (*tokenOutput, error) {
-	a, err := owner(ctx)
-	if err != nil {
-		return nil, err
-	}
-	d := TokenDraft{Name: in.Body.Name, Scopes: in.Body.Scopes}
-	if text := in.Body.ExpiresAt; text != nil {
-		d.ExpiresAt = new(social.Time)
-		if err := d.ExpiresAt.UnmarshalText([]byte(*text)); err != nil {
-			return nil, social.Invalid(social.BodyField("/expires_at", social.FieldBadFormat, "A time in RFC 3339."))
-		}
-	}
-	once := storage.NewOnce(a, h.users.now(), "POST /v1/tokens", in.Key, in.RawBody)
-	t, err := h.users.IssueToken(ctx, a, d, once)
-	if err != nil {
-		return nil, err
-	}
-	out := &tokenOutput{Location: "/v1/tokens/" + t.ID.String(), Body: t}
-	if once.Replayed() {
-		out.Replayed = "true"
-	}
-	return out, nil
-}
-
-// deleteToken answers DELETE /v1/tokens/{id}.
-func (h *handlers) deleteToken(ctx context.Context, in *idInput) (*struct{}, error) {
-	a, err := owner(ctx)
-	if err != nil {
-		return nil, err
-	}
-	id, err := in.id()
-	if err != nil {
-		return nil, err
-	}
-	return nil, h.users.EndToken(ctx, a, id)
-}
-
-type ticketInput struct {
-	Body *struct{}
-}
-
-type ticketOutput struct {
-	Location string `header:"Location"`
-	Body     Ticket
-}
-
-// createTicket answers POST /v1/stream-tickets. Its place is the only route that takes it.
-func (h *handlers) createTicket(ctx context.Context, _ *ticketInput) (*ticketOutput, error) {
-	t, err := h.users.MakeTicket(ctx, social.ActorFrom(ctx))
-	if err != nil {
-		return nil, err
-	}
-	return &ticketOutput{Location: "/v1/events", Body: t}, nil
 }
 
 type meOutput struct{ Body Me }
@@ -271,73 +104,9 @@ type profileInput struct {
 
 // updateMe answers PATCH /v1/me.
 func (h *handlers) updateMe(ctx context.Context, in *profileInput) (*meOutput, error) {
-	b := in.Body
-	me, err := h.users.UpdateMe(ctx, social.ActorFrom(ctx), ProfileChange{
-		DisplayName: b.DisplayName, Bio: b.Bio, AvatarMediaID: b.AvatarMediaID, Locked: b.Locked, Bot: b.Bot,
-		Locale: b.Locale, TimeZone: b.TimeZone, Email: b.Email,
-	})
+	me, err := h.users.UpdateMe(ctx, social.ActorFrom(ctx), ProfileChange(in.Body))
 	if err != nil {
 		return nil, err
 	}
 	return &meOutput{Body: me}, nil
-}
-
-type userOutput struct{ Body social.User }
-
-// user answers GET /v1/users/{id}.
-func (h *handlers) user(ctx context.Context, in *idInput) (*userOutput, error) {
-	id, err := in.id()
-	if err != nil {
-		return nil, err
-	}
-	u, err := h.users.User(ctx, social.ActorFrom(ctx).UserID, id)
-	if err != nil {
-		return nil, err
-	}
-	return &userOutput{Body: u}, nil
-}
-
-type nameInput struct {
-	Username string `path:"username"`
-}
-
-// userByName answers GET /v1/users/by-name/{username}.
-func (h *handlers) userByName(ctx context.Context, in *nameInput) (*userOutput, error) {
-	u, err := h.users.UserByName(ctx, social.ActorFrom(ctx).UserID, in.Username)
-	if err != nil {
-		return nil, err
-	}
-	return &userOutput{Body: u}, nil
-}
-
-type relationshipsInput struct {
-	IDs string `query:"ids" required:"true" doc:"A comma list of 1 to 100 ids."`
-}
-
-type relationshipsOutput struct {
-	Body struct {
-		Items []social.Relationship `json:"items" nullable:"false"`
-	}
-}
-
-// relationships answers GET /v1/relationships.
-func (h *handlers) relationships(ctx context.Context, in *relationshipsInput) (*relationshipsOutput, error) {
-	parts := strings.Split(in.IDs, ",")
-	if len(parts) > MaxRelationships {
-		return nil, social.Invalid(social.QueryField("ids", social.FieldTooMany, "At most "+strconv.Itoa(MaxRelationships)+" ids."))
-	}
-	ids := make([]social.ID, len(parts))
-	for i, part := range parts {
-		var err error
-		if ids[i], err = social.ParseID(part); err != nil {
-			return nil, social.Invalid(social.QueryField("ids", social.FieldBadFormat, "A comma list of ids."))
-		}
-	}
-	list, err := h.users.Relationships(ctx, social.ActorFrom(ctx).UserID, ids)
-	if err != nil {
-		return nil, err
-	}
-	out := &relationshipsOutput{}
-	out.Body.Items = list
-	return out, nil
 }

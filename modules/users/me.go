@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -27,11 +26,13 @@ type Me struct {
 	Locale        string       `json:"locale" doc:"BCP 47."`
 	TimeZone      string       `json:"time_zone" doc:"An IANA name."`
 	DeletionAt    *social.Time `json:"deletion_at"`
+
+	key int64
 }
 
 const (
 	viewColumns = `id, username, display_name, bio, bot, locked, followers_count, following_count, posts_count, created_at`
-	meColumns   = viewColumns + `, email, email_verified, role, state, locale, time_zone`
+	meColumns   = viewColumns + `, email, email_verified, role, state, locale, time_zone, key`
 )
 
 // userFields are where viewColumns are scanned to.
@@ -46,10 +47,9 @@ func (s *Service) scanUser(row storage.Row) (social.User, error) {
 	return u, err
 }
 
-func (s *Service) scanMe(row storage.Row, more ...any) (Me, error) {
+func (s *Service) scanMe(row storage.Row) (Me, error) {
 	var m Me
-	fields := append(userFields(&m.User), &m.Email, &m.EmailVerified, &m.Role, &m.State, &m.Locale, &m.TimeZone)
-	err := row.Scan(append(fields, more...)...)
+	err := row.Scan(append(userFields(&m.User), &m.Email, &m.EmailVerified, &m.Role, &m.State, &m.Locale, &m.TimeZone, &m.key)...)
 	m.URL = s.site.UserURL(m.Username)
 	return m, err
 }
@@ -66,52 +66,13 @@ func (s *Service) Me(ctx context.Context, id social.ID) (Me, error) {
 
 func (s *Service) meByID(ctx context.Context, q storage.Querier, id social.ID) (Me, error) {
 	me, err := s.scanMe(q.QueryRow(ctx, `SELECT `+meColumns+` FROM users WHERE id = $1 AND deleted_at IS NULL`, id))
-	return me, absent(err, "users: read %s", id)
+	return me, social.Wrap(absent(err), "users: read %s", id)
 }
 
-// User gives the account with this id as viewer sees it. NotFound when there is none, or none any more.
-func (s *Service) User(ctx context.Context, viewer, id social.ID) (social.User, error) {
-	var list []social.User
-	err := s.db.Read(ctx, func(q storage.Querier) (err error) {
-		list, err = s.Views(ctx, q, viewer, []social.ID{id})
-		return err
-	})
-	if err == nil && len(list) == 0 {
-		err = social.NotFound()
-	}
-	if err != nil {
-		return social.User{}, err
-	}
-	return list[0], nil
-}
-
-// UserByName is User for a username in any case.
-func (s *Service) UserByName(ctx context.Context, viewer social.ID, username string) (social.User, error) {
-	var list []social.User
-	err := s.db.Read(ctx, func(q storage.Querier) error {
-		refs, err := s.RefsByName(ctx, q, []string{username})
-		if err != nil {
-			return err
-		}
-		list, err = s.Views(ctx, q, viewer, []social.ID{refs[username].ID})
-		return err
-	})
-	if err == nil && len(list) == 0 {
-		err = social.NotFound()
-	}
-	if err != nil {
-		return social.User{}, err
-	}
-	return list[0], nil
-}
-
-// absent turns "no rows" into the fault not_found and wraps what is left.
-func absent(err error, format string, args ...any) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, sql.ErrNoRows):
+// absent turns "no rows" into the fault not_found.
+func absent(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
 		return social.NotFound()
 	}
-	return fmt.Errorf(format+": %w", append(args, err)...)
+	return err
 }

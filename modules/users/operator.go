@@ -30,7 +30,7 @@ func (s *Service) Add(ctx context.Context, username, password string, role socia
 	}
 	hash, err := s.hasher.hash(ctx, password)
 	if err != nil {
-		return Me{}, wrap(err, "users: add %s", d.username)
+		return Me{}, social.Wrap(err, "users: add %s", d.username)
 	}
 	d.passwordHash = hash
 	var me Me
@@ -38,7 +38,7 @@ func (s *Service) Add(ctx context.Context, username, password string, role socia
 		me, err = s.insert(ctx, tx, d)
 		return err
 	})
-	return me, wrap(err, "users: add %s", d.username)
+	return me, social.Wrap(err, "users: add %s", d.username)
 }
 
 // ResetPassword sets a password without the old one and ends every session. Personal tokens stay.
@@ -49,7 +49,7 @@ func (s *Service) ResetPassword(ctx context.Context, username, password string) 
 	}
 	hash, err := s.hasher.hash(ctx, password)
 	if err != nil {
-		return wrap(err, "users: reset password of %s", name)
+		return social.Wrap(err, "users: reset password of %s", name)
 	}
 	return s.onAccount(ctx, "reset password of", username, func(tx storage.Tx, id social.ID) error {
 		return s.setPassword(ctx, tx, id, hash, social.ID{}, social.AccessRevokedData{KeepTokens: true})
@@ -57,30 +57,17 @@ func (s *Service) ResetPassword(ctx context.Context, username, password string) 
 }
 
 // List gives all accounts, newest first, with their private part.
-func (s *Service) List(ctx context.Context, q social.PageQuery) (social.List[Me], error) {
-	type row struct {
-		me  Me
-		key int64
-	}
-	var page social.List[row]
-	err := s.db.Read(ctx, func(r storage.Querier) (err error) {
-		page, err = social.PageOf(s.pages, social.PageScope{List: "users"}, q, false, func(r row) int64 { return r.key }, func(w social.Window) ([]row, error) {
-			var list []row
-			return list, eachRow(ctx, r, func(rows storage.Rows) error {
-				var it row
-				var err error
-				it.me, err = s.scanMe(rows, &it.key)
-				list = append(list, it)
-				return err
-			}, `SELECT `+meColumns+`, key FROM users WHERE deleted_at IS NULL`+windowTail(w, 1), windowArgs(w)...)
+func (s *Service) List(ctx context.Context, page social.PageQuery) (out social.List[Me], err error) {
+	err = s.db.Read(ctx, func(q storage.Querier) error {
+		scope := social.PageScope{List: "users"}
+		out, err = social.PageOf(s.pages, scope, page, false, func(me Me) int64 { return me.key }, func(w social.Window) ([]Me, error) {
+			low, high, order := w.Between()
+			return storage.All(ctx, q, s.scanMe, `SELECT `+meColumns+` FROM users
+				WHERE deleted_at IS NULL AND key > $1 AND key < $2 ORDER BY key `+order+` LIMIT $3 + 0`, low, high, w.Limit)
 		})
 		return err
 	})
-	out := social.List[Me]{Items: make([]Me, len(page.Items)), Next: page.Next, Prev: page.Prev}
-	for i, it := range page.Items {
-		out.Items[i] = it.me
-	}
-	return out, wrap(err, "users: list")
+	return out, social.Wrap(err, "users: list")
 }
 
 // SetRole changes what an account may do. It holds from the next request on.
@@ -101,7 +88,7 @@ func (s *Service) Suspend(ctx context.Context, username string) error {
 		if _, err := tx.Exec(ctx, `UPDATE users SET state = $1 WHERE id = $2`, StateSuspended, id); err != nil {
 			return err
 		}
-		return s.revoke(ctx, tx, id, social.AccessRevokedData{})
+		return s.Revoke(ctx, tx, id, social.AccessRevokedData{})
 	})
 }
 
@@ -144,7 +131,7 @@ func (s *Service) owner(ctx context.Context, username string) (social.Actor, err
 	err := s.db.Read(ctx, func(q storage.Querier) error {
 		return q.QueryRow(ctx, `SELECT id, role FROM users WHERE username = $1 AND deleted_at IS NULL`, folded).Scan(&a.UserID, &a.Role)
 	})
-	return a, absent(err, "users: token for %s", folded)
+	return a, social.Wrap(absent(err), "users: token for %s", folded)
 }
 
 // Delete ends an account for good. From the commit on it is absent everywhere, and its name is never given out
@@ -170,7 +157,7 @@ func (s *Service) Delete(ctx context.Context, username string) error {
 		if err := s.bus.Emit(ctx, tx, event.UserDeleted{UserID: id, At: now}); err != nil {
 			return err
 		}
-		return s.revoke(ctx, tx, id, social.AccessRevokedData{})
+		return s.Revoke(ctx, tx, id, social.AccessRevokedData{})
 	})
 }
 
@@ -187,27 +174,23 @@ func (s *Service) empty(ctx context.Context, tx storage.Tx, id social.ID, name s
 	if err != nil {
 		return err
 	}
-	return endAccess(ctx, tx, id, social.ID{}, true)
+	return s.End(ctx, tx, id, social.ID{}, true)
 }
 
-// onAccount runs fn in a transaction for the account with this name, of which nothing is said from memory meanwhile,
-// and forgets its cached access afterwards.
+// onAccount runs fn in a transaction for the account with this name and forgets its checked secrets afterwards.
 // NotFound when there is none.
 func (s *Service) onAccount(ctx context.Context, act, username string, fn func(tx storage.Tx, id social.ID) error) error {
 	name, _ := FoldName(username)
 	var id social.ID
-	release := func() {}
-	defer func() { release() }()
-	err := s.inTx(ctx, func(a social.Actor) bool { return a.UserID == id }, func(tx storage.Tx) error {
+	defer func() { s.Forget(id) }()
+	err := s.db.InTx(ctx, func(tx storage.Tx) error {
 		err := tx.QueryRow(ctx, `SELECT id FROM users WHERE username = $1 AND deleted_at IS NULL`, name).Scan(&id)
-		if err := absent(err, "find"); err != nil {
-			return err
+		if err != nil {
+			return absent(err)
 		}
-		release()
-		release = s.names.hold(id)
 		return fn(tx, id)
 	})
-	return wrap(err, "users: %s %s", act, name)
+	return social.Wrap(err, "users: %s %s", act, name)
 }
 
 func checkRole(role social.Role) []social.Field {

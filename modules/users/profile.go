@@ -32,7 +32,6 @@ func (s *Service) UpdateMe(ctx context.Context, a social.Actor, c ProfileChange)
 	if len(bad) > 0 {
 		return Me{}, social.Invalid(bad...)
 	}
-	defer s.names.hold(a.UserID)()
 	var me Me
 	err := s.db.InTx(ctx, func(tx storage.Tx) error {
 		was, err := s.meByID(ctx, tx, a.UserID)
@@ -49,7 +48,7 @@ func (s *Service) UpdateMe(ctx context.Context, a social.Actor, c ProfileChange)
 		return err
 	})
 	if err != nil {
-		return Me{}, wrap(err, "users: update %s", a.UserID)
+		return Me{}, social.Wrap(err, "users: update %s", a.UserID)
 	}
 	return me, nil
 }

@@ -2,162 +2,79 @@ package users
 
 import (
 	"context"
-	"fmt"
+	"slices"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
-var (
-	refsByID   = newInList(`SELECT id, username, display_name FROM users WHERE id IN`, `AND deleted_at IS NULL`)
-	refsByName = newInList(`SELECT id, username, display_name FROM users WHERE username IN`, `AND deleted_at IS NULL`)
-	viewsByID  = newInList(`SELECT `+viewColumns+` FROM users WHERE id IN`, `AND deleted_at IS NULL`)
-)
+// maxIn bounds the list of one question to the store.
+const maxIn = 256
 
-// Refs names people. Every list and every event asks it, inside a transaction or with a reader, so most answers come
-// from memory, and the others are one statement for up to 128 people. Unknown and deleted people are absent; no ids
+// Refs names people, in the caller's snapshot: one query for up to 256. Unknown and deleted people are absent; no ids
 // give an empty map.
 func (s *Service) Refs(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error) {
 	refs := make(map[social.ID]social.UserRef, len(ids))
-	others := s.names.fill(refs, ids)
-	if len(others) == 0 {
-		return refs, nil
-	}
-	if err := readRefs(ctx, q, refs, others); err != nil {
-		return nil, fmt.Errorf("users: refs of %d people: %w", len(others), err)
-	}
-	return refs, nil
-}
-
-// KnownRefs is Refs from memory: false if one of ids is not known there. What it says is true now. Timelines ask it
-// before they ask the store. Who is not known is known a moment later.
-func (s *Service) KnownRefs(ids []social.ID) (map[social.ID]social.UserRef, bool) {
-	refs := make(map[social.ID]social.UserRef, len(ids))
-	return refs, len(s.names.fill(refs, ids)) == 0
-}
-
-// readRefs adds the names of people to refs.
-func readRefs(ctx context.Context, q storage.Querier, refs map[social.ID]social.UserRef, ids []social.ID) error {
-	return refsByID.each(ctx, q, idArgs(ids), func(rows storage.Rows) error {
-		var r social.UserRef
-		if err := rows.Scan(&r.ID, &r.Username, &r.DisplayName); err != nil {
-			return err
-		}
-		refs[r.ID] = r
-		return nil
-	})
+	err := in(ctx, q, ids, scanRef, `SELECT id, username, display_name FROM users WHERE deleted_at IS NULL AND id IN `,
+		func(r social.UserRef) { refs[r.ID] = r })
+	return refs, social.Wrap(err, "users: refs of %d people", len(ids))
 }
 
 // RefsByName names people by username, in any case. The answer's keys are the names as they were given. What is
 // no username, and names nobody has, are absent.
 func (s *Service) RefsByName(ctx context.Context, q storage.Querier, names []string) (map[string]social.UserRef, error) {
-	found := make(map[string]social.UserRef, len(names))
-	args := make([]any, 0, len(names))
+	given := make(map[string][]string, len(names)) // by the form that is kept
+	var folded []string
 	for _, name := range names {
-		if folded, ok := FoldName(name); ok {
-			args = append(args, folded)
+		if f, ok := FoldName(name); ok {
+			given[f] = append(given[f], name)
+			folded = append(folded, f)
 		}
 	}
-	err := refsByName.each(ctx, q, args, func(rows storage.Rows) error {
-		var r social.UserRef
-		if err := rows.Scan(&r.ID, &r.Username, &r.DisplayName); err != nil {
-			return err
-		}
-		found[r.Username] = r
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("users: refs of %d names: %w", len(names), err)
-	}
-	refs := make(map[string]social.UserRef, len(found))
-	for _, name := range names {
-		if folded, ok := FoldName(name); ok {
-			if r, ok := found[folded]; ok {
+	refs := make(map[string]social.UserRef, len(folded))
+	err := in(ctx, q, folded, scanRef, `SELECT id, username, display_name FROM users WHERE deleted_at IS NULL AND username IN `,
+		func(r social.UserRef) {
+			for _, name := range given[r.Username] {
 				refs[name] = r
 			}
-		}
-	}
-	return refs, nil
+		})
+	return refs, social.Wrap(err, "users: refs of %d names", len(names))
 }
 
-// Views gives people as viewer sees them, in the order asked; unknown and deleted people are left out. A zero
-// viewer is anonymous: no relations are asked for then, and none is shown to oneself.
-func (s *Service) Views(ctx context.Context, q storage.Querier, viewer social.ID, ids []social.ID) ([]social.User, error) {
+// Profiles gives people as everybody may see them, without Viewer, in the order asked; unknown and deleted people are
+// left out.
+func (s *Service) Profiles(ctx context.Context, q storage.Querier, ids []social.ID) ([]social.User, error) {
 	found := make(map[social.ID]social.User, len(ids))
-	err := viewsByID.each(ctx, q, idArgs(ids), func(rows storage.Rows) error {
-		u, err := s.scanUser(rows)
-		found[u.ID] = u
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("users: views of %d people: %w", len(ids), err)
-	}
+	err := in(ctx, q, ids, s.scanUser, `SELECT `+viewColumns+` FROM users WHERE deleted_at IS NULL AND id IN `,
+		func(u social.User) { found[u.ID] = u })
 	list := make([]social.User, 0, len(found))
-	others := make([]social.ID, 0, len(found))
 	for _, id := range ids {
 		if u, ok := found[id]; ok {
 			list = append(list, u)
-			if id != viewer {
-				others = append(others, id)
-			}
 		}
 	}
-	if viewer.IsZero() || len(others) == 0 {
-		return list, nil
-	}
-	relations, err := s.Ports.Follows.Relations(ctx, q, viewer, others)
-	if err != nil {
-		return nil, fmt.Errorf("users: relations of %s: %w", viewer, err)
-	}
-	for i := range list {
-		if list[i].ID != viewer {
-			r := relationTo(relations, list[i].ID)
-			list[i].Viewer = &r
-		}
-	}
-	return list, nil
+	return list, social.Wrap(err, "users: profiles of %d people", len(ids))
 }
 
-// MaxRelationships bounds one question of Relationships.
-const MaxRelationships = 100
-
-// Relationships tells how the person stands to others, in the order asked. Unknown people and oneself are left out.
-func (s *Service) Relationships(ctx context.Context, viewer social.ID, ids []social.ID) ([]social.Relationship, error) {
-	list := make([]social.Relationship, 0, len(ids))
-	err := s.db.Read(ctx, func(q storage.Querier) error {
-		refs, err := s.Refs(ctx, q, ids)
+// in runs a query that ends in IN for all values and gives what scan makes of the rows to take, in no order.
+func in[V, T any](ctx context.Context, q storage.Querier, values []V, scan func(storage.Row) (T, error), query string, take func(T)) error {
+	for part := range slices.Chunk(values, maxIn) {
+		list, args := storage.In(nil, part)
+		err := storage.Each(ctx, q, func(row storage.Row) error {
+			v, err := scan(row)
+			if err == nil {
+				take(v)
+			}
+			return err
+		}, query+list, args...)
 		if err != nil {
 			return err
 		}
-		relations, err := s.Ports.Follows.Relations(ctx, q, viewer, ids)
-		if err != nil {
-			return err
-		}
-		for _, id := range ids {
-			if _, ok := refs[id]; ok && id != viewer {
-				list = append(list, relationTo(relations, id))
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("users: relationships of %s: %w", viewer, err)
 	}
-	return list, nil
+	return nil
 }
 
-// relationTo is the relation to id, also when there is none.
-func relationTo(relations map[social.ID]social.Relationship, id social.ID) social.Relationship {
-	if r, ok := relations[id]; ok {
-		return r
-	}
-	return social.Relationship{UserID: id, Follow: social.FollowNone}
-}
-
-func idArgs(ids []social.ID) []any {
-	args := make([]any, len(ids))
-	for i, id := range ids {
-		args[i] = id
-	}
-	return args
+func scanRef(row storage.Row) (r social.UserRef, err error) {
+	err = row.Scan(&r.ID, &r.Username, &r.DisplayName)
+	return r, err
 }

@@ -1,9 +1,14 @@
-package users
+package access
 
 import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -39,7 +44,7 @@ type TokenDraft struct {
 // token without its secret. Faults: validation_failed (a scope that is none, or that the role lacks), limit_reached,
 // invalid_token (the session has ended meanwhile).
 func (s *Service) IssueToken(ctx context.Context, a social.Actor, d TokenDraft, once *storage.Once) (Token, error) {
-	now := s.now()
+	now := s.clock.Now()
 	fields := checkTokenName(d.Name)
 	fields = append(fields, checkScopes(a.Role, d.Scopes)...)
 	if d.ExpiresAt != nil && *d.ExpiresAt <= now {
@@ -72,7 +77,7 @@ func (s *Service) IssueToken(ctx context.Context, a social.Actor, d TokenDraft, 
 		return nil
 	})
 	if err != nil {
-		return Token{}, wrap(err, "users: token for %s", a.UserID)
+		return Token{}, social.Wrap(err, "users: token for %s", a.UserID)
 	}
 	return t, nil
 }
@@ -89,40 +94,26 @@ func (s *Service) insertToken(ctx context.Context, tx storage.Tx, user social.ID
 	if err != nil {
 		return err
 	}
-	var expires *int64
-	if t.ExpiresAt != nil {
-		at := int64(*t.ExpiresAt)
-		expires = &at
-	}
-	_, err = tx.Exec(ctx, `INSERT INTO tokens (id, key, user_id, name, hash, scopes, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		t.ID, key, user, t.Name, hash[:], joinScopes(t.Scopes), int64(t.CreatedAt), expires)
+	_, err = tx.Exec(ctx, `INSERT INTO tokens (id, key, user_id, name, hash, scopes, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		t.ID, key, user, t.Name, hash[:], joinScopes(t.Scopes), int64(t.CreatedAt), t.ExpiresAt)
 	return err
 }
 
 // Tokens lists the person's tokens, newest first, expired ones too, without secrets.
 func (s *Service) Tokens(ctx context.Context, a social.Actor, q social.PageQuery) (social.List[Token], error) {
-	scope := social.PageScope{List: "tokens", Person: a.UserID}
-	var page social.List[Token]
-	err := s.db.Read(ctx, func(r storage.Querier) (err error) {
-		page, err = social.PageOf(s.pages, scope, q, false, func(t Token) int64 { return t.key }, func(w social.Window) ([]Token, error) {
-			var list []Token
-			return list, eachRow(ctx, r, func(rows storage.Rows) error {
-				var t Token
-				var scopes string
-				err := rows.Scan(&t.ID, &t.key, &t.Name, &scopes, &t.CreatedAt, &t.LastUsedAt, &t.ExpiresAt)
-				t.Scopes = splitScopes(scopes)
-				list = append(list, t)
-				return err
-			}, `SELECT id, key, name, scopes, created_at, last_used_at, expires_at FROM tokens WHERE user_id = $1`+windowTail(w, 2), windowArgs(w, a.UserID)...)
-		})
-		return err
-	})
-	return page, wrap(err, "users: tokens of %s", a.UserID)
+	return list(ctx, s, a, "tokens", q, func(t Token) int64 { return t.key }, func(row storage.Row) (t Token, err error) {
+		var scopes string
+		err = row.Scan(&t.ID, &t.key, &t.Name, &scopes, &t.CreatedAt, &t.LastUsedAt, &t.ExpiresAt)
+		t.Scopes = splitScopes(scopes)
+		return t, err
+	}, `SELECT id, key, name, scopes, created_at, last_used_at, expires_at FROM tokens WHERE TRUE`)
 }
 
 // EndToken removes one of the person's tokens, with its tickets and streams. NotFound for another's, or none.
 func (s *Service) EndToken(ctx context.Context, a social.Actor, id social.ID) error {
-	err := s.inTx(ctx, ofToken(id), func(tx storage.Tx) error {
+	defer s.Forget(a.UserID)
+	err := s.db.InTx(ctx, func(tx storage.Tx) error {
 		n, err := tx.Exec(ctx, `DELETE FROM tokens WHERE id = $1 AND user_id = $2`, id, a.UserID)
 		if err != nil {
 			return err
@@ -131,17 +122,22 @@ func (s *Service) EndToken(ctx context.Context, a social.Actor, id social.ID) er
 			return social.NotFound()
 		}
 		text := id.String()
-		return s.revoke(ctx, tx, a.UserID, social.AccessRevokedData{TokenID: &text})
+		return s.Revoke(ctx, tx, a.UserID, social.AccessRevokedData{TokenID: &text})
 	})
-	return wrap(err, "users: end token %s", id)
+	return social.Wrap(err, "users: end token %s", id)
 }
 
 func checkTokenName(name string) []social.Field {
 	if name == "" {
 		return []social.Field{social.BodyField("/name", social.FieldTooShort, "At least 1 character.")}
 	}
-	_, bad := checkLine("/name", name, maxTokenName, nil)
-	return bad
+	if !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		return []social.Field{social.BodyField("/name", social.FieldBadFormat, "One line of text.")}
+	}
+	if utf8.RuneCountInString(norm.NFC.String(name)) > maxTokenName {
+		return []social.Field{social.BodyField("/name", social.FieldTooLong, "At most 60 characters.")}
+	}
+	return nil
 }
 
 // personalScopes are what a role may put into a token.

@@ -1,4 +1,4 @@
-package users
+package access
 
 import (
 	"strconv"
@@ -30,3 +30,6 @@ func (c Cookie) Set(secret string, maxAge time.Duration) string {
 
 // Clear is the value of a Set-Cookie header that takes the cookie away.
 func (c Cookie) Clear() string { return c.Set("", 0) }
+
+// SetCookie is the header that hands a session's secret over, in this site's form.
+func (s *Service) SetCookie(secret string) string { return s.cookie.Set(secret, s.cfg.SessionMax) }

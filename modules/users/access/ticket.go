@@ -1,4 +1,4 @@
-package users
+package access
 
 import (
 	"context"
@@ -26,7 +26,7 @@ type Ticket struct {
 // MakeTicket makes a ticket for an actor with a session or a personal token.
 func (s *Service) MakeTicket(ctx context.Context, a social.Actor) (Ticket, error) {
 	secret, hash := newSecret(ticketPrefix)
-	expires := s.now().Add(TicketTTL)
+	expires := s.clock.Now().Add(TicketTTL)
 	err := s.db.InTx(ctx, func(tx storage.Tx) error {
 		if err := stillIn(ctx, tx, a); err != nil {
 			return err
@@ -36,7 +36,7 @@ func (s *Service) MakeTicket(ctx context.Context, a social.Actor) (Ticket, error
 		return err
 	})
 	if err != nil {
-		return Ticket{}, wrap(err, "users: ticket for %s", a.UserID)
+		return Ticket{}, social.Wrap(err, "users: ticket for %s", a.UserID)
 	}
 	return Ticket{Ticket: secret, ExpiresIn: int(TicketTTL / time.Second), ExpiresAt: expires}, nil
 }
@@ -60,17 +60,17 @@ func (s *Service) redeem(ctx context.Context, ticket string, peek bool) (social.
 	if !ok {
 		return social.Actor{}, bad
 	}
-	now := s.now()
-	var u used
+	now := s.clock.Now()
+	var u use
 	var err error
 	if peek {
 		err = s.db.Read(ctx, func(q storage.Querier) (err error) {
-			u, err = ticketActor(ctx, q, now, `SELECT session_id, token_id, expires_at FROM stream_tickets WHERE hash = $1`, hash)
+			u, err = ticketActor(ctx, q, now, `SELECT`+ofTicket+` FROM stream_tickets WHERE hash = $1`, hash)
 			return err
 		})
 	} else {
 		err = s.db.InTx(ctx, func(tx storage.Tx) (err error) {
-			u, err = ticketActor(ctx, tx, now, `DELETE FROM stream_tickets WHERE hash = $1 RETURNING session_id, token_id, expires_at`, hash)
+			u, err = ticketActor(ctx, tx, now, `DELETE FROM stream_tickets WHERE hash = $1 RETURNING`+ofTicket, hash)
 			return err
 		})
 	}
@@ -81,31 +81,28 @@ func (s *Service) redeem(ctx context.Context, ticket string, peek bool) (social.
 	case err != nil:
 		return social.Actor{}, fmt.Errorf("users: redeem ticket: %w", err)
 	}
-	s.touch(u, now)
+	s.uses.note(u, now)
 	u.actor.Scopes = []social.Scope{social.ScopeEvents}
 	return u.actor, nil
 }
 
+const ofTicket = ` session_id, token_id, expires_at`
+
 // ticketActor takes or reads the ticket's row and finds who is behind it. sql.ErrNoRows stands for every reason
 // why it is no good.
-func ticketActor(ctx context.Context, q storage.Querier, now social.Time, query string, h secretHash) (used, error) {
+func ticketActor(ctx context.Context, q storage.Querier, now social.Time, query string, h secretHash) (u use, err error) {
 	var session, token social.ID
 	var expires social.Time
 	if err := q.QueryRow(ctx, query, h[:]).Scan(&session, &token, &expires); err != nil {
-		return used{}, err
+		return u, err
 	}
-	if expires <= now {
-		return used{}, sql.ErrNoRows
-	}
-	var u used
-	var err error
 	if !session.IsZero() {
-		u, err = scanSessionActor(q.QueryRow(ctx, selectSessionActor+`s.id = $1`, session))
+		u, err = scanSession(q.QueryRow(ctx, selectSession+`s.id = $1`, session))
 	} else {
-		u, err = scanTokenActor(q.QueryRow(ctx, selectTokenActor+`t.id = $1`, token))
+		u, err = scanToken(q.QueryRow(ctx, selectToken+`t.id = $1`, token))
 	}
-	if err == nil && u.expired(now) {
-		return used{}, sql.ErrNoRows
+	if err == nil && (expires <= now || expired(u.actor, now)) {
+		return u, sql.ErrNoRows
 	}
 	return u, err
 }

@@ -1,4 +1,4 @@
-package users
+package access
 
 import (
 	"context"
@@ -31,40 +31,44 @@ type Credentials struct {
 func (s *Service) Authenticate(ctx context.Context, c Credentials) (social.Actor, error) {
 	switch {
 	case c.Bearer != "":
-		return s.remembered(ctx, c.Bearer, tokenPrefix, actorByToken)
+		return s.check(ctx, c.Bearer, tokenPrefix, actorByToken)
 	case c.Ticket != "":
 		return s.redeem(ctx, c.Ticket, c.Peek)
 	case c.Cookie != "":
-		return s.remembered(ctx, c.Cookie, "", actorBySession)
+		return s.check(ctx, c.Cookie, "", actorBySession)
 	}
 	return social.Actor{}, nil
 }
 
-// remembered answers from the cache, else by lookup.
-func (s *Service) remembered(ctx context.Context, secret, prefix string,
-	lookup func(context.Context, storage.Querier, secretHash) (used, error)) (social.Actor, error) {
+// check answers from memory what was checked a moment ago, else by lookup.
+func (s *Service) check(ctx context.Context, secret, prefix string,
+	lookup func(context.Context, storage.Querier, secretHash) (use, error)) (social.Actor, error) {
 	hash, ok := hashOf(secret, prefix)
 	if !ok {
 		return social.Actor{}, invalidToken()
 	}
-	now := s.now()
-	actor, ok, turn := s.access.get(hash, now)
-	if ok {
-		return actor, nil
+	now := s.clock.Now()
+	known, ok := s.checked.Get(hash)
+	if ok && known.holds(now) {
+		return known.actor, nil
 	}
-	var u used
+	ends := s.ends.Load()
+	var u use
 	err := s.db.Read(ctx, func(q storage.Querier) (err error) {
 		u, err = lookup(ctx, q, hash)
 		return err
 	})
 	switch {
-	case errors.Is(err, sql.ErrNoRows) || err == nil && u.expired(now):
+	case errors.Is(err, sql.ErrNoRows) || err == nil && expired(u.actor, now):
+		if ok { // a clock that is set back must not bring the old answer back
+			s.Forget(known.actor.UserID)
+		}
 		return social.Actor{}, invalidToken()
 	case err != nil:
 		return social.Actor{}, fmt.Errorf("users: authenticate: %w", err)
 	}
-	s.access.put(hash, u.actor, now, turn)
-	s.touch(u, now)
+	s.learn(hash, u.actor, now, ends)
+	s.uses.note(u, now)
 	return u.actor, nil
 }
 
@@ -72,71 +76,55 @@ func invalidToken() *social.Fault {
 	return social.NewFault(social.CodeInvalidToken, "This session or token is not valid, or not any more.")
 }
 
-// used is an actor and when the session or token was last used; 0 = never.
-type used struct {
-	actor  social.Actor
-	usedAt social.Time
+// use is an actor and when the session or token was last used; 0 = never.
+type use struct {
+	actor social.Actor
+	last  social.Time
 }
 
-func (u used) expired(now social.Time) bool {
-	return u.actor.ExpiresAt != 0 && u.actor.ExpiresAt <= now
-}
+func expired(a social.Actor, now social.Time) bool { return a.ExpiresAt != 0 && a.ExpiresAt <= now }
 
 const (
-	selectSessionActor = `SELECT s.id, s.user_id, s.last_used_at, s.expires_at, u.role, u.state
+	selectSession = `SELECT s.id, s.user_id, s.last_used_at, s.expires_at, u.role, u.state <> 'active'
 		FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.deleted_at IS NULL AND `
-	selectTokenActor = `SELECT t.id, t.user_id, t.scopes, t.last_used_at, t.expires_at, u.role, u.state
+	selectToken = `SELECT t.id, t.user_id, t.scopes, COALESCE(t.last_used_at, 0), COALESCE(t.expires_at, 0), u.role, u.state <> 'active'
 		FROM tokens t JOIN users u ON u.id = t.user_id WHERE u.deleted_at IS NULL AND `
 )
 
-func actorBySession(ctx context.Context, q storage.Querier, h secretHash) (used, error) {
-	return scanSessionActor(q.QueryRow(ctx, selectSessionActor+`s.hash = $1`, h[:]))
+func actorBySession(ctx context.Context, q storage.Querier, h secretHash) (use, error) {
+	return scanSession(q.QueryRow(ctx, selectSession+`s.hash = $1`, h[:]))
 }
 
 // actorByToken finds the person's or the service's token.
-func actorByToken(ctx context.Context, q storage.Querier, h secretHash) (used, error) {
-	u, err := scanTokenActor(q.QueryRow(ctx, selectTokenActor+`t.hash = $1`, h[:]))
+func actorByToken(ctx context.Context, q storage.Querier, h secretHash) (use, error) {
+	u, err := scanToken(q.QueryRow(ctx, selectToken+`t.hash = $1`, h[:]))
 	if !errors.Is(err, sql.ErrNoRows) {
 		return u, err
 	}
-	var last *social.Time
-	u = used{} // what the row that is not there left: no state is no suspension
-	err = q.QueryRow(ctx, `SELECT id, last_used_at FROM service_tokens WHERE hash = $1`, h[:]).Scan(&u.actor.ServiceID, &last)
-	u.actor.Scopes = []social.Scope{social.ScopeNotifySend}
-	u.usedAt = orZero(last)
+	u = use{actor: social.Actor{Scopes: []social.Scope{social.ScopeNotifySend}}}
+	err = q.QueryRow(ctx, `SELECT id, COALESCE(last_used_at, 0) FROM service_tokens WHERE hash = $1`, h[:]).
+		Scan(&u.actor.ServiceID, &u.last)
 	return u, err
 }
 
-func scanSessionActor(row storage.Row) (used, error) {
-	var u used
-	var state string
-	err := row.Scan(&u.actor.SessionID, &u.actor.UserID, &u.usedAt, &u.actor.ExpiresAt, &u.actor.Role, &state)
-	u.actor.Suspended = state != StateActive
+func scanSession(row storage.Row) (u use, err error) {
+	a := &u.actor
+	err = row.Scan(&a.SessionID, &a.UserID, &u.last, &a.ExpiresAt, &a.Role, &a.Suspended)
 	return u, err
 }
 
-func scanTokenActor(row storage.Row) (used, error) {
-	var u used
-	var state, scopes string
-	var last, expires *social.Time
-	err := row.Scan(&u.actor.TokenID, &u.actor.UserID, &scopes, &last, &expires, &u.actor.Role, &state)
-	u.actor.Suspended = state != StateActive
-	u.actor.Scopes = splitScopes(scopes)
-	u.usedAt, u.actor.ExpiresAt = orZero(last), orZero(expires)
+func scanToken(row storage.Row) (u use, err error) {
+	var scopes string
+	a := &u.actor
+	err = row.Scan(&a.TokenID, &a.UserID, &scopes, &u.last, &a.ExpiresAt, &a.Role, &a.Suspended)
+	a.Scopes = splitScopes(scopes)
 	return u, err
-}
-
-func orZero(t *social.Time) social.Time {
-	if t == nil {
-		return 0
-	}
-	return *t
 }
 
 // splitScopes reads what joinScopes wrote; never nil, which would mean "everything".
 func splitScopes(text string) []social.Scope {
 	scopes := []social.Scope{}
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		scopes = append(scopes, social.Scope(word))
 	}
 	return scopes

@@ -1,4 +1,4 @@
-package users
+package access
 
 import (
 	"context"
@@ -22,43 +22,44 @@ func (s *Service) CreateService(ctx context.Context, name string) (string, socia
 		return "", social.ID{}, social.Invalid(bad...)
 	}
 	secret, hash := newSecret(tokenPrefix)
-	id, now := social.NewID(), s.now()
+	id, now := social.NewID(), s.clock.Now()
 	err := s.db.InTx(ctx, func(tx storage.Tx) error {
 		key, err := tx.NextKey(ctx)
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO service_tokens (id, key, name, hash, created_at) VALUES ($1, $2, $3, $4, $5)`, id, key, name, hash[:], int64(now))
+		_, err = tx.Exec(ctx, `INSERT INTO service_tokens (id, key, name, hash, created_at) VALUES ($1, $2, $3, $4, $5)`,
+			id, key, name, hash[:], int64(now))
 		return err
 	})
 	if err != nil {
-		return "", social.ID{}, wrap(err, "users: create service token")
+		return "", social.ID{}, social.Wrap(err, "users: create service token")
 	}
 	return secret, id, nil
 }
 
 // Services lists all service tokens, newest first.
 func (s *Service) Services(ctx context.Context) ([]ServiceToken, error) {
-	list := []ServiceToken{}
-	err := s.db.Read(ctx, func(q storage.Querier) error {
-		return eachRow(ctx, q, func(rows storage.Rows) error {
-			var t ServiceToken
-			err := rows.Scan(&t.ID, &t.Name, &t.CreatedAt, &t.LastUsedAt)
-			list = append(list, t)
-			return err
+	var list []ServiceToken
+	err := s.db.Read(ctx, func(q storage.Querier) (err error) {
+		list, err = storage.All(ctx, q, func(row storage.Row) (t ServiceToken, err error) {
+			err = row.Scan(&t.ID, &t.Name, &t.CreatedAt, &t.LastUsedAt)
+			return t, err
 		}, `SELECT id, name, created_at, last_used_at FROM service_tokens ORDER BY key DESC`)
+		return err
 	})
-	return list, wrap(err, "users: service tokens")
+	return list, social.Wrap(err, "users: service tokens")
 }
 
 // RevokeService removes a service token; NotFound if there is none.
 func (s *Service) RevokeService(ctx context.Context, id social.ID) error {
-	err := s.inTx(ctx, ofToken(id), func(tx storage.Tx) error {
+	defer s.Forget(social.ID{}) // it is nobody's
+	err := s.db.InTx(ctx, func(tx storage.Tx) error {
 		n, err := tx.Exec(ctx, `DELETE FROM service_tokens WHERE id = $1`, id)
 		if err == nil && n == 0 {
 			err = social.NotFound()
 		}
 		return err
 	})
-	return wrap(err, "users: revoke service token %s", id)
+	return social.Wrap(err, "users: revoke service token %s", id)
 }

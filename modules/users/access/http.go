@@ -1,0 +1,156 @@
+package access
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Routes registers the operations of this room.
+func (s *Service) Routes(api huma.API) {
+	const created, ok, empty = http.StatusCreated, http.StatusOK, http.StatusNoContent
+	add(api, s.postLogout, "logout", "POST", "/v1/auth/logout", "Sign out; the session's streams end.",
+		empty, social.AuthSession, 401)
+	add(api, owned(s.getSessions), "list-sessions", "GET", "/v1/auth/sessions", "The person's sessions.",
+		ok, social.AuthSession, 400, 401, 403, 422)
+	add(api, owned(s.deleteSession), "delete-session", "DELETE", "/v1/auth/sessions/{id}", "End one session and its streams.",
+		empty, social.AuthSession, 401, 403, 404)
+	add(api, owned(s.getTokens), "list-tokens", "GET", "/v1/tokens", "The person's tokens, without their secrets.",
+		ok, social.AuthSession, 400, 401, 403, 422)
+	add(api, owned(s.postToken), "create-token", "POST", "/v1/tokens", "Make a personal token; its secret is shown once.",
+		created, social.AuthSession, 401, 403, 409, 422)
+	add(api, owned(s.deleteToken), "delete-token", "DELETE", "/v1/tokens/{id}", "Remove a token; its streams end.",
+		empty, social.AuthSession, 401, 403, 404)
+	add(api, s.postTicket, "create-stream-ticket", "POST", "/v1/stream-tickets", "A right to open one stream, for 30 seconds.",
+		created, social.AuthScope(social.ScopeEvents), 401, 403, 422)
+}
+
+func add[I, O any](api huma.API, handler func(context.Context, *I) (*O, error), id, method, path, summary string,
+	status int, who social.Auth, errors ...int) {
+	huma.Register(api, huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"auth"},
+		DefaultStatus: status, Errors: errors, Metadata: map[string]any{social.MetaAuth: who}}, handler)
+}
+
+// Suspended is the fault for a suspended person who asks for more than to look at the account and to leave.
+func Suspended() *social.Fault {
+	return social.NewFault(social.CodeAccountSuspended, "This account is suspended.")
+}
+
+// owned gives a handler the person who asks, and refuses who is suspended.
+func owned[I, O any](do func(context.Context, social.Actor, *I) (*O, error)) func(context.Context, *I) (*O, error) {
+	return func(ctx context.Context, in *I) (*O, error) {
+		a := social.ActorFrom(ctx)
+		if a.Suspended {
+			return nil, Suspended()
+		}
+		return do(ctx, a, in)
+	}
+}
+
+type pageInput struct{ social.PageQuery }
+
+type idInput struct {
+	ID string `path:"id"`
+}
+
+type goneOutput struct {
+	SetCookie string `header:"Set-Cookie"`
+}
+
+// postLogout answers also a suspended person.
+func (s *Service) postLogout(ctx context.Context, _ *struct{}) (*goneOutput, error) {
+	if err := s.Logout(ctx, social.ActorFrom(ctx)); err != nil {
+		return nil, err
+	}
+	return &goneOutput{SetCookie: s.cookie.Clear()}, nil
+}
+
+type sessionsOutput struct{ Body social.List[Session] }
+
+func (s *Service) getSessions(ctx context.Context, a social.Actor, in *pageInput) (*sessionsOutput, error) {
+	page, err := s.Sessions(ctx, a, in.PageQuery)
+	return &sessionsOutput{Body: page}, err
+}
+
+// deleteSession takes the cookie of the session that asks for its own end.
+func (s *Service) deleteSession(ctx context.Context, a social.Actor, in *idInput) (*goneOutput, error) {
+	id, err := social.ParseID(in.ID)
+	if err != nil {
+		return nil, social.NotFound()
+	}
+	out := &goneOutput{}
+	if id == a.SessionID {
+		out.SetCookie = s.cookie.Clear()
+	}
+	return out, s.EndSession(ctx, a, id)
+}
+
+type tokensOutput struct{ Body social.List[Token] }
+
+func (s *Service) getTokens(ctx context.Context, a social.Actor, in *pageInput) (*tokensOutput, error) {
+	page, err := s.Tokens(ctx, a, in.PageQuery)
+	return &tokensOutput{Body: page}, err
+}
+
+type tokenInput struct {
+	Key     string `header:"Idempotency-Key" maxLength:"255"`
+	RawBody []byte
+	Body    struct {
+		Name      string         `json:"name" doc:"1 to 60 characters."`
+		Scopes    []social.Scope `json:"scopes" nullable:"false" doc:"read, events, write:posts, write:follows, write:notifications, write:account; with the role moderate, admin."`
+		ExpiresAt *string        `json:"expires_at" required:"false" doc:"RFC 3339, in the future; never if absent."`
+	}
+}
+
+type tokenOutput struct {
+	Location string `header:"Location"`
+	Replayed string `header:"Idempotency-Replayed"`
+	Body     Token
+}
+
+func (s *Service) postToken(ctx context.Context, a social.Actor, in *tokenInput) (*tokenOutput, error) {
+	d := TokenDraft{Name: in.Body.Name, Scopes: in.Body.Scopes}
+	if text := in.Body.ExpiresAt; text != nil {
+		d.ExpiresAt = new(social.Time)
+		if err := d.ExpiresAt.UnmarshalText([]byte(*text)); err != nil {
+			return nil, social.Invalid(social.BodyField("/expires_at", social.FieldBadFormat, "A time in RFC 3339."))
+		}
+	}
+	once := storage.NewOnce(a, s.clock.Now(), "POST /v1/tokens", in.Key, in.RawBody)
+	t, err := s.IssueToken(ctx, a, d, once)
+	if err != nil {
+		return nil, err
+	}
+	out := &tokenOutput{Location: "/v1/tokens/" + t.ID.String(), Body: t}
+	if once.Replayed() {
+		out.Replayed = "true"
+	}
+	return out, nil
+}
+
+func (s *Service) deleteToken(ctx context.Context, a social.Actor, in *idInput) (*struct{}, error) {
+	id, err := social.ParseID(in.ID)
+	if err != nil {
+		return nil, social.NotFound()
+	}
+	return nil, s.EndToken(ctx, a, id)
+}
+
+type ticketInput struct {
+	Body *struct{}
+}
+
+type ticketOutput struct {
+	Location string `header:"Location"`
+	Body     Ticket
+}
+
+// postTicket has for Location the only route that takes a ticket.
+func (s *Service) postTicket(ctx context.Context, _ *ticketInput) (*ticketOutput, error) {
+	t, err := s.MakeTicket(ctx, social.ActorFrom(ctx))
+	return &ticketOutput{Location: "/v1/events", Body: t}, err
+}

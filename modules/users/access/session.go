@@ -1,0 +1,120 @@
+package access
+
+import (
+	"context"
+	"strings"
+	"unicode"
+
+	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/storage"
+)
+
+const (
+	// MaxSessions bounds the sessions of one person. A login beyond it ends the one that began first.
+	MaxSessions = 100
+	// maxUserAgent bounds, in code points, what is kept of a User-Agent.
+	maxUserAgent = 200
+)
+
+// Session is one signed-in browser or program, without its secret.
+type Session struct {
+	ID         social.ID   `json:"id"`
+	Current    bool        `json:"current" doc:"The session that asks."`
+	UserAgent  string      `json:"user_agent"`
+	Address    string      `json:"address"`
+	CreatedAt  social.Time `json:"created_at"`
+	LastUsedAt social.Time `json:"last_used_at" doc:"Noted at most every 5 minutes."`
+	ExpiresAt  social.Time `json:"expires_at"`
+
+	key int64
+}
+
+// Begin writes, in tx, a session of the person from the request in ctx, and ends the oldest ones over MaxSessions. It
+// returns the session and its secret, which is for the cookie only. Call Forget after the commit.
+func (s *Service) Begin(ctx context.Context, tx storage.Tx, person social.ID, userAgent string) (Session, string, error) {
+	now := s.clock.Now()
+	it := Session{ID: social.NewID(), Current: true, UserAgent: plainUserAgent(userAgent), Address: social.AddressFrom(ctx),
+		CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(min(s.cfg.SessionIdle, s.cfg.SessionMax))}
+	secret, hash := newSecret("")
+	key, err := tx.NextKey(ctx)
+	if err != nil {
+		return it, "", err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO sessions (id, key, user_id, hash, user_agent, address, created_at, last_used_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		it.ID, key, person, hash[:], it.UserAgent, it.Address, int64(it.CreatedAt), int64(it.LastUsedAt), int64(it.ExpiresAt))
+	if err != nil {
+		return it, "", err
+	}
+	over, err := storage.All(ctx, tx, storage.One[social.ID],
+		`SELECT id FROM sessions WHERE user_id = $1 ORDER BY key DESC LIMIT 8 OFFSET $2`, person, MaxSessions)
+	if err != nil {
+		return it, "", err
+	}
+	for _, id := range over {
+		if err := s.removeSession(ctx, tx, person, id); err != nil {
+			return it, "", err
+		}
+	}
+	return it, secret, nil
+}
+
+// plainUserAgent cuts a header and takes out what is not printable; both are shown to people.
+func plainUserAgent(header string) string {
+	plain := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, strings.ToValidUTF8(header, "")))
+	return string(plain[:min(len(plain), maxUserAgent)])
+}
+
+// Sessions lists the person's sessions, newest login first. Expired ones are not shown.
+func (s *Service) Sessions(ctx context.Context, a social.Actor, q social.PageQuery) (social.List[Session], error) {
+	now := s.clock.Now()
+	return list(ctx, s, a, "sessions", q, func(it Session) int64 { return it.key }, func(row storage.Row) (it Session, err error) {
+		err = row.Scan(&it.ID, &it.key, &it.UserAgent, &it.Address, &it.CreatedAt, &it.LastUsedAt, &it.ExpiresAt)
+		it.Current = it.ID == a.SessionID
+		return it, err
+	}, `SELECT id, key, user_agent, address, created_at, last_used_at, expires_at FROM sessions WHERE expires_at > $5`, int64(now))
+}
+
+// list gives a page of what a person has, newest first. query has a condition, whose arguments begin at $5.
+func list[T any](ctx context.Context, s *Service, a social.Actor, name string, page social.PageQuery, key func(T) int64,
+	scan func(storage.Row) (T, error), query string, args ...any) (out social.List[T], err error) {
+	err = s.db.Read(ctx, func(q storage.Querier) error {
+		out, err = social.PageOf(s.pages, social.PageScope{List: name, Person: a.UserID}, page, false, key, func(w social.Window) ([]T, error) {
+			low, high, order := w.Between()
+			return storage.All(ctx, q, scan, query+` AND user_id = $1 AND key > $2 AND key < $3 ORDER BY key `+order+` LIMIT $4 + 0`,
+				append([]any{a.UserID, low, high, w.Limit}, args...)...)
+		})
+		return err
+	})
+	return out, social.Wrap(err, "users: %s of %s", name, a.UserID)
+}
+
+// Logout ends the session that asks.
+func (s *Service) Logout(ctx context.Context, a social.Actor) error {
+	return s.EndSession(ctx, a, a.SessionID)
+}
+
+// EndSession ends one of the person's sessions, with its tickets and streams. NotFound for another's, or none.
+func (s *Service) EndSession(ctx context.Context, a social.Actor, id social.ID) error {
+	defer s.Forget(a.UserID)
+	err := s.db.InTx(ctx, func(tx storage.Tx) error { return s.removeSession(ctx, tx, a.UserID, id) })
+	return social.Wrap(err, "users: end session %s", id)
+}
+
+// removeSession removes a session and announces its end.
+func (s *Service) removeSession(ctx context.Context, tx storage.Tx, person, id social.ID) error {
+	n, err := tx.Exec(ctx, `DELETE FROM sessions WHERE id = $1 AND user_id = $2`, id, person)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return social.NotFound()
+	}
+	text := id.String()
+	return s.Revoke(ctx, tx, person, social.AccessRevokedData{SessionID: &text})
+}
