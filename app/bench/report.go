@@ -16,7 +16,7 @@ import (
 	"github.com/belfry-social/belfry/app/bench/machine"
 )
 
-// Report is what a run has found. A scenario adds rows and what it has checked; the rest is filled in around it.
+// Report is the result of a run. A scenario adds rows and what it checked; Run adds the rest.
 type Report struct {
 	Bench   string              `json:"bench"`
 	Machine machine.Description `json:"machine"`
@@ -70,7 +70,7 @@ func (w *Row) Figure(name string, value float64) *Row {
 	return w
 }
 
-// Rate adds how many of what were done in a second.
+// Rate adds operations per second.
 func (w *Row) Rate(what string, n int, took time.Duration) *Row {
 	return w.Figure(what+"_per_s", float64(n)/max(took.Seconds(), 1e-9))
 }
