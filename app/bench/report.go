@@ -23,7 +23,6 @@ type Report struct {
 	Flags   map[string]string   `json:"flags"`
 	Rows    []*Row              `json:"rows"`
 	Checked client.Checked      `json:"checked"`
-	Notes   []string            `json:"notes,omitempty"` // what a reader of the figures has to know
 
 	section string // before the names of rows
 }
@@ -56,11 +55,6 @@ func (r *Report) Row(name string) *Row {
 	row := &Row{Name: r.section + name}
 	r.Rows = append(r.Rows, row)
 	return row
-}
-
-// Note adds a line below the table.
-func (r *Report) Note(format string, args ...any) {
-	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
 // Figure adds a figure. A name has the unit in it: "p50_ms", "posts_per_s", "rss_kb_per_stream". The same name
@@ -129,9 +123,6 @@ func (r *Report) print(w io.Writer, asJSON bool) error {
 	var b strings.Builder
 	r.head(&b)
 	r.table(&b)
-	for _, n := range r.Notes {
-		fmt.Fprintf(&b, "note: %s\n", n)
-	}
 	c := r.Checked
 	fmt.Fprintf(&b, "checked %s deliveries: lost %d, doubled %d, out of order %d, not theirs %d; "+
 		"failed requests and connections %d\n",
