@@ -19,8 +19,8 @@ import (
 // ErrUsage marks arguments that cannot be used; nothing was started then.
 var ErrUsage = errors.New("bench")
 
-// ErrFaults says that an event was lost, doubled, out of order or not for its reader.
-var ErrFaults = errors.New("events were not delivered once and in order; the report says which")
+// ErrFaults says that events were lost, doubled, out of order or sent to the wrong reader, or that requests failed.
+var ErrFaults = errors.New("events were not delivered once and in order; see the report")
 
 // Options are what the program gives a run.
 type Options struct {
@@ -55,8 +55,8 @@ type Bench struct {
 	servers  []*Server
 }
 
-// Run does one command line: args are what follows `belfry bench`. Without a name the scenarios are listed. Errors
-// wrap ErrUsage when the arguments are at fault, and ErrFaults when the server is.
+// Run executes one command line; args are the words after `belfry bench`. Without a name Run lists the scenarios. An
+// error wraps ErrUsage when the arguments are at fault, and ErrFaults when the server is.
 func Run(ctx context.Context, o Options, args []string) error {
 	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" || args[0] == "help" {
 		return list(o.Out)
@@ -73,7 +73,7 @@ func Run(ctx context.Context, o Options, args []string) error {
 			return run(ctx, o, s, args)
 		}
 	}
-	return fmt.Errorf("%w: there is no %q; `belfry bench` lists what there is", ErrUsage, name)
+	return fmt.Errorf("%w: unknown scenario %q; `belfry bench` lists the scenarios", ErrUsage, name)
 }
 
 func list(w io.Writer) error {
@@ -87,8 +87,8 @@ func list(w io.Writer) error {
 	return err
 }
 
-// runAll runs everything in its small size. Flags given are those that all scenarios have. It goes on after one that
-// failed.
+// runAll runs all scenarios in their small size, with flags that every scenario has. A scenario that fails does not
+// end the run.
 func runAll(ctx context.Context, o Options, args []string) error {
 	var errs []error
 	for _, s := range scenarios() {
@@ -103,7 +103,7 @@ func runAll(ctx context.Context, o Options, args []string) error {
 	return errors.Join(errs...)
 }
 
-// run does one scenario and prints its report, also when it was cut short by faults of the server.
+// run runs one scenario and prints its report, also when faults of the server ended the scenario early.
 func run(ctx context.Context, o Options, s Scenario, args []string) (err error) {
 	if _, plain := o.Err.(*os.File); !plain { // several servers write there
 		o.Err = &lockedWriter{w: o.Err}
@@ -123,7 +123,7 @@ func run(ctx context.Context, o Options, s Scenario, args []string) (err error) 
 	case err != nil:
 		return fmt.Errorf("%w %s: %w; --help lists the flags", ErrUsage, s.Name, err)
 	case fs.NArg() > 0:
-		return fmt.Errorf("%w %s: %q is no flag", ErrUsage, s.Name, fs.Arg(0))
+		return fmt.Errorf("%w %s: unexpected argument %q", ErrUsage, s.Name, fs.Arg(0))
 	}
 	if err := s.checkNumbers(fs); err != nil {
 		return fmt.Errorf("%w %s: %w", ErrUsage, s.Name, err)
@@ -165,16 +165,16 @@ func (l *lockedWriter) Write(b []byte) (int, error) {
 
 func (b *Bench) declare(fs *flag.FlagSet) {
 	fs.StringVar(&b.URL, "url", "",
-		"measure the server at this address (http) instead of one of our own; its limits have to be off")
-	fs.IntVar(&b.PID, "pid", 0, "with --url: process id of that server, to know its CPU and memory")
+		"measure the running server at this http address instead of starting one; its limits must be off")
+	fs.IntVar(&b.PID, "pid", 0, "with --url: process id of that server, for its CPU, memory and bytes written")
 	fs.StringVar(&b.Service, "service-token", "", "with --url: a service token, for what pushes notifications")
-	fs.StringVar(&b.Dir, "dir", ".", "where our own server keeps its data; on the disk that is to be measured")
+	fs.StringVar(&b.Dir, "dir", ".", "directory for the data of the server, on the disk to be measured")
 	fs.StringVar(&b.Program, "program", b.Program,
 		"the program that is the server, instead of this one; its tables must be those of this one")
-	fs.BoolVar(&b.Keep, "keep", false, "leave the data there")
+	fs.BoolVar(&b.Keep, "keep", false, "do not remove the data at the end")
 	fs.BoolVar(&b.JSON, "json", false, "print one JSON object")
-	fs.Uint64Var(&b.Seed, "seed", 1, "of everything random")
-	fs.Var(&b.Set, "set", "configuration of our own server, key=value; may be repeated")
+	fs.Uint64Var(&b.Seed, "seed", 1, "seed of all random choices")
+	fs.Var(&b.Set, "set", "configuration of the server, key=value; may be repeated")
 }
 
 // close ends what the scenario started.
@@ -188,8 +188,8 @@ func (b *Bench) close() error {
 	return errors.Join(errs...)
 }
 
-// Progress says on the terminal how far a step is; of = 0 when that is not known. It may be called often and from
-// several goroutines.
+// Progress shows on the terminal how far a step is; of = 0 when the end is not known. Scenarios call it often and
+// from several goroutines.
 func (b *Bench) Progress(step string, done, of int) { b.progress.show(step, done, of) }
 
 // step is Progress of one step.

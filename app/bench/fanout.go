@@ -11,7 +11,7 @@ import (
 	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
-// fanout is one author whose posts go to everybody connected who follows them.
+// fanout measures one author whose posts go to connected followers.
 type fanout struct {
 	followers, bystanders, posts, size int
 	rate                               float64
@@ -33,7 +33,7 @@ func fanoutScenario() Scenario {
 		}}
 }
 
-// warming is how many posts go out before anything is measured: the first ones pay for what is kept in memory.
+// warming is the number of posts before the measurement; the first posts fill caches.
 const warming = 3
 
 func (f *fanout) run(ctx context.Context, b *Bench) error {
@@ -45,7 +45,7 @@ func (f *fanout) run(ctx context.Context, b *Bench) error {
 	return f.against(ctx, b, server, people.List)
 }
 
-// against measures a server that has the people: the author first, then the followers, then the bystanders.
+// against measures a server on which people exist: the author, then the followers, then the bystanders.
 func (f *fanout) against(ctx context.Context, b *Bench, server *Server, people []client.Person) error {
 	l := client.NewLedger(f.followers+f.bystanders, warming+f.posts, warming+f.posts)
 	l.CountFrom(warming)

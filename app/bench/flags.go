@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// checkNumbers refuses what no run can have: a number below zero or without an end, none of what the scenario needs,
-// and texts longer than the site takes.
+// checkNumbers refuses numbers that are negative or not finite, zero for a flag in Needs, and texts longer than the
+// server accepts.
 func (s Scenario) checkNumbers(fs *flag.FlagSet) (err error) {
 	fs.VisitAll(func(f *flag.Flag) {
 		n, ok := numberOf(f)

@@ -12,8 +12,8 @@ import (
 	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
-// followers is authors with few and many followers, of whom nobody is connected, who post one after the other: what a
-// post costs must not grow with those who will read it some day.
+// followers measures posts of authors with few and with many followers who are not connected: the cost of a post must
+// not depend on the number of followers.
 type followers struct {
 	sizes     numbers
 	connected int
@@ -39,11 +39,11 @@ func followersScenario() Scenario {
 		}}
 }
 
-// author is one who posts, and what that took.
+// author is one author and what the posts cost.
 type author struct {
 	name      string
 	person    int
-	connected int // how many hear each post, the author among them
+	connected int // readers of each post, the author included
 	answers   client.Histogram
 	// log is from the request until all who are connected have heard it: the author alone, once the log holds it.
 	log   client.Histogram
@@ -97,7 +97,7 @@ func (f *followers) run(ctx context.Context, b *Bench) error {
 	return nil
 }
 
-// heard is who has to have got what: an author their own posts, everybody else those of the last author.
+// heard gives the messages that each reader must have: authors have their own, all others those of the last author.
 func heard(by []int, readers, authors int) [][]uint32 {
 	want := make([][]uint32, readers)
 	for n, author := range by {
@@ -144,7 +144,7 @@ func (f *followers) measure(ctx context.Context, b *Bench, server *Server, autho
 	}
 	for round := range f.rounds {
 		for i := range authors {
-			a := authors[(i+round)%len(authors)] // whoever comes first pays for what the last round has left on the disk
+			a := authors[(i+round)%len(authors)] // the first author pays for writes that the last round left over
 			m := machine.Measure(server.PID())
 			for n := range f.posts {
 				b.Progress("posts", (round*len(authors)+i)*f.posts+n, f.rounds*len(authors)*f.posts)

@@ -11,7 +11,7 @@ import (
 	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
-// idle is people who are connected and are told nothing.
+// idle measures connected people who receive nothing.
 type idle struct {
 	streams, follows, times int
 	hold                    time.Duration
@@ -58,7 +58,8 @@ func (f *idle) against(ctx context.Context, b *Bench, server *Server, people []c
 
 func (f *idle) measure(ctx context.Context, b *Bench, server *Server, c *client.Crowd) error {
 	all := c.Everyone()
-	if _, err := c.Connect(ctx, all[:1], b.step("connect")); err != nil { // pays for what all share
+	// The first stream pays for what all streams share.
+	if _, err := c.Connect(ctx, all[:1], b.step("connect")); err != nil {
 		return err
 	}
 	empty := server.Memory()

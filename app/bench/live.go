@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// live is one author and few followers who read along: how long a post takes from one to the other.
+// live measures the time from a post to the sockets of few followers.
 type live struct {
 	followers int
 	rate      float64
@@ -34,6 +34,6 @@ func (f *live) run(ctx context.Context, b *Bench) error {
 	if posts < 1 {
 		return fmt.Errorf("%w live: at least one post has to fit into -for", ErrUsage)
 	}
-	// It is the fan-out to very few at a steady rate, and said apart because here the single post counts.
+	// A fan-out to few at a steady rate; a scenario of its own because here the single post counts.
 	return (&fanout{followers: f.followers, posts: posts, size: f.size, rate: f.rate}).run(ctx, b)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
-// notify is a host application that pushes notifications to people who are connected.
+// notify measures notifications that a host application pushes to connected people.
 type notify struct {
 	users, publishers, size int
 	rate                    float64
@@ -37,7 +37,7 @@ func notifyScenario() Scenario {
 		}}
 }
 
-// mostPerSecond bounds the room for what is noted of messages.
+// mostPerSecond bounds the messages that the ledger has room for.
 const mostPerSecond = 100_000
 
 func (f *notify) run(ctx context.Context, b *Bench) error {
@@ -66,7 +66,7 @@ func (f *notify) measure(ctx context.Context, b *Bench, server *Server, people s
 	}
 	l := c.Ledger
 	p := &pushing{notify: f, server: server, people: people, ledger: l, seed: b.Seed}
-	// The first ones pay for what is kept in memory.
+	// The first messages fill caches.
 	if _, err := p.run(ctx, func(n int) bool { return n < min(f.users, 1000) }, 0); err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (f *notify) measure(ctx context.Context, b *Bench, server *Server, people s
 		return err
 	}
 	first := p.sent()
-	l.CountFrom(first) // nothing is on its way now
+	l.CountFrom(first) // no message is on its way now
 	m := machine.Measure(server.PID())
 	began := time.Now()
 	answers, err := p.run(ctx, func(n int) bool {
@@ -101,7 +101,7 @@ func (f *notify) measure(ctx context.Context, b *Bench, server *Server, people s
 	return nil
 }
 
-// pushing is the publishers.
+// pushing is the state that all publishers share.
 type pushing struct {
 	*notify
 	server *Server
@@ -115,7 +115,7 @@ type pushing struct {
 	checked client.Checked
 }
 
-// sent is how many messages there are. It is for when nobody publishes.
+// sent is the number of messages so far. No publisher may run meanwhile.
 func (p *pushing) sent() int { return p.next }
 
 // run publishes as long as more says so, and returns how long the answers took.

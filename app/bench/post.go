@@ -16,7 +16,7 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// post is clients that write at the same time: posts, or likes with the notification that each of them leaves.
+// post measures concurrent writes: posts, or likes with their notifications.
 type post struct {
 	clients     numbers
 	lasts       time.Duration
@@ -51,7 +51,7 @@ const postHelp = `handed kb/write is what the server handed to write calls for i
 them. What is written through a mapping of a file is not in it. It is known on Linux, for a server whose process is
 known.`
 
-// pastAuthors is how many people have posted what --events asks for.
+// pastAuthors is the number of authors of the past that --events makes.
 const pastAuthors = 1000
 
 // The people and posts of likes: the authors come first, then those who like, a share of them for each run.
@@ -98,7 +98,7 @@ func (f *post) run(ctx context.Context, b *Bench) error {
 	if err != nil {
 		return err
 	}
-	if err := settle(ctx, server); err != nil { // the log takes over what --events asks for
+	if err := settle(ctx, server); err != nil { // the server copies the events of the past into its log
 		return err
 	}
 	liked := make([]int, len(people.Posts))
@@ -121,7 +121,7 @@ func (f *post) run(ctx context.Context, b *Bench) error {
 	return nil
 }
 
-// measure has clients write, and adds the row. All that the writes have left to do is in their CPU.
+// measure has clients write, and adds the row. CPU and bytes include the work that the server does after its answers.
 func (f *post) measure(ctx context.Context, b *Bench, server *Server, clients int, ask client.Request) error {
 	name := fmt.Sprintf("%ss, %d clients", f.what, clients)
 	b.Progress(name, 0, 0)
@@ -139,7 +139,7 @@ func (f *post) measure(ctx context.Context, b *Bench, server *Server, clients in
 	return ctx.Err()
 }
 
-// post has each of people write, and looks then whether all is there.
+// post has each person write posts, and verifies then that all of them are stored.
 func (f *post) post(ctx context.Context, b *Bench, server *Server, people []client.Person) error {
 	answered := make([][]social.ID, len(people))
 	err := f.measure(ctx, b, server, len(people), func(c *client.Caller, which, n int) error {
@@ -179,8 +179,8 @@ func firstID(reply []byte) (social.ID, bool) {
 	return id, err == nil
 }
 
-// verifyPosts looks whether a person's list holds what was answered, in that order and nothing else, and whether it is
-// counted. Answers that did not arrive have been counted as failed.
+// verifyPosts checks that a person's list holds the posts that were answered, in order and no others, and that their
+// count is right. A request without an answer has been counted as failed.
 func verifyPosts(c *client.Caller, p client.Person, answered []social.ID, checked *client.Checked) error {
 	at := make(map[string]int, len(answered)) // place, from 1
 	for i, id := range answered {
@@ -197,7 +197,7 @@ func verifyPosts(c *client.Caller, p client.Person, answered []social.ID, checke
 				checked.Fault("%s: post %s is there twice", p.Name, id)
 			case place == 0:
 				checked.Stray++
-				checked.Fault("%s: nobody was told of post %s", p.Name, id)
+				checked.Fault("%s: post %s was never answered", p.Name, id)
 			case place > last:
 				checked.Disordered++
 				checked.Fault("%s: post %d stands behind %d", p.Name, place, last)
@@ -241,7 +241,7 @@ func (f *post) like(ctx context.Context, b *Bench, server *Server, clients int, 
 	}
 	err := f.measure(ctx, b, server, clients, func(c *client.Caller, which, n int) error {
 		if n >= share*len(posts) {
-			return errors.New("everybody likes everything: ask for a shorter time")
+			return errors.New("every person has liked every post: choose a shorter -for")
 		}
 		who, what := people[which*share+n/len(posts)], (n*7+which*31)%len(posts) // 7 has no factor of 2000
 		status, reply, err := c.Ask(http.MethodPut, "/v1/posts/"+posts[what].ID.String()+"/like", who.Credential(), nil)
@@ -265,7 +265,7 @@ func (f *post) like(ctx context.Context, b *Bench, server *Server, clients int, 
 // likeSample is how many authors' notifications are read after a run; the counts of all posts are.
 const likeSample = 3
 
-// verifyLikes looks whether each post counts its likes and whether authors were told of each.
+// verifyLikes checks the like count of each post and the notifications of a sample of authors.
 func verifyLikes(b *Bench, server *Server, people seed.People, liked []int) error {
 	c := client.NewCaller(server.Address)
 	defer c.Close()

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// progress is one line on the terminal that is written over and over. It is silent elsewhere.
+// progress is one line on the terminal that is rewritten. Without a terminal nothing is written.
 type progress struct {
 	out io.Writer // nil = silent
 
@@ -17,7 +17,7 @@ type progress struct {
 	width int
 }
 
-// progressPause is how seldom the line changes: writing it costs the measured machine something, too.
+// progressPause is the least time between two changes of the line, as writing costs CPU of the measured machine.
 const progressPause = 200 * time.Millisecond
 
 func newProgress(o Options) *progress {

@@ -15,8 +15,8 @@ import (
 	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
-// read is people who read lists: home timelines, notifications, a thread, followers; on sites of several sizes, near
-// the top and far down.
+// read measures lists: home timelines, notifications, a thread, followers; on sites of several sizes, on the first page
+// and far down.
 type read struct {
 	sizes                           numbers
 	readers, follows, replies, fans int
@@ -63,7 +63,7 @@ type site struct {
 	follows [][]int // of the readers
 }
 
-// variant is one page of one list on one site, and what the server has to answer.
+// variant is one page of one list on one site, and the answer that the server must give.
 type variant struct {
 	site *site
 	page int
@@ -135,7 +135,7 @@ func (f *read) edges(chance uint64) iter.Seq[seed.Follow] {
 }
 
 // list measures everything about one list: at a steady rate each page of the largest site, at full rate the first
-// page, and all pages of all sites in turn, because two figures that are to be compared want the same minute.
+// page, and all pages of all sites in turn, because figures that are compared must be of the same minute.
 func (f *read) list(ctx context.Context, b *Bench, name string) error {
 	largest := f.servers[len(f.servers)-1]
 	for _, v := range f.variants[name] {
@@ -195,7 +195,7 @@ func (f *read) inTurn(ctx context.Context, b *Bench, s *site) error {
 	return nil
 }
 
-// measureReads has clients ask for pages in turn, and adds the row. Each answer has to be what it was before.
+// measureReads has clients ask for pages in turn, and adds the row. Each answer must be the same as before.
 func measureReads(ctx context.Context, b *Bench, server *Server, l client.Load, name string, list ...*variant) error {
 	b.Progress(name, 0, 0)
 	m := machine.Measure(server.PID())
@@ -209,7 +209,7 @@ func measureReads(ctx context.Context, b *Bench, server *Server, l client.Load, 
 	return ctx.Err()
 }
 
-// read asks for a page and holds it against what it was.
+// read asks for a page and compares it with the earlier answer.
 func (v *variant) read(c *client.Caller) error {
 	status, reply, err := c.Ask("GET", v.path, v.who.Credential(), nil)
 	if err == nil && (status != 200 || !bytes.Equal(reply, v.body)) {

@@ -20,7 +20,7 @@ const (
 
 var listNames = []string{homeList, newsList, storedList, threadList, followersList}
 
-// readList is a list as one reader sees it, with what has to be on it.
+// readList is a list as one reader sees it, with its expected items.
 type readList struct {
 	pages  client.Pages
 	rising bool     // ids rise from item to item; else they fall. Those of a past rise with its order keys
@@ -49,7 +49,7 @@ func (s *site) list(name string, reader int) *readList {
 	return l
 }
 
-// timeline is what stands in a reader's home timeline, newest first.
+// timeline gives the ids of a reader's home timeline, newest first.
 func (s *site) timeline(reader int) (ids []string) {
 	sees := make(map[int]bool, len(s.follows[reader])+1)
 	sees[reader] = true
@@ -66,7 +66,7 @@ func (s *site) timeline(reader int) (ids []string) {
 	return ids
 }
 
-// check looks at the next page: that nothing is missing, doubled or out of order.
+// check checks that no item of the next page is missing, doubled or out of order.
 func (l *readList) check(checked *client.Checked, ids []string) {
 	for _, id := range ids {
 		switch {

@@ -12,7 +12,7 @@ import (
 	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
-// reconnect is people who lose their connection all at once and come back with what they hold.
+// reconnect measures people who lose their connections at once and resume.
 type reconnect struct {
 	people, follows, news, size, times int
 	restart                            bool
@@ -84,8 +84,8 @@ type returning struct {
 	want      [][]uint32 // by reader
 }
 
-// again drops all and lets them come back as fast as they can, in turns with people on a server of their own who
-// follow nobody: what these cost is the connection itself.
+// again drops all streams and connects them as fast as possible, in turns with people on a second server who follow
+// nobody: their cost is the cost of the connection itself.
 func (r *returning) again(ctx context.Context) error {
 	server, bare, err := r.besides(ctx)
 	if err != nil {
@@ -93,7 +93,7 @@ func (r *returning) again(ctx context.Context) error {
 	}
 	if bare != nil {
 		defer func() { r.b.Report.Checked.Add(bare.Close()) }()
-		if _, err := r.back(ctx, server, bare, 0); err != nil { // the first time pays for what is kept in memory
+		if _, err := r.back(ctx, server, bare, 0); err != nil { // the first time fills caches
 			return err
 		}
 	}
@@ -130,7 +130,7 @@ func (r *returning) again(ctx context.Context) error {
 	return nil
 }
 
-// besides starts the server of those who follow nobody, unless there is nothing to compare.
+// besides starts the second server, of people who follow nobody, unless there is nothing to compare.
 func (r *returning) besides(ctx context.Context) (*Server, *client.Crowd, error) {
 	if r.b.URL != "" || r.follows == 0 {
 		return nil, nil, nil
@@ -145,8 +145,8 @@ func (r *returning) besides(ctx context.Context) (*Server, *client.Crowd, error)
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// back lets everybody of a crowd come at once, waits until they have caught up with so many deliveries, and drops
-// them: the descriptors of a process are for one crowd.
+// back connects a whole crowd at once, waits for so many deliveries in all, and drops the streams: the descriptors of
+// the process suffice for one crowd.
 func (r *returning) back(ctx context.Context, server *Server, c *client.Crowd, deliveries int) (machine.Usage, error) {
 	if err := server.rest(ctx); err != nil {
 		return machine.Usage{}, err
@@ -174,7 +174,7 @@ func (r *returning) post(ctx context.Context) error {
 		r.b.Progress("news", i, r.news)
 		author := r.b.Rand.IntN(r.people)
 		w.Post(r.crowd.People[author], r.posted, client.Everybody, r.size)
-		r.want[author] = append(r.want[author], uint32(r.posted)) // they see their own
+		r.want[author] = append(r.want[author], uint32(r.posted)) // authors read their own posts
 		for _, reader := range r.followers[author] {
 			r.want[reader] = append(r.want[reader], uint32(r.posted))
 		}
@@ -185,7 +185,7 @@ func (r *returning) post(ctx context.Context) error {
 	return nil
 }
 
-// afterRestart ends the server while all are connected, starts it, and lets them come back at random moments.
+// afterRestart restarts the server while all are connected, and connects them in random order over a time.
 func (r *returning) afterRestart(ctx context.Context) error {
 	c := r.crowd
 	if _, err := c.Connect(ctx, c.Everyone(), r.b.step("connect")); err != nil {
@@ -206,7 +206,7 @@ func (r *returning) afterRestart(ctx context.Context) error {
 	}
 	list := c.Everyone()
 	r.b.Rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-	c.Greeted = client.Histogram{} // nobody is connected: its owner has nothing to do
+	c.Greeted = client.Histogram{} // no stream is open: the wire's goroutine does not use it
 	m := machine.Measure(r.server.PID())
 	took, err := c.ConnectWithin(ctx, list, r.within, r.b.step("come back"))
 	if err != nil {

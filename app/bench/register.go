@@ -18,11 +18,11 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// registering is how many people register at once: the server hashes one password on each core.
+// registering is the number of concurrent registrations: the server hashes one password on each core.
 const registering = 4
 
 // register makes the people of a plan through the API of a running server, with names nobody has, and cookies
-// instead of tokens. What they did before cannot be made that way.
+// instead of tokens. A past cannot be made that way.
 func (b *Bench) register(ctx context.Context, s *Server, plan seed.Plan) (seed.People, error) {
 	if len(plan.Threads)+len(plan.Pushes)+plan.Posts > 0 {
 		return seed.People{}, fmt.Errorf("%w: --url: this needs a past, and a server of our own for it", ErrUsage)
@@ -56,8 +56,8 @@ func (b *Bench) register(ctx context.Context, s *Server, plan seed.Plan) (seed.P
 	})
 }
 
-// query is what streams ask for: everything. Where people have just begun to follow over the API, they are told so
-// at any moment now, and that is left out.
+// query is the query of all streams: all events. At --url follow events are left out, as the follows made for the run
+// may still be announced during it.
 func (b *Bench) query() string {
 	if b.URL != "" {
 		return "?posts=all&types=post,notification"
@@ -65,7 +65,7 @@ func (b *Bench) query() string {
 	return "?posts=all"
 }
 
-// parallel does n things, a few at a time, and ends with the first that fails.
+// parallel calls do for 0 to n-1, a few at a time, and ends with the first error.
 func parallel(ctx context.Context, n int, show func(done, of int), do func(i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -13,7 +13,7 @@ import (
 	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
-// replay is people who come back after they have missed something.
+// replay measures people who resume after they have missed events.
 type replay struct {
 	readers, missed, follows, size int
 	own                            bool
@@ -35,7 +35,7 @@ func replayScenario() Scenario {
 		}}
 }
 
-// authors is how many there are with --own: five times what one reader follows, so that no two read the same.
+// authors is the number of authors; with --own five times what one reader follows, so that readers differ.
 func (f *replay) authors() int {
 	if f.own {
 		return 5 * f.follows
@@ -109,7 +109,7 @@ func (f *replay) measure(ctx context.Context, b *Bench, server *Server, authors 
 	if _, err := c.Connect(ctx, all, b.step("connect")); err != nil {
 		return nil, err
 	}
-	c.Drop(all) // each holds a place from now on
+	c.Drop(all) // each stream has a position from now on
 	by, bad := f.write(ctx, b, server, authors, c.Ledger)
 	b.Report.Checked.Add(bad)
 	total := 0

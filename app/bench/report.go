@@ -16,14 +16,13 @@ import (
 	"github.com/belfry-social/belfry/app/bench/machine"
 )
 
-// Report is what a run has found. A scenario adds rows and what it has checked; the rest is filled in around it.
+// Report is the result of a run. A scenario adds rows and what it checked; Run adds the rest.
 type Report struct {
 	Bench   string              `json:"bench"`
 	Machine machine.Description `json:"machine"`
 	Flags   map[string]string   `json:"flags"`
 	Rows    []*Row              `json:"rows"`
 	Checked client.Checked      `json:"checked"`
-	Notes   []string            `json:"notes,omitempty"` // what a reader of the figures has to know
 
 	section string // before the names of rows
 }
@@ -58,11 +57,6 @@ func (r *Report) Row(name string) *Row {
 	return row
 }
 
-// Note adds a line below the table.
-func (r *Report) Note(format string, args ...any) {
-	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
-}
-
 // Figure adds a figure. A name has the unit in it: "p50_ms", "posts_per_s", "rss_kb_per_stream". The same name
 // stands for the same thing in all rows of a report.
 func (w *Row) Figure(name string, value float64) *Row {
@@ -70,7 +64,7 @@ func (w *Row) Figure(name string, value float64) *Row {
 	return w
 }
 
-// Rate adds how many of what were done in a second.
+// Rate adds operations per second.
 func (w *Row) Rate(what string, n int, took time.Duration) *Row {
 	return w.Figure(what+"_per_s", float64(n)/max(took.Seconds(), 1e-9))
 }
@@ -129,9 +123,6 @@ func (r *Report) print(w io.Writer, asJSON bool) error {
 	var b strings.Builder
 	r.head(&b)
 	r.table(&b)
-	for _, n := range r.Notes {
-		fmt.Fprintf(&b, "note: %s\n", n)
-	}
 	c := r.Checked
 	fmt.Fprintf(&b, "checked %s deliveries: lost %d, doubled %d, out of order %d, not theirs %d; "+
 		"failed requests and connections %d\n",

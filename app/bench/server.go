@@ -30,20 +30,20 @@ type Server struct {
 	args  []string
 	env   []string
 	cmd   *exec.Cmd
-	said  chan struct{} // closed when the child has said all it says
+	said  chan struct{} // closed at the end of the child's output
 	keep  bool
 	out   io.Writer // where the child's log goes
 }
 
-// readyWithin bounds a start; the tables and the log of a large plan are in it.
+// readyWithin bounds a start, which includes the log of a large plan.
 const readyWithin = 5 * time.Minute
 
 // endWithin bounds a graceful end; after it the process is killed, which is an error.
 const endWithin = 20 * time.Second
 
-// Serve gives a server with the people of a plan in it. Our own is a process of its own on a fresh directory, with
-// its defaults but for limits, which are off, and what --set says; it ends with the run. At --url the people are
-// made through the API, which takes the time of a password hash for each.
+// Serve gives a server with the people of a plan. Without --url a child process is started on a fresh directory, with
+// default configuration except for limits, which are off, and --set; the process ends with the run. At --url the people
+// register through the API, which takes the time of a password hash for each.
 func (b *Bench) Serve(ctx context.Context, plan seed.Plan) (*Server, seed.People, error) {
 	if b.URL != "" {
 		u, err := url.Parse(b.URL)
@@ -88,7 +88,7 @@ func (b *Bench) Serve(ctx context.Context, plan seed.Plan) (*Server, seed.People
 	return s, people, s.start(ctx)
 }
 
-// withoutOurs takes configuration out of an environment: what is measured are the defaults.
+// withoutOurs removes configuration of Belfry from an environment: defaults are measured.
 func withoutOurs(environ []string) []string {
 	var out []string
 	for _, kv := range environ {
@@ -99,7 +99,7 @@ func withoutOurs(environ []string) []string {
 	return out
 }
 
-// freeAddress is an address on loopback that nobody listens on now.
+// freeAddress is a loopback address on which no process listens now.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -136,7 +136,7 @@ func (s *Server) start(ctx context.Context) error {
 	select {
 	case err := <-listens:
 		if err != nil {
-			return errors.Join(errors.New("the server did not start; what it said is above"), s.wait())
+			return errors.Join(errors.New("the server did not start; its log is above"), s.wait())
 		}
 		return nil
 	case <-ctx.Done():
@@ -161,8 +161,8 @@ func (s *Server) Memory() machine.Memory {
 	return m
 }
 
-// rest returns when the server has little to do: what was asked of it before is over. Without its process a second
-// has to be enough, as it is for a server that never rests.
+// rest returns when the server uses little CPU, or after five seconds. When its process is not known rest waits for a
+// second.
 func (s *Server) rest(ctx context.Context) error {
 	const step, busy = 100 * time.Millisecond, 3 * time.Millisecond
 	for range 50 {
@@ -217,8 +217,8 @@ const (
 	settleIdle = 500 * time.Microsecond // of CPU in one look
 )
 
-// settle returns when the server has done what the requests have left it to do: when it has hardly used any CPU for
-// three looks. Without its process there is nothing to look at.
+// settle returns when the server has finished the work that requests left behind, which is when it has used hardly any
+// CPU for three looks. When its process is not known settle does not wait.
 func settle(ctx context.Context, s *Server) error {
 	last, err := machine.CPUOf(s.PID())
 	if err != nil {

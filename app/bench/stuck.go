@@ -15,7 +15,7 @@ import (
 	"github.com/belfry-social/belfry/app/bench/seed"
 )
 
-// stuck is connected people who stop reading, beside others who read.
+// stuck measures connected people who stop reading, beside others who read.
 type stuck struct {
 	healthy, silent, size int
 	rate                  float64
@@ -68,7 +68,7 @@ func (f *stuck) run(ctx context.Context, b *Bench) error {
 	return nil
 }
 
-// beside posts to both, waits until the server has let go of those who do not read, and has them come back.
+// beside posts to both, waits until the server has closed the streams that are not read, and connects these again.
 func (f *stuck) beside(ctx context.Context, b *Bench, server *Server, author client.Person, c *client.Crowd,
 	posts int) error {
 	everyone := c.Everyone()
@@ -110,7 +110,7 @@ func (f *stuck) beside(ctx context.Context, b *Bench, server *Server, author cli
 	}
 	if freed == 0 {
 		w.Checked.Failed++
-		w.Checked.Fault("the server still holds streams of people who do not read")
+		w.Checked.Fault("the server still holds streams that are not read")
 	}
 	row.Figure("freed_after_s", freed.Seconds()).Figure("grown_mb", mb(server.Memory().RSS-before.RSS))
 	b.Report.Checked.Add(w.Checked)
@@ -146,7 +146,7 @@ func (f *stuck) awaitFreed(ctx context.Context, server *Server, began int64, c *
 	return nil
 }
 
-// look notes when only those who read are left.
+// look sets freed once the server has no more streams than those that are read.
 func (f *stuck) look(ctx context.Context, server *Server, began int64, c *client.Crowd, freed *time.Duration) error {
 	if *freed > 0 {
 		return nil

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Caller is one client of the API that keeps its connection. It is for one goroutine, and costs little: requests are
-// written and answers read by hand, into the same memory each time.
+// Caller is one client of the API that keeps its connection. A Caller is for one goroutine and costs little CPU:
+// requests and answers are handled without net/http, in buffers that every request uses again.
 type Caller struct {
 	address string
 	conn    net.Conn
@@ -24,12 +24,12 @@ type Caller struct {
 // answerWithin bounds one request.
 const answerWithin = 30 * time.Second
 
-// NewCaller makes a client of the server at host:port; it connects with its first request.
+// NewCaller makes a client of the server at host:port; the first request connects.
 func NewCaller(address string) *Caller { return &Caller{address: address} }
 
-// Ask makes a request and returns the status and body of the answer; the body is good until the next request. A body
-// of nil sends none. who is a header line (Person.Credential). An error leaves open whether the request was done; the
-// next one uses a connection of its own.
+// Ask makes a request and returns the status and body of the answer; the bytes are valid until the next request. A nil
+// body sends none. who is a header line (Person.Credential). After an error the server may or may not have done the
+// request; the next one uses a new connection.
 func (c *Caller) Ask(method, path, who string, body []byte) (status int, reply []byte, err error) {
 	if c.conn == nil {
 		if c.conn, err = net.Dial("tcp", c.address); err != nil {
@@ -77,7 +77,7 @@ func (c counted) Read(b []byte) (int, error) {
 // Received is how many bytes of answers have come, heads included.
 func (c *Caller) Received() int64 { return c.got }
 
-// read takes one answer into c.reply, and reports whether the connection can be used again.
+// read reads one answer into c.reply, and reports whether the connection can be used again.
 func (c *Caller) read() (status int, again bool, err error) {
 	line, err := c.line()
 	if err != nil {
@@ -153,7 +153,7 @@ func (c *Caller) readChunks() error {
 	}
 }
 
-// Close gives the connection back. The caller can be used again.
+// Close closes the connection. A later Ask opens a new one.
 func (c *Caller) Close() {
 	if c.conn != nil {
 		_ = c.conn.Close()

@@ -2,7 +2,7 @@ package client
 
 import "fmt"
 
-// Checked counts what the events of a run were held against. Everything but Deliveries must be 0.
+// Checked is the result of comparing what arrived with what was sent. All counts but Deliveries must be 0.
 type Checked struct {
 	Deliveries int64    `json:"deliveries"`
 	Lost       int64    `json:"lost"`
@@ -13,17 +13,17 @@ type Checked struct {
 	Examples   []string `json:"examples,omitempty"` // a few of them, in words
 }
 
-// maxExamples bounds what is said of faults.
+// maxExamples bounds the faults that a report describes.
 const maxExamples = 8
 
-// Fault notes one fault in words; the counts are the caller's.
+// Fault keeps one fault in words for the report; the caller increments the counts.
 func (c *Checked) Fault(format string, args ...any) {
 	if len(c.Examples) < maxExamples {
 		c.Examples = append(c.Examples, fmt.Sprintf(format, args...))
 	}
 }
 
-// Add takes over the counts of a part of the run.
+// Add adds the counts of a part of the run.
 func (c *Checked) Add(o Checked) {
 	c.Deliveries += o.Deliveries
 	c.Lost += o.Lost
@@ -34,10 +34,10 @@ func (c *Checked) Add(o Checked) {
 	c.Examples = append(c.Examples, o.Examples...)[:min(maxExamples, len(c.Examples)+len(o.Examples))]
 }
 
-// Faulty reports whether something was not as it must be.
+// Faulty reports whether there was any fault.
 func (c *Checked) Faulty() bool { return c.Lost+c.Doubled+c.Disordered+c.Stray+c.Failed > 0 }
 
-// Differ notes how far a count is from what it has to be.
+// Differ counts the difference of a count from its wanted value as lost or stray.
 func (c *Checked) Differ(got, want int, what string) {
 	if got == want {
 		return

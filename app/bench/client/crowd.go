@@ -13,8 +13,8 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// Crowd holds the event streams of many people. What they are sent goes to a ledger. Its wire calls it from one
-// goroutine at a time; the scenario's goroutine opens, drops and waits.
+// Crowd holds the event streams of many people and hands every event to a Ledger. The wire calls the Crowd from one
+// goroutine at a time; the scenario's goroutine connects, drops and waits.
 type Crowd struct {
 	address string
 	query   string // "?posts=all"
@@ -46,10 +46,10 @@ type wire interface {
 type stream struct {
 	phase  phase
 	asked  int64  // when it began to connect
-	part   []byte // bytes that are no whole frame, or head, yet
+	part   []byte // an incomplete frame or head
 	chunks *chunks
-	held   social.Cursor // the position held: where it resumes
-	want   social.Cursor // what ready has to say
+	held   social.Cursor // the newest position received, at which the stream resumes
+	want   social.Cursor // the position that ready must have; zero = any
 }
 
 type phase uint8
@@ -61,10 +61,10 @@ const (
 	reading              // ready was there
 )
 
-// headroom is where bytes that were left over are put in front of new ones. An event has at most 64 KiB.
+// headroom is the space before new bytes for an incomplete frame of an earlier read. An event has at most 64 KiB.
 const headroom = 128 << 10
 
-// readSize is how much one read can bring.
+// readSize bounds one read.
 const readSize = 256 << 10
 
 // NewCrowd makes a crowd of people who read at a server. Nothing is connected yet.
@@ -76,12 +76,13 @@ func NewCrowd(address, query string, people []Person, l *Ledger) (*Crowd, error)
 	return c, err
 }
 
-// Connect opens streams and returns when all have been told ready. Who was connected before resumes where they were.
+// Connect opens streams and returns when all have received ready. A stream that was open before resumes at its
+// position.
 func (c *Crowd) Connect(ctx context.Context, list []int, show func(done, of int)) (time.Duration, error) {
 	return c.ConnectWithin(ctx, list, 0, show)
 }
 
-// ConnectWithin is connect for people who come one by one, evenly over a time.
+// ConnectWithin is Connect with the starts spread evenly over a time.
 func (c *Crowd) ConnectWithin(ctx context.Context, list []int, within time.Duration,
 	show func(done, of int)) (time.Duration, error) {
 	before, lost := c.ready.Load(), c.ended.Load()
@@ -113,7 +114,7 @@ func (c *Crowd) ConnectWithin(ctx context.Context, list []int, within time.Durat
 	return took, err
 }
 
-// await returns when enough is true. It fails when nothing has happened for a while.
+// await returns when enough is true. After Patience without any change await fails.
 func (c *Crowd) await(ctx context.Context, enough func() (bool, int)) error {
 	look := time.NewTicker(250 * time.Millisecond)
 	defer look.Stop()
@@ -155,7 +156,7 @@ func (c *Crowd) Close() Checked {
 // Drop closes streams and returns once they are closed. They keep the position from which Connect resumes.
 func (c *Crowd) Drop(list []int) { c.wire.drop(list) }
 
-// MayEnd says whether the server may end streams from now on; else an end is a fault.
+// MayEnd sets whether the server may end streams from now on. At first every end is a fault.
 func (c *Crowd) MayEnd(may bool) { c.ending.Store(may) }
 
 // AwaitEnd returns when the server has ended so many streams since the crowd was made.
@@ -281,7 +282,7 @@ func (c *Crowd) take(i int, f *frame, now int64) (ready bool, err error) {
 	return false, nil
 }
 
-// gone is called when a stream was ended by somebody else than the crowd: by the server, or by an error.
+// gone is called when the server or an error, not the crowd, has ended a stream.
 func (c *Crowd) gone(i int, err error) {
 	s := &c.streams[i]
 	if s.phase != reading || len(s.part) > 0 || err != nil || !c.ending.Load() {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// frame is one block of an event stream. Its parts point into the bytes it was read from.
+// frame is one block of an event stream. Its fields are slices of the bytes that were parsed.
 type frame struct {
 	id, event, data []byte
 }
@@ -17,10 +17,10 @@ var separator = []byte(": ")
 var errFrame = errors.New("not a block of an event stream")
 
 // nextFrame reads the first frame of b into f and returns how many bytes it and the comments before it take. While
-// there is no whole frame f.data is nil and the bytes counted, if any, are comments: the rest has to be kept and
-// looked at again with more behind it. It allocates nothing.
+// there is no whole frame f.data is nil and the bytes counted, if any, are comments: the caller keeps the rest and
+// calls again when more bytes follow. nextFrame allocates nothing.
 //
-// It is strict: a line is "name: value" and ends in one LF, a name comes once, and a block has event and data.
+// The parser is strict: a line is "name: value" and ends in one LF, a name comes once, and a block has event and data.
 func nextFrame(b []byte, f *frame) (int, error) {
 	*f = frame{}
 	start, at := 0, 0

@@ -9,8 +9,8 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// Ledger is what was sent and who got it when. Senders call Begin from any goroutine; everything else of a reader is
-// noted by the crowd's goroutine; Verify is called when both have ended.
+// Ledger records which message was sent when, and which reader received it when. Senders call Begin from any goroutine;
+// the crowd's goroutine records arrivals; Verify is called when both have ended.
 type Ledger struct {
 	base time.Time
 	sent []atomic.Int64 // by number: nanoseconds after base; 0 = not sent
@@ -23,7 +23,7 @@ type Ledger struct {
 	checked Checked
 	LastAt  int64 // when the newest event came
 
-	known     [1024]known // what positions seen lately carry: the same event comes to many
+	known     [1024]known // by position modulo length: the same event goes to many readers
 	delivered atomic.Int64
 	goal      atomic.Int64
 	reached   chan struct{}
@@ -49,7 +49,7 @@ func NewLedger(readers, messages, expect int) *Ledger {
 // Now is the ledger's clock: nanoseconds that never stand or go back.
 func (l *Ledger) Now() int64 { return int64(time.Since(l.base)) }
 
-// Begin notes that message n goes out now.
+// Begin records that message n is sent now.
 func (l *Ledger) Begin(n, reader int) {
 	l.to[n].Store(int32(reader + 1))
 	l.sent[n].Store(l.Now())
@@ -61,7 +61,7 @@ func (l *Ledger) Room() int { return len(l.sent) }
 // CountFrom has Latency count the messages from number n on.
 func (l *Ledger) CountFrom(n int) { l.since.Store(int64(n)) }
 
-// arrived notes an event that reader has got; at is zero for one without a proper id. The crowd's goroutine calls it.
+// arrived records an event of a reader; at is zero for an event without a valid id. The crowd's goroutine calls it.
 func (l *Ledger) arrived(reader int, at social.Cursor, data []byte, now int64) {
 	if at.IsZero() {
 		l.checked.Stray++
@@ -93,7 +93,7 @@ func (l *Ledger) arrived(reader int, at social.Cursor, data []byte, now int64) {
 	}
 }
 
-// read finds out what an event carries.
+// read gives the number and reader that an event carries.
 func (l *Ledger) read(at social.Cursor, data []byte) known {
 	slot := &l.known[at.Seq%social.Position(len(l.known))]
 	if slot.at != at {
@@ -113,11 +113,11 @@ func (l *Ledger) signal() {
 	}
 }
 
-// Patience is how long nothing may arrive while something is missing.
+// Patience bounds the time without any arrival while messages are missing.
 const Patience = 15 * time.Second
 
-// Await returns when so many deliveries were made in all, or when nothing has come for a while: Verify says then
-// what is missing. show is told of the progress.
+// Await returns when there were so many deliveries in all, or after Patience without one: Verify then reports what is
+// missing. show receives the progress.
 func (l *Ledger) Await(ctx context.Context, total int, show func(done, of int)) error {
 	l.goal.Store(int64(total))
 	look := time.NewTicker(250 * time.Millisecond)
@@ -151,7 +151,7 @@ func (l *Ledger) messages() int {
 	return n
 }
 
-// Expected is who has to have got what: for each reader the numbers, rising.
+// Expected gives the rising numbers of the messages that each reader must have received.
 func (l *Ledger) Expected(follows func(reader int) bool) [][]uint32 {
 	want := make([][]uint32, len(l.got))
 	for n := range l.messages() {
@@ -171,8 +171,8 @@ func (l *Ledger) Expected(follows func(reader int) bool) [][]uint32 {
 	return want
 }
 
-// Verify holds what came against what had to come, and returns the result with what was noted on the way. inOrder
-// says that the numbers themselves were published one after the other, so that they have to rise as the ids do.
+// Verify compares what arrived with what had to arrive, and adds the faults recorded meanwhile. inOrder says that the
+// messages were published one after the other, so that their numbers must rise like the ids.
 func (l *Ledger) Verify(want [][]uint32, inOrder bool) Checked {
 	c := l.checked
 	c.Deliveries = l.delivered.Load()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Load is clients that ask, each on a connection of its own.
+// Load is a number of clients that make requests, each on its own connection.
 type Load struct {
 	Address string
 	Clients int
@@ -16,10 +16,10 @@ type Load struct {
 	Rate float64
 }
 
-// Request is the nth request of a client. The error says what is wrong with the answer.
+// Request makes the nth request of a client. An error describes what is wrong with the answer.
 type Request func(c *Caller, client, n int) error
 
-// Result is what a load has found.
+// Result is the outcome of a load.
 type Result struct {
 	Latency  Histogram
 	Took     time.Duration
@@ -48,8 +48,8 @@ func (l Load) Run(ctx context.Context, ask Request) *Result {
 	return sum
 }
 
-// client asks until its time is over. With a rate, a request that could not be made when it was due is measured from
-// that moment on: an answer that keeps others waiting counts for them as well.
+// client makes requests until its time is over. With a rate, the latency of a request begins when the request was due,
+// so that a slow answer counts for the requests that had to wait for it as well.
 func (l Load) client(ctx context.Context, i int, began time.Time, ask Request, r *Result) {
 	c := NewCaller(l.Address)
 	defer func() {
@@ -67,7 +67,7 @@ func (l Load) client(ctx context.Context, i int, began time.Time, ask Request, r
 				if Pause(ctx, wait) != nil {
 					return
 				}
-				due = time.Now() // how exactly we wake is not the server's business
+				due = time.Now() // a late timer is not the server's latency
 			}
 			start = due
 		} else if start.Sub(began) >= l.Lasts || ctx.Err() != nil {

@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// Everything published carries a mark in its text, from which a reader knows what it is: "bench:<number>:<reader>:".
+// Each published text has a mark that names the message and its reader: "bench:<number>:<reader>:".
 
 // Everybody is the reader of what goes to all followers.
 const Everybody = -1

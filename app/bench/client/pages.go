@@ -57,7 +57,7 @@ func (l Pages) Walk(c *Caller, see func(page int, cursor string, body []byte, id
 	}
 }
 
-// Get asks for one thing and decodes it. The bytes are good until the next request.
+// Get asks for one resource and decodes the answer. The bytes are valid until the next request.
 func (c *Caller) Get(path string, who Person, into any) ([]byte, error) {
 	status, reply, err := c.Ask(http.MethodGet, path, who.Credential(), nil)
 	if err != nil {

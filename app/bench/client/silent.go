@@ -9,7 +9,7 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// OpenSilent opens a stream with hardly any room for what comes, reads up to ready, and no further.
+// OpenSilent opens a stream with a very small receive buffer, reads up to ready, and no further. The caller closes it.
 func (c *Crowd) OpenSilent(i int) (net.Conn, error) {
 	d := net.Dialer{Timeout: Patience, Control: littleRoom}
 	conn, err := d.Dial("tcp", c.address)

@@ -90,7 +90,7 @@ func (w *goroutineWire) feed(i int, conn net.Conn, b []byte, err error) (bool, e
 	return ready, errors.Join(bad, err)
 }
 
-// lost notes the end of a stream, unless we have ended it ourselves.
+// lost reports the end of a stream to the crowd, unless the crowd dropped it.
 func (w *goroutineWire) lost(i int, conn net.Conn, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 const connecting = 256
 
 // perSource is how many streams are opened from one address of 127/8 before the next is used. A port that was in use
-// lately is not given again for a minute, and an address has some 28,000.
+// lately is not given again for a minute, and an address has some 28,000 ports.
 const perSource = 10_000
 
 // epollWire holds sockets with one goroutine: no stream costs more than its socket and a few bytes.
@@ -40,7 +40,7 @@ type epollWire struct {
 	ended chan struct{}
 }
 
-// order is what the scenario's goroutine wants.
+// order is a command of the scenario's goroutine to the wire's.
 type order struct {
 	open, drop []int
 	quit       bool
@@ -109,7 +109,7 @@ func (w *epollWire) order(o order) {
 	w.mu.Lock()
 	w.todo = append(w.todo, o)
 	w.mu.Unlock()
-	_, _ = unix.Write(w.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // full means that it wakes anyway
+	_, _ = unix.Write(w.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // a full counter wakes the wire as well
 }
 
 func (w *epollWire) run() {
@@ -120,7 +120,7 @@ func (w *epollWire) run() {
 	for {
 		n, err := unix.EpollWait(w.poll, events, -1)
 		if err != nil && !errors.Is(err, unix.EINTR) {
-			panic(err) // the descriptor is ours and open: our own mistake
+			panic(err) // an open descriptor of this wire: a programming error
 		}
 		for _, e := range events[:max(n, 0)] {
 			if e.Fd >= 0 {
@@ -134,7 +134,7 @@ func (w *epollWire) run() {
 	}
 }
 
-// obey does what was ordered, and reports whether it was to end.
+// obey executes the orders, and reports whether the wire has to end.
 func (w *epollWire) obey() (quit bool) {
 	w.mu.Lock()
 	todo := w.todo
@@ -181,13 +181,13 @@ func (w *epollWire) shut(i int) {
 	w.fds[i] = -1
 }
 
-// fail ends a stream that did not end by our own wish.
+// fail ends a stream that the crowd did not drop.
 func (w *epollWire) fail(i int, err error) {
 	w.shut(i)
 	w.crowd.gone(i, err)
 }
 
-// dial connects those in line, as many as may be on their way at once.
+// dial connects queued streams, up to the bound of streams on their way.
 func (w *epollWire) dial() {
 	for w.next < len(w.queue) && w.inFlight < connecting {
 		i := w.queue[w.next]

@@ -28,7 +28,7 @@ type loop struct {
 	mu     sync.Mutex
 	log    []byte // all frames
 	seq    int
-	writes bool // the loop has been told that there is more
+	writes bool // the loop was woken for new frames
 
 	streams []stream // by descriptor
 	open    []int32  // descriptors of streams
@@ -37,12 +37,12 @@ type loop struct {
 	person  social.ID
 }
 
-// stream is what a stream costs beside its socket.
+// stream is the state of a stream beside its socket.
 type stream struct {
 	at    int64 // of log, written so far; < 0 = no stream
 	beat  int64 // when something was written last, in seconds
 	place int32 // in open
-	full  bool  // the kernel takes no more
+	full  bool  // the socket's buffer is full
 }
 
 // beatAfter is how long a stream may be silent, in seconds; sendBuffer its kernel buffer. Both are a server's
@@ -52,7 +52,8 @@ const (
 	sendBuffer = 64 << 10
 )
 
-// Serve runs a floor until ctx ends.
+// Serve listens on address, calls listening, and serves until ctx ends. The process is expected to end with it: open
+// descriptors stay open.
 func Serve(ctx context.Context, address string, listening func()) error {
 	addr, err := net.ResolveTCPAddr("tcp4", address)
 	if err != nil {
@@ -88,7 +89,7 @@ func (w *loop) watch(fd int) error {
 	return unix.EpollCtl(w.poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
 }
 
-// await changes what a stream waits for. One that broke is found by its event.
+// await sets the epoll events of a stream. An error means a broken stream, which its epoll event closes.
 func (w *loop) await(fd int, events uint32) {
 	_ = unix.EpollCtl(w.poll, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 }
@@ -103,7 +104,7 @@ func (w *loop) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		n, err := unix.EpollWait(w.poll, events, 1000)
 		if err != nil && !errors.Is(err, unix.EINTR) {
-			panic(err) // the descriptor is ours and open: our own mistake
+			panic(err) // an open descriptor of this loop: a programming error
 		}
 		for _, e := range events[:max(n, 0)] {
 			w.serve(int(e.Fd), e.Events)
@@ -162,7 +163,7 @@ func (w *loop) accept() {
 	}
 }
 
-// asked reads the first request of a connection: a stream stays here, anything else gets a goroutine.
+// asked reads the first request of a connection: the loop keeps a stream, other requests get a goroutine.
 func (w *loop) asked(fd int) {
 	n, err := unix.Read(fd, w.buf)
 	if err != nil || n <= 0 {
@@ -208,7 +209,7 @@ func (w *loop) leave(fd int) {
 	_ = unix.Close(fd)
 }
 
-// write gives a stream what it has not got yet. One that broke is found by its event.
+// write sends a stream the part of the log that it has not received. A broken stream is closed by its epoll event.
 func (w *loop) write(fd int, log []byte, now int64) {
 	s := &w.streams[fd]
 	if s.full || s.at >= int64(len(log)) {
@@ -229,7 +230,7 @@ func (w *loop) beat(now int64) {
 	for _, fd := range w.open {
 		if s := &w.streams[fd]; now-s.beat >= beatAfter && !s.full {
 			s.beat = now
-			_, _ = unix.Write(int(fd), []byte(": hb\n")) // one that broke is found by its event
+			_, _ = unix.Write(int(fd), []byte(": hb\n")) // a broken stream is closed by its epoll event
 		}
 	}
 }
@@ -258,7 +259,7 @@ func (w *loop) answer(conn net.Conn, first []byte) {
 	}
 }
 
-// publish puts a message into the log and wakes the loop. What it returns is not changed any more.
+// publish appends a message to the log and wakes the loop. The frame returned never changes.
 func (w *loop) publish(text []byte) []byte {
 	w.mu.Lock()
 	w.seq++

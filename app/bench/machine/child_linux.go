@@ -2,7 +2,8 @@ package machine
 
 import "syscall"
 
-// ChildAttributes let a child end with us, and keep the terminal's interrupt from it: we end it in order.
+// ChildAttributes end a child process with its parent, and keep the terminal's interrupt from the child, so that the
+// parent can end it in order.
 func ChildAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Description is what figures mean nothing without.
+// Description is the machine, disk and program that figures belong to.
 type Description struct {
 	CPU        string  `json:"cpu"`
 	Cores      int     `json:"cores"`
@@ -23,7 +23,7 @@ type Description struct {
 	Version    string  `json:"version"`
 }
 
-// Describe looks at the machine and at the disk under dir.
+// Describe reads the description of this machine and measures the disk under dir.
 func Describe(dir, version string) (Description, error) {
 	m := Description{CPU: cpuName(), Cores: runtime.NumCPU(), Go: runtime.Version(), Version: version,
 		System:     runtime.GOOS + " " + firstField("/proc/sys/kernel/osrelease", 1),

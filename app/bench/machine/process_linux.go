@@ -76,8 +76,8 @@ func writtenBy(pid int) (w Written) {
 	return w
 }
 
-// resetPeak lets the peak of a process begin at what it has now; proc(5), clear_refs. Where that is not allowed the
-// peak is that of its whole life.
+// resetPeak resets the peak of a process to its present memory; proc(5), clear_refs. Where that is not allowed the peak
+// is that of the whole life of the process.
 func resetPeak(pid int) {
 	if pid > 0 {
 		_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)

@@ -34,7 +34,7 @@ type Stretch struct {
 	written        Written
 }
 
-// Measure begins to measure; End of what it returns gives the usage since. The server's peak begins anew.
+// Measure begins to measure; End of what it returns gives the usage since. The peak of the process is reset.
 func Measure(pid int) *Stretch {
 	resetPeak(pid)
 	m := &Stretch{pid: pid, written: writtenBy(pid)}

@@ -6,9 +6,9 @@ import (
 	"github.com/belfry-social/belfry/app/bench/client"
 )
 
-// Plan says who and what is there before a server starts.
+// Plan describes the people and the past of a site before a server starts.
 type Plan struct {
-	People  int              // numbered from 0; nobody is somebody's follower unless Follows says so
+	People  int              // numbered from 0; they follow only as Follows says
 	Follows iter.Seq[Follow] // nil = none; none twice, and nobody follows themselves
 	Service bool             // a service token is made
 	Past                     // what they have done; zero = nothing

@@ -45,7 +45,7 @@ type notification struct {
 	content  *string
 }
 
-// notify writes the row of an act; nobody is told of their own.
+// notify writes the row of an act; an actor gets no notification of an own act.
 func (w *seeder) notify(ctx context.Context, tx storage.Tx, n notification) error {
 	if n.receiver == n.actor {
 		return nil

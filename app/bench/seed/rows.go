@@ -17,9 +17,7 @@ import (
 	"github.com/belfry-social/belfry/storage/sqlite"
 )
 
-// seeder writes a story into the tables of all modules, as their services would have, in large transactions and by
-// statements of its own. It knows the tables of others, which nothing else may: it stands for a past in which their
-// services ran. A test replays stories through the services and compares every row.
+// seeder writes a story into the tables of all modules as their services would have, in large transactions.
 type seeder struct {
 	*story
 	db *sqlite.DB
@@ -97,8 +95,8 @@ func (w *seeder) some(ctx context.Context, i, count int, write act) (int, error)
 	return next, err
 }
 
-// dropIndexes takes the indexes off a table that much will be written to and gives their definitions: made of a full
-// table they cost a fraction.
+// dropIndexes drops the indexes of a table before many rows are written, and gives their definitions: an index made of
+// a full table costs a fraction.
 func (w *seeder) dropIndexes(ctx context.Context, table string, rows int) (made []index, err error) {
 	if rows < seedChunk {
 		return nil, nil
@@ -302,7 +300,7 @@ func (w *seeder) post(ctx context.Context, tx storage.Tx, m *marks, i int) error
 }
 
 // finish writes the counters: the next order key and position follow on those of the story, and what is not kept
-// lies behind the floor.
+// lies below the floor.
 func (w *seeder) finish(ctx context.Context) error {
 	floor := w.pos
 	if w.plan.Kept {

@@ -50,9 +50,9 @@ type Post struct {
 	Author int // number of a person
 }
 
-// Fill fills the data directory dir, which has to be empty or absent, with what a plan says, and closes it again. A
-// server can be started on it then. Every row, count, order key and position is what the services would have made of
-// the same acts. It does not wait for the disk before its end, so after an error or a crash the directory is of no use.
+// Fill fills the data directory dir, which must be empty or absent, as a plan says. A server can be started on it then.
+// Every row, count, order key and position is what the services would have made of the same acts. Fill syncs to disk at
+// its end only, so after an error or a crash the directory is of no use.
 //
 // Ids and tokens depend on the plan alone, so that a run can be repeated: a site that was filled is for measuring
 // and for nothing else, because who knows its seed knows its tokens.
