@@ -51,7 +51,6 @@ type hub struct {
 	open     int
 	draining bool
 	empty    []chan struct{} // closed when the last connection has left
-	places   []uint32        // scratch of missed
 }
 
 func newHub(cfg Config, env plugins.Env, random func() float64) *hub {
