@@ -108,7 +108,7 @@ func (h *hub) read(pg *page) {
 		c.slow.failures = 0
 		c.recovered()
 	}
-	h.logTrouble.clear()
+	h.logTrouble.Store(nil)
 	current := pg.version == c.person.version
 	switch {
 	case pg.gap != nil:
@@ -150,7 +150,7 @@ func (h *hub) readAgain(c *connection, err error) {
 	s := c.trouble()
 	s.failures++
 	h.metrics.failures.Inc()
-	h.logTrouble.set(err)
+	h.logTrouble.Store(&err)
 	h.log.Warn("log cannot be read", zap.Stringer("person", c.person.ID), zap.Int("failures", s.failures), zap.Error(err))
 	if s.failures >= maxFailures {
 		h.end(c, plugins.ByeOverload)

@@ -64,7 +64,7 @@ func (c *Channel) Start(context.Context) error {
 	if c.state.Load() != stateNew {
 		return fmt.Errorf("%s: started twice", c.env.Name)
 	}
-	if err := c.hub.metrics.register(c.registry); err != nil {
+	if err := c.registry.Register(c.hub.metrics); err != nil {
 		return fmt.Errorf("%s: %w", c.env.Name, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -147,7 +147,7 @@ func (c *Channel) Stop(ctx context.Context) error {
 		c.running.Wait()
 		c.holder.Wait()
 	}()
-	defer c.hub.metrics.unregister(c.registry)
+	defer c.registry.Unregister(c.hub.metrics)
 	select {
 	case <-ended:
 		return nil
@@ -159,11 +159,11 @@ func (c *Channel) Stop(ctx context.Context) error {
 
 // Health tells of the store or the log, when they could not be read for a stream lately.
 func (c *Channel) Health() error {
-	if err := c.hub.storeTrouble.get(); err != nil {
-		return fmt.Errorf("audiences cannot be read: %w", err)
+	if err := c.hub.storeTrouble.Load(); err != nil {
+		return fmt.Errorf("audiences cannot be read: %w", *err)
 	}
-	if err := c.hub.logTrouble.get(); err != nil {
-		return fmt.Errorf("the log cannot be read: %w", err)
+	if err := c.hub.logTrouble.Load(); err != nil {
+		return fmt.Errorf("the log cannot be read: %w", *err)
 	}
 	return nil
 }

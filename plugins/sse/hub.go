@@ -3,6 +3,7 @@ package sse
 import (
 	"context"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -28,7 +29,7 @@ type hub struct {
 	batches   chan struct{}  // a place for each batch that waits to be taken over
 
 	// The last failure that was not followed by a success, of the store and of the log.
-	storeTrouble, logTrouble trouble
+	storeTrouble, logTrouble atomic.Pointer[error]
 
 	// state
 	audience *audience.Index[*person]

@@ -161,7 +161,7 @@ func (h *hub) answered(q *question) {
 		return
 	}
 	p.failures = 0
-	h.storeTrouble.clear()
+	h.storeTrouble.Store(nil)
 	before := p.Weight()
 	if q.whole {
 		h.audience.Install(p, q.audience, h.reach(p))
@@ -220,7 +220,7 @@ func (h *hub) askAgain(q *question) {
 	p := q.person
 	p.failures = min(p.failures+1, maxFailures)
 	h.metrics.failures.Inc()
-	h.storeTrouble.set(q.err)
+	h.storeTrouble.Store(&q.err)
 	h.log.Warn("audience cannot be read", zap.Stringer("person", p.ID), zap.Uint8("failures", p.failures), zap.Error(q.err))
 	if p.conns == nil {
 		h.forget(p)
