@@ -153,7 +153,7 @@ func (s *Service) startOf(q plugins.EventsQuery) (social.Cursor, error) {
 	if s.draining.Load() || s.Head().IsZero() {
 		return social.Cursor{}, &social.Fault{Code: social.CodeUnavailable, Detail: "The server is starting or stopping.", RetryAfter: comeBack}
 	}
-	after, _, gap := q.Start(s.History)
+	after, _, gap := q.Start(s.Head(), s.Oldest())
 	if gap != nil {
 		return social.Cursor{}, cursorGone(gap)
 	}

@@ -2,6 +2,7 @@ package sse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -21,6 +22,9 @@ var Factory = plugins.Define("sse", defaults, build)
 
 // Module adds the channel to the program: app.Main(sse.Module).
 var Module = plugins.Provide(Factory)
+
+// errPanic stands for a panic inside the store or the log; the log of the program has the rest.
+var errPanic = errors.New("panic while reading")
 
 // Channel streams events to connected clients. Make it with Factory.
 type Channel struct {
@@ -79,10 +83,10 @@ func (c *Channel) Start(context.Context) error {
 		c.hub.run(ctx)
 	})
 	for range c.cfg.AudienceWorkers {
-		c.running.Go(c.answer)
+		c.running.Go(func() { c.work(c.hub.questions) })
 	}
 	for range c.cfg.CatchUpWorkers {
-		c.running.Go(c.catchUp)
+		c.running.Go(func() { c.work(c.hub.pages) })
 	}
 	c.state.Store(stateRunning)
 	c.gate.open()
@@ -168,37 +172,31 @@ func (c *Channel) Health() error {
 	return nil
 }
 
-// answer is an asking worker.
-func (c *Channel) answer() {
-	for q := range c.hub.questions {
-		q.err = errPanic
-		c.within(func(ctx context.Context) { q.err = q.ask(ctx, c.env.Audiences) })
-		c.hub.do(func() {
-			c.hub.asked--
-			c.hub.answered(q)
-		})
+// task is a question that may take time. ask runs on a worker, applied on the hub's goroutine.
+type task interface {
+	ask(ctx context.Context, env *plugins.Env) error
+	applied(h *hub, err error)
+}
+
+// work is a worker: of the questions about audiences, or of the reads of the log.
+func (c *Channel) work(tasks <-chan task) {
+	for t := range tasks {
+		err := c.ask(t)
+		c.hub.do(func() { t.applied(c.hub, err) })
 	}
 }
 
-// catchUp is a catch-up worker.
-func (c *Channel) catchUp() {
-	for pg := range c.hub.pages {
-		pg.err = errPanic
-		c.within(func(ctx context.Context) { pg.err = pg.read(ctx, c.env.History) })
-		c.hub.do(func() { c.hub.read(pg) })
-	}
-}
-
-// within runs fn with a deadline; a panic of the store or the log stays here.
-func (c *Channel) within(fn func(ctx context.Context)) {
+// ask asks with a deadline; a panic of the store or the log stays here.
+func (c *Channel) ask(t task) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.QueryTimeout)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
 			c.env.Log.Error("panic in a question", zap.Any("panic", p), zap.Stack("stack"))
+			err = errPanic
 		}
 	}()
-	fn(ctx)
+	return t.ask(ctx, &c.env)
 }
 
 var (

@@ -24,9 +24,9 @@ type hub struct {
 	random  func() float64 // [0, 1)
 	nearBy  int            // see there; a test may set it before the hub runs
 
-	questions chan *question // to the asking workers; the hub never has more out than fit
-	pages     chan *page     // to the catch-up workers, likewise
-	batches   chan struct{}  // a place for each batch that waits to be taken over
+	questions chan task     // to the asking workers; the hub never has more out than fit
+	pages     chan task     // to the catch-up workers, likewise
+	batches   chan struct{} // a place for each batch that waits to be taken over
 
 	// The last failure that was not followed by a success, of the store and of the log.
 	storeTrouble, logTrouble atomic.Pointer[error]
@@ -60,8 +60,8 @@ func newHub(cfg Config, env plugins.Env, random func() float64) *hub {
 		audience:  audience.New[*person](),
 		tail:      frames.NewTail(int(cfg.TailBytes), 0),
 		wheel:     wheel{tick: tickOf(cfg)},
-		questions: make(chan *question, cfg.AudienceWorkers),
-		pages:     make(chan *page, cfg.CatchUpWorkers),
+		questions: make(chan task, cfg.AudienceWorkers),
+		pages:     make(chan task, cfg.CatchUpWorkers),
 		batches:   make(chan struct{}, maxBatches),
 		inbox:     inbox{wake: make(chan struct{}, 1)},
 	}

@@ -297,7 +297,7 @@ func TestFanOutIsBuiltOnce(t *testing.T) {
 		a, _ := w.Audience(t.Context(), id(n+10))
 		c := &connection{hub: h, want: frames.All, mode: audience.All, sock: &drain{out}, epoch: 1, delivered: w.head, release: func() {}}
 		h.admit(c, id(n+10))
-		h.answered(&question{person: c.person, whole: true, audience: a})
+		(&question{person: c.person, whole: true, audience: a}).applied(h, nil)
 	}
 	h.askNext = queue[*person]{}
 	serve := func() {
