@@ -76,51 +76,45 @@ type Router interface {
 // connections after Drain are refused by the channel.
 type Drainer interface{ Drain(ctx context.Context) }
 
-// Verdicts on a delivery.
-type (
-	permanentError struct{ err error }
-	goneError      struct{ err error }
-	laterError     struct {
-		err   error
-		after time.Duration
-	}
+// Marks of the verdicts on a delivery.
+var (
+	errPermanent = errors.New("permanent")
+	errGone      = errors.New("gone")
 )
 
-func (e *permanentError) Error() string { return e.err.Error() }
-func (e *permanentError) Unwrap() error { return e.err }
-func (e *goneError) Error() string      { return e.err.Error() }
-func (e *goneError) Unwrap() error      { return e.err }
-func (e *laterError) Error() string     { return e.err.Error() }
-func (e *laterError) Unwrap() error     { return e.err }
+// verdict is an error with a mark; its text is the error's.
+type verdict struct {
+	error
+	mark error
+}
+
+func (v *verdict) Unwrap() []error { return []error{v.error, v.mark} }
+
+// later is the mark of RetryAfter.
+type later time.Duration
+
+func (later) Error() string { return "later" }
 
 // Permanent marks a failure that no retry can mend.
-func Permanent(err error) error { return &permanentError{err} }
+func Permanent(err error) error { return &verdict{err, errPermanent} }
 
 // Gone marks a failure that says the endpoint does not exist any more; the host switches it off.
-func Gone(err error) error { return &goneError{err} }
+func Gone(err error) error { return &verdict{err, errGone} }
 
 // RetryAfter marks a failure that should not be tried again before d has passed.
-func RetryAfter(err error, d time.Duration) error { return &laterError{err, d} }
+func RetryAfter(err error, d time.Duration) error { return &verdict{err, later(d)} }
 
 // IsPermanent reports a Permanent or Gone error.
-func IsPermanent(err error) bool {
-	var p *permanentError
-	return errors.As(err, &p) || IsGone(err)
-}
+func IsPermanent(err error) bool { return errors.Is(err, errPermanent) || IsGone(err) }
 
 // IsGone reports a Gone error.
-func IsGone(err error) bool {
-	var g *goneError
-	return errors.As(err, &g)
-}
+func IsGone(err error) bool { return errors.Is(err, errGone) }
 
 // After returns the wait a RetryAfter error asks for.
-func After(err error) (time.Duration, bool) {
-	var l *laterError
-	if errors.As(err, &l) {
-		return l.after, true
-	}
-	return 0, false
+func After(err error) (d time.Duration, ok bool) {
+	var l later
+	ok = errors.As(err, &l)
+	return time.Duration(l), ok
 }
 
 // Outcome is an optional part of an error of Send: how the attempt is shown to the owner of the endpoint.

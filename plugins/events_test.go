@@ -1,7 +1,6 @@
 package plugins_test
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -196,14 +195,8 @@ func TestShows(t *testing.T) {
 	}
 }
 
-// kept is a log that keeps what stands above 10, up to 20, in epoch 3.
-type kept struct{}
-
-func (kept) Head() social.Cursor   { return social.Cursor{Epoch: 3, Seq: 20} }
-func (kept) Oldest() social.Cursor { return social.Cursor{Epoch: 3, Seq: 10} }
-func (kept) Read(context.Context, social.Audience, social.Cursor, int) (social.EventPage, error) {
-	panic("where to begin is told from memory")
-}
+// A log that keeps what stands above 10, up to 20, in epoch 3.
+var head, oldest = plugins.Cursor{Epoch: 3, Seq: 20}, plugins.Cursor{Epoch: 3, Seq: 10}
 
 // TestStart is the table of what an id means (2.3) and of ids that cannot be honoured (2.5).
 func TestStart(t *testing.T) {
@@ -251,7 +244,7 @@ func TestStart(t *testing.T) {
 			t.Errorf("%s: an id is never a fault: %v", name, err)
 			continue
 		}
-		after, honoured, gap := q.Start(kept{})
+		after, honoured, gap := q.Start(head, oldest)
 		got := ""
 		if gap != nil {
 			got = gap.From.String() + " " + gap.To.String() + " " + string(gap.Reason)
@@ -291,7 +284,7 @@ func FuzzParseEvents(f *testing.F) {
 			k1 == k2 {
 			t.Fatalf("%+v", q)
 		}
-		after, honoured, gap := q.Start(kept{})
+		after, honoured, gap := q.Start(head, oldest)
 		if after.Epoch != 3 || after.Seq < 10 || after.Seq > 20 {
 			t.Fatalf("reading would begin at %s", after)
 		}

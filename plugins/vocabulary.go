@@ -32,14 +32,12 @@ type (
 	Size       = social.Size
 )
 
-// The two streams of a person.
+// Constants of the vocabulary.
 const (
 	To = social.To
 	By = social.By
-)
 
-// The types of events that clients see.
-const (
+	// The types of events that clients see.
 	EventNotification        = social.EventNotification
 	EventNotificationUpdated = social.EventNotificationUpdated
 	EventNotificationRemoved = social.EventNotificationRemoved
@@ -48,35 +46,22 @@ const (
 	EventPostCreated         = social.EventPostCreated
 	EventPostUpdated         = social.EventPostUpdated
 	EventPostDeleted         = social.EventPostDeleted
-)
 
-// The types of internal entries (Event.Internal).
-const (
+	// The types of internal entries (Event.Internal).
 	EventAudienceChanged = social.EventAudienceChanged
 	EventAccessRevoked   = social.EventAccessRevoked
-)
 
-// The posts a reader wants among their events.
-const (
 	PostsNotify = social.PostsNotify
 	PostsAll    = social.PostsAll
 	PostsNone   = social.PostsNone
-)
 
-// MetaAuth is the key of huma.Operation.Metadata that says who may ask; ScopeEvents is the scope of streams.
-const (
+	// MetaAuth is the key of huma.Operation.Metadata that says who may ask; ScopeEvents is the scope of streams.
 	MetaAuth    = social.MetaAuth
 	ScopeEvents = social.ScopeEvents
-)
 
-// The codes of faults that a channel has use for.
-const (
 	CodeValidationFailed = social.CodeValidationFailed
 	CodeNotAcceptable    = social.CodeNotAcceptable
-)
 
-// The codes of fields.
-const (
 	FieldUnknown    = social.FieldUnknown
 	FieldRequired   = social.FieldRequired
 	FieldWrongType  = social.FieldWrongType

@@ -7,11 +7,13 @@
 package channeltest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -201,31 +203,30 @@ func started(f plugins.Factory, section []byte, h *host, fn func(plugins.Channel
 	return err
 }
 
-func checkPublish(f plugins.Factory, section []byte, h *host) error {
+// whileRunning runs fn between Start and Stop of a channel that is a T.
+func whileRunning[T any](f plugins.Factory, section []byte, h *host, fn func(T) error) error {
 	return started(f, section, h, func(c plugins.Channel) error {
-		l, ok := c.(plugins.Listener)
-		if !ok {
-			return nil
-		}
-		events := sampleEvents()
-		want := fmt.Sprintf("%+v", events)
-		given := append([]plugins.Event(nil), events...)
-		if err := within("Publish", func(context.Context) error { l.Publish(given); return nil }); err != nil {
-			return err
-		}
-		if got := fmt.Sprintf("%+v", events); got != want {
-			return errors.New("Publish changed what an event points to: it is shared with every other channel")
+		if t, ok := c.(T); ok {
+			return fn(t)
 		}
 		return nil
 	})
 }
 
-func checkStrange(f plugins.Factory, section []byte, h *host) error {
-	return started(f, section, h, func(c plugins.Channel) error {
-		l, ok := c.(plugins.Listener)
-		if !ok {
-			return nil
+func checkPublish(f plugins.Factory, section []byte, h *host) error {
+	return whileRunning(f, section, h, func(l plugins.Listener) error {
+		events := sampleEvents()
+		want := fmt.Sprintf("%+v", events)
+		err := within("Publish", func(context.Context) error { l.Publish(slices.Clone(events)); return nil })
+		if err == nil && fmt.Sprintf("%+v", events) != want {
+			err = errors.New("Publish changed what an event points to: it is shared with every other channel")
 		}
+		return err
+	})
+}
+
+func checkStrange(f plugins.Factory, section []byte, h *host) error {
+	return whileRunning(f, section, h, func(l plugins.Listener) error {
 		strange := sampleEvents()[:1]
 		strange[0].Type = "later.invented"
 		strange[0].About = nil
@@ -239,27 +240,21 @@ func checkStrange(f plugins.Factory, section []byte, h *host) error {
 }
 
 func checkSend(f plugins.Factory, section []byte, h *host) error {
-	return started(f, section, h, func(c plugins.Channel) error {
-		s, ok := c.(plugins.Sender)
-		if !ok {
-			return nil
-		}
+	return whileRunning(f, section, h, func(s plugins.Sender) error {
 		d := sampleDelivery()
 		want := fmt.Sprintf("%+v", d)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		var sent error
 		err := within("Send with an ended context", func(context.Context) error { sent = s.Send(ctx, d); return nil })
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if sent == nil {
+		case sent == nil:
 			return errors.New("Send reported success although its context had ended and the settings lead nowhere")
-		}
-		if strings.Contains(sent.Error(), Canary) {
+		case strings.Contains(sent.Error(), Canary):
 			return fmt.Errorf("a secret or content is in the error of Send: %w", sent)
-		}
-		if got := fmt.Sprintf("%+v", d); got != want {
+		case fmt.Sprintf("%+v", d) != want:
 			return errors.New("Send changed the delivery: the host keeps it for the next attempt")
 		}
 		return nil
@@ -276,18 +271,8 @@ func checkEndpoint(f plugins.Factory, section []byte, h *host) error {
 		return nil
 	}
 	for _, raw := range []string{`null`, `[]`, `7`, `{"` + Canary + `": 1}`, `{`, `"` + Canary + `"`} {
-		_, err := s.CheckEndpoint(json.RawMessage(raw))
-		var fault *plugins.Fault
-		if !errors.As(err, &fault) || fault.Code != plugins.CodeValidationFailed || len(fault.Fields) == 0 {
-			return fmt.Errorf("settings %s: want a validation_failed fault with fields, got: %w", raw, orNil(err))
-		}
-		for _, field := range fault.Fields {
-			if !strings.HasPrefix(field.Pointer, "/settings") || field.In != "body" {
-				return fmt.Errorf("settings %s: the fault points to %s %q, not below /settings", raw, field.In, field.Pointer)
-			}
-			if strings.Contains(field.Detail, Canary) || field.Detail == "" {
-				return fmt.Errorf("settings %s: the detail repeats the value or is empty", raw)
-			}
+		if err := checkRefusal(s, raw); err != nil {
+			return fmt.Errorf("settings %s: %w", raw, err)
 		}
 	}
 	if n := h.dials(); n > 0 {
@@ -296,31 +281,37 @@ func checkEndpoint(f plugins.Factory, section []byte, h *host) error {
 	return nil
 }
 
+func checkRefusal(s plugins.Sender, raw string) error {
+	_, err := s.CheckEndpoint(json.RawMessage(raw))
+	var fault *plugins.Fault
+	if !errors.As(err, &fault) || fault.Code != plugins.CodeValidationFailed || len(fault.Fields) == 0 {
+		return fmt.Errorf("want a validation_failed fault with fields, got: %w", cmp.Or(err, errTaken))
+	}
+	for _, field := range fault.Fields {
+		if !strings.HasPrefix(field.Pointer, "/settings") || field.In != "body" {
+			return fmt.Errorf("the fault points to %s %q, not below /settings", field.In, field.Pointer)
+		}
+		if strings.Contains(field.Detail, Canary) || field.Detail == "" {
+			return errors.New("the detail repeats the value or is empty")
+		}
+	}
+	return nil
+}
+
 // errTaken stands for "no error".
 var errTaken = errors.New("they were accepted")
 
-func orNil(err error) error {
-	if err == nil {
-		return errTaken
-	}
-	return err
-}
-
 func checkHealth(f plugins.Factory, section []byte, h *host) error {
-	return started(f, section, h, func(c plugins.Channel) error {
-		hc, ok := c.(plugins.HealthChecker)
-		if !ok {
-			return nil
-		}
+	return whileRunning(f, section, h, func(c plugins.HealthChecker) error {
 		var health error
-		if err := within("Health", func(context.Context) error { health = hc.Health(); return nil }); err != nil {
+		err := within("Health", func(context.Context) error { health = c.Health(); return nil })
+		switch {
+		case err != nil:
 			return err
-		}
-		if health != nil {
+		case health != nil:
 			return fmt.Errorf("a channel that has just started and did nothing wrong reports: %w", health)
-		}
-		if n := h.dials(); n > 0 {
-			return fmt.Errorf("Health opened %d connections", n)
+		case h.dials() > 0:
+			return fmt.Errorf("Health opened %d connections", h.dials())
 		}
 		return nil
 	})

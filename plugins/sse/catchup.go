@@ -30,7 +30,6 @@ type page struct {
 	joined  frames.Joined // blocks, at most frames.MaxJoin of them unless one alone is larger
 	through social.Position
 	gap     *social.GapError
-	err     error
 }
 
 // readLater puts a connection into the queue of those to be read for, once.
@@ -60,11 +59,11 @@ func (h *hub) readFor(c *connection) {
 	h.pages <- pg
 }
 
-// read reads and encodes; the catch-up workers call it. Events behind the page's limit are left out: a control
-// entry before them may not have been heard yet.
-func (pg *page) read(ctx context.Context, from plugins.History) error {
+// ask reads and encodes. Events behind the page's limit are left out: a control entry before them may not have been
+// heard yet.
+func (pg *page) ask(ctx context.Context, env *plugins.Env) error {
 	pg.joined.Reset()
-	got, err := from.Read(ctx, pg.audience, pg.after, pageEvents)
+	got, err := env.History.Read(ctx, pg.audience, pg.after, pageEvents)
 	if errors.As(err, &pg.gap) {
 		return nil
 	}
@@ -87,10 +86,14 @@ func (pg *page) read(ctx context.Context, from plugins.History) error {
 	return nil
 }
 
-// read applies what a worker found. A page that was read for an audience that has changed meanwhile is read again.
-func (h *hub) read(pg *page) {
+func (pg *page) applied(h *hub, err error) {
 	h.readOut--
-	defer func() { h.spare = append(h.spare, pg) }()
+	h.read(pg, err)
+	h.spare = append(h.spare, pg)
+}
+
+// read applies what a worker found. A page that was read for an audience that has changed meanwhile is read again.
+func (h *hub) read(pg *page, err error) {
 	c := pg.conn
 	c.reading = false
 	if c.finished || c.ending() || c.stalled {
@@ -100,15 +103,15 @@ func (h *hub) read(pg *page) {
 		h.serve(c) // a heartbeat is half out
 		return
 	}
-	if pg.err != nil {
-		h.readAgain(c, pg.err)
+	if err != nil {
+		h.readAgain(c, err)
 		return
 	}
 	if c.slow != nil {
 		c.slow.failures = 0
 		c.recovered()
 	}
-	h.logTrouble.clear()
+	h.logTrouble.Store(nil)
 	current := pg.version == c.person.version
 	switch {
 	case pg.gap != nil:
@@ -150,7 +153,7 @@ func (h *hub) readAgain(c *connection, err error) {
 	s := c.trouble()
 	s.failures++
 	h.metrics.failures.Inc()
-	h.logTrouble.set(err)
+	h.logTrouble.Store(&err)
 	h.log.Warn("log cannot be read", zap.Stringer("person", c.person.ID), zap.Int("failures", s.failures), zap.Error(err))
 	if s.failures >= maxFailures {
 		h.end(c, plugins.ByeOverload)

@@ -2,6 +2,7 @@ package sse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -21,6 +22,9 @@ var Factory = plugins.Define("sse", defaults, build)
 
 // Module adds the channel to the program: app.Main(sse.Module).
 var Module = plugins.Provide(Factory)
+
+// errPanic stands for a panic inside the store or the log; the log of the program has the rest.
+var errPanic = errors.New("panic while reading")
 
 // Channel streams events to connected clients. Make it with Factory.
 type Channel struct {
@@ -64,7 +68,7 @@ func (c *Channel) Start(context.Context) error {
 	if c.state.Load() != stateNew {
 		return fmt.Errorf("%s: started twice", c.env.Name)
 	}
-	if err := c.hub.metrics.register(c.registry); err != nil {
+	if err := c.registry.Register(c.hub.metrics); err != nil {
 		return fmt.Errorf("%s: %w", c.env.Name, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -79,10 +83,10 @@ func (c *Channel) Start(context.Context) error {
 		c.hub.run(ctx)
 	})
 	for range c.cfg.AudienceWorkers {
-		c.running.Go(c.answer)
+		c.running.Go(func() { c.work(c.hub.questions) })
 	}
 	for range c.cfg.CatchUpWorkers {
-		c.running.Go(c.catchUp)
+		c.running.Go(func() { c.work(c.hub.pages) })
 	}
 	c.state.Store(stateRunning)
 	c.gate.open()
@@ -147,7 +151,7 @@ func (c *Channel) Stop(ctx context.Context) error {
 		c.running.Wait()
 		c.holder.Wait()
 	}()
-	defer c.hub.metrics.unregister(c.registry)
+	defer c.registry.Unregister(c.hub.metrics)
 	select {
 	case <-ended:
 		return nil
@@ -159,46 +163,40 @@ func (c *Channel) Stop(ctx context.Context) error {
 
 // Health tells of the store or the log, when they could not be read for a stream lately.
 func (c *Channel) Health() error {
-	if err := c.hub.storeTrouble.get(); err != nil {
-		return fmt.Errorf("audiences cannot be read: %w", err)
+	if err := c.hub.storeTrouble.Load(); err != nil {
+		return fmt.Errorf("audiences cannot be read: %w", *err)
 	}
-	if err := c.hub.logTrouble.get(); err != nil {
-		return fmt.Errorf("the log cannot be read: %w", err)
+	if err := c.hub.logTrouble.Load(); err != nil {
+		return fmt.Errorf("the log cannot be read: %w", *err)
 	}
 	return nil
 }
 
-// answer is an asking worker.
-func (c *Channel) answer() {
-	for q := range c.hub.questions {
-		q.err = errPanic
-		c.within(func(ctx context.Context) { q.err = q.ask(ctx, c.env.Audiences) })
-		c.hub.do(func() {
-			c.hub.asked--
-			c.hub.answered(q)
-		})
+// task is a question that may take time. ask runs on a worker, applied on the hub's goroutine.
+type task interface {
+	ask(ctx context.Context, env *plugins.Env) error
+	applied(h *hub, err error)
+}
+
+// work is a worker: of the questions about audiences, or of the reads of the log.
+func (c *Channel) work(tasks <-chan task) {
+	for t := range tasks {
+		err := c.ask(t)
+		c.hub.do(func() { t.applied(c.hub, err) })
 	}
 }
 
-// catchUp is a catch-up worker.
-func (c *Channel) catchUp() {
-	for pg := range c.hub.pages {
-		pg.err = errPanic
-		c.within(func(ctx context.Context) { pg.err = pg.read(ctx, c.env.History) })
-		c.hub.do(func() { c.hub.read(pg) })
-	}
-}
-
-// within runs fn with a deadline; a panic of the store or the log stays here.
-func (c *Channel) within(fn func(ctx context.Context)) {
+// ask asks with a deadline; a panic of the store or the log stays here.
+func (c *Channel) ask(t task) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.QueryTimeout)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
 			c.env.Log.Error("panic in a question", zap.Any("panic", p), zap.Stack("stack"))
+			err = errPanic
 		}
 	}()
-	fn(ctx)
+	return t.ask(ctx, &c.env)
 }
 
 var (

@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,40 +62,31 @@ const (
 
 // Validate names the first key that is wrong.
 func (c *Config) Validate() error {
-	for _, d := range []struct {
-		key   string
-		value time.Duration
+	workers := func(n int) bool { return n < 1 || n > 1024 }
+	for _, rule := range []struct {
+		broken bool
+		text   string
 	}{
-		{"heartbeat", c.Heartbeat}, {"progress_timeout", c.ProgressTimeout}, {"write_timeout", c.WriteTimeout},
-		{"peer_timeout", c.PeerTimeout}, {"finish_timeout", c.FinishTimeout}, {"query_timeout", c.QueryTimeout},
+		{c.Heartbeat <= 0, "heartbeat: must be positive"},
+		{c.ProgressTimeout <= 0, "progress_timeout: must be positive"},
+		{c.WriteTimeout <= 0, "write_timeout: must be positive"},
+		{c.PeerTimeout <= 0, "peer_timeout: must be positive"},
+		{c.FinishTimeout <= 0, "finish_timeout: must be positive"},
+		{c.QueryTimeout <= 0, "query_timeout: must be positive"},
+		{c.MaxAge < 0, "max_age: must not be negative; 0 = never"},
+		{c.TailBytes < 4<<10, "tail_bytes: at least 4KiB"},
+		{c.SendBuffer < 4<<10, "send_buffer: at least 4KiB"},
+		{workers(c.CatchUpWorkers), "catch_up_workers: from 1 to 1024"},
+		{workers(c.AudienceWorkers), "audience_workers: from 1 to 1024"},
+		{workers(c.WriteWorkers), "write_workers: from 1 to 1024"},
+		{c.MaxStreamsPerAddress < 0, "max_streams_per_address: must not be negative; 0 = no bound"},
+		{!slices.Contains([]string{holderAuto, holderEpoll, holderGoroutine}, c.Holder), "holder: auto, epoll or goroutine"},
+		{c.Holder == holderEpoll && !wire.HaveEpoll,
+			"holder: epoll is there on Linux only; auto takes what this system has"},
 	} {
-		if d.value <= 0 {
-			return fmt.Errorf("%s: must be positive", d.key)
+		if rule.broken {
+			return errors.New(rule.text)
 		}
-	}
-	if c.MaxAge < 0 {
-		return fmt.Errorf("max_age: must not be negative; 0 = never")
-	}
-	for _, s := range []struct {
-		key   string
-		value social.Size
-	}{{"tail_bytes", c.TailBytes}, {"send_buffer", c.SendBuffer}} {
-		if s.value < 4<<10 {
-			return fmt.Errorf("%s: at least 4KiB", s.key)
-		}
-	}
-	for _, w := range []struct {
-		key   string
-		value int
-	}{
-		{"catch_up_workers", c.CatchUpWorkers}, {"audience_workers", c.AudienceWorkers}, {"write_workers", c.WriteWorkers},
-	} {
-		if w.value < 1 || w.value > 1024 {
-			return fmt.Errorf("%s: from 1 to 1024", w.key)
-		}
-	}
-	if c.MaxStreamsPerAddress < 0 {
-		return fmt.Errorf("max_streams_per_address: must not be negative; 0 = no bound")
 	}
 	for i, name := range c.Aliases {
 		if frames.PresetOf(name) == nil {
@@ -103,15 +95,6 @@ func (c *Config) Validate() error {
 		if slices.Contains(c.Aliases[:i], name) {
 			return fmt.Errorf("aliases: %q stands there twice", name)
 		}
-	}
-	switch c.Holder {
-	case holderAuto, holderGoroutine:
-	case holderEpoll:
-		if !wire.HaveEpoll {
-			return fmt.Errorf("holder: epoll is there on Linux only; auto takes what this system has")
-		}
-	default:
-		return fmt.Errorf("holder: auto, epoll or goroutine")
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ type connection struct {
 	delivered   social.Position // judged up to here
 	undelivered social.Position // the first position that waits; 0 = none, judged up to the head
 
-	wake place // in the wheel
+	wake hook // in the wheel
 
 	// Moments on the hub's clock; 0 = none.
 	lastWrite time.Duration
@@ -185,27 +185,23 @@ func (h *hub) left(c *connection) {
 
 // due is the next moment at which a connection needs a look; 0 = none.
 func (c *connection) due(cfg *Config) (at time.Duration) {
-	earlier := func(t time.Duration) {
-		if t > 0 && (at == 0 || t < at) {
-			at = t
+	var s slow
+	if c.slow != nil {
+		s = *c.slow
+	}
+	moments := append(make([]time.Duration, 0, 8), s.finishAt)
+	if !c.finished {
+		moments = append(moments, c.maxAt, s.tryAt, s.checkAt)
+		if !c.stalled {
+			moments = append(moments, c.lastWrite+cfg.Heartbeat)
+		}
+		if len(s.rest) > 0 {
+			moments = append(moments, s.restSince+cfg.WriteTimeout)
 		}
 	}
-	s := c.slow
-	if s != nil {
-		earlier(s.finishAt)
-	}
-	if c.finished {
-		return at
-	}
-	earlier(c.maxAt)
-	if !c.stalled {
-		earlier(c.lastWrite + cfg.Heartbeat)
-	}
-	if s != nil {
-		earlier(s.tryAt)
-		earlier(s.checkAt)
-		if len(s.rest) > 0 {
-			earlier(s.restSince + cfg.WriteTimeout)
+	for _, t := range moments {
+		if t > 0 && (at == 0 || t < at) {
+			at = t
 		}
 	}
 	return at

@@ -1,6 +1,8 @@
 package sse
 
 import (
+	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -25,33 +27,22 @@ func headersOf(f *fiber.Ctx) []header {
 	return out
 }
 
-// appendHead appends the head of a stream's answer. extra are the lines the host has set; what is said here
-// already, and what would frame the body otherwise, is left out of them.
+// appendHead appends the head of a stream's answer. extra are the lines the host has set.
 func appendHead(b []byte, date time.Time, requestID string, extra []header) []byte {
-	b = append(b, "HTTP/1.1 200 OK\r\n"+
+	b = fmt.Appendf(b, "HTTP/1.1 200 OK\r\n"+
 		"Content-Type: text/event-stream\r\n"+
 		"Cache-Control: no-store, no-transform\r\n"+
 		"X-Accel-Buffering: no\r\n"+
 		"Vary: Accept, Authorization, Cookie, Origin\r\n"+
-		"X-Content-Type-Options: nosniff\r\n"...)
+		"X-Content-Type-Options: nosniff\r\n"+
+		"Date: %s\r\nConnection: close\r\n", date.UTC().Format(http.TimeFormat))
 	if requestID != "" {
-		b = appendHeader(b, header{"X-Request-Id", requestID})
+		extra = append([]header{{"X-Request-Id", requestID}}, extra...)
 	}
-	b = append(b, "Date: "...)
-	b = date.UTC().AppendFormat(b, "Mon, 02 Jan 2006 15:04:05 GMT")
-	b = append(b, "\r\nConnection: close\r\n"...)
 	for _, h := range extra {
-		b = appendHeader(b, h)
+		if !strings.ContainsAny(h.name+h.value, "\r\n\x00") {
+			b = fmt.Appendf(b, "%s: %s\r\n", h.name, h.value)
+		}
 	}
-	return append(b, "\r\n"...)
-}
-
-func appendHeader(b []byte, h header) []byte {
-	if strings.ContainsAny(h.name+h.value, "\r\n\x00") {
-		return b
-	}
-	b = append(b, h.name...)
-	b = append(b, ": "...)
-	b = append(b, h.value...)
 	return append(b, "\r\n"...)
 }

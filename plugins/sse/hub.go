@@ -3,6 +3,7 @@ package sse
 import (
 	"context"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -23,12 +24,12 @@ type hub struct {
 	random  func() float64 // [0, 1)
 	nearBy  int            // see there; a test may set it before the hub runs
 
-	questions chan *question // to the asking workers; the hub never has more out than fit
-	pages     chan *page     // to the catch-up workers, likewise
-	batches   chan struct{}  // a place for each batch that waits to be taken over
+	questions chan task     // to the asking workers; the hub never has more out than fit
+	pages     chan task     // to the catch-up workers, likewise
+	batches   chan struct{} // a place for each batch that waits to be taken over
 
 	// The last failure that was not followed by a success, of the store and of the log.
-	storeTrouble, logTrouble trouble
+	storeTrouble, logTrouble atomic.Pointer[error]
 
 	// state
 	audience *audience.Index[*person]
@@ -51,7 +52,6 @@ type hub struct {
 	open     int
 	draining bool
 	empty    []chan struct{} // closed when the last connection has left
-	places   []uint32        // scratch of missed
 }
 
 func newHub(cfg Config, env plugins.Env, random func() float64) *hub {
@@ -60,8 +60,8 @@ func newHub(cfg Config, env plugins.Env, random func() float64) *hub {
 		audience:  audience.New[*person](),
 		tail:      frames.NewTail(int(cfg.TailBytes), 0),
 		wheel:     wheel{tick: tickOf(cfg)},
-		questions: make(chan *question, cfg.AudienceWorkers),
-		pages:     make(chan *page, cfg.CatchUpWorkers),
+		questions: make(chan task, cfg.AudienceWorkers),
+		pages:     make(chan task, cfg.CatchUpWorkers),
 		batches:   make(chan struct{}, maxBatches),
 		inbox:     inbox{wake: make(chan struct{}, 1)},
 	}

@@ -32,7 +32,7 @@ func TestMarkedAreThoseWhoRead(t *testing.T) {
 				c := &connection{hub: h, want: frames.All, mode: audience.ModeOf(tt.mode), sock: &drain{newSink()}, epoch: 1, delivered: w.head, release: func() {}}
 				h.admit(c, id(who))
 				a, _ := w.Audience(t.Context(), id(who))
-				h.answered(&question{person: c.person, whole: true, audience: a})
+				(&question{person: c.person, whole: true, audience: a}).applied(h, nil)
 			}
 			h.askNext = queue[*person]{}
 			for _, author := range []int{99, 1} { // with the first event the tail begins: everybody looks once
@@ -64,7 +64,7 @@ func TestJoinedOfAnotherEpoch(t *testing.T) {
 		h.dispatched([]social.Event{ev}, []frames.Frame{frames.Of(ev)})
 		h.admit(k, id(1))
 		a, _ := w.Audience(t.Context(), id(1))
-		h.answered(&question{person: k.person, whole: true, audience: a})
+		(&question{person: k.person, whole: true, audience: a}).applied(h, nil)
 		out.got = nil
 		for h.line.len() > 0 {
 			c := h.line.pop()

@@ -7,7 +7,6 @@ import "sync"
 type inbox struct {
 	mu     sync.Mutex
 	tasks  []func()
-	spare  []func()
 	closed bool
 	wake   chan struct{}
 }
@@ -27,13 +26,11 @@ func (b *inbox) put(task func()) bool {
 	return true
 }
 
-// take gives all tasks; they are valid until the next take.
-func (b *inbox) take() []func() {
+// take gives all tasks.
+func (b *inbox) take() (tasks []func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	tasks := b.tasks
-	clear(b.spare)
-	b.tasks, b.spare = b.spare[:0], tasks
+	tasks, b.tasks = b.tasks, nil
 	return tasks
 }
 

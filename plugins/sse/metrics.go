@@ -1,10 +1,6 @@
 package sse
 
-import (
-	"errors"
-
-	"github.com/prometheus/client_golang/prometheus"
-)
+import "github.com/prometheus/client_golang/prometheus"
 
 // Why connections ended, beside the reasons of bye.
 const (
@@ -54,22 +50,17 @@ func newMetrics() *metrics {
 	return m
 }
 
-// register adds all to a registry, or none.
-func (m *metrics) register(r prometheus.Registerer) error {
-	for i, c := range m.all {
-		if err := r.Register(c); err != nil {
-			for _, before := range m.all[:i] {
-				r.Unregister(before)
-			}
-			return errors.Join(errors.New("metrics"), err)
-		}
+// Describe and Collect make the figures one collector, so that all are registered or none.
+func (m *metrics) Describe(out chan<- *prometheus.Desc) {
+	for _, c := range m.all {
+		c.Describe(out)
 	}
-	return nil
 }
 
-func (m *metrics) unregister(r prometheus.Registerer) {
+// Collect is called by a scrape.
+func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	for _, c := range m.all {
-		r.Unregister(c)
+		c.Collect(out)
 	}
 }
 

@@ -1,7 +1,6 @@
 package sse
 
 import (
-	"errors"
 	"io"
 	"net"
 	"time"
@@ -14,9 +13,6 @@ import (
 	"github.com/belfry-social/belfry/plugins/sse/frames"
 	"github.com/belfry-social/belfry/plugins/sse/wire"
 )
-
-// errPanic stands for a panic inside the store or the log; the log of the program has the rest.
-var errPanic = errors.New("panic while reading")
 
 // request is one accepted request for a stream. Every string in it is a copy: the request of the server is used
 // again as soon as the connection was handed over.
@@ -50,8 +46,8 @@ func (c *Channel) admission(conn net.Conn, r request) (refused plugins.ByeReason
 		return plugins.ByeRestart
 	}
 	defer c.gate.leave()
-	fixed := fixedHistory{History: c.env.History, head: c.env.History.Head(), oldest: c.env.History.Oldest()}
-	if _, ok := c.env.Connections.Spend(r.actor, r.address); !ok || fixed.head.IsZero() {
+	head, oldest := c.env.History.Head(), c.env.History.Oldest() // asked once: what is said at the start fits together
+	if _, ok := c.env.Connections.Spend(r.actor, r.address); !ok || head.IsZero() {
 		return plugins.ByeOverload
 	}
 	k := &connection{hub: c.hub, want: frames.Wanted(r.query), mode: audience.ModeOf(r.query.Posts), preset: r.preset}
@@ -74,15 +70,15 @@ func (c *Channel) admission(conn net.Conn, r request) (refused plugins.ByeReason
 	if leave != nil {
 		k.release = func() { leave(); release() }
 	}
-	c.begin(conn, k, r, fixed)
+	c.begin(conn, k, r, head, oldest)
 	return ""
 }
 
 // begin writes head and ready, in one write, and hands the connection to the hub.
-func (c *Channel) begin(conn net.Conn, k *connection, r request, h fixedHistory) {
-	after, resumed, gap := r.query.Start(h)
+func (c *Channel) begin(conn net.Conn, k *connection, r request, head, oldest social.Cursor) {
+	after, resumed, gap := r.query.Start(head, oldest)
 	k.epoch, k.delivered = after.Epoch, after.Seq
-	ready := frames.Ready{Connection: social.NewID(), User: r.actor.UserID, Cursor: after, Head: h.head, Oldest: h.oldest,
+	ready := frames.Ready{Connection: social.NewID(), User: r.actor.UserID, Cursor: after, Head: head, Oldest: oldest,
 		Resumed: resumed, Heartbeat: c.cfg.Heartbeat, Retry: spread(2*time.Second, 5*time.Second, c.hub.random())}
 	if c.cfg.MaxAge > 0 {
 		k.maxAt = spread(c.cfg.MaxAge*4/5, c.cfg.MaxAge*6/5, c.hub.random())
@@ -128,16 +124,6 @@ func (c *Channel) refuse(conn net.Conn, r request, reason plugins.ByeReason) {
 		_, _ = io.CopyN(io.Discard, conn, wire.MaxInput)
 	}
 }
-
-// fixedHistory answers with one head and one floor, so that everything said at the start of a stream fits
-// together.
-type fixedHistory struct {
-	plugins.History
-	head, oldest social.Cursor
-}
-
-func (f fixedHistory) Head() social.Cursor   { return f.head }
-func (f fixedHistory) Oldest() social.Cursor { return f.oldest }
 
 // spread gives a duration between two, at random; r is in [0, 1).
 func spread(low, high time.Duration, r float64) time.Duration {

@@ -2,18 +2,14 @@ package sse
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins/sse/frames"
 )
 
-// scanBudget bounds how many frames of the tail one pass looks at. nearBy is how many frames behind a connection may
-// be for each to be looked at; who is further behind is told by their streams (hub.nearBy).
-const (
-	scanBudget = 4096
-	nearBy     = 256
-)
+// nearBy is how many frames behind a connection may be and be served from the tail; who is further behind is served
+// from the log, which knows each stream by itself (hub.nearBy).
+const nearBy = 4096
 
 // outcome is what is left to do for a connection once its write was taken whole.
 type outcome uint8
@@ -70,20 +66,13 @@ func (h *hub) gather(c *connection, j *frames.Joined) (then outcome, through soc
 	if c.epoch != h.epoch || c.delivered < min(h.tail.Floor(), limit) {
 		return readLog, c.delivered
 	}
+	from, to := h.tail.After(max(c.delivered, c.undelivered-1)), h.tail.After(limit)
+	if to-from > h.nearBy {
+		return readLog, c.delivered
+	}
 	through = c.delivered
 	judge := h.audience.Judge(p, c.mode)
-	from := h.tail.After(max(c.delivered, c.undelivered-1))
-	places, told := h.missed(c, from)
-	for n := 0; ; n++ {
-		i := from + n
-		if told && n < len(places) {
-			i = int(places[n])
-		} else if told {
-			return settled, limit
-		}
-		if i == h.tail.Len() || h.tail.At(i).Pos > limit {
-			return settled, limit
-		}
+	for i := from; i < to; i++ {
 		f := h.tail.At(i)
 		if c.want&f.Kind != 0 && judge.Shows(f.Stream, f.Pos, f.About) {
 			if h.tail.Stale(f) {
@@ -94,25 +83,8 @@ func (h *hub) gather(c *connection, j *frames.Joined) (then outcome, through soc
 			}
 		}
 		through = f.Pos
-		if n >= scanBudget {
-			return goOn, through
-		}
 	}
-}
-
-// missed gives the places of the frames from a place on that stand in the streams of a connection's person, rising.
-// told is false when looking at every frame is as good: few have come since, or most are for the person.
-func (h *hub) missed(c *connection, from int) (places []uint32, told bool) {
-	if h.tail.Len()-from <= h.nearBy {
-		return nil, false
-	}
-	places = h.places[:0]
-	for s := range h.audience.Streams(c.person, c.mode) {
-		places = h.tail.Missed(places, s, from, scanBudget)
-	}
-	h.places = places
-	slices.Sort(places)
-	return places, len(places) <= scanBudget
+	return settled, limit
 }
 
 // advance moves a connection past what was judged for it.

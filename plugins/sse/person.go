@@ -51,7 +51,6 @@ type question struct {
 
 	audience  social.Audience
 	relations []relation
-	err       error
 }
 
 // relation is the answer about one other person.
@@ -132,15 +131,14 @@ func (p *person) question() *question {
 	return q
 }
 
-// ask asks; the asking workers call it.
-func (q *question) ask(ctx context.Context, from plugins.Audiences) (err error) {
+func (q *question) ask(ctx context.Context, env *plugins.Env) (err error) {
 	if q.whole {
-		q.audience, err = from.Audience(ctx, q.person.ID)
+		q.audience, err = env.Audiences.Audience(ctx, q.person.ID)
 		return err
 	}
 	for _, other := range q.others {
 		r := relation{other: other}
-		if r.source, r.follows, r.hidden, err = from.Relation(ctx, q.person.ID, other); err != nil {
+		if r.source, r.follows, r.hidden, err = env.Audiences.Relation(ctx, q.person.ID, other); err != nil {
 			return err
 		}
 		q.relations = append(q.relations, r)
@@ -148,20 +146,24 @@ func (q *question) ask(ctx context.Context, from plugins.Audiences) (err error) 
 	return nil
 }
 
+func (q *question) applied(h *hub, err error) {
+	h.asked--
+	q.person.asking = false
+	switch {
+	case q.person.gone:
+	case err != nil:
+		h.askAgain(q, err)
+	default:
+		h.answered(q)
+	}
+}
+
 // answered applies an answer and lets the person's connections go on, up to the first control entry that came
 // after the question.
 func (h *hub) answered(q *question) {
 	p := q.person
-	p.asking = false
-	if p.gone {
-		return
-	}
-	if q.err != nil {
-		h.askAgain(q)
-		return
-	}
 	p.failures = 0
-	h.storeTrouble.clear()
+	h.storeTrouble.Store(nil)
 	before := p.Weight()
 	if q.whole {
 		h.audience.Install(p, q.audience, h.reach(p))
@@ -216,12 +218,12 @@ func (h *hub) reaches(c *connection) bool {
 
 // askAgain puts a question that failed back, for later; the person stays held. After some failures in a row the
 // connections end: coming back later is better than a stream that says nothing.
-func (h *hub) askAgain(q *question) {
+func (h *hub) askAgain(q *question, err error) {
 	p := q.person
 	p.failures = min(p.failures+1, maxFailures)
 	h.metrics.failures.Inc()
-	h.storeTrouble.set(q.err)
-	h.log.Warn("audience cannot be read", zap.Stringer("person", p.ID), zap.Uint8("failures", p.failures), zap.Error(q.err))
+	h.storeTrouble.Store(&err)
+	h.log.Warn("audience cannot be read", zap.Stringer("person", p.ID), zap.Uint8("failures", p.failures), zap.Error(err))
 	if p.conns == nil {
 		h.forget(p)
 		return

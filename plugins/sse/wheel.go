@@ -11,8 +11,8 @@ type wheel struct {
 	slots [256]*connection
 }
 
-// place is where a connection hangs in the wheel.
-type place struct {
+// hook is where a connection hangs in the wheel.
+type hook struct {
 	tick         int64 // when the wheel looks at it; 0 = it does not
 	before, next *connection
 }
@@ -25,7 +25,7 @@ func (w *wheel) set(c *connection, at time.Duration) {
 	}
 	w.remove(c)
 	slot := &w.slots[n%int64(len(w.slots))]
-	c.wake = place{tick: n, next: *slot}
+	c.wake = hook{tick: n, next: *slot}
 	if *slot != nil {
 		(*slot).wake.before = c
 	}
@@ -46,7 +46,7 @@ func (w *wheel) remove(c *connection) {
 	if p.next != nil {
 		p.next.wake.before = p.before
 	}
-	c.wake = place{}
+	c.wake = hook{}
 }
 
 // advance calls look for every connection whose moment has come by now. look may set that connection again and

@@ -179,7 +179,7 @@ func (s *Polls) startOf(q plugins.EventsQuery) (social.Cursor, error) {
 	if s.draining.Load() || s.log.Head().IsZero() {
 		return social.Cursor{}, &social.Fault{Code: social.CodeUnavailable, Detail: "The server is starting or stopping.", RetryAfter: comeBack}
 	}
-	after, _, gap := q.Start(s.log)
+	after, _, gap := q.Start(s.log.Head(), s.log.Oldest())
 	if gap != nil {
 		return social.Cursor{}, cursorGone(gap)
 	}

@@ -141,21 +141,6 @@ func (x *Index[M]) Readers(s social.Stream) iter.Seq2[M, Edge] {
 	}
 }
 
-// Streams gives the streams a person reads in one mode.
-func (x *Index[M]) Streams(m M, mode Mode) iter.Seq[social.Stream] {
-	return func(yield func(social.Stream) bool) {
-		p := m.base()
-		if !yield(social.Stream{Kind: social.To, User: p.ID}) {
-			return
-		}
-		for _, e := range p.follows {
-			if mode.takes(e.bell()) && !yield(x.authors.stream(p, e)) {
-				return
-			}
-		}
-	}
-}
-
 // Audience is what a person reads in one mode, for a read of the log after Person.From. sources is used again.
 func (x *Index[M]) Audience(m M, mode Mode, sources []social.Source) social.Audience {
 	p := m.base()

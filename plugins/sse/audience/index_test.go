@@ -199,13 +199,6 @@ func (m *indexModel) checkPerson(rt *rapid.T, p *member) {
 		if !maps.Equal(got.Hidden, want.Hidden) {
 			rt.Fatalf("hidden %v, want %v", got.Hidden, want.Hidden)
 		}
-		var streams []social.Stream
-		for _, s := range got.Sources {
-			streams = append(streams, s.Stream)
-		}
-		if asked := slices.Collect(m.x.Streams(p, ModeOf(mode))); !slices.Equal(asked, streams) {
-			rt.Fatalf("streams %v, want %v", asked, streams)
-		}
 		judge := m.x.Judge(p, ModeOf(mode))
 		for _, f := range m.frames {
 			about := []social.ID{f.stream.User}

@@ -3,6 +3,7 @@ package frames
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -26,9 +27,7 @@ var AliasKinds = KindOf(social.EventNotification) | KindOf(social.EventPostCreat
 var presets = [...]Preset{
 	{Name: "connect", Path: "/connect", first: "sse", later: "sse",
 		hello: func(b []byte, user social.ID) []byte {
-			b = append(b, `{"message":"EventStream created","user_id":"`...)
-			b = append(b, user.String()...)
-			return append(b, `"}`...)
+			return fmt.Appendf(b, `{"message":"EventStream created","user_id":"%s"}`, user)
 		},
 		data: func(b []byte, f *Frame) []byte { return append(b, f.payload()...) }},
 	{Name: "sub", Path: "/sub", first: "connect", later: "notification",
@@ -65,23 +64,14 @@ func (p *Preset) block(f *Frame) []byte {
 	}
 	b := make([]byte, 0, len(f.block))
 	b = append(b, f.block[:bytes.IndexByte(f.block, '\n')+1]...) // the id line
-	b = append(b, "event: "...)
-	b = append(b, p.later...)
-	b = append(b, "\ndata: "...)
-	b = p.data(b, f)
-	return append(b, "\n\n"...)
+	b = fmt.Appendf(b, "event: %s\ndata: ", p.later)
+	return append(p.data(b, f), "\n\n"...)
 }
 
 // AppendHello appends the first block, with the position held.
 func (p *Preset) AppendHello(b []byte, r Ready) []byte {
-	b = appendHeld(b, r.Cursor)
-	b = append(b, "event: "...)
-	b = append(b, p.first...)
-	b = append(b, "\nretry: "...)
-	b = appendMillis(b, r.Retry)
-	b = append(b, "\ndata: "...)
-	b = p.hello(b, r.User)
-	return append(b, "\n\n"...)
+	b = fmt.Appendf(appendHeld(b, r.Cursor), "event: %s\nretry: %d\ndata: ", p.first, r.Retry.Milliseconds())
+	return append(p.hello(b, r.User), "\n\n"...)
 }
 
 // appendSentence appends what a notification or a post says to people, on one line.

@@ -1,7 +1,7 @@
 package frames
 
 import (
-	"strconv"
+	"fmt"
 	"time"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -27,42 +27,20 @@ type Ready struct {
 // meets the gap again.
 func AppendReady(b []byte, r Ready) []byte {
 	b = appendHeld(b, r.Cursor)
-	b = append(b, "event: ready\nretry: "...)
-	b = appendMillis(b, r.Retry)
-	b = append(b, "\ndata: {\"connection\":\""...)
-	b = append(b, r.Connection.String()...)
-	b = append(b, `","user_id":"`...)
-	b = append(b, r.User.String()...)
-	b = append(b, `","cursor":`...)
-	b = appendCursor(b, r.Cursor)
-	b = append(b, `,"head":`...)
-	b = appendCursor(b, r.Head)
-	b = append(b, `,"oldest":`...)
-	b = appendCursor(b, r.Oldest)
-	b = append(b, `,"resumed":`...)
-	b = strconv.AppendBool(b, r.Resumed)
-	b = append(b, `,"heartbeat_s":`...)
-	b = strconv.AppendInt(b, seconds(r.Heartbeat), 10)
-	b = append(b, `,"max_age_s":`...)
-	b = strconv.AppendInt(b, seconds(r.MaxAge), 10)
-	return append(b, "}\n\n"...)
+	return fmt.Appendf(b, "event: ready\nretry: %d\ndata: "+`{"connection":"%s","user_id":"%s","cursor":%s,"head":%s,`+
+		`"oldest":%s,"resumed":%t,"heartbeat_s":%d,"max_age_s":%d}`+"\n\n", r.Retry.Milliseconds(), r.Connection, r.User,
+		quoted(r.Cursor), quoted(r.Head), quoted(r.Oldest), r.Resumed, seconds(r.Heartbeat), seconds(r.MaxAge))
 }
 
 // AppendGap appends the gap block; its id is where the stream goes on.
 func AppendGap(b []byte, g *social.GapError) []byte {
 	b = appendHeld(b, g.To)
-	b = append(b, "event: gap\ndata: {\"from\":"...)
-	b = appendCursor(b, g.From)
-	b = append(b, `,"to":`...)
-	b = appendCursor(b, g.To)
-	b = append(b, `,"reason":"`...)
-	b = append(b, g.Reason...)
-	b = append(b, `","heal":[`...)
+	b = fmt.Appendf(b, "event: gap\ndata: "+`{"from":%s,"to":%s,"reason":"%s","heal":[`, quoted(g.From), quoted(g.To), g.Reason)
 	for i, path := range plugins.Heal() {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = strconv.AppendQuote(b, path)
+		b = fmt.Appendf(b, "%q", path)
 	}
 	return append(b, "]}\n\n"...)
 }
@@ -70,22 +48,13 @@ func AppendGap(b []byte, g *social.GapError) []byte {
 // AppendBye appends the last block. cursor is the position held, zero for none; retry 0 means that nothing is
 // said about coming back.
 func AppendBye(b []byte, reason plugins.ByeReason, retry time.Duration, cursor social.Cursor) []byte {
-	b = appendHeld(b, cursor)
-	b = append(b, "event: bye\n"...)
-	millis := []byte("null")
+	b = append(appendHeld(b, cursor), "event: bye\n"...)
+	wait := "null"
 	if retry > 0 {
-		millis = appendMillis(nil, retry)
-		b = append(b, "retry: "...)
-		b = append(b, millis...)
-		b = append(b, '\n')
+		wait = fmt.Sprint(retry.Milliseconds())
+		b = fmt.Appendf(b, "retry: %s\n", wait)
 	}
-	b = append(b, `data: {"reason":"`...)
-	b = append(b, reason...)
-	b = append(b, `","retry_ms":`...)
-	b = append(b, millis...)
-	b = append(b, `,"cursor":`...)
-	b = appendCursor(b, cursor)
-	return append(b, "}\n\n"...)
+	return fmt.Appendf(b, `data: {"reason":"%s","retry_ms":%s,"cursor":%s}`+"\n\n", reason, wait, quoted(cursor))
 }
 
 // appendHeld appends the id line of a position held, if there is one.
@@ -96,17 +65,12 @@ func appendHeld(b []byte, c social.Cursor) []byte {
 	return appendID(b, c)
 }
 
-func appendCursor(b []byte, c social.Cursor) []byte {
+// quoted is a cursor in JSON.
+func quoted(c social.Cursor) string {
 	if c.IsZero() {
-		return append(b, "null"...)
+		return "null"
 	}
-	b = append(b, '"')
-	b, _ = c.AppendText(b)
-	return append(b, '"')
-}
-
-func appendMillis(b []byte, d time.Duration) []byte {
-	return strconv.AppendInt(b, d.Milliseconds(), 10)
+	return `"` + c.String() + `"`
 }
 
 // seconds rounds up, so that a client that waits for it never gives up early.

@@ -15,8 +15,7 @@ type Frame struct {
 	Kind   Kinds // one type
 
 	block []byte
-	data  int    // where in block the event's own data begins, for presets
-	prev  uint32 // number of the frame before it in its stream; the tail's
+	data  int // where in block the event's own data begins, for presets
 }
 
 // Of encodes an event; an event that is not Showable gives a frame without a block.

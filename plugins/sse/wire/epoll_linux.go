@@ -98,9 +98,10 @@ func (h *epoll) take(c *net.TCPConn, p Peer) (*epollSocket, error) {
 	s := &epollSocket{holder: h, peer: p, fd: int32(fd)}
 	s.mu.Lock() // the loop can close only after the original is
 	defer s.mu.Unlock()
-	h.enter(s)
+	h.sockets.Add(1)
+	h.set(fd, s)
 	if err := unix.EpollCtl(watch, unix.EPOLL_CTL_ADD, fd, s.event(0)); err != nil {
-		h.forget(fd)
+		h.set(fd, nil)
 		h.sockets.Done()
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("epoll: add: %w", err)
@@ -135,22 +136,14 @@ func (h *epoll) start() (int, error) {
 	return fd, nil
 }
 
-// enter gives a socket its place in the table; h.mu is not held.
-func (h *epoll) enter(s *epollSocket) {
-	h.sockets.Add(1)
+// set says whose a descriptor is; nil = nobody's.
+func (h *epoll) set(fd int, s *epollSocket) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for int(s.fd) >= len(h.table) {
+	for fd >= len(h.table) {
 		h.table = append(h.table, nil)
 	}
-	h.table[s.fd] = s
-}
-
-// forget takes a descriptor out of the table.
-func (h *epoll) forget(fd int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.table[fd] = nil
+	h.table[fd] = s
 }
 
 // maxEvents is how many sockets one wait tells of.
@@ -198,7 +191,7 @@ func (h *epoll) close(s *epollSocket) {
 	fd := int(s.fd)
 	s.fd = -1
 	s.mu.Unlock()
-	h.forget(fd)
+	h.set(fd, nil)
 	_ = unix.Close(fd)
 	guarded(h.log, s, s.peer.Gone)
 	h.sockets.Done()
