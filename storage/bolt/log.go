@@ -141,7 +141,7 @@ func (l *Log) openFile() (db *bbolt.DB, damage, err error) {
 			_ = file.Close() // a panic of bbolt leaves it open, and locked
 		}
 	}()
-	defer l.catch(&damage)()
+	defer catch(&damage)()
 	db, err = bbolt.Open(l.cfg.Path, 0o600, &bbolt.Options{
 		Timeout:         l.cfg.Timeout,
 		FreelistType:    bbolt.FreelistMapType,
@@ -255,12 +255,12 @@ func (l *Log) view(ctx context.Context, fn func(tx *bbolt.Tx) error) (err error)
 			err = l.fail(broken)
 		}
 	}()
-	defer l.catch(&broken)()
+	defer catch(&broken)()
 	return l.db.View(fn)
 }
 
-// catch turns a panic of bbolt, or a fault on the mapped file, into an error. Use: defer l.catch(&err)().
-func (l *Log) catch(err *error) func() {
+// catch turns a panic of bbolt, or a fault on the mapped file, into an error. Use: defer catch(&err)().
+func catch(err *error) func() {
 	before := debug.SetPanicOnFault(true)
 	return func() {
 		debug.SetPanicOnFault(before)

@@ -50,7 +50,7 @@ func (l *Log) writeHeld(fn func(*writer) error) error {
 	var w *writer
 	durable, err := false, error(nil)
 	broken := func() (broken error) {
-		defer l.catch(&broken)()
+		defer catch(&broken)()
 		w, durable, err = l.transact(fn)
 		return nil
 	}()
