@@ -30,7 +30,7 @@ func (l *Log) verify(db *bbolt.DB) (contents, error) {
 	info := db.Info()
 	v := verifier{
 		db: db, data: info.Data, pageSize: uintptr(info.PageSize),
-		contents: contents{erased: erasures{}, newest: newNewest(l.cfg.Streams), table: newMemtable(0)},
+		contents: contents{erased: erasures{}, newest: newNewest(maxStreams), table: newMemtable(0)},
 	}
 	err := v.view(v.run)
 	return v.contents, err
@@ -65,7 +65,7 @@ func (v *verifier) run() error {
 		return nil
 	})
 	if v.empty = len(names) == 0; err != nil || v.empty {
-		return errors.Join(err, v.account())
+		return err
 	}
 	if v.state, err = stateIn(v.tx); err != nil {
 		return err
@@ -94,7 +94,7 @@ func (v *verifier) run() error {
 	case v.journal != v.streams:
 		return errors.New("journal and streams do not agree")
 	}
-	return v.account()
+	return nil
 }
 
 // maxWalkers bounds the goroutines that walk the journal, by far the most of the file.
@@ -224,12 +224,12 @@ func (v *verifier) visitStream(name, value []byte) error {
 }
 
 // account checks that pages in use and free pages are all the pages there are.
-func (v *verifier) account() error {
-	s := v.tx.Cursor().Bucket().Stats()
+func account(tx *bbolt.Tx) error {
+	s, pages := tx.Cursor().Bucket().Stats(), tx.DB().Stats()
 	leaves, branches, overflow, free, lists := 0, 0, 0, 0, 0
-	end := int(uintptr(v.tx.Size()) / v.pageSize)
+	end := int(tx.Size()) / tx.DB().Info().PageSize
 	for id := 2; id < end; id++ {
-		info, err := v.tx.Page(id)
+		info, err := tx.Page(id)
 		switch {
 		case err != nil:
 			return err
@@ -248,7 +248,7 @@ func (v *verifier) account() error {
 		id += info.OverflowCount
 	}
 	if leaves != s.LeafPageN || branches != s.BranchPageN || overflow != s.LeafOverflowN+s.BranchOverflowN ||
-		free != v.tx.DB().Stats().FreePageN || lists != 1 {
+		free != pages.FreePageN+pages.PendingPageN || lists != 1 {
 		return errors.New("the list of free pages is damaged")
 	}
 	return nil
