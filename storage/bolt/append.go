@@ -144,7 +144,7 @@ func check(e *storage.Entry, last social.Position) error {
 // commit takes one batch of the calls that wait, makes it durable, and answers all of them. The caller holds the write
 // lock.
 func (l *Log) commit() {
-	batch := l.queue.take(l.cfg.BatchEntries, l.cfg.BatchBytes)
+	batch := l.queue.take(l.cfg.BatchEntries, batchBytes)
 	if len(batch) == 0 {
 		return
 	}

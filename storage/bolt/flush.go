@@ -37,7 +37,7 @@ func (l *Log) advance(n int) {
 		l.beginFlush()
 	}
 	if f.on() && f.owed >= l.flushBatch() {
-		_ = l.flushSome(l.write, f.owed)
+		_ = l.flushSome(f.owed)
 	}
 }
 
@@ -57,32 +57,30 @@ func (l *Log) beginFlush() {
 // makeRoom ends the flush at work when the memtable is full again, which is so only after batches have failed.
 func (l *Log) makeRoom() error {
 	for l.flush.on() && l.table.Load().full(l.cfg.Memtable) {
-		if err := l.flushSome(l.write, l.flushBatch()); err != nil {
+		if err := l.flushSome(l.flushBatch()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// flushAll writes all there is, if it can: the rest is in the journal. Close calls it, when nobody else writes.
+// flushAll writes all there is, if it can: the rest is in the journal. Close calls it.
 func (l *Log) flushAll() {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
 	for l.failed.Load() == nil && (l.flush.on() || l.table.Load().full(1)) {
 		if !l.flush.on() {
 			l.beginFlush()
 		}
-		if l.flushSome(l.writeHeld, 8*flushBatch) != nil {
+		if l.flushSome(8*flushBatch) != nil {
 			return
 		}
 	}
 }
 
 // flushSome writes whole streams with at least so many postings, or what is left, in one transaction.
-func (l *Log) flushSome(write func(func(*writer) error) error, postings int) error {
+func (l *Log) flushSome(postings int) error {
 	f := &l.flush
 	done, flushed := 0, 0
-	err := write(func(w *writer) error {
+	err := l.write(func(w *writer) error {
 		if err := l.failpoint(BeforeFlush); err != nil {
 			return l.outcome(err)
 		}

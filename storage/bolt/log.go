@@ -99,18 +99,8 @@ func (l *Log) open() (damage, err error) {
 	} else if damage != nil {
 		return damage, db.Close()
 	}
-	if found.empty {
-		err = db.Update(makeBuckets)
-	}
-	if err == nil {
-		err = l.failpoint(BeforeSync)
-	}
-	if err == nil {
-		// The last commit may be of a process that died before its sync, and from here on readers are shown it.
-		err = db.Sync()
-	}
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
+	if damage, err = l.touch(db, found); damage != nil || err != nil {
+		return damage, errors.Join(err, db.Close())
 	}
 	l.db, l.flush = db, flush{}
 	l.measure()
@@ -141,11 +131,11 @@ func (l *Log) openFile() (db *bbolt.DB, damage, err error) {
 			_ = file.Close() // a panic of bbolt leaves it open, and locked
 		}
 	}()
-	defer l.catch(&damage)()
+	defer catch(&damage)()
 	db, err = bbolt.Open(l.cfg.Path, 0o600, &bbolt.Options{
 		Timeout:         l.cfg.Timeout,
 		FreelistType:    bbolt.FreelistMapType,
-		InitialMmapSize: int(l.cfg.InitialMap),
+		InitialMmapSize: initialMap,
 		MaxSize:         maxFile(l.cfg),
 		OpenFile: func(name string, flag int, perm os.FileMode) (f *os.File, err error) {
 			f, err = os.OpenFile(name, flag, perm)
@@ -160,6 +150,29 @@ func (l *Log) openFile() (db *bbolt.DB, damage, err error) {
 		return nil, err, nil
 	}
 	return db, nil, err
+}
+
+// touch makes a first commit, and holds the free pages behind it against those in use: what is wrong with the list that a
+// commit replaces shows then and not later. It syncs what was found as well: that may be of a process that died before
+// its sync, and from here on readers are shown it. A full disk is no error: appends find out.
+func (l *Log) touch(db *bbolt.DB, found contents) (damage, err error) {
+	if err := l.failpoint(BeforeSync); err != nil {
+		return nil, err
+	}
+	defer catch(&damage)()
+	err = db.Update(func(tx *bbolt.Tx) error {
+		if found.empty {
+			return makeBuckets(tx)
+		}
+		return tx.Bucket(bucketMeta).Put(keyState, found.state.encode())
+	})
+	if !found.empty && lackOf(err) != nil {
+		err = db.Sync()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return db.View(account), nil
 }
 
 // makeBuckets makes what a new file has.
@@ -217,8 +230,7 @@ func (l *Log) Close() error {
 	var err error
 	l.once.Do(func() {
 		close(l.closed)
-		l.writing <- struct{}{} // the writer at work ends first, then the readers; nobody begins any more
-		defer func() { <-l.writing }()
+		l.writing <- struct{}{} // for ever: the writer at work ends first, and nobody writes any more
 		l.flushAll()
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -255,12 +267,12 @@ func (l *Log) view(ctx context.Context, fn func(tx *bbolt.Tx) error) (err error)
 			err = l.fail(broken)
 		}
 	}()
-	defer l.catch(&broken)()
+	defer catch(&broken)()
 	return l.db.View(fn)
 }
 
-// catch turns a panic of bbolt, or a fault on the mapped file, into an error. Use: defer l.catch(&err)().
-func (l *Log) catch(err *error) func() {
+// catch turns a panic of bbolt, or a fault on the mapped file, into an error. Use: defer catch(&err)().
+func catch(err *error) func() {
 	before := debug.SetPanicOnFault(true)
 	return func() {
 		debug.SetPanicOnFault(before)

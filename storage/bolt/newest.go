@@ -17,6 +17,9 @@ type newest struct {
 	limit int
 }
 
+// maxStreams bounds the table in production: above it the streams quiet for longest are left out.
+const maxStreams = 1 << 20
+
 func newNewest(limit int) *newest {
 	return &newest{at: map[uint64]social.Position{}, limit: limit}
 }

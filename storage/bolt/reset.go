@@ -43,9 +43,6 @@ func (l *Log) Reset(ctx context.Context, epoch uint32, floor social.Position) er
 func (l *Log) replace() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.isClosed() {
-		return storage.ErrClosed
-	}
 	err := l.db.Close()
 	if err == nil {
 		err = os.Rename(l.cfg.Path, asideOf(l.cfg.Path))

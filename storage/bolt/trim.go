@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -108,70 +106,55 @@ func (l *Log) Sweep(ctx context.Context, limit int) (int, error) {
 		return 0, nil
 	}
 	for {
-		p := l.now.Load()
-		from, through, found, err := l.unswept(ctx, p, min(limit, trimStep))
-		if err != nil {
+		emptied, left := 0, false
+		err := l.locked(ctx, func(w *writer) (err error) {
+			emptied, left, err = w.sweep(min(limit, trimStep))
+			return err
+		})
+		switch {
+		case err != nil:
 			return 0, err
-		}
-		if from == through {
-			return 0, l.removeAside(p)
-		}
-		if err := l.emptied(ctx, p, from, through, found); err != nil {
-			return 0, err
-		}
-		if len(found) > 0 {
-			return len(found), nil
+		case emptied > 0:
+			return emptied, nil
+		case !left:
+			return 0, l.removeAside()
 		}
 	}
 }
 
-// unswept finds records to be emptied, and how far it looked. A damaged record is one of them: whose it is cannot be
-// known.
-func (l *Log) unswept(ctx context.Context, p *published, limit int) (from, through social.Position, found []social.Position, err error) {
-	end := p.erased.newest()
-	err = l.view(ctx, func(tx *bbolt.Tx) error {
-		s, err := stateIn(tx)
-		if err != nil {
-			return l.fail(err)
+// sweep empties up to limit records of people who were erased; left tells that there may be others. A damaged record is
+// one of them: whose it is cannot be known.
+func (w *writer) sweep(limit int) (emptied int, left bool, err error) {
+	end := w.before.newest()
+	if w.swept >= end {
+		return 0, false, nil
+	}
+	through, scanned := end, 0
+	var found []social.Position
+	c := w.records.cursor()
+	for k, v := c.seek(keyOf(w.swept + 1)); k != nil && positionOf(k) <= end; k, v = c.next() {
+		if len(found) == limit || scanned == pageScan {
+			through, left = positionOf(k)-1, true
+			break
 		}
-		from, through = s.swept, max(s.swept, end)
-		c := recordsIn(tx).cursor()
-		scanned := 0
-		for k, v := c.seek(keyOf(s.swept + 1)); k != nil && positionOf(k) <= end; k, v = c.next() {
-			if len(found) == limit || scanned == pageScan {
-				through = positionOf(k) - 1
-				return nil
-			}
-			scanned++
-			r, err := decode(k, v)
-			if err != nil || (r.flags&flagEmpty == 0 && p.erased.hides(positionOf(k), &r)) {
-				found = append(found, positionOf(k))
-			}
+		scanned++
+		r, err := decode(k, v)
+		if err != nil || (r.flags&flagEmpty == 0 && w.before.hides(positionOf(k), &r)) {
+			found = append(found, positionOf(k))
 		}
-		return nil
-	})
-	return from, through, found, err
-}
-
-// emptied writes what unswept found, unless somebody else was erased meanwhile: then it has to look again.
-func (l *Log) emptied(ctx context.Context, p *published, from, through social.Position, found []social.Position) error {
-	return l.locked(ctx, func(w *writer) error {
-		if w.swept != from || w.before.newest() != p.erased.newest() {
-			return nil
+	}
+	w.swept, w.dirty = through, true
+	for _, at := range found {
+		if err := w.empty(at); err != nil {
+			return 0, false, err
 		}
-		w.swept, w.dirty = through, true
-		for _, at := range found {
-			if err := w.empty(at); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return len(found), left, nil
 }
 
 // removeAside removes a file that was set aside if somebody was erased.
-func (l *Log) removeAside(p *published) error {
-	if len(p.erased) == 0 {
+func (l *Log) removeAside() error {
+	if len(l.now.Load().erased) == 0 {
 		return nil
 	}
 	if err := os.Remove(asideOf(l.cfg.Path)); err != nil && !errors.Is(err, fs.ErrNotExist) {

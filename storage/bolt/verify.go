@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
+	"slices"
+	"sync"
 
 	"go.etcd.io/bbolt"
 
@@ -23,23 +26,19 @@ type contents struct {
 // verify walks everything in the file and tells what is wrong with it: keys out of order or not to be found, a record
 // or state whose checksum fails, a number of records or people that is not the state's, postings in the journal and not in
 // their stream or the other way round, a page in use that counts as free. It runs before any transaction that writes.
-func (l *Log) verify(db *bbolt.DB) (found contents, err error) {
-	defer l.catch(&err)()
-	err = db.View(func(tx *bbolt.Tx) error {
-		v := verifier{
-			tx:       tx,
-			data:     db.Info().Data,
-			pageSize: uintptr(db.Info().PageSize),
-			contents: contents{erased: erasures{}, newest: newNewest(l.cfg.Streams), table: newMemtable(0)},
-		}
-		err := v.run()
-		found = v.contents
-		return err
-	})
-	return found, err
+func (l *Log) verify(db *bbolt.DB) (contents, error) {
+	info := db.Info()
+	v := verifier{
+		db: db, data: info.Data, pageSize: uintptr(info.PageSize),
+		contents: contents{erased: erasures{}, newest: newNewest(maxStreams), table: newMemtable(0)},
+	}
+	err := v.view(v.run)
+	return v.contents, err
 }
 
+// verifier walks a file, or a part of it, on one goroutine.
 type verifier struct {
+	db       *bbolt.DB
 	tx       *bbolt.Tx
 	data     uintptr // where the file is mapped
 	pageSize uintptr
@@ -50,50 +49,95 @@ type verifier struct {
 	postings         []posting
 }
 
+// view runs fn in a transaction of this verifier's own. What bbolt panics about is an error.
+func (v *verifier) view(fn func() error) (err error) {
+	defer catch(&err)()
+	return v.db.View(func(tx *bbolt.Tx) error {
+		v.tx = tx
+		return fn()
+	})
+}
+
 func (v *verifier) run() error {
-	visits := map[string]func(key, value []byte) error{
-		string(bucketErased): v.visitErased, string(bucketJournal): v.visitRecord,
-		string(bucketInbox): v.visitRecord, string(bucketStreams): v.visitStream,
-	}
 	var names []string
-	err := v.walk(v.tx.Cursor().Bucket(), func(name, _ []byte) error {
+	err := v.walk(v.tx.Cursor().Bucket(), nil, nil, func(name, _ []byte) error {
 		names = append(names, string(name))
 		return nil
 	})
 	if v.empty = len(names) == 0; err != nil || v.empty {
-		return errors.Join(err, v.account())
+		return err
 	}
 	if v.state, err = stateIn(v.tx); err != nil {
 		return err
 	}
+	if !slices.Equal(names, []string{"erased", "inbox", "journal", "meta", "streams"}) {
+		return fmt.Errorf("the buckets are %q", names)
+	}
 	v.table.flushed = v.state.flushed
-	// The records come before the streams, which are held against them; the journal before the inbox.
-	for _, name := range [][]byte{bucketErased, bucketJournal, bucketInbox, bucketStreams} {
-		if err := v.walk(v.tx.Bucket(name), visits[string(name)]); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+	if err := v.walkJournal(); err != nil { // before the inbox, and both before the streams, which are held against them
+		return fmt.Errorf("journal: %w", err)
+	}
+	for _, part := range []struct {
+		name  []byte
+		visit func(key, value []byte) error
+	}{{bucketErased, v.visitErased}, {bucketInbox, v.visitRecord}, {bucketStreams, v.visitStream}} {
+		if err := v.walk(v.tx.Bucket(part.name), nil, nil, part.visit); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
+	for stream, list := range v.table.active {
+		v.newest.add(hashOf(stream), list[len(list)-1].position())
+	}
 	switch s := v.state; {
-	case len(names) != 1+len(visits):
-		return errors.New("there is a foreign bucket")
 	case v.records != s.count || len(v.erased) != int(s.gone):
 		return fmt.Errorf("%d records and %d people who were erased, not %d and %d", v.records, len(v.erased), s.count, s.gone)
 	case v.journal != v.streams:
 		return errors.New("journal and streams do not agree")
 	}
-	return v.account()
+	return nil
 }
 
-// walk visits what is in a bucket. At each page it checks that the page is in use, and that a reader who seeks its
-// first key, or the last of the page before, finds it: that is all the keys of branches are for.
-func (v *verifier) walk(b *bbolt.Bucket, visit func(key, value []byte) error) error {
-	var last []byte
-	page, probe, c := 0, b.Cursor(), b.Cursor()
-	known := func(key []byte) bool {
-		k, _ := probe.Seek(key)
-		return bytes.Equal(k, key)
+// maxWalkers bounds the goroutines that walk the journal, by far the most of the file.
+const maxWalkers = 4
+
+// walkJournal visits the records of the journal, a stretch of positions on each goroutine.
+func (v *verifier) walkJournal() error {
+	parts := make([]verifier, min(runtime.GOMAXPROCS(0), maxWalkers))
+	errs := make([]error, len(parts))
+	span := (v.state.mark-v.state.floor)/social.Position(len(parts)) + 1
+	from := v.state.floor + 1
+	var walkers sync.WaitGroup
+	for i := range parts {
+		p, low, high := &parts[i], keyOf(from), keyOf(from+span)
+		p.db, p.data, p.pageSize, p.state, p.last = v.db, v.data, v.pageSize, v.state, from-1
+		p.table = newMemtable(v.state.flushed)
+		from += span
+		walkers.Go(func() {
+			errs[i] = p.view(func() error { return p.walk(p.tx.Bucket(bucketJournal), low, high, p.visitRecord) })
+		})
 	}
-	for key, value := c.First(); key != nil; key, value = c.Next() {
+	walkers.Wait()
+	for i := range parts {
+		if parts[i].records > 0 {
+			v.last = parts[i].last
+		}
+		v.records, v.journal = v.records+parts[i].records, v.journal+parts[i].journal
+		for s, list := range parts[i].table.active { // in the order of the journal
+			v.table.active[s] = append(v.table.active[s], list...)
+		}
+		v.table.count += parts[i].table.count
+	}
+	return errors.Join(errs...)
+}
+
+// walk visits what is in a bucket, from low on and below high; nil = all. At each page it checks that the page is in use,
+// and that its first key, and the last of the page before, are found from the root: that is what the keys of branches
+// are for.
+func (v *verifier) walk(b *bbolt.Bucket, low, high []byte, visit func(key, value []byte) error) error {
+	var last []byte
+	page, c := 0, b.Cursor()
+	known := func(key []byte) bool { return key == nil || b.Get(key) != nil || b.Bucket(key) != nil }
+	for key, value := c.Seek(low); key != nil && (high == nil || bytes.Compare(key, high) < 0); key, value = c.Next() {
 		if last != nil && bytes.Compare(last, key) >= 0 {
 			return errors.New("keys are out of order")
 		}
@@ -101,8 +145,8 @@ func (v *verifier) walk(b *bbolt.Bucket, visit func(key, value []byte) error) er
 			if info, err := v.tx.Page(at); err != nil || info == nil || info.Type == "free" {
 				return fmt.Errorf("page %d is not in use", at)
 			}
-			if !known(key) || last != nil && !known(last) {
-				return fmt.Errorf("page %d is not where readers look", at)
+			if !known(key) || !known(last) {
+				return fmt.Errorf("page %d is not where its keys are looked for", at)
 			}
 			page = at
 		}
@@ -111,15 +155,15 @@ func (v *verifier) walk(b *bbolt.Bucket, visit func(key, value []byte) error) er
 		}
 		last = key
 	}
-	if last != nil && !known(last) {
-		return errors.New("the last key is not where readers look")
+	if !known(last) {
+		return errors.New("the last key is not where it is looked for")
 	}
 	return nil
 }
 
 // pageOf is the page that a key of the mapped file stands in.
 func (v *verifier) pageOf(key []byte) int {
-	return int((reflect.ValueOf(key).Pointer() - v.data) / v.pageSize)
+	return int((reflect.ValueOf(&key[0]).Pointer() - v.data) / v.pageSize)
 }
 
 func (v *verifier) visitErased(key, value []byte) error {
@@ -140,7 +184,6 @@ func (v *verifier) visitRecord(key, value []byte) error {
 	v.last = p
 	v.records++
 	hash, at := hashOf(r.stream), postingOf(p, r.flags)
-	v.newest.add(hash, p)
 	if p <= v.state.flushed {
 		v.journal += fingerprint(hash, at)
 		return nil
@@ -155,7 +198,7 @@ func (v *verifier) visitStream(name, value []byte) error {
 		return errors.New("a name is no stream")
 	}
 	hash, last, fresh := hashOf(stream), social.Position(0), v.table.active[stream]
-	return v.walk(v.tx.Bucket(bucketStreams).Bucket(name), func(key, value []byte) error {
+	err = v.walk(v.tx.Bucket(bucketStreams).Bucket(name), nil, nil, func(key, value []byte) error {
 		if v.postings, err = decodeBlock(v.postings[:0], key, value, 0); err != nil {
 			return err
 		}
@@ -176,15 +219,17 @@ func (v *verifier) visitStream(name, value []byte) error {
 		}
 		return nil
 	})
+	v.newest.add(hash, last)
+	return err
 }
 
 // account checks that pages in use and free pages are all the pages there are.
-func (v *verifier) account() error {
-	s := v.tx.Cursor().Bucket().Stats()
+func account(tx *bbolt.Tx) error {
+	s, pages := tx.Cursor().Bucket().Stats(), tx.DB().Stats()
 	leaves, branches, overflow, free, lists := 0, 0, 0, 0, 0
-	end := int(uintptr(v.tx.Size()) / v.pageSize)
+	end := int(tx.Size()) / tx.DB().Info().PageSize
 	for id := 2; id < end; id++ {
-		info, err := v.tx.Page(id)
+		info, err := tx.Page(id)
 		switch {
 		case err != nil:
 			return err
@@ -203,7 +248,7 @@ func (v *verifier) account() error {
 		id += info.OverflowCount
 	}
 	if leaves != s.LeafPageN || branches != s.BranchPageN || overflow != s.LeafOverflowN+s.BranchOverflowN ||
-		free != v.tx.DB().Stats().FreePageN || lists != 1 {
+		free != pages.FreePageN+pages.PendingPageN || lists != 1 {
 		return errors.New("the list of free pages is damaged")
 	}
 	return nil

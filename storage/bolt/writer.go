@@ -37,20 +37,10 @@ func (l *Log) write(fn func(*writer) error) error {
 	if failed := l.failed.Load(); failed != nil {
 		return *failed
 	}
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if l.isClosed() {
-		return storage.ErrClosed
-	}
-	return l.writeHeld(fn)
-}
-
-// writeHeld is write while the caller holds mu.
-func (l *Log) writeHeld(fn func(*writer) error) error {
 	var w *writer
 	durable, err := false, error(nil)
 	broken := func() (broken error) {
-		defer l.catch(&broken)()
+		defer catch(&broken)()
 		w, durable, err = l.transact(fn)
 		return nil
 	}()
@@ -128,21 +118,29 @@ func (l *Log) failpoint(p Failpoint) error {
 // outcome sorts an error of the engine. No space for a page is survivable, since nothing that counts was written;
 // a failed sync never is, because nobody knows what the disk holds.
 func (l *Log) outcome(err error) error {
-	var full error
+	lack := lackOf(err)
+	if lack == nil {
+		return l.fail(err)
+	}
+	lack = fmt.Errorf("log: %w: %w", lack, err)
+	l.full.Store(&lack)
+	return lack
+}
+
+// lackOf tells what a write has lacked; nil = it has failed otherwise, or not at all.
+func lackOf(err error) error {
 	var path *fs.PathError
 	switch {
 	case errors.Is(err, bolterrors.ErrMaxSizeReached):
-		full = storage.ErrFull
-	case errors.As(err, &path) && path.Op != "sync" && (errors.Is(path, syscall.ENOSPC) || errors.Is(path, syscall.EDQUOT)):
-		full = storage.ErrFull
-	case errors.As(err, &path) && errors.Is(path, syscall.EROFS):
-		full = storage.ErrReadOnly
-	default:
-		return l.fail(err)
+		return storage.ErrFull
+	case !errors.As(err, &path) || path.Op == "sync":
+		return nil
+	case errors.Is(path, syscall.ENOSPC), errors.Is(path, syscall.EDQUOT):
+		return storage.ErrFull
+	case errors.Is(path, syscall.EROFS):
+		return storage.ErrReadOnly
 	}
-	full = fmt.Errorf("log: %w: %w", full, err)
-	l.full.Store(&full)
-	return full
+	return nil
 }
 
 // applyAll does the entries of a batch.
