@@ -34,8 +34,17 @@ race: ## run the tests under the race detector, but for those that wait for a br
 	$(GO) test -race -short -timeout 15m -skip '^(TestBrowser|TestStockClients)$$' ./...
 
 .PHONY: format
-format: ## check formatting
+format: ## check formatting, and that no line has more than 120 columns
 	@out=$$(gofmt -l app modules plugins storage); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
+	@find app modules plugins storage -name '*.go' -exec awk 'length > 120 {print FILENAME ":" FNR ": " length " columns"; bad = 1} END {exit bad}' {} +
+
+.PHONY: sloc
+sloc: ## lines of product code (no tests, kits, load tool), by package on top; no file may have more than 400
+	@find app modules plugins storage -name '*.go' ! -name '*_test.go' ! -path 'app/bench/*' ! -path 'app/e2e/*' \
+	  ! -path '*/storagetest/*' ! -path '*/channeltest/*' ! -path '*/moduletest/*' -exec awk '{file[FILENAME]++} \
+	  END {for (f in file) {n = split(f, part, "/"); top = part[1] (n > 2 ? "/" part[2] : ""); sum[top] += file[f]; all += file[f]; \
+	    if (file[f] > 400) {bad = 1; print f ": " file[f] " lines, at most 400"}} \
+	    for (p in sum) printf "%7d %s\n", sum[p], p | "sort -rn"; close("sort -rn"); printf "%7d in all\n", all; exit bad}' {} +
 
 .PHONY: vet
 vet: ## go vet

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/belfry-social/belfry/app/demo"
@@ -116,12 +117,9 @@ func (c *Config) Validate() error {
 		errs = append(errs, fmt.Errorf("%s: "+format, append([]any{key}, args...)...))
 	}
 	oneOf := func(key, value string, allowed ...string) {
-		for _, a := range allowed {
-			if value == a {
-				return
-			}
+		if !slices.Contains(allowed, value) {
+			bad(key, "must be one of %v", allowed)
 		}
-		bad(key, "must be one of %v", allowed)
 	}
 	if c.Storage.Data == "" {
 		bad("storage.data", "must name a directory")
@@ -147,15 +145,13 @@ func (c *Config) Validate() error {
 	c.validateStreams(bad)
 	for _, part := range []struct {
 		name string
-		cfg  any
+		cfg  interface{ Validate() error }
 	}{
 		{"server", &c.Server}, {"admin", &c.Admin}, {"limits", &c.Limits}, {"users", &c.Users}, {"posts", &c.Posts},
 		{"follows", &c.Follows}, {"notifications", &c.Notifications}, {"delivery", &c.Delivery}, {"demo", &c.Demo},
 	} {
-		if v, ok := part.cfg.(interface{ Validate() error }); ok {
-			if err := v.Validate(); err != nil {
-				errs = append(errs, fmt.Errorf("%s.%w", part.name, err))
-			}
+		if err := part.cfg.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("%s.%w", part.name, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -170,7 +166,8 @@ func (c *Config) validateStreams(bad func(key, format string, args ...any)) {
 		switch {
 		case !ok || !ch.Enabled || age == 0:
 		case s.MaxAge == 0:
-			bad("channels."+ch.Key+".max_age", "0 (never) needs storage.log.retention.age 0: the id of a client that filters would expire while it is connected")
+			bad("channels."+ch.Key+".max_age", "0 (never) needs storage.log.retention.age 0: "+
+				"the id of a client that filters would expire while it is connected")
 		case age < 2*s.MaxAge:
 			bad("channels."+ch.Key+".max_age", "must be at most half of storage.log.retention.age")
 		}

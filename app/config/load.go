@@ -1,14 +1,12 @@
 package config
 
 import (
-	"encoding"
 	"errors"
 	"fmt"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -67,9 +65,8 @@ func (l *loader) load() (*Config, error) {
 	if err := l.checkTop(); err != nil {
 		return nil, err
 	}
-	for _, name := range topKeys(reflect.TypeOf(cfg)) {
-		field := reflect.ValueOf(&cfg).Elem().FieldByIndex(topIndex(reflect.TypeOf(cfg), name)).Addr()
-		if err := l.fill(name, field.Interface()); err != nil {
+	for _, section := range children(reflect.ValueOf(&cfg).Elem()) {
+		if err := l.fill(section.key, section.value.Addr().Interface()); err != nil {
 			return nil, err
 		}
 	}
@@ -80,7 +77,7 @@ func (l *loader) load() (*Config, error) {
 		return nil, err
 	}
 	if err := cfg.Validate(); err != nil {
-		return nil, l.placed(err)
+		return nil, l.located(err)
 	}
 	return &cfg, nil
 }
@@ -112,9 +109,10 @@ func (l *loader) parse() error {
 
 // checkTop refuses unknown top-level keys.
 func (l *loader) checkTop() error {
-	known := append(topKeys(reflect.TypeOf(Config{})), "channels")
+	known := append(children(reflect.ValueOf(Config{})), field{key: "channels"})
 	for _, kv := range mapping(l.root) {
-		if name := kv.Key.String(); !slices.Contains(known, name) {
+		name := kv.Key.String()
+		if !slices.ContainsFunc(known, func(f field) bool { return f.key == name }) {
 			return l.at(kv.Key, fmt.Errorf("unknown key %q", name))
 		}
 	}
@@ -127,7 +125,7 @@ func (l *loader) checkTop() error {
 // fill lays file, environment and flags over one section.
 func (l *loader) fill(key string, into any) error {
 	if node := l.find(key); node != nil && node.Type() != ast.NullType {
-		for _, f := range fieldsOf(reflect.ValueOf(into).Elem(), key) {
+		for _, f := range leaves(reflect.ValueOf(into).Elem(), key) {
 			n := l.find(f.key)
 			if n == nil {
 				continue
@@ -141,7 +139,7 @@ func (l *loader) fill(key string, into any) error {
 			return l.strict(key+": ", err)
 		}
 	}
-	for _, f := range fieldsOf(reflect.ValueOf(into).Elem(), key) {
+	for _, f := range leaves(reflect.ValueOf(into).Elem(), key) {
 		name, value, given, err := l.environment(f.key)
 		if err != nil {
 			return err
@@ -195,13 +193,14 @@ func (l *loader) unknownEnvironment() error {
 // defaults.
 func (l *loader) channels(cfg *Config) error {
 	seen := map[string]bool{}
-	add := func(key string, node ast.Node, f plugins.Factory) error {
+	add := func(key string, f plugins.Factory) error {
 		seen[f.Name()] = seen[f.Name()] || key == f.Name()
 		settings, err := f.Decode(func(into any) error { return l.fill("channels."+key, into) })
 		if err != nil {
-			return l.placed(prefixed("channels."+key, err))
+			return l.located(prefixed("channels."+key, err))
 		}
-		cfg.Channels = append(cfg.Channels, Channel{Key: key, Factory: f, Settings: settings, Enabled: enabled(settings)})
+		cfg.Channels = append(cfg.Channels,
+			Channel{Key: key, Factory: f, Settings: settings, Enabled: enabled(settings)})
 		return nil
 	}
 	node := l.find("channels")
@@ -214,13 +213,13 @@ func (l *loader) channels(cfg *Config) error {
 		if i < 0 {
 			return l.at(kv.Key, fmt.Errorf("unknown channel %q", key))
 		}
-		if err := add(key, kv.Value, l.factories[i]); err != nil {
+		if err := add(key, l.factories[i]); err != nil {
 			return err
 		}
 	}
 	for _, f := range l.factories {
 		if !seen[f.Name()] {
-			if err := add(f.Name(), nil, f); err != nil {
+			if err := add(f.Name(), f); err != nil {
 				return err
 			}
 		}
@@ -230,10 +229,9 @@ func (l *loader) channels(cfg *Config) error {
 }
 
 func enabled(settings any) bool {
-	v := reflect.ValueOf(settings).Elem()
-	for i := range v.NumField() {
-		if yamlName(v.Type().Field(i)) == "enabled" && v.Field(i).Kind() == reflect.Bool {
-			return v.Field(i).Bool()
+	for _, f := range children(reflect.ValueOf(settings).Elem()) {
+		if f.key == "enabled" && f.value.Kind() == reflect.Bool {
+			return f.value.Bool()
 		}
 	}
 	return true
@@ -241,9 +239,9 @@ func enabled(settings any) bool {
 
 // settings lists every key in the order of config.yaml.
 func (l *loader) settings(cfg *Config) []Setting {
-	fields := fieldsOf(reflect.ValueOf(cfg).Elem(), "")
+	fields := leaves(reflect.ValueOf(cfg).Elem(), "")
 	for _, c := range cfg.Channels {
-		fields = append(fields, fieldsOf(reflect.ValueOf(c.Settings).Elem(), "channels."+c.Key)...)
+		fields = append(fields, leaves(reflect.ValueOf(c.Settings).Elem(), "channels."+c.Key)...)
 	}
 	out := make([]Setting, 0, len(fields))
 	for _, f := range fields {
@@ -263,17 +261,13 @@ func (l *loader) settings(cfg *Config) []Setting {
 // find returns the value at a key path in the file, nil when absent. Channel keys hold no dots.
 func (l *loader) find(key string) ast.Node {
 	node := l.root
-	for _, name := range strings.Split(key, ".") {
-		var next ast.Node
-		for _, kv := range mapping(node) {
-			if kv.Key.String() == name {
-				next = kv.Value
-			}
-		}
-		if next == nil {
+	for name := range strings.SplitSeq(key, ".") {
+		pairs := mapping(node)
+		i := slices.IndexFunc(pairs, func(kv *ast.MappingValueNode) bool { return kv.Key.String() == name })
+		if i < 0 {
 			return nil
 		}
-		node = next
+		node = pairs[i].Value
 	}
 	return node
 }
@@ -288,88 +282,4 @@ func mapping(n ast.Node) []*ast.MappingValueNode {
 	default:
 		return nil
 	}
-}
-
-// field is one key of the configuration.
-type field struct {
-	key   string
-	value reflect.Value
-}
-
-// set reads a value given as text, as YAML would.
-func (f field) set(text string) error {
-	if f.value.Kind() == reflect.String {
-		f.value.SetString(text)
-		return nil
-	}
-	if f.value.Kind() == reflect.Slice && !strings.HasPrefix(strings.TrimSpace(text), "[") {
-		text = "[" + text + "]"
-	}
-	if err := yaml.UnmarshalWithOptions([]byte(text), f.value.Addr().Interface(), yaml.Strict()); err != nil {
-		return errors.New("not a value of this key")
-	}
-	return nil
-}
-
-// checkScalar gives durations and sizes an error with a place; the decoder has none for them.
-func (f field) checkScalar(n ast.Node) error {
-	text := strings.Trim(n.String(), `"'`)
-	if f.value.Type() == reflect.TypeFor[time.Duration]() {
-		_, err := time.ParseDuration(text)
-		return err
-	}
-	if u, ok := reflect.New(f.value.Type()).Interface().(encoding.TextUnmarshaler); ok {
-		return u.UnmarshalText([]byte(text))
-	}
-	return nil
-}
-
-// fieldsOf lists the leaves of a config struct.
-func fieldsOf(v reflect.Value, prefix string) []field {
-	var out []field
-	for i := range v.NumField() {
-		name := yamlName(v.Type().Field(i))
-		if name == "" {
-			continue
-		}
-		key := name
-		if prefix != "" {
-			key = prefix + "." + name
-		}
-		f := v.Field(i)
-		_, text := reflect.New(f.Type()).Interface().(encoding.TextUnmarshaler)
-		if f.Kind() == reflect.Struct && !text {
-			out = append(out, fieldsOf(f, key)...)
-			continue
-		}
-		out = append(out, field{key: key, value: f})
-	}
-	return out
-}
-
-func yamlName(f reflect.StructField) string {
-	name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-	if name == "-" {
-		return ""
-	}
-	return name
-}
-
-func topKeys(t reflect.Type) []string {
-	var out []string
-	for i := range t.NumField() {
-		if name := yamlName(t.Field(i)); name != "" {
-			out = append(out, name)
-		}
-	}
-	return out
-}
-
-func topIndex(t reflect.Type, name string) []int {
-	for i := range t.NumField() {
-		if yamlName(t.Field(i)) == name {
-			return []int{i}
-		}
-	}
-	return nil
 }

@@ -26,13 +26,13 @@ func (l *loader) at(n ast.Node, err error) error {
 	return fmt.Errorf("%s:%d:%d: %w", l.file, p.Line, p.Column, err)
 }
 
-// placed puts file, line and column in front of errors that begin with a key of the file.
-func (l *loader) placed(err error) error {
+// located puts file, line and column in front of errors that begin with a key of the file.
+func (l *loader) located(err error) error {
 	var list interface{ Unwrap() []error }
 	if errors.As(err, &list) {
 		var out []error
 		for _, e := range list.Unwrap() {
-			out = append(out, l.placed(e))
+			out = append(out, l.located(e))
 		}
 		return errors.Join(out...)
 	}

@@ -1,11 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
-	"sort"
-	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -14,119 +13,74 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// refusedFields turns what huma found wrong into refused fields. Huma's messages repeat values and its locations are
-// not JSON Pointers; only bounds that come from our own schemas are taken over.
-func refusedFields(errs []error) []social.Field {
-	out := make([]social.Field, 0, len(errs))
-	for _, err := range errs {
-		var d *huma.ErrorDetail
-		if !errors.As(err, &d) {
-			var detailer huma.ErrorDetailer
-			if !errors.As(err, &detailer) {
-				continue
-			}
-			d = detailer.ErrorDetail()
-		}
-		out = append(out, fieldOf(d))
-	}
-	// Huma walks a map to find unknown members: sort, so that the same body gives the same answer.
-	sort.SliceStable(out, func(i, j int) bool { return out[i].Pointer < out[j].Pointer })
-	return out
+// notExpected is the detail of a value that no rule says more of.
+const notExpected = "Not of the expected form."
+
+// fieldMessage is the form in which a refused field passes through huma, which keeps a location and a text: the code,
+// the detail, and the JSON Pointer from that location on.
+func fieldMessage(code social.FieldCode, detail, pointer string) string {
+	return string(code) + "|" + detail + "|" + pointer
 }
 
+// tellFields gives huma's rules their words: each message becomes a fieldMessage. The verbs are huma's; %.0v stands
+// for a reason that is not told on.
+func tellFields() {
+	for _, m := range []struct {
+		message *string
+		code    social.FieldCode
+		detail  string
+	}{
+		{&validation.MsgUnexpectedProperty, social.FieldUnknown, "There is no such field."},
+		{&validation.MsgExpectedMinLength, social.FieldTooShort, "At least %d characters."},
+		{&validation.MsgExpectedMaxLength, social.FieldTooLong, "At most %d characters."},
+		{&validation.MsgExpectedMinItems, social.FieldTooShort, "At least %d items."},
+		{&validation.MsgExpectedMaxItems, social.FieldTooMany, "At most %d items."},
+		{&validation.MsgExpectedMinProperties, social.FieldTooShort, "At least %d members."},
+		{&validation.MsgExpectedMaxProperties, social.FieldTooMany, "At most %d members."},
+		{&validation.MsgExpectedMinimumNumber, social.FieldTooSmall, "At least %v."},
+		{&validation.MsgExpectedExclusiveMinimumNumber, social.FieldTooSmall, "More than %v."},
+		{&validation.MsgExpectedMaximumNumber, social.FieldTooLarge, "At most %v."},
+		{&validation.MsgExpectedExclusiveMaximumNumber, social.FieldTooLarge, "Less than %v."},
+		{&validation.MsgExpectedOneOf, social.FieldBadFormat, "One of %s."},
+		{&validation.MsgExpectedArrayItemsUnique, social.FieldDuplicate, "Give each item once."},
+		{&validation.MsgExpectedBoolean, social.FieldWrongType, "True or false."},
+		{&validation.MsgExpectedInteger, social.FieldWrongType, "A whole number."},
+		{&validation.MsgExpectedNumber, social.FieldWrongType, "A number."},
+		{&validation.MsgExpectedString, social.FieldWrongType, "A string."},
+		{&validation.MsgExpectedArray, social.FieldWrongType, "A list."},
+		{&validation.MsgExpectedObject, social.FieldWrongType, "An object."},
+		{&validation.MsgExpectedRFC3339DateTime, social.FieldBadFormat, "A time in the form of RFC 3339."},
+		{&validation.MsgExpectedRFC3986URI, social.FieldBadFormat, "A URL.%.0v"},
+		{&validation.MsgExpectedRFC5322Email, social.FieldBadFormat, "A mail address.%.0v"},
+		{&validation.MsgExpectedRFC4122UUID, social.FieldBadFormat, "An id.%.0v"},
+	} {
+		*m.message = fieldMessage(m.code, m.detail, "")
+	}
+	validation.MsgExpectedRequiredProperty = fieldMessage(social.FieldRequired, "This field is needed.", "/%s")
+}
+
+// fieldOf is what one error of huma's says. A location of huma's is no JSON Pointer, and a message that tellFields
+// did not give may repeat the refused value.
 func fieldOf(d *huma.ErrorDetail) social.Field {
 	in, path := splitLocation(d.Location)
-	f := social.Field{In: in}
+	parts := strings.Split(d.Message, "|")
 	switch {
-	case d.Message == validation.MsgUnexpectedProperty:
+	case len(parts) == 3 && parts[0] == string(social.FieldUnknown):
 		path = unknownMember(d, path)
-		f.Code, f.Detail = social.FieldUnknown, "There is no such field."
-	case strings.HasPrefix(d.Message, before(validation.MsgExpectedRequiredProperty)):
-		name := between(d.Message, validation.MsgExpectedRequiredProperty)
-		path = append(path, name)
-		f.Code, f.Detail = social.FieldRequired, "This field is needed."
-	case strings.HasPrefix(d.Message, "required "):
-		f.Code, f.Detail = social.FieldRequired, "This parameter is needed."
-	case strings.HasPrefix(d.Message, refusedMember):
-		code, pointer, _ := strings.Cut(strings.TrimPrefix(d.Message, refusedMember), " ")
-		return social.BodyField(pointer, social.FieldCode(code), "This does not have the form that is expected.")
+	case len(parts) == 3:
+	case in != "body" && d.Value == "":
+		parts = []string{string(social.FieldRequired), "This parameter is needed.", ""}
 	default:
-		f.Code, f.Detail = judge(d.Message)
+		parts = []string{string(social.FieldBadFormat), notExpected, ""}
 	}
-	f.Pointer = jsonPointer(path)
-	return f
+	return social.Field{In: in, Pointer: jsonPointer(path) + parts[2], Code: social.FieldCode(parts[0]), Detail: parts[1]}
 }
 
-// verdict is how one message of huma is told. detail has one verb for the bound, if the message has one.
-type verdict struct {
-	message string // a format of package validation
-	code    social.FieldCode
-	detail  string
-}
-
-var verdicts = []verdict{
-	{validation.MsgExpectedMinLength, social.FieldTooShort, "At least %s characters."},
-	{validation.MsgExpectedMaxLength, social.FieldTooLong, "At most %s characters."},
-	{validation.MsgExpectedMinItems, social.FieldTooShort, "At least %s items."},
-	{validation.MsgExpectedMaxItems, social.FieldTooMany, "At most %s items."},
-	{validation.MsgExpectedMinProperties, social.FieldTooShort, "At least %s members."},
-	{validation.MsgExpectedMaxProperties, social.FieldTooMany, "At most %s members."},
-	{validation.MsgExpectedMinimumNumber, social.FieldTooSmall, "At least %s."},
-	{validation.MsgExpectedExclusiveMinimumNumber, social.FieldTooSmall, "More than %s."},
-	{validation.MsgExpectedMaximumNumber, social.FieldTooLarge, "At most %s."},
-	{validation.MsgExpectedExclusiveMaximumNumber, social.FieldTooLarge, "Less than %s."},
-	{validation.MsgExpectedOneOf, social.FieldBadFormat, "One of %s."},
-	{validation.MsgExpectedArrayItemsUnique, social.FieldDuplicate, "Give each item once."},
-	{validation.MsgExpectedBoolean, social.FieldWrongType, "True or false."},
-	{validation.MsgExpectedInteger, social.FieldWrongType, "A whole number."},
-	{validation.MsgExpectedNumber, social.FieldWrongType, "A number."},
-	{validation.MsgExpectedString, social.FieldWrongType, "A string."},
-	{validation.MsgExpectedArray, social.FieldWrongType, "A list."},
-	{validation.MsgExpectedObject, social.FieldWrongType, "An object."},
-	{validation.MsgExpectedRFC3339DateTime, social.FieldBadFormat, "A time as RFC 3339 has it."},
-	{validation.MsgExpectedRFC3986URI, social.FieldBadFormat, "A URL."},
-	{validation.MsgExpectedRFC5322Email, social.FieldBadFormat, "A mail address."},
-	{validation.MsgExpectedRFC4122UUID, social.FieldBadFormat, "An id."},
-	{"invalid integer", social.FieldBadFormat, "A whole number."},
-	{"invalid float", social.FieldBadFormat, "A number."},
-	{"invalid boolean", social.FieldBadFormat, "true or false."},
-}
-
-// judge gives code and detail for a message.
-func judge(message string) (social.FieldCode, string) {
-	for _, v := range verdicts {
-		if message != v.message && (!strings.ContainsRune(v.message, '%') || !strings.HasPrefix(message, before(v.message))) {
-			continue
-		}
-		detail := v.detail
-		if strings.Contains(detail, "%s") {
-			detail = fmt.Sprintf(detail, between(message, v.message))
-		}
-		return v.code, detail
-	}
-	return social.FieldBadFormat, "This does not have the form that is expected."
-}
-
-// before is the constant beginning of a format.
-func before(format string) string {
-	head, _, _ := strings.Cut(format, "%")
-	return head
-}
-
-// between is what stands for the verb of a format in a message that was made with it.
-func between(message, format string) string {
-	head, tail, _ := strings.Cut(format, "%")
-	if len(tail) > 0 {
-		tail = tail[1:]
-	}
-	return strings.TrimSuffix(strings.TrimPrefix(message, head), tail)
-}
-
-var locationPart = regexp.MustCompile(`[^.\[\]]+`)
+func byPointer(a, b social.Field) int { return cmp.Compare(a.Pointer, b.Pointer) }
 
 // splitLocation reads huma's "body.items[3].tags".
 func splitLocation(location string) (in string, path []string) {
-	parts := locationPart.FindAllString(location, -1)
+	parts := strings.FieldsFunc(location, func(r rune) bool { return strings.ContainsRune(".[]", r) })
 	if len(parts) == 0 {
 		return "body", nil
 	}
@@ -141,31 +95,34 @@ func unknownMember(d *huma.ErrorDetail, path []string) []string {
 		if c != '.' {
 			continue
 		}
-		if name := d.Location[i+1:]; has(object, name) {
+		if _, found := object[d.Location[i+1:]]; found {
 			_, parent := splitLocation(d.Location[:i])
-			return append(parent, name)
+			return append(parent, d.Location[i+1:])
 		}
 	}
 	return path
 }
 
-func has(object map[string]any, name string) bool {
-	_, ok := object[name]
-	return ok
-}
-
-// httpFault is the fault for an error that huma itself decided on.
-func httpFault(status int, errs []error) *social.Fault {
+// humaFault is the fault for an error that huma itself decided on.
+func humaFault(status int, errs []error) *social.Fault {
 	if status != 422 {
 		return routerFault(status)
 	}
-	fields := refusedFields(errs)
-	if len(fields) == 0 {
-		fields = []social.Field{social.BodyField("", social.FieldBadFormat, "This does not have the form that is expected.")}
+	var fields []social.Field
+	for _, err := range errs {
+		var d *huma.ErrorDetail
+		if errors.As(err, &d) {
+			fields = append(fields, fieldOf(d))
+		}
 	}
+	if len(fields) == 0 {
+		fields = []social.Field{social.BodyField("", social.FieldBadFormat, notExpected)}
+	}
+	// Huma walks a map to find unknown members: sort, so that the same body gives the same answer.
+	slices.SortStableFunc(fields, byPointer)
 	f := social.Invalid(fields...)
 	if len(fields) > 1 {
-		f.Detail = strconv.Itoa(len(fields)) + " fields were refused."
+		f.Detail = fmt.Sprintf("%d fields were refused.", len(fields))
 	}
 	return f
 }

@@ -91,38 +91,6 @@ func newSchemaNamer() func(reflect.Type, string) string {
 	}
 }
 
-// Undocumented compares the routes under /v1 with the document. It returns one line for each route that is not in
-// it and each operation that has no route, in order; none when the two agree. HEAD goes with its GET.
-func (s *Server) Undocumented() []string {
-	routes := map[string]bool{}
-	for _, r := range s.fiber.GetRoutes(true) {
-		if strings.HasPrefix(r.Path, "/v1") && r.Method != fiber.MethodHead {
-			routes[r.Method+" "+pathOf(r.Path)] = true
-		}
-	}
-	operations := map[string]bool{}
-	for p, item := range s.doc.Paths {
-		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
-			if op != nil && strings.HasPrefix(p, "/v1") {
-				operations[op.Method+" "+p] = true
-			}
-		}
-	}
-	var out []string
-	for r := range routes {
-		if !operations[r] {
-			out = append(out, r+": routed, not in the document")
-		}
-	}
-	for o := range operations {
-		if !routes[o] {
-			out = append(out, o+": in the document, not routed")
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
 // render encodes the document as clients see it.
 func render(doc *huma.OpenAPI) ([]byte, error) {
 	commonAnswers(doc)
@@ -204,15 +172,4 @@ func each(v any, visit func(map[string]any)) {
 			each(e, visit)
 		}
 	}
-}
-
-// pathOf turns Fiber's ":id" into the document's "{id}".
-func pathOf(route string) string {
-	parts := strings.Split(route, "/")
-	for i, p := range parts {
-		if strings.HasPrefix(p, ":") {
-			parts[i] = "{" + strings.TrimSuffix(p[1:], "?") + "}"
-		}
-	}
-	return strings.Join(parts, "/")
 }

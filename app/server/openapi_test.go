@@ -22,16 +22,59 @@ import (
 
 func TestDocumentHasEveryRoute(t *testing.T) {
 	s := newSite(t)
-	if lines := s.Undocumented(); len(lines) > 0 {
+	if lines := undocumented(s); len(lines) > 0 {
 		t.Fatalf("routes and document differ:\n%s", strings.Join(lines, "\n"))
 	}
 	s.Fiber().Get("/v1/secret/:id", func(*web.Ctx) error { return nil })
 	s.Document().AddOperation(&humaapi.Operation{OperationID: "ghost", Method: "GET", Path: "/v1/ghost",
 		Metadata: map[string]any{social.MetaAuth: social.AuthNone}})
 	want := []string{"GET /v1/ghost: in the document, not routed", "GET /v1/secret/{id}: routed, not in the document"}
-	if got := s.Undocumented(); !slices.Equal(got, want) {
+	if got := undocumented(s); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
+}
+
+// undocumented compares the routes under /v1 with the document. It returns one line for each route that is not in
+// it and each operation that has no route, in order; none when the two agree. HEAD goes with its GET.
+func undocumented(s *site) []string {
+	routes := map[string]bool{}
+	for _, r := range s.Fiber().GetRoutes(true) {
+		if strings.HasPrefix(r.Path, "/v1") && r.Method != web.MethodHead {
+			routes[r.Method+" "+pathOf(r.Path)] = true
+		}
+	}
+	operations := map[string]bool{}
+	for p, item := range s.Document().Paths {
+		for _, op := range []*humaapi.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if op != nil && strings.HasPrefix(p, "/v1") {
+				operations[op.Method+" "+p] = true
+			}
+		}
+	}
+	var out []string
+	for r := range routes {
+		if !operations[r] {
+			out = append(out, r+": routed, not in the document")
+		}
+	}
+	for o := range operations {
+		if !routes[o] {
+			out = append(out, o+": in the document, not routed")
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// pathOf turns Fiber's ":id" into the document's "{id}".
+func pathOf(route string) string {
+	parts := strings.Split(route, "/")
+	for i, p := range parts {
+		if strings.HasPrefix(p, ":") {
+			parts[i] = "{" + strings.TrimSuffix(p[1:], "?") + "}"
+		}
+	}
+	return strings.Join(parts, "/")
 }
 
 func TestOperationWithoutAuthPanics(t *testing.T) {

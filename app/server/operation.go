@@ -32,6 +32,7 @@ var adoptHuma = sync.OnceFunc(func() {
 		c.Locals(localProblem, p)
 		return p
 	}
+	tellFields()
 	huma.ValidateStrictCasing = true
 	huma.DefaultArrayNullable = false
 })
@@ -42,7 +43,7 @@ func humaProblem(status int, errs []error) *Problem {
 	if status == fiber.StatusInternalServerError && len(errs) == 1 {
 		return newProblem(errs[0])
 	}
-	p := newProblem(httpFault(status, errs))
+	p := newProblem(humaFault(status, errs))
 	if p.Status >= 500 {
 		p.cause = fmt.Errorf("huma: %d %v", status, errs)
 	}
@@ -151,23 +152,19 @@ func checkParameters(c *fiber.Ctx, op *huma.Operation) error {
 	if err != nil {
 		return malformed("The query is malformed.")
 	}
-	names := make([]string, 0, len(query))
-	for name := range query {
-		names = append(names, name)
-	}
-	slices.Sort(names)
 	var bad []social.Field
-	for _, name := range names {
-		pointer := clip(pointerEscape.Replace(name), 64)
-		switch values := query[name]; {
+	for name, values := range query {
+		pointer := jsonPointer([]string{name})[1:]
+		switch {
 		case !hasParam(op, name):
 			bad = append(bad, social.QueryField(pointer, social.FieldUnknown, "There is no such parameter."))
 		case len(values) > 1:
 			bad = append(bad, social.QueryField(pointer, social.FieldDuplicate, "Give this parameter once."))
-		case !utf8.ValidString(values[0]) || hasControl(values[0]):
+		case !utf8.ValidString(values[0]) || strings.ContainsFunc(values[0], isControl):
 			bad = append(bad, social.QueryField(pointer, social.FieldBadFormat, "UTF-8 without control characters."))
 		}
 	}
+	slices.SortFunc(bad, byPointer)
 	for _, b := range c.Request().Header.Peek("Idempotency-Key") {
 		if b <= ' ' || b >= 0x7f {
 			bad = append(bad, social.Field{In: "header", Pointer: "/Idempotency-Key", Code: social.FieldBadFormat,

@@ -137,9 +137,6 @@ func (s *Server) newFiber() *fiber.App {
 // guard, the request id and recover, and have to say themselves who may ask.
 func (s *Server) Fiber() *fiber.App { return s.fiber }
 
-// Document is the OpenAPI document. It may be added to until Serve.
-func (s *Server) Document() *huma.OpenAPI { return s.doc }
-
 // Mount adds the routes of channels. They come before those of modules, and behind front.
 func (s *Server) Mount(routers ...plugins.Router) {
 	for _, r := range routers {

@@ -2,10 +2,11 @@ package social
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"unicode/utf8"
 )
 
-// What writes itself as JSON, byte for byte as encoding/json would, is made of these.
+// The functions below append JSON byte for byte as encoding/json writes it.
 
 // AppendJSONID appends an id.
 func AppendJSONID(b []byte, id ID) []byte {
@@ -47,52 +48,13 @@ func AppendJSONOptional(b []byte, text *string) []byte {
 	return AppendJSONText(b, *text)
 }
 
-// AppendJSONText appends a text: what would mean something in HTML or JavaScript is escaped, and what is not UTF-8 is
-// replaced.
+// AppendJSONText appends a text. encoding/json writes all but plain ASCII.
 func AppendJSONText(b []byte, text string) []byte {
-	b = append(b, '"')
-	start := 0
-	for i := 0; i < len(text); {
-		c := text[i]
-		if c < utf8.RuneSelf {
-			if c >= ' ' && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&' {
-				i++
-				continue
-			}
-			b = appendEscape(append(b, text[start:i]...), c)
-			i++
-			start = i
-			continue
+	for _, c := range []byte(text) {
+		if c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			quoted, _ := json.Marshal(text) // never fails
+			return append(b, quoted...)
 		}
-		r, size := utf8.DecodeRuneInString(text[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			b = append(append(b, text[start:i]...), `\ufffd`...)
-			start = i + size
-		case r == '\u2028' || r == '\u2029':
-			b = append(append(b, text[start:i]...), `\u202`...)
-			b = append(b, "89"[r-'\u2028'])
-			start = i + size
-		}
-		i += size
 	}
-	return append(append(b, text[start:]...), '"')
-}
-
-func appendEscape(b []byte, c byte) []byte {
-	switch c {
-	case '"', '\\':
-		return append(b, '\\', c)
-	case '\b':
-		return append(b, '\\', 'b')
-	case '\f':
-		return append(b, '\\', 'f')
-	case '\n':
-		return append(b, '\\', 'n')
-	case '\r':
-		return append(b, '\\', 'r')
-	case '\t':
-		return append(b, '\\', 't')
-	}
-	return hex.AppendEncode(append(b, `\u00`...), []byte{c})
+	return append(append(append(b, '"'), text...), '"')
 }
