@@ -18,74 +18,101 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
+const (
+	endpointsRoute  = "/v1/me/endpoints"
+	endpointRoute   = endpointsRoute + "/{id}"
+	deliveriesRoute = endpointRoute + "/deliveries"
+	deliveryRoute   = deliveriesRoute + "/{delivery_id}"
+)
+
 // Routes registers the operations on endpoints and deliveries.
 func (s *Service) Routes(api huma.API) {
-	const base, one = "/v1/me/endpoints", "/v1/me/endpoints/{id}"
-	const deliveries, delivery = one + "/deliveries", one + "/deliveries/{delivery_id}"
-	read, write := social.ScopeRead, social.ScopeWriteAccount
-	huma.Register(api, operation("list-endpoints", http.MethodGet, base, "My endpoints, newest first", read, 200, 400), s.listEndpoints)
-	huma.Register(api, operation("get-endpoint", http.MethodGet, one, "One endpoint", read, 200, 404), s.getEndpoint)
-	huma.Register(api, operation("create-endpoint", http.MethodPost, base, "Add an endpoint", write, 201, 409), s.createEndpoint)
-	huma.Register(api, operation("change-endpoint", http.MethodPatch, one, "Change an endpoint, or switch it on or off", write, 200, 404), s.patchEndpoint)
-	huma.Register(api, operation("delete-endpoint", http.MethodDelete, one, "Remove an endpoint and what waits for it", write, 204, 404), s.deleteEndpoint)
-	huma.Register(api, operation("rotate-endpoint-secret", http.MethodPost, one+"/rotate-secret", "Give an endpoint a new secret; both sign for a while", write, 200, 404), s.postRotate)
-	huma.Register(api, operation("test-endpoint", http.MethodPost, one+"/test", "Send a test: one attempt", write, 202, 404, 409), s.postTest)
-	huma.Register(api, operation("list-deliveries", http.MethodGet, deliveries, "Deliveries of an endpoint, newest first", read, 200, 400, 404), s.listDeliveries)
-	huma.Register(api, operation("get-delivery", http.MethodGet, delivery, "One delivery", read, 200, 404), s.getDelivery)
-	huma.Register(api, operation("retry-delivery", http.MethodPost, delivery+"/retry", "Try a dead or pending delivery again, at once", write, 202, 404, 409), s.postRetry)
+	get, post := http.MethodGet, http.MethodPost
+	huma.Register(api, operation(get, endpointsRoute, "list-endpoints", "My endpoints, newest first",
+		200, 400), s.listEndpoints)
+	huma.Register(api, operation(get, endpointRoute, "get-endpoint", "One endpoint",
+		200, 404), s.getEndpoint)
+	huma.Register(api, operation(post, endpointsRoute, "create-endpoint", "Add an endpoint",
+		201, 409), s.createEndpoint)
+	huma.Register(api, operation(http.MethodPatch, endpointRoute, "change-endpoint",
+		"Change an endpoint, or switch it on or off", 200, 404), s.patchEndpoint)
+	huma.Register(api, operation(http.MethodDelete, endpointRoute, "delete-endpoint",
+		"Remove an endpoint and what waits for it", 204, 404), s.deleteEndpoint)
+	huma.Register(api, operation(post, endpointRoute+"/rotate-secret", "rotate-endpoint-secret",
+		"Give an endpoint a new secret; both sign for a while", 200, 404), s.postRotate)
+	huma.Register(api, operation(post, endpointRoute+"/test", "test-endpoint", "Send a test: one attempt",
+		202, 404, 409), s.postTest)
+	huma.Register(api, operation(get, deliveriesRoute, "list-deliveries", "Deliveries of an endpoint, newest first",
+		200, 400, 404), s.listDeliveries)
+	huma.Register(api, operation(get, deliveryRoute, "get-delivery", "One delivery",
+		200, 404), s.getDelivery)
+	huma.Register(api, operation(post, deliveryRoute+"/retry", "retry-delivery",
+		"Try a dead or pending delivery again, at once", 202, 404, 409), s.postRetry)
 }
 
-func operation(id, method, path, summary string, scope social.Scope, status int, errs ...int) huma.Operation {
-	op := huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"endpoints"}, DefaultStatus: status,
-		Errors:   append([]int{401, 403, 422, 429}, errs...),
-		Metadata: map[string]any{social.MetaAuth: social.AuthScope(scope)}}
-	switch {
-	case method != http.MethodGet:
-	case strings.HasPrefix(id, "list-"):
-		op.Metadata[social.MetaETag] = "weak"
-	default:
+func operation(method, path, id, summary string, status int, errs ...int) huma.Operation {
+	op := huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"endpoints"},
+		DefaultStatus: status, Errors: append([]int{401, 403, 422, 429}, errs...),
+		Metadata: map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWriteAccount)}}
+	if method == http.MethodGet {
+		op.Metadata[social.MetaAuth] = social.AuthScope(social.ScopeRead)
 		op.Metadata[social.MetaETag] = "strong"
+		if strings.HasPrefix(id, "list-") {
+			op.Metadata[social.MetaETag] = "weak"
+		}
 	}
 	return op
 }
 
-type endpointPath struct {
+// EndpointPath and DeliveryPath are the ids of a path. One that cannot be read is zero, which nothing has: not found.
+type EndpointPath struct {
 	ID string `path:"id"`
 }
 
-type deliveryPath struct {
-	ID         string `path:"id"`
+type DeliveryPath struct {
+	EndpointPath
 	DeliveryID string `path:"delivery_id"`
 }
 
-type endpointOutput struct {
-	Location string `header:"Location"`
-	Replayed string `header:"Idempotency-Replayed"`
-	Body     pipeline.Endpoint
+func idOf(text string) social.ID {
+	id, _ := social.ParseID(text)
+	return id
 }
 
-type deliveryOutput struct {
-	Location string `header:"Location"`
-	Replayed string `header:"Idempotency-Replayed"`
-	Body     pipeline.Delivery
-}
-
-func (s *Service) listEndpoints(ctx context.Context, in *struct{ social.PageQuery }) (*struct {
-	Body social.List[pipeline.Endpoint]
-}, error) {
-	page, err := s.Endpoints(ctx, social.ActorFrom(ctx).UserID, in.PageQuery)
-	return &struct {
+type (
+	endpointList struct {
 		Body social.List[pipeline.Endpoint]
-	}{page}, err
+	}
+	deliveryList struct {
+		Body social.List[pipeline.Delivery]
+	}
+	endpoint struct {
+		Location string `header:"Location"`
+		Replayed string `header:"Idempotency-Replayed"`
+		Body     pipeline.Endpoint
+	}
+	delivery struct {
+		Location string `header:"Location"`
+		Replayed string `header:"Idempotency-Replayed"`
+		Body     pipeline.Delivery
+	}
+)
+
+func replayed(once *storage.Once) string {
+	if once.Replayed() {
+		return "true"
+	}
+	return ""
 }
 
-func (s *Service) getEndpoint(ctx context.Context, in *endpointPath) (*endpointOutput, error) {
-	id, err := pathID(in.ID)
-	if err != nil {
-		return nil, err
-	}
-	e, err := s.Endpoint(ctx, social.ActorFrom(ctx).UserID, id)
-	return &endpointOutput{Body: e}, err
+func (s *Service) listEndpoints(ctx context.Context, in *struct{ social.PageQuery }) (*endpointList, error) {
+	page, err := s.Endpoints(ctx, social.ActorFrom(ctx).UserID, in.PageQuery)
+	return &endpointList{page}, err
+}
+
+func (s *Service) getEndpoint(ctx context.Context, in *EndpointPath) (*endpoint, error) {
+	e, err := s.Endpoint(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID))
+	return &endpoint{Body: e}, err
 }
 
 type createInput struct {
@@ -99,22 +126,19 @@ type createInput struct {
 	}
 }
 
-func (s *Service) createEndpoint(ctx context.Context, in *createInput) (*endpointOutput, error) {
+func (s *Service) createEndpoint(ctx context.Context, in *createInput) (*endpoint, error) {
 	actor := social.ActorFrom(ctx)
 	d := pipeline.EndpointDraft{Channel: in.Body.Channel, Settings: in.Body.Settings, Types: in.Body.Types}
 	if in.Body.Name != nil {
 		d.Name = *in.Body.Name
 	}
-	once := storage.NewOnce(actor, s.clock.Now(), "POST /v1/me/endpoints", in.Key, in.RawBody)
+	once := storage.NewOnce(actor, s.clock.Now(), "POST "+endpointsRoute, in.Key, in.RawBody)
 	e, err := s.AddEndpoint(ctx, actor.UserID, d, once)
-	if err != nil {
-		return nil, err
-	}
-	return &endpointOutput{Location: "/v1/me/endpoints/" + e.ID.String(), Replayed: replayed(once), Body: e}, nil
+	return &endpoint{Location: endpointsRoute + "/" + e.ID.String(), Replayed: replayed(once), Body: e}, err
 }
 
 type patchInput struct {
-	ID      string `path:"id"`
+	EndpointPath
 	RawBody []byte
 	Body    struct {
 		Name     *string         `json:"name,omitempty" minLength:"1" maxLength:"60" doc:"null = the channel's name."`
@@ -124,11 +148,7 @@ type patchInput struct {
 	}
 }
 
-func (s *Service) patchEndpoint(ctx context.Context, in *patchInput) (*endpointOutput, error) {
-	id, err := pathID(in.ID)
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) patchEndpoint(ctx context.Context, in *patchInput) (*endpoint, error) {
 	given := map[string]json.RawMessage{} // tells null, which clears, from absent
 	if err := json.Unmarshal(in.RawBody, &given); err != nil {
 		return nil, social.NewFault(social.CodeInvalidJSON, "The body is not valid JSON.")
@@ -144,123 +164,71 @@ func (s *Service) patchEndpoint(ctx context.Context, in *patchInput) (*endpointO
 	if _, ok := given["enabled"]; ok && p.Enabled == nil {
 		return nil, social.Invalid(social.BodyField("/enabled", social.FieldWrongType, "True or false."))
 	}
-	e, err := s.ChangeEndpoint(ctx, social.ActorFrom(ctx).UserID, id, p)
-	return &endpointOutput{Body: e}, err
+	e, err := s.ChangeEndpoint(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID), p)
+	return &endpoint{Body: e}, err
 }
 
-func (s *Service) deleteEndpoint(ctx context.Context, in *endpointPath) (*struct{}, error) {
-	id, err := pathID(in.ID)
-	if err != nil {
-		return nil, err
-	}
-	return nil, s.RemoveEndpoint(ctx, social.ActorFrom(ctx).UserID, id)
+func (s *Service) deleteEndpoint(ctx context.Context, in *EndpointPath) (*struct{}, error) {
+	return nil, s.RemoveEndpoint(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID))
 }
 
 type rotateInput struct {
-	ID   string `path:"id"`
+	EndpointPath
 	Key  string `header:"Idempotency-Key" maxLength:"255"`
 	Body *struct {
-		Overlap *int `json:"overlap_s,omitempty" minimum:"0" maximum:"604800" default:"86400" doc:"How long the secret before signs as well."`
+		Old *int `json:"overlap_s,omitempty" minimum:"0" maximum:"604800" default:"86400" doc:"How long the old one signs."`
 	}
 }
 
-func (s *Service) postRotate(ctx context.Context, in *rotateInput) (*endpointOutput, error) {
-	id, err := pathID(in.ID)
-	if err != nil {
-		return nil, err
-	}
+func (s *Service) postRotate(ctx context.Context, in *rotateInput) (*endpoint, error) {
 	overlap := 24 * time.Hour
-	if in.Body != nil && in.Body.Overlap != nil {
-		overlap = time.Duration(*in.Body.Overlap) * time.Second
+	if in.Body != nil && in.Body.Old != nil {
+		overlap = time.Duration(*in.Body.Old) * time.Second
 	}
 	actor := social.ActorFrom(ctx)
-	once := storage.NewOnce(actor, s.clock.Now(), "POST /v1/me/endpoints/"+in.ID+"/rotate-secret", in.Key, []byte(overlap.String()))
-	e, err := s.RotateSecret(ctx, actor.UserID, id, overlap, once)
-	return &endpointOutput{Replayed: replayed(once), Body: e}, err
+	once := storage.NewOnce(actor, s.clock.Now(), "POST "+endpointsRoute+"/"+in.ID+"/rotate-secret", in.Key,
+		[]byte(overlap.String()))
+	e, err := s.RotateSecret(ctx, actor.UserID, idOf(in.ID), overlap, once)
+	return &endpoint{Replayed: replayed(once), Body: e}, err
 }
 
 type testInput struct {
-	ID  string `path:"id"`
+	EndpointPath
 	Key string `header:"Idempotency-Key" maxLength:"255"`
 }
 
-func (s *Service) postTest(ctx context.Context, in *testInput) (*deliveryOutput, error) {
-	id, err := pathID(in.ID)
-	if err != nil {
-		return nil, err
-	}
-	actor := social.ActorFrom(ctx)
-	once := storage.NewOnce(actor, s.clock.Now(), "POST /v1/me/endpoints/"+in.ID+"/test", in.Key, nil)
-	d, err := s.TestEndpoint(ctx, actor.UserID, id, once)
-	if err != nil {
-		return nil, err
-	}
-	return &deliveryOutput{Location: "/v1/me/endpoints/" + in.ID + "/deliveries/" + d.ID.String(), Replayed: replayed(once), Body: d}, nil
+func (s *Service) postTest(ctx context.Context, in *testInput) (*delivery, error) {
+	actor, at := social.ActorFrom(ctx), endpointsRoute+"/"+in.ID
+	once := storage.NewOnce(actor, s.clock.Now(), "POST "+at+"/test", in.Key, nil)
+	d, err := s.TestEndpoint(ctx, actor.UserID, idOf(in.ID), once)
+	return &delivery{Location: at + "/deliveries/" + d.ID.String(), Replayed: replayed(once), Body: d}, err
 }
 
 type deliveriesInput struct {
-	ID string `path:"id"`
+	EndpointPath
 	social.PageQuery
 	State string `query:"state" enum:"pending,succeeded,dead,cancelled"`
 }
 
-func (s *Service) listDeliveries(ctx context.Context, in *deliveriesInput) (*struct {
-	Body social.List[pipeline.Delivery]
-}, error) {
-	id, err := pathID(in.ID)
-	if err != nil {
-		return nil, err
-	}
-	page, err := s.Deliveries(ctx, social.ActorFrom(ctx).UserID, id, in.State, in.PageQuery)
-	return &struct {
-		Body social.List[pipeline.Delivery]
-	}{page}, err
+func (s *Service) listDeliveries(ctx context.Context, in *deliveriesInput) (*deliveryList, error) {
+	page, err := s.Deliveries(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID), in.State, in.PageQuery)
+	return &deliveryList{page}, err
 }
 
-func (s *Service) getDelivery(ctx context.Context, in *deliveryPath) (*deliveryOutput, error) {
-	endpoint, id, err := in.ids()
-	if err != nil {
-		return nil, err
-	}
-	d, err := s.Delivery(ctx, social.ActorFrom(ctx).UserID, endpoint, id)
-	return &deliveryOutput{Body: d}, err
+func (s *Service) getDelivery(ctx context.Context, in *DeliveryPath) (*delivery, error) {
+	d, err := s.Delivery(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID), idOf(in.DeliveryID))
+	return &delivery{Body: d}, err
 }
 
-func (s *Service) postRetry(ctx context.Context, in *deliveryPath) (*deliveryOutput, error) {
-	endpoint, id, err := in.ids()
-	if err != nil {
-		return nil, err
-	}
-	d, err := s.RetryDelivery(ctx, social.ActorFrom(ctx).UserID, endpoint, id)
-	return &deliveryOutput{Body: d}, err
+func (s *Service) postRetry(ctx context.Context, in *DeliveryPath) (*delivery, error) {
+	d, err := s.RetryDelivery(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID), idOf(in.DeliveryID))
+	return &delivery{Body: d}, err
 }
 
-func (in *deliveryPath) ids() (endpoint, delivery social.ID, err error) {
-	if endpoint, err = pathID(in.ID); err == nil {
-		delivery, err = pathID(in.DeliveryID)
-	}
-	return endpoint, delivery, err
-}
-
-// pathID reads an id of the path; what is none names nothing.
-func pathID(text string) (social.ID, error) {
-	id, err := social.ParseID(text)
-	if err != nil {
-		return id, social.NotFound()
-	}
-	return id, nil
-}
-
-func replayed(once *storage.Once) string {
-	if once.Replayed() {
-		return "true"
-	}
-	return ""
-}
-
-// EventRoutes mounts GET and HEAD /v1/events, the JSON ways, behind the host's middleware: who asks is in the
-// context, the read budget was spent there, faults are returned. The host calls it after the routes of channels, so that a stream is taken by the
-// channel that serves streams; a request for one that comes here is answered 204: there is no such channel.
+// EventRoutes mounts GET and HEAD /v1/events, the JSON ways, behind the host's middleware: the actor is in the context,
+// the read budget was spent there, faults are returned. The host calls it after the routes of channels, so that the
+// channel that serves streams takes a stream; a request for one that comes here is answered 204: there is no such
+// channel.
 func (s *Service) EventRoutes(r fiber.Router, doc *huma.OpenAPI) {
 	r.Head(plugins.EventsPath, s.getEvents) // before Get, which mounts a HEAD of its own
 	r.Get(plugins.EventsPath, s.getEvents)
@@ -273,11 +241,12 @@ func (s *Service) getEvents(c *fiber.Ctx) error {
 	if err := actor.Need(social.ScopeEvents); err != nil {
 		return err
 	}
-	way := plugins.ChooseWay(strings.Clone(c.Get(fiber.HeaderAccept)))
+	way := plugins.ChooseWay(c.Get(fiber.HeaderAccept))
 	if way == plugins.WayNone {
 		return social.NewFault(social.CodeNotAcceptable, "Events come as text/event-stream or application/json.")
 	}
-	q, err := plugins.ParseEvents(plugins.Params{Query: queryOf(c), Header: func(name string) string { return strings.Clone(c.Get(name)) }})
+	header := func(name string) string { return strings.Clone(c.Get(name)) }
+	q, err := plugins.ParseEvents(plugins.Params{Query: queryOf(c), Header: header})
 	if err != nil {
 		return err
 	}
@@ -318,7 +287,7 @@ func queryOf(c *fiber.Ctx) [][2]string {
 
 // hasTag reports whether an If-None-Match header (RFC 9110, 13.1.2) names the tag; tags are compared weakly.
 func hasTag(header, tag string) bool {
-	for _, t := range strings.Split(header, ",") {
+	for t := range strings.SplitSeq(header, ",") {
 		if t = strings.TrimPrefix(strings.TrimSpace(t), "W/"); t == tag || t == "*" {
 			return true
 		}
@@ -328,15 +297,18 @@ func hasTag(header, tag string) bool {
 
 func eventPageSchema() *huma.Schema {
 	text := func(doc string) *huma.Schema { return &huma.Schema{Type: huma.TypeString, Description: doc} }
-	item := &huma.Schema{Type: huma.TypeObject, Required: []string{"id", "type", "time", "data"}, Properties: map[string]*huma.Schema{
+	object := func(required []string, properties map[string]*huma.Schema) *huma.Schema {
+		return &huma.Schema{Type: huma.TypeObject, Required: required, Properties: properties}
+	}
+	item := object([]string{"id", "type", "time", "data"}, map[string]*huma.Schema{
 		"id": text("Its position."), "type": text("What happened."), "time": {Type: huma.TypeString, Format: "date-time"},
 		"data": {Type: huma.TypeObject, AdditionalProperties: true, Description: "By type."},
-	}}
-	return &huma.Schema{Type: huma.TypeObject, Required: []string{"items", "next", "more", "head", "oldest"}, Properties: map[string]*huma.Schema{
+	})
+	return object([]string{"items", "next", "more", "head", "oldest"}, map[string]*huma.Schema{
 		"items":  {Type: huma.TypeArray, Items: item},
 		"next":   text("The position to ask from next."),
 		"more":   {Type: huma.TypeBoolean, Description: "Ask again at once."},
 		"head":   text("The newest durable position."),
 		"oldest": text("Reading after it gives everything kept."),
-	}}
+	})
 }

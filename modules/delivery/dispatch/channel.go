@@ -110,7 +110,8 @@ func (c *Channel) Call(what string, fn func() error) (err error) {
 		delete(c.calls, n)
 		c.mu.Unlock()
 		if p := recover(); p != nil {
-			c.Log.Error("channel panicked", zap.String("call", what), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+			c.Log.Error("channel panicked", zap.String("call", what), zap.Any("panic", p),
+				zap.ByteString("stack", debug.Stack()))
 			err = &conductError{"panic in " + what}
 		}
 	}()

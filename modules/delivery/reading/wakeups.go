@@ -6,7 +6,7 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// wakeups tells waiting readers that something became durable in a stream of theirs. A wake-up carries nothing:
+// wakeups wakes waiting readers when something became durable in a stream of theirs. A wake-up carries nothing:
 // whoever wakes reads the log. The work of an event grows with those who wait for its stream, not with all who
 // wait. Safe for concurrent use.
 type wakeups struct {
@@ -17,59 +17,47 @@ type wakeups struct {
 // waiter is one waiting reader: of one goroutine, but for the channel.
 type waiter struct {
 	wake    chan struct{} // holds at most one wake-up
-	streams []social.Stream
+	sources []social.Source
 }
 
-func newWakeups() *wakeups { return &wakeups{byStream: map[social.Stream]map[*waiter]struct{}{}} }
-
-// watch makes w wait for these streams in place of those before. Register first, read second.
-func (k *wakeups) watch(w *waiter, streams []social.Stream) {
+// watch makes w wait for the streams of these sources in place of those before, and reports whether one is new: what
+// became durable there before this call has woken nobody.
+func (k *wakeups) watch(w *waiter, sources []social.Source) (grown bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	for _, s := range sources {
+		_, known := k.byStream[s.Stream][w]
+		grown = grown || !known
+	}
 	k.drop(w)
-	w.streams = streams
-	for _, s := range streams {
-		set := k.byStream[s]
+	w.sources = sources
+	for _, s := range sources {
+		set := k.byStream[s.Stream]
 		if set == nil {
 			set = map[*waiter]struct{}{}
-			k.byStream[s] = set
+			k.byStream[s.Stream] = set
 		}
 		set[w] = struct{}{}
 	}
+	return grown
 }
 
-// leave ends the waiting.
-func (k *wakeups) leave(w *waiter) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.drop(w)
-}
-
-// tell wakes everybody who waits for a stream of these events.
-func (k *wakeups) tell(events []social.Event) {
+// wake wakes everybody who waits for a stream of these events.
+func (k *wakeups) wake(events []social.Event) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, e := range events {
 		for w := range k.byStream[e.Stream] {
-			w.nudge()
+			poke(w.wake)
 		}
 	}
 }
 
 func (k *wakeups) drop(w *waiter) {
-	for _, s := range w.streams {
-		delete(k.byStream[s], w)
-		if len(k.byStream[s]) == 0 {
-			delete(k.byStream, s)
+	for _, s := range w.sources {
+		delete(k.byStream[s.Stream], w)
+		if len(k.byStream[s.Stream]) == 0 {
+			delete(k.byStream, s.Stream)
 		}
-	}
-	w.streams = nil
-}
-
-// nudge never blocks: a wake-up that waits already stands for this one too.
-func (w *waiter) nudge() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
 	}
 }
