@@ -7,6 +7,7 @@ import (
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/follows"
 	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/people"
 	"github.com/belfry-social/belfry/modules/posts"
 	"github.com/belfry-social/belfry/modules/users"
 )
@@ -15,14 +16,17 @@ import (
 // edge exists only if both its ends do.
 func bindings() fx.Option {
 	return fx.Options(
-		tie(func(s *users.Service, f *follows.Service) { s.Ports.Follows = f }),
 		tie(func(s *users.Service, l *Limiter) { s.Ports.Limits = l }),
 
 		tie(func(s *posts.Service, u *users.Service) { s.Ports.Users = u }),
+		tie(func(s *posts.Service, p *people.Service) { s.Ports.People = p }),
 		tie(func(s *posts.Service, f *follows.Service) { s.Ports.Follows = f }),
 		tie(func(s *posts.Service, st *stores) { s.Ports.Log = st.log }),
 
 		tie(func(s *follows.Service, u *users.Service) { s.Ports.Users = u }),
+
+		tie(func(s *people.Service, u *users.Service) { s.Ports.Users = u }),
+		tie(func(s *people.Service, f *follows.Service) { s.Ports.Follows = f }),
 
 		tie(func(s *notifications.Service, u *users.Service) { s.Ports.Users = u }),
 		tie(func(s *notifications.Service, p *posts.Service) { s.Ports.Posts = p }),
