@@ -26,6 +26,7 @@ import (
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/follows"
 	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/people"
 	"github.com/belfry-social/belfry/modules/posts"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
@@ -43,6 +44,7 @@ func Standard() []fx.Option {
 		users.Module,
 		posts.Module,
 		follows.Module,
+		people.Module,
 		notifications.Module,
 		delivery.Module,
 		sse.Module,

@@ -8,6 +8,7 @@ import (
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/follows"
 	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/people"
 	"github.com/belfry-social/belfry/modules/posts"
 	"github.com/belfry-social/belfry/modules/users"
 )
@@ -16,14 +17,17 @@ import (
 // edge exists only if both its ends do.
 func bindings() fx.Option {
 	return fx.Options(
-		tie(func(s *users.Service, f *follows.Service) { s.Ports.Follows = f }),
 		tie(func(s *users.Service, l *server.Limiter) { s.Ports.Limits = l }),
 
 		tie(func(s *posts.Service, u *users.Service) { s.Ports.Users = u }),
+		tie(func(s *posts.Service, p *people.Service) { s.Ports.People = p }),
 		tie(func(s *posts.Service, f *follows.Service) { s.Ports.Follows = f }),
 		tie(func(s *posts.Service, l *eventLog) { s.Ports.Log = l }),
 
 		tie(func(s *follows.Service, u *users.Service) { s.Ports.Users = u }),
+
+		tie(func(s *people.Service, u *users.Service) { s.Ports.Users = u }),
+		tie(func(s *people.Service, f *follows.Service) { s.Ports.Follows = f }),
 
 		tie(func(s *notifications.Service, u *users.Service) { s.Ports.Users = u }),
 		tie(func(s *notifications.Service, p *posts.Service) { s.Ports.Posts = p }),

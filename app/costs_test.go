@@ -39,7 +39,6 @@ func newTown(t *testing.T) *town {
 	w.follows = follows.New(follows.DefaultConfig(), w.counted, f.Bus, f.Clock, f.Pages)
 	w.posts = posts.New(posts.DefaultConfig(), site, w.counted, f.Bus, f.Clock, f.Pages)
 	w.notify = notifications.New(notifications.DefaultConfig(), w.counted, f.Clock, site, f.Pages, zap.NewNop())
-	w.users.Ports.Follows = w.follows
 	w.posts.Ports.Users, w.posts.Ports.Follows = w.users, w.follows
 	w.follows.Ports.Users = w.users
 	w.notify.Ports.Users, w.notify.Ports.Posts, w.notify.Ports.Follows = w.users, w.posts, w.follows

@@ -16,6 +16,7 @@ import (
 
 	"github.com/belfry-social/belfry/app"
 	"github.com/belfry-social/belfry/app/config"
+	"github.com/belfry-social/belfry/modules/people"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/plugins"
@@ -127,10 +128,10 @@ func TestDemoIsHeard(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "site")
 	for range 2 {
 		events := make(heard, 256)
-		var people *users.Service
-		_, stop := community(t, dir, map[string]string{"demo.every": "100ms"}, fx.Populate(&people),
+		var shown *people.Service
+		_, stop := community(t, dir, map[string]string{"demo.every": "100ms"}, fx.Populate(&shown),
 			plugins.Provide(plugins.Define("heard", heardConfig{true}, func(heardConfig, plugins.Env) (plugins.Channel, error) { return events, nil })))
-		me, err := people.UserByName(t.Context(), social.ID{}, "demo")
+		me, err := shown.UserByName(t.Context(), social.ID{}, "demo")
 		if err != nil {
 			t.Fatal(err)
 		}

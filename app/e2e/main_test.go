@@ -8,6 +8,7 @@ import (
 	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/modules/follows"
 	"github.com/belfry-social/belfry/modules/notifications"
+	"github.com/belfry-social/belfry/modules/people"
 	"github.com/belfry-social/belfry/modules/posts"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/plugins/logging"
@@ -86,9 +87,9 @@ func TestMainJob(t *testing.T) {
 
 // TestModulesLeftOut: the program starts and does what is left without each part that may be left out.
 func TestModulesLeftOut(t *testing.T) {
-	all := map[string]fx.Option{"users": users.Module, "posts": posts.Module, "follows": follows.Module, "notifications": notifications.Module,
+	all := map[string]fx.Option{"users": users.Module, "posts": posts.Module, "follows": follows.Module, "people": people.Module, "notifications": notifications.Module,
 		"delivery": delivery.Module, "sse": sse.Module, "logging": logging.Module, "webhook": webhook.Module}
-	for _, out := range []string{"follows", "notifications", "delivery", "sse", "logging", "webhook"} {
+	for _, out := range []string{"follows", "people", "notifications", "delivery", "sse", "logging", "webhook"} {
 		t.Run(out, func(t *testing.T) {
 			var parts []fx.Option
 			for name, part := range all {

@@ -128,16 +128,25 @@ func (s *site) following(t testing.TB, who string) []string {
 	return names
 }
 
+// page is Page in a snapshot of its own.
+func (s *site) page(t testing.TB, viewer, person social.ID, following bool, p social.PageQuery) (l social.List[social.ID], err error) {
+	s.Read(t, func(q storage.Querier) error {
+		l, err = s.Page(t.Context(), q, viewer, person, following, p)
+		return nil
+	})
+	return l, err
+}
+
 func (s *site) list(t testing.TB, who string, following bool, limit int) []string {
 	t.Helper()
 	names := []string{}
 	for q := (social.PageQuery{Limit: limit}); ; {
-		l, err := s.Page(t.Context(), social.ID{}, s.id(who), following, q)
+		l, err := s.page(t, social.ID{}, s.id(who), following, q)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, u := range l.Items {
-			names = append(names, u.Username)
+		for _, id := range l.Items {
+			names = append(names, s.users.name(id))
 		}
 		if l.Next == nil {
 			return names
@@ -223,15 +232,4 @@ func (p *people) Refs(_ context.Context, _ storage.Querier, ids []social.ID) (ma
 		}
 	}
 	return out, nil
-}
-
-func (p *people) Views(ctx context.Context, q storage.Querier, _ social.ID, ids []social.ID) ([]social.User, error) {
-	refs, err := p.Refs(ctx, q, ids)
-	var out []social.User
-	for _, id := range ids {
-		if r, ok := refs[id]; ok {
-			out = append(out, social.User{ID: r.ID, Username: r.Username})
-		}
-	}
-	return out, err
 }

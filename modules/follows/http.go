@@ -21,19 +21,11 @@ type personInput struct {
 	ID string `path:"id"`
 }
 
-type listInput struct {
-	ID string `path:"id"`
-	social.PageQuery
-}
-
 type relationOutput struct{ Body social.Relationship }
-
-type usersOutput struct{ Body social.List[social.User] }
 
 // Routes adds the operations of follows.
 func (s *Service) Routes(api huma.API) {
 	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWriteFollows)}
-	list := map[string]any{social.MetaAuth: social.AuthOptional, social.MetaETag: "weak"}
 	tags := []string{"follows"}
 	huma.Register(api, huma.Operation{OperationID: "follow", Method: http.MethodPut, Path: "/v1/users/{id}/follow", Tags: tags,
 		Summary: "Follow a person, or change the bell", DefaultStatus: http.StatusOK, Metadata: write,
@@ -41,12 +33,6 @@ func (s *Service) Routes(api huma.API) {
 	huma.Register(api, huma.Operation{OperationID: "unfollow", Method: http.MethodDelete, Path: "/v1/users/{id}/follow", Tags: tags,
 		Summary: "Follow a person no more", DefaultStatus: http.StatusOK, Metadata: write,
 		Errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity}}, s.deleteFollow)
-	huma.Register(api, huma.Operation{OperationID: "list-followers", Method: http.MethodGet, Path: "/v1/users/{id}/followers", Tags: tags,
-		Summary: "Who follows a person", DefaultStatus: http.StatusOK, Metadata: list,
-		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity}}, s.getList(false))
-	huma.Register(api, huma.Operation{OperationID: "list-following", Method: http.MethodGet, Path: "/v1/users/{id}/following", Tags: tags,
-		Summary: "Whom a person follows", DefaultStatus: http.StatusOK, Metadata: list,
-		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity}}, s.getList(true))
 }
 
 func (s *Service) putFollow(ctx context.Context, in *followInput) (*relationOutput, error) {
@@ -75,18 +61,4 @@ func (s *Service) deleteFollow(ctx context.Context, in *personInput) (*relationO
 		return nil, err
 	}
 	return &relationOutput{Body: r}, nil
-}
-
-func (s *Service) getList(following bool) func(context.Context, *listInput) (*usersOutput, error) {
-	return func(ctx context.Context, in *listInput) (*usersOutput, error) {
-		id, err := social.ParseID(in.ID)
-		if err != nil {
-			return nil, social.NotFound()
-		}
-		list, err := s.Page(ctx, social.ActorFrom(ctx).UserID, id, following, in.PageQuery)
-		if err != nil {
-			return nil, err
-		}
-		return &usersOutput{Body: list}, nil
-	}
 }

@@ -16,16 +16,10 @@ type Ports struct {
 type Users interface {
 	// Refs gives the names of people; deleted ones are absent.
 	Refs(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error)
-	// Views gives people as viewer sees them, in the order asked; unknown ones are left out.
-	Views(ctx context.Context, q storage.Querier, viewer social.ID, ids []social.ID) ([]social.User, error)
 }
 
 type noUsers struct{}
 
 func (noUsers) Refs(context.Context, storage.Querier, []social.ID) (map[social.ID]social.UserRef, error) {
-	return nil, nil
-}
-
-func (noUsers) Views(context.Context, storage.Querier, social.ID, []social.ID) ([]social.User, error) {
 	return nil, nil
 }

@@ -115,45 +115,26 @@ func (s *Service) BellFollowers(ctx context.Context, q storage.Querier, author s
 	return out, nil
 }
 
-// Page lists whom a person follows, or who follows them, newest follow first, as viewer sees them. A person who is
-// not there is not found.
-func (s *Service) Page(ctx context.Context, viewer, person social.ID, following bool, p social.PageQuery) (social.List[social.User], error) {
-	var out social.List[social.User]
-	err := s.db.Read(ctx, func(q storage.Querier) error {
-		there, err := s.Ports.Users.Refs(ctx, q, []social.ID{person})
-		if err != nil {
-			return err
-		}
-		if _, ok := there[person]; !ok {
-			return social.NotFound()
-		}
-		scope := social.PageScope{List: "followers", Filter: person.String(), Person: viewer}
-		if following {
-			scope.List = "following"
-		}
-		list, err := social.PageOf(s.pages, scope, p, false, func(e edge) int64 { return e.key },
-			func(w social.Window) ([]edge, error) { return page(ctx, q, person, following, w) })
-		if err != nil {
-			return err
-		}
-		ids := make([]social.ID, len(list.Items))
-		for i, e := range list.Items {
-			ids[i] = e.follower
-			if following {
-				ids[i] = e.followed
-			}
-		}
-		users, err := s.Ports.Users.Views(ctx, q, viewer, ids)
-		if users == nil {
-			users = []social.User{}
-		}
-		out = social.List[social.User]{Items: users, Next: list.Next, Prev: list.Prev}
-		return err
-	})
-	if err != nil {
-		return social.List[social.User]{}, failed(err, "list of", person)
+// Page gives one page of whom a person follows, or of who follows them, newest follow first. The viewer's page cursors
+// are good for nobody else.
+func (s *Service) Page(ctx context.Context, q storage.Querier, viewer, person social.ID, following bool, p social.PageQuery) (social.List[social.ID], error) {
+	scope := social.PageScope{List: "followers", Filter: person.String(), Person: viewer}
+	if following {
+		scope.List = "following"
 	}
-	return out, nil
+	list, err := social.PageOf(s.pages, scope, p, false, func(e edge) int64 { return e.key },
+		func(w social.Window) ([]edge, error) { return page(ctx, q, person, following, w) })
+	if err != nil {
+		return social.List[social.ID]{}, failed(err, "list of", person)
+	}
+	ids := make([]social.ID, len(list.Items))
+	for i, e := range list.Items {
+		ids[i] = e.follower
+		if following {
+			ids[i] = e.followed
+		}
+	}
+	return social.List[social.ID]{Items: ids, Next: list.Next, Prev: list.Prev}, nil
 }
 
 func (e edge) public() social.FollowEdge {

@@ -1,8 +1,10 @@
 package notifications
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,36 +18,37 @@ import (
 // Routes registers what clients may ask.
 func (s *Service) Routes(api huma.API) {
 	h := handlers{s}
-	read, write := social.AuthScope(social.ScopeRead), social.AuthScope(social.ScopeWriteNotifications)
-	add(api, http.MethodGet, "/v1/notifications", "list-notifications", "The notifications of the person, newest first", read, "weak", nil, h.list)
-	add(api, http.MethodGet, "/v1/notifications/counts", "count-notifications", "How many are unseen and unread", read, "strong", nil, h.counts)
-	add(api, http.MethodGet, "/v1/notifications/groups/{key}", "list-group-members", "The members of a group, newest first", read, "weak", []int{404}, h.members)
-	add(api, http.MethodGet, "/v1/notifications/{id}", "get-notification", "One notification", read, "strong", []int{404}, h.get)
-	add(api, http.MethodPost, "/v1/notifications/seen", "mark-seen", "Mark an item and all older ones as seen", write, "", []int{404}, h.seen)
-	add(api, http.MethodPost, "/v1/notifications/read", "mark-read", "Mark items, a group, or an item and all older ones as read", write, "", []int{404}, h.read)
-	add(api, http.MethodPut, "/v1/notifications/{id}/read", "set-read", "Mark one item as read", write, "", []int{404}, h.setRead(true))
-	add(api, http.MethodDelete, "/v1/notifications/{id}/read", "unset-read", "Mark one item as unread", write, "", []int{404}, h.setRead(false))
-	add(api, http.MethodPut, "/v1/notifications/{id}/archived", "set-archived", "Put one item away; implies read", write, "", []int{404}, h.setArchived(true))
-	add(api, http.MethodDelete, "/v1/notifications/{id}/archived", "unset-archived", "Put one item back into the inbox", write, "", []int{404}, h.setArchived(false))
-	huma.Register(api, operation(http.MethodDelete, "/v1/notifications/{id}", "delete-notification", "Delete one notification", write, "", []int{404}, http.StatusNoContent), h.delete)
+	const get, put, post, del = http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete
+	const all, one, group = "/v1/notifications", "/v1/notifications/{id}", "/v1/notifications/groups/{key}"
+	read := huma.Operation{Metadata: map[string]any{social.MetaAuth: social.AuthScope(social.ScopeRead), social.MetaETag: "weak"}}
+	state := huma.Operation{Metadata: map[string]any{social.MetaAuth: social.AuthScope(social.ScopeRead), social.MetaETag: "strong"}}
+	write := huma.Operation{Metadata: map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWriteNotifications)}}
+	end, push := write, huma.Operation{DefaultStatus: http.StatusCreated, Metadata: map[string]any{
+		social.MetaAuth: social.AuthScope(social.ScopeNotifySend), social.MetaLimit: social.BudgetService}}
+	end.DefaultStatus = http.StatusNoContent
 
-	push := operation(http.MethodPost, "/v1/notifications", "push-notification", "Tell a person something, as a host application",
-		social.AuthScope(social.ScopeNotifySend), "", nil, http.StatusCreated)
-	push.Metadata[social.MetaLimit] = social.BudgetService
-	huma.Register(api, push, h.push)
+	add(api, read, get, all, "list-notifications", "The notifications of the person, newest first", h.list)
+	add(api, state, get, all+"/counts", "count-notifications", "How many are unseen and unread", h.counts)
+	add(api, read, get, group, "list-group-members", "The members of a group, newest first", h.members, 404)
+	add(api, state, get, one, "get-notification", "One notification", h.item(s.Get), 404)
+	add(api, write, post, all+"/seen", "mark-seen", "Mark an item and all older ones as seen", h.seen, 404)
+	add(api, write, post, all+"/read", "mark-read", "Mark items, a group, or an item and all older ones as read", h.read, 404)
+	add(api, write, put, one+"/read", "set-read", "Mark one item as read", h.change(s.SetRead, true), 404)
+	add(api, write, del, one+"/read", "unset-read", "Mark one item as unread", h.change(s.SetRead, false), 404)
+	add(api, write, put, one+"/archived", "set-archived", "Put one item away; implies read", h.change(s.SetArchived, true), 404)
+	add(api, write, del, one+"/archived", "unset-archived", "Put one item back into the inbox", h.change(s.SetArchived, false), 404)
+	add(api, end, del, one, "delete-notification", "Delete one notification", h.delete, 404)
+	add(api, push, post, all, "push-notification", "Tell a person something, as a host application", h.push)
 }
 
-func operation(method, path, id, summary string, auth social.Auth, etag string, errors []int, status int) huma.Operation {
-	meta := map[string]any{social.MetaAuth: auth}
-	if etag != "" {
-		meta[social.MetaETag] = etag
-	}
-	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, Tags: []string{"notifications"}, Metadata: meta,
-		DefaultStatus: status, Errors: append([]int{401, 403, 422, 429}, errors...)}
-}
-
-func add[I, O any](api huma.API, method, path, id, summary string, auth social.Auth, etag string, errors []int, handler func(context.Context, *I) (*O, error)) {
-	huma.Register(api, operation(method, path, id, summary, auth, etag, errors, http.StatusOK), handler)
+// add registers an operation of a kind.
+func add[I, O any](api huma.API, op huma.Operation, method, path, id, summary string,
+	handler func(context.Context, *I) (*O, error), errors ...int) {
+	op.Method, op.Path, op.OperationID, op.Summary, op.Tags = method, path, id, summary, []string{"notifications"}
+	op.DefaultStatus = cmp.Or(op.DefaultStatus, http.StatusOK)
+	op.Errors = append([]int{401, 403, 422, 429}, errors...)
+	op.Metadata = maps.Clone(op.Metadata)
+	huma.Register(api, op, handler)
 }
 
 type handlers struct{ s *Service }
@@ -78,10 +81,7 @@ func (h handlers) list(ctx context.Context, in *listInput) (*listOutput, error) 
 	}
 	cursor := h.cursor()
 	list, err := h.s.List(ctx, social.ActorFrom(ctx).UserID, f, in.PageQuery)
-	if err != nil {
-		return nil, err
-	}
-	return &listOutput{Cursor: cursor, Body: list}, nil
+	return &listOutput{Cursor: cursor, Body: list}, err
 }
 
 type membersInput struct {
@@ -99,10 +99,7 @@ func (h handlers) members(ctx context.Context, in *membersInput) (*membersOutput
 		return nil, social.NotFound()
 	}
 	list, err := h.s.Members(ctx, social.ActorFrom(ctx).UserID, key, in.PageQuery)
-	if err != nil {
-		return nil, err
-	}
-	return &membersOutput{Body: list}, nil
+	return &membersOutput{Body: list}, err
 }
 
 type countsOutput struct {
@@ -113,10 +110,7 @@ type countsOutput struct {
 func (h handlers) counts(ctx context.Context, _ *struct{}) (*countsOutput, error) {
 	cursor := h.cursor()
 	c, err := h.s.Counts(ctx, social.ActorFrom(ctx).UserID)
-	if err != nil {
-		return nil, err
-	}
-	return &countsOutput{Cursor: cursor, Body: c}, nil
+	return &countsOutput{Cursor: cursor, Body: c}, err
 }
 
 type itemInput struct {
@@ -127,36 +121,20 @@ type itemOutput struct {
 	Body Notification
 }
 
-func (h handlers) get(ctx context.Context, in *itemInput) (*itemOutput, error) {
-	return h.item(ctx, in, h.s.Get)
-}
-
-func (h handlers) setRead(read bool) func(context.Context, *itemInput) (*itemOutput, error) {
+// item answers with one item.
+func (h handlers) item(do func(ctx context.Context, person, id social.ID) (Notification, error)) func(context.Context, *itemInput) (*itemOutput, error) {
 	return func(ctx context.Context, in *itemInput) (*itemOutput, error) {
-		return h.item(ctx, in, func(ctx context.Context, person, id social.ID) (Notification, error) {
-			return h.s.SetRead(ctx, person, id, read)
-		})
+		id, err := social.ParseID(in.ID)
+		if err != nil {
+			return nil, social.NotFound()
+		}
+		n, err := do(ctx, social.ActorFrom(ctx).UserID, id)
+		return &itemOutput{Body: n}, err
 	}
 }
 
-func (h handlers) setArchived(archived bool) func(context.Context, *itemInput) (*itemOutput, error) {
-	return func(ctx context.Context, in *itemInput) (*itemOutput, error) {
-		return h.item(ctx, in, func(ctx context.Context, person, id social.ID) (Notification, error) {
-			return h.s.SetArchived(ctx, person, id, archived)
-		})
-	}
-}
-
-func (h handlers) item(ctx context.Context, in *itemInput, do func(context.Context, social.ID, social.ID) (Notification, error)) (*itemOutput, error) {
-	id, err := social.ParseID(in.ID)
-	if err != nil {
-		return nil, social.NotFound()
-	}
-	n, err := do(ctx, social.ActorFrom(ctx).UserID, id)
-	if err != nil {
-		return nil, err
-	}
-	return &itemOutput{Body: n}, nil
+func (h handlers) change(set func(ctx context.Context, person, id social.ID, on bool) (Notification, error), on bool) func(context.Context, *itemInput) (*itemOutput, error) {
+	return h.item(func(ctx context.Context, person, id social.ID) (Notification, error) { return set(ctx, person, id, on) })
 }
 
 func (h handlers) delete(ctx context.Context, in *itemInput) (*struct{}, error) {
@@ -195,43 +173,43 @@ type readInput struct {
 
 func (h handlers) read(ctx context.Context, in *readInput) (*markOutput, error) {
 	person, b := social.ActorFrom(ctx).UserID, in.Body
+	given := 0
+	for _, there := range []bool{b.IDs != nil, b.UpTo != nil, b.Group != nil} {
+		if there {
+			given++
+		}
+	}
 	switch {
-	case b.IDs != nil && b.UpTo == nil && b.Group == nil:
-		if len(b.IDs) == 0 {
-			return nil, social.Invalid(social.BodyField("/ids", social.FieldTooShort, "At least one id."))
-		}
-		ids := make([]social.ID, len(b.IDs))
-		for i, text := range b.IDs {
-			var err error
-			if ids[i], err = bodyID("/ids/"+strconv.Itoa(i), text); err != nil {
-				return nil, err
-			}
-		}
-		return marked(h.s.ReadAll(ctx, person, ids))
-	case b.IDs == nil && b.UpTo != nil && b.Group == nil:
+	case given == 0:
+		return nil, social.Invalid(social.BodyField("", social.FieldRequired, "One of ids, up_to and group."))
+	case given > 1:
+		return nil, social.Invalid(social.BodyField("", social.FieldNotAllowed, "Only one of ids, up_to and group."))
+	case b.UpTo != nil:
 		id, err := bodyID("/up_to", *b.UpTo)
 		if err != nil {
 			return nil, err
 		}
 		return marked(h.s.ReadUpTo(ctx, person, id))
-	case b.IDs == nil && b.UpTo == nil && b.Group != nil:
+	case b.Group != nil:
 		key, err := bodyID("/group", *b.Group)
 		if err != nil {
 			return nil, err
 		}
 		return marked(h.s.ReadGroup(ctx, person, key))
-	case b.IDs == nil && b.UpTo == nil:
-		return nil, social.Invalid(social.BodyField("", social.FieldRequired, "One of ids, up_to and group."))
+	case len(b.IDs) == 0:
+		return nil, social.Invalid(social.BodyField("/ids", social.FieldTooShort, "At least one id."))
 	}
-	return nil, social.Invalid(social.BodyField("", social.FieldNotAllowed, "Only one of ids, up_to and group."))
+	ids := make([]social.ID, len(b.IDs))
+	for i, text := range b.IDs {
+		var err error
+		if ids[i], err = bodyID("/ids/"+strconv.Itoa(i), text); err != nil {
+			return nil, err
+		}
+	}
+	return marked(h.s.ReadAll(ctx, person, ids))
 }
 
-func marked(c Counts, err error) (*markOutput, error) {
-	if err != nil {
-		return nil, err
-	}
-	return &markOutput{Body: c}, nil
-}
+func marked(c Counts, err error) (*markOutput, error) { return &markOutput{Body: c}, err }
 
 func bodyID(pointer, text string) (social.ID, error) {
 	id, err := social.ParseID(text)

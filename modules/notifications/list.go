@@ -61,11 +61,11 @@ func (f Filter) selection() (selection, error) {
 	}
 	all := slices.Contains(f.Types, typeCustom)
 	for _, t := range f.Types {
-		kind, word, custom := strings.Cut(t, ".")
+		kind, name, custom := strings.Cut(t, ".")
 		switch {
-		case custom && kind == typeCustom && isWord(word):
+		case custom && kind == typeCustom && word.MatchString(name):
 			if !all {
-				sel.words = append(sel.words, word)
+				sel.words = append(sel.words, name)
 			}
 			t = typeCustom
 		case t == typePost:
@@ -162,25 +162,18 @@ func (s *Service) page(ctx context.Context, q storage.Querier, v *viewer, sel se
 
 // storedItems reads the rows of a selection in the order of the span.
 func storedItems(ctx context.Context, q storage.Querier, v *viewer, sel selection, at span) ([]row, error) {
-	rows, err := storedRows(ctx, q, v, sel, at)
+	query, args := rowsQuery(v, sel, at)
+	var rows []row
+	var err error
+	if query != "" {
+		rows, err = storage.All(ctx, q, scanRow, query, args...)
+	}
 	if err != nil || sel.state != inUnread {
 		return rows, err
 	}
 	sel.state, at.high = inLeft, min(at.high, v.marks.readKey+1) // below the watermark only what was left unread by hand
-	left, err := storedRows(ctx, q, v, sel, at)
-	if err != nil {
-		return nil, err
-	}
-	return at.merge(rows, left), nil
-}
-
-// storedRows reads rows in the order of the span.
-func storedRows(ctx context.Context, q storage.Querier, v *viewer, sel selection, at span) ([]row, error) {
-	query, args := rowsQuery(v, sel, at)
-	if query == "" {
-		return nil, nil
-	}
-	return storage.All(ctx, q, scanRow, query, args...)
+	left, err := storedItems(ctx, q, v, sel, at)
+	return at.merge(rows, left), err
 }
 
 // rowsQuery reads each type as a range of its own in an index, or in the two that share the inbox, at most limit keys

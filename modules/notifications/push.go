@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -117,7 +118,7 @@ func (s *Service) receiver(ctx context.Context, q storage.Querier, name string) 
 // check gives the data without white space; nil = none.
 func (p Push) check() (*string, error) {
 	var bad []social.Field
-	if !isWord(p.Type) {
+	if !word.MatchString(p.Type) {
 		bad = append(bad, social.BodyField("/type", social.FieldBadFormat, "A small letter, then at most 31 small letters, digits or _."))
 	}
 	if p.URL != "" && !isLink(p.URL) {
@@ -141,16 +142,8 @@ func (p Push) check() (*string, error) {
 	return data, nil
 }
 
-// isWord reports whether s can stand behind "custom.".
-func isWord(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if (c < 'a' || c > 'z') && (i == 0 || (c < '0' || c > '9') && c != '_') {
-			return false
-		}
-	}
-	return len(s) >= 1 && len(s) <= 32
-}
+// word is what can stand behind "custom.".
+var word = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
 
 // isLink reports whether s can be shown as a link: it leads to this site or to a web address, never to a script.
 func isLink(s string) bool {

@@ -75,7 +75,7 @@ func (s *Service) Likes(ctx context.Context, reader, id social.ID, p social.Page
 		for i, l := range list.Items {
 			ids[i] = l.user
 		}
-		users, err := s.Ports.Users.Views(ctx, q, reader, ids)
+		users, err := s.Ports.People.Views(ctx, q, reader, ids)
 		if users == nil {
 			users = []social.User{}
 		}

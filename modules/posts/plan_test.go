@@ -19,7 +19,7 @@ func TestPlans(t *testing.T) {
 	ear := &listener{DB: f.DB, texts: map[string]int{}}
 	s := New(DefaultConfig(), social.Site{}, ear, f.Bus, f.Clock, f.Pages)
 	everybody := crowd{}
-	s.Ports = Ports{Users: everybody, Follows: everybody, Log: noLog{}}
+	s.Ports = Ports{Users: everybody, People: everybody, Follows: everybody, Log: noLog{}}
 	f.Bus.React(s.Reactions()...)
 	ctx, a := t.Context(), social.Actor{UserID: social.NewID()}
 	must := func(err error) {

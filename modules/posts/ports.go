@@ -10,6 +10,7 @@ import (
 // Ports are the questions posts asks. New fills them with absent answers; app/bindings.go sets them before start.
 type Ports struct {
 	Users   Users
+	People  People
 	Follows Follows
 	Log     Log
 }
@@ -20,6 +21,10 @@ type Users interface {
 	Refs(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error)
 	// RefsByName gives people by their lower-case names; unknown ones are absent.
 	RefsByName(ctx context.Context, q storage.Querier, names []string) (map[string]social.UserRef, error)
+}
+
+// People shows people to somebody. Absent: lists of people are empty.
+type People interface {
 	// Views gives people as viewer sees them, in the order asked; unknown ones are left out.
 	Views(ctx context.Context, q storage.Querier, viewer social.ID, ids []social.ID) ([]social.User, error)
 }
@@ -46,7 +51,9 @@ func (noUsers) RefsByName(context.Context, storage.Querier, []string) (map[strin
 	return nil, nil
 }
 
-func (noUsers) Views(context.Context, storage.Querier, social.ID, []social.ID) ([]social.User, error) {
+type noPeople struct{}
+
+func (noPeople) Views(context.Context, storage.Querier, social.ID, []social.ID) ([]social.User, error) {
 	return nil, nil
 }
 

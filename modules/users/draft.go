@@ -51,7 +51,7 @@ func draftAccount(r Registration, role social.Role) (draft, []social.Field) {
 	}
 	d.displayName = d.username
 	if r.DisplayName != nil {
-		d.displayName, bad = checkLine("/display_name", *r.DisplayName, MaxDisplayName, bad)
+		d.displayName, bad = checkText("/display_name", *r.DisplayName, MaxDisplayName, false, bad)
 	}
 	if r.Email != nil {
 		d.email, bad = checkEmail("/email", *r.Email, bad)
@@ -89,25 +89,17 @@ func (s *Service) insert(ctx context.Context, tx storage.Tx, d draft) (Me, error
 	return s.meByID(ctx, tx, d.id)
 }
 
-// checkLine takes one line of text: NFC, nothing that is not printable.
-func checkLine(pointer, text string, limit int, bad []social.Field) (string, []social.Field) {
+// checkText takes one line of text, or several: NFC, no control characters.
+func checkText(pointer, text string, limit int, lines bool, bad []social.Field) (string, []social.Field) {
 	text = norm.NFC.String(text)
-	switch {
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl):
-		bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, "One line of text."))
-	case utf8.RuneCountInString(text) > limit:
-		bad = append(bad, tooLong(pointer, limit))
-	}
-	return text, bad
-}
-
-// checkText takes text of several lines.
-func checkText(pointer, text string, limit int, bad []social.Field) (string, []social.Field) {
-	text = norm.NFC.String(text)
-	control := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
+	control := func(r rune) bool { return unicode.IsControl(r) && (!lines || r != '\n' && r != '\t') }
 	switch {
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, control):
-		bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, "Text without control characters."))
+		detail := "One line of text."
+		if lines {
+			detail = "Text without control characters."
+		}
+		bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, detail))
 	case utf8.RuneCountInString(text) > limit:
 		bad = append(bad, tooLong(pointer, limit))
 	}

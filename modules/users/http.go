@@ -15,7 +15,6 @@ import (
 func (s *Service) Routes(api huma.API) {
 	s.Service.Routes(api)
 	h := &handlers{s}
-	h.viewRoutes(api)
 	const created, ok, empty = http.StatusCreated, http.StatusOK, http.StatusNoContent
 	add(api, h.register, "auth", "register", "POST", "/v1/auth/register", "Make an account and sign in.",
 		created, social.AuthNone, 403, 409, 422, 429, 503)

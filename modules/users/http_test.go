@@ -203,29 +203,6 @@ func TestHTTPProfile(t *testing.T) {
 	r = a.GetCtx(ctx, "/v1/me")
 	status(t, "me", r, http.StatusOK)
 	object(t, "me", r.Body.Bytes(), meMembers)
-
-	bob := a.register(t, "bob")
-	for what, path := range map[string]string{"by id": "/v1/users/" + welcome.User.ID.String(), "by name": "/v1/users/by-name/ALICE"} {
-		r := a.Get(path)
-		status(t, what, r, http.StatusOK)
-		if u := object(t, what, r.Body.Bytes(), userMembers); string(u["viewer"]) != "null" || strings.Contains(r.Body.String(), "email") {
-			t.Errorf("%s, anonymous: %s", what, r.Body)
-		}
-		r = a.GetCtx(a.as(t, bob), path)
-		u := object(t, what, r.Body.Bytes(), userMembers)
-		object(t, "viewer", u["viewer"], "user_id follow notify reposts followed_by requested_by blocking mute followed_at")
-	}
-	for _, path := range []string{"/v1/users/" + social.NewID().String(), "/v1/users/nope", "/v1/users/" + strings.ToUpper(welcome.User.ID.String()), "/v1/users/by-name/nobody", "/v1/users/by-name/a%20b"} {
-		refused(t, path, a.Get(path), social.CodeNotFound)
-	}
-	r = a.GetCtx(ctx, "/v1/relationships?ids="+bob.User.ID.String()+","+social.NewID().String())
-	status(t, "relationships", r, http.StatusOK)
-	var list struct{ Items []social.Relationship }
-	if err := json.Unmarshal(r.Body.Bytes(), &list); err != nil || len(list.Items) != 1 || list.Items[0].UserID != bob.User.ID {
-		t.Errorf("relationships: %s, %v", r.Body, err)
-	}
-	refused(t, "a malformed id", a.GetCtx(ctx, "/v1/relationships?ids=1,2"), social.CodeValidationFailed)
-	refused(t, "too many ids", a.GetCtx(ctx, "/v1/relationships?ids="+strings.Repeat(bob.User.ID.String()+",", 100)+bob.User.ID.String()), social.CodeValidationFailed)
 }
 
 // A suspended person may look at the own account and leave, nothing else.
@@ -268,7 +245,6 @@ func TestHTTPOperations(t *testing.T) {
 		"POST /v1/auth/password": social.AuthSession, "GET /v1/auth/sessions": social.AuthSession, "DELETE /v1/auth/sessions/{id}": social.AuthSession,
 		"GET /v1/tokens": social.AuthSession, "POST /v1/tokens": social.AuthSession, "DELETE /v1/tokens/{id}": social.AuthSession,
 		"POST /v1/stream-tickets": "events", "GET /v1/me": social.AuthMe, "PATCH /v1/me": "write:account",
-		"GET /v1/users/{id}": social.AuthOptional, "GET /v1/users/by-name/{username}": social.AuthOptional, "GET /v1/relationships": "read",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("operations are %v, want %v", got, want)

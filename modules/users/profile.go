@@ -28,23 +28,18 @@ type ProfileChange struct {
 // UpdateMe changes the person's account and returns it. Either everything is changed or, with a fault, nothing.
 // Another email has to be verified anew.
 func (s *Service) UpdateMe(ctx context.Context, a social.Actor, c ProfileChange) (Me, error) {
-	next, email, bad := checkProfile(c)
-	if len(bad) > 0 {
+	if bad := c.apply(&Me{}); len(bad) > 0 {
 		return Me{}, social.Invalid(bad...)
 	}
 	var me Me
-	err := s.db.InTx(ctx, func(tx storage.Tx) error {
-		was, err := s.meByID(ctx, tx, a.UserID)
-		if err != nil {
+	err := s.db.InTx(ctx, func(tx storage.Tx) (err error) {
+		if me, err = s.meByID(ctx, tx, a.UserID); err != nil {
 			return err
 		}
-		me = was
-		next(&me)
-		if c.Email.Set && (email == nil || was.Email == nil || *email != *was.Email) {
-			me.Email, me.EmailVerified = email, false
-		}
-		_, err = tx.Exec(ctx, `UPDATE users SET display_name = $1, bio = $2, bot = $3, locale = $4, time_zone = $5, email = $6, email_verified = $7
-			WHERE id = $8`, me.DisplayName, me.Bio, flag(me.Bot), me.Locale, me.TimeZone, me.Email, flag(me.EmailVerified), a.UserID)
+		c.apply(&me)
+		_, err = tx.Exec(ctx, `UPDATE users SET display_name = $1, bio = $2, bot = $3, locale = $4, time_zone = $5, email = $6,
+			email_verified = $7 WHERE id = $8`,
+			me.DisplayName, me.Bio, flag(me.Bot), me.Locale, me.TimeZone, me.Email, flag(me.EmailVerified), a.UserID)
 		return err
 	})
 	if err != nil {
@@ -53,15 +48,17 @@ func (s *Service) UpdateMe(ctx context.Context, a social.Actor, c ProfileChange)
 	return me, nil
 }
 
-// checkProfile checks all fields and gives what makes the change, and the email apart.
-func checkProfile(c ProfileChange) (apply func(*Me), email *string, bad []social.Field) {
-	var name, bio string
-	locale, zone := DefaultLocale, DefaultTimeZone
-	if v := c.DisplayName.Value; v != nil {
-		name, bad = checkLine("/display_name", *v, MaxDisplayName, bad)
+// apply checks all fields and makes the change; with bad fields the account is of no use.
+func (c ProfileChange) apply(me *Me) (bad []social.Field) {
+	if c.DisplayName.Set {
+		if me.DisplayName = me.Username; c.DisplayName.Value != nil {
+			me.DisplayName, bad = checkText("/display_name", *c.DisplayName.Value, MaxDisplayName, false, bad)
+		}
 	}
-	if v := c.Bio.Value; v != nil {
-		bio, bad = checkText("/bio", *v, MaxBio, bad)
+	if c.Bio.Set {
+		if me.Bio = ""; c.Bio.Value != nil {
+			me.Bio, bad = checkText("/bio", *c.Bio.Value, MaxBio, true, bad)
+		}
 	}
 	if c.AvatarMediaID.Value != nil {
 		bad = append(bad, social.BodyField("/avatar_media_id", social.FieldNotAllowed, "Pictures are not offered here yet."))
@@ -69,35 +66,29 @@ func checkProfile(c ProfileChange) (apply func(*Me), email *string, bad []social
 	if v := c.Locked.Value; v != nil && *v {
 		bad = append(bad, social.BodyField("/locked", social.FieldNotAllowed, "Follow requests are not offered here yet."))
 	}
-	if v := c.Locale.Value; v != nil {
-		locale, bad = checkLocale("/locale", *v, bad)
+	if c.Bot.Set {
+		me.Bot = c.Bot.Value != nil && *c.Bot.Value
 	}
-	if v := c.TimeZone.Value; v != nil {
-		zone, bad = checkTimeZone("/time_zone", *v, bad)
+	if c.Locale.Set {
+		if me.Locale = DefaultLocale; c.Locale.Value != nil {
+			me.Locale, bad = checkLocale("/locale", *c.Locale.Value, bad)
+		}
 	}
-	if v := c.Email.Value; v != nil {
-		email, bad = checkEmail("/email", *v, bad)
+	if c.TimeZone.Set {
+		if me.TimeZone = DefaultTimeZone; c.TimeZone.Value != nil {
+			me.TimeZone, bad = checkTimeZone("/time_zone", *c.TimeZone.Value, bad)
+		}
 	}
-	return func(me *Me) {
-		if c.DisplayName.Set {
-			me.DisplayName = name
-			if c.DisplayName.Value == nil {
-				me.DisplayName = me.Username
-			}
+	if c.Email.Set {
+		was := me.Email
+		if me.Email = nil; c.Email.Value != nil {
+			me.Email, bad = checkEmail("/email", *c.Email.Value, bad)
 		}
-		if c.Bio.Set {
-			me.Bio = bio
+		if was == nil || me.Email == nil || *was != *me.Email {
+			me.EmailVerified = false
 		}
-		if c.Bot.Set {
-			me.Bot = c.Bot.Value != nil && *c.Bot.Value
-		}
-		if c.Locale.Set {
-			me.Locale = locale
-		}
-		if c.TimeZone.Set {
-			me.TimeZone = zone
-		}
-	}, email, bad
+	}
+	return bad
 }
 
 // flag is a boolean as both stores keep it.

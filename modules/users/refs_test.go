@@ -3,7 +3,6 @@ package users_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"testing"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -108,57 +107,25 @@ func TestRefsByName(t *testing.T) {
 	})
 }
 
-// follows answers relations out of a map and notes who asked.
-type follows struct {
-	of    map[social.ID]social.Relationship
-	asked [][]social.ID
-}
-
-func (f *follows) Relations(_ context.Context, _ storage.Querier, _ social.ID, ids []social.ID) (map[social.ID]social.Relationship, error) {
-	f.asked = append(f.asked, slices.Clone(ids))
-	return f.of, nil
-}
-
-func TestViews(t *testing.T) {
+func TestProfiles(t *testing.T) {
 	w := open(t)
 	ids := w.crowd(t, 4)
-	viewer := ids[0]
-	f := &follows{of: map[social.ID]social.Relationship{ids[2]: {UserID: ids[2], Follow: social.FollowFollowing, Notify: true}}}
-	w.users.Ports.Follows = f
 	if err := w.users.Delete(t.Context(), "person_3"); err != nil {
 		t.Fatal(err)
 	}
 	w.Read(t, func(q storage.Querier) error {
-		list, err := w.users.Views(t.Context(), q, viewer, []social.ID{ids[2], ids[3], social.NewID(), ids[0], ids[1]})
+		list, err := w.users.Profiles(t.Context(), q, []social.ID{ids[2], ids[3], social.NewID(), ids[0], ids[1]})
 		if err != nil {
 			return err
 		}
 		if len(list) != 3 || list[0].ID != ids[2] || list[1].ID != ids[0] || list[2].ID != ids[1] {
-			t.Fatalf("views are %+v, want those there in the order asked", list)
+			t.Fatalf("profiles are %+v, want those there in the order asked", list)
 		}
-		if v := list[0].Viewer; v == nil || v.Follow != social.FollowFollowing || !v.Notify {
-			t.Errorf("the followed is seen with %+v", v)
+		if list[2].URL != "https://social.example/@person_1" || list[2].Viewer != nil {
+			t.Errorf("a profile is %+v", list[2])
 		}
-		if list[1].Viewer != nil {
-			t.Errorf("oneself is seen with %+v", list[1].Viewer)
-		}
-		if v := list[2].Viewer; v == nil || v.UserID != ids[1] || v.Follow != social.FollowNone {
-			t.Errorf("a stranger is seen with %+v", v)
-		}
-		if list[2].URL != "https://social.example/@person_1" {
-			t.Errorf("url is %s", list[2].URL)
-		}
-		f.asked = nil
-		anonymous, err := w.users.Views(t.Context(), q, social.ID{}, ids[:2])
-		if len(anonymous) != 2 || anonymous[0].Viewer != nil || anonymous[1].Viewer != nil || len(f.asked) != 0 {
-			t.Errorf("anonymous sees %+v and asks %v", anonymous, f.asked)
-		}
-		return err
+		return nil
 	})
-	list, err := w.users.Relationships(t.Context(), viewer, []social.ID{ids[1], ids[0], ids[3], ids[2], social.NewID()})
-	if err != nil || len(list) != 2 || list[0].UserID != ids[1] || list[1].UserID != ids[2] || list[1].Follow != social.FollowFollowing {
-		t.Errorf("relationships are %+v, %v", list, err)
-	}
 }
 
 func BenchmarkRefs(b *testing.B) {

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -112,7 +111,7 @@ func TestSchemaChecks(t *testing.T) {
 			t.Errorf("%s is taken", name)
 		}
 	}
-	if u, err := w.users.User(t.Context(), social.ID{}, id); err != nil || u.PostsCount != 0 {
+	if u, err := w.users.Me(t.Context(), id); err != nil || u.PostsCount != 0 {
 		t.Errorf("after refusals: %+v, %v", u, err)
 	}
 }

@@ -44,7 +44,7 @@ const (
 func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock social.Clock, pages *social.PageCursors, log *zap.Logger) *Service {
 	room := access.Config{SessionIdle: cfg.SessionIdle, SessionMax: cfg.SessionMax}
 	return &Service{
-		Ports:   Ports{Follows: noFollows{}, Limits: social.Unlimited{}},
+		Ports:   Ports{Limits: social.Unlimited{}},
 		Service: access.New(room, site, db, clock, pages, log.Named("users")),
 		cfg:     cfg, site: site, db: db, bus: bus, clock: clock, pages: pages, hasher: newHasher(cfg.HashWait),
 	}

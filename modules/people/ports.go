@@ -1,0 +1,55 @@
+package people
+
+import (
+	"context"
+
+	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Ports are the questions people asks. New fills them with absent answers; the host sets others before start.
+type Ports struct {
+	Users   Users
+	Follows Follows
+}
+
+// Users tells who is there. Absent: nobody is.
+type Users interface {
+	// Profiles gives people without Viewer, in the order asked; unknown and deleted ones are left out.
+	Profiles(ctx context.Context, q storage.Querier, ids []social.ID) ([]social.User, error)
+	// Refs gives the names of people; unknown and deleted ones are absent.
+	Refs(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error)
+	// RefsByName is Refs by username, in any case; the keys are the names as given.
+	RefsByName(ctx context.Context, q storage.Querier, names []string) (map[string]social.UserRef, error)
+}
+
+// Follows tells how people stand to each other. Absent: nobody follows anybody.
+type Follows interface {
+	// Relations gives how viewer stands to each of ids, by id. People without an entry have no relation.
+	Relations(ctx context.Context, q storage.Querier, viewer social.ID, ids []social.ID) (map[social.ID]social.Relationship, error)
+	// Page gives one page of whom a person follows, or of who follows them, newest follow first, for a viewer.
+	Page(ctx context.Context, q storage.Querier, viewer, person social.ID, following bool, p social.PageQuery) (social.List[social.ID], error)
+}
+
+// absent answers every port of a module that was left out.
+type absent struct{}
+
+func (absent) Profiles(context.Context, storage.Querier, []social.ID) ([]social.User, error) {
+	return nil, nil
+}
+
+func (absent) Refs(context.Context, storage.Querier, []social.ID) (map[social.ID]social.UserRef, error) {
+	return nil, nil
+}
+
+func (absent) RefsByName(context.Context, storage.Querier, []string) (map[string]social.UserRef, error) {
+	return nil, nil
+}
+
+func (absent) Relations(context.Context, storage.Querier, social.ID, []social.ID) (map[social.ID]social.Relationship, error) {
+	return nil, nil
+}
+
+func (absent) Page(context.Context, storage.Querier, social.ID, social.ID, bool, social.PageQuery) (out social.List[social.ID], err error) {
+	return out, nil
+}
