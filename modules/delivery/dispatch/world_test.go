@@ -28,7 +28,6 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	cfg := bolt.DefaultConfig(filepath.Join(t.TempDir(), "events.bolt"))
-	cfg.InitialMap = 1 << 20
 	log, err := bolt.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
