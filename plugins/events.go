@@ -162,8 +162,9 @@ func (q *EventsQuery) setFrom(id string, words bool) {
 	q.from, q.cursor = "cursor", c
 }
 
-// Start says from where to read a log with this head and oldest cursor. Exactly one of these holds: honoured is true (a given cursor is good);
-// gap is not nil (it is not, and reading goes on from gap.To); or neither (no cursor was given: now or oldest).
+// Start says from where to read a log with this head and oldest cursor. Exactly one of these holds: honoured is
+// true (a given cursor is good); gap is not nil (it is not, and reading goes on from gap.To); or neither (no cursor
+// was given: now or oldest).
 func (q EventsQuery) Start(head, oldest Cursor) (after Cursor, honoured bool, gap *GapError) {
 	switch q.from {
 	case "oldest":

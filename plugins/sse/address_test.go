@@ -113,7 +113,8 @@ type refusable struct {
 func (refusable) Close() error { return nil }
 
 func (r refusable) Write(b []byte) (int, error) {
-	if text := string(b); !strings.HasPrefix(text, "HTTP/1.1 200 ") || !strings.Contains(text, `"reason":"overload"`) || !strings.Contains(text, "\nretry: ") {
+	if text := string(b); !strings.HasPrefix(text, "HTTP/1.1 200 ") || !strings.Contains(text, `"reason":"overload"`) ||
+		!strings.Contains(text, "\nretry: ") {
 		r.t.Errorf("refused with %q", text)
 	}
 	return len(b), nil

@@ -184,7 +184,8 @@ type slowHistory struct {
 	after func()
 }
 
-func (h *slowHistory) Read(ctx context.Context, a social.Audience, after social.Cursor, limit int) (social.EventPage, error) {
+func (h *slowHistory) Read(ctx context.Context, a social.Audience, after social.Cursor, limit int) (social.EventPage,
+	error) {
 	page, err := h.world.Read(ctx, a, after, limit)
 	h.after()
 	return page, err
@@ -192,7 +193,8 @@ func (h *slowHistory) Read(ctx context.Context, a social.Audience, after social.
 
 // connectNow is connect without waiting for rest.
 func (e *engine) connectNow(t *testing.T, n int, after string) *pipe {
-	q, err := plugins.ParseEvents(plugins.Params{Query: [][2]string{{"after", after}}, Header: func(string) string { return "" }})
+	q, err := plugins.ParseEvents(plugins.Params{Query: [][2]string{{"after", after}},
+		Header: func(string) string { return "" }})
 	if err != nil {
 		t.Fatal(err)
 	}

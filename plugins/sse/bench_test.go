@@ -40,7 +40,8 @@ func newTown(people, follows, authors int) *town {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	zipf := rand.NewZipf(rnd, 1.01, 20, uint64(max(authors, 2)-1))
 	for n := range people {
-		a := social.Audience{Person: numbered(n), Sources: []social.Source{{Stream: social.Stream{Kind: social.To, User: numbered(n)}},
+		a := social.Audience{Person: numbered(n), Sources: []social.Source{{Stream: social.Stream{Kind: social.To,
+			User: numbered(n)}},
 			{Stream: social.Stream{Kind: social.By, User: numbered(n)}}}}
 		taken := map[uint64]bool{}
 		for len(taken) < follows {
@@ -50,7 +51,8 @@ func newTown(people, follows, authors int) *town {
 			}
 			if !taken[k] {
 				taken[k] = true
-				a.Sources = append(a.Sources, social.Source{Stream: social.Stream{Kind: social.By, User: numbered(1<<20 + int(k))}, Since: 1, Bell: true})
+				a.Sources = append(a.Sources, social.Source{Stream: social.Stream{Kind: social.By, User: numbered(1<<20 + int(k))},
+					Since: 1, Bell: true})
 			}
 		}
 		t.audiences[a.Person] = a
@@ -99,7 +101,8 @@ func (t *town) next(s social.Stream, count, size int) []social.Event {
 	out := make([]social.Event, count)
 	data := []byte(`{"text":"` + strings.Repeat("x", size) + `"}`)
 	for i := range out {
-		out[i] = social.Event{Cursor: social.Cursor{Epoch: 1, Seq: social.Position(t.head.Add(1))}, Stream: s, Type: social.EventPostCreated,
+		out[i] = social.Event{Cursor: social.Cursor{Epoch: 1, Seq: social.Position(t.head.Add(1))}, Stream: s,
+			Type: social.EventPostCreated,
 			Time: testTime, About: []social.ID{s.User}, Data: data}
 	}
 	return out
@@ -163,7 +166,8 @@ func benchEngine(b testing.TB, t *town, s *sink) *Channel {
 }
 
 func attach(b testing.TB, c *Channel, n int, after string) {
-	q, err := plugins.ParseEvents(plugins.Params{Query: [][2]string{{"after", after}, {"posts", "all"}}, Header: func(string) string { return "" }})
+	q, err := plugins.ParseEvents(plugins.Params{Query: [][2]string{{"after", after}, {"posts", "all"}},
+		Header: func(string) string { return "" }})
 	if err != nil {
 		b.Fatal(err)
 	}

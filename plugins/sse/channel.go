@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -35,19 +34,12 @@ type Channel struct {
 	holder    wire.Holder
 	addresses *addresses
 
-	state   atomic.Int32
 	gate    gate
-	mu      sync.Mutex // Start, Stop; guards cancel
-	cancel  context.CancelFunc
-	running sync.WaitGroup // hub and workers
+	mu      sync.Mutex         // Start, Stop; guards what follows
+	cancel  context.CancelFunc // nil = not running
+	over    bool               // started or stopped: not to be started again
+	running sync.WaitGroup     // hub and workers
 }
-
-// States of a channel, in their only order.
-const (
-	stateNew int32 = iota
-	stateRunning
-	stateStopped
-)
 
 func build(cfg Config, env plugins.Env) (plugins.Channel, error) { return newChannel(cfg, env), nil }
 
@@ -65,14 +57,14 @@ func newChannel(cfg Config, env plugins.Env) *Channel {
 func (c *Channel) Start(context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state.Load() != stateNew {
+	if c.over {
 		return fmt.Errorf("%s: started twice", c.env.Name)
 	}
 	if err := c.registry.Register(c.hub.metrics); err != nil {
 		return fmt.Errorf("%s: %w", c.env.Name, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c.cancel = cancel
+	c.cancel, c.over = cancel, true
 	if head := c.env.History.Head(); !head.IsZero() {
 		c.hub.begin(head)
 	}
@@ -88,7 +80,7 @@ func (c *Channel) Start(context.Context) error {
 	for range c.cfg.CatchUpWorkers {
 		c.running.Go(func() { c.work(c.hub.pages) })
 	}
-	c.state.Store(stateRunning)
+	c.hub.inbox.open()
 	c.gate.open()
 	return nil
 }
@@ -96,9 +88,6 @@ func (c *Channel) Start(context.Context) error {
 // Publish encodes events and hands them to the hub. It waits only while the hub has several batches to take
 // over, never for a client.
 func (c *Channel) Publish(events []social.Event) {
-	if c.state.Load() != stateRunning || len(events) == 0 {
-		return
-	}
 	made := make([]frames.Frame, len(events))
 	for i, e := range events {
 		made[i] = frames.Of(e)
@@ -123,7 +112,7 @@ func (c *Channel) Drain(ctx context.Context) {
 	done := make(chan struct{})
 	select {
 	case <-entered:
-		if c.state.Load() != stateRunning || !c.hub.do(func() { c.hub.drain(done) }) {
+		if !c.hub.do(func() { c.hub.drain(done) }) {
 			return
 		}
 	case <-ctx.Done():
@@ -139,12 +128,13 @@ func (c *Channel) Drain(ctx context.Context) {
 func (c *Channel) Stop(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state.CompareAndSwap(stateNew, stateStopped) || c.state.Load() == stateStopped {
+	c.over = true
+	if c.cancel == nil {
 		return nil
 	}
 	c.Drain(ctx)
-	c.state.Store(stateStopped)
 	c.cancel()
+	c.cancel = nil
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -51,7 +51,10 @@ func (s *site) dialer() *net.Dialer {
 	d := &net.Dialer{}
 	if s.small {
 		d.Control = func(_, _ string, c syscall.RawConn) error {
-			return c.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 2048) })
+			return c.Control(func(fd uintptr) {
+				_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF,
+					2048)
+			})
 		}
 	}
 	return d
@@ -200,7 +203,8 @@ func problem(c *fiber.Ctx, err error) error {
 	status := 500
 	switch {
 	case errors.As(err, &f):
-		status = map[social.Code]int{social.CodeUnauthenticated: 401, social.CodeInsufficientScope: 403, social.CodeAccountSuspended: 403,
+		status = map[social.Code]int{social.CodeUnauthenticated: 401, social.CodeInsufficientScope: 403,
+			social.CodeAccountSuspended: 403,
 			social.CodeValidationFailed: 422, social.CodeNotAcceptable: 406}[f.Code]
 		return c.Status(status).SendString(string(f.Code))
 	case errors.As(err, &fe):

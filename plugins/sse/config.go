@@ -18,10 +18,10 @@ type Config struct {
 	Enabled         bool          `yaml:"enabled"`
 	Heartbeat       time.Duration `yaml:"heartbeat"`        // silence after which a comment is sent
 	MaxAge          time.Duration `yaml:"max_age"`          // a connection ends after this +-20 %; 0 = never
-	TailBytes       social.Size   `yaml:"tail_bytes"`       // memory for the newest events; older ones are read from the log
+	TailBytes       social.Size   `yaml:"tail_bytes"`       // memory for the newest events
 	ProgressTimeout time.Duration `yaml:"progress_timeout"` // data waits and less than 1 KiB was taken: closed
 	WriteTimeout    time.Duration `yaml:"write_timeout"`    // one event stands half written: closed
-	PeerTimeout     time.Duration `yaml:"peer_timeout"`     // bytes unacknowledged by the peer's kernel: closed (TCP_USER_TIMEOUT)
+	PeerTimeout     time.Duration `yaml:"peer_timeout"`     // bytes stay unacknowledged: closed (TCP_USER_TIMEOUT)
 	FinishTimeout   time.Duration `yaml:"finish_timeout"`   // from bye to the hard close
 	QueryTimeout    time.Duration `yaml:"query_timeout"`    // one question to the log or the store
 	SendBuffer      social.Size   `yaml:"send_buffer"`      // SO_SNDBUF: how much the kernel hides from progress_timeout

@@ -137,7 +137,8 @@ func inBubble(t *testing.T, cfg Config, test func(t *testing.T, e *engine)) {
 // connect opens a stream of a person and waits until it is idle.
 func (e *engine) connect(t *testing.T, n int, after string) *pipe {
 	t.Helper()
-	q, err := plugins.ParseEvents(plugins.Params{Query: [][2]string{{"after", after}}, Header: func(string) string { return "" }})
+	q, err := plugins.ParseEvents(plugins.Params{Query: [][2]string{{"after", after}},
+		Header: func(string) string { return "" }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +190,8 @@ func TestMaxAge(t *testing.T) {
 			for i, c := range open {
 				if c != nil && strings.Contains(c.text(), "event: bye") {
 					ends = append(ends, time.Since(begun))
-					if !strings.Contains(c.body(), "id: "+cursorOf(1, p)+"\nevent: bye\nretry: ") || !strings.Contains(c.body(), `"reason":"max_age"`) {
+					if !strings.Contains(c.body(), "id: "+cursorOf(1, p)+"\nevent: bye\nretry: ") ||
+						!strings.Contains(c.body(), `"reason":"max_age"`) {
 						t.Fatalf("%q", c.body())
 					}
 					open[i] = nil
@@ -352,7 +354,8 @@ func TestByeOnBoundary(t *testing.T) {
 		c.take(-1)
 		synctest.Wait()
 		want := e.w.expected(1, social.PostsNotify, 0)[0] + "id: " + cursorOf(1, first) + "\nevent: bye\n"
-		if got := c.body(); !strings.HasPrefix(got, want) || !strings.HasSuffix(got, `"cursor":"`+cursorOf(1, first)+`"}`+"\n\n") {
+		if got := c.body(); !strings.HasPrefix(got, want) || !strings.HasSuffix(got,
+			`"cursor":"`+cursorOf(1, first)+`"}`+"\n\n") {
 			t.Errorf("got %q\nwant %q...", got, want)
 		}
 		if c.closed() {

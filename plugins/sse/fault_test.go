@@ -66,7 +66,8 @@ func TestAudienceFails(t *testing.T) {
 		e.w.notify(1)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if body := c.body(); !strings.Contains(body, "id: "+cursorOf(1, q)+"\nevent: bye\nretry: ") || !strings.Contains(body, `"reason":"overload"`) {
+		if body := c.body(); !strings.Contains(body, "id: "+cursorOf(1, q)+"\nevent: bye\nretry: ") ||
+			!strings.Contains(body, `"reason":"overload"`) {
 			t.Errorf("got %q", body)
 		}
 	})
@@ -150,7 +151,8 @@ func TestGapInMidStream(t *testing.T) {
 		synctest.Wait()
 		want := `id: 1-150
 event: gap
-data: {"from":"1-0","to":"1-150","reason":"expired","heal":["/v1/notifications","/v1/notifications/counts","/v1/timelines/home"]}
+data: {"from":"1-0","to":"1-150","reason":"expired","heal":` +
+			`["/v1/notifications","/v1/notifications/counts","/v1/timelines/home"]}
 
 ` + strings.Join(e.w.expected(1, social.PostsNotify, 150), "")
 		if got := c.body(); got != want {
@@ -172,7 +174,8 @@ func TestNewEpoch(t *testing.T) {
 		synctest.Wait()
 		p := e.w.notify(1)
 		synctest.Wait()
-		want := e.w.block(1, first) + "id: 77-4\nevent: gap\ndata: {\"from\":\"" + cursorOf(1, first) + `","to":"77-4","reason":"epoch","heal":` +
+		want := e.w.block(1, first) + "id: 77-4\nevent: gap\ndata: {\"from\":\"" + cursorOf(1,
+			first) + `","to":"77-4","reason":"epoch","heal":` +
 			`["/v1/notifications","/v1/notifications/counts","/v1/timelines/home"]}` + "\n\n" + e.w.block(77, p)
 		if got := c.body(); got != want {
 			t.Errorf("got  %q\nwant %q", got, want)
@@ -182,7 +185,8 @@ func TestNewEpoch(t *testing.T) {
 
 // block is what notify's event looks like.
 func (w *world) block(epoch uint32, p social.Position) string {
-	b := blockOf(social.Event{Cursor: social.Cursor{Epoch: epoch, Seq: p}, Type: social.EventNotification, Time: testTime, Data: []byte(`{"id":"n1","text":"hello"}`)})
+	b := blockOf(social.Event{Cursor: social.Cursor{Epoch: epoch, Seq: p}, Type: social.EventNotification, Time: testTime,
+		Data: []byte(`{"id":"n1","text":"hello"}`)})
 	return string(b)
 }
 
@@ -216,7 +220,8 @@ func TestCaps(t *testing.T) {
 		if n, _ := fmt.Sscanf(b.retry, "%d", &ms); n != 1 || ms < 5000 || ms > 30000 {
 			t.Errorf("%s: retry %q", why, b.retry)
 		}
-		if want := fmt.Sprintf("event: bye\nretry: %d\ndata: {\"reason\":\"overload\",\"retry_ms\":%d,\"cursor\":null}\n\n", ms, ms); b.raw != want {
+		if want := fmt.Sprintf("event: bye\nretry: %d\ndata: {\"reason\":\"overload\",\"retry_ms\":%d,\"cursor\":null}\n\n",
+			ms, ms); b.raw != want {
 			t.Errorf("%s: got %q, want %q", why, b.raw, want)
 		}
 		c.end()
@@ -233,7 +238,8 @@ func TestEvictedWhileOpening(t *testing.T) {
 		c := e.connect(t, 1, "now")
 		e.w.notify(1)
 		synctest.Wait()
-		if got := c.body(); got != "id: 1-0\nevent: bye\ndata: {\"reason\":\"revoked\",\"retry_ms\":null,\"cursor\":\"1-0\"}\n\n" {
+		want := "id: 1-0\nevent: bye\ndata: {\"reason\":\"revoked\",\"retry_ms\":null,\"cursor\":\"1-0\"}\n\n"
+		if got := c.body(); got != want {
 			t.Errorf("got %q", got)
 		}
 	})

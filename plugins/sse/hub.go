@@ -158,7 +158,7 @@ func (h *hub) elapse(t time.Time) {
 		passed = min(t.Sub(h.ticked), 2*h.wheel.tick)
 	}
 	h.ticked, h.now = t, h.now+max(passed, 0)
-	h.forgetOld()
+	h.forgetSome()
 	h.wheel.advance(h.now, func(c *connection) { h.guard(c, func() { h.look(c) }) })
 }
 

@@ -29,7 +29,8 @@ func TestMarkedAreThoseWhoRead(t *testing.T) {
 				if n == 19 {
 					who = 1
 				}
-				c := &connection{hub: h, want: frames.All, mode: audience.ModeOf(tt.mode), sock: &drain{newSink()}, epoch: 1, delivered: w.head, release: func() {}}
+				c := &connection{hub: h, want: frames.All, mode: audience.ModeOf(tt.mode), sock: &drain{newSink()}, epoch: 1,
+					delivered: w.head, release: func() {}}
 				h.admit(c, id(who))
 				a, _ := w.Audience(t.Context(), id(who))
 				(&question{person: c.person, whole: true, audience: a}).applied(h, nil)
@@ -50,7 +51,8 @@ func TestMarkedAreThoseWhoRead(t *testing.T) {
 	}
 }
 
-// TestJoinedOfAnotherEpoch: a write put together in one epoch serves nobody in the next, though the positions are the same.
+// TestJoinedOfAnotherEpoch: a write put together in one epoch serves nobody in the next, though the positions are the
+// same.
 func TestJoinedOfAnotherEpoch(t *testing.T) {
 	w := newWorld()
 	h := newHub(defaults, envOf(w), func() float64 { return 0 })
@@ -86,7 +88,8 @@ func TestJoinedOfAnotherEpoch(t *testing.T) {
 // TestHeadRefusesForgery: a header value with a line break is left out.
 func TestHeadRefusesForgery(t *testing.T) {
 	head := string(appendHead(nil, time.Unix(0, 0), "ok", []header{{"A", "b\r\nSet-Cookie: x"}, {"C", "d"}}))
-	if strings.Contains(head, "Set-Cookie") || !strings.Contains(head, "\r\nC: d\r\n\r\n") || !strings.Contains(head, "\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n") {
+	if strings.Contains(head, "Set-Cookie") || !strings.Contains(head, "\r\nC: d\r\n\r\n") ||
+		!strings.Contains(head, "\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n") {
 		t.Errorf("%q", head)
 	}
 }
@@ -95,7 +98,8 @@ func TestHeadRefusesForgery(t *testing.T) {
 func TestByeRetry(t *testing.T) {
 	for reason, want := range map[plugins.ByeReason][2]time.Duration{
 		plugins.ByeRestart: {time.Second, 15 * time.Second}, plugins.ByeMaxAge: {200 * time.Millisecond, 3 * time.Second},
-		plugins.ByeTooMany: {time.Minute, 2 * time.Minute}, plugins.ByeOverload: {5 * time.Second, 30 * time.Second}, plugins.ByeRevoked: {},
+		plugins.ByeTooMany: {time.Minute, 2 * time.Minute}, plugins.ByeOverload: {5 * time.Second, 30 * time.Second},
+		plugins.ByeRevoked: {},
 	} {
 		if low, high := byeRetry(reason, 0), byeRetry(reason, 1); low != want[0] || high != want[1] {
 			t.Errorf("%s: from %v to %v, want %v", reason, low, high, want)

@@ -7,13 +7,13 @@ import "sync"
 type inbox struct {
 	mu     sync.Mutex
 	tasks  []func()
-	closed bool
+	isOpen bool
 	wake   chan struct{}
 }
 
 func (b *inbox) put(task func()) bool {
 	b.mu.Lock()
-	if b.closed {
+	if !b.isOpen {
 		b.mu.Unlock()
 		return false
 	}
@@ -34,10 +34,17 @@ func (b *inbox) take() (tasks []func()) {
 	return tasks
 }
 
+// open takes tasks from now on.
+func (b *inbox) open() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.isOpen = true
+}
+
 // close refuses further tasks, unless some are waiting.
 func (b *inbox) close() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.closed = len(b.tasks) == 0
-	return b.closed
+	b.isOpen = len(b.tasks) > 0
+	return !b.isOpen
 }

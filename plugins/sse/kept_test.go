@@ -272,7 +272,8 @@ func TestFarBehind(t *testing.T) {
 			t.Error("the log was not read")
 		}
 		if got, want := c.body(), strings.Join(e.w.expected(1, social.PostsNotify, from.Seq), ""); got != want || want == "" {
-			t.Errorf("got %d blocks, want %d, or in another order", strings.Count(got, "event: "), strings.Count(want, "event: "))
+			t.Errorf("got %d blocks, want %d, or in another order", strings.Count(got, "event: "),
+				strings.Count(want, "event: "))
 		}
 		reads, last := q.reads, e.w.notify(1)
 		synctest.Wait()
@@ -295,7 +296,8 @@ func TestFanOutIsBuiltOnce(t *testing.T) {
 	out := newSink()
 	for n := range readers {
 		a, _ := w.Audience(t.Context(), id(n+10))
-		c := &connection{hub: h, want: frames.All, mode: audience.All, sock: &drain{out}, epoch: 1, delivered: w.head, release: func() {}}
+		c := &connection{hub: h, want: frames.All, mode: audience.All, sock: &drain{out}, epoch: 1, delivered: w.head,
+			release: func() {}}
 		h.admit(c, id(n+10))
 		(&question{person: c.person, whole: true, audience: a}).applied(h, nil)
 	}

@@ -74,16 +74,8 @@ func (h *hub) leave(c *connection) {
 	p.left = h.now
 	h.linger.queue.push(leaving{p, h.now})
 	h.metrics.kept.Inc()
-	h.keep(p.Weight())
-}
-
-// keep notes what a lingering person weighs more, and forgets those away for longest when it is too much.
-func (h *hub) keep(weight int) {
-	l := &h.linger
-	l.weight += weight
-	for l.queue.len() > 0 && (l.weight > lingerWeight || l.queue.len() > lingerLeaves) {
-		h.forgetFirst()
-	}
+	h.linger.weight += p.Weight()
+	h.forgetSome()
 }
 
 // forget takes somebody who is not here out of the index.
@@ -102,10 +94,14 @@ func (h *hub) forgetFirst() {
 	}
 }
 
-// forgetOld forgets those who have been away too long.
-func (h *hub) forgetOld() {
-	q := &h.linger.queue
-	for n := 0; n < forgetsATick && q.len() > 0 && h.now >= q.first().at+lingerFor; n++ {
+// forgetSome forgets those away for too long, some at a time, and those away for longest when too much lingers.
+func (h *hub) forgetSome() {
+	l := &h.linger
+	for n := 0; l.queue.len() > 0; n++ {
+		late := n < forgetsATick && h.now >= l.queue.first().at+lingerFor
+		if !late && l.weight <= lingerWeight && l.queue.len() <= lingerLeaves {
+			return
+		}
 		h.forgetFirst()
 	}
 }

@@ -181,7 +181,8 @@ func TestDrain(t *testing.T) {
 					retries[i], _ = strconv.Atoi(b.retry)
 					at, _ := social.ParseCursor(b.id)
 					last, _ := social.ParseCursor(shown[i])
-					if at.Seq < last.Seq || !strings.Contains(b.data, `"reason":"restart","retry_ms":`+b.retry+`,"cursor":"`+b.id+`"`) {
+					if at.Seq < last.Seq || !strings.Contains(b.data,
+						`"reason":"restart","retry_ms":`+b.retry+`,"cursor":"`+b.id+`"`) {
 						t.Errorf("bye %q after %s", b.raw, shown[i])
 					}
 					if _, _, err := c.next(); !errors.Is(err, io.EOF) {
@@ -218,7 +219,8 @@ func TestDrain(t *testing.T) {
 			t.Errorf("retries from %d to %d", retries[0], retries[streams-1])
 		}
 		late := s.open(1, "")
-		if b := late.expect("bye"); b.id != "" || !strings.Contains(b.data, `"reason":"restart"`) || !strings.Contains(b.data, `"cursor":null`) {
+		if b := late.expect("bye"); b.id != "" || !strings.Contains(b.data, `"reason":"restart"`) ||
+			!strings.Contains(b.data, `"cursor":null`) {
 			t.Errorf("a stream asked for while draining: %q", b.raw)
 		}
 		late.end()

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 
 	"pgregory.net/rapid"
 
@@ -200,7 +199,8 @@ func TestModel(t *testing.T) {
 		cfg := testConfig()
 		cfg.TailBytes = social.Size(rapid.SampledFrom([]int{4 << 10, 6 << 10, 1 << 20}).Draw(rt, "tail"))
 		cfg.Holder = rapid.SampledFrom(holders()).Draw(rt, "holder")
-		cfg.CatchUpWorkers, cfg.AudienceWorkers = rapid.IntRange(1, 3).Draw(rt, "workers"), rapid.IntRange(1, 3).Draw(rt, "asking")
+		cfg.CatchUpWorkers, cfg.AudienceWorkers = rapid.IntRange(1, 3).Draw(rt, "workers"),
+			rapid.IntRange(1, 3).Draw(rt, "asking")
 		near := rapid.SampledFrom([]int{0, 2, nearBy}).Draw(rt, "near by")
 		s, stop := serveFor(rt, t, w, cfg, func(s *site) { s.channel.hub.nearBy = near })
 		defer stop()
@@ -209,7 +209,8 @@ func TestModel(t *testing.T) {
 		var devices []*device
 		for n := 1; n <= people; n++ {
 			for range rapid.IntRange(1, 2).Draw(rt, "devices") {
-				mode := rapid.SampledFrom([]social.PostsMode{social.PostsAll, social.PostsNotify, social.PostsNone}).Draw(rt, "mode")
+				mode := rapid.SampledFrom([]social.PostsMode{social.PostsAll, social.PostsNotify, social.PostsNone}).Draw(rt,
+					"mode")
 				devices = append(devices, newDevice(s, n, mode, "1-0"))
 			}
 		}
@@ -237,7 +238,8 @@ func TestModel(t *testing.T) {
 func (m *model) step(rt *rapid.T, devices []*device, people int) {
 	person := func(what string) int { return rapid.IntRange(1, people).Draw(rt, what) }
 	w := m.w
-	switch rapid.SampledFrom([]string{"post", "post", "post", "notify", "notify", "follow", "unfollow", "hide", "skip", "connect", "connect", "cut", "delete", "forget"}).Draw(rt, "step") {
+	switch rapid.SampledFrom([]string{"post", "post", "post", "notify", "notify", "follow", "unfollow", "hide", "skip",
+		"connect", "connect", "cut", "delete", "forget"}).Draw(rt, "step") {
 	case "post":
 		for range rapid.IntRange(1, 4).Draw(rt, "posts") {
 			n := person("author")
@@ -352,52 +354,5 @@ func TestResume(t *testing.T) {
 		if strings.Join(got, "") != strings.Join(want, "") {
 			t.Errorf("%d blocks were shown, want %d, or in another order", len(got), len(want))
 		}
-	})
-}
-
-// TestSlowModel: however little a client takes at a time, wherever its events come from, it gets all of them.
-func TestSlowModel(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		cfg := defaults
-		cfg.TailBytes = social.Size(rapid.SampledFrom([]int{4 << 10, 8 << 10, 1 << 20}).Draw(rt, "tail"))
-		inBubble(t, cfg, func(t *testing.T, e *engine) {
-			e.w.follow(1, 2, true)
-			e.w.follow(1, 3, true)
-			from := e.w.Head()
-			e.pipes.room = 2 << 10
-			c := e.connect(t, 1, from.String())
-			for range rapid.IntRange(1, 60).Draw(rt, "steps") {
-				switch rapid.SampledFrom([]string{"notify", "post", "other", "large", "take", "take", "relation", "rest"}).Draw(rt, "step") {
-				case "notify":
-					e.w.notify(1)
-				case "post":
-					for range rapid.IntRange(1, 30).Draw(rt, "posts") {
-						e.w.post(2)
-					}
-				case "other":
-					e.w.post(7)
-					e.w.notify(7)
-				case "large":
-					e.w.commit(to(1), "notification", `"`+strings.Repeat("x", rapid.IntRange(1, 60<<10).Draw(rt, "size"))+`"`)
-				case "take":
-					c.take(rapid.IntRange(0, 70<<10).Draw(rt, "bytes"))
-				case "relation":
-					e.w.hide(1, rapid.IntRange(50, 60).Draw(rt, "whom"), true) // changes nothing of what is expected
-				case "rest":
-					synctest.Wait()
-				}
-			}
-			for c.take(-1); ; c.take(-1) {
-				synctest.Wait()
-				if c.mu.Lock(); !c.full {
-					c.mu.Unlock()
-					break
-				}
-				c.mu.Unlock()
-			}
-			if got, want := c.body(), strings.Join(e.w.expected(1, social.PostsNotify, from.Seq), ""); got != want {
-				rt.Fatalf("%d blocks, want %d", strings.Count(got, "event: "), strings.Count(want, "event: "))
-			}
-		})
 	})
 }

@@ -178,7 +178,8 @@ func (h *hub) answered(q *question) {
 		h.ask(p)
 	}
 	if p.conns == nil {
-		h.keep(p.Weight() - before)
+		h.linger.weight += p.Weight() - before
+		h.forgetSome()
 	}
 	for c := p.conns; c != nil; c = c.next {
 		c.late = c.late && p.held

@@ -21,11 +21,12 @@ func TestStatus(t *testing.T) {
 		headers      []string
 		want         string
 	}{
-		"stream":                     {"GET", "/v1/events", []string{stream, "Test-User: 1"}, "200"},
-		"json is passed on":          {"GET", "/v1/events", []string{"Accept: application/json", "Test-User: 1"}, "200 json"},
-		"anything is passed on":      {"GET", "/v1/events", []string{"Accept: */*"}, "200 json"},
-		"no accept is passed on":     {"GET", "/v1/events", nil, "200 json"},
-		"stream below json":          {"GET", "/v1/events", []string{"Accept: text/event-stream;q=0.5, application/json"}, "200 json"},
+		"stream":                 {"GET", "/v1/events", []string{stream, "Test-User: 1"}, "200"},
+		"json is passed on":      {"GET", "/v1/events", []string{"Accept: application/json", "Test-User: 1"}, "200 json"},
+		"anything is passed on":  {"GET", "/v1/events", []string{"Accept: */*"}, "200 json"},
+		"no accept is passed on": {"GET", "/v1/events", nil, "200 json"},
+		"stream below json": {"GET", "/v1/events", []string{"Accept: text/event-stream;q=0.5, application/json"},
+			"200 json"},
 		"stream with q=0":            {"GET", "/v1/events", []string{"Accept: text/event-stream;q=0, */*"}, "200 json"},
 		"nobody":                     {"GET", "/v1/events", []string{stream}, "401"},
 		"a service token":            {"GET", "/v1/events", []string{stream, "Test-User: service"}, "403"},
@@ -65,7 +66,8 @@ func TestHead(t *testing.T) {
 	s := serve(t, newWorld(), cfg)
 	for _, path := range []string{"/v1/events", "/connect"} {
 		c := s.ask("HEAD", path, stream, "Test-User: 1")
-		if c.status != "HTTP/1.1 200 OK" || c.head.Get("Content-Type") != "text/event-stream" || c.head.Get("Cache-Control") != "no-store, no-transform" ||
+		if c.status != "HTTP/1.1 200 OK" || c.head.Get("Content-Type") != "text/event-stream" ||
+			c.head.Get("Cache-Control") != "no-store, no-transform" ||
 			c.head.Get("X-Accel-Buffering") != "no" || c.head.Get("Content-Length") != "" {
 			t.Errorf("%s: %s %v", path, c.status, c.head)
 		}
@@ -151,7 +153,8 @@ func TestAliases(t *testing.T) {
 	cfg := testConfig()
 	cfg.Aliases = frames.PresetNames()
 	for name, tt := range map[string]struct{ path, first, note, post string }{
-		"connect": {"/connect", "event: sse\nretry: R\ndata: {\"message\":\"EventStream created\",\"user_id\":\"" + id(1).String() + "\"}\n\n",
+		"connect": {"/connect", "event: sse\nretry: R\ndata: {\"message\":\"EventStream created\",\"user_id\":\"" +
+			id(1).String() + "\"}\n\n",
 			"event: sse\ndata: {\"text\":\"Bob liked\\nyour post\"}\n\n", "event: sse\ndata: {\"text\":\"line\\u2028two\"}\n\n"},
 		"sub": {"/sub", "event: connect\nretry: R\ndata: {\"message\":\"connected\"}\n\n",
 			"event: notification\ndata: Bob liked your post\n\n", "event: notification\ndata: line two\n\n"},

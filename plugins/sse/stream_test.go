@@ -19,8 +19,10 @@ func TestFreshStream(t *testing.T) {
 	if c.status != "HTTP/1.1 200 OK" {
 		t.Errorf("status %q", c.status)
 	}
-	for name, want := range map[string]string{"Content-Type": "text/event-stream", "Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no",
-		"Vary": "Accept, Authorization, Cookie, Origin", "X-Request-Id": "req-1", "X-Content-Type-Options": "nosniff", "Connection": "close",
+	for name, want := range map[string]string{"Content-Type": "text/event-stream",
+		"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no",
+		"Vary": "Accept, Authorization, Cookie, Origin", "X-Request-Id": "req-1", "X-Content-Type-Options": "nosniff",
+		"Connection":                  "close",
 		"Access-Control-Allow-Origin": "https://app.example"} {
 		if got := c.head[name]; len(got) != 1 || got[0] != want {
 			t.Errorf("%s: got %q, want once %q", name, got, want)
@@ -34,7 +36,8 @@ func TestFreshStream(t *testing.T) {
 	form := regexp.MustCompile(`^id: 1-1041
 event: ready
 retry: ([2-4][0-9]{3})
-data: \{"connection":"[0-9a-f-]{36}","user_id":"` + id(1).String() + `","cursor":"1-1041","head":"1-1041","oldest":"1-0","resumed":false,"heartbeat_s":15,"max_age_s":([0-9]+)\}
+data: \{"connection":"[0-9a-f-]{36}","user_id":"` + id(1).String() + `","cursor":"1-1041",` +
+		`"head":"1-1041","oldest":"1-0","resumed":false,"heartbeat_s":15,"max_age_s":([0-9]+)\}
 
 $`)
 	ready := c.expect("ready")
@@ -112,7 +115,8 @@ func TestGapAtStart(t *testing.T) {
 			if r.id != "" || !strings.Contains(r.data, `"cursor":null`) || !strings.Contains(r.data, `"resumed":false`) {
 				t.Errorf("ready: %q", r.raw)
 			}
-			want := "id: " + tt.to + "\nevent: gap\ndata: {\"from\":" + tt.from + `,"to":"` + tt.to + `","reason":"` + tt.reason +
+			want := "id: " + tt.to + "\nevent: gap\ndata: {\"from\":" + tt.from + `,"to":"` + tt.to + `","reason":"` +
+				tt.reason +
 				`","heal":["/v1/notifications","/v1/notifications/counts","/v1/timelines/home"]}` + "\n\n"
 			if got := c.expect("gap").raw; got != want {
 				t.Errorf("got  %q\nwant %q", got, want)
@@ -134,12 +138,14 @@ func TestFilters(t *testing.T) {
 		query string
 		want  string
 	}{
-		"default":                  {"", "notification notification.removed read_state post.created/2"},
-		"posts=all":                {"?posts=all", "notification notification.removed read_state post.created/2 post.created/3 post.created/1"},
-		"posts=none":               {"?posts=none", "notification notification.removed read_state"},
-		"a name and its children":  {"?types=notification", "notification notification.removed"},
-		"one child":                {"?types=notification.removed", "notification.removed"},
-		"types and posts":          {"?types=post,read_state&posts=all", "read_state post.created/2 post.created/3 post.created/1"},
+		"default": {"", "notification notification.removed read_state post.created/2"},
+		"posts=all": {"?posts=all",
+			"notification notification.removed read_state post.created/2 post.created/3 post.created/1"},
+		"posts=none":              {"?posts=none", "notification notification.removed read_state"},
+		"a name and its children": {"?types=notification", "notification notification.removed"},
+		"one child":               {"?types=notification.removed", "notification.removed"},
+		"types and posts": {"?types=post,read_state&posts=all",
+			"read_state post.created/2 post.created/3 post.created/1"},
 		"nothing is for this type": {"?types=post.deleted", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -66,7 +66,8 @@ func TestW07PrefixLeak(t *testing.T) {
 // A failed send ends the loop over a person's connections: the others get nothing.
 func TestW13OneBrokenConnection(t *testing.T) {
 	inBubble(t, defaults, func(t *testing.T, e *engine) {
-		first, broken, panics, last := e.connect(t, 1, "now"), e.connect(t, 1, "now"), e.connect(t, 1, "now"), e.connect(t, 1, "now")
+		first, broken, panics, last := e.connect(t, 1, "now"), e.connect(t, 1, "now"), e.connect(t, 1, "now"),
+			e.connect(t, 1, "now")
 		broken.leave() // the hub has not heard of it when it writes
 		panics.mu.Lock()
 		panics.full = true // a write panics
@@ -242,7 +243,8 @@ func TestW33RevokedStream(t *testing.T) {
 	q := w.notify(1)
 	ended.expect(social.EventNotification)
 	at := cursorOf(1, p)
-	if b := ended.expect("bye"); b.raw != "id: "+at+"\nevent: bye\ndata: {\"reason\":\"revoked\",\"retry_ms\":null,\"cursor\":\""+at+"\"}\n\n" {
+	want := "id: " + at + "\nevent: bye\ndata: {\"reason\":\"revoked\",\"retry_ms\":null,\"cursor\":\"" + at + "\"}\n\n"
+	if b := ended.expect("bye"); b.raw != want {
 		t.Errorf("got %q", b.raw)
 	}
 	ended.end()

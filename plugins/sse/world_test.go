@@ -46,7 +46,8 @@ type world struct {
 type pair struct{ person, other social.ID }
 
 func newWorld() *world {
-	w := &world{epoch: 1, gone: map[social.Position]bool{}, edges: map[pair]social.FollowEdge{}, hidden: map[pair]bool{}, batch: 256}
+	w := &world{epoch: 1, gone: map[social.Position]bool{}, edges: map[pair]social.FollowEdge{}, hidden: map[pair]bool{},
+		batch: 256}
 	w.changed.L = &w.mu
 	return w
 }
@@ -72,7 +73,8 @@ func (w *world) commit(s social.Stream, typ, data string, about ...social.ID) so
 
 func (w *world) commitLocked(s social.Stream, typ, data string, internal bool, about ...social.ID) social.Position {
 	w.head++
-	w.events = append(w.events, social.Event{Cursor: social.Cursor{Epoch: w.epoch, Seq: w.head}, Stream: s, Type: typ, Time: testTime,
+	w.events = append(w.events, social.Event{Cursor: social.Cursor{Epoch: w.epoch, Seq: w.head}, Stream: s, Type: typ,
+		Time:  testTime,
 		About: about, Internal: internal, Data: []byte(data)})
 	w.changed.Broadcast()
 	return w.head
@@ -261,7 +263,8 @@ func (w *world) audienceLocked(person social.ID) social.Audience {
 		{Stream: social.Stream{Kind: social.To, User: person}}, {Stream: social.Stream{Kind: social.By, User: person}}}}
 	for k, e := range w.edges {
 		if k.person == person {
-			a.Sources = append(a.Sources, social.Source{Stream: social.Stream{Kind: social.By, User: k.other}, Since: e.Since, Bell: e.Bell})
+			a.Sources = append(a.Sources, social.Source{Stream: social.Stream{Kind: social.By, User: k.other}, Since: e.Since,
+				Bell: e.Bell})
 		}
 	}
 	for k := range w.hidden {

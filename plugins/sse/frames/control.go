@@ -35,7 +35,8 @@ func AppendReady(b []byte, r Ready) []byte {
 // AppendGap appends the gap block; its id is where the stream goes on.
 func AppendGap(b []byte, g *social.GapError) []byte {
 	b = appendHeld(b, g.To)
-	b = fmt.Appendf(b, "event: gap\ndata: "+`{"from":%s,"to":%s,"reason":"%s","heal":[`, quoted(g.From), quoted(g.To), g.Reason)
+	b = fmt.Appendf(b, "event: gap\ndata: "+`{"from":%s,"to":%s,"reason":"%s","heal":[`, quoted(g.From), quoted(g.To),
+		g.Reason)
 	for i, path := range plugins.Heal() {
 		if i > 0 {
 			b = append(b, ',')

@@ -32,16 +32,22 @@ func TestJoined(t *testing.T) {
 		want   string
 		built  int // bytes
 	}{
-		"the same":         {func(j *Joined) { join(j, nil, one, two) }, nil, []Frame{one, two}, plain(one, two), 0},
-		"a part of it":     {func(j *Joined) { join(j, nil, one, two) }, nil, []Frame{one}, plain(one), 0},
-		"more":             {func(j *Joined) { join(j, nil, one, two) }, nil, []Frame{one, two, three}, plain(one, two, three), len(three.block)},
-		"another end":      {func(j *Joined) { join(j, nil, one, two) }, nil, []Frame{one, three}, plain(one, three), len(three.block)},
-		"another begin":    {func(j *Joined) { join(j, nil, one, two) }, nil, []Frame{two}, plain(two), len(two.block)},
-		"nothing":          {func(j *Joined) { join(j, nil, one, two) }, nil, nil, "", 0},
-		"another form":     {func(j *Joined) { join(j, alarm, one, two) }, nil, []Frame{one, two}, plain(one, two), len(plain(one, two))},
-		"a rest of it":     {func(j *Joined) { j.Reset(); j.Add([]byte("}\n\n"), one.Pos) }, nil, []Frame{one}, plain(one), len(one.block)},
-		"a heartbeat":      {func(j *Joined) { j.Reset(); j.Add([]byte(Heartbeat), one.Pos) }, nil, []Frame{one}, plain(one), len(one.block)},
-		"a shorter before": {func(j *Joined) { join(j, nil, one, two); join(j, nil, one) }, nil, []Frame{one, two}, plain(one, two), 0},
+		"the same":     {func(j *Joined) { join(j, nil, one, two) }, nil, []Frame{one, two}, plain(one, two), 0},
+		"a part of it": {func(j *Joined) { join(j, nil, one, two) }, nil, []Frame{one}, plain(one), 0},
+		"more": {func(j *Joined) { join(j, nil, one, two) }, nil, []Frame{one, two, three},
+			plain(one, two, three), len(three.block)},
+		"another end": {func(j *Joined) { join(j, nil, one, two) }, nil, []Frame{one, three}, plain(one, three),
+			len(three.block)},
+		"another begin": {func(j *Joined) { join(j, nil, one, two) }, nil, []Frame{two}, plain(two), len(two.block)},
+		"nothing":       {func(j *Joined) { join(j, nil, one, two) }, nil, nil, "", 0},
+		"another form": {func(j *Joined) { join(j, alarm, one, two) }, nil, []Frame{one, two}, plain(one, two),
+			len(plain(one, two))},
+		"a rest of it": {func(j *Joined) { j.Reset(); j.Add([]byte("}\n\n"), one.Pos) }, nil, []Frame{one}, plain(one),
+			len(one.block)},
+		"a heartbeat": {func(j *Joined) { j.Reset(); j.Add([]byte(Heartbeat), one.Pos) }, nil, []Frame{one}, plain(one),
+			len(one.block)},
+		"a shorter before": {func(j *Joined) { join(j, nil, one, two); join(j, nil, one) }, nil, []Frame{one, two},
+			plain(one, two), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var j Joined

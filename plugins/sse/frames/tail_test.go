@@ -16,7 +16,8 @@ func TestTail(t *testing.T) {
 	if tl.bytes > 1000 || len(tl.frames) != 4 || tl.floor != 160 || tl.frames[0].Pos != 170 {
 		t.Errorf("%d bytes, %d frames, floor %d", tl.bytes, len(tl.frames), tl.floor)
 	}
-	for p, want := range map[social.Position]int{0: 0, 160: 0, 169: 0, 170: 1, 175: 1, 189: 2, 190: 3, 199: 3, 200: 4, 500: 4} {
+	for p, want := range map[social.Position]int{0: 0, 160: 0, 169: 0, 170: 1, 175: 1, 189: 2, 190: 3, 199: 3, 200: 4,
+		500: 4} {
 		if got := tl.After(p); got != want {
 			t.Errorf("after %d: %d, want %d", p, got, want)
 		}
@@ -26,7 +27,8 @@ func TestTail(t *testing.T) {
 		t.Errorf("one frame over the limit: %d frames, floor %d", len(tl.frames), tl.floor)
 	}
 	for p := social.Position(1000); p < 6000; p++ {
-		tl.Withdraw(&social.Event{Cursor: social.Cursor{Epoch: 1, Seq: p}, Stream: to(int(p)), Type: social.EventNotificationRemoved})
+		tl.Withdraw(&social.Event{Cursor: social.Cursor{Epoch: 1, Seq: p}, Stream: to(int(p)),
+			Type: social.EventNotificationRemoved})
 		tl.Push(Frame{Pos: p, block: make([]byte, 100)})
 	}
 	if len(tl.staleStreams) > 2100 {
@@ -72,9 +74,11 @@ func TestOnlyTheEndOfAnAccountTakesBack(t *testing.T) {
 		`{"keep_tokens":true}`:    false,
 	} {
 		tail := NewTail(1<<20, 0)
-		post := Of(social.Event{Cursor: social.Cursor{Epoch: 1, Seq: 1}, Stream: by(2), Type: social.EventPostCreated, Data: []byte(`{}`)})
+		post := Of(social.Event{Cursor: social.Cursor{Epoch: 1, Seq: 1}, Stream: by(2), Type: social.EventPostCreated,
+			Data: []byte(`{}`)})
 		tail.Push(post)
-		tail.Withdraw(&social.Event{Cursor: social.Cursor{Epoch: 1, Seq: 2}, Stream: to(2), Type: social.EventAccessRevoked, Internal: true, Data: []byte(data)})
+		tail.Withdraw(&social.Event{Cursor: social.Cursor{Epoch: 1, Seq: 2}, Stream: to(2), Type: social.EventAccessRevoked,
+			Internal: true, Data: []byte(data)})
 		if got := tail.Stale(&post); got != want {
 			t.Errorf("%s: taken back: %v, want %v", data, got, want)
 		}

@@ -15,6 +15,7 @@ type pooledSocket struct {
 
 	mu       sync.Mutex // guards what follows
 	buf      []byte     // being written; empty = none
+	left     int        // of buf
 	refused  bool       // a Write came meanwhile
 	finished bool
 	closed   bool
@@ -33,7 +34,7 @@ func (s *pooledSocket) Write(p []byte) (int, error) {
 		s.refused = true
 		return 0, nil
 	}
-	s.buf = append(s.buf, p...)
+	s.buf, s.left = append(s.buf, p...), len(p)
 	s.holder.add(s)
 	return len(p), nil
 }
@@ -44,7 +45,7 @@ func (s *pooledSocket) Waiting() int {
 	if s.closed {
 		return 0
 	}
-	return len(s.buf)
+	return s.left
 }
 
 // Finish shuts down once the write under way is out.
@@ -96,10 +97,21 @@ func (s *pooledSocket) park() {
 	guarded(s.holder.log, s, s.peer.Gone)
 }
 
+// piece is how much one blocking write takes: between two, Waiting tells of progress.
+const piece = 8 << 10
+
 // pass is called by a writing goroutine.
 func (s *pooledSocket) pass() {
 	late := time.AfterFunc(s.holder.cfg.WriteLimit, s.Abort)
-	_, err := s.conn.Write(s.buf) // only this goroutine touches buf while it is not empty
+	var err error
+	for rest := s.buf; len(rest) > 0 && err == nil; { // only this goroutine touches buf while it is not empty
+		var n int
+		n, err = s.conn.Write(rest[:min(len(rest), piece)])
+		rest = rest[n:]
+		s.mu.Lock()
+		s.left = len(rest)
+		s.mu.Unlock()
+	}
 	late.Stop()
 	s.mu.Lock()
 	s.buf = nil
