@@ -55,7 +55,7 @@ func (f *fake) program() cli.Program {
 			}
 			return json.Unmarshal(answer, reply)
 		},
-		Address:       func(cli.Flags, bool) (string, error) { return f.server, f.fail },
+		Address:       func(cli.Flags) (string, error) { return f.server, f.fail },
 		IsConfigError: func(err error) bool { return errors.Is(err, errConfig) },
 	}
 }
