@@ -43,7 +43,8 @@ func TestRunner(t *testing.T) {
 		}
 		began := time.Now()
 		err := r.stop(t.Context())
-		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "stop: hangs: ") || time.Since(began) != time.Second {
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "stop: hangs: ") ||
+			time.Since(began) != time.Second {
 			t.Errorf("stop after %s: %v", time.Since(began), err)
 		}
 		if got, want := strings.Join(said, " "), "+a +hangs +b -b -hangs -a"; got != want {

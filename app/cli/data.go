@@ -145,7 +145,8 @@ func (c *command) user() *cobra.Command {
 				func() string { return argv[0] + " is gone" })
 		})
 	remove.Flags().BoolVar(&yes, "yes", false, "really")
-	return group("user", "Look after accounts", add, reset, leaf("list", "List accounts", noArgs, c.listUsers), role, remove)
+	list := leaf("list", "List accounts", noArgs, c.listUsers)
+	return group("user", "Look after accounts", add, reset, list, role, remove)
 }
 
 func (c *command) call(ctx context.Context, name string, args, reply any) error {

@@ -45,7 +45,8 @@ type storm struct {
 }
 
 func newStorm(base string, people []member, service string, g *gate) *storm {
-	return &storm{base: base, people: people, service: service, gate: g, owner: map[string]int{}, acts: make([][]act, len(people)), unlike: true, reached: make(chan struct{})}
+	return &storm{base: base, people: people, service: service, gate: g, owner: map[string]int{}, acts: make([][]act,
+		len(people)), unlike: true, reached: make(chan struct{})}
 }
 
 // milestone is closed when n more writes are answered.
@@ -210,7 +211,8 @@ func (s *storm) end(t testing.TB, readers ...*reader) {
 	t.Helper()
 	host := newCaller(s.base, s.service)
 	for _, m := range s.people {
-		host.must(t, http.StatusCreated, "POST", "/v1/notifications", map[string]any{"receiver": m.ID.String(), "type": "end", "content": "the end"})
+		host.must(t, http.StatusCreated, "POST", "/v1/notifications", map[string]any{"receiver": m.ID.String(),
+			"type": "end", "content": "the end"})
 	}
 	for _, r := range readers {
 		await(t, r.done, "a reader's end")
@@ -271,7 +273,8 @@ func (s *storm) check(t testing.TB, db *sql.DB) {
 func checkWhole(t testing.TB, live *sql.DB) {
 	t.Helper()
 	db := indexedCopy(t, live)
-	none(t, db, "like_count is wrong", `SELECT p.id FROM posts p WHERE p.deleted_at = 0 AND p.like_count <> (SELECT COUNT(*) FROM post_likes l WHERE l.post_key = p.key)`)
+	none(t, db, "like_count is wrong",
+		`SELECT p.id FROM posts p WHERE p.deleted_at = 0 AND p.like_count <> (SELECT COUNT(*) FROM post_likes l WHERE l.post_key = p.key)`)
 	none(t, db, "comment_count is wrong", `SELECT p.id FROM posts p WHERE p.deleted_at = 0 AND p.reply_to IS NULL AND p.comment_count <>
 		(SELECT COUNT(*) FROM posts c WHERE c.root_key = p.key AND c.reply_to IS NOT NULL AND c.deleted_at = 0)`)
 	none(t, db, "a person's counts are wrong", `SELECT u.username FROM users u WHERE

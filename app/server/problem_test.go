@@ -59,7 +59,8 @@ func TestProblems(t *testing.T) {
 			case social.CodeRateLimited, social.CodeOverloaded, social.CodeUnavailable:
 				f.RetryAfter = 2500 * time.Millisecond
 			case social.CodeCursorGone:
-				f.Gap = &social.GapError{From: social.Cursor{Epoch: 1, Seq: 12}, To: social.Cursor{Epoch: 1, Seq: 700}, Reason: social.GapExpired}
+				f.Gap = &social.GapError{From: social.Cursor{Epoch: 1, Seq: 12}, To: social.Cursor{Epoch: 1, Seq: 700},
+					Reason: social.GapExpired}
 			}
 			s.err = f
 			a := s.do("GET", "/v1/fail", "", "X-Request-Id", "golden")
