@@ -95,7 +95,8 @@ func TestCommands(t *testing.T) {
 		{line: "log rebuild", call: `log rebuild {}`, reply: cli.LogReply{Text: "done"}, out: "done\n"},
 		{line: "migrate status", call: `migrate status {}`, reply: []cli.MigrateLine{{Owner: "posts", Version: 1, Latest: 2},
 			{Owner: "users", Version: 2, Latest: 2}, {Owner: "x", Latest: 1, Dirty: true}},
-			out: "tables  version  newest  state\nposts   1        2       behind\nusers   2        2       up to date\nx       0        1       cut off; the next start mends it\n"},
+			out: "tables  version  newest  state\nposts   1        2       behind\nusers   2        2       up to date\n" +
+				"x       0        1       cut off; the next start mends it\n"},
 		{line: "migrate up", call: `migrate up {}`, reply: []cli.MigrateLine{}, out: "tables  version  newest  state\n"},
 	} {
 		t.Run(tt.line, func(t *testing.T) {
@@ -132,7 +133,8 @@ func TestListGoesThroughAllPages(t *testing.T) {
 	}
 	var out bytes.Buffer
 	code := cli.Execute(t.Context(), p, []string{"user", "list"}, cli.Streams{Out: &out, Err: io.Discard})
-	if want := "username  role   state      since\nzoe       user   active     then\nal        admin  suspended  now\n"; code != 0 || out.String() != want || !reflect.DeepEqual(asked, []string{"", "c1"}) {
+	want := "username  role   state      since\nzoe       user   active     then\nal        admin  suspended  now\n"
+	if code != 0 || out.String() != want || !reflect.DeepEqual(asked, []string{"", "c1"}) {
 		t.Errorf("code %d, asked %q, out\n%s", code, asked, out.String())
 	}
 }
@@ -217,7 +219,8 @@ func TestTail(t *testing.T) {
 		asked <- r
 		w.Header().Set("Content-Type", "text/event-stream")
 		if turn++; turn == 1 {
-			_, _ = io.WriteString(w, "id: 1-7\nevent: ready\nretry: 1\ndata: {}\n\n: hb\nid: 1-8\nevent: notification\ndata: a\x1b[31m\u0085b\n\nid: 1-9\nevent: notification\ndata: never")
+			_, _ = io.WriteString(w, "id: 1-7\nevent: ready\nretry: 1\ndata: {}\n\n: hb\nid: 1-8\nevent: notification\n"+
+				"data: a\x1b[31m\u0085b\n\nid: 1-9\nevent: notification\ndata: never")
 			return
 		}
 		_, _ = io.WriteString(w, "event: bye\nretry: 1\ndata: {}\n\n")

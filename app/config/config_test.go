@@ -101,7 +101,8 @@ func TestConfigLayers(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("20m\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	text := "server:\n  listen: 127.0.0.1:1111\n  max_streams: 5\nchannels:\n  sse: {heartbeat: 3s}\n  webhook/ops: {enabled: true, timeout: 2s}\n"
+	text := "server:\n  listen: 127.0.0.1:1111\n  max_streams: 5\nchannels:\n  sse: {heartbeat: 3s}\n" +
+		"  webhook/ops: {enabled: true, timeout: 2s}\n"
 	cfg, list, err := load(text,
 		[]string{"BELFRY_SERVER_LISTEN=127.0.0.1:2222", "BELFRY_SERVER_ALLOWED_HOSTS=a.example, b.example",
 			"BELFRY_CHANNELS_SSE_MAX_AGE_FILE=" + secret, "HOME=/x"},

@@ -83,7 +83,8 @@ func told(t *testing.T, db storage.DB) string {
 	var out []string
 	err := db.Read(t.Context(), func(q storage.Querier) error {
 		rows, err := q.Query(t.Context(),
-			`SELECT u.username, p.text, p.like_count, p.comment_count FROM posts p JOIN users u ON u.id = p.author_id ORDER BY p.key`)
+			`SELECT u.username, p.text, p.like_count, p.comment_count FROM posts p JOIN users u ON u.id = p.author_id
+				ORDER BY p.key`)
 		if err != nil {
 			return err
 		}

@@ -77,8 +77,10 @@ func (w *world) people(n int) {
 				if err != nil {
 					return err
 				}
-				_, err = tx.Exec(ctx, `INSERT INTO users (id, key, username, display_name, role, state, locale, time_zone, password_hash, created_at)
-					SELECT $1, $2, $3, $3, role, state, locale, time_zone, password_hash, created_at FROM users WHERE id = $4`, m.ID, key, m.Name, w.People[0].ID)
+				_, err = tx.Exec(ctx, `INSERT INTO users (id, key, username, display_name, role, state, locale,
+					time_zone, password_hash, created_at)
+					SELECT $1, $2, $3, $3, role, state, locale, time_zone, password_hash, created_at FROM users
+					WHERE id = $4`, m.ID, key, m.Name, w.People[0].ID)
 				return err
 			})
 			if err != nil {

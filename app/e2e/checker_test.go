@@ -72,7 +72,8 @@ func readTruth(t testing.TB, db *sql.DB) *truth {
 		x.edges[e] = []turn{begin}
 		return err
 	}, int64(x.Floor))
-	each(t, db, `SELECT id, stream, type, internal, time, data FROM outbox WHERE op = 1 AND set_aside_at IS NULL ORDER BY id`, func(rows *sql.Rows) error {
+	each(t, db, `SELECT id, stream, type, internal, time, data FROM outbox WHERE op = 1 AND set_aside_at IS NULL
+		ORDER BY id`, func(rows *sql.Rows) error {
 		var r announced
 		var stream, data []byte
 		var kind string

@@ -163,7 +163,8 @@ func (l *lab) streams(ns string, c *child, who member, after string, n int) (lis
 	})
 	for _, s := range list {
 		_ = s.SetDeadline(time.Now().Add(2 * time.Minute))
-		fmt.Fprintf(s, "GET /v1/events HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\nAuthorization: Bearer %s\r\nLast-Event-ID: %s\r\n\r\n", host, who.Token, after)
+		fmt.Fprintf(s, "GET /v1/events HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\nAuthorization: Bearer %s\r\n"+
+			"Last-Event-ID: %s\r\n\r\n", host, who.Token, after)
 		if resp, err := http.ReadResponse(s.r, nil); err != nil || resp.StatusCode != http.StatusOK {
 			l.t.Fatalf("stream: %+v, %v", resp, err)
 		}

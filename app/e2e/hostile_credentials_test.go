@@ -155,7 +155,8 @@ func TestHostileCredentials(t *testing.T) {
 		nobody.refused(t, 401, "unauthenticated", "GET", "/v1/me?ticket="+one, nil)
 		nobody.want(200, "HEAD", "/v1/events?ticket="+one, nil, nil, "Accept: text/event-stream") // uses nothing up
 		away := s.anonymous()
-		away.http.Transport = &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.0.0.9")}}).DialContext}
+		from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.0.0.9")}}
+		away.http.Transport = &http.Transport{DialContext: from.DialContext}
 		c, _ := away.stream("?ticket=" + one)
 		nobody.refused(t, 401, "invalid_ticket", "GET", "/v1/events?ticket="+one, nil, "Accept: text/event-stream")
 		alice.refused(t, 401, "invalid_ticket", "GET", "/v1/events?ticket="+one, nil, "Accept: text/event-stream")

@@ -16,7 +16,8 @@ func TestHostileSignIn(t *testing.T) {
 	alice := s.register("alice")
 	from := func(address string) *person {
 		p := s.anonymous()
-		p.http.Transport = &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).DialContext}
+		from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+		p.http.Transport = &http.Transport{DialContext: from.DialContext}
 		return p
 	}
 	login := func(name, secret string) map[string]any { return map[string]any{"login": name, "password": secret} }
@@ -65,7 +66,8 @@ func TestHostileSignIn(t *testing.T) {
 			}
 		}
 		// A client that sends 1 MiB all the same may meet a closed connection before it reads this.
-		resp, body, _ := s.raw(t, "POST /v1/auth/register HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\n\r\n")
+		resp, body, _ := s.raw(t, "POST /v1/auth/register HTTP/1.1\r\nHost: localhost\r\n"+
+			"Content-Type: application/json\r\nContent-Length: 1048576\r\n\r\n")
 		if resp.StatusCode != 413 || !strings.Contains(body, `"code":"body_too_large"`) {
 			t.Errorf("1 MiB: %d %s", resp.StatusCode, body)
 		}

@@ -233,7 +233,8 @@ func TestHostileCursors(t *testing.T) {
 	s.sub(t, "H17 malformed header", func(t *testing.T) {
 		cookie := bob.http.Jar.Cookies(mustURL(t, s.URL))[0]
 		for _, id := range []string{"1-1\x00", "1-1\r2"} {
-			resp, _, _ := s.raw(t, "GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nCookie: "+cookie.String()+"\r\nLast-Event-ID: "+id+"\r\n\r\n")
+			resp, _, _ := s.raw(t, "GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nCookie: "+
+				cookie.String()+"\r\nLast-Event-ID: "+id+"\r\n\r\n")
 			if resp.StatusCode != 400 {
 				t.Errorf("%q: %d", id, resp.StatusCode)
 			}

@@ -183,7 +183,8 @@ func TestCORS(t *testing.T) {
 		if a.StatusCode != 200 || h.Get("Access-Control-Allow-Origin") != origin || h.Get("Vary") != "Origin" {
 			t.Errorf("%s: got %d, %v", origin, a.StatusCode, h)
 		}
-		if want := "Belfry-Cursor, ETag, Idempotency-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"; h.Get("Access-Control-Expose-Headers") != want {
+		if want := "Belfry-Cursor, ETag, Idempotency-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, " +
+			"X-Request-Id"; h.Get("Access-Control-Expose-Headers") != want {
 			t.Errorf("exposed: %q", h.Get("Access-Control-Expose-Headers"))
 		}
 		// A page has to be able to read why it was refused.
@@ -229,7 +230,8 @@ func TestStoreTroubleOnAStream(t *testing.T) {
 	s := newSite(t)
 	s.auth.err = fmt.Errorf("users: authenticate: %w", storage.ErrBusy)
 	a := s.do("GET", "/v1/events", "", "Cookie", "__Host-belfry=good", "Accept", "text/event-stream")
-	form := regexp.MustCompile(`^event: bye\nretry: (\d+)\ndata: {"reason":"overload","retry_ms":(\d+),"cursor":null}\n\n$`)
+	form := regexp.MustCompile(`^event: bye\nretry: (\d+)\n` +
+		`data: {"reason":"overload","retry_ms":(\d+),"cursor":null}\n\n$`)
 	m := form.FindStringSubmatch(a.body)
 	if a.StatusCode != 200 || a.Header.Get("Content-Type") != "text/event-stream" || !a.Close || m == nil ||
 		m[1] != m[2] || len(m[1]) < 4 {

@@ -154,7 +154,8 @@ func TestExpectContinue(t *testing.T) {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	br := bufio.NewReader(conn)
-	fmt.Fprintf(conn, "POST /v1/notes HTTP/1.1\r\n%sContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 14\r\n\r\n", hostLine)
+	fmt.Fprintf(conn, "POST /v1/notes HTTP/1.1\r\n%sContent-Type: application/json\r\nExpect: 100-continue\r\n"+
+		"Content-Length: 14\r\n\r\n", hostLine)
 	if line, _ := br.ReadString('\n'); !strings.HasPrefix(line, "HTTP/1.1 100") {
 		t.Fatalf("got %q, want 100", line)
 	}

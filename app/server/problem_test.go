@@ -95,7 +95,9 @@ func TestGapWithoutFrom(t *testing.T) {
 	if err := json.Unmarshal([]byte(a.body), &body); err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"from":null,"to":"1-7","reason":"invalid","heal":["/v1/notifications","/v1/notifications/counts","/v1/timelines/home"]}`; string(body.Gap) != want {
+	want := `{"from":null,"to":"1-7","reason":"invalid",` +
+		`"heal":["/v1/notifications","/v1/notifications/counts","/v1/timelines/home"]}`
+	if string(body.Gap) != want {
 		t.Errorf("gap:\n got %s\nwant %s", body.Gap, want)
 	}
 }

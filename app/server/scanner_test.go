@@ -79,7 +79,8 @@ func inNFC(v any) any {
 }
 
 func BenchmarkStrictJSON(b *testing.B) {
-	body := []byte(`{"text":"First light, @bob #harbour, and some more words of an ordinary post","visibility":"public","sensitive":false,"reply_to":null}`)
+	body := []byte(`{"text":"First light, @bob #harbour, and some more words of an ordinary post",` +
+		`"visibility":"public","sensitive":false,"reply_to":null}`)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := strictJSON(body, true); err != nil {

@@ -573,7 +573,8 @@ func TestH53LogInjection(t *testing.T) {
 		Metrics: server.NewRegistry()})
 	address := (&site{Server: s, t: t}).serve()
 	raw(t, address, "GET /v1/\x1b[31m%0A{\"level\":\"error\"} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-	raw(t, address, "GET /v1/%1b[31m%0a%7b%22level%22:%22error%22%7d HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: a\"b\r\nConnection: close\r\n\r\n")
+	raw(t, address, "GET /v1/%1b[31m%0a%7b%22level%22:%22error%22%7d HTTP/1.1\r\nHost: localhost\r\n"+
+		"X-Request-Id: a\"b\r\nConnection: close\r\n\r\n")
 	for line := range bytes.Lines(out.Bytes()) {
 		var entry struct{ Level string }
 		if err := json.Unmarshal(line, &entry); err != nil || entry.Level != "info" || bytes.ContainsAny(line, "\x1b") {
