@@ -60,7 +60,8 @@ func Main(extra ...fx.Option) { MainWith(append(Standard(), extra...)...) }
 func MainWith(parts ...fx.Option) {
 	ctx, stop := signals()
 	defer stop()
-	os.Exit(Run(ctx, os.Args[1:], os.Environ(), cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Password: askPassword}, parts...))
+	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Password: askPassword}
+	os.Exit(Run(ctx, os.Args[1:], os.Environ(), streams, parts...))
 }
 
 // Run is one command line: it returns the exit code. Tests call it; Main does with the process's own arguments.
@@ -121,7 +122,8 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 		fx.StartTimeout(startTimeout),
 		fx.StopTimeout(stopTimeout),
 		fx.Supply(o, o.Clock, &event.Bus{}),
-		fx.Provide(newConfig, newLogger, server.NewRegistry, newSite, newStores, newReadiness, newLimiter, newServer, newCommands, newDemo),
+		fx.Provide(newConfig, newLogger, server.NewRegistry, newSite, newStores),
+		fx.Provide(newReadiness, newLimiter, newServer, newCommands, newDemo),
 		fx.Provide(
 			// A module takes the LogReader. The whole log is for tests, which look behind it.
 			func(s *stores) (storage.DB, *eventLog, storage.Log, storage.LogReader, *social.PageCursors) {
@@ -159,7 +161,9 @@ func newReadiness(s *stores, in struct {
 }) *server.Readiness {
 	checks := s.checks()
 	if in.Delivery != nil {
-		checks = append(checks, server.Check{Name: "channels", Probe: func() (string, error) { return probeChannels(in.Delivery.Health()) }})
+		checks = append(checks, server.Check{Name: "channels", Probe: func() (string, error) {
+			return probeChannels(in.Delivery.Health())
+		}})
 	}
 	return server.NewReadiness(checks...)
 }
@@ -183,11 +187,17 @@ func newLimiter(c *config.Config, clock social.Clock) *server.Limiter {
 	return server.NewLimiter(c.Limits, clock)
 }
 
-func newServer(c *config.Config, site social.Site, limits *server.Limiter, ready *server.Readiness, log *zap.Logger, clock social.Clock, metrics *prometheus.Registry, in struct {
+func newServer(c *config.Config, log *zap.Logger, in struct {
 	fx.In
-	Users *users.Service `optional:"true"`
+	Site    social.Site
+	Limits  *server.Limiter
+	Ready   *server.Readiness
+	Clock   social.Clock
+	Metrics *prometheus.Registry
+	Users   *users.Service `optional:"true"`
 }) *server.Server {
-	deps := server.Deps{Site: site, Limits: limits, Ready: ready, Log: log.Named("http"), Clock: clock, Metrics: metrics}
+	deps := server.Deps{Site: in.Site, Limits: in.Limits, Ready: in.Ready, Log: log.Named("http"), Clock: in.Clock,
+		Metrics: in.Metrics}
 	if in.Users != nil {
 		deps.Auth = in.Users
 	}
@@ -207,8 +217,8 @@ func newDemo(o Options, c *config.Config, log *zap.Logger, in struct {
 	if in.Users == nil || in.Posts == nil || in.Follows == nil {
 		return nil, errors.New("demo: needs the modules users, posts and follows")
 	}
-	return demo.New(demo.Deps{Config: c.Demo, Users: in.Users, Posts: in.Posts, Follows: in.Follows, Log: log.Named("demo"),
-		Out: o.Err, Bar: isTerminal(o.Err)}), nil
+	return demo.New(demo.Deps{Config: c.Demo, Users: in.Users, Posts: in.Posts, Follows: in.Follows,
+		Log: log.Named("demo"), Out: o.Err, Bar: isTerminal(o.Err)}), nil
 }
 
 // rootCause takes the chain of constructors off a wiring error: what is missing is what helps.

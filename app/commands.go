@@ -108,7 +108,8 @@ func (c *commands) runUser(ctx context.Context, name string, a cli.UserArgs) (an
 }
 
 func lineOf(me users.Me) cli.UserLine {
-	return cli.UserLine{ID: me.ID.String(), Username: me.Username, Role: string(me.Role), State: string(me.State), CreatedAt: me.CreatedAt.String()}
+	return cli.UserLine{ID: me.ID.String(), Username: me.Username, Role: string(me.Role), State: string(me.State),
+		CreatedAt: me.CreatedAt.String()}
 }
 
 func (c *commands) runToken(ctx context.Context, name string, a cli.TokenArgs) (any, error) {
@@ -161,7 +162,8 @@ func (c *commands) checkLog(ctx context.Context) (any, error) {
 	if err := c.stores.log.Check(ctx); err != nil {
 		return nil, fmt.Errorf("event log: %w", err)
 	}
-	return cli.LogReply{Text: fmt.Sprintf("both stores are sound; head %s, oldest %s", c.stores.log.Head(), c.stores.log.Oldest())}, nil
+	text := fmt.Sprintf("both stores are sound; head %s, oldest %s", c.stores.log.Head(), c.stores.log.Oldest())
+	return cli.LogReply{Text: text}, nil
 }
 
 func (c *commands) rebuildLog(ctx context.Context) (any, error) {
@@ -172,7 +174,8 @@ func (c *commands) rebuildLog(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cli.LogReply{Text: fmt.Sprintf("the event log is written anew from %d announcements; head %s", n, c.stores.log.Head())}, nil
+	text := fmt.Sprintf("the event log is written anew from %d announcements; head %s", n, c.stores.log.Head())
+	return cli.LogReply{Text: text}, nil
 }
 
 // request and reply are what goes through the socket.
@@ -290,13 +293,14 @@ var errNobody = errors.New("no server is running")
 
 // callSocket gives errNobody if the command has reached nobody.
 func callSocket(ctx context.Context, path, name string, args json.RawMessage) (out commandReply, err error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errNobody, err)
 		}
 		return conn, nil
-	}}}
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
 	body, err := json.Marshal(commandRequest{Command: name, Args: args})
 	if err != nil {
 		return out, err
@@ -320,7 +324,9 @@ func callSocket(ctx context.Context, path, name string, args json.RawMessage) (o
 }
 
 // callHere opens the stores in this process, does the command and closes them.
-func (s *shell) callHere(ctx context.Context, f cli.Flags, name string, args json.RawMessage) (out commandReply, err error) {
+func (s *shell) callHere(
+	ctx context.Context, f cli.Flags, name string, args json.RawMessage,
+) (out commandReply, err error) {
 	o := s.options(f)
 	var c *commands
 	program := fx.New(wiring(o, s.parts...), fx.NopLogger, fx.Populate(&c))

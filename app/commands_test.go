@@ -23,8 +23,10 @@ import (
 func wired(t *testing.T) *program {
 	t.Helper()
 	var p program
-	set := map[string]string{"storage.data": filepath.Join(t.TempDir(), "site"), "server.listen": "127.0.0.1:0", "admin.listen": "127.0.0.1:0"}
-	o := Options{Source: config.Source{Flags: set, ReadFile: func(string) ([]byte, error) { return nil, os.ErrNotExist }}, Clock: time.Now, Log: zap.NewNop(), Err: os.Stderr, Demo: true}
+	set := map[string]string{"storage.data": filepath.Join(t.TempDir(), "site"), "server.listen": "127.0.0.1:0",
+		"admin.listen": "127.0.0.1:0"}
+	o := Options{Source: config.Source{Flags: set, ReadFile: func(string) ([]byte, error) { return nil, os.ErrNotExist }},
+		Clock: time.Now, Log: zap.NewNop(), Err: os.Stderr, Demo: true}
 	if err := fx.New(wiring(o, Standard()...), fx.Invoke(func(in program) { p = in })).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +62,8 @@ func TestCallSocket(t *testing.T) {
 		t.Errorf("a server that ends in the middle: %v", err)
 	}
 	s := &shell{parts: Standard(), streams: cli.Streams{Err: io.Discard}}
-	err = s.call(t.Context(), cli.Flags{Set: map[string]string{"storage.data": filepath.Dir(path)}}, cli.UserList, cli.UserArgs{}, nil)
+	err = s.call(t.Context(), cli.Flags{Set: map[string]string{"storage.data": filepath.Dir(path)}}, cli.UserList,
+		cli.UserArgs{}, nil)
 	if err == nil || !strings.Contains(err.Error(), "ended before it answered") {
 		t.Errorf("the command of a server that ends in the middle: %v", err)
 	}
@@ -101,7 +104,8 @@ func TestCommandSocket(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the socket's mode is %v, %v", info.Mode(), err)
 	}
-	for name, args := range map[string]string{"user sing": `{}`, cli.UserAdd: `7`, cli.TokenCreate: `{"scopes":"x"}`, cli.TokenDelete: `{"id":"x"}`} {
+	for name, args := range map[string]string{"user sing": `{}`, cli.UserAdd: `7`, cli.TokenCreate: `{"scopes":"x"}`,
+		cli.TokenDelete: `{"id":"x"}`} {
 		out, err := callSocket(t.Context(), path, name, json.RawMessage(args))
 		if err != nil || out.Error == "" || len(out.Reply) > 0 {
 			t.Errorf("%s %s: %+v, %v", name, args, out, err)

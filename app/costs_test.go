@@ -87,7 +87,8 @@ func TestCosts(t *testing.T) {
 	w := newTown(t)
 	least := map[string]cost{}
 	for round := range 3 { // all of it fits into the write-ahead log before that begins anew
-		a, b, c := w.person(t, fmt.Sprint("ada", round)), w.person(t, fmt.Sprint("ben", round)), w.person(t, fmt.Sprint("cleo", round))
+		a, b, c := w.person(t, fmt.Sprint("ada", round)), w.person(t, fmt.Sprint("ben", round)),
+			w.person(t, fmt.Sprint("cleo", round))
 		for _, act := range w.acts(t, a, b, c) {
 			got := w.of(t, act.do)
 			if was, ok := least[act.name]; ok {
@@ -149,7 +150,8 @@ func (w *town) acts(t *testing.T, a, b, c social.Actor) []act {
 	}
 	push := func(group string) func() error {
 		return func() (err error) {
-			pushed, err = w.notify.Push(ctx, notifications.Push{Receiver: a.UserID.String(), Type: "build", Content: "done", Group: group}, nil)
+			pushed, err = w.notify.Push(ctx, notifications.Push{Receiver: a.UserID.String(), Type: "build", Content: "done",
+				Group: group}, nil)
 			return err
 		}
 	}
@@ -171,8 +173,16 @@ func (w *town) acts(t *testing.T, a, b, c social.Actor) []act {
 		{"push", push("")},
 		{"push that begins a group", push("g")},
 		{"push that joins a group", push("g")},
-		{"one notification read", func() error { _, err := w.notify.SetRead(ctx, a.UserID, pushed.Notification.ID, true); return err }},
-		{"all notifications read", func() error { _, err := w.notify.ReadUpTo(ctx, a.UserID, pushed.Notification.ID); return err }},
+		{"one notification read", func() error {
+			_, err := w.notify.SetRead(ctx, a.UserID, pushed.Notification.ID,
+				true)
+			return err
+		}},
+		{"all notifications read", func() error {
+			_, err := w.notify.ReadUpTo(ctx, a.UserID,
+				pushed.Notification.ID)
+			return err
+		}},
 		{"deletion", func() error { return w.posts.Delete(ctx, c, post.ID, "") }},
 	}
 }

@@ -13,10 +13,12 @@ var update = flag.Bool("update", false, "write docs/imports.md anew")
 
 const pictureHead = `# Packages and what they may import
 
-Drawn from the import law (` + "`app/imports_test.go`" + `) by its test: ` + "`go test ./app -run Imports -update`" + ` writes this page.
+Drawn from the import law (` + "`app/imports_test.go`" + `) by its test:
+` + "`go test ./app -run Imports -update`" + ` writes this page.
 
-An arrow means: may import, directly or through what it points at. Left out are the kits (` + "`*test`" + `), and arrows that a longer way says as well.
-A name with * stands for the packages named below it that have no rule of their own.
+An arrow means: may import, directly or through what it points at. Left out are the kits (` + "`*test`" + `), and
+arrows that a longer way says as well. A name with * stands for the packages named below it that
+have no rule of their own.
 
 `
 

@@ -19,12 +19,17 @@ const (
 func (p *program) instance(channels []plugins.Channel) server.Instance {
 	c := p.Config
 	view := server.Instance{
-		Name: p.Site.Name, Version: p.Site.Version, URL: p.Site.PublicURL, Registration: c.Registration.Mode, Languages: []string{"en"},
+		Name: p.Site.Name, Version: p.Site.Version, URL: p.Site.PublicURL,
+		Registration: c.Registration.Mode, Languages: []string{"en"},
 		Features: server.InstanceFeatures{Channels: []string{}},
-		Limits: server.InstanceLimits{Text: c.Posts.MaxText, MIMETypes: []string{}, DisplayName: users.MaxDisplayName, Bio: users.MaxBio, Page: maxPage,
-			EndpointCount: c.Delivery.EndpointsPerPerson},
-		Events: server.InstanceEvents{URL: plugins.EventsPath, MaxStreams: c.Server.MaxStreamsPerPerson, MaxWaitS: int(maxWait / time.Second),
-			RetentionS: int64(c.Storage.Log.Retention.Age / time.Second), TicketS: int(users.TicketTTL / time.Second)},
+		Limits: server.InstanceLimits{
+			Text: c.Posts.MaxText, MIMETypes: []string{}, DisplayName: users.MaxDisplayName, Bio: users.MaxBio,
+			Page: maxPage, EndpointCount: c.Delivery.EndpointsPerPerson,
+		},
+		Events: server.InstanceEvents{
+			URL: plugins.EventsPath, MaxStreams: c.Server.MaxStreamsPerPerson, MaxWaitS: int(maxWait / time.Second),
+			RetentionS: int64(c.Storage.Log.Retention.Age / time.Second), TicketS: int(users.TicketTTL / time.Second),
+		},
 	}
 	enabled := 0
 	for _, ch := range c.Channels {

@@ -35,9 +35,18 @@ func TestJobs(t *testing.T) {
 				left--
 				return left > 0, nil
 			}},
-			{Name: "fails", Every: time.Minute, Run: func(context.Context) (bool, error) { note("fails"); return true, errors.New("no luck") }},
+			{Name: "fails", Every: time.Minute, Run: func(context.Context) (bool, error) {
+				note("fails")
+				return true,
+					errors.New("no luck")
+			}},
 			{Name: "panics", Every: time.Minute, Run: func(context.Context) (bool, error) { note("panics"); panic("oh") }},
-			{Name: "hangs", Every: time.Minute, Run: func(ctx context.Context) (bool, error) { note("hangs"); <-ctx.Done(); return false, ctx.Err() }},
+			{Name: "hangs", Every: time.Minute, Run: func(ctx context.Context) (bool,
+				error) {
+				note("hangs")
+				<-ctx.Done()
+				return false, ctx.Err()
+			}},
 		}, time.Now, zap.New(core))
 		if err := j.start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -79,7 +88,11 @@ func TestJobs(t *testing.T) {
 func TestJobsStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		letGo := make(chan struct{})
-		j := newJobs([]social.Job{{Name: "deaf", Every: time.Second, Run: func(context.Context) (bool, error) { <-letGo; return false, nil }}}, time.Now, zap.NewNop())
+		j := newJobs([]social.Job{{Name: "deaf", Every: time.Second, Run: func(context.Context) (bool,
+			error) {
+			<-letGo
+			return false, nil
+		}}}, time.Now, zap.NewNop())
 		if err := j.stop(t.Context()); err != nil {
 			t.Errorf("stop before start: %v", err)
 		}

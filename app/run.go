@@ -114,16 +114,21 @@ func (p *program) mount(channels []plugins.Channel) {
 func (p *program) steps() []step {
 	s := p.Stores
 	jobs := newJobs(p.allJobs(), p.Options.Clock, p.Log.Named("jobs"))
-	admin := &listenerStep{log: p.Log, name: "admin", fail: p.fail}
-	public := &listenerStep{log: p.Log, name: "server", fail: p.fail}
 	steps := []step{
 		{name: "database", start: s.openDB, stop: s.close, timeout: 2 * time.Second},
 	}
 	if p.Config.Admin.Enabled {
-		a := server.NewAdmin(p.Config.Admin, p.Ready, p.Registry)
+		admin := server.NewAdmin(p.Config.Admin, p.Ready, p.Registry)
+		var ended <-chan struct{}
 		steps = append(steps, step{name: "admin listener", timeout: time.Second,
-			start: func(ctx context.Context) error { return admin.start(ctx, a.Listen, a.Serve) },
-			stop:  func(ctx context.Context) error { return admin.stop(ctx, a.Shutdown) }})
+			start: func(ctx context.Context) (err error) { _, ended, err = p.serve(ctx, "admin", admin); return err },
+			stop: func(ctx context.Context) error {
+				err := admin.Shutdown(ctx)
+				if ended != nil {
+					<-ended
+				}
+				return err
+			}})
 	}
 	steps = append(steps,
 		step{name: "tables", start: func(ctx context.Context) error { return s.migrate(ctx, p.Migrations) }},
@@ -137,12 +142,13 @@ func (p *program) steps() []step {
 		}},
 	)
 	if p.Delivery != nil {
-		steps = append(steps, step{name: "channels", start: p.Delivery.Start, stop: p.Delivery.Stop, timeout: 2 * time.Second})
+		steps = append(steps,
+			step{name: "channels", start: p.Delivery.Start, stop: p.Delivery.Stop, timeout: 2 * time.Second})
 	}
-	steps = append(steps, step{name: "relay flush", stop: s.relay.Stop, timeout: 2 * time.Second})
-	steps = append(steps, step{name: "jobs", start: jobs.start, stop: jobs.stop, timeout: time.Second})
-	steps = append(steps, step{name: "command socket", start: p.Commands.listen, stop: p.Commands.close, timeout: time.Second / 2})
 	steps = append(steps,
+		step{name: "relay flush", stop: s.relay.Stop, timeout: 2 * time.Second},
+		step{name: "jobs", start: jobs.start, stop: jobs.stop, timeout: time.Second},
+		step{name: "command socket", start: p.Commands.listen, stop: p.Commands.close, timeout: time.Second / 2},
 		step{name: "requests", stop: p.Server.Shutdown, timeout: 2 * time.Second},
 		step{name: "streams", timeout: 2 * time.Second, stop: func(ctx context.Context) error {
 			if p.Delivery != nil {
@@ -152,11 +158,12 @@ func (p *program) steps() []step {
 		}},
 		step{name: "listener", timeout: time.Second,
 			start: func(ctx context.Context) error {
-				if err := public.start(ctx, p.Server.Listen, p.Server.Serve); err != nil {
+				address, _, err := p.serve(ctx, "server", p.Server)
+				if err != nil {
 					return err
 				}
 				p.Ready.Ready()
-				p.welcome(public.address)
+				p.welcome(address)
 				return nil
 			},
 			stop: func(ctx context.Context) error { p.Server.Drain(); return nil }},
@@ -171,15 +178,37 @@ func (p *program) steps() []step {
 // allJobs are those of the modules and of the stores.
 func (p *program) allJobs() []social.Job {
 	keep := p.Config.Storage.Log.Retention
-	return append(p.Jobs, p.Stores.relay.TrimJob(keep.Age, int64(keep.Bytes)), p.Stores.relay.EraseJob(), p.Stores.trimOnce(), newFootprint().Job())
+	return append(p.Jobs, p.Stores.relay.TrimJob(keep.Age, int64(keep.Bytes)), p.Stores.relay.EraseJob(),
+		p.Stores.trimOnce(), newFootprint().Job())
 }
 
 // welcome says in one line where to look and how to begin.
 func (p *program) welcome(address string) {
-	if p.Options.Welcome == nil {
-		return
+	if p.Options.Welcome != nil {
+		p.Options.Welcome(fmt.Sprintf("Belfry is at %[1]s: make an account there, or see %[1]s/docs for the API.",
+			p.Site.PublicURL), address)
 	}
-	p.Options.Welcome(fmt.Sprintf("Belfry is at %s: make an account there, or see %s/docs for the API.", p.Site.PublicURL, p.Site.PublicURL), address)
+}
+
+// serve listens and answers on a goroutine, until l is shut down.
+func (p *program) serve(ctx context.Context, name string, l interface {
+	Listen(ctx context.Context) (net.Listener, error)
+	Serve(ln net.Listener) error
+}) (address string, ended <-chan struct{}, err error) {
+	ln, err := l.Listen(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := l.Serve(ln); err != nil {
+			p.fail(err)
+		}
+	}()
+	address = ln.Addr().String()
+	p.Log.Info("listening", zap.String("listener", name), zap.String("address", address))
+	return address, done, nil
 }
 
 // watch ends the program when a store has failed: an answer after that could not be kept (I9).
@@ -243,39 +272,4 @@ func (r *runner) stop(ctx context.Context) error {
 	}
 	r.begun = 0
 	return errors.Join(errs...)
-}
-
-// listenerStep serves one listener on a goroutine that is waited for.
-type listenerStep struct {
-	log     *zap.Logger
-	name    string
-	fail    func(error)
-	address string
-	done    chan struct{}
-}
-
-func (l *listenerStep) start(ctx context.Context, listen func(context.Context) (net.Listener, error), serve func(net.Listener) error) error {
-	ln, err := listen(ctx)
-	if err != nil {
-		return err
-	}
-	l.address = ln.Addr().String()
-	l.done = make(chan struct{})
-	go func() {
-		defer close(l.done)
-		if err := serve(ln); err != nil {
-			l.fail(err)
-		}
-	}()
-	l.log.Info("listening", zap.String("listener", l.name), zap.String("address", l.address))
-	return nil
-}
-
-func (l *listenerStep) stop(ctx context.Context, shutdown func(context.Context) error) error {
-	if l.done == nil {
-		return nil
-	}
-	err := shutdown(ctx)
-	<-l.done
-	return err
 }

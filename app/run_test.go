@@ -43,7 +43,8 @@ func TestRunner(t *testing.T) {
 		}
 		began := time.Now()
 		err := r.stop(t.Context())
-		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "stop: hangs: ") || time.Since(began) != time.Second {
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "stop: hangs: ") ||
+			time.Since(began) != time.Second {
 			t.Errorf("stop after %s: %v", time.Since(began), err)
 		}
 		if got, want := strings.Join(said, " "), "+a +hangs +b -b -hangs -a"; got != want {
@@ -83,7 +84,8 @@ func TestSteps(t *testing.T) {
 		t.Errorf("the deadlines add up to %s, the stop has %s", sum, stopTimeout)
 	}
 	order := strings.Join(names, " > ")
-	if want := "database > admin listener > channels > relay flush > jobs > command socket > requests > streams > listener > demo"; order != want {
+	if want := "database > admin listener > channels > relay flush > jobs > command socket > requests > streams > " +
+		"listener > demo"; order != want {
 		t.Errorf("started in the order %s, want %s", order, want)
 	}
 }

@@ -106,16 +106,12 @@ func (s *shell) load(f cli.Flags) (*config.Config, settings, error) {
 }
 
 // address is where the server of this configuration is reached from this machine.
-func (s *shell) address(f cli.Flags, admin bool) (string, error) {
+func (s *shell) address(f cli.Flags) (string, error) {
 	c, _, err := s.load(f)
 	if err != nil {
 		return "", err
 	}
-	listen := c.Server.Listen
-	if admin {
-		listen = c.Admin.Listen
-	}
-	host, port, err := net.SplitHostPort(listen)
+	host, port, err := net.SplitHostPort(c.Server.Listen)
 	if err != nil {
 		return "", err
 	}

@@ -55,7 +55,8 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": startBeside, "expect": expectLine, "stop": stopBeside, "exits": exitsWith, "http": askServer, "keep": keepFound,
+			"start": startBeside, "expect": expectLine, "stop": stopBeside, "exits": exitsWith, "http": askServer,
+			"keep": keepFound,
 		},
 	})
 }
@@ -83,7 +84,8 @@ type beside struct {
 
 func environment(ts *testscript.TestScript) []string {
 	var out []string
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "BELFRY_SERVER_LISTEN", "BELFRY_ADMIN_LISTEN", "BELFRY_CONFIG", "BELFRY_DEMO_EVERY", "BELFRY_DEMO_PEOPLE", "BELFRY_DEMO_POSTS"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "BELFRY_SERVER_LISTEN", "BELFRY_ADMIN_LISTEN",
+		"BELFRY_CONFIG", "BELFRY_DEMO_EVERY", "BELFRY_DEMO_PEOPLE", "BELFRY_DEMO_POSTS"} {
 		if v := ts.Getenv(name); v != "" {
 			out = append(out, name+"="+v)
 		}
@@ -219,7 +221,8 @@ func askServer(ts *testscript.TestScript, neg bool, args []string) {
 		name, value, _ := strings.Cut(line, ": ")
 		req.Header.Set(name, value)
 	}
-	resp, err := (&http.Client{Jar: s.people[args[1]], Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	resp, err := (&http.Client{Jar: s.people[args[1]], Timeout: patience,
+		Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	ts.Check(err)
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)

@@ -87,8 +87,8 @@ func (s *stores) openDB(ctx context.Context) error {
 		return err
 	}
 	s.lock = lock
-	db, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(s.cfg.Data, sqlite.FileName), Synchronous: sqlite.Sync(s.cfg.SQLite.Synchronous),
-		Readers: s.cfg.SQLite.Readers, Failpoint: s.hooks.SQLite})
+	db, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(s.cfg.Data, sqlite.FileName),
+		Synchronous: sqlite.Sync(s.cfg.SQLite.Synchronous), Readers: s.cfg.SQLite.Readers, Failpoint: s.hooks.SQLite})
 	if err != nil {
 		return err
 	}
@@ -146,9 +146,8 @@ func (s *stores) keepCopy(ctx context.Context, list []storage.Migrations) error 
 // trimOnce is the job that drops kept answers of repeatable requests after their time.
 func (s *stores) trimOnce() social.Job {
 	const page = 500 // a few milliseconds of the writer's time
-	return social.Job{Name: "storage: drop kept answers", Every: time.Minute, Run: func(ctx context.Context) (bool, error) {
-		return storage.TrimOnce(ctx, s.db, s.clock.Now(), page)
-	}}
+	run := func(ctx context.Context) (bool, error) { return storage.TrimOnce(ctx, s.db, s.clock.Now(), page) }
+	return social.Job{Name: "storage: drop kept answers", Every: time.Minute, Run: run}
 }
 
 // openEvents opens the log and makes it agree with the database. Nothing is read from it before catchUp.

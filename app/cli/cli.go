@@ -38,8 +38,8 @@ type Program struct {
 	// Call runs a command on the data: through the socket of a running server, else in process under the lock.
 	// args and reply are JSON values; reply may be nil.
 	Call func(ctx context.Context, f Flags, command string, args, reply any) error
-	// Address tells where the server (or, with admin, its admin listener) can be reached from here.
-	Address func(f Flags, admin bool) (url string, err error)
+	// Address tells where the server can be reached from here.
+	Address func(f Flags) (url string, err error)
 	// Bench runs the load tool with the arguments behind its name.
 	Bench func(ctx context.Context, args []string) error
 	// IsConfigError reports errors that end with ExitUsage.
@@ -94,7 +94,7 @@ func newRoot(p Program, s Streams) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          noArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE:          help,
 
 		SuggestionsMinimumDistance: 2,
 	}
@@ -104,7 +104,8 @@ func newRoot(p Program, s Streams) *cobra.Command {
 	pf := root.PersistentFlags()
 	pf.StringVar(&c.flags.Config, "config", "", "configuration file (default: config.yaml here, if it is there)")
 	pf.Var(setFlag{c.flags.Set, "storage.data"}, "data", "data directory (storage.data)")
-	root.AddCommand(c.serve(), c.migrate(), c.user(), c.token(), c.tail(), c.config(), c.log(), c.healthcheck(), c.bench(), c.version())
+	root.AddCommand(c.serve(), c.migrate(), c.user(), c.token(), c.tail(), c.config(), c.log(), c.healthcheck(),
+		c.bench(), c.version())
 	return root
 }
 
@@ -129,10 +130,18 @@ func exactArgs(n int) cobra.PositionalArgs {
 	}
 }
 
+func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// leaf makes a command that does something.
+func leaf(use, short string, args cobra.PositionalArgs, run func(context.Context, []string) error) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: args, RunE: func(cmd *cobra.Command, argv []string) error {
+		return run(cmd.Context(), argv)
+	}}
+}
+
 // group makes a command that only has sub-commands.
 func group(use, short string, sub ...*cobra.Command) *cobra.Command {
-	g := &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	g.SuggestionsMinimumDistance = 2
+	g := &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: help, SuggestionsMinimumDistance: 2}
 	g.AddCommand(sub...)
 	return g
 }

@@ -37,7 +37,8 @@ func (f *fake) program() cli.Program {
 		},
 		Settings: func(flags cli.Flags) ([]cli.Setting, error) {
 			f.flags = flags
-			return []cli.Setting{{Key: "a.b", Value: "***", Origin: "default"}, {Key: "a.longer", Value: "7", Origin: "x.yaml:3"}}, f.fail
+			return []cli.Setting{{Key: "a.b", Value: "***", Origin: "default"}, {Key: "a.longer", Value: "7",
+				Origin: "x.yaml:3"}}, f.fail
 		},
 		Call: func(_ context.Context, flags cli.Flags, name string, args, reply any) error {
 			f.flags = flags
@@ -55,7 +56,7 @@ func (f *fake) program() cli.Program {
 			}
 			return json.Unmarshal(answer, reply)
 		},
-		Address:       func(cli.Flags, bool) (string, error) { return f.server, f.fail },
+		Address:       func(cli.Flags) (string, error) { return f.server, f.fail },
 		IsConfigError: func(err error) bool { return errors.Is(err, errConfig) },
 	}
 }
@@ -75,19 +76,27 @@ func TestCommands(t *testing.T) {
 		line, in, call, out, errs string
 		reply                     any
 	}{
-		{line: "user add alice --role admin --name Alice", in: "a b \r\nmore", call: `user add {"username":"alice","password":"a b ","display_name":"Alice","role":"admin"}`,
+		{line: "user add alice --role admin --name Alice", in: "a b \r\nmore",
+			call:  `user add {"username":"alice","password":"a b ","display_name":"Alice","role":"admin"}`,
 			reply: cli.UserLine{Username: "alice", Role: "admin"}, out: "alice is made, role admin\n"},
-		{line: "user add bob", in: "without end", call: `user add {"username":"bob","password":"without end","role":"user"}`, reply: cli.UserLine{Username: "bob", Role: "user"}, out: "bob is made, role user\n"},
-		{line: "user reset-password bob", in: "p\n", call: `user reset-password {"username":"bob","password":"p"}`, out: "the password of bob is changed, all sessions are ended\n"},
-		{line: "user role bob moderator", call: `user role {"username":"bob","role":"moderator"}`, out: "bob is moderator now\n"},
+		{line: "user add bob", in: "without end", call: `user add {"username":"bob","password":"without end","role":"user"}`,
+			reply: cli.UserLine{Username: "bob", Role: "user"}, out: "bob is made, role user\n"},
+		{line: "user reset-password bob", in: "p\n", call: `user reset-password {"username":"bob","password":"p"}`,
+			out: "the password of bob is changed, all sessions are ended\n"},
+		{line: "user role bob moderator", call: `user role {"username":"bob","role":"moderator"}`,
+			out: "bob is moderator now\n"},
 		{line: "user delete bob --yes", call: `user delete {"username":"bob"}`, out: "bob is gone\n"},
-		{line: "token create bob --name x --scopes read,events --expires-in 90m", call: `token create {"username":"bob","name":"x","scopes":["read","events"],"expires_in":"1h30m0s"}`,
+		{line: "token create bob --name x --scopes read,events --expires-in 90m",
+			call:  `token create {"username":"bob","name":"x","scopes":["read","events"],"expires_in":"1h30m0s"}`,
 			reply: token, out: "bf_secret\n", errs: "It is shown this once.\n"},
-		{line: "token service farm", call: `token service {"name":"farm"}`, reply: token, out: "bf_secret\n", errs: "It is shown this once.\n"},
+		{line: "token service farm", call: `token service {"name":"farm"}`, reply: token, out: "bf_secret\n",
+			errs: "It is shown this once.\n"},
 		{line: "log check", call: `log check {}`, reply: cli.LogReply{Text: "sound"}, out: "sound\n"},
 		{line: "log rebuild", call: `log rebuild {}`, reply: cli.LogReply{Text: "done"}, out: "done\n"},
-		{line: "migrate status", call: `migrate status {}`, reply: []cli.MigrateLine{{Owner: "posts", Version: 1, Latest: 2}, {Owner: "users", Version: 2, Latest: 2}, {Owner: "x", Latest: 1, Dirty: true}},
-			out: "tables  version  newest  state\nposts   1        2       behind\nusers   2        2       up to date\nx       0        1       cut off; the next start mends it\n"},
+		{line: "migrate status", call: `migrate status {}`, reply: []cli.MigrateLine{{Owner: "posts", Version: 1, Latest: 2},
+			{Owner: "users", Version: 2, Latest: 2}, {Owner: "x", Latest: 1, Dirty: true}},
+			out: "tables  version  newest  state\nposts   1        2       behind\nusers   2        2       up to date\n" +
+				"x       0        1       cut off; the next start mends it\n"},
 		{line: "migrate up", call: `migrate up {}`, reply: []cli.MigrateLine{}, out: "tables  version  newest  state\n"},
 	} {
 		t.Run(tt.line, func(t *testing.T) {
@@ -101,7 +110,8 @@ func TestCommands(t *testing.T) {
 				t.Errorf("asked %q, want %q", f.calls, tt.call)
 			}
 			f.fail = errors.New("no luck")
-			if code, out, errs := f.run(t.Context(), tt.in, args...); code != cli.ExitFailed || out != "" || errs != "belfry: no luck\n" {
+			if code, out, errs := f.run(t.Context(), tt.in, args...); code != cli.ExitFailed || out != "" ||
+				errs != "belfry: no luck\n" {
 				t.Errorf("failing: code %d, out %q, errors %q", code, out, errs)
 			}
 		})
@@ -123,7 +133,8 @@ func TestListGoesThroughAllPages(t *testing.T) {
 	}
 	var out bytes.Buffer
 	code := cli.Execute(t.Context(), p, []string{"user", "list"}, cli.Streams{Out: &out, Err: io.Discard})
-	if want := "username  role   state      since\nzoe       user   active     then\nal        admin  suspended  now\n"; code != 0 || out.String() != want || !reflect.DeepEqual(asked, []string{"", "c1"}) {
+	want := "username  role   state      since\nzoe       user   active     then\nal        admin  suspended  now\n"
+	if code != 0 || out.String() != want || !reflect.DeepEqual(asked, []string{"", "c1"}) {
 		t.Errorf("code %d, asked %q, out\n%s", code, asked, out.String())
 	}
 }
@@ -131,18 +142,23 @@ func TestListGoesThroughAllPages(t *testing.T) {
 // Bad arguments and a bad configuration end with 2, before anything is done.
 func TestUsage(t *testing.T) {
 	for line, want := range map[string]string{
-		"sevre": `did you mean "serve"?`, "nothing": `unknown command "nothing" for "belfry"`, "user lst": `did you mean "list"?`, "user add": "usage: belfry user add USERNAME", "user role bob": "usage:",
-		"serve now": "unknown command", "serve --dmo": "unknown flag: --dmo (see belfry serve --help)", "user delete bob": "say --yes", "tail": "say --user or --token", "tail --user a --token b": "say --user or --token",
-		"token create bob --expires-in soon": "invalid argument", "config check x": "unknown command", "version --jsn": "unknown flag",
+		"sevre": `did you mean "serve"?`, "nothing": `unknown command "nothing" for "belfry"`,
+		"user lst": `did you mean "list"?`, "user add": "usage: belfry user add USERNAME", "user role bob": "usage:",
+		"serve now": "unknown command", "serve --dmo": "unknown flag: --dmo (see belfry serve --help)",
+		"user delete bob": "say --yes", "tail": "say --user or --token", "tail --user a --token b": "say --user or --token",
+		"token create bob --expires-in soon": "invalid argument", "config check x": "unknown command",
+		"version --jsn": "unknown flag",
 	} {
 		f := &fake{}
-		if code, out, errs := f.run(t.Context(), "", strings.Fields(line)...); code != cli.ExitUsage || out != "" || !strings.HasPrefix(errs, "belfry: ") || !strings.Contains(errs, want) || len(f.calls) != 0 {
+		if code, out, errs := f.run(t.Context(), "", strings.Fields(line)...); code != cli.ExitUsage || out != "" ||
+			!strings.HasPrefix(errs, "belfry: ") || !strings.Contains(errs, want) || len(f.calls) != 0 {
 			t.Errorf("%s: code %d, out %q, errors %q, calls %q; want %q", line, code, out, errs, f.calls, want)
 		}
 	}
 	for _, line := range []string{"serve", "config check", "config print", "user list", "healthcheck", "tail --user a"} {
 		f := &fake{fail: errConfig}
-		if code, _, errs := f.run(t.Context(), "", strings.Fields(line)...); code != cli.ExitUsage || errs != "belfry: "+errConfig.Error()+"\n" {
+		if code, _, errs := f.run(t.Context(), "", strings.Fields(line)...); code != cli.ExitUsage ||
+			errs != "belfry: "+errConfig.Error()+"\n" {
 			t.Errorf("%s: code %d, errors %q", line, code, errs)
 		}
 	}
@@ -150,12 +166,15 @@ func TestUsage(t *testing.T) {
 
 func TestFlagsAndSettings(t *testing.T) {
 	f := &fake{}
-	code, _, errs := f.run(t.Context(), "", "serve", "--demo", "--config", "c.yaml", "--data", "d", "--listen", "l:1", "--admin", "a:2")
-	want := cli.Flags{Config: "c.yaml", Set: map[string]string{"storage.data": "d", "server.listen": "l:1", "admin.listen": "a:2"}}
+	code, _, errs := f.run(t.Context(), "", "serve", "--demo", "--config", "c.yaml", "--data", "d", "--listen", "l:1",
+		"--admin", "a:2")
+	want := cli.Flags{Config: "c.yaml", Set: map[string]string{"storage.data": "d", "server.listen": "l:1",
+		"admin.listen": "a:2"}}
 	if code != 0 || errs != "" || !f.demo || !reflect.DeepEqual(f.flags, want) {
 		t.Errorf("code %d, %q, demo %v, flags %+v, want %+v", code, errs, f.demo, f.flags, want)
 	}
-	if _, out, _ := f.run(t.Context(), "", "config", "print"); out != "a.b:       ***  # default\na.longer:  7    # x.yaml:3\n" {
+	if _, out, _ := f.run(t.Context(), "", "config",
+		"print"); out != "a.b:       ***  # default\na.longer:  7    # x.yaml:3\n" {
 		t.Errorf("config print: %q", out)
 	}
 	if _, out, _ := f.run(t.Context(), "", "config", "check"); out != "configuration is good\n" {
@@ -164,7 +183,8 @@ func TestFlagsAndSettings(t *testing.T) {
 	if _, out, _ := f.run(t.Context(), "", "version"); out != "belfry 1.2.3\n  GOOS plan9\n  go go9\n" {
 		t.Errorf("version: %q", out)
 	}
-	if _, out, _ := f.run(t.Context(), "", "version", "--json"); out != `{"GOOS":"plan9","go":"go9","version":"1.2.3"}`+"\n" {
+	if _, out, _ := f.run(t.Context(), "", "version",
+		"--json"); out != `{"GOOS":"plan9","go":"go9","version":"1.2.3"}`+"\n" {
 		t.Errorf("version --json: %q", out)
 	}
 }
@@ -181,7 +201,8 @@ func TestHealthcheck(t *testing.T) {
 		f := &fake{server: s.URL}
 		code, out, errs := f.run(t.Context(), "", "healthcheck")
 		s.Close()
-		if ok := status == 200; (code == 0) != ok || (errs == "") != ok || (status != 404 && !strings.Contains(body, strings.TrimSpace(out))) {
+		if ok := status == 200; (code == 0) != ok || (errs == "") != ok || (status != 404 && !strings.Contains(body,
+			strings.TrimSpace(out))) {
 			t.Errorf("%d: code %d, out %q, errors %q", status, code, out, errs)
 		}
 	}
@@ -198,7 +219,8 @@ func TestTail(t *testing.T) {
 		asked <- r
 		w.Header().Set("Content-Type", "text/event-stream")
 		if turn++; turn == 1 {
-			_, _ = io.WriteString(w, "id: 1-7\nevent: ready\nretry: 1\ndata: {}\n\n: hb\nid: 1-8\nevent: notification\ndata: a\x1b[31m\u0085b\n\nid: 1-9\nevent: notification\ndata: never")
+			_, _ = io.WriteString(w, "id: 1-7\nevent: ready\nretry: 1\ndata: {}\n\n: hb\nid: 1-8\nevent: notification\n"+
+				"data: a\x1b[31m\u0085b\n\nid: 1-9\nevent: notification\ndata: never")
 			return
 		}
 		_, _ = io.WriteString(w, "event: bye\nretry: 1\ndata: {}\n\n")
@@ -209,25 +231,29 @@ func TestTail(t *testing.T) {
 	defer s.Close()
 	f := &fake{server: s.URL + "/", reply: map[string]any{cli.TokenCreate: cli.TokenReply{ID: "7", Token: "bf_mine"}}}
 	code, out, errs := f.run(ctx, "", "tail", "--user", "bob", "--after", "1-3", "--posts", "a&b")
-	if code != cli.ExitOK || !strings.HasPrefix(out, "ready {}\nnotification a [31m b\nbye {}\n") || strings.Contains(out, "never") || strings.ContainsAny(out, "\x1b\u0085") {
+	if code != cli.ExitOK || !strings.HasPrefix(out, "ready {}\nnotification a [31m b\nbye {}\n") || strings.Contains(out,
+		"never") || strings.ContainsAny(out, "\x1b\u0085") {
 		t.Errorf("code %d, out %q, errors %q", code, out, errs)
 	}
 	for i, want := range []string{"1-3", "1-8", "1-8"} {
 		select {
 		case r := <-asked:
-			if r.Header.Get("Last-Event-ID") != want || r.Header.Get("Authorization") != "Bearer bf_mine" || r.Header.Get("Accept") != "text/event-stream" || r.URL.Path != "/v1/events" || r.URL.Query().Get("posts") != "a&b" {
+			if r.Header.Get("Last-Event-ID") != want || r.Header.Get("Authorization") != "Bearer bf_mine" ||
+				r.Header.Get("Accept") != "text/event-stream" || r.URL.Path != "/v1/events" || r.URL.Query().Get("posts") != "a&b" {
 				t.Errorf("request %d: %s %v, want the id %s", i+1, r.URL, r.Header, want)
 			}
 		case <-time.After(10 * time.Second):
 			t.Fatalf("request %d did not come", i+1)
 		}
 	}
-	if want := []string{`token create {"username":"bob","name":"belfry tail","scopes":["events"],"expires_in":"24h"}`, `token delete {"username":"bob","id":"7"}`}; !reflect.DeepEqual(f.calls, want) {
+	if want := []string{`token create {"username":"bob","name":"belfry tail","scopes":["events"],"expires_in":"24h"}`,
+		`token delete {"username":"bob","id":"7"}`}; !reflect.DeepEqual(f.calls, want) {
 		t.Errorf("asked %q, want %q", f.calls, want)
 	}
 	refusing := httptest.NewServer(http.NotFoundHandler())
 	defer refusing.Close()
-	if code, _, errs := f.run(t.Context(), "", "tail", "--token", "bf_x", "--url", refusing.URL); code != cli.ExitFailed || errs != "belfry: the server answered 404 Not Found\n" {
+	if code, _, errs := f.run(t.Context(), "", "tail", "--token", "bf_x", "--url",
+		refusing.URL); code != cli.ExitFailed || errs != "belfry: the server answered 404 Not Found\n" {
 		t.Errorf("refused: code %d, %q", code, errs)
 	}
 }

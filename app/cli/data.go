@@ -82,15 +82,11 @@ type LogReply struct {
 	Text string `json:"text"`
 }
 
-func (c *command) call(ctx context.Context, name string, args, reply any) error {
-	return c.program.Call(ctx, c.flags, name, args, reply)
-}
-
 func (c *command) migrate() *cobra.Command {
-	run := func(name string) func(*cobra.Command, []string) error {
-		return func(cmd *cobra.Command, _ []string) error {
+	run := func(name string) func(context.Context, []string) error {
+		return func(ctx context.Context, _ []string) error {
 			var lines []MigrateLine
-			if err := c.call(cmd.Context(), name, struct{}{}, &lines); err != nil {
+			if err := c.call(ctx, name, struct{}{}, &lines); err != nil {
 				return err
 			}
 			t := newTable(c.streams.Out)
@@ -108,74 +104,65 @@ func (c *command) migrate() *cobra.Command {
 		}
 	}
 	return group("migrate", "Look after the tables (serve brings them up to date by itself)",
-		&cobra.Command{Use: "status", Short: "Show how far each module's tables are", Args: noArgs, RunE: run(MigrateStatus)},
-		&cobra.Command{Use: "up", Short: "Bring all tables up to date", Args: noArgs, RunE: run(MigrateUp)})
+		leaf("status", "Show how far each module's tables are", noArgs, run(MigrateStatus)),
+		leaf("up", "Bring all tables up to date", noArgs, run(MigrateUp)))
 }
 
 func (c *command) user() *cobra.Command {
 	var args UserArgs
 	var yes bool
-	add := &cobra.Command{
-		Use: "add USERNAME", Short: "Make an account; asks for the password, or reads it from standard input", Args: exactArgs(1),
-		RunE: func(cmd *cobra.Command, argv []string) error {
+	add := leaf("add USERNAME", "Make an account; asks for the password, or reads it from standard input", exactArgs(1),
+		func(ctx context.Context, argv []string) (err error) {
 			args.Username = argv[0]
-			var err error
 			if args.Password, err = c.password(); err != nil {
 				return err
 			}
 			var line UserLine
-			if err := c.call(cmd.Context(), UserAdd, args, &line); err != nil {
-				return err
-			}
-			c.printf("%s is made, role %s\n", line.Username, line.Role)
-			return nil
-		},
-	}
+			return c.tell(ctx, UserAdd, args, &line, func() string { return line.Username + " is made, role " + line.Role })
+		})
 	add.Flags().StringVar(&args.Role, "role", "user", "user, moderator or admin")
 	add.Flags().StringVar(&args.DisplayName, "name", "", "display name")
-	reset := &cobra.Command{
-		Use: "reset-password USERNAME", Short: "Set a new password and end all sessions", Args: exactArgs(1),
-		RunE: func(cmd *cobra.Command, argv []string) error {
+	reset := leaf("reset-password USERNAME", "Set a new password and end all sessions", exactArgs(1),
+		func(ctx context.Context, argv []string) error {
 			password, err := c.password()
 			if err != nil {
 				return err
 			}
-			if err := c.call(cmd.Context(), UserResetPassword, UserArgs{Username: argv[0], Password: password}, nil); err != nil {
-				return err
-			}
-			c.printf("the password of %s is changed, all sessions are ended\n", argv[0])
-			return nil
-		},
-	}
-	role := &cobra.Command{
-		Use: "role USERNAME user|moderator|admin", Short: "Change a role", Args: exactArgs(2),
-		RunE: func(cmd *cobra.Command, argv []string) error {
-			if err := c.call(cmd.Context(), UserRole, UserArgs{Username: argv[0], Role: argv[1]}, nil); err != nil {
-				return err
-			}
-			c.printf("%s is %s now\n", argv[0], argv[1])
-			return nil
-		},
-	}
-	remove := &cobra.Command{
-		Use: "delete USERNAME", Short: "End an account and erase everything of it", Args: exactArgs(1),
-		RunE: func(cmd *cobra.Command, argv []string) error {
+			return c.tell(ctx, UserResetPassword, UserArgs{Username: argv[0], Password: password}, nil,
+				func() string { return "the password of " + argv[0] + " is changed, all sessions are ended" })
+		})
+	role := leaf("role USERNAME user|moderator|admin", "Change a role", exactArgs(2),
+		func(ctx context.Context, argv []string) error {
+			return c.tell(ctx, UserRole, UserArgs{Username: argv[0], Role: argv[1]}, nil,
+				func() string { return argv[0] + " is " + argv[1] + " now" })
+		})
+	remove := leaf("delete USERNAME", "End an account and erase everything of it", exactArgs(1),
+		func(ctx context.Context, argv []string) error {
 			if !yes {
 				return &usageError{errors.New("this cannot be undone; say --yes")}
 			}
-			if err := c.call(cmd.Context(), UserDelete, UserArgs{Username: argv[0]}, nil); err != nil {
-				return err
-			}
-			c.printf("%s is gone\n", argv[0])
-			return nil
-		},
-	}
+			return c.tell(ctx, UserDelete, UserArgs{Username: argv[0]}, nil,
+				func() string { return argv[0] + " is gone" })
+		})
 	remove.Flags().BoolVar(&yes, "yes", false, "really")
-	list := &cobra.Command{Use: "list", Short: "List accounts", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return c.listUsers(cmd.Context()) }}
+	list := leaf("list", "List accounts", noArgs, c.listUsers)
 	return group("user", "Look after accounts", add, reset, list, role, remove)
 }
 
-func (c *command) listUsers(ctx context.Context) error {
+func (c *command) call(ctx context.Context, name string, args, reply any) error {
+	return c.program.Call(ctx, c.flags, name, args, reply)
+}
+
+// tell makes a call and prints one line about it.
+func (c *command) tell(ctx context.Context, name string, args, reply any, line func() string) error {
+	if err := c.call(ctx, name, args, reply); err != nil {
+		return err
+	}
+	c.printf("%s\n", line())
+	return nil
+}
+
+func (c *command) listUsers(ctx context.Context, _ []string) error {
 	t := newTable(c.streams.Out)
 	t.row("username", "role", "state", "since")
 	after := ""
@@ -210,52 +197,43 @@ func (c *command) password() (string, error) {
 func (c *command) token() *cobra.Command {
 	var args TokenArgs
 	var expires time.Duration
-	create := &cobra.Command{
-		Use: "create USERNAME", Short: "Make a personal token", Args: exactArgs(1),
-		RunE: func(cmd *cobra.Command, argv []string) error {
+	create := leaf("create USERNAME", "Make a personal token", exactArgs(1),
+		func(ctx context.Context, argv []string) error {
 			args.Username = argv[0]
 			if expires > 0 {
 				args.ExpiresIn = expires.String()
 			}
-			return c.makeToken(cmd.Context(), TokenCreate, args)
-		},
-	}
+			return c.makeToken(ctx, TokenCreate, args)
+		})
 	create.Flags().StringVar(&args.Name, "name", "command line", "name of the token")
 	create.Flags().StringSliceVar(&args.Scopes, "scopes", []string{"read", "events"}, "what it allows")
 	create.Flags().DurationVar(&expires, "expires-in", 0, "how long it lasts; 0 = for ever")
-	service := &cobra.Command{
-		Use: "service NAME", Short: "Make a service token, with which a host application pushes notifications", Args: exactArgs(1),
-		RunE: func(cmd *cobra.Command, argv []string) error {
-			return c.makeToken(cmd.Context(), TokenService, TokenArgs{Name: argv[0]})
-		},
-	}
+	service := leaf("service NAME", "Make a service token, with which a host application pushes notifications",
+		exactArgs(1), func(ctx context.Context, argv []string) error {
+			return c.makeToken(ctx, TokenService, TokenArgs{Name: argv[0]})
+		})
 	return group("token", "Make tokens for programs", create, service)
 }
 
 func (c *command) makeToken(ctx context.Context, name string, args TokenArgs) error {
 	var reply TokenReply
-	if err := c.call(ctx, name, args, &reply); err != nil {
+	if err := c.tell(ctx, name, args, &reply, func() string { return reply.Token }); err != nil {
 		return err
 	}
-	c.printf("%s\n", reply.Token)
 	fmt.Fprintln(c.streams.Err, "It is shown this once.")
 	return nil
 }
 
 func (c *command) log() *cobra.Command {
-	run := func(name string) func(*cobra.Command, []string) error {
-		return func(cmd *cobra.Command, _ []string) error {
+	run := func(name string) func(context.Context, []string) error {
+		return func(ctx context.Context, _ []string) error {
 			var reply LogReply
-			if err := c.call(cmd.Context(), name, struct{}{}, &reply); err != nil {
-				return err
-			}
-			c.printf("%s\n", reply.Text)
-			return nil
+			return c.tell(ctx, name, struct{}{}, &reply, func() string { return reply.Text })
 		}
 	}
 	return group("log", "Look after the event log",
-		&cobra.Command{Use: "check", Short: "Check both stores: structure and every record", Args: noArgs, RunE: run(LogCheck)},
-		&cobra.Command{Use: "rebuild", Short: "Write the event log anew from the database (the server must be stopped)", Args: noArgs, RunE: run(LogRebuild)})
+		leaf("check", "Check both stores: structure and every record", noArgs, run(LogCheck)),
+		leaf("rebuild", "Write the event log anew from the database (the server must be stopped)", noArgs, run(LogRebuild)))
 }
 
 // table prints aligned columns.

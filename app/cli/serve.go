@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -14,14 +15,9 @@ import (
 
 func (c *command) serve() *cobra.Command {
 	var demo bool
-	cmd := &cobra.Command{
-		Use:   "serve",
-		Short: "Run the server",
-		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.program.Serve(cmd.Context(), c.flags, demo)
-		},
-	}
+	cmd := leaf("serve", "Run the server", noArgs, func(ctx context.Context, _ []string) error {
+		return c.program.Serve(ctx, c.flags, demo)
+	})
 	cmd.Flags().Var(setFlag{c.flags.Set, "server.listen"}, "listen", "address to serve on (server.listen)")
 	cmd.Flags().Var(setFlag{c.flags.Set, "admin.listen"}, "admin", "address of the admin listener (admin.listen)")
 	cmd.Flags().BoolVar(&demo, "demo", false, "fill an empty site with a small community and keep it alive")
@@ -29,19 +25,15 @@ func (c *command) serve() *cobra.Command {
 }
 
 func (c *command) config() *cobra.Command {
-	check := &cobra.Command{
-		Use: "check", Short: "Check the configuration", Args: noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if _, err := c.program.Settings(c.flags); err != nil {
-				return err
-			}
-			c.printf("configuration is good\n")
-			return nil
-		},
-	}
-	show := &cobra.Command{
-		Use: "print", Short: "Print every key, its value and where it came from; secrets are masked", Args: noArgs,
-		RunE: func(*cobra.Command, []string) error {
+	check := leaf("check", "Check the configuration", noArgs, func(context.Context, []string) error {
+		if _, err := c.program.Settings(c.flags); err != nil {
+			return err
+		}
+		c.printf("configuration is good\n")
+		return nil
+	})
+	show := leaf("print", "Print every key, its value and where it came from; secrets are masked", noArgs,
+		func(context.Context, []string) error {
 			settings, err := c.program.Settings(c.flags)
 			if err != nil {
 				return err
@@ -51,20 +43,18 @@ func (c *command) config() *cobra.Command {
 				t.row(s.Key+":", s.Value, "# "+s.Origin)
 			}
 			return t.flush()
-		},
-	}
+		})
 	return group("config", "Look at the configuration", check, show)
 }
 
 func (c *command) healthcheck() *cobra.Command {
-	return &cobra.Command{
-		Use: "healthcheck", Short: "Exit 0 if the server here is ready, for container health checks", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			base, err := c.program.Address(c.flags, false)
+	return leaf("healthcheck", "Exit 0 if the server here is ready, for container health checks", noArgs,
+		func(ctx context.Context, _ []string) error {
+			base, err := c.program.Address(c.flags)
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 			defer cancel()
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/readyz", nil)
 			if err != nil {
@@ -86,32 +76,23 @@ func (c *command) healthcheck() *cobra.Command {
 				return errors.New("not ready")
 			}
 			return nil
-		},
-	}
+		})
 }
 
 func (c *command) version() *cobra.Command {
 	var asJSON bool
-	cmd := &cobra.Command{
-		Use: "version", Short: "Print the version", Args: noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if asJSON {
-				return json.NewEncoder(c.streams.Out).Encode(c.program.Version)
-			}
-			c.printf("belfry %s\n", c.program.Version["version"])
-			names := make([]string, 0, len(c.program.Version))
-			for name := range c.program.Version {
-				if name != "version" {
-					names = append(names, name)
-				}
-			}
-			slices.Sort(names)
-			for _, name := range names {
+	cmd := leaf("version", "Print the version", noArgs, func(context.Context, []string) error {
+		if asJSON {
+			return json.NewEncoder(c.streams.Out).Encode(c.program.Version)
+		}
+		c.printf("belfry %s\n", c.program.Version["version"])
+		for _, name := range slices.Sorted(maps.Keys(c.program.Version)) {
+			if name != "version" {
 				c.printf("  %s %s\n", name, c.program.Version[name])
 			}
-			return nil
-		},
-	}
+		}
+		return nil
+	})
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as one JSON object")
 	return cmd
 }

@@ -28,7 +28,7 @@ func (c *command) tail() *cobra.Command {
 			}
 			if address == "" {
 				var err error
-				if address, err = c.program.Address(c.flags, false); err != nil {
+				if address, err = c.program.Address(c.flags); err != nil {
 					return err
 				}
 			}
@@ -41,7 +41,8 @@ func (c *command) tail() *cobra.Command {
 				token = reply.Token
 				defer c.dropToken(cmd.Context(), TokenArgs{Username: user, ID: reply.ID})
 			}
-			t := tailer{c: c, url: strings.TrimRight(address, "/") + "/v1/events?posts=" + url.QueryEscape(posts), token: token, last: after}
+			t := tailer{c: c, token: token, last: after,
+				url: strings.TrimRight(address, "/") + "/v1/events?posts=" + url.QueryEscape(posts)}
 			return t.run(cmd.Context())
 		},
 	}

@@ -19,12 +19,13 @@ var factories = []plugins.Factory{sse.Factory, logging.Factory, webhook.Factory}
 
 // load reads a configuration from text instead of a file.
 func load(text string, environ []string, flags map[string]string) (*config.Config, []config.Setting, error) {
-	return config.Load(config.Source{File: "belfry.yaml", Environ: environ, Flags: flags, ReadFile: func(name string) ([]byte, error) {
-		if name == "belfry.yaml" {
-			return []byte(text), nil
-		}
-		return os.ReadFile(name)
-	}}, factories)
+	return config.Load(config.Source{File: "belfry.yaml", Environ: environ, Flags: flags,
+		ReadFile: func(name string) ([]byte, error) {
+			if name == "belfry.yaml" {
+				return []byte(text), nil
+			}
+			return os.ReadFile(name)
+		}}, factories)
 }
 
 // TestConfigFileIsTheDefaults: config.yaml names every key, and each at its default.
@@ -61,17 +62,23 @@ func TestConfigFileIsTheDefaults(t *testing.T) {
 
 func TestConfigIsStrict(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
-		"unknown section":             {"serverr:\n  listen: x\n", `belfry.yaml:1:1: unknown key "serverr"`},
-		"unknown key":                 {"server:\n  listen: 127.0.0.1:1\n  lissten: x\n", "belfry.yaml:3:3: server: unknown field"},
-		"unknown key of a channel":    {"channels:\n  sse:\n    heartbeet: 1s\n", "belfry.yaml:3:5: channels.sse: unknown field"},
-		"unknown channel":             {"channels:\n  telegram:\n    enabled: true\n", `belfry.yaml:2:3: unknown channel "telegram"`},
-		"key twice":                   {"server:\n  listen: a:1\n  listen: b:1\n", "belfry.yaml:3:3: "},
-		"section twice":               {"server:\n  listen: a:1\nserver:\n  listen: b:1\n", "belfry.yaml:3:1: "},
-		"wrong type":                  {"server:\n  max_streams: many\n", "belfry.yaml:2:16: server: "},
-		"bad duration":                {"server:\n  read_timeout: soon\n", "belfry.yaml:2:17: server.read_timeout"},
-		"bad size":                    {"storage:\n  log:\n    max_size: 3 bushels\n", "belfry.yaml:3:15: storage.log.max_size"},
-		"out of bounds":               {"storage:\n  log:\n    retention:\n      age: -1h\n", "belfry.yaml:4:12: storage.log.retention.age"},
-		"out of bounds, channel":      {"channels:\n  webhook:\n    timeout: 2h\n", "belfry.yaml:3:14: channels.webhook.timeout"},
+		"unknown section": {"serverr:\n  listen: x\n", `belfry.yaml:1:1: unknown key "serverr"`},
+		"unknown key": {"server:\n  listen: 127.0.0.1:1\n  lissten: x\n",
+			"belfry.yaml:3:3: server: unknown field"},
+		"unknown key of a channel": {"channels:\n  sse:\n    heartbeet: 1s\n",
+			"belfry.yaml:3:5: channels.sse: unknown field"},
+		"unknown channel": {"channels:\n  telegram:\n    enabled: true\n",
+			`belfry.yaml:2:3: unknown channel "telegram"`},
+		"key twice":     {"server:\n  listen: a:1\n  listen: b:1\n", "belfry.yaml:3:3: "},
+		"section twice": {"server:\n  listen: a:1\nserver:\n  listen: b:1\n", "belfry.yaml:3:1: "},
+		"wrong type":    {"server:\n  max_streams: many\n", "belfry.yaml:2:16: server: "},
+		"bad duration":  {"server:\n  read_timeout: soon\n", "belfry.yaml:2:17: server.read_timeout"},
+		"bad size": {"storage:\n  log:\n    max_size: 3 bushels\n",
+			"belfry.yaml:3:15: storage.log.max_size"},
+		"out of bounds": {"storage:\n  log:\n    retention:\n      age: -1h\n",
+			"belfry.yaml:4:12: storage.log.retention.age"},
+		"out of bounds, channel": {"channels:\n  webhook:\n    timeout: 2h\n",
+			"belfry.yaml:3:14: channels.webhook.timeout"},
 		"not a mapping":               {"- a\n- b\n", "belfry.yaml:1:1"},
 		"section is a list":           {"server: [1]\n", "server"},
 		"channels is a list":          {"channels: [sse]\n", "belfry.yaml:1:11: channels"},
@@ -94,14 +101,17 @@ func TestConfigLayers(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("20m\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	text := "server:\n  listen: 127.0.0.1:1111\n  max_streams: 5\nchannels:\n  sse: {heartbeat: 3s}\n  webhook/ops: {enabled: true, timeout: 2s}\n"
+	text := "server:\n  listen: 127.0.0.1:1111\n  max_streams: 5\nchannels:\n  sse: {heartbeat: 3s}\n" +
+		"  webhook/ops: {enabled: true, timeout: 2s}\n"
 	cfg, list, err := load(text,
-		[]string{"BELFRY_SERVER_LISTEN=127.0.0.1:2222", "BELFRY_SERVER_ALLOWED_HOSTS=a.example, b.example", "BELFRY_CHANNELS_SSE_MAX_AGE_FILE=" + secret, "HOME=/x"},
+		[]string{"BELFRY_SERVER_LISTEN=127.0.0.1:2222", "BELFRY_SERVER_ALLOWED_HOSTS=a.example, b.example",
+			"BELFRY_CHANNELS_SSE_MAX_AGE_FILE=" + secret, "HOME=/x"},
 		map[string]string{"server.listen": "127.0.0.1:3333"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Server.Listen != "127.0.0.1:3333" || cfg.Server.MaxStreams != 5 || strings.Join(cfg.Server.AllowedHosts, " ") != "a.example b.example" {
+	if cfg.Server.Listen != "127.0.0.1:3333" || cfg.Server.MaxStreams != 5 || strings.Join(cfg.Server.AllowedHosts,
+		" ") != "a.example b.example" {
 		t.Errorf("server: %+v", cfg.Server)
 	}
 	origins := map[string]string{}
@@ -109,15 +119,18 @@ func TestConfigLayers(t *testing.T) {
 		origins[s.Key] = s.Value + " from " + s.Origin
 	}
 	for key, want := range map[string]string{
-		"server.listen": `"127.0.0.1:3333" from flag`, "server.max_streams": "5 from belfry.yaml:3", "server.allowed_hosts": "[a.example, b.example] from BELFRY_SERVER_ALLOWED_HOSTS",
-		"channels.sse.max_age": "20m0s from BELFRY_CHANNELS_SSE_MAX_AGE_FILE", "channels.sse.heartbeat": "3s from belfry.yaml:5", "channels.webhook/ops.timeout": "2s from belfry.yaml:6",
+		"server.listen": `"127.0.0.1:3333" from flag`, "server.max_streams": "5 from belfry.yaml:3",
+		"server.allowed_hosts":   "[a.example, b.example] from BELFRY_SERVER_ALLOWED_HOSTS",
+		"channels.sse.max_age":   "20m0s from BELFRY_CHANNELS_SSE_MAX_AGE_FILE",
+		"channels.sse.heartbeat": "3s from belfry.yaml:5", "channels.webhook/ops.timeout": "2s from belfry.yaml:6",
 		"channels.webhook.timeout": "15s from default", "limits.read": "600/1m from default",
 	} {
 		if origins[key] != want {
 			t.Errorf("%s: %q, want %q", key, origins[key], want)
 		}
 	}
-	for _, env := range []string{"BELFRY_SERVER_LISSTEN=x", "BELFRY_SERVER_MAX_STREAMS=many", "BELFRY_SERVER_READ_TIMEOUT_FILE=/does/not/exist"} {
+	for _, env := range []string{"BELFRY_SERVER_LISSTEN=x", "BELFRY_SERVER_MAX_STREAMS=many",
+		"BELFRY_SERVER_READ_TIMEOUT_FILE=/does/not/exist"} {
 		_, _, err := load("", []string{env}, nil)
 		name, _, _ := strings.Cut(env, "=")
 		if !errors.Is(err, config.ErrInvalid) || !strings.Contains(err.Error(), name) {
@@ -132,8 +145,12 @@ func TestConfigMasksSecrets(t *testing.T) {
 		Enabled bool          `yaml:"enabled"`
 		Token   social.Secret `yaml:"token"`
 	}
-	factory := plugins.Define("telegram", settings{}, func(settings, plugins.Env) (plugins.Channel, error) { return nil, nil })
-	cfg, list, err := config.Load(config.Source{Environ: []string{"BELFRY_CHANNELS_TELEGRAM_TOKEN=hunter2"}, ReadFile: os.ReadFile, File: os.DevNull}, []plugins.Factory{factory})
+	factory := plugins.Define("telegram", settings{}, func(settings, plugins.Env) (plugins.Channel, error) {
+		return nil,
+			nil
+	})
+	cfg, list, err := config.Load(config.Source{Environ: []string{"BELFRY_CHANNELS_TELEGRAM_TOKEN=hunter2"},
+		ReadFile: os.ReadFile, File: os.DevNull}, []plugins.Factory{factory})
 	if err != nil {
 		t.Fatal(err)
 	}

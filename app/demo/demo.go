@@ -67,7 +67,8 @@ func (d *Demo) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	fmt.Fprintf(d.Out, "Log in as %s with the password %s: something happens every %s.\n", demoName, demoPassword, d.Config.Every)
+	fmt.Fprintf(d.Out, "Log in as %s with the password %s: something happens every %s.\n",
+		demoName, demoPassword, d.Config.Every)
 	running, cancel := context.WithCancel(context.Background())
 	d.cancel, d.stopped = cancel, make(chan struct{})
 	go d.keepAlive(running)
@@ -141,7 +142,8 @@ func (d *Demo) befriend(ctx context.Context) error {
 
 // sayHello gives the account "demo" a post for others to answer.
 func (d *Demo) sayHello(ctx context.Context) error {
-	post, err := d.Posts.Publish(ctx, d.me, posts.Draft{Text: "Hello everybody, I am new here. What is worth seeing in town?"}, nil)
+	hello := posts.Draft{Text: "Hello everybody, I am new here. What is worth seeing in town?"}
+	post, err := d.Posts.Publish(ctx, d.me, hello, nil)
 	if err == nil {
 		d.mine = append(d.mine, post.ID)
 	}

@@ -44,12 +44,16 @@ type heardConfig struct {
 // community runs a demo on dir and gives what it wrote on the terminal.
 func community(t *testing.T, dir string, set map[string]string, extra ...fx.Option) (said string, stop func()) {
 	t.Helper()
-	flags := map[string]string{"storage.data": dir, "server.listen": port(t), "admin.enabled": "false", "demo.people": "6", "demo.posts": "12", "demo.every": "1h"}
+	flags := map[string]string{"storage.data": dir, "server.listen": port(t), "admin.enabled": "false",
+		"demo.people": "6", "demo.posts": "12", "demo.every": "1h"}
 	for k, v := range set {
 		flags[k] = v
 	}
 	var out strings.Builder
-	program := app.New(app.Options{Source: config.Source{Flags: flags, ReadFile: func(string) ([]byte, error) { return nil, os.ErrNotExist }}, Clock: time.Now,
+	program := app.New(app.Options{Source: config.Source{Flags: flags, ReadFile: func(string) ([]byte,
+		error) {
+		return nil, os.ErrNotExist
+	}}, Clock: time.Now,
 		Log: zap.NewNop(), Err: &out, Demo: true}, append(app.Standard(), extra...)...)
 	if err := program.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -79,7 +83,9 @@ func told(t *testing.T, db storage.DB) string {
 	t.Helper()
 	var out []string
 	err := db.Read(t.Context(), func(q storage.Querier) error {
-		rows, err := q.Query(t.Context(), `SELECT u.username, p.text, p.like_count, p.comment_count FROM posts p JOIN users u ON u.id = p.author_id ORDER BY p.key`)
+		rows, err := q.Query(t.Context(),
+			`SELECT u.username, p.text, p.like_count, p.comment_count FROM posts p JOIN users u ON u.id = p.author_id
+				ORDER BY p.key`)
 		if err != nil {
 			return err
 		}
@@ -129,8 +135,9 @@ func TestDemoIsHeard(t *testing.T) {
 	for range 2 {
 		events := make(heard, 256)
 		var shown *people.Service
-		_, stop := community(t, dir, map[string]string{"demo.every": "100ms"}, fx.Populate(&shown),
-			plugins.Provide(plugins.Define("heard", heardConfig{true}, func(heardConfig, plugins.Env) (plugins.Channel, error) { return events, nil })))
+		factory := plugins.Define("heard", heardConfig{true},
+			func(heardConfig, plugins.Env) (plugins.Channel, error) { return events, nil })
+		_, stop := community(t, dir, map[string]string{"demo.every": "100ms"}, fx.Populate(&shown), plugins.Provide(factory))
 		me, err := shown.UserByName(t.Context(), social.ID{}, "demo")
 		if err != nil {
 			t.Fatal(err)
@@ -153,8 +160,10 @@ func TestDemoIsHeard(t *testing.T) {
 
 func TestDemoLeavesPeopleAlone(t *testing.T) {
 	var people *users.Service
-	o := app.Options{Source: config.Source{Flags: map[string]string{"storage.data": filepath.Join(t.TempDir(), "site"), "server.listen": port(t), "admin.enabled": "false"},
-		ReadFile: func(string) ([]byte, error) { return nil, os.ErrNotExist }}, Clock: time.Now, Log: zap.NewNop(), Err: io.Discard}
+	o := app.Options{Source: config.Source{Flags: map[string]string{"storage.data": filepath.Join(t.TempDir(), "site"),
+		"server.listen": port(t), "admin.enabled": "false"},
+		ReadFile: func(string) ([]byte, error) { return nil, os.ErrNotExist }}, Clock: time.Now, Log: zap.NewNop(),
+		Err: io.Discard}
 	program := app.New(o, append(app.Standard(), fx.Populate(&people))...)
 	if err := program.Start(t.Context()); err != nil {
 		t.Fatal(err)

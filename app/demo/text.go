@@ -4,19 +4,36 @@ import "strconv"
 
 // The words of the demo community. Everything here is made up.
 
-var demoFirst = []string{"ada", "bruno", "clara", "david", "elena", "fritz", "greta", "hugo", "iris", "jonas", "karla", "linus", "mira", "nils", "olga", "pavel",
-	"quentin", "rosa", "samir", "tilda", "ursula", "viktor", "wanda", "yusuf"}
+var demoFirst = []string{
+	"ada", "bruno", "clara", "david", "elena", "fritz", "greta", "hugo", "iris", "jonas", "karla", "linus", "mira",
+	"nils", "olga", "pavel", "quentin", "rosa", "samir", "tilda", "ursula", "viktor", "wanda", "yusuf",
+}
 
-var demoLast = []string{"Amsel", "Brook", "Castell", "Dorn", "Eiber", "Falk", "Gros", "Holm"}
+var demoLast = []string{
+	"Amsel", "Brook", "Castell", "Dorn", "Eiber", "Falk", "Gros", "Holm",
+}
 
 var (
-	demoOpenings = []string{"First light over the harbour", "The bakery on Mill Lane", "My neighbour's cat", "The old tower clock", "A heron", "The tram to the hills", "Our choir",
-		"The river", "A busker by the bridge", "The market", "Somebody's kite", "The library garden"}
-	demoMiddles = []string{"was worth getting up for", "has changed its mind again", "sounded better than ever", "is open until ten tonight", "looked like a painting", "kept everybody waiting",
-		"made my morning", "smelled of rain and bread", "is back after the repairs", "drew a small crowd"}
-	demoClosings = []string{"#morning", "#town", "#walks", "Who was there too?", "Tomorrow again.", "I took far too many pictures.", "#smallthings", "Bring a coat.", "", ""}
-	demoAnswers  = []string{"I was just about to say that.", "Where exactly?", "Save me a seat.", "This made me smile.", "Same here, only wetter.", "Next time call me!", "I have passed it a hundred times and never looked up.",
-		"Go early, it fills up by nine.", "My grandmother used to tell that story.", "Lovely.", "Is it far from the station?", "Count me in."}
+	demoOpenings = []string{
+		"First light over the harbour", "The bakery on Mill Lane", "My neighbour's cat", "The old tower clock",
+		"A heron", "The tram to the hills", "Our choir", "The river", "A busker by the bridge", "The market",
+		"Somebody's kite", "The library garden",
+	}
+	demoMiddles = []string{
+		"was worth getting up for", "has changed its mind again", "sounded better than ever",
+		"is open until ten tonight", "looked like a painting", "kept everybody waiting", "made my morning",
+		"smelled of rain and bread", "is back after the repairs", "drew a small crowd",
+	}
+	demoClosings = []string{
+		"#morning", "#town", "#walks", "Who was there too?", "Tomorrow again.", "I took far too many pictures.",
+		"#smallthings", "Bring a coat.", "", "",
+	}
+	demoAnswers = []string{
+		"I was just about to say that.", "Where exactly?", "Save me a seat.", "This made me smile.",
+		"Same here, only wetter.", "Next time call me!", "I have passed it a hundred times and never looked up.",
+		"Go early, it fills up by nine.", "My grandmother used to tell that story.", "Lovely.",
+		"Is it far from the station?", "Count me in.",
+	}
 )
 
 // personName gives the i-th person a username and a name to show.

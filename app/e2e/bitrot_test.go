@@ -30,7 +30,8 @@ func TestBitrot(t *testing.T) {
 		who := w.People[i/2%len(w.People)]
 		got, want := everything(t, w.URL, who, "all"), had[i/2%len(w.People)]
 		if len(got.Faults) > 0 || len(got.Gaps) > 0 || len(got.Got) != len(want.Got) {
-			t.Fatalf("round %d: %s has %d events of %d, gaps %v, faults %v", i, who.Name, len(got.Got), len(want.Got), got.Gaps, got.Faults)
+			t.Fatalf("round %d: %s has %d events of %d, gaps %v, faults %v", i, who.Name, len(got.Got), len(want.Got), got.Gaps,
+				got.Faults)
 		}
 		for j, d := range got.Got {
 			if d.JSON != want.Got[j].JSON {

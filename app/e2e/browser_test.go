@@ -43,7 +43,8 @@ func TestStockClients(t *testing.T) {
 	s := startSite(t, map[string]string{"server.listen": address, "server.public_url": "http://127.0.0.1:" + port})
 	author, reader := s.register("author"), s.register("reader")
 	reader.follow(author)
-	hostile := []string{"plain", "line\nline", "id: 9\ndata: x\n\nevent: bye", "\u2028\u2029\ufeffbom", "tab\there", "\"quotes\" \\ </script>", "emoji 👩‍👩‍👧 ⛵", "CR is not allowed, LF is\n\n"}
+	hostile := []string{"plain", "line\nline", "id: 9\ndata: x\n\nevent: bye", "\u2028\u2029\ufeffbom", "tab\there",
+		"\"quotes\" \\ </script>", "emoji 👩‍👩‍👧 ⛵", "CR is not allowed, LF is\n\n"}
 	const count = 30
 	u, err := url.Parse(s.URL)
 	if err != nil {
@@ -53,7 +54,8 @@ func TestStockClients(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 80*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, need(t, "node"), "clients.mjs", s.URL, cookie.Name+"="+cookie.Value, chromium, strconv.Itoa(count))
+	cmd := exec.CommandContext(ctx, need(t, "node"), "clients.mjs", s.URL, cookie.Name+"="+cookie.Value, chromium,
+		strconv.Itoa(count))
 	cmd.Dir = "browser"
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -33,10 +33,12 @@ func TestCanary(t *testing.T) {
 	me, host := newCaller(c.URL, w.People[0].Token), newCaller(c.URL, w.Service)
 
 	// As they are meant.
-	if status, out := ask(nobody, "POST", "/v1/auth/register", map[string]any{"username": "canary", "password": pass}, "Authorization: "); status != 201 {
+	if status, out := ask(nobody, "POST", "/v1/auth/register", map[string]any{"username": "canary", "password": pass},
+		"Authorization: "); status != 201 {
 		t.Fatalf("register: %d %s", status, out)
 	}
-	resp, err := http.Post(c.URL+"/v1/auth/login", "application/json", strings.NewReader(`{"login":"canary","password":"`+pass+`"}`))
+	resp, err := http.Post(c.URL+"/v1/auth/login", "application/json",
+		strings.NewReader(`{"login":"canary","password":"`+pass+`"}`))
 	if err != nil || resp.StatusCode != 200 {
 		t.Fatalf("login: %+v, %v", resp, err)
 	}
@@ -50,7 +52,8 @@ func TestCanary(t *testing.T) {
 	_, out = ask(me, "POST", "/v1/tokens", map[string]any{"name": "second", "scopes": []string{"read"}})
 	_ = json.Unmarshal(out, &token) // a bearer may not make tokens: then there is none
 	var endpoint struct{ ID, Secret string }
-	_, out = ask(me, "POST", "/v1/me/endpoints", map[string]any{"channel": "webhook", "settings": map[string]any{"url": "https://hooks.example/path-canary-31"}})
+	_, out = ask(me, "POST", "/v1/me/endpoints", map[string]any{"channel": "webhook",
+		"settings": map[string]any{"url": "https://hooks.example/path-canary-31"}})
 	decode(t, out, &endpoint)
 	secrets["webhook secret"], secrets["webhook address"] = endpoint.Secret, "path-canary-31"
 	stream, err := http.Get(c.URL + "/v1/events?ticket=" + url.QueryEscape(ticket.Ticket))
@@ -60,10 +63,12 @@ func TestCanary(t *testing.T) {
 	_ = stream.Body.Close()
 
 	// As they are not.
-	for _, secret := range []string{pass, w.People[0].Token, w.Service, ticket.Ticket, secrets["cookie"], endpoint.Secret} {
+	for _, secret := range []string{pass, w.People[0].Token, w.Service, ticket.Ticket, secrets["cookie"],
+		endpoint.Secret} {
 		bad := newCaller(c.URL, secret)
 		ask(bad, "GET", "/v1/me", nil)
-		if status, _ := ask(nobody, "GET", "/v1/events?ticket="+url.QueryEscape(secret), nil, "Accept: text/event-stream", "Authorization: "); status != 401 {
+		if status, _ := ask(nobody, "GET", "/v1/events?ticket="+url.QueryEscape(secret), nil, "Accept: text/event-stream",
+			"Authorization: "); status != 401 {
 			t.Errorf("something that is no ticket any more is answered with %d", status)
 		}
 		ask(bad, "POST", "/v1/posts", map[string]any{"text": "", "password": secret})
@@ -75,7 +80,8 @@ func TestCanary(t *testing.T) {
 		ask(me, "GET", "/v1/notifications?cursor="+url.QueryEscape(secret), nil)
 		_, _, _ = me.ask("GET", "/v1/posts/"+url.PathEscape(secret), nil) // the body names the path that was asked for
 		ask(me, "GET", "/v1/events?types="+url.QueryEscape(secret), nil, "Last-Event-ID: "+secret)
-		ask(me, "POST", "/v1/me/endpoints", map[string]any{"channel": "webhook", "settings": map[string]any{"url": "http://u:" + secret + "@127.0.0.1/"}})
+		ask(me, "POST", "/v1/me/endpoints", map[string]any{"channel": "webhook",
+			"settings": map[string]any{"url": "http://u:" + secret + "@127.0.0.1/"}})
 		ask(host, "POST", "/v1/notifications", map[string]any{"receiver": secret, "type": "x", "content": "x"})
 		ask(host, "POST", "/v1/posts", map[string]any{"text": "x"}, "Idempotency-Key: "+secret)
 	}
@@ -83,7 +89,8 @@ func TestCanary(t *testing.T) {
 	ready := newCaller(c.Admin, "").must(t, 200, "GET", "/readyz", nil)
 	c.term()
 	c.exit(deadline)
-	for place, text := range map[string]string{"the log": c.out.String(), "a metric": string(metrics), "readyz": string(ready), "an error": errorBodies.String()} {
+	for place, text := range map[string]string{"the log": c.out.String(), "a metric": string(metrics),
+		"readyz": string(ready), "an error": errorBodies.String()} {
 		if len(text) == 0 {
 			t.Errorf("%s is empty: nothing was looked at", place)
 		}

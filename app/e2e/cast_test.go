@@ -77,16 +77,20 @@ func (w *world) people(n int) {
 				if err != nil {
 					return err
 				}
-				_, err = tx.Exec(ctx, `INSERT INTO users (id, key, username, display_name, role, state, locale, time_zone, password_hash, created_at)
-					SELECT $1, $2, $3, $3, role, state, locale, time_zone, password_hash, created_at FROM users WHERE id = $4`, m.ID, key, m.Name, w.People[0].ID)
+				_, err = tx.Exec(ctx, `INSERT INTO users (id, key, username, display_name, role, state, locale,
+					time_zone, password_hash, created_at)
+					SELECT $1, $2, $3, $3, role, state, locale, time_zone, password_hash, created_at FROM users
+					WHERE id = $4`, m.ID, key, m.Name, w.People[0].ID)
 				return err
 			})
 			if err != nil {
 				w.t.Fatal(err)
 			}
 		}
-		token, err := w.users.IssueToken(ctx, social.Actor{UserID: m.ID, Role: social.RoleUser}, users.TokenDraft{Name: "test",
-			Scopes: []social.Scope{"read", "events", "write:posts", "write:follows", "write:notifications", "write:account"}}, nil)
+		token, err := w.users.IssueToken(ctx, social.Actor{UserID: m.ID, Role: social.RoleUser},
+			users.TokenDraft{Name: "test",
+				Scopes: []social.Scope{"read", "events", "write:posts", "write:follows", "write:notifications", "write:account"}},
+			nil)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -102,7 +106,8 @@ type caller struct {
 }
 
 func newCaller(base, token string) *caller {
-	return &caller{base: base, token: token, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}, Timeout: 2 * deadline}}
+	return &caller{base: base, token: token, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4},
+		Timeout: 2 * deadline}}
 }
 
 // ask gives status 0 and an error when no whole answer came.
@@ -257,7 +262,8 @@ func everything(t testing.TB, base string, who member, mode string) *history {
 func headOf(t testing.TB, base string, who member) string {
 	t.Helper()
 	var page struct{ Head string }
-	if err := json.Unmarshal(newCaller(base, who.Token).must(t, 200, "GET", "/v1/events", nil, "Accept: application/json"), &page); err != nil {
+	if err := json.Unmarshal(newCaller(base, who.Token).must(t, 200, "GET", "/v1/events", nil,
+		"Accept: application/json"), &page); err != nil {
 		t.Fatal(err)
 	}
 	return page.Head

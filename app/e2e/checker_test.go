@@ -47,7 +47,8 @@ type turn struct {
 // openStore opens the file of a data directory for reading.
 func openStore(t testing.TB, data string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, sqlite.FileName)+"?_pragma=query_only(1)&_pragma=busy_timeout(5000)")
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(data,
+		sqlite.FileName)+"?_pragma=query_only(1)&_pragma=busy_timeout(5000)")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +63,8 @@ func readTruth(t testing.TB, db *sql.DB) *truth {
 	if err := db.QueryRow(`SELECT epoch, floor FROM log_state`).Scan(&x.Epoch, &x.Floor); err != nil {
 		t.Fatal(err)
 	}
-	each(t, db, `SELECT follower_id, followed_id, since, bell FROM follows WHERE since <= $1`, func(rows *sql.Rows) error { // whose announcement is trimmed
+	// whose announcement is trimmed
+	each(t, db, `SELECT follower_id, followed_id, since, bell FROM follows WHERE since <= $1`, func(rows *sql.Rows) error {
 		var e edge
 		begin := turn{following: true}
 		err := rows.Scan(&e.reader, &e.author, &begin.since, &begin.bell)
@@ -70,7 +72,8 @@ func readTruth(t testing.TB, db *sql.DB) *truth {
 		x.edges[e] = []turn{begin}
 		return err
 	}, int64(x.Floor))
-	each(t, db, `SELECT id, stream, type, internal, time, data FROM outbox WHERE op = 1 AND set_aside_at IS NULL ORDER BY id`, func(rows *sql.Rows) error {
+	each(t, db, `SELECT id, stream, type, internal, time, data FROM outbox WHERE op = 1 AND set_aside_at IS NULL
+		ORDER BY id`, func(rows *sql.Rows) error {
 		var r announced
 		var stream, data []byte
 		var kind string
@@ -284,7 +287,8 @@ func TestChecker(t *testing.T) {
 	to, by := social.Stream{Kind: social.To, User: who.ID}, social.Stream{Kind: social.By, User: author}
 	text := func(seq int) string { return fmt.Sprintf(`{"id":"1-%d","type":"x","data":%d}`, seq, seq) }
 	x := &truth{Epoch: 1, edges: map[edge][]turn{}, seen: map[social.Position]string{}}
-	for seq, s := range []social.Stream{1: to, 2: to, 3: by, 4: to, 5: {Kind: social.To, User: author}, 6: to, 7: by, 8: to} {
+	for seq, s := range []social.Stream{1: to, 2: to, 3: by, 4: to, 5: {Kind: social.To, User: author}, 6: to, 7: by,
+		8: to} {
 		if seq > 0 {
 			x.rows = append(x.rows, announced{seq: social.Position(seq), stream: s, text: text(seq)})
 		}

@@ -105,7 +105,8 @@ type child struct {
 // newChild prepares a child; nothing runs yet. env are configuration keys as "BELFRY_KEY=value".
 func newChild(t testing.TB, data string, env ...string) *child {
 	t.Helper()
-	c := &child{t: t, Data: data, URL: "http://" + freePort(t), Admin: "http://" + freePort(t), env: append([]string{"BELFRY_LIMITS_ENABLED=false"}, env...)}
+	c := &child{t: t, Data: data, URL: "http://" + freePort(t), Admin: "http://" + freePort(t),
+		env: append([]string{"BELFRY_LIMITS_ENABLED=false"}, env...)}
 	t.Cleanup(c.kill)
 	return c
 }
@@ -121,7 +122,8 @@ func (c *child) start(fault string) bool {
 func (c *child) spawn(fault string) {
 	c.t.Helper()
 	c.cmd = exec.Command(os.Args[0], "-test.run=^TestProgram$")
-	c.cmd.Env = append(os.Environ(), append(c.env, childFault+"="+fault, childArgs+"="+strings.Join([]string{"serve", "--data", c.Data,
+	c.cmd.Env = append(os.Environ(), append(c.env, childFault+"="+fault, childArgs+"="+strings.Join([]string{"serve",
+		"--data", c.Data,
 		"--listen", strings.TrimPrefix(c.URL, "http://"), "--admin", strings.TrimPrefix(c.Admin, "http://")}, "\n"))...)
 	c.out = &bytes.Buffer{}
 	c.cmd.Stderr = c.out

@@ -15,7 +15,8 @@ import (
 )
 
 // killPlaces are the failpoints at which a child ends itself.
-var killPlaces = []string{"sqlite begin", "sqlite commit", "sqlite committed", "bolt before commit", "bolt before sync", "bolt after commit"}
+var killPlaces = []string{"sqlite begin", "sqlite commit", "sqlite committed", "bolt before commit",
+	"bolt before sync", "bolt after commit"}
 
 // TestCrash (P1): people write and read while the process is killed again and again, at random moments and at the
 // failpoints of both stores. Everything answered is there, whole and once; everything shown stays, with its bytes.
@@ -100,7 +101,8 @@ func TestCrash(t *testing.T) {
 	if x.Epoch != 1 {
 		t.Errorf("the epoch is %d: the program drew a new one without need", x.Epoch)
 	}
-	report(t, "crash", seed, map[string]any{"cycles": cycles, "killed_at_failpoints": atPlaces, "killed_at_start": atStart, "answered": s.answered.Load(),
+	report(t, "crash", seed, map[string]any{"cycles": cycles, "killed_at_failpoints": atPlaces,
+		"killed_at_start": atStart, "answered": s.answered.Load(),
 		"entries": len(x.rows), "deliveries": deliveries, "seconds": int(time.Since(began).Seconds())})
 }
 

@@ -62,7 +62,8 @@ func TestDiskFull(t *testing.T) {
 	var problem struct{ Code, Type string }
 	for n := range 3 {
 		a := post(n)
-		decode(t, me.must(t, http.StatusInsufficientStorage, "POST", "/v1/posts", map[string]any{"text": a.text}, "Idempotency-Key: "+a.key), &problem)
+		decode(t, me.must(t, http.StatusInsufficientStorage, "POST", "/v1/posts", map[string]any{"text": a.text},
+			"Idempotency-Key: "+a.key), &problem)
 	}
 	if problem.Code != "storage_full" || problem.Type != "/problems/storage_full" {
 		t.Errorf("problem %+v", problem)

@@ -88,7 +88,8 @@ func TestDrain(t *testing.T) {
 		}
 		decode(t, []byte(e.bye.Data), &bye)
 		retry, err := strconv.Atoi(e.bye.Retry)
-		if !errors.Is(e.err, io.EOF) || bye.Reason != "restart" || err != nil || retry != bye.RetryMS || retry < 1000 || retry > 15000 || bye.Cursor != e.last {
+		if !errors.Is(e.err, io.EOF) || bye.Reason != "restart" || err != nil || retry != bye.RetryMS || retry < 1000 ||
+			retry > 15000 || bye.Cursor != e.last {
 			t.Errorf("stream %d ended with %v after %+v; its last id is %s", i, e.err, e.bye, e.last)
 		}
 		retries[e.bye.Retry] = true
@@ -168,13 +169,15 @@ func TestH16Overload(t *testing.T) {
 	defer over.Close()
 	r := bufio.NewReader(over)
 	b, err := nextBlock(r)
-	if retry, _ := strconv.Atoi(b.Retry); b.Event != "bye" || b.ID != "" || !strings.Contains(b.Data, `"overload"`) || retry < 5000 || retry > 30000 {
+	if retry, _ := strconv.Atoi(b.Retry); b.Event != "bye" || b.ID != "" || !strings.Contains(b.Data, `"overload"`) ||
+		retry < 5000 || retry > 30000 {
 		t.Errorf("the stream above the cap: %+v, %v", b, err)
 	}
 	if more, err := nextBlock(r); !errors.Is(err, io.EOF) {
 		t.Errorf("behind bye: %+v, %v", more, err)
 	}
-	newCaller(w.URL, w.Service).must(t, 201, "POST", "/v1/notifications", map[string]any{"receiver": me.ID.String(), "type": "word", "content": "still there"})
+	newCaller(w.URL, w.Service).must(t, 201, "POST", "/v1/notifications", map[string]any{"receiver": me.ID.String(),
+		"type": "word", "content": "still there"})
 	for i, r := range blocks {
 		if b, err := nextBlock(r); !strings.Contains(b.Data, "still there") {
 			t.Errorf("stream %d: %+v, %v", i, b, err)
@@ -213,7 +216,8 @@ func TestSecondProcess(t *testing.T) {
 	if code := second.exit(2 * time.Second); code != 1 {
 		t.Errorf("exit code %d", code)
 	}
-	if said, pid := second.out.String(), strconv.Itoa(first.cmd.Process.Pid); !strings.Contains(said, "process "+pid) || !strings.Contains(said, data) {
+	if said, pid := second.out.String(), strconv.Itoa(first.cmd.Process.Pid); !strings.Contains(said, "process "+pid) ||
+		!strings.Contains(said, data) {
 		t.Errorf("it does not name process %s and %s: %s", pid, data, said)
 	}
 	if status, _, err := newCaller(first.URL, "").ask("GET", "/healthz", nil); status != 200 {

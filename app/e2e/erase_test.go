@@ -35,7 +35,8 @@ func TestErase(t *testing.T) {
 	gone.want(200, "PUT", "/v1/posts/"+hers.ID+"/like", nil, nil)
 	gone.want(201, "POST", "/v1/posts", map[string]any{"text": word + " @person1 look", "visibility": "mentioned"}, nil)
 	bob.must(t, 200, "PUT", "/v1/posts/"+post.ID+"/like", nil)
-	newCaller(w.URL, w.Service).must(t, 201, "POST", "/v1/notifications", map[string]any{"receiver": gone.ID, "type": "letter", "content": "for you, " + word}, "Idempotency-Key: letter")
+	newCaller(w.URL, w.Service).must(t, 201, "POST", "/v1/notifications", map[string]any{"receiver": gone.ID,
+		"type": "letter", "content": "for you, " + word}, "Idempotency-Key: letter")
 	w.settle()
 	if h := everything(t, w.URL, w.People[0], "all"); !strings.Contains(joined(h), word) {
 		t.Fatal("the follower has seen nothing: the test would prove nothing")
@@ -53,20 +54,25 @@ func TestErase(t *testing.T) {
 	answers := func(when string) {
 		t.Helper()
 		for _, who := range []*caller{alice, bob, newCaller(w.URL, w.People[2].Token)} {
-			for _, path := range []string{"/v1/timelines/home", "/v1/notifications", "/v1/notifications?grouped=true", "/v1/notifications/counts", "/v1/events?posts=all&after=oldest&limit=100",
-				"/v1/users/" + gone.ID, "/v1/users/" + gone.ID + "/posts", "/v1/users/by-name/" + name, "/v1/posts/" + post.ID, "/v1/posts/" + comment.ID,
-				"/v1/posts/" + hers.ID + "/comments", "/v1/posts/" + hers.ID + "/likes", "/v1/users/" + w.People[0].ID.String() + "/followers", "/v1/users/" + w.People[0].ID.String() + "/following"} {
+			for _, path := range []string{"/v1/timelines/home", "/v1/notifications", "/v1/notifications?grouped=true",
+				"/v1/notifications/counts", "/v1/events?posts=all&after=oldest&limit=100",
+				"/v1/users/" + gone.ID, "/v1/users/" + gone.ID + "/posts", "/v1/users/by-name/" + name, "/v1/posts/" + post.ID,
+				"/v1/posts/" + comment.ID,
+				"/v1/posts/" + hers.ID + "/comments", "/v1/posts/" + hers.ID + "/likes", "/v1/users/" + w.People[0].ID.String() +
+					"/followers", "/v1/users/" + w.People[0].ID.String() + "/following"} {
 				status, out, err := who.ask("GET", path, nil, "Accept: application/json")
 				if err != nil || status != 200 && status != 404 {
 					t.Errorf("%s %s: %d %v", when, path, status, err)
 				}
-				if text := others.Replace(string(out)); status == 200 && (strings.Contains(text, word) || strings.Contains(text, name)) {
+				if text := others.Replace(string(out)); status == 200 && (strings.Contains(text, word) || strings.Contains(text,
+					name)) {
 					t.Errorf("%s: %s still tells: %s", when, path, text)
 				}
 			}
 		}
 		for _, m := range w.People {
-			if text := others.Replace(joined(everything(t, w.URL, m, "all"))); strings.Contains(text, word) || strings.Contains(text, name) {
+			if text := others.Replace(joined(everything(t, w.URL, m, "all"))); strings.Contains(text, word) ||
+				strings.Contains(text, name) {
 				t.Errorf("%s: the replay of %s still tells", when, m.Name)
 			}
 		}
@@ -155,6 +161,7 @@ func noTrace(t testing.TB, db *sql.DB, word, name string) {
 	}
 	for _, c := range columns {
 		text := `replace(CAST("` + c[1] + `" AS TEXT), 'hello @` + name + `', '')` // what others wrote is theirs
-		none(t, db, c[0]+"."+c[1]+" still holds it", `SELECT `+text+` FROM "`+c[0]+`" WHERE instr(`+text+`, $1) OR instr(`+text+`, $2)`, word, name)
+		none(t, db, c[0]+"."+c[1]+" still holds it",
+			`SELECT `+text+` FROM "`+c[0]+`" WHERE instr(`+text+`, $1) OR instr(`+text+`, $2)`, word, name)
 	}
 }

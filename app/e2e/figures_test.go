@@ -28,7 +28,8 @@ func TestFigures(t *testing.T) {
 	if os.Getenv("FIGURES") == "" {
 		t.Skip("SKIP: figures are measured by make bench")
 	}
-	fmt.Printf("machine   %s, %d cores, %s %s, %s\ndate      %s\nseed      1, fixed in every benchmark\n", cpu(), runtime.NumCPU(), runtime.GOOS, kernel(), runtime.Version(), time.Now().UTC().Format(time.DateTime))
+	fmt.Printf("machine   %s, %d cores, %s %s, %s\ndate      %s\nseed      1, fixed in every benchmark\n", cpu(),
+		runtime.NumCPU(), runtime.GOOS, kernel(), runtime.Version(), time.Now().UTC().Format(time.DateTime))
 	binary := filepath.Join(t.TempDir(), "belfry")
 	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "../belfry")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -60,7 +61,8 @@ func TestFigures(t *testing.T) {
 	fmt.Printf("ready     %d events to rebuild %s\n", events, first.ready.Round(time.Millisecond))
 	first.end(t)
 	again := serve(t, binary, dir)
-	fmt.Printf("ready     %d events, log in place %s, RSS %.1f MB\n", events, again.ready.Round(time.Millisecond), again.rss()/1e6)
+	fmt.Printf("ready     %d events, log in place %s, RSS %.1f MB\n", events, again.ready.Round(time.Millisecond),
+		again.rss()/1e6)
 	again.end(t)
 }
 
@@ -141,7 +143,8 @@ func (p *process) postToFrame(t *testing.T) {
 	}
 	slices.Sort(took)
 	slices.Sort(answered)
-	fmt.Printf("live      POST to frame, one follower, 20/s: p50 %s p99 %s; answer p50 %s p99 %s\n", at(took, 50), at(took, 99), at(answered, 50), at(answered, 99))
+	fmt.Printf("live      POST to frame, one follower, 20/s: p50 %s p99 %s; answer p50 %s p99 %s\n", at(took, 50),
+		at(took, 99), at(answered, 50), at(answered, 99))
 	s.close()
 }
 
@@ -174,7 +177,8 @@ func (p *process) idle(t *testing.T, people []*person) {
 		}
 	}
 	after := p.rss()
-	fmt.Printf("idle      %d connections: %.1f KB each (RSS %.1f -> %.1f MB)\n", len(open), (after-before)/float64(len(open))/1024, before/1e6, after/1e6)
+	fmt.Printf("idle      %d connections: %.1f KB each (RSS %.1f -> %.1f MB)\n", len(open),
+		(after-before)/float64(len(open))/1024, before/1e6, after/1e6)
 	for _, s := range open {
 		s.close()
 	}
@@ -187,7 +191,8 @@ func fillOutbox(t *testing.T, dir string, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(dir, sqlite.FileName), Synchronous: sqlite.SyncNormal})
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(dir, sqlite.FileName),
+		Synchronous: sqlite.SyncNormal})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +206,8 @@ func fillOutbox(t *testing.T, dir string, n int) {
 			for i := range batch {
 				var user social.ID
 				user[15], user[14] = byte(done+i), byte((done+i)>>8)%40
-				if _, err := outbox.Add(context.Background(), tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: user}, Type: "notification",
+				if _, err := outbox.Add(context.Background(), tx, outbox.Announcement{Stream: social.Stream{Kind: social.To,
+					User: user}, Type: "notification",
 					Actor: user, Object: user, About: []social.ID{user}, Time: social.TimeOf(time.Now()), Data: data}); err != nil {
 					return err
 				}

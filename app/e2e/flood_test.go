@@ -56,7 +56,8 @@ func TestFlood(t *testing.T) {
 		deliveries += x.checkAll(t, &r.history)
 		streams += r.opened
 	}
-	t.Logf("%d acts answered, %d entries, %d readers on %d streams, %d deliveries", s.answered.Load(), len(x.rows), len(readers), streams, deliveries)
+	t.Logf("%d acts answered, %d entries, %d readers on %d streams, %d deliveries", s.answered.Load(), len(x.rows),
+		len(readers), streams, deliveries)
 	if least := acts * people; deliveries < least {
 		t.Errorf("%d deliveries are too few to say anything, want %d", deliveries, least)
 	}
@@ -96,7 +97,8 @@ func farewell(t testing.TB, w *world, readers []*reader) {
 	host := newCaller(w.URL, w.Service)
 	defer host.http.CloseIdleConnections()
 	for _, r := range readers {
-		host.must(t, http.StatusCreated, "POST", "/v1/notifications", map[string]any{"receiver": r.Who.ID.String(), "type": "end", "content": "the end"})
+		host.must(t, http.StatusCreated, "POST", "/v1/notifications", map[string]any{"receiver": r.Who.ID.String(),
+			"type": "end", "content": "the end"})
 	}
 	for _, r := range readers {
 		await(t, r.done, "the end at "+r.Who.Name)

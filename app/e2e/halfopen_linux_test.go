@@ -40,7 +40,8 @@ func TestHalfOpen(t *testing.T) {
 	author, reader := w.People[0], w.People[1]
 	newCaller(w.URL, reader.Token).must(t, 200, "PUT", "/v1/users/"+author.ID.String()+"/follow", nil)
 	w.stop()
-	c := newChild(t, w.Data, append(env, "BELFRY_SERVER_MAX_STREAMS_PER_PERSON=100000", "BELFRY_SERVER_INSECURE_HTTP=true")...)
+	c := newChild(t, w.Data, append(env, "BELFRY_SERVER_MAX_STREAMS_PER_PERSON=100000",
+		"BELFRY_SERVER_INSECURE_HTTP=true")...)
 	c.URL, c.Admin = "http://"+lab.address+":8080", "http://127.0.0.1:8081"
 	lab.inside(lab.server, c.mustStart)
 
@@ -59,11 +60,13 @@ func TestHalfOpen(t *testing.T) {
 		}
 	}
 	t.Logf("%d vanished peers were freed within %v", n, time.Since(began).Round(time.Millisecond))
-	lab.caller(lab.near, c.URL, author.Token).must(t, 201, "POST", "/v1/posts", map[string]any{"text": "while they were away"})
+	lab.caller(lab.near, c.URL, author.Token).must(t, 201, "POST", "/v1/posts",
+		map[string]any{"text": "while they were away"})
 	heard := func(list []*labStream) {
 		t.Helper()
 		for i, s := range list {
-			if b, err := nextBlock(s.r); err != nil || b.Event != "post.created" || !strings.Contains(b.Data, "while they were away") {
+			if b, err := nextBlock(s.r); err != nil || b.Event != "post.created" || !strings.Contains(b.Data,
+				"while they were away") {
 				t.Errorf("stream %d: %+v, %v", i, b, err)
 			}
 			_ = s.Close()
@@ -160,7 +163,8 @@ func (l *lab) streams(ns string, c *child, who member, after string, n int) (lis
 	})
 	for _, s := range list {
 		_ = s.SetDeadline(time.Now().Add(2 * time.Minute))
-		fmt.Fprintf(s, "GET /v1/events HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\nAuthorization: Bearer %s\r\nLast-Event-ID: %s\r\n\r\n", host, who.Token, after)
+		fmt.Fprintf(s, "GET /v1/events HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\nAuthorization: Bearer %s\r\n"+
+			"Last-Event-ID: %s\r\n\r\n", host, who.Token, after)
 		if resp, err := http.ReadResponse(s.r, nil); err != nil || resp.StatusCode != http.StatusOK {
 			l.t.Fatalf("stream: %+v, %v", resp, err)
 		}
@@ -193,7 +197,10 @@ func (l *lab) caller(ns, base, token string) *caller {
 	var conn net.Conn
 	l.inside(ns, func() { conn = l.dial(base) })
 	c := newCaller(base, token)
-	c.http.Transport = &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
+	c.http.Transport = &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string,
+		string) (net.Conn, error) {
+		return conn, nil
+	}}
 	return c
 }
 

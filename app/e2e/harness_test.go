@@ -66,7 +66,8 @@ func (s *site) start() {
 	s.URL, s.Admin = "http://"+set["server.listen"], "http://"+set["admin.listen"]
 	core, logs := observer.New(zap.DebugLevel)
 	s.Logs = logs
-	s.program = app.New(app.Options{Source: config.Source{Flags: set, ReadFile: noFile}, Clock: time.Now, Log: zap.New(core), Err: io.Discard}, s.parts...)
+	s.program = app.New(app.Options{Source: config.Source{Flags: set, ReadFile: noFile}, Clock: time.Now,
+		Log: zap.New(core), Err: io.Discard}, s.parts...)
 	if err := s.program.Err(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -150,7 +151,10 @@ func (s *site) anonymous() *person {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return &person{site: s, http: &http.Client{Jar: jar, Transport: &http.Transport{}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &person{site: s, http: &http.Client{Jar: jar, Transport: &http.Transport{}, CheckRedirect: func(*http.Request,
+		[]*http.Request) error {
+		return http.ErrUseLastResponse
+	}}}
 }
 
 // do asks once. body is sent as JSON unless it is nil or a []byte; header lines are "Name: value".

@@ -37,7 +37,10 @@ func (b badSender) CheckEndpoint(settings json.RawMessage) (json.RawMessage, err
 }
 
 func bad(name string, c plugins.Channel) plugins.Factory {
-	return plugins.Define(name, badConfig{Enabled: true}, func(badConfig, plugins.Env) (plugins.Channel, error) { return c, nil })
+	return plugins.Define(name, badConfig{Enabled: true}, func(badConfig, plugins.Env) (plugins.Channel,
+		error) {
+		return c, nil
+	})
 }
 
 // H48: whatever a channel does, the others and the writers notice nothing.
@@ -56,15 +59,19 @@ func TestHostileChannels(t *testing.T) {
 	parts := []plugins.Factory{
 		bad("panics", badListener{func([]social.Event) { note(panicked); panic("no events for me") }}),
 		bad("hangs", badListener{func([]social.Event) { note(hung); <-letGo }}),
-		bad("sendpanic", badSender{badListener{nothing}, func(context.Context) error { sentTo <- "sendpanic"; panic("no delivery for me") }}),
-		bad("sendhang", badSender{badListener{nothing}, func(ctx context.Context) error { sentTo <- "sendhang"; <-letGo; return nil }}),
-		bad("sendfail", badSender{badListener{nothing}, func(context.Context) error { sentTo <- "sendfail"; return errors.New("always") }}),
+		bad("sendpanic", badSender{badListener{nothing},
+			func(context.Context) error { sentTo <- "sendpanic"; panic("no delivery for me") }}),
+		bad("sendhang", badSender{badListener{nothing},
+			func(ctx context.Context) error { sentTo <- "sendhang"; <-letGo; return nil }}),
+		bad("sendfail", badSender{badListener{nothing},
+			func(context.Context) error { sentTo <- "sendfail"; return errors.New("always") }}),
 		bad("sendflood", badSender{badListener{nothing}, func(context.Context) error {
 			sentTo <- "sendflood"
 			return errors.New(string(make([]byte, 10<<20)))
 		}}),
 	}
-	set := map[string]string{"delivery.send_timeout": "200ms", "delivery.schedule": "20ms, 20ms, 20ms, 20ms, 20ms, 20ms", "delivery.breaker_failures": "3"}
+	set := map[string]string{"delivery.send_timeout": "200ms", "delivery.schedule": "20ms, 20ms, 20ms, 20ms, 20ms, 20ms",
+		"delivery.breaker_failures": "3"}
 	s, heard := hooked(t, set)
 	s.stop()
 	for _, f := range parts {

@@ -26,7 +26,8 @@ func (s *site) service(name string) string {
 // command runs one of the command line's commands through the socket of the running server.
 func (s *site) command(name string, args, reply any) {
 	s.t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _,
+		_ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", s.Data+"/belfry.sock")
 	}}}
 	body, err := json.Marshal(map[string]any{"command": name, "args": args})
@@ -75,8 +76,10 @@ func TestHostileCredentials(t *testing.T) {
 				c, _ := other.stream("")
 				return c, other, nil
 			}, func() {
-				alice.want(204, "POST", "/v1/auth/password", map[string]any{"current_password": password, "new_password": "another " + password}, nil)
-				alice.want(204, "POST", "/v1/auth/password", map[string]any{"current_password": "another " + password, "new_password": password}, nil)
+				alice.want(204, "POST", "/v1/auth/password", map[string]any{"current_password": password,
+					"new_password": "another " + password}, nil)
+				alice.want(204, "POST", "/v1/auth/password", map[string]any{"current_password": "another " + password,
+					"new_password": password}, nil)
 			}},
 			"another session": {func() (*stream, *person, []string) {
 				other := s.login("alice")
@@ -119,8 +122,10 @@ func TestHostileCredentials(t *testing.T) {
 		alice.want(201, "POST", "/v1/stream-tickets", map[string]any{}, &ticket)
 		session := alice.http.Jar.Cookies(mustURL(t, s.URL))[0].Value
 		for name, secret := range map[string]string{
-			"tampered": token.Token[:len(token.Token)-2] + "zz", "cut": token.Token[:20], "longer": token.Token + "A", "ticket": ticket.Ticket, "session": session,
-			"none": "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.", "empty": "bf_", "id": token.ID, "upper case": strings.ToUpper(token.Token),
+			"tampered": token.Token[:len(token.Token)-2] + "zz", "cut": token.Token[:20], "longer": token.Token + "A",
+			"ticket": ticket.Ticket, "session": session,
+			"none": "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.", "empty": "bf_", "id": token.ID,
+			"upper case": strings.ToUpper(token.Token),
 		} {
 			for _, path := range []string{"/v1/me", "/v1/events", "/v1/users/" + alice.ID} {
 				_, resp := nobody.refused(t, 401, "invalid_token", "GET", path, nil, bearer(secret))
@@ -150,11 +155,13 @@ func TestHostileCredentials(t *testing.T) {
 		nobody.refused(t, 401, "unauthenticated", "GET", "/v1/me?ticket="+one, nil)
 		nobody.want(200, "HEAD", "/v1/events?ticket="+one, nil, nil, "Accept: text/event-stream") // uses nothing up
 		away := s.anonymous()
-		away.http.Transport = &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.0.0.9")}}).DialContext}
+		from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.0.0.9")}}
+		away.http.Transport = &http.Transport{DialContext: from.DialContext}
 		c, _ := away.stream("?ticket=" + one)
 		nobody.refused(t, 401, "invalid_ticket", "GET", "/v1/events?ticket="+one, nil, "Accept: text/event-stream")
 		alice.refused(t, 401, "invalid_ticket", "GET", "/v1/events?ticket="+one, nil, "Accept: text/event-stream")
-		nobody.refused(t, 401, "invalid_ticket", "GET", "/v1/events?ticket=bft_"+strings.Repeat("A", 43), nil, "Accept: text/event-stream")
+		nobody.refused(t, 401, "invalid_ticket", "GET", "/v1/events?ticket=bft_"+strings.Repeat("A", 43), nil,
+			"Accept: text/event-stream")
 		two := ticket()
 		alice.want(204, "POST", "/v1/auth/logout", nil, nil)
 		if reason, _ := c.next().bye(t); reason != "revoked" {

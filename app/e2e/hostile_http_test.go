@@ -69,7 +69,8 @@ type problem struct {
 }
 
 // refused asks and wants a problem.
-func (p *person) refused(t *testing.T, status int, code, method, path string, body any, header ...string) (problem, *http.Response) {
+func (p *person) refused(t *testing.T, status int, code, method, path string, body any, header ...string) (problem,
+	*http.Response) {
 	t.Helper()
 	resp, text := p.do(method, path, body, header...)
 	var got problem
@@ -128,7 +129,8 @@ func TestHostileFraming(t *testing.T) {
 	s := startSite(t, map[string]string{"server.read_timeout": "250ms"})
 	alice := s.register("alice")
 	cookie := alice.http.Jar.Cookies(mustURL(t, s.URL))[0]
-	head := "POST /v1/posts HTTP/1.1\r\nHost: " + strings.TrimPrefix(s.URL, "http://") + "\r\nCookie: " + cookie.Name + "=" + cookie.Value + "\r\nContent-Type: application/json\r\n"
+	head := "POST /v1/posts HTTP/1.1\r\nHost: " + strings.TrimPrefix(s.URL, "http://") + "\r\nCookie: " + cookie.Name +
+		"=" + cookie.Value + "\r\nContent-Type: application/json\r\n"
 	const run = `{"text":"smuggled"}`
 	second := head + "Content-Length: " + strconv.Itoa(len(run)) + "\r\n\r\n" + run
 	for _, tt := range []struct {
@@ -137,15 +139,18 @@ func TestHostileFraming(t *testing.T) {
 		code          string
 	}{
 		{"H1 length over the limit", head + "Content-Length: 65537\r\n\r\n", 413, "body_too_large"},
-		{"H2 chunks over the limit", head + "Transfer-Encoding: chunked\r\n\r\n10001\r\n" + strings.Repeat("x", 65537), 413, "body_too_large"},
+		{"H2 chunks over the limit", head + "Transfer-Encoding: chunked\r\n\r\n10001\r\n" + strings.Repeat("x", 65537), 413,
+			"body_too_large"},
 		{"H3 expect", head + "Expect: 100-continue\r\nContent-Length: 65537\r\n\r\n", 413, "body_too_large"},
 		{"H4 headers", head + "X-Long: " + strings.Repeat("a", 20<<10) + "\r\n\r\n", 431, "headers_too_large"},
 		{"H5 two lengths", head + "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}" + second, 400, "bad_request"},
-		{"H6 length and encoding", head + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n" + second, 400, "bad_request"},
+		{"H6 length and encoding", head + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n" +
+			second, 400, "bad_request"},
 		{"H7 xchunked", head + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + second, 400, "bad_request"},
 		{"H8 no host", "GET /v1/me HTTP/1.1\r\n\r\n", 400, "bad_request"},
 		{"H8 two hosts", head + "Host: evil.example\r\n\r\n", 400, "bad_request"},
-		{"H8 foreign host on the stream", "GET /v1/events HTTP/1.1\r\nHost: evil.example\r\nAccept: text/event-stream\r\n\r\n", 400, "bad_request"},
+		{"H8 foreign host on the stream",
+			"GET /v1/events HTTP/1.1\r\nHost: evil.example\r\nAccept: text/event-stream\r\n\r\n", 400, "bad_request"},
 		{"H9 HTTP/0.9", "GET /v1/me\r\n", 400, "bad_request"},
 		{"H9 folded header", head + "X-A: 1\r\n X-B: 2\r\n\r\n", 400, "bad_request"},
 		{"H9 space in a name", head + "X Y: 1\r\n\r\n", 400, "bad_request"},
@@ -202,7 +207,8 @@ func TestHostileInput(t *testing.T) {
 			`{"TEXT":"a"}`:        {"/TEXT", "unknown_field"},
 			`{"text":"` + strings.Repeat("é", 5001) + `"}`: {"/text", "too_long"},
 		} {
-			if p, _ := alice.refused(t, 422, "validation_failed", "POST", "/v1/posts", []byte(body)); !p.field("body", field[0], field[1]) {
+			if p, _ := alice.refused(t, 422, "validation_failed", "POST", "/v1/posts", []byte(body)); !p.field("body", field[0],
+				field[1]) {
 				t.Errorf("%.40s: %+v, want %v", body, p.Errors, field)
 			}
 		}
@@ -221,7 +227,8 @@ func TestHostileInput(t *testing.T) {
 			}
 			tested++
 			for _, field := range []string{"is_admin", "role", "id", "author_id", "created_at", "$schema"} {
-				if p, _ := alice.refused(t, 422, "validation_failed", op.method, fill(op.path, alice.ID, post), map[string]any{field: "x"}); !p.field("body", "/"+field, "unknown_field") {
+				if p, _ := alice.refused(t, 422, "validation_failed", op.method, fill(op.path, alice.ID, post),
+					map[string]any{field: "x"}); !p.field("body", "/"+field, "unknown_field") {
 					t.Errorf("%s %s does not name %s: %+v", op.method, op.path, field, p.Errors)
 				}
 			}
@@ -237,15 +244,18 @@ func TestHostileInput(t *testing.T) {
 			if op.method+" "+op.path == "POST /v1/notifications" {
 				continue
 			}
-			if p, _ := alice.refused(t, 422, "validation_failed", op.method, fill(op.path, alice.ID, post)+"?surprise=1", nil); !p.field("query", "/surprise", "unknown_field") {
+			if p, _ := alice.refused(t, 422, "validation_failed", op.method, fill(op.path, alice.ID, post)+"?surprise=1",
+				nil); !p.field("query", "/surprise", "unknown_field") {
 				t.Errorf("%s %s takes an unknown query parameter: %+v", op.method, op.path, p)
 			}
 		}
 	})
 
 	s.sub(t, "H24 forms", func(t *testing.T) {
-		for _, kind := range []string{"application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "text/plain", "application/json; charset=utf-16"} {
-			alice.refused(t, 415, "unsupported_media_type", "POST", "/v1/posts", []byte("text=a&user[0][9999999999]=1&a[-1]=2"), "Content-Type: "+kind)
+		for _, kind := range []string{"application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "text/plain",
+			"application/json; charset=utf-16"} {
+			alice.refused(t, 415, "unsupported_media_type", "POST", "/v1/posts", []byte("text=a&user[0][9999999999]=1&a[-1]=2"),
+				"Content-Type: "+kind)
 		}
 	})
 
@@ -260,12 +270,15 @@ func TestHostileInput(t *testing.T) {
 			if strings.Contains(op.path, "{key}") || strings.Contains(op.path, "/endpoints/{id}") {
 				path = strings.NewReplacer(post, alice.ID).Replace(path) // refused before anything is looked up
 			}
-			for _, q := range []string{"limit=-1", "limit=0", "limit=101", "limit=1e9", "limit=abc", "limit=99999999999999999999"} {
-				if p, _ := alice.refused(t, 422, "validation_failed", op.method, path+"?"+q, nil); len(p.Errors) != 1 || p.Errors[0].In != "query" || p.Errors[0].Pointer != "/limit" {
+			for _, q := range []string{"limit=-1", "limit=0", "limit=101", "limit=1e9", "limit=abc",
+				"limit=99999999999999999999"} {
+				if p, _ := alice.refused(t, 422, "validation_failed", op.method, path+"?"+q, nil); len(p.Errors) != 1 ||
+					p.Errors[0].In != "query" || p.Errors[0].Pointer != "/limit" {
 					t.Errorf("%s?%s: %+v", op.path, q, p.Errors)
 				}
 			}
-			if p, _ := alice.refused(t, 422, "validation_failed", op.method, path+"?limit=1&limit=2", nil); !p.field("query", "/limit", "duplicate") {
+			if p, _ := alice.refused(t, 422, "validation_failed", op.method, path+"?limit=1&limit=2", nil); !p.field("query",
+				"/limit", "duplicate") {
 				t.Errorf("%s with two limits: %+v", op.path, p.Errors)
 			}
 		}
@@ -295,7 +308,8 @@ func TestHostileInput(t *testing.T) {
 		}
 		bob.refused(t, 400, "invalid_cursor", "GET", "/v1/timelines/home?cursor="+page.Next, nil)
 		for _, op := range s.operations(t) {
-			if slices.Contains(op.query, "cursor") && op.path != "/v1/timelines/home" && !strings.Contains(op.path, "/endpoints/{id}") {
+			if slices.Contains(op.query, "cursor") && op.path != "/v1/timelines/home" && !strings.Contains(op.path,
+				"/endpoints/{id}") {
 				alice.refused(t, 400, "invalid_cursor", op.method, fill(op.path, alice.ID, post)+"?cursor="+page.Next, nil)
 				alice.refused(t, 400, "invalid_cursor", op.method, fill(op.path, alice.ID, post)+"?cursor=junk", nil)
 			}
@@ -315,13 +329,16 @@ func TestHostileInput(t *testing.T) {
 
 	s.sub(t, "H42 paths", func(t *testing.T) {
 		host := strings.TrimPrefix(s.URL, "http://")
-		for _, target := range []string{"/../../etc/passwd", "/%2e%2e%2fetc%2fpasswd", "/assets/../../app.go", "/assets/..%2f..%2fgo.mod", "/assets/..\\..\\go.mod",
-			"/assets/%00", "/docs/..%2fserver.go", "/v1/posts/%00", "/v1/posts/..%2f..%2fme", "/v1/users/by-name/%2e%2e", "/" + strings.Repeat("a/", 5000), "/v1//me", "/V1/me", "/v1/me/"} {
+		for _, target := range []string{"/../../etc/passwd", "/%2e%2e%2fetc%2fpasswd", "/assets/../../app.go",
+			"/assets/..%2f..%2fgo.mod", "/assets/..\\..\\go.mod",
+			"/assets/%00", "/docs/..%2fserver.go", "/v1/posts/%00", "/v1/posts/..%2f..%2fme", "/v1/users/by-name/%2e%2e", "/" +
+				strings.Repeat("a/", 5000), "/v1//me", "/V1/me", "/v1/me/"} {
 			resp, body, _ := s.raw(t, "GET "+target+" HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n")
 			if resp.StatusCode != 400 && resp.StatusCode != 404 {
 				t.Errorf("%.40q: %d %.100s", target, resp.StatusCode, body)
 			}
-			if strings.Contains(body, "package ") || strings.Contains(body, "root:") || strings.Contains(body, "module github.com") {
+			if strings.Contains(body, "package ") || strings.Contains(body, "root:") || strings.Contains(body,
+				"module github.com") {
 				t.Errorf("%.40q shows a file: %.100s", target, body)
 			}
 		}
@@ -330,7 +347,8 @@ func TestHostileInput(t *testing.T) {
 	s.sub(t, "H53 names and log lines", func(t *testing.T) {
 		const evil = "\x1b[31mred\n{\"level\":\"error\"}"
 		for _, field := range []string{"display_name", "bio"} {
-			if p, _ := alice.refused(t, 422, "validation_failed", "PATCH", "/v1/me", map[string]any{field: evil}); !p.field("body", "/"+field, "bad_format") {
+			if p, _ := alice.refused(t, 422, "validation_failed", "PATCH", "/v1/me",
+				map[string]any{field: evil}); !p.field("body", "/"+field, "bad_format") {
 				t.Errorf("%s: %+v", field, p.Errors)
 			}
 		}
@@ -355,11 +373,13 @@ func TestHostileInput(t *testing.T) {
 			t.Errorf("the first to register is %s", me.Role)
 		}
 		if p, _ := s.anonymous().refused(t, 422, "validation_failed", "POST", "/v1/auth/register",
-			map[string]any{"username": "boss", "password": password, "role": "admin"}); !p.field("body", "/role", "unknown_field") {
+			map[string]any{"username": "boss", "password": password, "role": "admin"}); !p.field("body", "/role",
+			"unknown_field") {
 			t.Errorf("%+v", p.Errors)
 		}
 		for _, name := range []string{"admin", "Administrator", "root", "moderator", "belfry"} {
-			s.anonymous().refused(t, 409, "username_taken", "POST", "/v1/auth/register", map[string]any{"username": name, "password": password})
+			s.anonymous().refused(t, 409, "username_taken", "POST", "/v1/auth/register", map[string]any{"username": name,
+				"password": password})
 		}
 	})
 }

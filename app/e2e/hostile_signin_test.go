@@ -11,11 +11,13 @@ import (
 )
 
 func TestHostileSignIn(t *testing.T) {
-	s := startSite(t, map[string]string{"limits.enabled": "true", "limits.login_address": "14/15m", "limits.register": "100/1h"})
+	s := startSite(t, map[string]string{"limits.enabled": "true", "limits.login_address": "14/15m",
+		"limits.register": "100/1h"})
 	alice := s.register("alice")
 	from := func(address string) *person {
 		p := s.anonymous()
-		p.http.Transport = &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).DialContext}
+		from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+		p.http.Transport = &http.Transport{DialContext: from.DialContext}
 		return p
 	}
 	login := func(name, secret string) map[string]any { return map[string]any{"login": name, "password": secret} }
@@ -37,12 +39,14 @@ func TestHostileSignIn(t *testing.T) {
 			guesser.refused(t, 401, "bad_credentials", "POST", "/v1/auth/login", login("alice", "wrong password"))
 		}
 		p, resp := guesser.refused(t, 429, "rate_limited", "POST", "/v1/auth/login", login("alice", password))
-		if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err != nil || seconds < 1 || p.RetryAfter == nil || *p.RetryAfter != seconds {
+		if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err != nil || seconds < 1 || p.RetryAfter == nil ||
+			*p.RetryAfter != seconds {
 			t.Errorf("Retry-After %q, in the problem %v", resp.Header.Get("Retry-After"), p.RetryAfter)
 		}
 		from("127.0.0.9").want(200, "POST", "/v1/auth/login", login("alice", password), nil)
 		for i := range 4 { // the address has 14 in all, whoever is meant
-			guesser.refused(t, map[bool]int{true: 401, false: 429}[i < 3], map[bool]string{true: "bad_credentials", false: "rate_limited"}[i < 3],
+			guesser.refused(t, map[bool]int{true: 401, false: 429}[i < 3], map[bool]string{true: "bad_credentials",
+				false: "rate_limited"}[i < 3],
 				"POST", "/v1/auth/login", login(fmt.Sprint("somebody", i), "wrong password"))
 		}
 		alice.want(200, "GET", "/v1/me", nil, nil)
@@ -52,15 +56,18 @@ func TestHostileSignIn(t *testing.T) {
 		p := from("127.0.0.10")
 		register := func(name, secret string) map[string]any { return map[string]any{"username": name, "password": secret} }
 		for _, n := range []int{257, 60_000} {
-			if got, _ := p.refused(t, 422, "validation_failed", "POST", "/v1/auth/register", register("longer", strings.Repeat("x", n))); !got.field("body", "/password", "too_long") {
+			if got, _ := p.refused(t, 422, "validation_failed", "POST", "/v1/auth/register", register("longer",
+				strings.Repeat("x", n))); !got.field("body", "/password", "too_long") {
 				t.Errorf("%d bytes: %+v", n, got.Errors)
 			}
-			if got, _ := p.refused(t, 422, "validation_failed", "POST", "/v1/auth/login", login("alice", strings.Repeat("x", n))); !got.field("body", "/password", "too_long") {
+			if got, _ := p.refused(t, 422, "validation_failed", "POST", "/v1/auth/login",
+				login("alice", strings.Repeat("x", n))); !got.field("body", "/password", "too_long") {
 				t.Errorf("%d bytes: %+v", n, got.Errors)
 			}
 		}
 		// A client that sends 1 MiB all the same may meet a closed connection before it reads this.
-		resp, body, _ := s.raw(t, "POST /v1/auth/register HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\n\r\n")
+		resp, body, _ := s.raw(t, "POST /v1/auth/register HTTP/1.1\r\nHost: localhost\r\n"+
+			"Content-Type: application/json\r\nContent-Length: 1048576\r\n\r\n")
 		if resp.StatusCode != 413 || !strings.Contains(body, `"code":"body_too_large"`) {
 			t.Errorf("1 MiB: %d %s", resp.StatusCode, body)
 		}
@@ -69,7 +76,8 @@ func TestHostileSignIn(t *testing.T) {
 		p.want(200, "POST", "/v1/auth/login", login("longer", long), nil)
 		p.refused(t, 401, "bad_credentials", "POST", "/v1/auth/login", login("longer", long[:255]))
 		p.refused(t, 401, "bad_credentials", "POST", "/v1/auth/login", login("longer", long[:72]))
-		if got, _ := p.refused(t, 422, "validation_failed", "POST", "/v1/auth/register", register("shorter", "seven77")); !got.field("body", "/password", "too_short") {
+		if got, _ := p.refused(t, 422, "validation_failed", "POST", "/v1/auth/register", register("shorter",
+			"seven77")); !got.field("body", "/password", "too_short") {
 			t.Errorf("7 characters: %+v", got.Errors)
 		}
 	})
@@ -80,25 +88,30 @@ func TestHostileOrigin(t *testing.T) {
 	alice := s.register("alice")
 	s.sub(t, "H36 other sites' pages", func(t *testing.T) {
 		draft := map[string]any{"text": "forged"}
-		alice.refused(t, 403, "cross_site", "POST", "/v1/posts", draft, "Sec-Fetch-Site: cross-site", "Origin: https://evil.example")
+		alice.refused(t, 403, "cross_site", "POST", "/v1/posts", draft, "Sec-Fetch-Site: cross-site",
+			"Origin: https://evil.example")
 		alice.refused(t, 403, "cross_site", "POST", "/v1/posts", draft, "Origin: https://evil.example")
 		alice.refused(t, 403, "cross_site", "POST", "/v1/posts", draft, "Origin: null")
 		alice.refused(t, 403, "cross_site", "POST", "/v1/posts", draft, "Origin: https://good.example") // CORS is for tokens
-		alice.refused(t, 403, "cross_site", "POST", "/v1/auth/login", map[string]any{"login": "alice", "password": password}, "Sec-Fetch-Site: cross-site")
-		_, resp := alice.refused(t, 403, "cross_site", "GET", "/v1/events", nil, "Accept: text/event-stream", "Sec-Fetch-Site: cross-site", "Origin: https://evil.example")
+		alice.refused(t, 403, "cross_site", "POST", "/v1/auth/login", map[string]any{"login": "alice", "password": password},
+			"Sec-Fetch-Site: cross-site")
+		_, resp := alice.refused(t, 403, "cross_site", "GET", "/v1/events", nil, "Accept: text/event-stream",
+			"Sec-Fetch-Site: cross-site", "Origin: https://evil.example")
 		for name := range resp.Header {
 			if strings.HasPrefix(name, "Access-Control-") {
 				t.Errorf("the foreign page is given %s", name)
 			}
 		}
-		alice.want(201, "POST", "/v1/posts", map[string]any{"text": "my own page"}, nil, "Sec-Fetch-Site: same-origin", "Origin: "+s.URL)
+		alice.want(201, "POST", "/v1/posts", map[string]any{"text": "my own page"}, nil, "Sec-Fetch-Site: same-origin",
+			"Origin: "+s.URL)
 		var list struct{ Items []any }
 		if alice.want(200, "GET", "/v1/users/"+alice.ID+"/posts", nil, &list); len(list.Items) != 1 {
 			t.Errorf("%d posts, want the one of the own page", len(list.Items))
 		}
 	})
 	s.sub(t, "H37 origins", func(t *testing.T) {
-		for origin, allowed := range map[string]bool{"https://good.example": true, "null": false, "https://good.example.evil": false, "https://GOOD.example": false, "https://good.example:444": false} {
+		for origin, allowed := range map[string]bool{"https://good.example": true, "null": false,
+			"https://good.example.evil": false, "https://GOOD.example": false, "https://good.example:444": false} {
 			for _, resp := range []*http.Response{
 				alice.want(200, "GET", "/v1/instance", nil, nil, "Origin: "+origin),
 				alice.want(204, "OPTIONS", "/v1/posts", nil, nil, "Origin: "+origin, "Access-Control-Request-Method: POST"),

@@ -40,7 +40,8 @@ func TestHostileRepetition(t *testing.T) {
 		var mu sync.Mutex
 		ids, fresh, busy := map[any]int{}, 0, 0
 		atOnce(100, 32, func(int) {
-			status, replayed, post := alice.status("POST", "/v1/posts", map[string]any{"text": "only once"}, "Idempotency-Key: k-27")
+			status, replayed, post := alice.status("POST", "/v1/posts", map[string]any{"text": "only once"},
+				"Idempotency-Key: k-27")
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -58,8 +59,10 @@ func TestHostileRepetition(t *testing.T) {
 		if len(ids) != 1 || fresh != 1 {
 			t.Errorf("%d posts, %d answers without Idempotency-Replayed, %d told to wait", len(ids), fresh, busy)
 		}
-		alice.refused(t, 422, "idempotency_mismatch", "POST", "/v1/posts", map[string]any{"text": "something else"}, "Idempotency-Key: k-27")
-		if status, replayed, _ := bob.status("POST", "/v1/posts", map[string]any{"text": "only once"}, "Idempotency-Key: k-27"); status != 201 || replayed != "" {
+		alice.refused(t, 422, "idempotency_mismatch", "POST", "/v1/posts", map[string]any{"text": "something else"},
+			"Idempotency-Key: k-27")
+		if status, replayed, _ := bob.status("POST", "/v1/posts", map[string]any{"text": "only once"},
+			"Idempotency-Key: k-27"); status != 201 || replayed != "" {
 			t.Errorf("another person's key of the same name: %d %q", status, replayed)
 		}
 		last := alice.post("the end")
@@ -80,7 +83,8 @@ func TestHostileRepetition(t *testing.T) {
 			t.Errorf("%d events for one post", seen)
 		}
 		s.restart()
-		if status, replayed, post := alice.status("POST", "/v1/posts", map[string]any{"text": "only once"}, "Idempotency-Key: k-27"); status != 201 || replayed != "true" || ids[post["id"]] == 0 {
+		if status, replayed, post := alice.status("POST", "/v1/posts", map[string]any{"text": "only once"},
+			"Idempotency-Key: k-27"); status != 201 || replayed != "true" || ids[post["id"]] == 0 {
 			t.Errorf("after a restart the key gives %d %q %v", status, replayed, post["id"])
 		}
 	})
@@ -141,7 +145,8 @@ func TestHostileRepetition(t *testing.T) {
 		bob.refused(t, 404, "not_found", "PUT", "/v1/posts/"+gone+"/like", nil)
 		bob.refused(t, 404, "not_found", "DELETE", "/v1/posts/"+gone+"/like", nil)
 		bob.refused(t, 404, "not_found", "PUT", "/v1/users/"+gone+"/follow", nil)
-		if p, _ := bob.refused(t, 422, "validation_failed", "POST", "/v1/posts", map[string]any{"text": "where?", "reply_to": gone}); !p.field("body", "/reply_to", "not_found") {
+		if p, _ := bob.refused(t, 422, "validation_failed", "POST", "/v1/posts", map[string]any{"text": "where?",
+			"reply_to": gone}); !p.field("body", "/reply_to", "not_found") {
 			t.Errorf("%+v", p.Errors)
 		}
 		alice.refused(t, 404, "not_found", "DELETE", "/v1/posts/"+gone, nil)

@@ -192,7 +192,8 @@ func TestHostileCursors(t *testing.T) {
 			if err := json.Unmarshal([]byte(gap.Data), &data); err != nil || gap.Event != "gap" {
 				t.Fatalf("no gap: %+v", gap)
 			}
-			if ready.ID != "" || !strings.Contains(ready.Data, `"cursor":null`) || !strings.Contains(ready.Data, `"resumed":false`) {
+			if ready.ID != "" || !strings.Contains(ready.Data, `"cursor":null`) || !strings.Contains(ready.Data,
+				`"resumed":false`) {
 				t.Errorf("ready before a gap: %+v", ready)
 			}
 			if data.Reason != tt.reason || data.To != tt.to || gap.ID != tt.to || len(data.Heal) != 3 {
@@ -216,8 +217,10 @@ func TestHostileCursors(t *testing.T) {
 		})
 	}
 	s.sub(t, "H17 in the query", func(t *testing.T) {
-		for _, q := range []string{"lastEventId=%00", "lastEventId=a%0d%0aevent:%20bye", "after=%F0%9F%91%BB", "after=" + strings.Repeat("9", 4<<10)} {
-			if p, _ := bob.refused(t, 410, "cursor_gone", "GET", "/v1/events?"+q, nil); p.Gap == nil || p.Gap.Reason != "invalid" {
+		for _, q := range []string{"lastEventId=%00", "lastEventId=a%0d%0aevent:%20bye", "after=%F0%9F%91%BB", "after=" +
+			strings.Repeat("9", 4<<10)} {
+			if p, _ := bob.refused(t, 410, "cursor_gone", "GET", "/v1/events?"+q, nil); p.Gap == nil ||
+				p.Gap.Reason != "invalid" {
 				t.Errorf("%.40s: %+v", q, p.Gap)
 			}
 			c, _ := bob.stream("?" + q)
@@ -230,7 +233,8 @@ func TestHostileCursors(t *testing.T) {
 	s.sub(t, "H17 malformed header", func(t *testing.T) {
 		cookie := bob.http.Jar.Cookies(mustURL(t, s.URL))[0]
 		for _, id := range []string{"1-1\x00", "1-1\r2"} {
-			resp, _, _ := s.raw(t, "GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nCookie: "+cookie.String()+"\r\nLast-Event-ID: "+id+"\r\n\r\n")
+			resp, _, _ := s.raw(t, "GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nCookie: "+
+				cookie.String()+"\r\nLast-Event-ID: "+id+"\r\n\r\n")
 			if resp.StatusCode != 400 {
 				t.Errorf("%q: %d", id, resp.StatusCode)
 			}
@@ -252,7 +256,8 @@ func TestHostileCursors(t *testing.T) {
 	s.sub(t, "H17 nothing of it in the log", func(t *testing.T) {
 		for _, line := range s.Logs.All() {
 			text, _ := json.Marshal(line.ContextMap())
-			if strings.Contains(string(text), "1631593143664") || strings.Contains(string(text), "👻") || strings.Contains(string(text), "event: bye") {
+			if strings.Contains(string(text), "1631593143664") || strings.Contains(string(text), "👻") ||
+				strings.Contains(string(text), "event: bye") {
 				t.Errorf("a log line repeats a position: %s", text)
 			}
 		}
@@ -266,7 +271,8 @@ func TestHostileStream(t *testing.T) {
 
 	s.sub(t, "H18 payloads", func(t *testing.T) {
 		live, _ := bob.stream("")
-		for _, text := range []string{"line\nline", "id: 9\ndata: x\n\nevent: bye\n\n", "\u2028\u2029\ufeff", "tab\there", `"\ </script>`, "👩‍👩‍👧", ": hb\n", "\u0085\u009b"} {
+		for _, text := range []string{"line\nline", "id: 9\ndata: x\n\nevent: bye\n\n", "\u2028\u2029\ufeff", "tab\there",
+			`"\ </script>`, "👩‍👩‍👧", ": hb\n", "\u0085\u009b"} {
 			resp, body := alice.do("POST", "/v1/posts", map[string]any{"text": text})
 			if resp.StatusCode == 422 && strings.ContainsAny(text, "\u0085\u009b") {
 				continue // C1 control characters may be refused, they may not break a frame
@@ -283,18 +289,22 @@ func TestHostileStream(t *testing.T) {
 	})
 
 	s.sub(t, "H19 names of events", func(t *testing.T) {
-		known := []string{"notification", "notification.updated", "notification.removed", "read_state", "follow.changed", "post.created", "post.updated", "post.deleted", "ready", "gap", "bye"}
+		known := []string{"notification", "notification.updated", "notification.removed", "read_state", "follow.changed",
+			"post.created", "post.updated", "post.deleted", "ready", "gap", "bye"}
 		host := s.service("host")
 		for _, bad := range []string{"bye\nid: 1-1", "bye\r", "", "Bye", "ready ", "a:b", strings.Repeat("a", 33), "é"} {
-			if p, _ := s.anonymous().refused(t, 422, "validation_failed", "POST", "/v1/notifications", map[string]any{"receiver": "@bob", "type": bad, "content": "x"}, host); !p.field("body", "/type", "bad_format") {
+			if p, _ := s.anonymous().refused(t, 422, "validation_failed", "POST", "/v1/notifications",
+				map[string]any{"receiver": "@bob", "type": bad, "content": "x"}, host); !p.field("body", "/type", "bad_format") {
 				t.Errorf("type %q: %+v", bad, p.Errors)
 			}
 		}
 		live, _ := bob.stream("")
 		for _, name := range []string{"bye", "ready", "gap", "retry", "id", "data"} {
-			s.anonymous().want(201, "POST", "/v1/notifications", map[string]any{"receiver": "@bob", "type": name, "content": "event: bye\n\nid: 7\n\n", "data": map[string]any{"event": "bye\n\n"}}, nil, host)
+			s.anonymous().want(201, "POST", "/v1/notifications", map[string]any{"receiver": "@bob", "type": name,
+				"content": "event: bye\n\nid: 7\n\n", "data": map[string]any{"event": "bye\n\n"}}, nil, host)
 			b := live.await("notification") // posts of before may still be on their way
-			if !slices.Contains(known, b.Event) || !regexp.MustCompile(`^[1-9][0-9]*-[0-9]+$`).MatchString(b.ID) || !strings.Contains(b.Data, `"type":"custom.`+name+`"`) {
+			if !slices.Contains(known, b.Event) || !regexp.MustCompile(`^[1-9][0-9]*-[0-9]+$`).MatchString(b.ID) ||
+				!strings.Contains(b.Data, `"type":"custom.`+name+`"`) {
 				t.Errorf("custom.%s came as %+v", name, b)
 			}
 		}
@@ -310,7 +320,8 @@ func TestHostileStream(t *testing.T) {
 		_ = conn.SetDeadline(time.Now().Add(deadline))
 		r := bufio.NewReader(conn)
 		for _, accept := range []string{"text/event-stream", "application/json"} {
-			_, _ = io.WriteString(conn, "HEAD /v1/events HTTP/1.1\r\nHost: localhost\r\nAccept: "+accept+"\r\nCookie: "+cookie.String()+"\r\n\r\n")
+			_, _ = io.WriteString(conn,
+				"HEAD /v1/events HTTP/1.1\r\nHost: localhost\r\nAccept: "+accept+"\r\nCookie: "+cookie.String()+"\r\n\r\n")
 			resp, err := http.ReadResponse(r, &http.Request{Method: "HEAD"})
 			if err != nil || resp.StatusCode != 200 || resp.Header.Get("Content-Type") != accept || resp.Close {
 				t.Fatalf("HEAD: %+v, %v", resp, err)
@@ -331,8 +342,10 @@ func TestHostileStream(t *testing.T) {
 
 	s.sub(t, "H21 Accept", func(t *testing.T) {
 		for accept, want := range map[string]string{
-			"text/event-stream": "text/event-stream", "text/event-stream, application/json;q=0.9": "text/event-stream", "TEXT/Event-Stream": "text/event-stream",
-			"application/json": "application/json", "*/*": "application/json", "": "application/json", "text/event-stream;q=0.1, application/json": "application/json",
+			"text/event-stream": "text/event-stream", "text/event-stream, application/json;q=0.9": "text/event-stream",
+			"TEXT/Event-Stream": "text/event-stream",
+			"application/json":  "application/json", "*/*": "application/json", "": "application/json",
+			"text/event-stream;q=0.1, application/json": "application/json",
 			"text/html": "", "text/event-stream;q=0": "", "image/png, text/*": "", "application/json;q=0": "",
 		} {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -345,7 +358,8 @@ func TestHostileStream(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := resp.Header.Get("Content-Type"); want != "" && (resp.StatusCode != 200 || got != want) || want == "" && resp.StatusCode != 406 {
+			if got := resp.Header.Get("Content-Type"); want != "" && (resp.StatusCode != 200 || got != want) || want == "" &&
+				resp.StatusCode != 406 {
 				t.Errorf("Accept %q: %d %s, want %q", accept, resp.StatusCode, got, want)
 			}
 			cancel()

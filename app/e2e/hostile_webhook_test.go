@@ -12,19 +12,29 @@ func TestHostileWebhookAddress(t *testing.T) {
 	alice := s.register("alice")
 	s.sub(t, "H43 addresses that are not public", func(t *testing.T) {
 		for _, url := range []string{
-			"https://127.0.0.1/", "https://127.1/", "https://10.0.0.1/", "https://172.16.0.1/", "https://192.168.1.1/", "https://169.254.169.254/latest/meta-data/", "https://100.64.0.1/",
-			"https://[::1]/", "https://[::ffff:127.0.0.1]/", "https://[fc00::1]/", "https://[fe80::1]/", "https://[64:ff9b::7f00:1]/", "https://[2002:7f00:1::]/", "https://0.0.0.0/",
-			"https://2130706433/", "https://0177.0.0.1/", "https://0x7f.0.0.1/", "https://0x7f000001/", "https://localhost/", "https://localhost./", "https://LOCALHOST/", "https://bot.localhost/",
-			"https://user@bot.example/", "https://user:secret@bot.example/", "https://bot.example:22/", "https://bot.example:25/", "http://bot.example/", "ftp://bot.example/", "//bot.example/",
-			"https:///", "https://", "bot.example", "", "https://bot.example/" + strings.Repeat("a", 2048), "https://255.255.255.255/", "https://224.0.0.1/", "https://[::]/",
+			"https://127.0.0.1/", "https://127.1/", "https://10.0.0.1/", "https://172.16.0.1/", "https://192.168.1.1/",
+			"https://169.254.169.254/latest/meta-data/", "https://100.64.0.1/",
+			"https://[::1]/", "https://[::ffff:127.0.0.1]/", "https://[fc00::1]/", "https://[fe80::1]/",
+			"https://[64:ff9b::7f00:1]/", "https://[2002:7f00:1::]/", "https://0.0.0.0/",
+			"https://2130706433/", "https://0177.0.0.1/", "https://0x7f.0.0.1/", "https://0x7f000001/", "https://localhost/",
+			"https://localhost./", "https://LOCALHOST/", "https://bot.localhost/",
+			"https://user@bot.example/", "https://user:secret@bot.example/", "https://bot.example:22/",
+			"https://bot.example:25/", "http://bot.example/", "ftp://bot.example/", "//bot.example/",
+			"https:///", "https://", "bot.example", "", "https://bot.example/" + strings.Repeat("a", 2048),
+			"https://255.255.255.255/", "https://224.0.0.1/", "https://[::]/",
 		} {
-			p, _ := alice.refused(t, 422, "validation_failed", "POST", "/v1/me/endpoints", map[string]any{"channel": "webhook", "settings": map[string]any{"url": url}})
-			if len(p.Errors) != 1 || p.Errors[0].In != "body" || p.Errors[0].Pointer != "/settings/url" || (len(url) > 10 && strings.Contains(p.Errors[0].Detail, url)) {
+			p, _ := alice.refused(t, 422, "validation_failed", "POST", "/v1/me/endpoints", map[string]any{"channel": "webhook",
+				"settings": map[string]any{"url": url}})
+			if len(p.Errors) != 1 || p.Errors[0].In != "body" || p.Errors[0].Pointer != "/settings/url" ||
+				(len(url) > 10 && strings.Contains(p.Errors[0].Detail, url)) {
 				t.Errorf("%.60s: %+v", url, p.Errors)
 			}
 		}
-		for _, settings := range []any{map[string]any{}, map[string]any{"url": 7}, map[string]any{"url": "https://bot.example/", "token": "x"}, "https://bot.example/"} {
-			if p, _ := alice.refused(t, 422, "validation_failed", "POST", "/v1/me/endpoints", map[string]any{"channel": "webhook", "settings": settings}); len(p.Errors) == 0 || !strings.HasPrefix(p.Errors[0].Pointer, "/settings") {
+		for _, settings := range []any{map[string]any{}, map[string]any{"url": 7},
+			map[string]any{"url": "https://bot.example/", "token": "x"}, "https://bot.example/"} {
+			if p, _ := alice.refused(t, 422, "validation_failed", "POST", "/v1/me/endpoints",
+				map[string]any{"channel": "webhook", "settings": settings}); len(p.Errors) == 0 ||
+				!strings.HasPrefix(p.Errors[0].Pointer, "/settings") {
 				t.Errorf("%v: %+v", settings, p.Errors)
 			}
 		}
@@ -38,7 +48,8 @@ func TestHostileWebhookAddress(t *testing.T) {
 		for range 19 {
 			alice.endpoint("https://bot.example/hook")
 		}
-		alice.refused(t, 409, "limit_reached", "POST", "/v1/me/endpoints", map[string]any{"channel": "webhook", "settings": map[string]any{"url": "https://bot.example/"}})
+		alice.refused(t, 409, "limit_reached", "POST", "/v1/me/endpoints", map[string]any{"channel": "webhook",
+			"settings": map[string]any{"url": "https://bot.example/"}})
 	})
 }
 
@@ -82,7 +93,8 @@ func TestHostileWebhookAnswers(t *testing.T) {
 		_, _, d := ask(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, inside.URL, http.StatusMovedPermanently)
 		}, tried)
-		if a := d.Attempts[0]; d.State != "pending" || a.Outcome != "http_status" || a.HTTPStatus == nil || *a.HTTPStatus != 301 {
+		if a := d.Attempts[0]; d.State != "pending" || a.Outcome != "http_status" || a.HTTPStatus == nil ||
+			*a.HTTPStatus != 301 {
 			t.Errorf("the delivery is %+v", d)
 		}
 		if len(inside.got) != 0 {
@@ -108,7 +120,8 @@ func TestHostileWebhookAnswers(t *testing.T) {
 		}
 	})
 	s.sub(t, "H47 gone", func(t *testing.T) {
-		p, id, d := ask(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) }, func(d sent) bool { return d.State == "dead" })
+		p, id, d := ask(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) },
+			func(d sent) bool { return d.State == "dead" })
 		if a := d.Attempts[0]; a.HTTPStatus == nil || *a.HTTPStatus != 410 {
 			t.Errorf("the delivery is %+v", d)
 		}

@@ -87,8 +87,9 @@ func TestMainJob(t *testing.T) {
 
 // TestModulesLeftOut: the program starts and does what is left without each part that may be left out.
 func TestModulesLeftOut(t *testing.T) {
-	all := map[string]fx.Option{"users": users.Module, "posts": posts.Module, "follows": follows.Module, "people": people.Module, "notifications": notifications.Module,
-		"delivery": delivery.Module, "sse": sse.Module, "logging": logging.Module, "webhook": webhook.Module}
+	all := map[string]fx.Option{"users": users.Module, "posts": posts.Module, "follows": follows.Module,
+		"people": people.Module, "notifications": notifications.Module, "delivery": delivery.Module,
+		"sse": sse.Module, "logging": logging.Module, "webhook": webhook.Module}
 	for _, out := range []string{"follows", "people", "notifications", "delivery", "sse", "logging", "webhook"} {
 		t.Run(out, func(t *testing.T) {
 			var parts []fx.Option
@@ -116,11 +117,13 @@ func TestModulesLeftOut(t *testing.T) {
 
 // TestChannelsSwitchedOff: each channel is off by its section.
 func TestChannelsSwitchedOff(t *testing.T) {
-	s := startSite(t, map[string]string{"channels.sse.enabled": "false", "channels.webhook.enabled": "false", "channels.logging.enabled": "false"})
+	s := startSite(t, map[string]string{"channels.sse.enabled": "false", "channels.webhook.enabled": "false",
+		"channels.logging.enabled": "false"})
 	alice := s.register("alice")
 	alice.want(204, "GET", "/v1/events", nil, nil, "Accept: text/event-stream")
 	alice.want(200, "GET", "/v1/events", nil, nil, "Accept: application/json")
-	alice.want(422, "POST", "/v1/me/endpoints", map[string]any{"channel": "webhook", "settings": map[string]any{"url": "https://bot.example/"}}, nil)
+	alice.want(422, "POST", "/v1/me/endpoints", map[string]any{"channel": "webhook",
+		"settings": map[string]any{"url": "https://bot.example/"}}, nil)
 	alice.post("hello")
 	if n := s.Logs.FilterMessage("event").Len(); n != 0 {
 		t.Errorf("the logging channel is off and wrote %d lines", n)

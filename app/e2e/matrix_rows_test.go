@@ -18,7 +18,8 @@ import (
 func (w *aviary) rows() []row {
 	at := func(path string, body ...any) func(*aviary) ask {
 		return func(w *aviary) ask {
-			a := ask{path: strings.NewReplacer("{hidden}", w.hidden, "{shown}", w.shown, "{note}", w.note, "{endpoint}", w.endpoint, "{delivery}", w.delivery,
+			a := ask{path: strings.NewReplacer("{hidden}", w.hidden, "{shown}", w.shown, "{note}", w.note, "{endpoint}",
+				w.endpoint, "{delivery}", w.delivery,
 				"{session}", w.session, "{token}", w.token, "{owner}", w.owner.ID, "{other}", w.other.ID).Replace(path)}
 			if len(body) > 0 {
 				a.body = body[0]
@@ -37,16 +38,23 @@ func (w *aviary) rows() []row {
 		return row{op: op, auth: auth, mine: "200", make: at(path), stays: true}
 	}
 	rows := []row{
-		page("GET /v1/instance", "-", "/v1/instance"), page("GET /openapi.json", "-", "/openapi.json"), page("GET /docs", "-", "/docs"),
+		page("GET /v1/instance", "-", "/v1/instance"), page("GET /openapi.json", "-", "/openapi.json"),
+		page("GET /docs", "-", "/docs"),
 		page("GET /healthz", "-", "/healthz"), page("GET /readyz", "-", "/readyz"), page("GET /", "-", "/"),
-		page("GET /notifications", "-", "/notifications"), page("GET /p/{id}", "-", "/p/{hidden}"), page("GET /@{name}", "-", "/@olive"),
+		page("GET /notifications", "-", "/notifications"), page("GET /p/{id}", "-", "/p/{hidden}"), page("GET /@{name}", "-",
+			"/@olive"),
 
 		{op: "POST /v1/auth/register", auth: "-", mine: "201", make: func(w *aviary) ask {
 			w.count++
-			return ask{path: "/v1/auth/register", body: m{"username": fmt.Sprint("newcomer", w.count), "password": password}, fresh: true}
+			return ask{path: "/v1/auth/register", body: m{"username": fmt.Sprint("newcomer", w.count), "password": password},
+				fresh: true}
 		}},
-		{op: "POST /v1/auth/login", auth: "-", mine: "401 bad_credentials", make: at("/v1/auth/login", m{"login": "olive", "password": "not " + password}), stays: true},
-		{op: "POST /v1/auth/logout", auth: "S", mine: "204", make: func(*aviary) ask { return ask{path: "/v1/auth/logout", signIn: true} }},
+		{op: "POST /v1/auth/login", auth: "-", mine: "401 bad_credentials", make: at("/v1/auth/login", m{"login": "olive",
+			"password": "not " + password}), stays: true},
+		{op: "POST /v1/auth/logout", auth: "S", mine: "204", make: func(*aviary) ask {
+			return ask{path: "/v1/auth/logout",
+				signIn: true}
+		}},
 		{op: "POST /v1/auth/password", auth: "S", mine: "403 wrong_password", stays: true,
 			make: at("/v1/auth/password", m{"current_password": "not " + password, "new_password": "another " + password})},
 		page("GET /v1/auth/sessions", "S", "/v1/auth/sessions"),
@@ -56,8 +64,10 @@ func (w *aviary) rows() []row {
 			return ask{path: "/v1/auth/sessions/" + now.Session.ID}
 		}},
 		{op: "GET /v1/tokens", auth: "S", mine: "200", secret: true, make: at("/v1/tokens"), stays: true},
-		{op: "POST /v1/tokens", auth: "S", mine: "201", make: at("/v1/tokens", m{"name": "mine", "scopes": []string{"read"}}), stays: true},
-		{op: "POST /v1/tokens", auth: "S", mine: bad, others: "", make: at("/v1/tokens", m{"name": "too much", "scopes": []string{"notify:send"}}), stays: true},
+		{op: "POST /v1/tokens", auth: "S", mine: "201", make: at("/v1/tokens",
+			m{"name": "mine", "scopes": []string{"read"}}), stays: true},
+		{op: "POST /v1/tokens", auth: "S", mine: bad, others: "", make: at("/v1/tokens", m{"name": "too much",
+			"scopes": []string{"notify:send"}}), stays: true},
 		{op: "DELETE /v1/tokens/{id}", auth: "S", mine: "204", others: absent, make: func(w *aviary) ask {
 			var made struct{ ID string }
 			w.owner.want(201, "POST", "/v1/tokens", m{"name": "short", "scopes": []string{"read"}}, &made)
@@ -66,37 +76,50 @@ func (w *aviary) rows() []row {
 
 		{op: "GET /v1/me", auth: "me", mine: "200", make: at("/v1/me"), stays: true},
 		{op: "PATCH /v1/me", auth: account, mine: "200", make: at("/v1/me", m{"bio": "about me"}), stays: true},
-		page("GET /v1/users/{id}", "opt", "/v1/users/{owner}"), page("GET /v1/users/by-name/{username}", "opt", "/v1/users/by-name/olive"),
+		page("GET /v1/users/{id}", "opt", "/v1/users/{owner}"), page("GET /v1/users/by-name/{username}", "opt",
+			"/v1/users/by-name/olive"),
 		page("GET /v1/relationships", read, "/v1/relationships?ids={owner}"),
-		{op: "GET /v1/users/{id}/posts", auth: "opt", mine: "200", secret: true, make: at("/v1/users/{owner}/posts"), stays: true},
+		{op: "GET /v1/users/{id}/posts", auth: "opt", mine: "200", secret: true, make: at("/v1/users/{owner}/posts"),
+			stays: true},
 
-		{op: "PUT /v1/users/{id}/follow", auth: follows, mine: "422 self_target", others: "200", make: at("/v1/users/{owner}/follow"), stays: true},
-		{op: "DELETE /v1/users/{id}/follow", auth: follows, mine: "422 self_target", others: "200", make: at("/v1/users/{owner}/follow"), stays: true},
-		page("GET /v1/users/{id}/followers", "opt", "/v1/users/{owner}/followers"), page("GET /v1/users/{id}/following", "opt", "/v1/users/{owner}/following"),
+		{op: "PUT /v1/users/{id}/follow", auth: follows, mine: "422 self_target", others: "200",
+			make: at("/v1/users/{owner}/follow"), stays: true},
+		{op: "DELETE /v1/users/{id}/follow", auth: follows, mine: "422 self_target", others: "200",
+			make: at("/v1/users/{owner}/follow"), stays: true},
+		page("GET /v1/users/{id}/followers", "opt", "/v1/users/{owner}/followers"), page("GET /v1/users/{id}/following",
+			"opt", "/v1/users/{owner}/following"),
 
 		{op: "POST /v1/posts", auth: posts, mine: "201", make: at("/v1/posts", m{"text": "hello"}), stays: true},
 		{op: "POST /v1/posts", auth: posts, mine: "201", others: bad, secret: false, stays: true,
 			make: with("/v1/posts", func(w *aviary) map[string]any { return m{"text": "what is it?", "reply_to": w.hidden} })},
 		page("GET /v1/posts/{id}", "opt", "/v1/posts/{shown}"),
-		{op: "GET /v1/posts/{id}", auth: "opt", mine: "200", others: absent, secret: true, make: at("/v1/posts/{hidden}"), stays: true},
-		{op: "DELETE /v1/posts/{id}", auth: posts, mine: "204", others: absent, make: func(w *aviary) ask { return ask{path: "/v1/posts/" + w.owner.post("short")} }},
+		{op: "GET /v1/posts/{id}", auth: "opt", mine: "200", others: absent, secret: true, make: at("/v1/posts/{hidden}"),
+			stays: true},
+		{op: "DELETE /v1/posts/{id}", auth: posts, mine: "204", others: absent,
+			make: func(w *aviary) ask { return ask{path: "/v1/posts/" + w.owner.post("short")} }},
 		{op: "DELETE /v1/posts/{id}", auth: posts, mine: "204", others: absent,
 			make: func(w *aviary) ask { return ask{path: "/v1/posts/" + w.owner.post("short", "visibility", "mentioned")} }},
 		page("GET /v1/posts/{id}/comments", "opt", "/v1/posts/{shown}/comments"),
-		{op: "GET /v1/posts/{id}/comments", auth: "opt", mine: "200", others: absent, make: at("/v1/posts/{hidden}/comments"), stays: true},
+		{op: "GET /v1/posts/{id}/comments", auth: "opt", mine: "200", others: absent,
+			make: at("/v1/posts/{hidden}/comments"), stays: true},
 		{op: "PUT /v1/posts/{id}/like", auth: posts, mine: "200", make: at("/v1/posts/{shown}/like"), stays: true},
-		{op: "PUT /v1/posts/{id}/like", auth: posts, mine: "200", others: absent, make: at("/v1/posts/{hidden}/like"), stays: true},
+		{op: "PUT /v1/posts/{id}/like", auth: posts, mine: "200", others: absent, make: at("/v1/posts/{hidden}/like"),
+			stays: true},
 		{op: "DELETE /v1/posts/{id}/like", auth: posts, mine: "200", make: at("/v1/posts/{shown}/like"), stays: true},
-		{op: "DELETE /v1/posts/{id}/like", auth: posts, mine: "200", others: absent, make: at("/v1/posts/{hidden}/like"), stays: true},
+		{op: "DELETE /v1/posts/{id}/like", auth: posts, mine: "200", others: absent, make: at("/v1/posts/{hidden}/like"),
+			stays: true},
 		page("GET /v1/posts/{id}/likes", "opt", "/v1/posts/{shown}/likes"),
-		{op: "GET /v1/posts/{id}/likes", auth: "opt", mine: "200", others: absent, make: at("/v1/posts/{hidden}/likes"), stays: true},
-		{op: "GET /v1/timelines/home", auth: read, mine: "200", secret: true, make: at("/v1/timelines/home?limit=100"), stays: true},
+		{op: "GET /v1/posts/{id}/likes", auth: "opt", mine: "200", others: absent, make: at("/v1/posts/{hidden}/likes"),
+			stays: true},
+		{op: "GET /v1/timelines/home", auth: read, mine: "200", secret: true, make: at("/v1/timelines/home?limit=100"),
+			stays: true},
 	}
 	rows = append(rows, w.rowsOfNotifications(at, with, marks)...)
 	return append(rows, w.rowsOfEndpoints(at, account)...)
 }
 
-func (w *aviary) rowsOfNotifications(at func(string, ...any) func(*aviary) ask, with func(string, func(*aviary) map[string]any) func(*aviary) ask, marks string) []row {
+func (w *aviary) rowsOfNotifications(at func(string, ...any) func(*aviary) ask,
+	with func(string, func(*aviary) map[string]any) func(*aviary) ask, marks string) []row {
 	type m = map[string]any
 	absent, read, events := "404 not_found", string(social.ScopeRead), string(social.ScopeEvents)
 	stream := func(accept string) func(*aviary) ask {
@@ -112,8 +135,10 @@ func (w *aviary) rowsOfNotifications(at func(string, ...any) func(*aviary) ask, 
 
 		{op: "GET /v1/notifications", auth: read, mine: "200", secret: true, make: at("/v1/notifications"), stays: true},
 		{op: "GET /v1/notifications/counts", auth: read, mine: "200", make: at("/v1/notifications/counts"), stays: true},
-		{op: "GET /v1/notifications/{id}", auth: read, mine: "200", others: absent, secret: true, make: at("/v1/notifications/{note}"), stays: true},
-		{op: "GET /v1/notifications/groups/{key}", auth: read, mine: "200", others: absent, secret: true, make: at("/v1/notifications/groups/{note}"), stays: true},
+		{op: "GET /v1/notifications/{id}", auth: read, mine: "200", others: absent, secret: true,
+			make: at("/v1/notifications/{note}"), stays: true},
+		{op: "GET /v1/notifications/groups/{key}", auth: read, mine: "200", others: absent, secret: true,
+			make: at("/v1/notifications/groups/{note}"), stays: true},
 		{op: "POST /v1/notifications/seen", auth: marks, mine: "200", others: absent, stays: true,
 			make: with("/v1/notifications/seen", func(w *aviary) map[string]any { return m{"up_to": w.note} })},
 		{op: "POST /v1/notifications/read", auth: marks, mine: "200", others: absent, stays: true,
@@ -122,13 +147,16 @@ func (w *aviary) rowsOfNotifications(at func(string, ...any) func(*aviary) ask, 
 			make: with("/v1/notifications/read", func(w *aviary) map[string]any { return m{"up_to": w.note} })},
 		{op: "POST /v1/notifications/read", auth: marks, mine: "200", others: absent, stays: true,
 			make: with("/v1/notifications/read", func(w *aviary) map[string]any { return m{"group": w.note} })},
-		one("PUT /v1/notifications/{id}/read", "/v1/notifications/{note}/read"), one("DELETE /v1/notifications/{id}/read", "/v1/notifications/{note}/read"),
-		one("PUT /v1/notifications/{id}/archived", "/v1/notifications/{note}/archived"), one("DELETE /v1/notifications/{id}/archived", "/v1/notifications/{note}/archived"),
+		one("PUT /v1/notifications/{id}/read", "/v1/notifications/{note}/read"), one("DELETE /v1/notifications/{id}/read",
+			"/v1/notifications/{note}/read"),
+		one("PUT /v1/notifications/{id}/archived", "/v1/notifications/{note}/archived"),
+		one("DELETE /v1/notifications/{id}/archived", "/v1/notifications/{note}/archived"),
 		{op: "DELETE /v1/notifications/{id}", auth: marks, mine: "204", others: absent, make: func(w *aviary) ask {
 			w.count++
 			var pushed struct{ Notification struct{ ID string } }
 			service := w.askers[slices.IndexFunc(w.askers, func(c asker) bool { return c.is == "service" })]
-			service.who.want(201, "POST", "/v1/notifications", m{"receiver": "@olive", "type": "short", "content": kestrel}, &pushed, service.header)
+			service.who.want(201, "POST", "/v1/notifications", m{"receiver": "@olive", "type": "short", "content": kestrel},
+				&pushed, service.header)
 			return ask{path: "/v1/notifications/" + pushed.Notification.ID}
 		}},
 		{op: "POST /v1/notifications", auth: string(social.ScopeNotifySend), mine: "201", stays: true,
@@ -142,19 +170,27 @@ func (w *aviary) rowsOfEndpoints(at func(string, ...any) func(*aviary) ask, acco
 	const one = "/v1/me/endpoints/{endpoint}"
 	return []row{
 		{op: "GET /v1/me/endpoints", auth: read, mine: "200", secret: true, make: at("/v1/me/endpoints"), stays: true},
-		{op: "POST /v1/me/endpoints", auth: account, mine: "201", make: at("/v1/me/endpoints", m{"channel": "webhook", "settings": m{"url": "https://bot.example/"}}), stays: true},
+		{op: "POST /v1/me/endpoints", auth: account, mine: "201", make: at("/v1/me/endpoints", m{"channel": "webhook",
+			"settings": m{"url": "https://bot.example/"}}), stays: true},
 		{op: "GET /v1/me/endpoints/{id}", auth: read, mine: "200", others: absent, secret: true, make: at(one), stays: true},
-		{op: "PATCH /v1/me/endpoints/{id}", auth: account, mine: "200", others: absent, secret: true, make: at(one, m{"name": "still " + kestrel}), stays: true},
+		{op: "PATCH /v1/me/endpoints/{id}", auth: account, mine: "200", others: absent, secret: true,
+			make: at(one, m{"name": "still " + kestrel}), stays: true},
 		{op: "DELETE /v1/me/endpoints/{id}", auth: account, mine: "204", others: absent, make: func(w *aviary) ask {
 			var made struct{ ID string }
-			w.owner.want(201, "POST", "/v1/me/endpoints", m{"channel": "webhook", "settings": m{"url": "https://bot.example/"}}, &made)
+			w.owner.want(201, "POST", "/v1/me/endpoints", m{"channel": "webhook", "settings": m{"url": "https://bot.example/"}},
+				&made)
 			return ask{path: "/v1/me/endpoints/" + made.ID}
 		}},
-		{op: "POST /v1/me/endpoints/{id}/rotate-secret", auth: account, mine: "200", others: absent, secret: true, make: at(one+"/rotate-secret", m{}), stays: true},
-		{op: "POST /v1/me/endpoints/{id}/test", auth: account, mine: "202", others: absent, make: at(one + "/test"), stays: true},
-		{op: "GET /v1/me/endpoints/{id}/deliveries", auth: read, mine: "200", others: absent, make: at(one + "/deliveries"), stays: true},
-		{op: "GET /v1/me/endpoints/{id}/deliveries/{delivery_id}", auth: read, mine: "200", others: absent, make: at(one + "/deliveries/{delivery}"), stays: true},
-		{op: "POST /v1/me/endpoints/{id}/deliveries/{delivery_id}/retry", auth: account, mine: "202", others: absent, make: at(one + "/deliveries/{delivery}/retry"), stays: true},
+		{op: "POST /v1/me/endpoints/{id}/rotate-secret", auth: account, mine: "200", others: absent, secret: true,
+			make: at(one+"/rotate-secret", m{}), stays: true},
+		{op: "POST /v1/me/endpoints/{id}/test", auth: account, mine: "202", others: absent, make: at(one + "/test"),
+			stays: true},
+		{op: "GET /v1/me/endpoints/{id}/deliveries", auth: read, mine: "200", others: absent, make: at(one + "/deliveries"),
+			stays: true},
+		{op: "GET /v1/me/endpoints/{id}/deliveries/{delivery_id}", auth: read, mine: "200", others: absent,
+			make: at(one + "/deliveries/{delivery}"), stays: true},
+		{op: "POST /v1/me/endpoints/{id}/deliveries/{delivery_id}/retry", auth: account, mine: "202", others: absent,
+			make: at(one + "/deliveries/{delivery}/retry"), stays: true},
 	}
 }
 
@@ -167,7 +203,8 @@ func (w *aviary) checkComplete(rows []row) {
 	}
 	routed := map[string]bool{}
 	for _, r := range w.app.Fiber().GetRoutes(true) {
-		if r.Method == "HEAD" || r.Method == "OPTIONS" || strings.HasPrefix(r.Path, "/docs/") || strings.HasPrefix(r.Path, "/assets/") {
+		if r.Method == "HEAD" || r.Method == "OPTIONS" || strings.HasPrefix(r.Path, "/docs/") || strings.HasPrefix(r.Path,
+			"/assets/") {
 			continue // HEAD goes with GET; files of the two pages are public
 		}
 		parts := strings.Split(r.Path, "/")

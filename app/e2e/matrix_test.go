@@ -212,7 +212,8 @@ func newAviary(t *testing.T) *aviary {
 		}
 		made, err := w.users.CreateToken(ctx, of, name, []social.Scope{scope}, time.Hour)
 		must(err)
-		c := asker{name: "token " + string(scope), who: nobody, header: bearer(*made.Token), scope: string(scope), is: "other"}
+		c := asker{name: "token " + string(scope), who: nobody, header: bearer(*made.Token), scope: string(scope),
+			is: "other"}
 		if of == "olive" {
 			c.is = "owner"
 		}
@@ -232,7 +233,8 @@ func newAviary(t *testing.T) *aviary {
 		{name: "admin", who: admin, is: "other"},
 		{name: "service token", who: nobody, header: bearer(service), is: "service"},
 		token("olive", social.ScopeRead), token("olive", social.ScopeEvents), token("olive", social.ScopeWritePosts),
-		token("olive", social.ScopeWriteFollows), token("olive", social.ScopeWriteNotifications), token("olive", social.ScopeWriteAccount),
+		token("olive", social.ScopeWriteFollows), token("olive", social.ScopeWriteNotifications),
+		token("olive", social.ScopeWriteAccount),
 		token("mona", social.ScopeModerate), token("adele", social.ScopeAdmin),
 		{name: "suspended", who: suspended, is: "suspended"},
 		{name: "revoked session", who: gone, is: "revoked"},
@@ -250,10 +252,12 @@ func (w *aviary) furnish(hook, service string, asked <-chan struct{}) {
 	w.hidden = w.owner.post(kestrel+" is mine", "visibility", "mentioned")
 	w.shown = w.owner.post("for everybody")
 	var made struct{ ID string }
-	w.owner.want(201, "POST", "/v1/me/endpoints", map[string]any{"channel": "webhook", "name": kestrel, "settings": map[string]any{"url": hook + "/" + kestrel}}, &made)
+	w.owner.want(201, "POST", "/v1/me/endpoints", map[string]any{"channel": "webhook", "name": kestrel,
+		"settings": map[string]any{"url": hook + "/" + kestrel}}, &made)
 	w.endpoint = made.ID
 	var pushed struct{ Notification struct{ ID string } }
-	w.anonymous().want(201, "POST", "/v1/notifications", map[string]any{"receiver": "@olive", "type": "hint", "content": kestrel}, &pushed, service)
+	w.anonymous().want(201, "POST", "/v1/notifications", map[string]any{"receiver": "@olive", "type": "hint",
+		"content": kestrel}, &pushed, service)
 	w.note = pushed.Notification.ID
 	select {
 	case <-asked:

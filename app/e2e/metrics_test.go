@@ -9,7 +9,8 @@ import (
 func TestMetrics(t *testing.T) {
 	w := startWorld(t, nil, 0)
 	text := newCaller(w.Admin, "").must(t, 200, "GET", "/metrics", nil)
-	for _, name := range []string{"connections", "people", "people_kept", "tail_bytes", "blocks_total", "bytes_total", "questions_total",
+	for _, name := range []string{"connections", "people", "people_kept", "tail_bytes", "blocks_total", "bytes_total",
+		"questions_total",
 		"catch_up_pages_total", "failures_total"} {
 		if !regexp.MustCompile(`(?m)^belfry_sse_` + name + `\{channel="sse"\} \S+$`).Match(text) {
 			t.Errorf("no belfry_sse_%s", name)

@@ -36,11 +36,13 @@ func TestMigrateCrash(t *testing.T) {
 	if kills < 12 {
 		t.Errorf("%d kills are fewer than 12: there are fewer migrations than there were", kills)
 	}
-	status, body, err := newCaller(c.URL, "").ask("POST", "/v1/auth/register", map[string]any{"username": "alice", "password": password})
+	status, body, err := newCaller(c.URL, "").ask("POST", "/v1/auth/register", map[string]any{"username": "alice",
+		"password": password})
 	if err != nil || status != http.StatusCreated {
 		t.Errorf("registration after %d kills: %d %s %v", kills, status, body, err)
 	}
-	if out := mustBelfry(t, "migrate", "status", "--data", c.Data); strings.Count(out, "up to date") != strings.Count(out, "\n") {
+	if out := mustBelfry(t, "migrate", "status", "--data", c.Data); strings.Count(out, "up to date") != strings.Count(out,
+		"\n") {
 		t.Errorf("after %d kills:\n%s", kills, out)
 	}
 }

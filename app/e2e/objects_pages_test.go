@@ -21,7 +21,10 @@ func TestTags(t *testing.T) {
 	alice, bob := s.register("alice"), s.register("bob")
 	post := alice.post("tag me")
 	for path, change := range map[string]func(){
-		"/v1/me":                           func() { alice.want(200, "PATCH", "/v1/me", map[string]any{"bio": "other"}, nil) },
+		"/v1/me": func() {
+			alice.want(200, "PATCH", "/v1/me", map[string]any{"bio": "other"},
+				nil)
+		},
 		"/v1/users/" + bob.ID:              func() { alice.follow(bob) },
 		"/v1/posts/" + post:                func() { bob.want(200, "PUT", "/v1/posts/"+post+"/like", nil, nil) },
 		"/v1/timelines/home":               func() { alice.post("more") },
@@ -34,7 +37,8 @@ func TestTags(t *testing.T) {
 	} {
 		first := alice.want(200, "GET", path, nil, nil)
 		tag := first.Header.Get("ETag")
-		weak := strings.HasPrefix(path, "/v1/timelines") || path == "/v1/notifications" || strings.Contains(path, "/posts") && !strings.HasSuffix(path, post)
+		weak := strings.HasPrefix(path, "/v1/timelines") || path == "/v1/notifications" || strings.Contains(path,
+			"/posts") && !strings.HasSuffix(path, post)
 		if tag == "" || strings.HasPrefix(tag, "W/") != weak || first.Header.Get("Cache-Control") != "private, no-cache" {
 			t.Errorf("%s: ETag %q, Cache-Control %q", path, tag, first.Header.Get("Cache-Control"))
 		}
@@ -71,8 +75,10 @@ func TestPages(t *testing.T) {
 		path          string
 		oldest, quiet bool // oldest first; nothing is added in front
 	}{
-		{bob, "/v1/timelines/home", false, false}, {bob, "/v1/users/" + alice.ID + "/posts", false, false}, {s.anonymous(), "/v1/users/" + alice.ID + "/posts", false, false},
-		{alice, "/v1/posts/" + top + "/comments", true, true}, {alice, "/v1/posts/" + top + "/comments?order=newest", false, true}, {bob, "/v1/notifications?types=post", false, false},
+		{bob, "/v1/timelines/home", false, false}, {bob, "/v1/users/" + alice.ID + "/posts", false, false},
+		{s.anonymous(), "/v1/users/" + alice.ID + "/posts", false, false},
+		{alice, "/v1/posts/" + top + "/comments", true, true}, {alice, "/v1/posts/" + top + "/comments?order=newest", false,
+			true}, {bob, "/v1/notifications?types=post", false, false},
 		{alice, "/v1/notifications?types=comment", false, true},
 	} {
 		t.Run(list.path, func(t *testing.T) {
@@ -89,7 +95,8 @@ func TestPages(t *testing.T) {
 				var p page
 				resp := list.who.want(200, "GET", path, nil, &p)
 				links := map[string]string{}
-				for _, m := range regexp.MustCompile(`<([^>]*)>; rel="(next|prev)"`).FindAllStringSubmatch(resp.Header.Get("Link"), -1) {
+				for _, m := range regexp.MustCompile(`<([^>]*)>; rel="(next|prev)"`).FindAllStringSubmatch(resp.Header.Get("Link"),
+					-1) {
 					links[m[2]] = m[1]
 				}
 				for rel, cursor := range map[string]*string{"next": p.Next, "prev": p.Prev} {

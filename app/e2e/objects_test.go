@@ -18,39 +18,62 @@ type shape map[string]any
 
 var (
 	shapeRef  = shape{"id": "id", "username": "string", "display_name": "string", "avatar_url": "?string"}
-	shapeUser = shape{"id": "id", "username": "string", "display_name": "string", "avatar_url": "?string", "url": "string", "bio": "string", "locked": "bool", "bot": "bool",
-		"followers_count": "int", "following_count": "int", "posts_count": "int", "created_at": "time", "viewer": shapeRelation}
+	shapeUser = shape{"id": "id", "username": "string", "display_name": "string", "avatar_url": "?string",
+		"url": "string", "bio": "string", "locked": "bool", "bot": "bool",
+		"followers_count": "int", "following_count": "int", "posts_count": "int", "created_at": "time",
+		"viewer": shapeRelation}
 	shapeUserAlone = with(shapeUser, "viewer", "null")
-	shapeRelation  = shape{"user_id": "id", "follow": "=none|requested|following", "notify": "bool", "reposts": "bool", "followed_by": "bool", "requested_by": "bool",
+	shapeRelation  = shape{"user_id": "id", "follow": "=none|requested|following", "notify": "bool", "reposts": "bool",
+		"followed_by": "bool", "requested_by": "bool",
 		"blocking": "bool", "mute": "null", "followed_at": "?time"}
-	shapeMe = with(shapeUserAlone, "email", "?string", "email_verified", "bool", "role", "=user|moderator|admin", "state", "=active|suspended|deleting",
+	shapeMe = with(shapeUserAlone, "email", "?string", "email_verified", "bool", "role", "=user|moderator|admin", "state",
+		"=active|suspended|deleting",
 		"locale", "string", "time_zone", "string", "deletion_at", "?time")
-	shapeSession = shape{"id": "id", "current": "bool", "user_agent": "string", "address": "string", "created_at": "time", "last_used_at": "time", "expires_at": "time"}
-	shapePost    = shape{"id": "id", "url": "string", "author": shapeRef, "text": "string", "media": []any{"object"}, "reply_to": "null", "root_id": "id", "repost_of": "null",
+	shapeSession = shape{"id": "id", "current": "bool", "user_agent": "string", "address": "string", "created_at": "time",
+		"last_used_at": "time", "expires_at": "time"}
+	shapePost = shape{"id": "id", "url": "string", "author": shapeRef, "text": "string", "media": []any{"object"},
+		"reply_to": "null", "root_id": "id", "repost_of": "null",
 		"visibility": "=public|followers|mentioned", "sensitive": "bool", "warning": "?string", "language": "?string",
-		"mentions": []any{shape{"user_id": "id", "username": "string", "start": "int", "end": "int"}}, "tags": []any{shape{"tag": "string", "start": "int", "end": "int"}},
-		"like_count": "int", "comment_count": "int", "repost_count": "int", "deleted": "bool", "created_at": "time", "edited_at": "?time",
-		"viewer": shape{"liked": "bool", "bookmarked": "bool", "reposted": "bool", "thread_muted": "bool"}}
+		"mentions":   []any{shape{"user_id": "id", "username": "string", "start": "int", "end": "int"}},
+		"tags":       []any{shape{"tag": "string", "start": "int", "end": "int"}},
+		"like_count": "int", "comment_count": "int", "repost_count": "int", "deleted": "bool", "created_at": "time",
+		"edited_at": "?time",
+		"viewer":    shape{"liked": "bool", "bookmarked": "bool", "reposted": "bool", "thread_muted": "bool"}}
 	shapeComment      = with(shapePost, "reply_to", shape{"post_id": "id", "author_id": "id"})
 	shapeNotification = shape{"id": "id", "receiver_id": "id", "type": "string", "actor": shapeRef,
-		"object": shape{"kind": "=post|comment|user", "id": "id", "url": "string", "excerpt": "string", "preview_url": "?string"},
-		"group":  shape{"key": "string", "count": "int", "actors": []any{shapeRef}}, "text": "string", "content": "?string", "url": "string", "data": "null",
-		"is_read": "bool", "seen_at": "?time", "read_at": "?time", "archived_at": "?time", "created_at": "time", "updated_at": "time"}
-	shapeCustom   = with(shapeNotification, "actor", "null", "object", "null", "data", "object", "content", "string", "group", shape{"key": "string", "count": "int", "actors": []any{}})
+		"object": shape{"kind": "=post|comment|user", "id": "id", "url": "string", "excerpt": "string",
+			"preview_url": "?string"},
+		"group": shape{"key": "string", "count": "int", "actors": []any{shapeRef}}, "text": "string", "content": "?string",
+		"url": "string", "data": "null",
+		"is_read": "bool", "seen_at": "?time", "read_at": "?time", "archived_at": "?time", "created_at": "time",
+		"updated_at": "time"}
+	shapeCustom = with(shapeNotification, "actor", "null", "object", "null", "data", "object", "content", "string",
+		"group", shape{"key": "string", "count": "int", "actors": []any{}})
 	shapeCounts   = shape{"unseen": "int", "unread": "int", "capped": "bool", "by_type": "object"}
-	shapeEndpoint = shape{"id": "id", "channel": "string", "name": "string", "settings": "object", "types": []any{"string"}, "enabled": "bool", "state": "=active|failing|disabled",
-		"disabled_reason": "?string", "failing_since": "?time", "last_success_at": "?time", "last_failure_at": "?time", "secret": "null", "created_at": "time", "updated_at": "time"}
-	shapeDelivery = shape{"id": "id", "endpoint_id": "id", "event_id": "?string", "event_type": "string", "notification_id": "?id", "state": "=pending|succeeded|dead|cancelled",
+	shapeEndpoint = shape{"id": "id", "channel": "string", "name": "string", "settings": "object",
+		"types": []any{"string"}, "enabled": "bool", "state": "=active|failing|disabled",
+		"disabled_reason": "?string", "failing_since": "?time", "last_success_at": "?time", "last_failure_at": "?time",
+		"secret": "null", "created_at": "time", "updated_at": "time"}
+	shapeDelivery = shape{"id": "id", "endpoint_id": "id", "event_id": "?string", "event_type": "string",
+		"notification_id": "?id", "state": "=pending|succeeded|dead|cancelled",
 		"next_attempt_at": "?time", "created_at": "time", "finished_at": "?time",
-		"attempts": []any{shape{"number": "int", "at": "time", "outcome": "=ok|http_status|timeout|connect|tls|blocked_address|permanent|channel_error", "http_status": "?int", "duration_ms": "int", "detail": "string"}}}
-	shapeToken = shape{"id": "id", "name": "string", "scopes": []any{"string"}, "token": "null", "created_at": "time", "last_used_at": "?time", "expires_at": "?time"}
-	shapeLike  = shape{"post_id": "id", "liked": "bool", "like_count": "int"}
-	shapeInst  = shape{"name": "string", "version": "string", "url": "string", "registration": "=open|invite|closed", "languages": []any{"string"},
-		"features": shape{"sse": "bool", "media": "bool", "channels": []any{"string"}, "reposts": "bool", "search": "bool"},
-		"limits":   shape{"text": "int", "media_per_post": "int", "media_bytes": "int", "media_pixels": "int", "mime_types": []any{"string"}, "display_name": "int", "bio": "int", "page": "int", "endpoints": "int"},
-		"events":   shape{"url": "string", "heartbeat_s": "int", "max_age_s": "int", "max_streams": "int", "max_wait_s": "int", "retention_s": "int", "ticket_s": "int"}}
-	shapeProblem = shape{"type": "string", "title": "string", "status": "int", "detail": "string", "instance": "string", "code": "string", "request_id": "string",
-		"errors": []any{shape{"in": "=body|query|path|header|form", "pointer": "string", "code": "string", "detail": "string"}}, "retry_after": "?int"}
+		"attempts": []any{shape{"number": "int", "at": "time",
+			"outcome": "=ok|http_status|timeout|connect|tls|blocked_address|permanent|channel_error", "http_status": "?int",
+			"duration_ms": "int", "detail": "string"}}}
+	shapeToken = shape{"id": "id", "name": "string", "scopes": []any{"string"}, "token": "null", "created_at": "time",
+		"last_used_at": "?time", "expires_at": "?time"}
+	shapeLike = shape{"post_id": "id", "liked": "bool", "like_count": "int"}
+	shapeInst = shape{"name": "string", "version": "string", "url": "string", "registration": "=open|invite|closed",
+		"languages": []any{"string"},
+		"features":  shape{"sse": "bool", "media": "bool", "channels": []any{"string"}, "reposts": "bool", "search": "bool"},
+		"limits": shape{"text": "int", "media_per_post": "int", "media_bytes": "int", "media_pixels": "int",
+			"mime_types": []any{"string"}, "display_name": "int", "bio": "int", "page": "int", "endpoints": "int"},
+		"events": shape{"url": "string", "heartbeat_s": "int", "max_age_s": "int", "max_streams": "int",
+			"max_wait_s": "int", "retention_s": "int", "ticket_s": "int"}}
+	shapeProblem = shape{"type": "string", "title": "string", "status": "int", "detail": "string", "instance": "string",
+		"code": "string", "request_id": "string",
+		"errors": []any{shape{"in": "=body|query|path|header|form", "pointer": "string", "code": "string",
+			"detail": "string"}}, "retry_after": "?int"}
 )
 
 // with is a shape with some members added or changed.
@@ -121,7 +144,8 @@ func misfits(want, got any, at string) []string {
 	number, isNumber := got.(float64)
 	_, isBool := got.(bool)
 	_, isObject := got.(map[string]any)
-	ok := map[string]bool{"null": got == nil, "string": isText, "bool": isBool, "object": isObject, "int": isNumber && number == float64(int64(number)),
+	ok := map[string]bool{"null": got == nil, "string": isText, "bool": isBool, "object": isObject, "int": isNumber &&
+		number == float64(int64(number)),
 		"time": timeForm.MatchString(text), "id": len(text) == 36 && uuid.MatchString(text)}
 	if fits, known := ok[kind]; !known {
 		panic("unknown kind " + kind)
@@ -132,7 +156,8 @@ func misfits(want, got any, at string) []string {
 }
 
 // holds asks and compares the answer with a shape; the answer is given back.
-func (p *person) holds(t *testing.T, want shape, status int, method, path string, body any, header ...string) (map[string]any, *http.Response) {
+func (p *person) holds(t *testing.T, want shape, status int, method, path string, body any,
+	header ...string) (map[string]any, *http.Response) {
 	t.Helper()
 	resp, text := p.do(method, path, body, header...)
 	var got map[string]any
@@ -145,7 +170,8 @@ func (p *person) holds(t *testing.T, want shape, status int, method, path string
 	if where := resp.Header.Get("Location"); status == 201 && where == "" && !strings.HasSuffix(path, "/stream-tickets") {
 		t.Errorf("%s %s: status %d with Location %q", method, path, status, where)
 	} else if status == 201 && where != "" && !strings.HasPrefix(path, "/v1/notifications") {
-		if resp, _ := p.do("GET", where, nil); resp.StatusCode != 200 && resp.StatusCode != 405 || !strings.HasPrefix(where, "/v1/") {
+		if resp, _ := p.do("GET", where, nil); resp.StatusCode != 200 && resp.StatusCode != 405 || !strings.HasPrefix(where,
+			"/v1/") {
 			t.Errorf("%s %s: Location %s answers %d", method, path, where, resp.StatusCode)
 		}
 	}
@@ -162,22 +188,28 @@ func TestObjects(t *testing.T) {
 	id := func(m map[string]any) string { return m["id"].(string) }
 
 	s.sub(t, "signing in", func(t *testing.T) {
-		made, _ := s.anonymous().holds(t, shape{"user": shapeMe, "session": shapeSession}, 201, "POST", "/v1/auth/register", map[string]any{"username": "Carol", "password": password})
-		if user := made["user"].(map[string]any); user["username"] != "carol" || user["display_name"] != "carol" && user["display_name"] != "Carol" {
+		made, _ := s.anonymous().holds(t, shape{"user": shapeMe, "session": shapeSession}, 201, "POST", "/v1/auth/register",
+			map[string]any{"username": "Carol", "password": password})
+		if user := made["user"].(map[string]any); user["username"] != "carol" || user["display_name"] != "carol" &&
+			user["display_name"] != "Carol" {
 			t.Errorf("Carol is %v", user)
 		}
-		s.anonymous().holds(t, shape{"user": shapeMe, "session": shapeSession}, 200, "POST", "/v1/auth/login", map[string]any{"login": "carol", "password": password})
+		s.anonymous().holds(t, shape{"user": shapeMe, "session": shapeSession}, 200, "POST", "/v1/auth/login",
+			map[string]any{"login": "carol", "password": password})
 		alice.holds(t, pageOf(shapeSession), 200, "GET", "/v1/auth/sessions", nil)
 		alice.holds(t, with(shapeToken, "token", "string", "expires_at", "time"), 201, "POST", "/v1/tokens",
 			map[string]any{"name": "bot", "scopes": []string{"read"}, "expires_at": "2030-01-01T00:00:00+01:00"})
 		alice.holds(t, pageOf(shapeToken), 200, "GET", "/v1/tokens", nil)
-		alice.holds(t, shape{"ticket": "string", "expires_in": "int", "expires_at": "time"}, 201, "POST", "/v1/stream-tickets", nil)
+		alice.holds(t, shape{"ticket": "string", "expires_in": "int", "expires_at": "time"}, 201, "POST",
+			"/v1/stream-tickets", nil)
 	})
 	s.sub(t, "people", func(t *testing.T) {
 		alice.holds(t, shapeMe, 200, "GET", "/v1/me", nil)
-		alice.holds(t, shapeMe, 200, "PATCH", "/v1/me", map[string]any{"bio": "hi", "display_name": "Alice", "locale": "en", "time_zone": "Europe/Berlin", "bot": true})
+		alice.holds(t, shapeMe, 200, "PATCH", "/v1/me", map[string]any{"bio": "hi", "display_name": "Alice", "locale": "en",
+			"time_zone": "Europe/Berlin", "bot": true})
 		alice.holds(t, shapeRelation, 200, "PUT", "/v1/users/"+bob.ID+"/follow", map[string]any{"notify": false})
-		alice.holds(t, with(shapeUser, "viewer", with(shapeRelation, "followed_at", "time")), 200, "GET", "/v1/users/"+bob.ID, nil)
+		alice.holds(t, with(shapeUser, "viewer", with(shapeRelation, "followed_at", "time")), 200, "GET",
+			"/v1/users/"+bob.ID, nil)
 		alice.holds(t, shapeUser, 200, "GET", "/v1/users/by-name/BOB", nil)
 		bob.holds(t, shapeUserAlone, 200, "GET", "/v1/users/"+bob.ID, nil)
 		nobody.holds(t, shapeUserAlone, 200, "GET", "/v1/users/"+bob.ID, nil)
@@ -190,15 +222,18 @@ func TestObjects(t *testing.T) {
 	})
 	var post string
 	s.sub(t, "posts", func(t *testing.T) {
-		made, resp := alice.holds(t, with(shapePost, "language", "string"), 201, "POST", "/v1/posts", map[string]any{"text": "First light, @bob #harbour", "language": "en"})
+		made, resp := alice.holds(t, with(shapePost, "language", "string"), 201, "POST", "/v1/posts",
+			map[string]any{"text": "First light, @bob #harbour", "language": "en"})
 		post = id(made)
 		if where := resp.Header.Get("Location"); where != "/v1/posts/"+post {
 			t.Errorf("Location %s", where)
 		}
-		if got := fmt.Sprint(made["mentions"], made["tags"]); got != "[map[end:17 start:13 user_id:"+bob.ID+" username:bob]] [map[end:26 start:18 tag:harbour]]" {
+		if got := fmt.Sprint(made["mentions"],
+			made["tags"]); got != "[map[end:17 start:13 user_id:"+bob.ID+" username:bob]] [map[end:26 start:18 tag:harbour]]" {
 			t.Errorf("mentions and tags: %s", got)
 		}
-		bob.holds(t, shapeComment, 201, "POST", "/v1/posts", map[string]any{"text": "Where?", "reply_to": post, "sensitive": true, "warning": "careful"})
+		bob.holds(t, shapeComment, 201, "POST", "/v1/posts", map[string]any{"text": "Where?", "reply_to": post,
+			"sensitive": true, "warning": "careful"})
 		alice.holds(t, shapePost, 200, "GET", "/v1/posts/"+post, nil)
 		nobody.holds(t, with(shapePost, "viewer", "null"), 200, "GET", "/v1/posts/"+post, nil)
 		nobody.holds(t, pageOf(with(shapeComment, "viewer", "null")), 200, "GET", "/v1/posts/"+post+"/comments", nil)
@@ -209,26 +244,32 @@ func TestObjects(t *testing.T) {
 	})
 	s.sub(t, "endpoints", func(t *testing.T) {
 		made, _ := alice.holds(t, with(shapeEndpoint, "secret", "string"), 201, "POST", "/v1/me/endpoints",
-			map[string]any{"channel": "webhook", "name": "my bot", "settings": map[string]any{"url": h.URL}, "types": []string{"like", "custom"}})
+			map[string]any{"channel": "webhook", "name": "my bot", "settings": map[string]any{"url": h.URL},
+				"types": []string{"like", "custom"}})
 		at := "/v1/me/endpoints/" + id(made)
 		alice.holds(t, shapeEndpoint, 200, "GET", at, nil)
 		alice.holds(t, pageOf(shapeEndpoint), 200, "GET", "/v1/me/endpoints", nil)
 		alice.holds(t, shapeEndpoint, 200, "PATCH", at, map[string]any{"name": "still mine"})
-		alice.holds(t, with(shapeEndpoint, "secret", "string"), 200, "POST", at+"/rotate-secret", map[string]any{"overlap_s": 60})
+		alice.holds(t, with(shapeEndpoint, "secret", "string"), 200, "POST", at+"/rotate-secret",
+			map[string]any{"overlap_s": 60})
 		bob.want(200, "PUT", "/v1/posts/"+alice.post("like this")+"/like", nil, nil)
 		h.next(t)
 		heard.until(t, "the attempt is recorded", func() bool {
 			list := alice.deliveries(id(made))
 			return len(list) == 1 && len(list[0].Attempts) == 1
 		})
-		alice.holds(t, pageOf(with(shapeDelivery, "event_id", "string", "notification_id", "id", "next_attempt_at", "time")), 200, "GET", at+"/deliveries", nil)
+		alice.holds(t, pageOf(with(shapeDelivery, "event_id", "string", "notification_id", "id", "next_attempt_at", "time")),
+			200, "GET", at+"/deliveries", nil)
 		alice.holds(t, shapeDelivery, 200, "GET", at+"/deliveries/"+alice.deliveries(id(made))[0].ID, nil)
 		alice.holds(t, with(shapeDelivery, "event_type", "=test", "event_id", "null"), 202, "POST", at+"/test", nil)
-		alice.holds(t, with(shapeEndpoint, "state", "=failing", "failing_since", "time", "last_failure_at", "time"), 200, "GET", at, nil)
+		alice.holds(t, with(shapeEndpoint, "state", "=failing", "failing_since", "time", "last_failure_at", "time"), 200,
+			"GET", at, nil)
 	})
 	s.sub(t, "notifications", func(t *testing.T) {
-		pushed, _ := nobody.holds(t, shape{"notification": with(shapeCustom, "text", "=Deployed"), "dropped": "null"}, 201, "POST", "/v1/notifications",
-			map[string]any{"receiver": "@alice", "type": "deploy", "content": "Deployed", "url": "/builds/7", "data": map[string]any{"build": 7}}, host)
+		pushed, _ := nobody.holds(t, shape{"notification": with(shapeCustom, "text", "=Deployed"), "dropped": "null"}, 201,
+			"POST", "/v1/notifications",
+			map[string]any{"receiver": "@alice", "type": "deploy", "content": "Deployed", "url": "/builds/7",
+				"data": map[string]any{"build": 7}}, host)
 		note := pushed["notification"].(map[string]any)
 		if note["type"] != "custom.deploy" || note["url"] != s.URL+"/builds/7" {
 			t.Errorf("pushed as %v", note)
@@ -245,11 +286,15 @@ func TestObjects(t *testing.T) {
 		one := id(items[2].(map[string]any))
 		alice.holds(t, shapeCounts, 200, "GET", "/v1/notifications/counts", nil)
 		alice.holds(t, shapeCounts, 200, "POST", "/v1/notifications/seen", map[string]any{"up_to": one})
-		alice.holds(t, with(shapeNotification, "seen_at", "time", "read_at", "null"), 200, "GET", "/v1/notifications/"+one, nil)
-		alice.holds(t, with(shapeNotification, "seen_at", "time", "read_at", "time"), 200, "PUT", "/v1/notifications/"+one+"/read", nil)
+		alice.holds(t, with(shapeNotification, "seen_at", "time", "read_at", "null"), 200, "GET", "/v1/notifications/"+one,
+			nil)
+		alice.holds(t, with(shapeNotification, "seen_at", "time", "read_at", "time"), 200, "PUT",
+			"/v1/notifications/"+one+"/read", nil)
 		alice.holds(t, with(shapeNotification, "read_at", "null"), 200, "DELETE", "/v1/notifications/"+one+"/read", nil)
-		alice.holds(t, with(shapeNotification, "read_at", "time", "archived_at", "time"), 200, "PUT", "/v1/notifications/"+one+"/archived", nil)
-		alice.holds(t, with(shapeNotification, "archived_at", "null"), 200, "DELETE", "/v1/notifications/"+one+"/archived", nil)
+		alice.holds(t, with(shapeNotification, "read_at", "time", "archived_at", "time"), 200, "PUT",
+			"/v1/notifications/"+one+"/archived", nil)
+		alice.holds(t, with(shapeNotification, "archived_at", "null"), 200, "DELETE", "/v1/notifications/"+one+"/archived",
+			nil)
 		alice.holds(t, pageOf(shapeNotification), 200, "GET", "/v1/notifications/groups/"+one, nil)
 		alice.holds(t, shapeCounts, 200, "POST", "/v1/notifications/read", map[string]any{"ids": []string{one}})
 		alice.holds(t, pageOf(shapeNotification), 200, "GET", "/v1/notifications?types=like&grouped=true&state=inbox", nil)
@@ -267,16 +312,19 @@ func TestObjects(t *testing.T) {
 			status       int
 			method, path string
 			body         any
-		}{{404, "GET", "/v1/nowhere", nil}, {401, "GET", "/v1/me", nil}, {405, "PUT", "/v1/me", nil}, {400, "POST", "/v1/auth/login", []byte("{")}, {422, "POST", "/v1/auth/login", map[string]any{"x": 1}}} {
+		}{{404, "GET", "/v1/nowhere", nil}, {401, "GET", "/v1/me", nil}, {405, "PUT", "/v1/me", nil},
+			{400, "POST", "/v1/auth/login", []byte("{")}, {422, "POST", "/v1/auth/login", map[string]any{"x": 1}}} {
 			got, resp := nobody.holds(t, shapeProblem, ask.status, ask.method, ask.path, ask.body)
 			if kind := resp.Header.Get("Content-Type"); kind != "application/problem+json" {
 				t.Errorf("%s %s: Content-Type %s", ask.method, ask.path, kind)
 			}
-			if got["type"] != "/problems/"+got["code"].(string) || got["instance"] != ask.path || got["request_id"] != resp.Header.Get("X-Request-Id") || (len(got["errors"].([]any)) > 0) != (ask.status == 422) {
+			if got["type"] != "/problems/"+got["code"].(string) || got["instance"] != ask.path ||
+				got["request_id"] != resp.Header.Get("X-Request-Id") || (len(got["errors"].([]any)) > 0) != (ask.status == 422) {
 				t.Errorf("%s %s: %v", ask.method, ask.path, got)
 			}
 		}
-		alice.holds(t, with(shapeProblem, "gap", shape{"from": "null", "to": "string", "reason": "=invalid", "heal": []any{"string"}}), 410, "GET", "/v1/events?after=junk", nil)
+		alice.holds(t, with(shapeProblem, "gap", shape{"from": "null", "to": "string", "reason": "=invalid",
+			"heal": []any{"string"}}), 410, "GET", "/v1/events?after=junk", nil)
 	})
 	s.sub(t, "events", func(t *testing.T) {
 		bob.want(200, "DELETE", "/v1/posts/"+post+"/like", nil, nil)
@@ -286,7 +334,8 @@ func TestObjects(t *testing.T) {
 		bob.post("@alice the last", "reply_to", alice.post("carry on"))
 		for b := c.next(); !strings.Contains(b.Data, "the last"); b = c.next() {
 		}
-		got, _ := alice.holds(t, shape{"items": []any{shape{"id": "string", "type": "string", "time": "time", "data": "object"}}, "next": "string", "more": "bool", "head": "string", "oldest": "string"},
+		got, _ := alice.holds(t, shape{"items": []any{shape{"id": "string", "type": "string", "time": "time",
+			"data": "object"}}, "next": "string", "more": "bool", "head": "string", "oldest": "string"},
 			200, "GET", "/v1/events?after=oldest&posts=all&limit=100", nil)
 		seen := map[string]bool{}
 		event := without(shapePost, "viewer")
@@ -294,11 +343,15 @@ func TestObjects(t *testing.T) {
 			e := item.(map[string]any)
 			kind := e["type"].(string)
 			seen[kind] = true
-			want := map[string]any{"notification": with(shapeNotification, "actor", "?object", "object", "?object", "data", "?object"), "post.created": event,
+			want := map[string]any{"notification": with(shapeNotification, "actor", "?object", "object", "?object", "data",
+				"?object"), "post.created": event,
 				"notification.updated": with(shapeNotification, "actor", "?object", "object", "?object", "data", "?object"),
-				"notification.removed": shape{"id": "?id", "group": "?object", "object_id": "?id", "reason": "=withdrawn|deleted|hidden"},
-				"read_state":           shape{"change": "=seen|read|unread|archived|unarchived", "ids": "?list", "group": "?string", "up_to": "?id", "counts": shapeCounts},
-				"follow.changed":       shapeRelation, "post.deleted": shape{"id": "id", "author_id": "id", "deleted_at": "time"}}[kind]
+				"notification.removed": shape{"id": "?id", "group": "?object", "object_id": "?id",
+					"reason": "=withdrawn|deleted|hidden"},
+				"read_state": shape{"change": "=seen|read|unread|archived|unarchived", "ids": "?list",
+					"group": "?string", "up_to": "?id", "counts": shapeCounts},
+				"follow.changed": shapeRelation, "post.deleted": shape{"id": "id", "author_id": "id",
+					"deleted_at": "time"}}[kind]
 			if kind == "read_state" {
 				data := e["data"].(map[string]any)
 				set := 0
@@ -320,7 +373,8 @@ func TestObjects(t *testing.T) {
 				t.Error(line)
 			}
 		}
-		for _, kind := range []string{"notification", "notification.removed", "read_state", "follow.changed", "post.created", "post.deleted"} {
+		for _, kind := range []string{"notification", "notification.removed", "read_state", "follow.changed", "post.created",
+			"post.deleted"} {
 			if !seen[kind] {
 				t.Errorf("no %s was seen: the test shows nothing of it", kind)
 			}

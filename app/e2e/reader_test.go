@@ -101,8 +101,9 @@ const endMark = `"type":"custom.end"`
 
 // newReader makes a client that begins at after, "" = now.
 func newReader(base string, who member, mode string, after social.Cursor, g *gate, rng *rand.Rand) *reader {
-	r := &reader{history: history{Who: who, Mode: mode, From: after, Last: after}, caller: newCaller(base, who.Token), gate: g,
-		rng: rand.New(rand.NewPCG(rng.Uint64(), 1)), cut: 40, done: make(chan struct{})}
+	r := &reader{history: history{Who: who, Mode: mode, From: after, Last: after}, caller: newCaller(base, who.Token),
+		gate: g,
+		rng:  rand.New(rand.NewPCG(rng.Uint64(), 1)), cut: 40, done: make(chan struct{})}
 	return r
 }
 

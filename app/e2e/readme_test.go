@@ -12,7 +12,8 @@ import (
 // TestReadmeChannel builds the programs of the documents as they stand there, and finds each channel's section in
 // the configuration of its program, a token masked.
 func TestReadmeChannel(t *testing.T) {
-	for doc, want := range map[string]string{"README.md": "channels.file.file:", "docs/writing-a-channel.md": "channels.telegram.token:"} {
+	for doc, want := range map[string]string{"README.md": "channels.file.file:",
+		"docs/writing-a-channel.md": "channels.telegram.token:"} {
 		t.Run(doc, func(t *testing.T) {
 			text, err := os.ReadFile("../../" + doc)
 			if err != nil {

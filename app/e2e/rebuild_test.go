@@ -26,7 +26,8 @@ func (w *world) announce(n int, who member) {
 		batch := min(250, n-done)
 		err := w.db.InTx(ctx, func(tx storage.Tx) error {
 			for i := range batch {
-				_, err := outbox.Add(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: who.ID}, Type: "notification.removed",
+				_, err := outbox.Add(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: who.ID},
+					Type: "notification.removed",
 					Time: social.Time(1000 + i), Data: fmt.Appendf(nil, `{"n":%d}`, done+i)})
 				if err != nil {
 					return err
@@ -123,7 +124,8 @@ func TestRestoredCopy(t *testing.T) {
 		r := bufio.NewReader(body)
 		ready, err := nextBlock(r)
 		gap, err2 := nextBlock(r)
-		if err != nil || err2 != nil || ready.ID != "" || gap.Event != "gap" || gap.ID != head || !strings.Contains(gap.Data, `"reason":"epoch"`) {
+		if err != nil || err2 != nil || ready.ID != "" || gap.Event != "gap" || gap.ID != head || !strings.Contains(gap.Data,
+			`"reason":"epoch"`) {
 			t.Errorf("%s: %+v %v, then %+v %v; the head is %s", id, ready, err, gap, err2, head)
 		}
 		_ = body.Close()

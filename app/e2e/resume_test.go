@@ -73,7 +73,8 @@ func someID(rng *rand.Rand, floor, head social.Cursor) string {
 	case 2:
 		return fmt.Sprintf("%d-%d", head.Epoch, between(head.Seq+1, head.Seq+1000))
 	case 3:
-		junk := []string{"0", "x", "1-", "-1", "01-5", "1-05", "1-5 ", "1-5-5", "1:5", "1-99999999999999999999", "99999999999-1", "1-\x7f", "é-1", "42_1631593143664",
+		junk := []string{"0", "x", "1-", "-1", "01-5", "1-05", "1-5 ", "1-5-5", "1:5", "1-99999999999999999999",
+			"99999999999-1", "1-\x7f", "é-1", "42_1631593143664",
 			strings.Repeat("9", 65), strings.Repeat("1-", 4000), "1-5\u2028", "null", "🔔"}
 		return junk[rng.IntN(len(junk))]
 	default: // the reader's own, another's, or nobody's
@@ -126,7 +127,8 @@ func resumeByStream(t *testing.T, w *world, who member, header, reason string, f
 		return b
 	}
 	ready := next()
-	if reason == "" && ready.ID != from.String() || reason != "" && ready.ID != "" || !strings.Contains(ready.Data, fmt.Sprintf(`"resumed":%v`, reason == "")) {
+	if reason == "" && ready.ID != from.String() || reason != "" && ready.ID != "" || !strings.Contains(ready.Data,
+		fmt.Sprintf(`"resumed":%v`, reason == "")) {
 		t.Errorf("id %q: %+v", id, ready)
 	}
 	if reason != "" {
@@ -162,7 +164,8 @@ func resumeByPoll(t *testing.T, w *world, who member, id, reason string, from so
 			Gap  struct{ Reason, To string }
 		}
 		decode(t, me.must(t, http.StatusGone, "GET", path+after, nil, "Accept: application/json"), &problem)
-		if problem.Code != "cursor_gone" || problem.Gap.Reason != reason || (!from.IsZero() && problem.Gap.To != from.String()) {
+		if problem.Code != "cursor_gone" || problem.Gap.Reason != reason || (!from.IsZero() &&
+			problem.Gap.To != from.String()) {
 			t.Errorf("id %q: %+v, want %s to %s", id, problem, reason, from)
 		}
 		if from.IsZero() {

@@ -50,11 +50,14 @@ func TestSameBytes(t *testing.T) {
 		}
 		switch to := []member{nobody, one, many}[i%3]; kinds[i] {
 		case 7: // awkward to frame
-			clients[author].must(t, 201, "POST", "/v1/posts", map[string]any{"text": fmt.Sprintf("line %d\nid: 9-9\nevent: bye\n\u2028\ufeff\"\\ 🔔 @%s", i, to.Name)})
+			clients[author].must(t, 201, "POST", "/v1/posts",
+				map[string]any{"text": fmt.Sprintf("line %d\nid: 9-9\nevent: bye\n\u2028\ufeff\"\\ 🔔 @%s", i, to.Name)})
 		case 8, 9:
-			host.must(t, http.StatusCreated, "POST", "/v1/notifications", map[string]any{"receiver": to.ID.String(), "type": "word", "content": strings.Repeat("x", 1+i%1900)})
+			host.must(t, http.StatusCreated, "POST", "/v1/notifications", map[string]any{"receiver": to.ID.String(),
+				"type": "word", "content": strings.Repeat("x", 1+i%1900)})
 		default:
-			clients[author].must(t, 201, "POST", "/v1/posts", map[string]any{"text": fmt.Sprintf("post %d", i), "visibility": []string{"public", "followers", "mentioned"}[i%7%3]})
+			clients[author].must(t, 201, "POST", "/v1/posts", map[string]any{"text": fmt.Sprintf("post %d", i),
+				"visibility": []string{"public", "followers", "mentioned"}[i%7%3]})
 		}
 	})
 	s := newStorm(w.URL, w.People[:3], w.Service, g)

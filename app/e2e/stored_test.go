@@ -25,7 +25,8 @@ type storedPost struct {
 
 func readStored(t testing.TB, db *sql.DB) *stored {
 	t.Helper()
-	x := &stored{posts: map[social.ID]storedPost{}, byText: map[string]int{}, pushes: map[string]social.ID{}, pushed: map[string]int{},
+	x := &stored{posts: map[social.ID]storedPost{}, byText: map[string]int{}, pushes: map[string]social.ID{},
+		pushed:  map[string]int{},
 		follows: map[[2]social.ID]bool{}, likes: map[[2]social.ID]bool{}}
 	each(t, db, `SELECT id, author_id, text, deleted_at > 0 FROM posts`, func(rows *sql.Rows) error {
 		var id social.ID
@@ -80,7 +81,8 @@ func indexedCopy(t testing.TB, live *sql.DB) *sql.DB {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	for _, q := range []string{`PRAGMA query_only = 0`, `VACUUM INTO '` + path + `'`, `PRAGMA query_only = 1`} { // it writes the copy alone
+	// it writes the copy alone
+	for _, q := range []string{`PRAGMA query_only = 0`, `VACUUM INTO '` + path + `'`, `PRAGMA query_only = 1`} {
 		if _, err := c.ExecContext(t.Context(), q); err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +92,8 @@ func indexedCopy(t testing.TB, live *sql.DB) *sql.DB {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	for _, index := range []string{`outbox (object_id, type, actor_id)`, `notifications (object_id, type, receiver_id)`, `notifications (type, receiver_id, actor_id)`, `posts (root_key)`} {
+	for _, index := range []string{`outbox (object_id, type, actor_id)`, `notifications (object_id, type, receiver_id)`,
+		`notifications (type, receiver_id, actor_id)`, `posts (root_key)`} {
 		if _, err := db.Exec(`CREATE INDEX "of ` + index + `" ON ` + index); err != nil {
 			t.Fatal(err)
 		}

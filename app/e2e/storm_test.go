@@ -45,7 +45,8 @@ type storm struct {
 }
 
 func newStorm(base string, people []member, service string, g *gate) *storm {
-	return &storm{base: base, people: people, service: service, gate: g, owner: map[string]int{}, acts: make([][]act, len(people)), unlike: true, reached: make(chan struct{})}
+	return &storm{base: base, people: people, service: service, gate: g, owner: map[string]int{}, acts: make([][]act,
+		len(people)), unlike: true, reached: make(chan struct{})}
 }
 
 // milestone is closed when n more writes are answered.
@@ -210,7 +211,8 @@ func (s *storm) end(t testing.TB, readers ...*reader) {
 	t.Helper()
 	host := newCaller(s.base, s.service)
 	for _, m := range s.people {
-		host.must(t, http.StatusCreated, "POST", "/v1/notifications", map[string]any{"receiver": m.ID.String(), "type": "end", "content": "the end"})
+		host.must(t, http.StatusCreated, "POST", "/v1/notifications", map[string]any{"receiver": m.ID.String(),
+			"type": "end", "content": "the end"})
 	}
 	for _, r := range readers {
 		await(t, r.done, "a reader's end")
@@ -271,30 +273,45 @@ func (s *storm) check(t testing.TB, db *sql.DB) {
 func checkWhole(t testing.TB, live *sql.DB) {
 	t.Helper()
 	db := indexedCopy(t, live)
-	none(t, db, "like_count is wrong", `SELECT p.id FROM posts p WHERE p.deleted_at = 0 AND p.like_count <> (SELECT COUNT(*) FROM post_likes l WHERE l.post_key = p.key)`)
-	none(t, db, "comment_count is wrong", `SELECT p.id FROM posts p WHERE p.deleted_at = 0 AND p.reply_to IS NULL AND p.comment_count <>
+	none(t, db, "like_count is wrong",
+		`SELECT p.id FROM posts p WHERE p.deleted_at = 0 AND p.like_count <> (SELECT COUNT(*) FROM post_likes l
+			WHERE l.post_key = p.key)`)
+	none(t, db, "comment_count is wrong", `SELECT p.id FROM posts p WHERE p.deleted_at = 0 AND p.reply_to IS NULL
+		AND p.comment_count <>
 		(SELECT COUNT(*) FROM posts c WHERE c.root_key = p.key AND c.reply_to IS NOT NULL AND c.deleted_at = 0)`)
 	none(t, db, "a person's counts are wrong", `SELECT u.username FROM users u WHERE
 		u.followers_count <> (SELECT COUNT(*) FROM follows f WHERE f.followed_id = u.id) OR
 		u.following_count <> (SELECT COUNT(*) FROM follows f WHERE f.follower_id = u.id) OR
 		u.posts_count <> (SELECT COUNT(*) FROM posts p WHERE p.author_id = u.id AND p.reply_to IS NULL AND p.deleted_at = 0)`)
-	none(t, db, "a post is not announced, or twice", `SELECT p.id FROM posts p WHERE p.reply_to IS NULL AND p.visibility < 2 AND
+	none(t, db, "a post is not announced, or twice", `SELECT p.id FROM posts p WHERE p.reply_to IS NULL
+		AND p.visibility < 2 AND
 		1 <> (SELECT COUNT(*) FROM outbox o WHERE o.object_id = p.id AND o.type = 'post.created')`)
-	none(t, db, "the end of a post is not announced, or twice", `SELECT p.id FROM posts p WHERE p.reply_to IS NULL AND p.visibility < 2 AND
+	none(t, db, "the end of a post is not announced, or twice", `SELECT p.id FROM posts p WHERE p.reply_to IS NULL
+		AND p.visibility < 2 AND
 		(p.deleted_at > 0) <> (SELECT COUNT(*) FROM outbox o WHERE o.object_id = p.id AND o.type = 'post.deleted')`)
-	none(t, db, "a like has no notification, or two", `SELECT l.user_id FROM post_likes l JOIN posts p ON p.key = l.post_key WHERE p.deleted_at = 0 AND l.user_id <> p.author_id AND
-		1 <> (SELECT COUNT(*) FROM notifications n WHERE n.type = 'like' AND n.receiver_id = p.author_id AND n.actor_id = l.user_id AND n.object_id = p.id AND n.state < 2)`)
-	none(t, db, "a like is not announced", `SELECT l.user_id FROM post_likes l JOIN posts p ON p.key = l.post_key WHERE p.deleted_at = 0 AND l.user_id <> p.author_id AND
-		NOT EXISTS (SELECT 1 FROM outbox o WHERE o.object_id = p.id AND o.actor_id = l.user_id AND o.type IN ('notification', 'notification.updated') AND o.data IS NOT NULL)`)
-	none(t, db, "a comment has no notification, or two, or is not announced", `SELECT c.id FROM posts c WHERE c.reply_to IS NOT NULL AND c.deleted_at = 0 AND c.author_id <> c.root_author_id AND
-		(1 <> (SELECT COUNT(*) FROM notifications n WHERE n.type = 'comment' AND n.receiver_id = c.root_author_id AND n.object_id = c.id) OR
+	none(t, db, "a like has no notification, or two", `SELECT l.user_id FROM post_likes l
+		JOIN posts p ON p.key = l.post_key WHERE p.deleted_at = 0 AND l.user_id <> p.author_id AND
+		1 <> (SELECT COUNT(*) FROM notifications n WHERE n.type = 'like' AND n.receiver_id = p.author_id
+		AND n.actor_id = l.user_id AND n.object_id = p.id AND n.state < 2)`)
+	none(t, db, "a like is not announced", `SELECT l.user_id FROM post_likes l JOIN posts p ON p.key = l.post_key
+		WHERE p.deleted_at = 0 AND l.user_id <> p.author_id AND
+		NOT EXISTS (SELECT 1 FROM outbox o WHERE o.object_id = p.id AND o.actor_id = l.user_id
+		AND o.type IN ('notification', 'notification.updated') AND o.data IS NOT NULL)`)
+	none(t, db, "a comment has no notification, or two, or is not announced", `SELECT c.id FROM posts c
+		WHERE c.reply_to IS NOT NULL AND c.deleted_at = 0 AND c.author_id <> c.root_author_id AND
+		(1 <> (SELECT COUNT(*) FROM notifications n WHERE n.type = 'comment' AND n.receiver_id = c.root_author_id
+		AND n.object_id = c.id) OR
 		 1 <> (SELECT COUNT(*) FROM outbox o WHERE o.object_id = c.id AND o.type = 'notification'))`)
 	none(t, db, "a follow does not begin at its own announcement", `SELECT f.follower_id FROM follows f WHERE
-		NOT EXISTS (SELECT 1 FROM outbox o WHERE o.id = f.since AND o.type = 'follow.changed' AND o.actor_id = f.follower_id)`)
+		NOT EXISTS (SELECT 1 FROM outbox o WHERE o.id = f.since AND o.type = 'follow.changed'
+		AND o.actor_id = f.follower_id)`)
 	none(t, db, "a follow has no notification, or two", `SELECT f.follower_id FROM follows f WHERE
-		1 <> (SELECT COUNT(*) FROM notifications n WHERE n.type = 'follow' AND n.receiver_id = f.followed_id AND n.actor_id = f.follower_id AND n.state < 2)`)
-	none(t, db, "a pushed notification is not announced, or twice", `SELECT n.content FROM notifications n WHERE n.type = 'custom' AND
-		1 <> (SELECT COUNT(*) FROM outbox o WHERE o.object_id = n.id AND o.type = 'notification' AND substr(o.stream, 2) = n.receiver_id)`)
+		1 <> (SELECT COUNT(*) FROM notifications n WHERE n.type = 'follow' AND n.receiver_id = f.followed_id
+		AND n.actor_id = f.follower_id AND n.state < 2)`)
+	none(t, db, "a pushed notification is not announced, or twice", `SELECT n.content FROM notifications n
+		WHERE n.type = 'custom' AND
+		1 <> (SELECT COUNT(*) FROM outbox o WHERE o.object_id = n.id AND o.type = 'notification'
+		AND substr(o.stream, 2) = n.receiver_id)`)
 }
 
 func idOf(t testing.TB, text string) social.ID {

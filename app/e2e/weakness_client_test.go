@@ -36,7 +36,8 @@ func TestW23ErrorsAreNotTheEnd(t *testing.T) {
 		t.Errorf("came back to %s, want %s", ids[0], want)
 	}
 	script := string(s.asset(t, "stream.js"))
-	if m := regexp.MustCompile(`(?s)(onerror\s*=|addEventListener\("error").{0,120}\.close\(\)`).FindString(script); m != "" {
+	closes := regexp.MustCompile(`(?s)(onerror\s*=|addEventListener\("error").{0,120}\.close\(\)`)
+	if m := closes.FindString(script); m != "" {
 		t.Errorf("the page closes its stream at an error: %s", m)
 	}
 }
@@ -64,7 +65,8 @@ func TestW24ManyPagesOfOnePerson(t *testing.T) {
 	for _, c := range open[5:] {
 		c.posts(t, 1)
 	}
-	if script := string(s.asset(t, "stream.js")); !strings.Contains(script, "navigator.locks") || !strings.Contains(script, "BroadcastChannel") {
+	if script := string(s.asset(t, "stream.js")); !strings.Contains(script, "navigator.locks") ||
+		!strings.Contains(script, "BroadcastChannel") {
 		t.Error("the tabs of a browser do not share their stream")
 	}
 }
@@ -81,7 +83,8 @@ func TestW25NoFixedAddress(t *testing.T) {
 		t.Errorf("the instance says %+v", view)
 	}
 	for _, name := range []string{"stream.js", "main.js", "api.js", "views.js", "dom.js"} {
-		if m := regexp.MustCompile(`["'\x60](https?:)?//[^"'\x60]*`).FindString(string(s.asset(t, name))); m != "" && !strings.Contains(m, "www.w3.org") {
+		if m := regexp.MustCompile(`["'\x60](https?:)?//[^"'\x60]*`).FindString(string(s.asset(t, name))); m != "" &&
+			!strings.Contains(m, "www.w3.org") {
 			t.Errorf("%s has a fixed address: %s", name, m)
 		}
 	}
@@ -123,7 +126,8 @@ func TestW31HintsAndLimits(t *testing.T) {
 		t.Errorf("everybody is told to come back at once: %v", retries)
 	}
 	resp, _ := alice.do("HEAD", "/v1/events", nil, "Accept: text/event-stream")
-	for name, want := range map[string]string{"Content-Type": "text/event-stream", "Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no",
+	for name, want := range map[string]string{"Content-Type": "text/event-stream",
+		"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no",
 		"Vary": "Accept, Authorization, Cookie, Origin", "X-Content-Type-Options": "nosniff"} {
 		if got := resp.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)

@@ -48,7 +48,8 @@ func eachGoFile(t *testing.T, f func(path string, text []byte)) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (d.Name() == "testdata" || d.Name() == "node_modules" || path != root && strings.HasPrefix(d.Name(), ".") && d.Name() != ".."):
+		case d.IsDir() && (d.Name() == "testdata" || d.Name() == "node_modules" || path != root &&
+			strings.HasPrefix(d.Name(), ".") && d.Name() != ".."):
 			return filepath.SkipDir
 		case !strings.HasSuffix(path, ".go"):
 			return nil

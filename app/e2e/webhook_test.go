@@ -96,7 +96,8 @@ func (h *hook) next(t testing.TB) received {
 
 // hooked is a site whose webhooks may go to loopback.
 func hooked(t testing.TB, set map[string]string, parts ...fx.Option) (*site, commits) {
-	all := map[string]string{"channels.webhook.allow_http": "true", "channels.webhook.allow_private": "true", "delivery.jitter": "0"}
+	all := map[string]string{"channels.webhook.allow_http": "true", "channels.webhook.allow_private": "true",
+		"delivery.jitter": "0"}
 	for k, v := range set {
 		all[k] = v
 	}
@@ -178,7 +179,8 @@ func TestWebhook(t *testing.T) {
 	if got := like.header.Get("Content-Type"); got != "application/json" {
 		t.Errorf("Content-Type %q", got)
 	}
-	if got := like.header.Get("User-Agent"); !strings.HasPrefix(got, "Belfry/") || !strings.HasSuffix(got, " (+"+s.URL+")") {
+	if got := like.header.Get("User-Agent"); !strings.HasPrefix(got, "Belfry/") || !strings.HasSuffix(got,
+		" (+"+s.URL+")") {
 		t.Errorf("User-Agent %q", got)
 	}
 	// Byte for byte what the stream says.
@@ -203,7 +205,8 @@ func TestWebhook(t *testing.T) {
 		list = alice.deliveries(id)
 		return len(list) == 2 && list[0].State == "succeeded" && list[1].State == "succeeded"
 	})
-	if list[0].ID != test.ID || list[1].ID != like.header.Get("webhook-id") || list[1].EventType != "notification" || list[1].NotificationID == nil {
+	if list[0].ID != test.ID || list[1].ID != like.header.Get("webhook-id") || list[1].EventType != "notification" ||
+		list[1].NotificationID == nil {
 		t.Errorf("the deliveries are listed as %+v", list)
 	}
 	if a := list[1].Attempts; len(a) != 1 || a[0].Number != 1 || a[0].Outcome != "ok" {
@@ -228,7 +231,8 @@ func TestWebhookSchedule(t *testing.T) {
 	for i := range 2 {
 		again := h.next(t)
 		if again.header.Get("webhook-id") != first.header.Get("webhook-id") || string(again.body) != string(first.body) {
-			t.Errorf("attempt %d is %s %s, the first was %s %s", i+2, again.header.Get("webhook-id"), again.body, first.header.Get("webhook-id"), first.body)
+			t.Errorf("attempt %d is %s %s, the first was %s %s", i+2, again.header.Get("webhook-id"), again.body,
+				first.header.Get("webhook-id"), first.body)
 		}
 	}
 	var d sent

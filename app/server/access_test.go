@@ -73,7 +73,8 @@ func TestWhoIsAsking(t *testing.T) {
 func TestCredentialPrecedence(t *testing.T) {
 	s := newSite(t)
 	// A bad bearer never falls back to a good cookie.
-	s.wantProblem(s.do("GET", "/v1/who/read", "", "Authorization", "Bearer bf_bad", "Cookie", "__Host-belfry=good"), 401, social.CodeInvalidToken)
+	s.wantProblem(s.do("GET", "/v1/who/read", "", "Authorization", "Bearer bf_bad", "Cookie", "__Host-belfry=good"), 401,
+		social.CodeInvalidToken)
 	// The cookie of another scheme's name is not looked at.
 	s.wantProblem(s.do("GET", "/v1/who/read", "", "Cookie", "belfry=good"), 401, social.CodeUnauthenticated)
 	// An operation without auth does not look at credentials at all.
@@ -95,7 +96,8 @@ func TestTickets(t *testing.T) {
 		t.Errorf("a good ticket: got %d %s", a.StatusCode, a.body)
 	}
 	s.wantProblem(s.do("GET", "/v1/events?ticket=bft_used", ""), 401, social.CodeInvalidTicket)
-	s.wantProblem(s.do("GET", "/v1/events?ticket=bft_used", "", "Cookie", "__Host-belfry=good"), 401, social.CodeInvalidTicket)
+	s.wantProblem(s.do("GET", "/v1/events?ticket=bft_used", "", "Cookie", "__Host-belfry=good"), 401,
+		social.CodeInvalidTicket)
 	s.wantProblem(s.do("GET", "/v1/events", ""), 401, social.CodeUnauthenticated)
 	before := s.auth.calls()
 	s.wantProblem(s.do("GET", "/v1/who/read?ticket=bft_good", ""), 401, social.CodeUnauthenticated)
@@ -175,21 +177,26 @@ func TestCORS(t *testing.T) {
 	}
 	for _, origin := range []string{"https://good.example", "http://localhost:5173"} {
 		s := newSite(t, allow)
-		a := s.do("GET", "/v1/who/read", "", "Origin", origin, "Sec-Fetch-Site", "cross-site", "Authorization", "Bearer bf_reader")
+		a := s.do("GET", "/v1/who/read", "", "Origin", origin, "Sec-Fetch-Site", "cross-site", "Authorization",
+			"Bearer bf_reader")
 		h := a.Header
 		if a.StatusCode != 200 || h.Get("Access-Control-Allow-Origin") != origin || h.Get("Vary") != "Origin" {
 			t.Errorf("%s: got %d, %v", origin, a.StatusCode, h)
 		}
-		if want := "Belfry-Cursor, ETag, Idempotency-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"; h.Get("Access-Control-Expose-Headers") != want {
+		if want := "Belfry-Cursor, ETag, Idempotency-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, " +
+			"X-Request-Id"; h.Get("Access-Control-Expose-Headers") != want {
 			t.Errorf("exposed: %q", h.Get("Access-Control-Expose-Headers"))
 		}
 		// A page has to be able to read why it was refused.
-		if refused := s.do("GET", "/v1/who/read", "", "Origin", origin); refused.Header.Get("Access-Control-Allow-Origin") != origin {
+		if refused := s.do("GET", "/v1/who/read", "", "Origin",
+			origin); refused.Header.Get("Access-Control-Allow-Origin") != origin {
 			t.Error("a refusal cannot be read by the allowed page")
 		}
-		p := s.do("OPTIONS", "/v1/notes", "", "Origin", origin, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization")
+		p := s.do("OPTIONS", "/v1/notes", "", "Origin", origin, "Access-Control-Request-Method", "POST",
+			"Access-Control-Request-Headers", "authorization")
 		if p.StatusCode != 204 || p.Header.Get("Access-Control-Allow-Origin") != origin || p.body != "" ||
-			!strings.Contains(p.Header.Get("Access-Control-Allow-Methods"), "PATCH") || !strings.Contains(p.Header.Get("Access-Control-Allow-Headers"), "Idempotency-Key") {
+			!strings.Contains(p.Header.Get("Access-Control-Allow-Methods"), "PATCH") ||
+			!strings.Contains(p.Header.Get("Access-Control-Allow-Headers"), "Idempotency-Key") {
 			t.Errorf("preflight: got %d %v", p.StatusCode, p.Header)
 		}
 		for _, resp := range []answer{a, p} {
@@ -198,7 +205,8 @@ func TestCORS(t *testing.T) {
 			}
 		}
 	}
-	for _, origin := range []string{"null", "https://good.example.evil", "https://GOOD.example", "https://good.example:444", "http://good.example",
+	for _, origin := range []string{"null", "https://good.example.evil", "https://GOOD.example",
+		"https://good.example:444", "http://good.example",
 		"https://evil.example", "https://good.example/", "https://good.example, https://evil.example"} {
 		s := newSite(t, allow)
 		for _, a := range []answer{
@@ -222,14 +230,17 @@ func TestStoreTroubleOnAStream(t *testing.T) {
 	s := newSite(t)
 	s.auth.err = fmt.Errorf("users: authenticate: %w", storage.ErrBusy)
 	a := s.do("GET", "/v1/events", "", "Cookie", "__Host-belfry=good", "Accept", "text/event-stream")
-	form := regexp.MustCompile(`^event: bye\nretry: (\d+)\ndata: {"reason":"overload","retry_ms":(\d+),"cursor":null}\n\n$`)
+	form := regexp.MustCompile(`^event: bye\nretry: (\d+)\n` +
+		`data: {"reason":"overload","retry_ms":(\d+),"cursor":null}\n\n$`)
 	m := form.FindStringSubmatch(a.body)
-	if a.StatusCode != 200 || a.Header.Get("Content-Type") != "text/event-stream" || !a.Close || m == nil || m[1] != m[2] || len(m[1]) < 4 {
+	if a.StatusCode != 200 || a.Header.Get("Content-Type") != "text/event-stream" || !a.Close || m == nil ||
+		m[1] != m[2] || len(m[1]) < 4 {
 		t.Errorf("got %d %v %q", a.StatusCode, a.Header, a.body)
 	}
 	s.wantProblem(s.do("GET", "/v1/events", "", "Cookie", "__Host-belfry=good"), 503, social.CodeOverloaded)
 	s.auth.err = nil
-	s.wantProblem(s.do("GET", "/v1/events", "", "Cookie", "__Host-belfry=old", "Accept", "text/event-stream"), 401, social.CodeInvalidToken)
+	s.wantProblem(s.do("GET", "/v1/events", "", "Cookie", "__Host-belfry=old", "Accept", "text/event-stream"), 401,
+		social.CodeInvalidToken)
 }
 
 // A store that is away is no reason to say that a session is not valid.

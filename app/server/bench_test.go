@@ -22,7 +22,8 @@ func BenchmarkRequest(b *testing.B) {
 			s := newSite(&testing.T{}, func(_ *server.Config, l *server.LimitsConfig) { l.Enabled = false })
 			s.do("GET", "/healthz", "") // builds the routes
 			h := s.Fiber().Server().Handler
-			request := bm.line + " HTTP/1.1\r\nHost: social.example\r\nAuthorization: Bearer bf_reader\r\nContent-Type: application/json\r\nContent-Length: " +
+			request := bm.line + " HTTP/1.1\r\nHost: social.example\r\nAuthorization: Bearer bf_reader\r\n" +
+				"Content-Type: application/json\r\nContent-Length: " +
 				strconv.Itoa(len(bm.body)) + "\r\n\r\n" + bm.body
 			b.ReportAllocs()
 			for b.Loop() {

@@ -27,7 +27,8 @@ func TestServerConfig(t *testing.T) {
 		{"https", func(c *server.Config) { c.PublicURL = "https://social.example/" }, ""},
 		{"http on loopback", func(c *server.Config) { c.PublicURL = "http://localhost:9" }, ""},
 		{"http elsewhere", func(c *server.Config) { c.PublicURL = "http://social.example" }, "public_url:"},
-		{"http elsewhere, wanted", func(c *server.Config) { c.PublicURL, c.InsecureHTTP = "http://social.example", true }, ""},
+		{"http elsewhere, wanted", func(c *server.Config) { c.PublicURL, c.InsecureHTTP = "http://social.example", true },
+			""},
 		{"http on all addresses", func(c *server.Config) { c.Listen = ":8080" }, ""},
 		{"http on a LAN address", func(c *server.Config) { c.Listen = "192.168.1.5:8080" }, "public_url:"},
 		{"path", func(c *server.Config) { c.PublicURL = "https://social.example/belfry" }, "public_url:"},
@@ -36,9 +37,11 @@ func TestServerConfig(t *testing.T) {
 		{"listen without port", func(c *server.Config) { c.Listen = "localhost" }, "listen:"},
 		{"H37 star", func(c *server.Config) { c.CORSOrigins = []string{"*"} }, "cors_origins:"},
 		{"origin with a path", func(c *server.Config) { c.CORSOrigins = []string{"https://good.example/"} }, "cors_origins:"},
-		{"origin in upper case", func(c *server.Config) { c.CORSOrigins = []string{"https://Good.example"} }, "cors_origins:"},
+		{"origin in upper case", func(c *server.Config) { c.CORSOrigins = []string{"https://Good.example"} },
+			"cors_origins:"},
 		{"origin null", func(c *server.Config) { c.CORSOrigins = []string{"null"} }, "cors_origins:"},
-		{"origin with a star", func(c *server.Config) { c.CORSOrigins = []string{"https://good.example", "*"} }, "cors_origins:"},
+		{"origin with a star", func(c *server.Config) { c.CORSOrigins = []string{"https://good.example", "*"} },
+			"cors_origins:"},
 		{"wild host", func(c *server.Config) { c.AllowedHosts = []string{"*.lan"} }, "allowed_hosts:"},
 		{"proxy name", func(c *server.Config) { c.TrustedProxies = []string{"proxy"} }, "trusted_proxies:"},
 		{"no body", func(c *server.Config) { c.BodyLimit = 0 }, "body_limit:"},
@@ -66,7 +69,8 @@ func TestServerConfig(t *testing.T) {
 
 func TestOrigin(t *testing.T) {
 	for listen, want := range map[string]string{
-		"127.0.0.1:8080": "http://127.0.0.1:8080", ":8080": "http://127.0.0.1:8080", "0.0.0.0:1": "http://127.0.0.1:1", "[::]:1": "http://127.0.0.1:1",
+		"127.0.0.1:8080": "http://127.0.0.1:8080", ":8080": "http://127.0.0.1:8080", "0.0.0.0:1": "http://127.0.0.1:1",
+		"[::]:1":  "http://127.0.0.1:1",
 		"[::1]:1": "http://[::1]:1",
 	} {
 		if got := (server.Config{Listen: listen}).Origin(); got != want {

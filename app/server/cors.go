@@ -9,9 +9,11 @@ import (
 // What pages of the allowed origins may send and read. Credentials are never allowed: they use tokens.
 const (
 	corsMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
-	corsHeaders = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, X-Request-Id, traceparent"
-	corsExposed = "Belfry-Cursor, ETag, Idempotency-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
-	corsMaxAge  = "600"
+	corsHeaders = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, " +
+		"X-Request-Id, traceparent"
+	corsExposed = "Belfry-Cursor, ETag, Idempotency-Replayed, Link, Location, RateLimit, " +
+		"RateLimit-Policy, Retry-After, X-Request-Id"
+	corsMaxAge = "600"
 )
 
 // cors names the caller's origin in the answer if it is one of those in config, letter for letter, and nothing at

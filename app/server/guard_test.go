@@ -30,46 +30,74 @@ func TestHostileFraming(t *testing.T) {
 		status        int
 		code          social.Code
 	}{
-		{"H1 length over the limit", "POST /v1/notes HTTP/1.1\r\n" + hostLine + json + "Content-Length: 65537\r\n\r\n", 413, social.CodeBodyTooLarge},
-		{"H2 chunks over the limit", "POST /v1/notes HTTP/1.1\r\n" + hostLine + json + "Transfer-Encoding: chunked\r\n\r\n10001\r\n" + big + "x", 413, social.CodeBodyTooLarge},
-		{"H3 expect with oversize length", "POST /v1/notes HTTP/1.1\r\n" + hostLine + json + "Expect: 100-continue\r\nContent-Length: 65537\r\n\r\n", 413, social.CodeBodyTooLarge},
-		{"H3 expect for a foreign host", "POST /v1/notes HTTP/1.1\r\nHost: evil.example\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", 400, social.CodeBadRequest},
-		{"H4 headers of 20 KB", "GET / HTTP/1.1\r\n" + hostLine + "X-Long: " + strings.Repeat("a", 20<<10) + "\r\n\r\n", 431, social.CodeHeadersTooLarge},
-		{"H4 target of 20 KB", "GET /" + strings.Repeat("a", 20<<10) + " HTTP/1.1\r\n" + hostLine + "\r\n", 431, social.CodeHeadersTooLarge},
-		{"H5 two lengths, equal", "POST /v1/notes HTTP/1.1\r\n" + hostLine + "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", 400, social.CodeBadRequest},
-		{"H5 two lengths, other", "POST /v1/notes HTTP/1.1\r\n" + hostLine + "Content-Length: 2\r\ncontent-length: 0\r\n\r\n{}", 400, social.CodeBadRequest},
-		{"H5 list of lengths", "POST /v1/notes HTTP/1.1\r\n" + hostLine + "Content-Length: 2, 2\r\n\r\n{}", 400, social.CodeBadRequest},
-		{"H5 signed length", "POST /v1/notes HTTP/1.1\r\n" + hostLine + "Content-Length: +2\r\n\r\n{}", 400, social.CodeBadRequest},
-		{"H6 length and encoding", "POST /v1/notes HTTP/1.1\r\n" + hostLine + json + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\nGET /v1/who/none HTTP/1.1\r\n" + hostLine + "\r\n", 400, social.CodeBadRequest},
-		{"H6 encoding and length", "POST /v1/notes HTTP/1.1\r\n" + hostLine + json + "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\nGET /v1/who/none HTTP/1.1\r\n" + hostLine + "\r\n", 400, social.CodeBadRequest},
-		{"H7 unknown encoding", "POST /v1/notes HTTP/1.1\r\n" + hostLine + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 400, social.CodeBadRequest},
-		{"H7 identity", "POST /v1/notes HTTP/1.1\r\n" + hostLine + "Transfer-Encoding: identity\r\n\r\n", 400, social.CodeBadRequest},
-		{"H7 list of encodings", "POST /v1/notes HTTP/1.1\r\n" + hostLine + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, social.CodeBadRequest},
-		{"H7 chunked in HTTP/1.0", "POST /v1/notes HTTP/1.0\r\n" + hostLine + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, social.CodeBadRequest},
+		{"H1 length over the limit", "POST /v1/notes HTTP/1.1\r\n" + hostLine + json + "Content-Length: 65537\r\n\r\n", 413,
+			social.CodeBodyTooLarge},
+		{"H2 chunks over the limit", "POST /v1/notes HTTP/1.1\r\n" + hostLine + json +
+			"Transfer-Encoding: chunked\r\n\r\n10001\r\n" + big + "x", 413, social.CodeBodyTooLarge},
+		{"H3 expect with oversize length", "POST /v1/notes HTTP/1.1\r\n" + hostLine + json +
+			"Expect: 100-continue\r\nContent-Length: 65537\r\n\r\n", 413, social.CodeBodyTooLarge},
+		{"H3 expect for a foreign host",
+			"POST /v1/notes HTTP/1.1\r\nHost: evil.example\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", 400,
+			social.CodeBadRequest},
+		{"H4 headers of 20 KB", "GET / HTTP/1.1\r\n" + hostLine + "X-Long: " + strings.Repeat("a", 20<<10) + "\r\n\r\n", 431,
+			social.CodeHeadersTooLarge},
+		{"H4 target of 20 KB", "GET /" + strings.Repeat("a", 20<<10) + " HTTP/1.1\r\n" + hostLine + "\r\n", 431,
+			social.CodeHeadersTooLarge},
+		{"H5 two lengths, equal", "POST /v1/notes HTTP/1.1\r\n" + hostLine +
+			"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", 400, social.CodeBadRequest},
+		{"H5 two lengths, other", "POST /v1/notes HTTP/1.1\r\n" + hostLine +
+			"Content-Length: 2\r\ncontent-length: 0\r\n\r\n{}", 400, social.CodeBadRequest},
+		{"H5 list of lengths", "POST /v1/notes HTTP/1.1\r\n" + hostLine + "Content-Length: 2, 2\r\n\r\n{}", 400,
+			social.CodeBadRequest},
+		{"H5 signed length", "POST /v1/notes HTTP/1.1\r\n" + hostLine + "Content-Length: +2\r\n\r\n{}", 400,
+			social.CodeBadRequest},
+		{"H6 length and encoding", "POST /v1/notes HTTP/1.1\r\n" + hostLine + json +
+			"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\nGET /v1/who/none HTTP/1.1\r\n" +
+			hostLine + "\r\n", 400, social.CodeBadRequest},
+		{"H6 encoding and length", "POST /v1/notes HTTP/1.1\r\n" + hostLine + json +
+			"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\nGET /v1/who/none HTTP/1.1\r\n" + hostLine + "\r\n",
+			400, social.CodeBadRequest},
+		{"H7 unknown encoding", "POST /v1/notes HTTP/1.1\r\n" + hostLine + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+			400, social.CodeBadRequest},
+		{"H7 identity", "POST /v1/notes HTTP/1.1\r\n" + hostLine + "Transfer-Encoding: identity\r\n\r\n", 400,
+			social.CodeBadRequest},
+		{"H7 list of encodings", "POST /v1/notes HTTP/1.1\r\n" + hostLine +
+			"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, social.CodeBadRequest},
+		{"H7 chunked in HTTP/1.0", "POST /v1/notes HTTP/1.0\r\n" + hostLine + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+			400, social.CodeBadRequest},
 		{"H8 no host", "GET /v1/who/none HTTP/1.1\r\n\r\n", 400, social.CodeBadRequest},
 		{"H8 no host in HTTP/1.0", "GET /v1/who/none HTTP/1.0\r\n\r\n", 400, social.CodeBadRequest},
 		{"H8 empty host", "GET /v1/who/none HTTP/1.1\r\nHost:\r\n\r\n", 400, social.CodeBadRequest},
 		{"H8 two hosts", "GET /v1/who/none HTTP/1.1\r\n" + hostLine + hostLine + "\r\n", 400, social.CodeBadRequest},
 		{"H8 foreign host", "GET /v1/who/none HTTP/1.1\r\nHost: evil.example\r\n\r\n", 400, social.CodeBadRequest},
 		{"H8 malformed port", "GET /v1/who/none HTTP/1.1\r\nHost: social.example:80x\r\n\r\n", 400, social.CodeBadRequest},
-		{"H8 absolute form, foreign", "GET http://evil.example/v1/who/none HTTP/1.1\r\n" + hostLine + "\r\n", 400, social.CodeBadRequest},
-		{"H8 absolute form, user", "GET http://social.example@evil.example/v1/who/none HTTP/1.1\r\n" + hostLine + "\r\n", 400, social.CodeBadRequest},
-		{"H8 absolute form, scheme", "GET ftp://social.example/v1/who/none HTTP/1.1\r\n" + hostLine + "\r\n", 400, social.CodeBadRequest},
+		{"H8 absolute form, foreign", "GET http://evil.example/v1/who/none HTTP/1.1\r\n" + hostLine + "\r\n", 400,
+			social.CodeBadRequest},
+		{"H8 absolute form, user", "GET http://social.example@evil.example/v1/who/none HTTP/1.1\r\n" + hostLine + "\r\n",
+			400, social.CodeBadRequest},
+		{"H8 absolute form, scheme", "GET ftp://social.example/v1/who/none HTTP/1.1\r\n" + hostLine + "\r\n", 400,
+			social.CodeBadRequest},
 		{"H9 HTTP/0.9", "GET /v1/who/none\r\n", 400, social.CodeBadRequest},
 		{"H9 HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, social.CodeBadRequest},
-		{"H9 folded header", "GET /v1/who/none HTTP/1.1\r\n" + hostLine + "X-A: 1\r\n X-B: 2\r\n\r\n", 400, social.CodeBadRequest},
+		{"H9 folded header", "GET /v1/who/none HTTP/1.1\r\n" + hostLine + "X-A: 1\r\n X-B: 2\r\n\r\n", 400,
+			social.CodeBadRequest},
 		{"H9 first header folded", "GET /v1/who/none HTTP/1.1\r\n " + hostLine + "\r\n", 400, social.CodeBadRequest},
-		{"H9 space before the colon", "GET /v1/who/none HTTP/1.1\r\n" + hostLine + "Content-Length : 0\r\n\r\n", 400, social.CodeBadRequest},
+		{"H9 space before the colon", "GET /v1/who/none HTTP/1.1\r\n" + hostLine + "Content-Length : 0\r\n\r\n", 400,
+			social.CodeBadRequest},
 		{"H9 space in a name", "GET /v1/who/none HTTP/1.1\r\n" + hostLine + "X Y: 1\r\n\r\n", 400, social.CodeBadRequest},
 		{"H9 no name", "GET /v1/who/none HTTP/1.1\r\n" + hostLine + ": 1\r\n\r\n", 400, social.CodeBadRequest},
 		{"H9 NUL in a value", "GET /v1/who/none HTTP/1.1\r\n" + hostLine + "X-A: a\x00b\r\n\r\n", 400, social.CodeBadRequest},
-		{"H9 bare CR in a value", "GET /v1/who/none HTTP/1.1\r\n" + hostLine + "X-A: a\rX-B: b\r\n\r\n", 400, social.CodeBadRequest},
+		{"H9 bare CR in a value", "GET /v1/who/none HTTP/1.1\r\n" + hostLine + "X-A: a\rX-B: b\r\n\r\n", 400,
+			social.CodeBadRequest},
 		{"H9 all bare LF", "GET /v1/who/none HTTP/1.1\nHost: social.example\n\n", 408, social.CodeRequestTimeout},
-		{"H10 TLS hello", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\xd1secret-of-the-client", 400, social.CodeBadRequest},
+		{"H10 TLS hello", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\xd1secret-of-the-client", 400,
+			social.CodeBadRequest},
 		{"H10 garbage", "\x00\xff<script>alert(1)</script>\r\n\r\n", 400, social.CodeBadRequest},
 		{"unknown method", "BREW /v1/notes HTTP/1.1\r\n" + hostLine + "\r\n", 400, social.CodeBadRequest},
-		{"two credentials", "GET /v1/who/read HTTP/1.1\r\n" + hostLine + "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n", 400, social.CodeBadRequest},
-		{"H12 body that stops", "POST /v1/notes HTTP/1.1\r\n" + hostLine + json + "Content-Length: 100\r\n\r\n{", 408, social.CodeRequestTimeout},
+		{"two credentials", "GET /v1/who/read HTTP/1.1\r\n" + hostLine +
+			"Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n", 400, social.CodeBadRequest},
+		{"H12 body that stops", "POST /v1/notes HTTP/1.1\r\n" + hostLine + json + "Content-Length: 100\r\n\r\n{", 408,
+			social.CodeRequestTimeout},
 		{"H11 header that stops", "GET /v1/notes HTTP/1.1\r\nHo", 408, social.CodeRequestTimeout},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -102,8 +130,10 @@ func TestFramingTolerated(t *testing.T) {
 		"H8 loopback in version 6":          "GET /v1/who/none HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n",
 		"H9 bare LF after the request line": "GET /v1/who/none HTTP/1.1\n" + hostLine + "\r\n",
 		"a URL in the query":                "GET /v1/notes?q=http://evil.example/x HTTP/1.1\r\n" + hostLine + "\r\n",
-		"chunked":                           "POST /v1/notes HTTP/1.1\r\n" + hostLine + "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
-		"exactly the limit": "POST /v1/notes HTTP/1.1\r\n" + hostLine + "Content-Type: application/json\r\nContent-Length: 65536\r\n\r\n" +
+		"chunked": "POST /v1/notes HTTP/1.1\r\n" + hostLine +
+			"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"exactly the limit": "POST /v1/notes HTTP/1.1\r\n" + hostLine +
+			"Content-Type: application/json\r\nContent-Length: 65536\r\n\r\n" +
 			"{}" + strings.Repeat(" ", 64<<10-2),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -124,7 +154,8 @@ func TestExpectContinue(t *testing.T) {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	br := bufio.NewReader(conn)
-	fmt.Fprintf(conn, "POST /v1/notes HTTP/1.1\r\n%sContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 14\r\n\r\n", hostLine)
+	fmt.Fprintf(conn, "POST /v1/notes HTTP/1.1\r\n%sContent-Type: application/json\r\nExpect: 100-continue\r\n"+
+		"Content-Length: 14\r\n\r\n", hostLine)
 	if line, _ := br.ReadString('\n'); !strings.HasPrefix(line, "HTTP/1.1 100") {
 		t.Fatalf("got %q, want 100", line)
 	}
@@ -202,7 +233,8 @@ func TestAllowedHosts(t *testing.T) {
 	})
 	for host, want := range map[string]int{
 		"belfry.lan": 200, "belfry.lan:8080": 200, "192.168.1.5": 200, "social.example": 200, "a.localhost": 200,
-		"192.168.1.6": 400, "evilbelfry.lan": 400, "social.example.evil": 400, "social.example@evil": 400, "localhost.evil": 400,
+		"192.168.1.6": 400, "evilbelfry.lan": 400, "social.example.evil": 400, "social.example@evil": 400,
+		"localhost.evil": 400,
 		"127.0.0.1.evil": 400,
 	} {
 		if a := s.do("GET", "/v1/who/none", "", "Host", host); a.StatusCode != want {

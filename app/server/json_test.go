@@ -61,11 +61,14 @@ func TestFields(t *testing.T) {
 	for _, tt := range []struct{ name, method, target, body, want string }{
 		{"unknown", "POST", "/v1/notes", `{"is_admin":true}`, "body /is_admin unknown_field"},
 		{"other letter case", "POST", "/v1/notes", `{"TEXT":"a"}`, "body /TEXT unknown_field"},
-		{"two unknown, in order", "POST", "/v1/notes", `{"id":1,"author_id":2}`, "body /author_id unknown_field, body /id unknown_field"},
+		{"two unknown, in order", "POST", "/v1/notes", `{"id":1,"author_id":2}`,
+			"body /author_id unknown_field, body /id unknown_field"},
 		{"unknown with dots and slashes", "POST", "/v1/notes", `{"a.b[0]/c~":1}`, "body /a.b[0]~1c~0 unknown_field"},
 		{"unknown below", "POST", "/v1/notes", `{"deep":{"name":"aa","x":1}}`, "body /deep/x unknown_field"},
-		{"unknown, very long", "POST", "/v1/notes", `{"` + strings.Repeat("n", 900) + `":1}`, "body /" + strings.Repeat("n", 64) + " unknown_field"},
-		{"too long", "POST", "/v1/notes", `{"text":"` + strings.Repeat("ä", 21) + `"}`, "body /text too_long (At most 20 characters.)"},
+		{"unknown, very long", "POST", "/v1/notes", `{"` + strings.Repeat("n", 900) + `":1}`, "body /" + strings.Repeat("n",
+			64) + " unknown_field"},
+		{"too long", "POST", "/v1/notes", `{"text":"` + strings.Repeat("ä", 21) + `"}`,
+			"body /text too_long (At most 20 characters.)"},
 		{"code points, not bytes", "POST", "/v1/notes", `{"text":"` + strings.Repeat("ä", 20) + `"}`, ""},
 		{"too small", "POST", "/v1/notes", `{"count":0}`, "body /count too_small (At least 1.)"},
 		{"too large", "POST", "/v1/notes", `{"count":10}`, "body /count too_large (At most 9.)"},
@@ -73,12 +76,14 @@ func TestFields(t *testing.T) {
 		{"not whole", "POST", "/v1/notes", `{"count":1.5}`, "body /count wrong_type"},
 		{"whole with a fraction", "POST", "/v1/notes", `{"count":1.0}`, "body /count wrong_type"},
 		{"text its type refuses", "POST", "/v1/notes", `{"at":"yesterday"}`, "body /at bad_format"},
-		{"text its type refuses, below", "POST", "/v1/notes", `{"deep":{"name":"aa","at":"yesterday"}}`, "body /deep/at bad_format"},
+		{"text its type refuses, below", "POST", "/v1/notes", `{"deep":{"name":"aa","at":"yesterday"}}`,
+			"body /deep/at bad_format"},
 		{"not of the list", "POST", "/v1/notes", `{"kind":"secret"}`, `body /kind bad_format (One of a, b.)`},
 		{"too many", "POST", "/v1/notes", `{"tags":["a","b","c"]}`, "body /tags too_many (At most 2 items.)"},
 		{"item of wrong type", "POST", "/v1/notes", `{"tags":["a",2]}`, "body /tags/1 wrong_type"},
 		{"required below", "POST", "/v1/notes", `{"deep":{}}`, "body /deep/name required"},
-		{"too short below", "POST", "/v1/notes", `{"deep":{"name":"a"}}`, "body /deep/name too_short (At least 2 characters.)"},
+		{"too short below", "POST", "/v1/notes", `{"deep":{"name":"a"}}`,
+			"body /deep/name too_short (At least 2 characters.)"},
 		{"not an object", "POST", "/v1/notes", `[]`, "body  wrong_type"},
 		{"null for a body", "POST", "/v1/notes", `null`, "body  wrong_type"},
 		{"escaped NUL", "POST", "/v1/notes", `{"text":"a\u0000"}`, "body /text bad_format"},
@@ -127,7 +132,8 @@ func TestFields(t *testing.T) {
 	if a := s.do("GET", "/v1/notes?q=%zz", ""); a.StatusCode != 400 {
 		t.Errorf("a malformed query: got %d", a.StatusCode)
 	}
-	for key, want := range map[string]int{"fine-Key_1!": 200, "with space": 422, "t\tb": 422, strings.Repeat("k", 255): 200, strings.Repeat("k", 256): 422} {
+	for key, want := range map[string]int{"fine-Key_1!": 200, "with space": 422, "t\tb": 422, strings.Repeat("k",
+		255): 200, strings.Repeat("k", 256): 422} {
 		if a := s.do("POST", "/v1/notes", "{}", "Idempotency-Key", key); a.StatusCode != want {
 			t.Errorf("Idempotency-Key %q: got %d %s, want %d", key, a.StatusCode, a.body, want)
 		}
@@ -137,13 +143,15 @@ func TestFields(t *testing.T) {
 // H24: forms are not taken, whatever they hold; nor is JSON in another encoding.
 func TestMediaTypes(t *testing.T) {
 	s := newSite(t)
-	for _, ct := range []string{"application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "application/xml",
+	for _, ct := range []string{"application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain",
+		"application/xml",
 		"application/json; charset=latin1", "application/problem+json", "application/octet-stream", "nonsense;;", ""} {
 		a := s.do("POST", "/v1/notes", "user[0][9999999999]=1&a[-1]=2", "Content-Type", ct)
 		s.wantProblem(a, 415, social.CodeUnsupportedMediaType)
 	}
 	s.wantProblem(s.do("POST", "/v1/notes", "{}", "Content-Encoding", "gzip"), 415, social.CodeUnsupportedMediaType)
-	for _, ct := range []string{"application/json", "application/json; charset=utf-8", "application/json;charset=UTF-8", "Application/JSON"} {
+	for _, ct := range []string{"application/json", "application/json; charset=utf-8", "application/json;charset=UTF-8",
+		"Application/JSON"} {
 		if a := s.do("POST", "/v1/notes", "{}", "Content-Type", ct); a.StatusCode != 200 {
 			t.Errorf("%s: got %d %s", ct, a.StatusCode, a.body)
 		}
@@ -164,7 +172,8 @@ func TestBodyForm(t *testing.T) {
 		{"NFC of raw text", "POST", "{\"text\":\"e\u0301\"}", `"text":"é"`},
 		{"null is absent on POST", "POST", `{"text":null,"warning":null,"count":2}`, `"body":{"count":2}`},
 		{"only null on POST", "POST", `{"text":null}`, `"body":{}`},
-		{"null below the outermost object stays", "POST", `{"deep":{"name":"aa","at":null}}`, `"raw":"{\"deep\":{\"name\":\"aa\",\"at\":null}}"`},
+		{"null below the outermost object stays", "POST", `{"deep":{"name":"aa","at":null}}`,
+			`"raw":"{\"deep\":{\"name\":\"aa\",\"at\":null}}"`},
 		{"null stays on PATCH", "PATCH", `{"text":null}`, `{"text":null}`},
 		{"astral", "POST", `{"text":"\ud83d\ude00"}`, `"text":"😀"`},
 		{"the raw body as it came", "POST", `{ "text" : "a" }`, `"raw":"{ \"text\" : \"a\" }"`},

@@ -61,7 +61,8 @@ func TestLimiterOneASecond(t *testing.T) {
 	for _, b := range []social.Budget{social.BudgetRead, social.BudgetWrite, social.BudgetStreams} {
 		clock := newFakeClock()
 		l := server.NewLimiter(limitsWith(func(c *server.LimitsConfig) {
-			c.Read, c.Write, c.Streams = server.Rate{Count: 60, Per: time.Minute}, server.Rate{Count: 1, Per: time.Second}, server.Rate{Count: 3600, Per: time.Hour}
+			c.Read, c.Write, c.Streams = server.Rate{Count: 60, Per: time.Minute}, server.Rate{Count: 1, Per: time.Second},
+				server.Rate{Count: 3600, Per: time.Hour}
 		}), clock.Now)
 		for i := range 10_000 {
 			if _, ok := l.Take(b, "user:a"); !ok {
@@ -109,7 +110,10 @@ func TestLimiterModel(t *testing.T) {
 // Beyond its bound the limiter forgets who asked longest ago, and nobody else.
 func TestLimiterForgets(t *testing.T) {
 	clock := newFakeClock()
-	l := server.NewLimiter(limitsWith(func(c *server.LimitsConfig) { c.Register, c.Keys = server.Rate{Count: 1, Per: time.Hour}, 1000 }), clock.Now)
+	l := server.NewLimiter(limitsWith(func(c *server.LimitsConfig) {
+		c.Register, c.Keys = server.Rate{Count: 1,
+			Per: time.Hour}, 1000
+	}), clock.Now)
 	for i := range 1000 {
 		l.Take(social.BudgetRegister, fmt.Sprint(i))
 	}
@@ -146,24 +150,31 @@ func TestLimitHeaders(t *testing.T) {
 		t.Errorf("RateLimit: %s", got)
 	}
 	// The same person by token shares the budget; the reads are another; a service token has its own.
-	if a := s.do("GET", "/v1/who/read", "", "Authorization", "Bearer bf_reader"); a.StatusCode != 200 || !strings.HasPrefix(a.Header.Get("RateLimit"), `"read";r=599`) {
+	if a := s.do("GET", "/v1/who/read", "", "Authorization", "Bearer bf_reader"); a.StatusCode != 200 ||
+		!strings.HasPrefix(a.Header.Get("RateLimit"), `"read";r=599`) {
 		t.Errorf("reads: got %d, %s", a.StatusCode, a.Header.Get("RateLimit"))
 	}
-	if a := s.do("POST", "/v1/who/notify", "", "Authorization", "Bearer bf_service"); a.StatusCode != 200 || a.Header.Get("RateLimit-Policy") != `"service";q=600;w=1` {
+	if a := s.do("POST", "/v1/who/notify", "", "Authorization", "Bearer bf_service"); a.StatusCode != 200 ||
+		a.Header.Get("RateLimit-Policy") != `"service";q=600;w=1` {
 		t.Errorf("service: got %d, %s", a.StatusCode, a.Header.Get("RateLimit-Policy"))
 	}
 	// The stream's budget is the channel's to spend: a browser would give up for good on a 429.
-	if a := s.do("GET", "/v1/events", "", "Accept", "text/event-stream", "Cookie", "__Host-belfry=good"); a.Header.Get("RateLimit") != "" {
+	if a := s.do("GET", "/v1/events", "", "Accept", "text/event-stream", "Cookie",
+		"__Host-belfry=good"); a.Header.Get("RateLimit") != "" {
 		t.Errorf("a stream spent %s", a.Header.Get("RateLimit"))
 	}
-	if a := s.do("GET", "/v1/events", "", "Cookie", "__Host-belfry=good"); !strings.HasPrefix(a.Header.Get("RateLimit"), `"read"`) {
+	if a := s.do("GET", "/v1/events", "", "Cookie", "__Host-belfry=good"); !strings.HasPrefix(a.Header.Get("RateLimit"),
+		`"read"`) {
 		t.Errorf("a poll spent %s", a.Header.Get("RateLimit"))
 	}
 }
 
 // Guessing credentials spends the guesser's address.
 func TestRefusedCredentialsAreCounted(t *testing.T) {
-	s := newSite(t, func(_ *server.Config, l *server.LimitsConfig) { l.Read = server.Rate{Count: 5, Per: 5 * time.Second} })
+	s := newSite(t, func(_ *server.Config, l *server.LimitsConfig) {
+		l.Read = server.Rate{Count: 5,
+			Per: 5 * time.Second}
+	})
 	for range 5 {
 		s.wantProblem(s.do("GET", "/v1/who/read", "", "Authorization", "Bearer bf_guess"), 401, social.CodeInvalidToken)
 	}
@@ -184,8 +195,10 @@ func TestLimitsOff(t *testing.T) {
 
 func TestRateText(t *testing.T) {
 	for text, want := range map[string]server.Rate{
-		"600/1m": {Count: 600, Per: time.Minute}, "10/15m": {Count: 10, Per: 15 * time.Minute}, "10/1h": {Count: 10, Per: time.Hour},
-		"600/1s": {Count: 600, Per: time.Second}, "3/1h30m": {Count: 3, Per: 90 * time.Minute}, "1/1m30s": {Count: 1, Per: 90 * time.Second},
+		"600/1m": {Count: 600, Per: time.Minute}, "10/15m": {Count: 10, Per: 15 * time.Minute}, "10/1h": {Count: 10,
+			Per: time.Hour},
+		"600/1s": {Count: 600, Per: time.Second}, "3/1h30m": {Count: 3, Per: 90 * time.Minute}, "1/1m30s": {Count: 1,
+			Per: 90 * time.Second},
 	} {
 		var r server.Rate
 		if err := r.UnmarshalText([]byte(text)); err != nil || r != want || r.String() != text {

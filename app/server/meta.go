@@ -1,8 +1,8 @@
 package server
 
 import (
+	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -88,8 +88,8 @@ func (s *Server) spend(c *fiber.Ctx, b social.Budget, a social.Actor) error {
 	got := s.limits.take(b, a.LimitKey(social.AddressFrom(c.UserContext())))
 	if got.rate.Count > 0 {
 		name := `"` + string(b) + `"`
-		c.Set("RateLimit-Policy", name+";q="+strconv.Itoa(got.rate.Count)+";w="+strconv.FormatInt(retrySeconds(got.rate.Per), 10))
-		c.Set("RateLimit", name+";r="+strconv.Itoa(got.left)+";t="+strconv.FormatInt(ceilSeconds(got.resetIn), 10))
+		c.Set("RateLimit-Policy", fmt.Sprintf("%s;q=%d;w=%d", name, got.rate.Count, retrySeconds(got.rate.Per)))
+		c.Set("RateLimit", fmt.Sprintf("%s;r=%d;t=%d", name, got.left, ceilSeconds(got.resetIn)))
 	}
 	if !got.ok {
 		return &social.Fault{Code: social.CodeRateLimited, Detail: "Please wait before you go on.", RetryAfter: got.retry}

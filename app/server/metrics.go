@@ -34,7 +34,8 @@ func newServerMetrics(r prometheus.Registerer, connections func() float64) *serv
 			Name: "belfry_http_requests_total", Help: "Requests answered.",
 		}, []string{"method", "route", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "belfry_http_request_seconds", Help: "Time from the first handler to the answer; long polls and opening streams included.",
+			Name:    "belfry_http_request_seconds",
+			Help:    "Time from the first handler to the answer; long polls and opening streams included.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15, 60},
 		}, []string{"method", "route"}),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{

@@ -22,14 +22,16 @@ func newDocument(site social.Site) *huma.OpenAPI {
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
 			Title: "Belfry", Version: site.Version,
-			Description: "A social backend: people post, follow, like and comment, and whatever happens to a person reaches that person.",
-			License:     &huma.License{Name: "MIT", Identifier: "MIT"},
+			Description: "A social backend: people post, follow, like and comment, " +
+				"and whatever happens to a person reaches that person.",
+			License: &huma.License{Name: "MIT", Identifier: "MIT"},
 		},
 		Components: &huma.Components{
 			Schemas: huma.NewMapRegistry("#/components/schemas/", newSchemaNamer()),
 			SecuritySchemes: map[string]*huma.SecurityScheme{
-				"token":   {Type: "http", Scheme: "bearer", Description: "A personal or service token."},
-				"session": {Type: "apiKey", In: "cookie", Name: "__Host-belfry", Description: "The session of a browser; the cookie is named belfry where the site is http."},
+				"token": {Type: "http", Scheme: "bearer", Description: "A personal or service token."},
+				"session": {Type: "apiKey", In: "cookie", Name: "__Host-belfry",
+					Description: "The session of a browser; the cookie is named belfry where the site is http."},
 			},
 		},
 	}
@@ -42,7 +44,8 @@ func newDocument(site social.Site) *huma.OpenAPI {
 func describe(_ *huma.OpenAPI, op *huma.Operation) {
 	rule, ok := op.Metadata[social.MetaAuth].(social.Auth)
 	if !ok {
-		panic(fmt.Sprintf("app: operation %s (%s %s) has no %q in its metadata", op.OperationID, op.Method, op.Path, social.MetaAuth))
+		panic(fmt.Sprintf("server: operation %s (%s %s) has no %q in its metadata",
+			op.OperationID, op.Method, op.Path, social.MetaAuth))
 	}
 	token, session := map[string][]string{"token": {}}, map[string][]string{"session": {}}
 	switch rule {

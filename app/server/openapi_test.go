@@ -94,7 +94,8 @@ func TestOperationWithoutAuthPanics(t *testing.T) {
 func TestOpenAPI(t *testing.T) {
 	s := newSite(t)
 	a := s.do("GET", "/openapi.json", "")
-	if a.StatusCode != 200 || a.Header.Get("ETag") == "" || !strings.HasPrefix(a.Header.Get("Content-Type"), "application/vnd.oai.openapi+json") {
+	if a.StatusCode != 200 || a.Header.Get("ETag") == "" || !strings.HasPrefix(a.Header.Get("Content-Type"),
+		"application/vnd.oai.openapi+json") {
 		t.Fatalf("got %d %v", a.StatusCode, a.Header)
 	}
 	var doc map[string]any
@@ -154,7 +155,8 @@ func TestDocsPage(t *testing.T) {
 	s := newSite(t)
 	page := s.do("GET", "/docs", "")
 	policy := page.Header.Get("Content-Security-Policy")
-	if page.StatusCode != 200 || !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") || !strings.Contains(policy, "script-src 'self';") {
+	if page.StatusCode != 200 || !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") ||
+		!strings.Contains(policy, "script-src 'self';") {
 		t.Fatalf("got %d %v", page.StatusCode, page.Header)
 	}
 	for _, foreign := range []string{"https://", "http://", "//cdn", "unpkg", "<style", "onload"} {
@@ -165,8 +167,10 @@ func TestDocsPage(t *testing.T) {
 	_, rest, _ := strings.Cut(page.body, `src="`)
 	src, _, _ := strings.Cut(rest, `"`)
 	script := s.do("GET", src, "")
-	if script.StatusCode != 200 || !strings.HasPrefix(script.Header.Get("Content-Type"), "text/javascript") || len(script.body) < 100_000 {
-		t.Errorf("script %s: got %d, %d bytes of %s", src, script.StatusCode, len(script.body), script.Header.Get("Content-Type"))
+	if script.StatusCode != 200 || !strings.HasPrefix(script.Header.Get("Content-Type"), "text/javascript") ||
+		len(script.body) < 100_000 {
+		t.Errorf("script %s: got %d, %d bytes of %s", src, script.StatusCode, len(script.body),
+			script.Header.Get("Content-Type"))
 	}
 }
 
@@ -193,7 +197,8 @@ func TestDocsPageInBrowser(t *testing.T) {
 		t.Fatalf("chromium: %v", err)
 	}
 	for line := range strings.Lines(errs.String()) {
-		if strings.Contains(line, "CONSOLE") && (strings.Contains(line, "Refused") || strings.Contains(line, "violates") || strings.Contains(line, "Error")) {
+		if strings.Contains(line, "CONSOLE") && (strings.Contains(line, "Refused") || strings.Contains(line, "violates") ||
+			strings.Contains(line, "Error")) {
 			t.Errorf("the browser says: %s", line)
 		}
 	}
@@ -242,7 +247,8 @@ func TestAdmin(t *testing.T) {
 
 	s.do("GET", "/v1/notes/7", "")
 	if status, body := ask("/metrics", "localhost:8081"); status != 200 ||
-		!strings.Contains(body, `belfry_http_requests_total{method="GET",route="/v1/notes/:id",status="2xx"} 1`) || !strings.Contains(body, "go_goroutines") {
+		!strings.Contains(body, `belfry_http_requests_total{method="GET",route="/v1/notes/:id",status="2xx"} 1`) ||
+		!strings.Contains(body, "go_goroutines") {
 		t.Errorf("/metrics: got %d", status)
 	}
 	for _, path := range []string{"/healthz", "/debug/pprof/", "/debug/pprof/goroutine?debug=1"} {

@@ -102,7 +102,7 @@ func (s *Server) admit(c *fiber.Ctx, op *huma.Operation) (social.Actor, error) {
 	}
 	rule, ok := op.Metadata[social.MetaAuth].(social.Auth)
 	if !ok { // an operation hidden from the document, which is where this is checked
-		return social.Actor{}, fmt.Errorf("app: operation %s does not say who may call it", op.OperationID)
+		return social.Actor{}, fmt.Errorf("server: operation %s does not say who may call it", op.OperationID)
 	}
 	budget, ok := op.Metadata[social.MetaLimit].(social.Budget)
 	if !ok {

@@ -59,7 +59,8 @@ func TestProblems(t *testing.T) {
 			case social.CodeRateLimited, social.CodeOverloaded, social.CodeUnavailable:
 				f.RetryAfter = 2500 * time.Millisecond
 			case social.CodeCursorGone:
-				f.Gap = &social.GapError{From: social.Cursor{Epoch: 1, Seq: 12}, To: social.Cursor{Epoch: 1, Seq: 700}, Reason: social.GapExpired}
+				f.Gap = &social.GapError{From: social.Cursor{Epoch: 1, Seq: 12}, To: social.Cursor{Epoch: 1, Seq: 700},
+					Reason: social.GapExpired}
 			}
 			s.err = f
 			a := s.do("GET", "/v1/fail", "", "X-Request-Id", "golden")
@@ -94,7 +95,9 @@ func TestGapWithoutFrom(t *testing.T) {
 	if err := json.Unmarshal([]byte(a.body), &body); err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"from":null,"to":"1-7","reason":"invalid","heal":["/v1/notifications","/v1/notifications/counts","/v1/timelines/home"]}`; string(body.Gap) != want {
+	want := `{"from":null,"to":"1-7","reason":"invalid",` +
+		`"heal":["/v1/notifications","/v1/notifications/counts","/v1/timelines/home"]}`
+	if string(body.Gap) != want {
 		t.Errorf("gap:\n got %s\nwant %s", body.Gap, want)
 	}
 }

@@ -26,7 +26,8 @@ func (s *Server) refuse(c *fasthttp.RequestCtx, fault *social.Fault) {
 	if p.Code == social.CodeRequestTimeout {
 		level = zap.DebugLevel // browsers open connections that they never use
 	}
-	s.log.Log(level, "request refused", zap.String("request_id", id), zap.String("code", string(p.Code)), zap.Int("status", p.Status))
+	s.log.Log(level, "request refused",
+		zap.String("request_id", id), zap.String("code", string(p.Code)), zap.Int("status", p.Status))
 }
 
 // expect answers Expect: 100-continue: the body may come only if the request could be served with it. Every

@@ -147,4 +147,4 @@ func (b behind) Route(string, func(fiber.Router), ...string) fiber.Router { pani
 func (b behind) Mount(string, *fiber.App) fiber.Router                    { panic(plainOnly) }
 func (b behind) Name(string) fiber.Router                                 { return b }
 
-const plainOnly = "app: a channel adds plain routes: Get, Head, Post, Put, Patch, Delete, Add"
+const plainOnly = "server: a channel adds plain routes: Get, Head, Post, Put, Patch, Delete, Add"

@@ -89,7 +89,9 @@ func New(cfg Config, deps Deps) *Server {
 	if err := checkImmutable(s.fiber); err != nil {
 		panic(err)
 	}
-	s.metrics = newServerMetrics(deps.Metrics, func() float64 { return float64(s.fiber.Server().GetOpenConnectionsCount()) })
+	s.metrics = newServerMetrics(deps.Metrics, func() float64 {
+		return float64(s.fiber.Server().GetOpenConnectionsCount())
+	})
 	s.doc = newDocument(deps.Site)
 	s.late = &lateRoutes{Router: s.fiber}
 	s.api = s.newAPI(s.late)

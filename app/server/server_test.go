@@ -71,7 +71,8 @@ func (a *fakeAuth) Authenticate(_ context.Context, c server.Credentials) (social
 	if c.Ticket != "" {
 		return social.Actor{}, social.NewFault(social.CodeInvalidTicket, "This ticket is not valid.")
 	}
-	return social.Actor{}, social.NewFault(social.CodeInvalidToken, "This session or token is unknown, expired or revoked.")
+	return social.Actor{}, social.NewFault(social.CodeInvalidToken,
+		"This session or token is unknown, expired or revoked.")
 }
 
 func (a *fakeAuth) calls() int {
@@ -84,20 +85,22 @@ var (
 	alice     = social.ID{15: 1}
 	session   = social.Actor{UserID: alice, SessionID: social.ID{15: 2}, Role: social.RoleUser}
 	suspended = social.Actor{UserID: alice, SessionID: social.ID{15: 2}, Role: social.RoleUser, Suspended: true}
-	reader    = social.Actor{UserID: alice, TokenID: social.ID{15: 3}, Role: social.RoleUser, Scopes: []social.Scope{social.ScopeRead}}
+	reader    = social.Actor{UserID: alice, TokenID: social.ID{15: 3}, Role: social.RoleUser,
+		Scopes: []social.Scope{social.ScopeRead}}
 	service   = social.Actor{ServiceID: social.ID{15: 4}}
 	moderator = social.Actor{UserID: social.ID{15: 5}, SessionID: social.ID{15: 6}, Role: social.RoleModerator}
 )
 
 func newFakeAuth() *fakeAuth {
 	return &fakeAuth{knows: map[server.Credentials]social.Actor{
-		{Cookie: "good"}:        session,
-		{Cookie: "suspended"}:   suspended,
-		{Cookie: "moderator"}:   moderator,
-		{Bearer: "bf_reader"}:   reader,
-		{Bearer: "bf_service"}:  service,
-		{Ticket: "bft_good"}:    session,
-		{Bearer: "bf_moderate"}: {UserID: alice, TokenID: social.ID{15: 7}, Role: social.RoleUser, Scopes: []social.Scope{social.ScopeModerate}},
+		{Cookie: "good"}:       session,
+		{Cookie: "suspended"}:  suspended,
+		{Cookie: "moderator"}:  moderator,
+		{Bearer: "bf_reader"}:  reader,
+		{Bearer: "bf_service"}: service,
+		{Ticket: "bft_good"}:   session,
+		{Bearer: "bf_moderate"}: {UserID: alice, TokenID: social.ID{15: 7}, Role: social.RoleUser,
+			Scopes: []social.Scope{social.ScopeModerate}},
 	}}
 }
 
@@ -149,35 +152,43 @@ func routes(fail func() error) func(humaapi.API) {
 		return &noteOutput{Body: echo{Actor: social.ActorFrom(ctx).LimitKey(social.AddressFrom(ctx))}}, nil
 	}
 	return func(api humaapi.API) {
-		humaapi.Register(api, op("create-note", "POST", "/v1/notes", social.AuthNone), func(_ context.Context, in *noteInput) (*noteOutput, error) {
+		humaapi.Register(api, op("create-note", "POST", "/v1/notes", social.AuthNone), func(_ context.Context,
+			in *noteInput) (*noteOutput, error) {
 			return &noteOutput{Body: echo{Body: in.Body, Raw: string(in.RawBody)}}, nil
 		})
-		humaapi.Register(api, op("patch-note", "PATCH", "/v1/notes", social.AuthNone), func(_ context.Context, in *patchInput) (*struct{ Body map[string]any }, error) {
+		humaapi.Register(api, op("patch-note", "PATCH", "/v1/notes", social.AuthNone), func(_ context.Context,
+			in *patchInput) (*struct{ Body map[string]any }, error) {
 			return &struct{ Body map[string]any }{in.Body}, nil
 		})
-		humaapi.Register(api, op("optional-body", "PUT", "/v1/notes/{id}/mark", social.AuthNone), func(_ context.Context, in *struct {
-			ID   string `path:"id"`
-			Body *noteBody
-		}) (*struct{}, error) {
+		humaapi.Register(api, op("optional-body", "PUT", "/v1/notes/{id}/mark", social.AuthNone), func(_ context.Context,
+			in *struct {
+				ID   string `path:"id"`
+				Body *noteBody
+			}) (*struct{}, error) {
 			return nil, nil
 		})
-		humaapi.Register(api, op("get-note", "GET", "/v1/notes/{id}", social.AuthOptional, social.MetaETag, "strong"), func(ctx context.Context, in *struct {
-			ID string `path:"id"`
-		}) (*noteOutput, error) {
-			return &noteOutput{Body: echo{Actor: social.ActorFrom(ctx).LimitKey(""), Raw: in.ID}}, nil
-		})
-		humaapi.Register(api, op("count-notes", "GET", "/v1/notes/count", social.AuthNone), func(context.Context, *struct{}) (*noteOutput, error) {
+		humaapi.Register(api, op("get-note", "GET", "/v1/notes/{id}", social.AuthOptional, social.MetaETag, "strong"),
+			func(ctx context.Context, in *struct {
+				ID string `path:"id"`
+			}) (*noteOutput, error) {
+				return &noteOutput{Body: echo{Actor: social.ActorFrom(ctx).LimitKey(""), Raw: in.ID}}, nil
+			})
+		humaapi.Register(api, op("count-notes", "GET", "/v1/notes/count", social.AuthNone), func(context.Context,
+			*struct{}) (*noteOutput, error) {
 			return &noteOutput{Body: echo{Raw: "the count"}}, nil
 		})
-		humaapi.Register(api, op("list-notes", "GET", "/v1/notes", social.AuthNone, social.MetaETag, "weak"), func(_ context.Context, in *struct {
-			social.PageQuery
-			Q string `query:"q"`
-		}) (*struct{ Body social.List[string] }, error) {
-			next, prev := "NEXT", "PREV"
-			return &struct{ Body social.List[string] }{social.List[string]{Items: []string{in.Cursor}, Next: &next, Prev: &prev}}, nil
-		})
+		humaapi.Register(api, op("list-notes", "GET", "/v1/notes", social.AuthNone, social.MetaETag, "weak"),
+			func(_ context.Context, in *struct {
+				social.PageQuery
+				Q string `query:"q"`
+			}) (*struct{ Body social.List[string] }, error) {
+				next, prev := "NEXT", "PREV"
+				return &struct{ Body social.List[string] }{social.List[string]{Items: []string{in.Cursor}, Next: &next,
+					Prev: &prev}}, nil
+			})
 		humaapi.Register(api, op("tagged", "POST", "/v1/tagged", social.AuthNone, social.MetaETag, "strong"), who)
-		humaapi.Register(api, op("fail", "GET", "/v1/fail", social.AuthNone), func(context.Context, *struct{}) (*noteOutput, error) {
+		humaapi.Register(api, op("fail", "GET", "/v1/fail", social.AuthNone), func(context.Context, *struct{}) (*noteOutput,
+			error) {
 			return nil, fail()
 		})
 		for name, rule := range map[string]social.Auth{
@@ -239,10 +250,11 @@ func newSite(t *testing.T, opts ...siteOption) *site {
 }
 
 func exampleInstance() server.Instance {
-	return server.Instance{Name: "Belfry", Version: "0.1.0", URL: "https://social.example", Registration: "open", Languages: []string{"en"},
-		Features: server.InstanceFeatures{SSE: true, Channels: []string{"webhook"}},
-		Limits:   server.InstanceLimits{Text: 5000, MIMETypes: []string{"image/png"}},
-		Events:   server.InstanceEvents{URL: "/v1/events", HeartbeatS: 15}}
+	return server.Instance{Name: "Belfry", Version: "0.1.0", URL: "https://social.example", Registration: "open",
+		Languages: []string{"en"},
+		Features:  server.InstanceFeatures{SSE: true, Channels: []string{"webhook"}},
+		Limits:    server.InstanceLimits{Text: 5000, MIMETypes: []string{"image/png"}},
+		Events:    server.InstanceEvents{URL: "/v1/events", HeartbeatS: 15}}
 }
 
 // answer is a response with its body read.
@@ -364,7 +376,8 @@ func raw(t *testing.T, address, request string) (a answer, closed bool) {
 	if len(rest) > 0 {
 		t.Fatalf("the connection goes on with %q", rest)
 	}
-	return answer{resp, string(text)}, err == nil || errors.Is(err, net.ErrClosed) || strings.Contains(err.Error(), "reset")
+	return answer{resp, string(text)}, err == nil || errors.Is(err, net.ErrClosed) || strings.Contains(err.Error(),
+		"reset")
 }
 
 func TestRequestHeaders(t *testing.T) {
@@ -404,7 +417,8 @@ func TestRouterProblems(t *testing.T) {
 	}
 	s.wantProblem(s.do("GET", "/v1/notes", "", "Accept", "text/html"), 406, social.CodeNotAcceptable)
 	s.wantProblem(s.do("GET", "/v1/notes", "", "Accept", "application/json;q=0, */*"), 406, social.CodeNotAcceptable)
-	for _, accept := range []string{"", "*/*", "application/*", "text/html, */*;q=0.1", "application/json; charset=utf-8"} {
+	for _, accept := range []string{"", "*/*", "application/*", "text/html, */*;q=0.1",
+		"application/json; charset=utf-8"} {
 		if a := s.do("GET", "/v1/notes", "", "Accept", accept); a.StatusCode != 200 {
 			t.Errorf("Accept %q: got %d", accept, a.StatusCode)
 		}
@@ -420,7 +434,8 @@ func TestRouterProblems(t *testing.T) {
 func TestH42Paths(t *testing.T) {
 	s := newSite(t)
 	address := s.serve()
-	for _, target := range []string{"/../../etc/passwd", "/docs/../../server.go", "/%2e%2e%2fetc/passwd", "/docs/..%2f..%2fserver.go",
+	for _, target := range []string{"/../../etc/passwd", "/docs/../../server.go", "/%2e%2e%2fetc/passwd",
+		"/docs/..%2f..%2fserver.go",
 		"/v1/notes/%00", "/docs/..\\..\\server.go", "/v1/notes/%zz", "/" + strings.Repeat("a/", 5000)} {
 		a, _ := raw(t, address, "GET "+target+" HTTP/1.1\r\nHost: social.example\r\n\r\n")
 		if a.StatusCode != 400 && a.StatusCode != 404 {
@@ -554,10 +569,12 @@ func TestStoreErrors(t *testing.T) {
 func TestH53LogInjection(t *testing.T) {
 	var out bytes.Buffer
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(&out), zap.InfoLevel)
-	s := server.New(server.DefaultConfig(), server.Deps{Log: zap.New(core), Clock: time.Now, Metrics: server.NewRegistry()})
+	s := server.New(server.DefaultConfig(), server.Deps{Log: zap.New(core), Clock: time.Now,
+		Metrics: server.NewRegistry()})
 	address := (&site{Server: s, t: t}).serve()
 	raw(t, address, "GET /v1/\x1b[31m%0A{\"level\":\"error\"} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-	raw(t, address, "GET /v1/%1b[31m%0a%7b%22level%22:%22error%22%7d HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: a\"b\r\nConnection: close\r\n\r\n")
+	raw(t, address, "GET /v1/%1b[31m%0a%7b%22level%22:%22error%22%7d HTTP/1.1\r\nHost: localhost\r\n"+
+		"X-Request-Id: a\"b\r\nConnection: close\r\n\r\n")
 	for line := range bytes.Lines(out.Bytes()) {
 		var entry struct{ Level string }
 		if err := json.Unmarshal(line, &entry); err != nil || entry.Level != "info" || bytes.ContainsAny(line, "\x1b") {
@@ -743,7 +760,8 @@ func TestShutdownLeavesNothing(t *testing.T) {
 	}
 	client.CloseIdleConnections()
 	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2")) // both sleep between looks at the clock
+		// both sleep between looks at the clock
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
 }
 
 // When the time for it is over, what still runs is told by its context.
@@ -791,6 +809,7 @@ func newAdmin(s *site, failing map[string]error) (*server.Readiness, http.Handle
 	probe := func(name string) func() (string, error) {
 		return func() (string, error) { return "fine", failing[name] }
 	}
-	ready := server.NewReadiness(server.Check{Name: "log", Fatal: true, Probe: probe("log")}, server.Check{Name: "channel", Probe: probe("channel")})
+	ready := server.NewReadiness(server.Check{Name: "log", Fatal: true, Probe: probe("log")},
+		server.Check{Name: "channel", Probe: probe("channel")})
 	return ready, server.NewAdmin(server.DefaultAdminConfig(), ready, s.reg).Handler()
 }

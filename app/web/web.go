@@ -13,8 +13,8 @@ import (
 var static embed.FS
 
 // ContentSecurityPolicy is sent with every file: everything comes from here, nothing is inline.
-const ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-	"manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+const ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+	"connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 // Page is the one HTML page; it is served at "/", at "/@name" and at "/p/<id>".
 func Page() []byte {

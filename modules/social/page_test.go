@@ -102,14 +102,16 @@ func TestPageCursorIsBound(t *testing.T) {
 	if _, err := read(pages, scope, *first.Next); err != nil {
 		t.Fatalf("its own cursor: %v", err)
 	}
-	other := []social.PageScope{{List: "likes", Filter: "a", Person: social.ID{1}}, {List: "posts", Filter: "b", Person: social.ID{1}},
+	other := []social.PageScope{{List: "likes", Filter: "a", Person: social.ID{1}}, {List: "posts", Filter: "b",
+		Person: social.ID{1}},
 		{List: "posts", Filter: "a"}, {List: "postsa", Filter: "", Person: social.ID{1}}}
 	for _, s := range other {
 		if _, err := read(pages, s, *first.Next); !social.IsFault(err, social.CodeInvalidCursor) {
 			t.Errorf("in scope %+v: %v", s, err)
 		}
 	}
-	if _, err := read(social.NewPageCursors([]byte("another key of thirty-two bytes!")), scope, *first.Next); !social.IsFault(err, social.CodeInvalidCursor) {
+	if _, err := read(social.NewPageCursors([]byte("another key of thirty-two bytes!")), scope,
+		*first.Next); !social.IsFault(err, social.CodeInvalidCursor) {
 		t.Errorf("under another key: %v", err)
 	}
 	for i := range *first.Next {
@@ -126,7 +128,8 @@ func FuzzPageCursor(f *testing.F) {
 	f.Add("AAAAAAAAAAAAAAAAAAAAAAAAAAAA")
 	pages := social.NewPageCursors([]byte("a key that is thirty-two bytes !"))
 	f.Fuzz(func(t *testing.T, cursor string) {
-		page, err := social.PageOf(pages, social.PageScope{List: "x"}, social.PageQuery{Limit: 2, Cursor: cursor}, true, self, window([]int64{1, 2, 3}))
+		page, err := social.PageOf(pages, social.PageScope{List: "x"}, social.PageQuery{Limit: 2, Cursor: cursor}, true,
+			self, window([]int64{1, 2, 3}))
 		if err == nil && cursor != "" {
 			t.Errorf("a made-up cursor %q gave %v", cursor, page)
 		}
@@ -138,7 +141,8 @@ func FuzzPageCursor(f *testing.F) {
 
 func ExamplePageOf() {
 	pages := social.NewPageCursors(make([]byte, 32))
-	page, _ := social.PageOf(pages, social.PageScope{List: "example"}, social.PageQuery{Limit: 2}, false, self, window([]int64{1, 2, 3}))
+	page, _ := social.PageOf(pages, social.PageScope{List: "example"}, social.PageQuery{Limit: 2}, false, self,
+		window([]int64{1, 2, 3}))
 	fmt.Println(page.Items, page.Next != nil, page.Prev != nil)
 	// Output: [3 2] true false
 }

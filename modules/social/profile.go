@@ -22,7 +22,7 @@ type User struct {
 	FollowingCount int64         `json:"following_count"`
 	PostsCount     int64         `json:"posts_count"`
 	CreatedAt      Time          `json:"created_at"`
-	Viewer         *Relationship `json:"viewer" doc:"How the asker stands to this user; null when anonymous and for oneself."`
+	Viewer         *Relationship `json:"viewer" doc:"How the asker stands to this user; null if anonymous or oneself."`
 }
 
 // Follow states of a Relationship.

@@ -18,7 +18,8 @@ func TestID(t *testing.T) {
 	if err != nil || back != id {
 		t.Errorf("%s read back as %s, %v", id, back, err)
 	}
-	for _, text := range []string{"", "x", strings.ToUpper(id.String()), strings.ReplaceAll(id.String(), "-", ""), "{" + id.String() + "}", "urn:uuid:" + id.String(), id.String() + "\n"} {
+	for _, text := range []string{"", "x", strings.ToUpper(id.String()), strings.ReplaceAll(id.String(), "-", ""), "{" +
+		id.String() + "}", "urn:uuid:" + id.String(), id.String() + "\n"} {
 		if _, err := social.ParseID(text); err == nil {
 			t.Errorf("%q was read as an id", text)
 		}
@@ -62,7 +63,8 @@ func TestTime(t *testing.T) {
 }
 
 func TestSize(t *testing.T) {
-	for text, want := range map[string]social.Size{"0": 0, "512": 512, "512B": 512, "64KiB": 64 << 10, "16 MiB": 16 << 20, "2GiB": 2 << 30} {
+	for text, want := range map[string]social.Size{"0": 0, "512": 512, "512B": 512, "64KiB": 64 << 10, "16 MiB": 16 << 20,
+		"2GiB": 2 << 30} {
 		var s social.Size
 		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
 			t.Errorf("%q = %d, %v", text, s, err)
@@ -128,9 +130,11 @@ func TestStream(t *testing.T) {
 
 // TestEventJSON: the one encoder writes valid JSON with the four members in order, and the id's text form.
 func TestEventJSON(t *testing.T) {
-	e := social.Event{Cursor: social.Cursor{Epoch: 1, Seq: 1042}, Type: "post.deleted", Time: 1777889472345, Data: []byte(`{"id":"x"}`)}
+	e := social.Event{Cursor: social.Cursor{Epoch: 1, Seq: 1042}, Type: "post.deleted", Time: 1777889472345,
+		Data: []byte(`{"id":"x"}`)}
 	got, err := json.Marshal(e)
-	if want := `{"id":"1-1042","type":"post.deleted","time":"2026-05-04T10:11:12.345Z","data":{"id":"x"}}`; err != nil || string(got) != want {
+	if want := `{"id":"1-1042","type":"post.deleted","time":"2026-05-04T10:11:12.345Z","data":{"id":"x"}}`; err != nil ||
+		string(got) != want {
 		t.Errorf("%s, %v, want %s", got, err, want)
 	}
 }
@@ -139,7 +143,8 @@ func TestAudienceModes(t *testing.T) {
 	me, quiet, loud := social.ID{1}, social.ID{2}, social.ID{3}
 	a := social.Audience{Person: me, Hidden: map[social.ID]struct{}{{9}: {}}, Sources: []social.Source{
 		{Stream: social.Stream{Kind: social.To, User: me}}, {Stream: social.Stream{Kind: social.By, User: me}},
-		{Stream: social.Stream{Kind: social.By, User: quiet}}, {Stream: social.Stream{Kind: social.By, User: loud}, Bell: true}}}
+		{Stream: social.Stream{Kind: social.By, User: quiet}}, {Stream: social.Stream{Kind: social.By, User: loud},
+			Bell: true}}}
 	for mode, want := range map[social.PostsMode]int{social.PostsAll: 4, social.PostsNotify: 2, social.PostsNone: 1} {
 		if got := a.ForPosts(mode); len(got.Sources) != want || got.Sources[0].Stream.Kind != social.To {
 			t.Errorf("%s reads %d streams, want %d", mode, len(got.Sources), want)
@@ -151,11 +156,14 @@ func TestAudienceModes(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	err := fmt.Errorf("posts: publish: %w", social.Invalid(social.QueryField("limit", social.FieldTooLarge, "At most 100.")))
-	if !social.IsFault(err, social.CodeValidationFailed) || social.IsFault(err, social.CodeNotFound) || social.IsFault(errors.New("x"), social.CodeInternal) {
+	err := fmt.Errorf("posts: publish: %w", social.Invalid(social.QueryField("limit", social.FieldTooLarge,
+		"At most 100.")))
+	if !social.IsFault(err, social.CodeValidationFailed) || social.IsFault(err, social.CodeNotFound) ||
+		social.IsFault(errors.New("x"), social.CodeInternal) {
 		t.Errorf("IsFault does not tell %v", err)
 	}
-	gap := &social.GapError{From: social.Cursor{Epoch: 1, Seq: 2}, To: social.Cursor{Epoch: 1, Seq: 9}, Reason: social.GapExpired}
+	gap := &social.GapError{From: social.Cursor{Epoch: 1, Seq: 2}, To: social.Cursor{Epoch: 1, Seq: 9},
+		Reason: social.GapExpired}
 	if gap.Error() != "gap expired from 1-2 to 1-9" {
 		t.Errorf("%v", gap)
 	}
