@@ -44,20 +44,8 @@ type history struct {
 	probe storage.Entry   // the newest announcement the log has to hold; Position 0 = none
 }
 
-// Reconciled is the log as Reconcile needs it.
-type Reconciled interface {
-	storage.LogKeeper
-	At(ctx context.Context, p social.Position) (social.Event, bool, error)
-}
-
-// Rebuilt is the log as Rebuild needs it.
-type Rebuilt interface {
-	storage.LogKeeper
-	storage.LogAppender
-}
-
 // Reconcile makes log and store agree on one history. The host calls it once at start, before anything reads the log,
-// and CatchUp after it. The store is the truth; a log that does not fit is set aside.
+// and CatchUp after it; so it has the whole log. The store is the truth; a log that does not fit is set aside.
 //
 // The epoch stays when every position still stands for what it stood for: the log is in step, merely behind, or
 // gone altogether (new, deleted, damaged) and is filled again from the outbox under the same ids. A new epoch is
@@ -67,7 +55,7 @@ type Rebuilt interface {
 //
 // The new epoch is durable in the store before the log is reset, so a crash between the two ends in the same place,
 // one epoch further.
-func Reconcile(ctx context.Context, db storage.DB, log Reconciled) (Report, error) {
+func Reconcile(ctx context.Context, db storage.DB, log storage.Log) (Report, error) {
 	head, oldest := log.Head(), log.Oldest()
 	h, err := historyOf(ctx, db, head.Seq)
 	if err != nil {
@@ -105,7 +93,7 @@ func Reconcile(ctx context.Context, db storage.DB, log Reconciled) (Report, erro
 // Rebuild drops the log's content and fills it again from the outbox, under the same epoch, positions and ids. It is
 // for a stopped server: nobody may read or append meanwhile. It returns how many entries were copied. An entry that
 // cannot be understood ends it; the server, started, sets that entry aside and goes on.
-func Rebuild(ctx context.Context, db storage.DB, log Rebuilt) (int, error) {
+func Rebuild(ctx context.Context, db storage.DB, log storage.Log) (int, error) {
 	h, err := historyOf(ctx, db, 0)
 	if err != nil {
 		return 0, err
@@ -157,7 +145,7 @@ func historyOf(ctx context.Context, db storage.DB, head social.Position) (h hist
 
 // agrees looks whether the log holds the probe at its position. It sees a store that was put back to an older copy
 // and has gone on since.
-func agrees(ctx context.Context, log Reconciled, probe storage.Entry, floor social.Position) (bool, error) {
+func agrees(ctx context.Context, log storage.LogReader, probe storage.Entry, floor social.Position) (bool, error) {
 	if probe.Position <= floor {
 		return true, nil
 	}
