@@ -21,6 +21,7 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
+	"github.com/belfry-social/belfry/storage/outbox"
 )
 
 // program is everything that runs, with the order in which it starts and stops (I17).
@@ -177,9 +178,9 @@ func (p *program) steps() []step {
 
 // allJobs are those of the modules and of the stores.
 func (p *program) allJobs() []social.Job {
-	keep := p.Config.Storage.Log.Retention
-	return append(p.Jobs, p.Stores.relay.TrimJob(keep.Age, int64(keep.Bytes)), p.Stores.relay.EraseJob(),
-		p.Stores.trimOnce(), newFootprint().Job())
+	s, keep := p.Stores, p.Config.Storage.Log.Retention
+	return append(p.Jobs, outbox.TrimJob(s.db, s.log, s.clock, keep.Age, int64(keep.Bytes)), outbox.EraseJob(s.db, s.log),
+		s.trimOnce(), newFootprint().Job())
 }
 
 // welcome says in one line where to look and how to begin.

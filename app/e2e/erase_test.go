@@ -11,6 +11,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/storage/outbox"
 )
 
 // TestErase (P26, small): after `belfry user delete` nothing of a person is in any answer or replay, at once; and
@@ -79,9 +80,8 @@ func TestErase(t *testing.T) {
 	}
 	answers("at once")
 
-	relay := w.relay()
 	for range 3 { // what one job leaves behind, another may pick up
-		for _, job := range append(jobs.List, relay.EraseJob()) {
+		for _, job := range append(jobs.List, outbox.EraseJob(w.db, w.log)) {
 			for more := true; more; {
 				var err error
 				if more, err = job.Run(t.Context()); err != nil {
@@ -120,7 +120,7 @@ func TestErase(t *testing.T) {
 	// The free pages of the log still hold it, until it is written anew; and a file that was set aside goes too.
 	mustBelfry(t, "log", "rebuild", "--data", w.Data)
 	w.start()
-	if more, err := w.relay().EraseJob().Run(t.Context()); err != nil || more {
+	if more, err := outbox.EraseJob(w.db, w.log).Run(t.Context()); err != nil || more {
 		t.Errorf("the job has more to do: %v, %v", more, err)
 	}
 	answers("after the rebuild")

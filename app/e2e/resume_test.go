@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/storage/outbox"
 )
 
 // TestResume (P6): with whatever id a client comes, by stream or by poll, it gets exactly what it lacks, or a gap
@@ -20,7 +21,7 @@ func TestResume(t *testing.T) {
 	_, rng := luck(t)
 	w := startWorld(t, nil, 4)
 	w.stormed(20, rng.Uint64())
-	trim := w.relay().TrimJob(time.Nanosecond, 0)
+	trim := outbox.TrimJob(w.db, w.log, time.Now, time.Nanosecond, 0)
 	for more := true; more; {
 		var err error
 		if more, err = trim.Run(t.Context()); err != nil {

@@ -39,7 +39,7 @@ func TestDeleteIsHeardBehindTheErasure(t *testing.T) {
 	if err := relay.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for erase := relay.EraseJob(); ; {
+	for erase := outbox.EraseJob(w.DB, log); ; {
 		more, err := erase.Run(t.Context())
 		if err != nil {
 			t.Fatal(err)

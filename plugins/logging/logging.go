@@ -4,7 +4,7 @@ package logging
 
 import (
 	"context"
-	"fmt"
+	"errors"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -21,18 +21,10 @@ type Config struct {
 
 // Validate names the key that is wrong.
 func (c Config) Validate() error {
-	if _, err := c.level(); err != nil {
-		return fmt.Errorf("level: must be debug, info or warn")
+	if l, err := zapcore.ParseLevel(c.Level); err != nil || l > zapcore.WarnLevel {
+		return errors.New("level: must be debug, info or warn")
 	}
 	return nil
-}
-
-func (c Config) level() (zapcore.Level, error) {
-	l, err := zapcore.ParseLevel(c.Level)
-	if err == nil && l > zapcore.WarnLevel {
-		err = fmt.Errorf("level %s is for faults", l)
-	}
-	return l, err
 }
 
 // Factory makes the channel.
@@ -49,18 +41,13 @@ type Channel struct {
 
 // New makes the channel.
 func New(cfg Config, env plugins.Env) (plugins.Channel, error) {
-	level, err := cfg.level()
-	if err != nil {
-		return nil, fmt.Errorf("logging: %w", err)
-	}
-	return &Channel{log: env.Log, level: level}, nil
+	level, err := zapcore.ParseLevel(cfg.Level)
+	return &Channel{log: env.Log, level: level}, err
 }
 
-// Start does nothing: the log is open.
+// Start and Stop do nothing: the log is open.
 func (c *Channel) Start(context.Context) error { return nil }
-
-// Stop does nothing.
-func (c *Channel) Stop(context.Context) error { return nil }
+func (c *Channel) Stop(context.Context) error  { return nil }
 
 // Publish writes the lines. No content is in them: a line names the event, its stream and who acted.
 func (c *Channel) Publish(events []social.Event) {
@@ -73,7 +60,8 @@ func (c *Channel) Publish(events []social.Event) {
 		if entry == nil {
 			continue
 		}
-		fields := []zap.Field{zap.Stringer("id", e.Cursor), zap.String("type", e.Type), zap.Stringer("stream", e.Stream), zap.Stringer("time", e.Time), zap.Int("bytes", len(e.Data))}
+		fields := []zap.Field{zap.Stringer("id", e.Cursor), zap.String("type", e.Type), zap.Stringer("stream", e.Stream),
+			zap.Stringer("time", e.Time), zap.Int("bytes", len(e.Data))}
 		if len(e.About) > 0 {
 			fields = append(fields, zap.Stringer("actor", e.About[0]))
 		}

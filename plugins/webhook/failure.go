@@ -5,11 +5,29 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
-	"os"
 
 	"github.com/belfry-social/belfry/plugins"
 )
+
+// sendError tells an attempt's outcome. It holds no URL, as one may hold a secret.
+type sendError struct {
+	outcome string
+	status  int
+	detail  string
+}
+
+// Error names outcome and detail.
+func (e *sendError) Error() string {
+	if e.status != 0 {
+		return fmt.Sprintf("webhook: status %d", e.status)
+	}
+	return "webhook: " + e.outcome + ": " + e.detail
+}
+
+// Outcome shows the attempt to the endpoint's owner.
+func (e *sendError) Outcome() (string, int, string) { return e.outcome, e.status, e.detail }
 
 // failure turns an error of the client into what its owner may know. The client's own text names the URL, so it
 // is not used.
@@ -24,16 +42,18 @@ func failure(err error) error {
 	)
 	switch {
 	case errors.Is(err, plugins.ErrBlockedAddress):
-		return &sendError{outcome: "blocked_address", detail: "the name leads to an address that is not public"}
+		return &sendError{"blocked_address", 0, "the name leads to an address that is not public"}
 	case errors.As(err, &cert), errors.As(err, &authority):
-		return &sendError{outcome: "tls", detail: "the certificate is not trusted"}
+		return &sendError{"tls", 0, "the certificate is not trusted"}
 	case errors.As(err, &record), errors.As(err, &alert):
-		return &sendError{outcome: "tls", detail: "the handshake failed"}
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return &sendError{outcome: "timeout", detail: "no answer in time"}
+		return &sendError{"tls", 0, "the handshake failed"}
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return &sendError{"timeout", 0, "no answer in time"}
 	case errors.As(err, &dns):
-		return &sendError{outcome: "connect", detail: "the name was not found"}
+		return &sendError{"connect", 0, "the name was not found"}
 	default:
-		return &sendError{outcome: "connect", detail: "the connection failed"}
+		return &sendError{"connect", 0, "the connection failed"}
 	}
 }
+
+var _ plugins.Outcome = (*sendError)(nil)

@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -21,8 +20,8 @@ const maxURL = 2048
 
 // refusedPorts are services that a request must not be sent to by mistake or malice: databases, caches, queues
 // and mail above 1023. Below, all but 80 and 443 are refused.
-var refusedPorts = []int{1433, 1521, 2049, 2181, 2375, 2376, 2379, 2380, 3306, 3389, 4222, 5432, 5672, 5900, 5984, 6379, 6380, 6443, 8086, 9042,
-	9092, 9200, 9300, 10250, 11211, 27017, 27018}
+var refusedPorts = []uint64{1433, 1521, 2049, 2181, 2375, 2376, 2379, 2380, 3306, 3389, 4222, 5432, 5672, 5900, 5984,
+	6379, 6380, 6443, 8086, 9042, 9092, 9200, 9300, 10250, 11211, 27017, 27018}
 
 // CheckEndpoint takes {"url": …} and nothing else: an absolute https address (http where the configuration allows
 // it), without user or fragment, whose host is not plainly private and whose port is not refused.
@@ -33,7 +32,8 @@ func (c *Channel) CheckEndpoint(raw json.RawMessage) (json.RawMessage, error) {
 	}
 	for name := range members {
 		if name != "url" {
-			return nil, refuse("/settings/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(name), social.FieldUnknown, "There is no such setting.")
+			at := "/settings/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+			return nil, refuse(at, social.FieldUnknown, "There is no such setting.")
 		}
 	}
 	if _, ok := members["url"]; !ok {
@@ -46,13 +46,7 @@ func (c *Channel) CheckEndpoint(raw json.RawMessage) (json.RawMessage, error) {
 	if err := c.checkURL(s.URL); err != nil {
 		return nil, err
 	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(s); err != nil {
-		return nil, refuse("/settings/url", social.FieldBadFormat, "An address.")
-	}
-	return bytes.TrimSpace(out.Bytes()), nil
+	return json.RawMessage(`{"url":` + strconv.Quote(s.URL) + `}`), nil // printable ASCII: quoted alike in JSON
 }
 
 func (c *Channel) checkURL(text string) error {
@@ -80,8 +74,8 @@ func (c *Channel) checkURL(text string) error {
 		return refuse(at, social.FieldNotAllowed, "The host must be public.")
 	}
 	if p := u.Port(); p != "" {
-		port, err := strconv.Atoi(p)
-		if err != nil || port < 1 || port > 65535 || (port < 1024 && port != 80 && port != 443) || slices.Contains(refusedPorts, port) {
+		port, err := strconv.ParseUint(p, 10, 16)
+		if err != nil || (port < 1024 && port != 80 && port != 443) || slices.Contains(refusedPorts, port) {
 			return refuse(at, social.FieldNotAllowed, "This port is not allowed.")
 		}
 	}

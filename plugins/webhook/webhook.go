@@ -9,7 +9,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -62,27 +61,22 @@ type Channel struct {
 // New makes the channel. Every connection goes through the host's guarded dialer; redirects are not followed, no
 // proxy is taken from the environment, nothing is unpacked.
 func New(cfg Config, env plugins.Env) (plugins.Channel, error) {
-	transport := &http.Transport{
-		DialContext:            env.Dial(cfg.AllowPrivate),
-		TLSHandshakeTimeout:    10 * time.Second,
-		ResponseHeaderTimeout:  cfg.Timeout,
-		MaxResponseHeaderBytes: 16 << 10,
-		MaxIdleConns:           64,
-		MaxIdleConnsPerHost:    2,
-		IdleConnTimeout:        30 * time.Second,
-		DisableCompression:     true,
-		ForceAttemptHTTP2:      true,
-	}
-	return &Channel{
-		cfg:       cfg,
-		clock:     env.Clock,
-		userAgent: "Belfry/" + env.Version + " (+" + env.PublicURL + ")",
-		client: &http.Client{
-			Transport:     transport,
-			Timeout:       cfg.Timeout,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	client := &http.Client{
+		Timeout:       cfg.Timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			DialContext:            env.Dial(cfg.AllowPrivate),
+			TLSHandshakeTimeout:    10 * time.Second,
+			MaxResponseHeaderBytes: 16 << 10,
+			MaxIdleConns:           64,
+			MaxIdleConnsPerHost:    2,
+			IdleConnTimeout:        30 * time.Second,
+			DisableCompression:     true,
+			ForceAttemptHTTP2:      true,
 		},
-	}, nil
+	}
+	agent := "Belfry/" + env.Version + " (+" + env.PublicURL + ")"
+	return &Channel{cfg: cfg, clock: env.Clock, userAgent: agent, client: client}, nil
 }
 
 // Start does nothing: connections are made when there is something to send.
@@ -131,11 +125,10 @@ func (c *Channel) sign(req *http.Request, d plugins.Delivery) error {
 		}
 		signatures = append(signatures, signature)
 	}
-	req.Header["User-Agent"] = []string{c.userAgent}
-	req.Header["Content-Type"] = []string{"application/json"}
-	req.Header["webhook-id"] = []string{d.ID.String()} // spelled as the specification does
-	req.Header["webhook-timestamp"] = []string{strconv.FormatInt(now.Unix(), 10)}
-	req.Header["webhook-signature"] = []string{strings.Join(signatures, " ")}
+	req.Header = http.Header{"User-Agent": {c.userAgent}, "Content-Type": {"application/json"},
+		"webhook-id":        {d.ID.String()}, // spelled as the specification does
+		"webhook-timestamp": {strconv.FormatInt(now.Unix(), 10)},
+		"webhook-signature": {strings.Join(signatures, " ")}}
 	return nil
 }
 
@@ -143,7 +136,7 @@ func (c *Channel) judge(resp *http.Response) error {
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		return nil
 	}
-	err := &sendError{outcome: "http_status", status: resp.StatusCode, detail: strings.ToLower(http.StatusText(resp.StatusCode))}
+	err := &sendError{"http_status", resp.StatusCode, strings.ToLower(http.StatusText(resp.StatusCode))}
 	switch resp.StatusCode {
 	case http.StatusGone:
 		return plugins.Gone(err)
@@ -158,7 +151,7 @@ func (c *Channel) judge(resp *http.Response) error {
 // retryAfter reads the header's two forms (RFC 9110, 10.2.3), cut to a day.
 func retryAfter(text string, now time.Time) (time.Duration, bool) {
 	if seconds, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64); err == nil && seconds >= 0 {
-		return min(time.Duration(min(seconds, int64(maxRetryAfter/time.Second)))*time.Second, maxRetryAfter), true
+		return time.Duration(min(seconds, int64(maxRetryAfter/time.Second))) * time.Second, true
 	}
 	if at, err := http.ParseTime(text); err == nil {
 		return min(max(at.Sub(now), 0), maxRetryAfter), true
@@ -166,23 +159,4 @@ func retryAfter(text string, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// sendError tells an attempt's outcome. It holds no URL, as one may hold a secret.
-type sendError struct {
-	outcome string
-	status  int
-	detail  string
-}
-
-// Error names outcome and detail.
-func (e *sendError) Error() string {
-	if e.status != 0 {
-		return fmt.Sprintf("webhook: status %d", e.status)
-	}
-	return "webhook: " + e.outcome + ": " + e.detail
-}
-
-// Outcome shows the attempt to the endpoint's owner.
-func (e *sendError) Outcome() (string, int, string) { return e.outcome, e.status, e.detail }
-
 var _ plugins.Sender = (*Channel)(nil)
-var _ plugins.Outcome = (*sendError)(nil)

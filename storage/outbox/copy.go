@@ -9,15 +9,6 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// poison is an entry that cannot go into the log.
-type poison struct {
-	id  int64
-	err error
-}
-
-func (p *poison) Error() string { return fmt.Sprintf("outbox: entry %d: %v", p.id, p.err) }
-func (p *poison) Unwrap() error { return p.err }
-
 // copied tells what one copyBatch did.
 type copied struct {
 	entries int
@@ -26,57 +17,48 @@ type copied struct {
 }
 
 // copyBatch copies one batch of rows from the outbox into the log. Its place is the log's applied mark and nothing
-// else: what a crash cuts off is read again, what was applied before is skipped by the log. A *poison error speaks
+// else: what a crash cuts off is read again, and the log skips what was applied before. A *poison error speaks
 // of one entry; all before it have been applied. Any other error is one of the stores'.
-func copyBatch(ctx context.Context, f *feed, log storage.Log) (c copied, err error) {
+func copyBatch(ctx context.Context, db storage.DB, log storage.LogAppender) (c copied, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("outbox: copy: panic: %v", p)
 		}
-		if err != nil {
-			f.stop()
-		}
 	}()
-	b, err := f.take(ctx, log.Head().Seq)
-	if err != nil || b.last == 0 {
+	b, err := readBatch(ctx, db, log.Head().Seq)
+	if err != nil || b.rows == 0 {
 		return c, err
 	}
 	c.oldest, c.more = b.oldest, b.more
-	if err := log.Append(ctx, b.entries...); isStoreError(err) {
-		return c, fmt.Errorf("outbox: copy: %w", err)
-	} else if err != nil {
-		c.more = true // what stands behind these entries has not been looked at
-		return one(ctx, log, b.entries, c)
-	}
-	c.entries = len(b.entries)
-	if b.bad != nil {
-		return c, b.bad
-	}
-	return c, nil
-}
-
-// one gives the entries one by one, to find the one that the log refuses.
-func one(ctx context.Context, log storage.Log, entries []storage.Entry, c copied) (copied, error) {
-	for _, e := range entries {
-		if err := log.Append(ctx, e); isStoreError(err) {
-			return c, fmt.Errorf("outbox: copy: %w", err)
-		} else if err != nil {
-			return c, &poison{id: e.OutboxID, err: err}
+	err = log.Append(ctx, b.entries...)
+	if err == nil {
+		c.entries = len(b.entries)
+		if b.bad != nil {
+			err = b.bad
 		}
-		c.entries++
+		return c, err
 	}
-	return c, nil
+	c.more = true                 // nobody has looked at what stands behind these entries
+	for _, e := range b.entries { // one by one, to find the one that the log refuses
+		if isStoreError(err) {
+			break
+		}
+		if err = log.Append(ctx, e); err != nil && !isStoreError(err) {
+			return c, &poison{id: e.OutboxID, err: err}
+		} else if err == nil {
+			c.entries++
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("outbox: copy: %w", err)
+	}
+	return c, err
 }
 
 // isStoreError tells a store that cannot work now from an entry that it refuses.
 func isStoreError(err error) bool {
-	for _, target := range []error{storage.ErrFull, storage.ErrReadOnly, storage.ErrFailed, storage.ErrClosed,
-		context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return false
+	return isFinal(err) || errors.Is(err, storage.ErrFull) || errors.Is(err, storage.ErrReadOnly) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // isFinal reports an error after which the process has to end.

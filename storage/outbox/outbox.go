@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -14,12 +13,15 @@ import (
 type Announcement struct {
 	Stream   social.Stream
 	Type     string
-	Actor    social.ID   // who acted; zero = nobody. Erasing that person empties it. In About too, unless the stream is theirs: that is what the log knows
-	Object   social.ID   // what it is about (the post, for everything about a post); Redact finds it by this
-	About    []social.ID // the people it names, actor first; at most social.MaxAbout, duplicates and zeros dropped
 	Internal bool
 	Time     social.Time
 	Data     json.RawMessage // the event's data member, encoded before the transaction where possible
+
+	// Actor is who acted; zero = nobody. Erasing that person empties it. The actor is in About too, unless the stream
+	// is theirs: that is what the log knows.
+	Actor  social.ID
+	Object social.ID   // what it is about (the post, for everything about a post); Redact finds it by this
+	About  []social.ID // the people it names, actor first; at most social.MaxAbout, duplicates and zeros dropped
 }
 
 // Announce writes announcements as part of tx, in the order given. They are announced if and only if tx commits, and
@@ -64,8 +66,11 @@ const insert = `INSERT INTO outbox (op, stream, type, actor_id, object_id, about
 	VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8)`
 
 func (a Announcement) args() []any {
-	stream := a.Stream.Bytes()
-	return []any{stream[:], a.Type, a.Actor, a.Object, packAbout(a.About), boolInt(a.Internal), int64(a.Time), []byte(a.Data)}
+	stream, internal := a.Stream.Bytes(), int64(0)
+	if a.Internal {
+		internal = 1
+	}
+	return []any{stream[:], a.Type, a.Actor, a.Object, packAbout(a.About), internal, int64(a.Time), []byte(a.Data)}
 }
 
 func checkSizes(list []Announcement) error {
@@ -109,24 +114,31 @@ func Redact(ctx context.Context, tx storage.Tx, now social.Time, m Match) error 
 // Before of the next page, in a transaction to come: what is announced of the same object meanwhile stays. Whoever
 // calls it keeps rest in the same tx, so that a crash between two pages does not end the redaction.
 func RedactPage(ctx context.Context, tx storage.Tx, now social.Time, m Match) (rest int64, err error) {
-	emptied, err := empty(ctx, tx, m)
-	if err != nil {
+	if rest, err = redactPage(ctx, tx, now, m); err != nil {
 		return 0, fmt.Errorf("outbox: redact %s: %w", m.Object, err)
 	}
-	if len(emptied.IDs) == 0 {
-		return 0, nil
+	return rest, nil
+}
+
+func redactPage(ctx context.Context, tx storage.Tx, now social.Time, m Match) (rest int64, err error) {
+	var emptied redaction
+	where, args := m.where()
+	args = append(args, RedactPageSize)
+	emptied.IDs, err = storage.All(ctx, tx, storage.One[social.Position], fmt.Sprintf(`UPDATE outbox SET data = NULL
+		WHERE id IN (SELECT id FROM outbox WHERE op = 1 AND data IS NOT NULL AND %s LIMIT $%d + 0) RETURNING id`,
+		where, len(args)), args...)
+	if err != nil || len(emptied.IDs) == 0 {
+		return 0, err
 	}
 	data, err := json.Marshal(emptied)
 	if err != nil {
-		return 0, fmt.Errorf("outbox: redact %s: %w", m.Object, err)
+		return 0, err
 	}
-	err = tx.QueryRow(ctx, `INSERT INTO outbox (op, object_id, internal, time, data) VALUES (2, $1, 1, $2, $3) RETURNING id`,
-		m.Object, int64(now), data).Scan(&rest)
+	err = tx.QueryRow(ctx, `INSERT INTO outbox (op, object_id, internal, time, data) VALUES (2, $1, 1, $2, $3)
+		RETURNING id`, m.Object, int64(now), data).Scan(&rest)
 	switch {
-	case err != nil:
-		return 0, fmt.Errorf("outbox: redact %s: %w", m.Object, err)
-	case len(emptied.IDs) < RedactPageSize:
-		return 0, nil
+	case err != nil || len(emptied.IDs) < RedactPageSize:
+		return 0, err
 	case m.Before != 0:
 		return m.Before, nil
 	}
@@ -135,27 +147,7 @@ func RedactPage(ctx context.Context, tx storage.Tx, now social.Time, m Match) (r
 
 // redaction is the data of a redact entry: the outbox ids of what it emptied.
 type redaction struct {
-	IDs []int64 `json:"ids"`
-}
-
-// empty takes the payloads away of one page of what m means.
-func empty(ctx context.Context, tx storage.Tx, m Match) (r redaction, err error) {
-	where, args := m.where()
-	args = append(args, RedactPageSize)
-	rows, err := tx.Query(ctx, `UPDATE outbox SET data = NULL WHERE id IN (SELECT id FROM outbox WHERE op = 1 AND data IS NOT NULL AND `+where+
-		fmt.Sprintf(` LIMIT $%d + 0) RETURNING id`, len(args)), args...)
-	if err != nil {
-		return r, err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return r, err
-		}
-		r.IDs = append(r.IDs, id)
-	}
-	return r, rows.Err()
+	IDs []social.Position `json:"ids"`
 }
 
 // Erase adds the entry that makes everything of a person vanish from the log at once. The caller writes the
@@ -170,52 +162,25 @@ func Erase(ctx context.Context, tx storage.Tx, now social.Time, person social.ID
 
 // where gives the condition on outbox rows. Its text comes from a small set: each part is there or not.
 func (m Match) where() (string, []any) {
-	parts, args := []string{"object_id = $1"}, []any{m.Object}
+	text, args := "object_id = $1", []any{m.Object}
+	and := func(column string, value any) {
+		args = append(args, value)
+		text += fmt.Sprintf(" AND %s $%d", column, len(args))
+	}
 	if !m.Actor.IsZero() {
-		args = append(args, m.Actor)
-		parts = append(parts, fmt.Sprintf("actor_id = $%d", len(args)))
+		and("actor_id =", m.Actor)
 	}
 	if m.Stream != (social.Stream{}) {
 		b := m.Stream.Bytes()
-		args = append(args, b[:])
-		parts = append(parts, fmt.Sprintf("stream = $%d", len(args)))
+		and("stream =", b[:])
 	}
 	if m.Before != 0 {
-		args = append(args, m.Before)
-		parts = append(parts, fmt.Sprintf("id < $%d", len(args)))
+		and("id <", m.Before)
 	}
 	if len(m.Types) > 0 {
-		marks := make([]string, len(m.Types))
-		for i, t := range m.Types {
-			args = append(args, t)
-			marks[i] = fmt.Sprintf("$%d", len(args))
-		}
-		parts = append(parts, "type IN ("+strings.Join(marks, ", ")+")")
+		var marks string
+		marks, args = storage.In(args, m.Types)
+		text += " AND type IN " + marks
 	}
-	return strings.Join(parts, " AND "), args
-}
-
-// packAbout writes the people as 16 bytes each.
-func packAbout(ids []social.ID) []byte {
-	out := make([]byte, 0, social.MaxAbout*16)
-next:
-	for i, id := range ids {
-		if id.IsZero() || len(out) == social.MaxAbout*16 {
-			continue
-		}
-		for _, before := range ids[:i] {
-			if before == id {
-				continue next
-			}
-		}
-		out = append(out, id[:]...)
-	}
-	return out
-}
-
-func boolInt(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
+	return text, args
 }

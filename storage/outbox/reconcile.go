@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -44,7 +45,7 @@ type history struct {
 }
 
 // Reconcile makes log and store agree on one history. The host calls it once at start, before anything reads the log,
-// and CatchUp after it. The store is the truth; a log that does not fit is set aside.
+// and CatchUp after it; so it has the whole log. The store is the truth; a log that does not fit is set aside.
 //
 // The epoch stays when every position still stands for what it stood for: the log is in step, merely behind, or
 // gone altogether (new, deleted, damaged) and is filled again from the outbox under the same ids. A new epoch is
@@ -100,10 +101,8 @@ func Rebuild(ctx context.Context, db storage.DB, log storage.Log) (int, error) {
 	if err := reset(ctx, log, h.epoch, h.floor); err != nil {
 		return 0, err
 	}
-	f := &feed{db: db}
-	defer f.stop()
 	for n := 0; ; {
-		c, err := copyBatch(ctx, f, log)
+		c, err := copyBatch(ctx, db, log)
 		n += c.entries
 		if err != nil || !c.more {
 			return n, err
@@ -111,7 +110,7 @@ func Rebuild(ctx context.Context, db storage.DB, log storage.Log) (int, error) {
 	}
 }
 
-func reset(ctx context.Context, log storage.Log, epoch uint32, floor social.Position) error {
+func reset(ctx context.Context, log storage.LogKeeper, epoch uint32, floor social.Position) error {
 	if err := log.Reset(ctx, epoch, floor); err != nil {
 		return fmt.Errorf("outbox: reset the log to epoch %d: %w", epoch, err)
 	}
@@ -121,25 +120,22 @@ func reset(ctx context.Context, log storage.Log, epoch uint32, floor social.Posi
 // historyOf reads what the store says, in one snapshot.
 func historyOf(ctx context.Context, db storage.DB, head social.Position) (h history, err error) {
 	err = db.Read(ctx, func(q storage.Querier) error {
-		var epoch, floor, top int64
-		err := q.QueryRow(ctx, `SELECT epoch, floor, (SELECT COALESCE(MAX(id), 0) FROM outbox) FROM log_state WHERE id = 1`).Scan(&epoch, &floor, &top)
+		h = history{}
+		err := q.QueryRow(ctx, `SELECT epoch, floor, (SELECT COALESCE(MAX(id), 0) FROM outbox) FROM log_state
+			WHERE id = 1`).Scan(&h.epoch, &h.floor, &h.top)
 		if err != nil {
 			return err
 		}
-		h = history{epoch: uint32(epoch), floor: social.Position(floor), top: social.Position(max(top, floor))}
-		var r row
-		err = q.QueryRow(ctx, `SELECT id, op, stream, type, actor_id, about, internal, time, data FROM outbox
-			WHERE id <= $1 AND op = 1 AND set_aside_at IS NULL ORDER BY id DESC LIMIT 1`, int64(head)).
-			Scan(&r.id, &r.op, &r.stream, &r.typ, &r.person, &r.about, &r.internal, &r.time, &r.doc)
+		h.top = max(h.top, h.floor)
+		r, err := scanRow(q.QueryRow(ctx, `SELECT `+rowColumns+` FROM outbox
+			WHERE id <= $1 AND op = 1 AND set_aside_at IS NULL ORDER BY id DESC LIMIT 1`, int64(head)))
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
-		} else if err != nil {
-			return err
 		}
 		if e, err := r.entry(); err == nil {
 			h.probe = e
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return h, fmt.Errorf("outbox: state of the log: %w", err)
@@ -149,7 +145,7 @@ func historyOf(ctx context.Context, db storage.DB, head social.Position) (h hist
 
 // agrees looks whether the log holds the probe at its position. It sees a store that was put back to an older copy
 // and has gone on since.
-func agrees(ctx context.Context, log storage.Log, probe storage.Entry, floor social.Position) (bool, error) {
+func agrees(ctx context.Context, log storage.LogReader, probe storage.Entry, floor social.Position) (bool, error) {
 	if probe.Position <= floor {
 		return true, nil
 	}
@@ -164,7 +160,7 @@ func agrees(ctx context.Context, log storage.Log, probe storage.Entry, floor soc
 }
 
 // trimTo brings the log's floor up to the store's: what is no longer announced is no longer shown.
-func trimTo(ctx context.Context, log storage.Log, floor social.Position) error {
+func trimTo(ctx context.Context, log storage.LogKeeper, floor social.Position) error {
 	for log.Oldest().Seq < floor {
 		if _, err := log.Trim(ctx, floor, trimRows); err != nil {
 			return fmt.Errorf("outbox: trim the log to %d: %w", floor, err)
@@ -177,17 +173,10 @@ func trimTo(ctx context.Context, log storage.Log, floor social.Position) error {
 // store is put back twice.
 func drawEpoch(ctx context.Context, db storage.DB, not ...uint32) (uint32, error) {
 	var epoch uint32
-draw:
-	for epoch == 0 {
+	for epoch == 0 || slices.Contains(not, epoch) {
 		var b [4]byte
-		_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+		rand.Read(b[:]) // never fails (crypto/rand)
 		epoch = binary.BigEndian.Uint32(b[:])
-		for _, used := range not {
-			if used == epoch {
-				epoch = 0
-				continue draw
-			}
-		}
 	}
 	err := db.InTx(ctx, func(tx storage.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE log_state SET epoch = $1 WHERE id = 1`, int64(epoch))

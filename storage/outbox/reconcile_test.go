@@ -191,7 +191,7 @@ func TestRebuild(t *testing.T) {
 		t.Fatalf("Rebuild copied %d, %v", n, err)
 	}
 	compare("log rebuild")
-	erase := s.relay.EraseJob()
+	erase := outbox.EraseJob(s.db, s.log)
 	s.trimAll(erase)
 	s.restart(s.removeLog)
 	compare("erased rows were emptied, the file was removed")

@@ -29,13 +29,12 @@ const (
 // disk sets nothing aside: the relay waits and tries again. A store that has failed ends it; Done and Err tell.
 type Relay struct {
 	db    storage.DB
-	log   storage.Log
+	log   storage.LogAppender
 	clock social.Clock
 	zap   *zap.Logger
 
 	mu    sync.Mutex // held by whoever copies
-	feed  feed
-	stuck bool // the waiting has been logged
+	stuck bool       // the waiting has been logged
 
 	applied     atomic.Int64
 	batches     atomic.Int64
@@ -59,8 +58,9 @@ type Stats struct {
 }
 
 // NewRelay makes a relay; it does nothing before CatchUp or Start.
-func NewRelay(db storage.DB, log storage.Log, clock social.Clock, logger *zap.Logger) *Relay {
-	return &Relay{db: db, feed: feed{db: db}, log: log, clock: clock, zap: logger, flush: make(chan context.Context, 1), done: make(chan struct{})}
+func NewRelay(db storage.DB, log storage.LogAppender, clock social.Clock, logger *zap.Logger) *Relay {
+	return &Relay{db: db, log: log, clock: clock, zap: logger, flush: make(chan context.Context, 1),
+		done: make(chan struct{})}
 }
 
 // CatchUp copies everything that is in the outbox when it is called, and returns when it is in the log (I26). The
@@ -68,13 +68,13 @@ func NewRelay(db storage.DB, log storage.Log, clock social.Clock, logger *zap.Lo
 func (r *Relay) CatchUp(ctx context.Context) error {
 	var head, aside int64
 	err := r.db.Read(ctx, func(q storage.Querier) error {
-		return q.QueryRow(ctx, `SELECT COALESCE(MAX(id), 0), (SELECT COUNT(*) FROM outbox WHERE set_aside_at IS NOT NULL) FROM outbox`).Scan(&head, &aside)
+		return q.QueryRow(ctx, `SELECT COALESCE(MAX(id), 0),
+			(SELECT COUNT(*) FROM outbox WHERE set_aside_at IS NOT NULL) FROM outbox`).Scan(&head, &aside)
 	})
 	if err != nil {
 		return fmt.Errorf("outbox: catch up: %w", err)
 	}
 	r.quarantined.Store(aside)
-	defer r.pause()
 	for r.log.Head().Seq < social.Position(head) {
 		more, err := r.step(ctx)
 		if err != nil {
@@ -137,7 +137,6 @@ func (r *Relay) Stats() Stats {
 // run copies until it is stopped.
 func (r *Relay) run(ctx context.Context) {
 	defer close(r.done)
-	defer r.pause()
 	defer r.cancel()
 	timer := time.NewTimer(idleWait)
 	defer timer.Stop()
@@ -151,20 +150,17 @@ func (r *Relay) run(ctx context.Context) {
 			return
 		}
 		if more {
-			select {
-			case last := <-r.flush:
-				r.drain(last)
-				return
-			default:
-				continue
-			}
+			timer.Reset(0)
+		} else {
+			timer.Reset(idleWait)
 		}
-		timer.Reset(idleWait)
 		select {
 		case <-r.db.Committed():
 		case <-timer.C:
-		case last := <-r.flush:
-			r.drain(last)
+		case last := <-r.flush: // the last round; the bound keeps a writer that does not stop from keeping the relay
+			if err := r.CatchUp(last); err != nil && last.Err() == nil {
+				r.err = err
+			}
 			return
 		case <-ctx.Done():
 			return
@@ -172,28 +168,14 @@ func (r *Relay) run(ctx context.Context) {
 	}
 }
 
-// pause lets go of what was read ahead.
-func (r *Relay) pause() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.feed.stop()
-}
-
-// drain is the last round. The bound keeps a writer that does not stop from keeping the relay.
-func (r *Relay) drain(ctx context.Context) {
-	if err := r.CatchUp(ctx); err != nil && ctx.Err() == nil {
-		r.err = err
-	}
-}
-
-// step copies one batch and takes care of what goes wrong; more = there may be something left to copy. It returns an error
+// step copies one batch and handles what goes wrong; more = there may be something left to copy. It returns an error
 // only when ctx has ended or a store has failed for good.
 func (r *Relay) step(ctx context.Context) (more bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var bad, last *poison
 	for try := 0; ; {
-		c, err := copyBatch(ctx, &r.feed, r.log)
+		c, err := copyBatch(ctx, r.db, r.log)
 		r.count(c, err)
 		wait := retryWait
 		switch {
@@ -227,11 +209,10 @@ func (r *Relay) count(c copied, err error) {
 		r.applied.Add(int64(c.entries))
 		r.batches.Add(1)
 	}
-	if err != nil || c.more {
-		r.waiting.Store(int64(c.oldest))
-	} else {
-		r.waiting.Store(0)
+	if err == nil && !c.more {
+		c.oldest = 0
 	}
+	r.waiting.Store(int64(c.oldest))
 	var bad *poison
 	switch stuck := err != nil && !errors.As(err, &bad) && !errors.Is(err, context.Canceled); {
 	case stuck && !r.stuck:

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -24,9 +25,10 @@ const trimRows = 256
 // In the store, the floor moves in the transaction that removes the first announcement below it; so whatever is
 // missing lies at or below the floor. Announcements at or below it that are still there are removed by later steps,
 // and nobody copies them: the relay begins at the log's mark, which is never below the floor.
-func (r *Relay) TrimJob(age time.Duration, bytes int64) social.Job {
+func TrimJob(db storage.DB, log storage.LogKeeper, clock social.Clock, age time.Duration, bytes int64) social.Job {
+	t := &trimmer{db: db, log: log, clock: clock, age: age, bytes: bytes}
 	return social.Job{Name: "outbox.trim", Every: time.Minute, Run: func(ctx context.Context) (bool, error) {
-		more, err := r.trim(ctx, age, bytes)
+		more, err := t.step(ctx)
 		if err != nil {
 			return false, fmt.Errorf("outbox: trim: %w", err)
 		}
@@ -34,70 +36,80 @@ func (r *Relay) TrimJob(age time.Duration, bytes int64) social.Job {
 	}}
 }
 
-// trim is one step; more = there is more to drop.
-func (r *Relay) trim(ctx context.Context, age time.Duration, bytes int64) (more bool, err error) {
-	before, full, err := r.trimmable(ctx, age, bytes > 0 && r.log.Size() > bytes)
+type trimmer struct {
+	db    storage.DB
+	log   storage.LogKeeper
+	clock social.Clock
+	age   time.Duration
+	bytes int64
+}
+
+// step drops at most trimRows on either side; more = there is more to drop.
+func (t *trimmer) step(ctx context.Context) (more bool, err error) {
+	before, full, err := t.trimmable(ctx)
 	if err != nil {
 		return false, err
 	}
-	if before > r.log.Oldest().Seq {
-		dropped, err := r.log.Trim(ctx, before, trimRows)
+	if before > t.log.Oldest().Seq {
+		dropped, err := t.log.Trim(ctx, before, trimRows)
 		if err != nil {
 			return false, err
 		}
 		more = dropped == trimRows || full
 	}
-	removed, err := r.trimStore(ctx, r.log.Oldest().Seq)
+	removed, err := t.trimStore(ctx, t.log.Oldest().Seq)
 	return more || removed == trimRows, err
 }
 
 // trimmable walks up to trimRows announcements above the log's floor and gives the last that may go: because it is
-// too old, or because everything may go that the log has taken. full = the walk did not come to an end.
-func (r *Relay) trimmable(ctx context.Context, age time.Duration, anything bool) (before social.Position, full bool, err error) {
-	if age <= 0 && !anything {
+// too old, or because the log is too large and has taken it. full = the walk did not come to an end.
+func (t *trimmer) trimmable(ctx context.Context) (before social.Position, full bool, err error) {
+	limit := t.clock.Now() - social.Time(t.age.Milliseconds())
+	if t.age <= 0 {
+		limit = 0 // nothing is too old
+	}
+	if t.bytes > 0 && t.log.Size() > t.bytes {
+		limit = math.MaxInt64
+	}
+	if limit == 0 {
 		return 0, false, nil
 	}
-	limit := r.clock.Now() - social.Time(age.Milliseconds())
-	err = r.db.Read(ctx, func(q storage.Querier) error {
-		before, full = 0, false
-		rows, err := q.Query(ctx, `SELECT id, time FROM outbox WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3 + 0`,
-			int64(r.log.Oldest().Seq), int64(r.log.Head().Seq), trimRows)
-		if err != nil {
+	err = t.db.Read(ctx, func(q storage.Querier) error {
+		n, young := 0, false
+		err := storage.Each(ctx, q, func(row storage.Row) error {
+			var id social.Position
+			var at social.Time
+			err := row.Scan(&id, &at)
+			if young = young || at >= limit; !young {
+				before = id
+			}
+			n++
 			return err
-		}
-		defer func() { _ = rows.Close() }()
-		n := 0
-		for ; rows.Next(); n++ {
-			var id, at int64
-			if err := rows.Scan(&id, &at); err != nil {
-				return err
-			}
-			if !anything && social.Time(at) >= limit {
-				return rows.Err()
-			}
-			before = social.Position(id)
-		}
-		full = n == trimRows
-		return rows.Err()
+		}, `SELECT id, time FROM outbox WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3 + 0`,
+			int64(t.log.Oldest().Seq), int64(t.log.Head().Seq), trimRows)
+		full = n == trimRows && !young
+		return err
 	})
 	return before, full, err
 }
 
 // trimStore removes announcements at or below the floor, and moves the store's floor there.
-func (r *Relay) trimStore(ctx context.Context, floor social.Position) (removed int64, err error) {
-	var oldest, kept int64
-	err = r.db.Read(ctx, func(q storage.Querier) error {
-		return q.QueryRow(ctx, `SELECT floor, (SELECT COALESCE(MIN(id), 0) FROM outbox) FROM log_state WHERE id = 1`).Scan(&kept, &oldest)
+func (t *trimmer) trimStore(ctx context.Context, floor social.Position) (removed int64, err error) {
+	var oldest, kept social.Position
+	err = t.db.Read(ctx, func(q storage.Querier) error {
+		return q.QueryRow(ctx, `SELECT floor, (SELECT COALESCE(MIN(id), 0) FROM outbox) FROM log_state
+			WHERE id = 1`).Scan(&kept, &oldest)
 	})
-	if err != nil || (social.Position(kept) >= floor && (oldest == 0 || social.Position(oldest) > floor)) {
+	if err != nil || (kept >= floor && (oldest == 0 || oldest > floor)) {
 		return 0, err
 	}
-	err = r.db.InTx(ctx, func(tx storage.Tx) error {
-		if _, err := tx.Exec(ctx, `UPDATE log_state SET floor = $1 WHERE id = 1 AND floor < $1`, int64(floor)); err != nil {
+	err = t.db.InTx(ctx, func(tx storage.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE log_state SET floor = $1 WHERE id = 1 AND floor < $1`, int64(floor))
+		if err != nil {
 			return err
 		}
-		removed, err = tx.Exec(ctx, `DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE id <= $1 ORDER BY id LIMIT $2 + 0)`,
-			int64(floor), trimRows)
+		removed, err = tx.Exec(ctx, `DELETE FROM outbox WHERE id IN
+			(SELECT id FROM outbox WHERE id <= $1 ORDER BY id LIMIT $2 + 0)`, int64(floor), trimRows)
 		return err
 	})
 	return removed, err

@@ -26,7 +26,7 @@ func TestTrimByAge(t *testing.T) {
 			s.now.Add(day.Milliseconds())
 		}
 	}
-	job := s.relay.TrimJob(3*day, 0)
+	job := outbox.TrimJob(s.db, s.log, s.clock, 3*day, 0)
 	s.trimAll(job) // the log has taken nothing yet: nothing may go
 	if n := s.number(`SELECT COUNT(*) FROM outbox`); n != 600 {
 		t.Fatalf("%d announcements are left before the log has taken them", n)
@@ -52,7 +52,7 @@ func TestTrimByAge(t *testing.T) {
 		t.Errorf("%d events are left, want 300", n)
 	}
 	s.now.Add(100 * day.Milliseconds())
-	s.trimAll(s.relay.TrimJob(3*day, 0))
+	s.trimAll(outbox.TrimJob(s.db, s.log, s.clock, 3*day, 0))
 	if n := s.number(`SELECT COUNT(*) FROM outbox`); n != 0 {
 		t.Errorf("%d announcements are left", n)
 	}
@@ -76,15 +76,15 @@ func TestTrimByBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	size := s.log.Size()
-	s.trimAll(s.relay.TrimJob(0, size/2))
+	s.trimAll(outbox.TrimJob(s.db, s.log, s.clock, 0, size/2))
 	if got := s.log.Size(); got > size/2 || got < size/8 {
 		t.Errorf("trimmed to half of %d bytes the log takes %d", size, got)
 	}
 	if floor := s.log.Oldest().Seq; floor < 256 || floor > 900 {
 		t.Errorf("the floor is %d", floor)
 	}
-	s.trimAll(s.relay.TrimJob(0, 0))
-	s.trimAll(s.relay.TrimJob(0, size))
+	s.trimAll(outbox.TrimJob(s.db, s.log, s.clock, 0, 0))
+	s.trimAll(outbox.TrimJob(s.db, s.log, s.clock, 0, size))
 	if got := s.log.Size(); got < size/8 {
 		t.Errorf("a job without bounds trimmed to %d bytes", got)
 	}
@@ -119,7 +119,7 @@ func TestTrimCutOff(t *testing.T) {
 			s.inTx(func(tx storage.Tx) error {
 				return outbox.Redact(context.Background(), tx, 1, outbox.Match{Object: person(101), Types: []string{"nothing"}})
 			})
-			s.trimAll(s.relay.TrimJob(day, 0))
+			s.trimAll(outbox.TrimJob(s.db, s.log, s.clock, day, 0))
 			if floor, kept, n := s.log.Oldest().Seq, s.number(`SELECT floor FROM log_state`), s.number(`SELECT COUNT(*) FROM outbox`); floor != 10 || kept != 10 || n != 1 {
 				t.Errorf("floors are %d and %d, %d announcements are left; want 10, 10 and 1", floor, kept, n)
 			}
@@ -141,7 +141,7 @@ func TestTrimOfAFailedLog(t *testing.T) {
 	s.now.Add(2 * day.Milliseconds())
 	var failed error = syscall.EIO
 	s.fault.Store(&failed)
-	if _, err := s.relay.TrimJob(day, 0).Run(t.Context()); err == nil {
+	if _, err := outbox.TrimJob(s.db, s.log, s.clock, day, 0).Run(t.Context()); err == nil {
 		t.Error("the job said nothing")
 	}
 	if n := s.number(`SELECT COUNT(*) FROM outbox`); n != 1 {
@@ -190,14 +190,14 @@ func TestEraseJob(t *testing.T) {
 		}
 	}
 	check()
-	job := s.relay.EraseJob()
+	job := outbox.EraseJob(s.db, s.log)
 	for range 2 {
 		if more, err := job.Run(t.Context()); err != nil || !more {
 			t.Fatalf("the job gave %v, %v in the middle", more, err)
 		}
 	}
 	s.restart(nil) // in the middle
-	s.trimAll(s.relay.EraseJob())
+	s.trimAll(outbox.EraseJob(s.db, s.log))
 	if n := s.number(`SELECT COUNT(*) FROM outbox WHERE data = CAST('"canary"' AS BLOB)`); n != 0 {
 		t.Errorf("%d announcements still have their text", n)
 	}

@@ -48,10 +48,15 @@ type Channel struct {
 	clock social.Clock
 	work  sync.WaitGroup // the host's goroutines that call it
 
-	mu      sync.Mutex
-	calls   map[int]time.Time // calls under way, since when
-	next    int
-	breaker breaker
+	mu    sync.Mutex
+	calls map[int]time.Time // calls under way, since when
+	next  int
+
+	// The breaker: after Config.Failures in a row it is open for Config.Pause; then one more failure opens it again,
+	// and one success makes it new.
+	failures int // in a row
+	last     error
+	until    time.Time // it is open until then
 }
 
 // New makes a channel of an implementation, under its full name.
@@ -161,33 +166,38 @@ func (c *Channel) Judge(err error) (rests bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !errors.As(err, &own) {
-		c.breaker = breaker{}
+		c.failures, c.last, c.until = 0, nil, time.Time{}
 		return false
 	}
-	if rests = c.breaker.fail(c.cfg, own, c.clock()); rests {
-		c.Log.Error("channel rests after failures of its own", zap.Error(err))
+	c.failures++
+	c.last = own
+	if c.failures < c.cfg.Failures {
+		return false
 	}
-	return rests
+	c.until = c.clock().Add(c.cfg.Pause)
+	c.Log.Error("channel rests after failures of its own", zap.Error(err))
+	return true
 }
 
 // Rest tells for how long nothing may be asked of the channel; 0 = go on.
 func (c *Channel) Rest() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return max(0, c.breaker.until.Sub(c.clock()))
+	return max(0, c.until.Sub(c.clock()))
 }
 
 // Tripped reports that the breaker has opened and no success has closed it since.
 func (c *Channel) Tripped() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.breaker.failures >= c.cfg.Failures
+	return c.failures >= c.cfg.Failures
 }
 
 // Health tells how the channel does.
 func (c *Channel) Health() Health {
 	c.mu.Lock()
-	h, b, now := Health{Name: c.Name, State: "ok", Busy: len(c.calls)}, c.breaker, c.clock()
+	h, now := Health{Name: c.Name, State: "ok", Busy: len(c.calls)}, c.clock()
+	failures, last, until := c.failures, c.last, c.until
 	var longest time.Duration
 	for _, since := range c.calls {
 		longest = max(longest, now.Sub(since))
@@ -195,12 +205,12 @@ func (c *Channel) Health() Health {
 	c.mu.Unlock()
 	checker, checks := c.impl.(plugins.HealthChecker)
 	switch {
-	case b.until.After(now):
-		h.State, h.Detail = "open", fmt.Sprintf("resting after %d failures in a row: %v", b.failures, b.last)
+	case until.After(now):
+		h.State, h.Detail = "open", fmt.Sprintf("resting after %d failures in a row: %v", failures, last)
 	case longest > c.cfg.Hangs:
 		h.State, h.Detail = "hanging", fmt.Sprintf("one call has taken %s", longest.Truncate(time.Second))
-	case b.failures > 0:
-		h.State, h.Detail = "failing", fmt.Sprintf("%d failures in a row: %v", b.failures, b.last)
+	case failures > 0:
+		h.State, h.Detail = "failing", fmt.Sprintf("%d failures in a row: %v", failures, last)
 	case checks:
 		if err := c.Call("Health", checker.Health); err != nil {
 			h.State, h.Detail = "degraded", err.Error()

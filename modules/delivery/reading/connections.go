@@ -14,13 +14,9 @@ import (
 	"github.com/belfry-social/belfry/plugins"
 )
 
-const (
-	// revokedFor is how long a revocation is remembered for connections that were on their way in when it was heard:
-	// the actor had been answered from the store before, the connection is counted after.
-	revokedFor = 10 * time.Second
-	// maxDoze bounds the sleep of Expire, because the clock may be set while it lasts.
-	maxDoze = 10 * time.Minute
-)
+// revokedFor is how long a revocation is remembered for connections that were on their way in when it was heard: the
+// actor had been answered from the store before, the connection is counted after.
+const revokedFor = 10 * time.Second
 
 // Caps bound the open streams and waiting long polls of this node.
 type Caps struct {
@@ -45,7 +41,6 @@ type Connections struct {
 	people  map[social.ID][]*connection // of each person, oldest first; those that were ended are not in it
 	revoked []revocation                // the last revokedFor, in order heard
 	expiry  social.Time                 // no connection expires before; 0 = none does
-	sooner  chan struct{}               // holds at most one: expiry came nearer
 }
 
 // connection is one held place. The fields say whose right it lives by. There are many, and each lasts: it is small.
@@ -59,7 +54,7 @@ type connection struct {
 // NewConnections makes it without side effects.
 func NewConnections(caps Caps, clock social.Clock, log *zap.Logger) *Connections {
 	return &Connections{Limits: social.Unlimited{}, caps: caps, clock: clock, log: log,
-		people: map[social.ID][]*connection{}, sooner: make(chan struct{}, 1)}
+		people: map[social.ID][]*connection{}}
 }
 
 // Open asks for one more connection; see plugins.Connections. An actor whose right was revoked or has expired is
@@ -135,21 +130,21 @@ func (c *Connections) take(person social.ID, match func(*connection) bool) (take
 	return taken
 }
 
-// Expire ends connections whose session or token has run out, until ctx ends. It sleeps until the next one does.
+// Expire ends connections whose session or token has run out, within a second, until ctx ends.
 func (c *Connections) Expire(ctx context.Context) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
 	for ctx.Err() == nil {
-		t := time.NewTimer(c.sweep())
 		select {
 		case <-t.C:
-		case <-c.sooner:
+			c.sweep()
 		case <-ctx.Done():
 		}
-		t.Stop()
 	}
 }
 
-// sweep ends what has expired and tells when to look again.
-func (c *Connections) sweep() time.Duration {
+// sweep ends what has expired.
+func (c *Connections) sweep() {
 	c.mu.Lock()
 	now := c.clock.Now()
 	var ended []*connection
@@ -164,28 +159,14 @@ func (c *Connections) sweep() time.Duration {
 			}
 		}
 	}
-	wait := maxDoze
-	if c.expiry != 0 {
-		wait = min(wait, c.expiry.Sub(now))
-	}
 	c.mu.Unlock()
 	evictAll(ended)
-	return wait
 }
 
-// expect has Expire wait for a connection's end; c.mu is held.
+// expect notes when a connection ends; c.mu is held.
 func (c *Connections) expect(conn *connection) {
 	if conn.expires != 0 && (c.expiry == 0 || conn.expires < c.expiry) {
 		c.expiry = conn.expires
-		poke(c.sooner)
-	}
-}
-
-// poke never blocks: a value that waits already stands for this one too.
-func poke(wake chan struct{}) {
-	select {
-	case wake <- struct{}{}:
-	default:
 	}
 }
 

@@ -48,7 +48,10 @@ func (k *wakeups) wake(events []social.Event) {
 	defer k.mu.Unlock()
 	for _, e := range events {
 		for w := range k.byStream[e.Stream] {
-			poke(w.wake)
+			select {
+			case w.wake <- struct{}{}:
+			default: // a wake-up that waits already stands for this one too
+			}
 		}
 	}
 }
