@@ -26,6 +26,8 @@ var law = []struct {
 	{pkg: "modules/event", may: []string{"modules/social", "storage"}},
 	{pkg: "modules/moduletest", may: []string{"modules/social", "modules/event", "storage", "storage/*"}, fence: []string{fiber, huma}},
 	{pkg: "modules/delivery", may: []string{"modules/social", "modules/event", "storage", "storage/outbox", "plugins"}, fence: []string{fiber, huma, fxLib}},
+	{pkg: "modules/posts", may: []string{"modules/social", "modules/event", "modules/posts/*", "storage", "storage/outbox"}, fence: []string{huma, fxLib}},
+	{pkg: "modules/posts/timeline", may: []string{"modules/social", "modules/event", "storage"}},
 	{pkg: "modules/*", may: []string{"modules/social", "modules/event", "storage", "storage/outbox"}, fence: []string{huma, fxLib}},
 	{pkg: "storage/outbox", may: []string{"modules/social", "storage"}},
 	{pkg: "storage/storagetest", may: []string{"modules/social", "storage", "storage/outbox"}},

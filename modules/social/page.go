@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"math"
 	"slices"
 )
 
@@ -83,6 +84,18 @@ type Window struct {
 	Bound  bool  // false = no bound: from the end that Rising names
 	Rising bool  // true: keys > Key in rising order; false: keys < Key in falling order
 	Limit  int
+}
+
+// From is Key, and without a bound a number beyond every key: below for a rising window, above for a falling one.
+func (w Window) From() int64 {
+	switch {
+	case w.Bound:
+		return w.Key
+	case w.Rising:
+		return -1
+	default:
+		return math.MaxInt64
+	}
 }
 
 // PageCursors signs and reads page cursors. It is immutable and safe for concurrent use.
