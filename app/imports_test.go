@@ -35,6 +35,8 @@ var law = []rule{
 	{pkg: "modules/users", may: []string{"modules/social", "modules/event", "modules/users/access", "storage", "storage/outbox"},
 		fence: []string{huma, fxLib}},
 	{pkg: "modules/users/access", may: []string{"modules/social", "storage", "storage/outbox"}, fence: []string{huma}},
+	{pkg: "modules/posts", may: []string{"modules/social", "modules/event", "modules/posts/*", "storage", "storage/outbox"}, fence: []string{huma, fxLib}},
+	{pkg: "modules/posts/timeline", may: []string{"modules/social", "modules/event", "storage"}},
 	{pkg: "modules/*", may: []string{"modules/social", "modules/event", "storage", "storage/outbox"}, fence: []string{huma, fxLib}},
 	{pkg: "storage/outbox", may: []string{"modules/social", "storage"}},
 	{pkg: "storage/storagetest", may: []string{"modules/social", "storage", "storage/outbox"}},

@@ -32,6 +32,17 @@ func (c *Cache[K, V]) Get(key K) (V, bool) {
 	return v, ok
 }
 
+// GetAll gives the values of keys, in their order, as they stand at one moment; the zero V where there is none.
+func (c *Cache[K, V]) GetAll(keys []K) []V {
+	out := make([]V, len(keys))
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for i, key := range keys {
+		out[i] = c.list[key]
+	}
+	return out
+}
+
 // Put keeps a value, in the place of an older one. A value heavier than the limit is not kept.
 func (c *Cache[K, V]) Put(key K, v V) {
 	c.Update(key, func(V, bool) (V, bool) { return v, true })

@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -89,5 +90,14 @@ func TestCacheFromManyGoroutines(t *testing.T) {
 	all.Wait()
 	if c.Len() > 8 {
 		t.Errorf("%d entries, limit 8", c.Len())
+	}
+}
+
+func TestCacheGetAll(t *testing.T) {
+	c := storage.NewCache[string, int](10, nil)
+	c.Put("a", 1)
+	c.Put("b", 2)
+	if got := c.GetAll([]string{"b", "nothing", "a"}); !slices.Equal(got, []int{2, 0, 1}) {
+		t.Errorf("got %v", got)
 	}
 }

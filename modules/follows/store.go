@@ -136,14 +136,7 @@ var pageQueries = map[bool]map[bool]string{
 }
 
 func page(ctx context.Context, q storage.Querier, person social.ID, following bool, w social.Window) ([]edge, error) {
-	key := w.Key
-	if !w.Bound {
-		key = 1<<63 - 1
-		if w.Rising {
-			key = -1
-		}
-	}
-	return queryEdges(ctx, q, pageQueries[following][w.Rising], person, key, w.Limit)
+	return queryEdges(ctx, q, pageQueries[following][w.Rising], person, w.From(), w.Limit)
 }
 
 // leaverPage gives a person whose account has ended and up to limit of their follows, in either direction.

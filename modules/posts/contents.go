@@ -1,6 +1,7 @@
 package posts
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -40,42 +41,34 @@ type live struct {
 	liked           bool
 }
 
-// show gives top-level posts in the order of keys, without those that are deleted. The caller has decided who may see
-// them.
+// show gives top-level posts in the order of keys, which rise or fall, without those that are deleted. The caller has
+// decided who may see them.
 func (s *Service) show(ctx context.Context, q storage.Querier, reader social.ID, keys []int64) ([]shown, error) {
-	lives, err := livesOf(ctx, q, reader, keys)
-	if err != nil {
+	out := make([]shown, len(keys))
+	if err := fillLive(ctx, q, reader, keys, out); err != nil {
 		return nil, err
 	}
-	out := make([]shown, 0, len(keys))
 	var missing []int64
-	for _, key := range keys {
-		l, stands := lives[key]
-		if !stands {
-			continue
+	kept := s.contents.GetAll(keys)
+	for i, c := range kept {
+		if c != nil && c.changed == out[i].live.changed {
+			out[i].content = c
+		} else if out[i].live.changed != 0 {
+			missing = append(missing, keys[i])
 		}
-		c, ok := s.contents.Get(key)
-		if !ok || c.changed != l.changed {
-			c = nil
-			missing = append(missing, key)
-		}
-		out = append(out, shown{c, l})
 	}
 	rows, err := rowsByKey(ctx, q, reader, missing)
 	if err != nil {
 		return nil, err
 	}
-	for i := range out {
-		if out[i].content != nil {
-			continue
-		}
-		out[i].content = s.contentOf(rows[0], out[i].live.changed)
+	for _, r := range rows {
+		one := &out[indexOf(keys, r.key)]
+		one.content = s.contentOf(r, one.live.changed)
 		if !storage.Provisional(q) {
-			s.contents.Put(rows[0].key, out[i].content)
+			s.contents.Put(r.key, one.content)
 		}
-		rows = rows[1:]
 	}
-	return out, nil
+	return slices.DeleteFunc(out, func(one shown) bool { return one.content == nil }), nil
 }
 
 func (s *Service) contentOf(r row, changed int64) *content {
@@ -84,24 +77,34 @@ func (s *Service) contentOf(r row, changed int64) *content {
 	return &content{row: r, post: post, changed: changed}
 }
 
-// livesOf reads what changes of posts that stand, and their marks.
-func livesOf(ctx context.Context, q storage.Querier, reader social.ID, keys []int64) (map[int64]live, error) {
-	out := make(map[int64]live, len(keys))
+// fillLive reads what changes of posts that stand into their places of out; the others stay zero.
+func fillLive(ctx context.Context, q storage.Querier, reader social.ID, keys []int64, out []shown) error {
+	var key, liked int64
+	var l live
+	dest := []any{&key, &l.changed, &l.likes, &l.comments, &liked}
 	for part := range slices.Chunk(keys, maxIn) {
 		in, args := storage.In([]any{reader}, part)
 		err := storage.Each(ctx, q, func(row storage.Row) error {
-			var l live
-			var key, liked int64
-			err := row.Scan(&key, &l.changed, &l.likes, &l.comments, &liked)
+			err := row.Scan(dest...)
 			l.liked = liked != 0
-			out[key] = l
+			out[indexOf(keys, key)].live = l
 			return err
 		}, `SELECT p.key, p.changed, p.like_count, p.comment_count, CASE WHEN p.like_count > 0 AND EXISTS
 			(SELECT 1 FROM post_likes l WHERE l.post_key = p.key AND l.user_id = $1) THEN 1 ELSE 0 END
 			FROM posts p WHERE p.deleted_at = 0 AND p.key IN `+in, args...)
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return out, nil
+	return nil
+}
+
+// indexOf finds a key in a list that holds it, rising or falling.
+func indexOf(keys []int64, key int64) int {
+	order := cmp.Compare[int64]
+	if keys[0] > keys[len(keys)-1] {
+		order = func(a, b int64) int { return cmp.Compare(b, a) }
+	}
+	i, _ := slices.BinarySearchFunc(keys, key, order)
+	return i
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/posts/timeline"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -27,20 +28,18 @@ func (s *Service) homeIn(ctx context.Context, q storage.Querier, reader social.I
 	if err != nil {
 		return social.List[Post]{}, err
 	}
-	sources := sourcesOf(reader, edges)
-	v, err := s.tails.see(ctx, q, sources)
+	sources := make([]timeline.Source, 1, len(edges)+1)
+	sources[0].Author = reader
+	for _, e := range edges {
+		sources = append(sources, timeline.Source{Author: e.User})
+	}
+	t, err := s.keys.Of(ctx, q, sources)
 	if err != nil {
 		return social.List[Post]{}, err
 	}
 	scope := social.PageScope{List: "home", Person: reader}
-	list, err := social.PageOf(s.pages, scope, p, false, self, func(w social.Window) ([]int64, error) {
-		keys, err := v.window(ctx, w)
-		if err != nil {
-			return nil, err
-		}
-		addressed, err := addressedTo(ctx, q, reader, sources, w, keys)
-		return social.Merge(w, keys, addressed, self), err
-	})
+	list, err := social.PageOf(s.pages, scope, p, false, func(key int64) int64 { return key },
+		func(w social.Window) ([]int64, error) { return t.WindowFor(ctx, reader, w) })
 	if err != nil {
 		return social.List[Post]{}, err
 	}
@@ -49,20 +48,7 @@ func (s *Service) homeIn(ctx context.Context, q storage.Querier, reader social.I
 		return social.List[Post]{}, err
 	}
 	refs, err := s.Ports.Users.Refs(ctx, q, authorsOf(shown))
-	return social.List[Post]{Items: timeline(shown, refs), Next: list.Next, Prev: list.Prev}, err
-}
-
-// self: the items of a list of keys are their own order keys.
-func self(key int64) int64 { return key }
-
-// sourcesOf are the reader and whom they follow.
-func sourcesOf(reader social.ID, edges []social.FollowEdge) []source {
-	sources := make([]source, 0, len(edges)+1)
-	sources = append(sources, source{author: reader})
-	for _, e := range edges {
-		sources = append(sources, source{author: e.User})
-	}
-	return sources
+	return social.List[Post]{Items: present(shown, refs), Next: list.Next, Prev: list.Prev}, err
 }
 
 // authorsOf gives the authors of posts once each.
@@ -76,8 +62,8 @@ func authorsOf(list []shown) []social.ID {
 	return ids
 }
 
-// timeline makes posts of what is shown, in order, without those that do not stand.
-func timeline(list []shown, refs map[social.ID]social.UserRef) []Post {
+// present makes posts of what is shown, in order, without those that do not stand.
+func present(list []shown, refs map[social.ID]social.UserRef) []Post {
 	out, authors, viewers := make([]Post, 0, len(list)), make([]social.UserRef, len(list)), make([]Viewer, len(list))
 	for i, one := range list {
 		author, there := refs[one.row.author]
@@ -96,15 +82,15 @@ func timeline(list []shown, refs map[social.ID]social.UserRef) []Post {
 // followers, that stand, in the order of the window. It is for derived notifications of reader; liked and the like
 // are not in it.
 func (s *Service) RecentBy(ctx context.Context, q storage.Querier, reader social.ID, edges []social.FollowEdge, w social.Window) ([]event.PostInfo, error) {
-	sources := make([]source, len(edges))
+	sources := make([]timeline.Source, len(edges))
 	for i, e := range edges {
-		sources[i] = source{author: e.User, floor: e.SinceKey}
+		sources[i] = timeline.Source{Author: e.User, After: e.SinceKey}
 	}
-	v, err := s.tails.see(ctx, q, sources)
+	t, err := s.keys.Of(ctx, q, sources)
 	if err != nil {
 		return nil, failed(err, "recent for", reader)
 	}
-	keys, err := v.window(ctx, w)
+	keys, err := t.Window(ctx, w)
 	if err != nil {
 		return nil, failed(err, "recent for", reader)
 	}
@@ -118,60 +104,4 @@ func (s *Service) RecentBy(ctx context.Context, q storage.Querier, reader social
 		rows[i].likes, rows[i].comments = one.likes, one.comments
 	}
 	return s.infos(ctx, q, rows)
-}
-
-const (
-	addressedAll = `SELECT m.post_key, p.author_id FROM post_mentions m JOIN posts p ON p.key = m.post_key
-		WHERE m.user_id = $1 AND m.addressed = 1 AND p.deleted_at = 0`
-	addressedBelow = addressedAll + ` AND m.post_key < $2 ORDER BY m.post_key DESC LIMIT $3 + 0`
-)
-
-// addressedTo gives the keys of top-level posts for named people only that the reader wrote or is named in, of the
-// authors among sources, as far as they have a place in the window beside the keys that are there already. Strangers
-// may have addressed any number of posts to the reader: a full window ends the search among them.
-func addressedTo(ctx context.Context, q storage.Querier, reader social.ID, sources []source, w social.Window, there []int64) ([]int64, error) {
-	query := addressedBelow
-	if w.Rising {
-		query = addressedAll + ` AND m.post_key > $2 ORDER BY m.post_key LIMIT $3 + 0`
-	}
-	var authors map[social.ID]bool
-	var out []int64
-	for bound := bounds(w); ; {
-		list, err := storage.All(ctx, q, scanAddressed, query, reader, bound, w.Limit)
-		if err != nil {
-			return nil, err
-		}
-		if len(list) > 0 && authors == nil {
-			authors = make(map[social.ID]bool, len(sources))
-			for _, s := range sources {
-				authors[s.author] = true
-			}
-		}
-		for _, c := range list {
-			bound = c.key
-			if len(there) == w.Limit && (c.key > there[w.Limit-1]) == w.Rising {
-				return out, nil
-			}
-			if !authors[c.author] {
-				continue
-			}
-			if out = append(out, c.key); len(out) == w.Limit {
-				return out, nil
-			}
-		}
-		if len(list) < w.Limit {
-			return out, nil
-		}
-	}
-}
-
-// addressed is a post for named people only.
-type addressed struct {
-	key    int64
-	author social.ID
-}
-
-func scanAddressed(row storage.Row) (a addressed, err error) {
-	err = row.Scan(&a.key, &a.author)
-	return a, err
 }

@@ -100,7 +100,7 @@ func likesOf(ctx context.Context, q storage.Querier, post int64, w social.Window
 	return storage.All(ctx, q, func(row storage.Row) (l like, err error) {
 		err = row.Scan(&l.key, &l.user)
 		return l, err
-	}, query, post, bounds(w), w.Limit)
+	}, query, post, w.From(), w.Limit)
 }
 
 func insertLike(ctx context.Context, tx storage.Tx, post int64, user social.ID, now social.Time) (bool, error) {

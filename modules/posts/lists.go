@@ -142,14 +142,14 @@ func commentsOf(ctx context.Context, q storage.Querier, reader social.ID, top ro
 	default:
 		query = belowComment + ` AND a.post_key < $3 ORDER BY a.post_key DESC LIMIT $4 + 0`
 	}
-	return queryRows(ctx, q, false, query, reader, top.key, bounds(w), w.Limit)
+	return queryRows(ctx, q, false, query, reader, top.key, w.From(), w.Limit)
 }
 
 // rowsBy gives what author wrote, as far as the reader may see it, given that the caller decides needsFollow. What is
 // for the followers of those already refused is not read: there may be any number of it.
 func rowsBy(ctx context.Context, q storage.Querier, reader, author social.ID, refused []social.ID, comments bool, w social.Window) ([]row, error) {
 	query := `SELECT ` + columns + namedColumn + ` FROM posts p WHERE p.author_id = $2 AND ` + standing + ` AND ` + visible
-	args := []any{reader, author, bounds(w), w.Limit}
+	args := []any{reader, author, w.From(), w.Limit}
 	if len(refused) > 0 {
 		var list string
 		list, args = storage.In(args, refused)

@@ -57,7 +57,9 @@ func TestPlans(t *testing.T) {
 			must(err)
 			_, err = commentsOf(ctx, q, a.UserID, row{key: 1, rootKey: 1}, w)
 			must(err)
-			_, err = addressedTo(ctx, q, a.UserID, nil, w, nil)
+			home, err := s.keys.Of(ctx, q, nil)
+			must(err)
+			_, err = home.WindowFor(ctx, a.UserID, w)
 			must(err)
 			for _, comments := range []bool{true, false} {
 				for _, refused := range [][]social.ID{nil, {a.UserID}} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/belfry-social/belfry/modules/event"
+	"github.com/belfry-social/belfry/modules/posts/timeline"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -20,14 +21,14 @@ type Service struct {
 	bus      *event.Bus
 	clock    social.Clock
 	pages    *social.PageCursors
-	tails    *tails
+	keys     *timeline.Keys
 	contents *storage.Cache[int64, *content] // by order key
 }
 
 // New makes the service with absent answers in Ports. It does nothing else.
 func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock social.Clock, pages *social.PageCursors) *Service {
-	return &Service{Ports: Ports{Users: noUsers{}, People: noPeople{}, Follows: noFollows{}, Log: noLog{}}, cfg: cfg, site: site, db: db, bus: bus,
-		clock: clock, pages: pages, tails: newTails(cfg.CachedKeys),
+	return &Service{Ports: Ports{Users: noUsers{}, People: noPeople{}, Follows: noFollows{}, Log: noLog{}}, cfg: cfg,
+		site: site, db: db, bus: bus, clock: clock, pages: pages, keys: timeline.New(cfg.CachedKeys),
 		contents: storage.NewCache[int64](cfg.CachedBytes, (*content).size)}
 }
 

@@ -226,15 +226,3 @@ func bit(b bool) int64 {
 	}
 	return 0
 }
-
-// bounds gives the key of a window without one.
-func bounds(w social.Window) int64 {
-	switch {
-	case w.Bound:
-		return w.Key
-	case w.Rising:
-		return -1
-	default:
-		return 1<<63 - 1
-	}
-}

@@ -86,18 +86,24 @@ type Window struct {
 	Limit  int
 }
 
+// From is Key, and without a bound a number beyond every key: below for a rising window, above for a falling one.
+func (w Window) From() int64 {
+	switch {
+	case w.Bound:
+		return w.Key
+	case w.Rising:
+		return -1
+	default:
+		return math.MaxInt64
+	}
+}
+
 // Between gives the window as a query wants it: two bounds of the key, both excluded, and the word behind ORDER BY key.
 func (w Window) Between() (low, high int64, order string) {
-	low, high, order = -1, math.MaxInt64, "DESC"
 	if w.Rising {
-		order = "ASC"
+		return w.From(), math.MaxInt64, "ASC"
 	}
-	if w.Bound && w.Rising {
-		low = w.Key
-	} else if w.Bound {
-		high = w.Key
-	}
-	return low, high, order
+	return -1, w.From(), "DESC"
 }
 
 // PageCursors signs and reads page cursors. The zero value has to be opened first. Safe for concurrent use then.

@@ -1,4 +1,4 @@
-package posts
+package timeline
 
 import (
 	"cmp"
@@ -10,7 +10,7 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// tails keeps, of authors that are read, the order keys of their newest posts for everybody or for followers.
+// Keys holds, of authors that are read, the order keys of their newest posts for everybody or for followers.
 //
 // It is a projection of the store up to a mark. Every post carries, in posts.changed, the order key of the moment in
 // which it came into the lists or left them, so a snapshot tells what changed behind the mark, whichever process
@@ -18,7 +18,7 @@ import (
 // older than the mark.
 //
 // Safe for concurrent use.
-type tails struct {
+type Keys struct {
 	mu   sync.RWMutex
 	mark int64 // everything that changed up to it is in kept; -1 before the first reader
 	kept *storage.Cache[social.ID, *tail]
@@ -28,7 +28,7 @@ type tails struct {
 type tail struct {
 	keys     []int64
 	complete bool  // there are no older keys
-	since    int64 // the tail holds in snapshots from this mark on, up to the mark of tails
+	since    int64 // the tail holds in snapshots from this mark on, up to the mark of Keys
 }
 
 const (
@@ -36,86 +36,89 @@ const (
 	maxChanges = 512 // more changes than this since the mark, and it is cheaper to begin anew
 )
 
-// newTails bounds the keys in all tails; 0 keeps none.
-func newTails(limit int) *tails {
-	return &tails{mark: -1, kept: storage.NewCache[social.ID](limit, func(l *tail) int { return len(l.keys) + 1 })}
+// New makes an empty projection of at most limit keys; 0 keeps none.
+func New(limit int) *Keys {
+	return &Keys{mark: -1, kept: storage.NewCache[social.ID](limit, func(l *tail) int { return len(l.keys) + 1 })}
 }
 
-// source is one author to be merged, from the key behind which their posts count.
-type source struct {
-	author social.ID
-	floor  int64
+// Source is one author of a timeline. After is the key behind which their posts count; 0 = all.
+type Source struct {
+	Author social.ID
+	After  int64
 }
 
-// view is the tails of sources in one snapshot, for one request.
-type view struct {
-	t       *tails
-	q       storage.Querier
-	mark    int64 // of the snapshot
-	sources []source
-	lists   []*tail // of the sources, in order
-}
-
-// see gives the tails of sources as the snapshot of q holds them, and brings the projection up to that snapshot. What
-// an open transaction sees stays in its own view.
-func (t *tails) see(ctx context.Context, q storage.Querier, sources []source) (*view, error) {
-	v := &view{t: t, q: q, sources: sources, lists: make([]*tail, len(sources))}
-	t.mu.RLock()
-	mark := t.mark
+// Of gives the timeline of sources in the snapshot of q, for as long as that is open, and brings the projection up to
+// the snapshot. What an open transaction sees stays in its own timeline.
+func (k *Keys) Of(ctx context.Context, q storage.Querier, sources []Source) (*Timeline, error) {
+	t := &Timeline{keys: k, q: q, sources: sources}
+	authors := make([]social.ID, len(sources))
 	for i := range sources {
-		v.lists[i], _ = t.kept.Get(sources[i].author)
+		authors[i] = sources[i].Author
 	}
-	t.mu.RUnlock()
-	changes, known, err := changesSince(ctx, q, mark)
+	k.mu.RLock()
+	t.mark, t.tails = k.mark, k.kept.GetAll(authors)
+	k.mu.RUnlock()
+	changes, err := t.catchUp(ctx)
 	if err != nil {
 		return nil, err
 	}
-	v.mark = mark
-	if n := len(changes); n > 0 {
-		v.mark = changes[n-1].at
-	}
-	if !known {
-		err := q.QueryRow(ctx, `SELECT COALESCE(MAX(changed), 0) FROM posts WHERE reply_to IS NULL`).Scan(&v.mark)
-		if err != nil {
-			return nil, err
-		}
-		if v.mark > mark {
-			clear(v.lists)
-		}
-	}
-	if v.mark > mark && !storage.Provisional(q) {
-		t.advance(v.mark, changes)
-	}
-	for i, l := range v.lists {
-		if l == nil || l.since > v.mark {
-			if err := v.load(ctx, i, nil); err != nil {
+	for i, l := range t.tails {
+		if l == nil || l.since > t.mark {
+			if err := t.load(ctx, i, nil); err != nil {
 				return nil, err
 			}
 			continue
 		}
 		for _, c := range changes {
-			if c.author == sources[i].author {
-				v.lists[i] = v.lists[i].with(c)
+			if c.author == authors[i] {
+				t.tails[i] = t.tails[i].with(c)
 			}
 		}
 	}
-	return v, nil
+	return t, nil
+}
+
+// catchUp moves the mark of t from that of the projection to that of the snapshot, and the projection's with it. It
+// gives the changes between the two that the tails lack.
+func (t *Timeline) catchUp(ctx context.Context) ([]change, error) {
+	from := t.mark
+	changes, known, err := changesSince(ctx, t.q, from)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(changes) > 0:
+		t.mark = changes[len(changes)-1].at
+	case known:
+		return nil, nil
+	default:
+		err := t.q.QueryRow(ctx, `SELECT COALESCE(MAX(changed), 0) FROM posts WHERE reply_to IS NULL`).Scan(&t.mark)
+		if err != nil {
+			return nil, err
+		}
+		if t.mark > from { // too much has changed
+			clear(t.tails)
+		}
+	}
+	if t.mark > from && !storage.Provisional(t.q) {
+		t.keys.advance(t.mark, changes)
+	}
+	return changes, nil
 }
 
 // advance brings the projection up to a mark. changes hold everything from the mark that was, or an earlier one; nil =
 // that is not known, and nothing is kept.
-func (t *tails) advance(mark int64, changes []change) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if mark <= t.mark {
+func (k *Keys) advance(mark int64, changes []change) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if mark <= k.mark {
 		return // another reader was quicker
 	}
 	if changes == nil {
-		t.kept.Clear()
+		k.kept.Clear()
 	}
 	for _, c := range changes {
-		if c.at > t.mark {
-			t.kept.Update(c.author, func(l *tail, ok bool) (*tail, bool) {
+		if c.at > k.mark {
+			k.kept.Update(c.author, func(l *tail, ok bool) (*tail, bool) {
 				if !ok {
 					return nil, false
 				}
@@ -123,47 +126,25 @@ func (t *tails) advance(mark int64, changes []change) {
 			})
 		}
 	}
-	t.mark = mark
+	k.mark = mark
 }
 
-// with is the tail after a change.
+// with is the tail after a change. Of a post that came and went between two marks only the end is seen, so every change
+// of the author ends what the tail says of older snapshots.
 func (l *tail) with(c change) *tail {
+	next := &tail{keys: l.keys, complete: l.complete, since: c.at}
 	i, found := slices.BinarySearchFunc(l.keys, c.key, falling)
 	switch {
 	case c.gone && found:
-		return &tail{keys: slices.Concat(l.keys[:i], l.keys[i+1:]), complete: l.complete, since: c.at}
+		next.keys = slices.Concat(l.keys[:i], l.keys[i+1:])
 	case !c.gone && !found && (i < len(l.keys) || l.complete):
-		return &tail{keys: slices.Concat(l.keys[:i], []int64{c.key}, l.keys[i:]), complete: l.complete, since: c.at}
+		next.keys = slices.Concat(l.keys[:i], []int64{c.key}, l.keys[i:])
 	}
-	return l
+	return next
 }
 
 // falling is the order of a tail.
 func falling(a, b int64) int { return cmp.Compare(b, a) }
-
-// load reads more of the tail of source i than is there. The projection keeps it if it stands where the snapshot does.
-func (v *view) load(ctx context.Context, i int, have *tail) error {
-	author, chunk, below := v.sources[i].author, firstChunk, int64(1<<63-1)
-	l := &tail{since: v.mark}
-	if have != nil && len(have.keys) > 0 {
-		l.keys, chunk, below = have.keys, max(firstChunk, len(have.keys)), have.keys[len(have.keys)-1]
-	}
-	more, err := keysBy(ctx, v.q, author, below, chunk)
-	if err != nil {
-		return err
-	}
-	l.keys, l.complete = slices.Concat(l.keys, more), len(more) < chunk
-	v.lists[i] = l
-	if storage.Provisional(v.q) {
-		return nil
-	}
-	v.t.mu.Lock()
-	defer v.t.mu.Unlock()
-	if v.mark == v.t.mark {
-		v.t.kept.Put(author, l)
-	}
-	return nil
-}
 
 // change is a post that came into the lists, left them, or was never in them.
 type change struct {
@@ -173,8 +154,8 @@ type change struct {
 }
 
 // changesSince gives the changes behind a mark, nil and false if there are too many or the snapshot does not reach it.
-// Rows are never taken away, so the post that changed at the mark is there, at the mark or later, unless the
-// snapshot is older.
+// Rows are never taken away, so the post that changed at the mark is there, at the mark or later, unless
+// the snapshot is older.
 func changesSince(ctx context.Context, q storage.Querier, mark int64) (list []change, known bool, err error) {
 	if mark < 0 {
 		return nil, false, nil
