@@ -27,7 +27,8 @@ func (s *Service) tell(ctx context.Context, tx storage.Tx, a act) error {
 	if a.receiver.IsZero() || a.receiver == a.actor.ID {
 		return nil
 	}
-	r := &row{receiver: a.receiver, kind: a.kind, actor: a.actor.ID, object: a.object, actors: a.actor.ID[:], created: a.at}
+	r := &row{receiver: a.receiver, kind: a.kind, actor: a.actor.ID, object: a.object, actors: a.actor.ID[:],
+		created: a.at}
 	if a.grouped {
 		r.subject = a.object
 	}
@@ -123,7 +124,8 @@ func (s *Service) revive(ctx context.Context, tx storage.Tx, r *row, a act) erro
 }
 
 // withdraw takes back the row of an act, live.
-func (s *Service) withdraw(ctx context.Context, tx storage.Tx, receiver social.ID, kind string, actor, object social.ID, at social.Time) error {
+func (s *Service) withdraw(ctx context.Context, tx storage.Tx, receiver social.ID, kind string, actor, object social.ID,
+	at social.Time) error {
 	r, err := rowByAct(ctx, tx, receiver, kind, actor, object)
 	if err != nil || r == nil || !r.shown() {
 		return err
@@ -137,7 +139,8 @@ func (s *Service) withdraw(ctx context.Context, tx storage.Tx, receiver social.I
 // redact empties what was announced of a row.
 func (s *Service) redact(ctx context.Context, tx storage.Tx, r *row, at social.Time) error {
 	return outbox.Redact(ctx, tx, at, outbox.Match{Object: r.redactable(), Actor: r.actor,
-		Stream: social.Stream{Kind: social.To, User: r.receiver}, Types: []string{social.EventNotification, social.EventNotificationUpdated}})
+		Stream: social.Stream{Kind: social.To, User: r.receiver},
+		Types:  []string{social.EventNotification, social.EventNotificationUpdated}})
 }
 
 // leave takes a shown row out of lists and its group, and announces that.
@@ -161,7 +164,8 @@ func (s *Service) leave(ctx context.Context, tx storage.Tx, r *row, state int, a
 	if state == stateDeleted {
 		reason = "deleted"
 	}
-	return announceRemoved(ctx, tx, r.receiver, removedData{ID: &r.id, Group: &removedGroup{Key: r.group, Count: count}, Reason: reason}, at)
+	return announceRemoved(ctx, tx, r.receiver,
+		removedData{ID: &r.id, Group: &removedGroup{Key: r.group, Count: count}, Reason: reason}, at)
 }
 
 // closeRanks mends the group that was left and returns how many are left in it.
@@ -192,7 +196,8 @@ func (s *Service) closeRanks(ctx context.Context, tx storage.Tx, was *row, at so
 
 // announce tells the receiver of a row, and returns what it says. actor is who acted now: after a revival the row,
 // the newest of its group, may be another's.
-func (s *Service) announce(ctx context.Context, tx storage.Tx, kind string, w watermarks, c *cast, r *row, actor social.ID, at social.Time) (*Notification, error) {
+func (s *Service) announce(ctx context.Context, tx storage.Tx, kind string, w watermarks, c *cast, r *row,
+	actor social.ID, at social.Time) (*Notification, error) {
 	list, err := s.render(ctx, tx, w, c, []row{*r}, true)
 	if err != nil {
 		return nil, err
@@ -203,7 +208,8 @@ func (s *Service) announce(ctx context.Context, tx storage.Tx, kind string, w wa
 	}
 	own := *r
 	own.actor = actor
-	err = outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: r.receiver}, Type: kind, Actor: actor,
+	err = outbox.Announce(ctx, tx, outbox.Announcement{
+		Stream: social.Stream{Kind: social.To, User: r.receiver}, Type: kind, Actor: actor,
 		Object: own.redactable(), About: append([]social.ID{actor, r.actor}, r.people()...), Time: at, Data: data})
 	return &list[0], err
 }

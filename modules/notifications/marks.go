@@ -30,7 +30,8 @@ const (
 )
 
 // mark runs one change of state: change writes it and says what to announce; nil = nothing has changed.
-func (s *Service) mark(ctx context.Context, person social.ID, change func(tx storage.Tx, v *viewer, now social.Time) (*readState, error)) (counts Counts, err error) {
+func (s *Service) mark(ctx context.Context, person social.ID,
+	change func(tx storage.Tx, v *viewer, now social.Time) (*readState, error)) (counts Counts, err error) {
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		v, err := s.viewer(ctx, tx, person)
 		if err != nil {
@@ -87,7 +88,8 @@ func (s *Service) upTo(ctx context.Context, person, id social.ID, change string)
 				v.marks.readKey, v.marks.readAt = key, &now
 			}
 			for _, table := range []string{`notifications`, `notification_posts`} {
-				if _, err := tx.Exec(ctx, `UPDATE `+table+` SET left_unread = 0 WHERE receiver_id = $1 AND left_unread = 1 AND key <= $2`, person, key); err != nil {
+				if _, err := tx.Exec(ctx, `UPDATE `+table+` SET left_unread = 0 WHERE receiver_id = $1 AND left_unread = 1
+					AND key <= $2`, person, key); err != nil {
 					return nil, fmt.Errorf("read up to: %w", err)
 				}
 			}
@@ -166,7 +168,8 @@ func (s *Service) ReadGroup(ctx context.Context, person, group social.ID) (Count
 		if head.post == nil {
 			// CASE keeps the engine to the small index of rows left unread.
 			left, err := tx.Exec(ctx, `UPDATE notifications SET left_unread = 0, read_at = $3
-				WHERE receiver_id = $1 AND left_unread = 1 AND CASE WHEN group_id = $2 AND state < 2 THEN 1 ELSE 0 END = 1`, person, group, now)
+				WHERE receiver_id = $1 AND left_unread = 1 AND CASE WHEN group_id = $2
+				AND state < 2 THEN 1 ELSE 0 END = 1`, person, group, now)
 			if err != nil {
 				return nil, fmt.Errorf("read group: %w", err)
 			}
@@ -195,9 +198,12 @@ func (s *Service) ReadGroup(ctx context.Context, person, group social.ID) (Count
 
 // readMembers marks up to limit members above the watermark as read, and the one that began the group, and returns
 // how many.
-func readMembers(ctx context.Context, tx storage.Tx, group social.ID, above int64, limit int, now social.Time) (int64, error) {
-	n, err := tx.Exec(ctx, `UPDATE notifications SET read_at = $4, seen_at = COALESCE(seen_at, $4), left_unread = 0 WHERE key IN (
-		SELECT key FROM (SELECT key FROM notifications WHERE `+joiner+` AND read_at IS NULL AND key > $2 ORDER BY key DESC LIMIT $3 + 0) AS newest
+func readMembers(ctx context.Context, tx storage.Tx, group social.ID, above int64, limit int,
+	now social.Time) (int64, error) {
+	n, err := tx.Exec(ctx, `UPDATE notifications SET read_at = $4, seen_at = COALESCE(seen_at, $4), left_unread = 0
+		WHERE key IN (
+		SELECT key FROM (SELECT key FROM notifications
+			WHERE `+joiner+` AND read_at IS NULL AND key > $2 ORDER BY key DESC LIMIT $3 + 0) AS newest
 		UNION ALL SELECT key FROM notifications WHERE `+founder+` AND read_at IS NULL AND key > $2)`,
 		group, above, limit, now)
 	if err != nil {
@@ -222,7 +228,8 @@ func (s *Service) SetArchived(ctx context.Context, person, id social.ID, archive
 	return s.setOne(ctx, person, id, changeUnarchived, (*row).setUnarchived)
 }
 
-func (s *Service) setOne(ctx context.Context, person, id social.ID, change string, set func(*row, watermarks, social.Time) bool) (n Notification, err error) {
+func (s *Service) setOne(ctx context.Context, person, id social.ID, change string,
+	set func(*row, watermarks, social.Time) bool) (n Notification, err error) {
 	_, err = s.mark(ctx, person, func(tx storage.Tx, v *viewer, now social.Time) (*readState, error) {
 		r, err := s.lookUp(ctx, tx, v, id)
 		if err != nil {
@@ -258,7 +265,8 @@ func (s *Service) Delete(ctx context.Context, person, id social.ID) error {
 			if err := savePostState(ctx, tx, r); err != nil {
 				return err
 			}
-			return announceRemoved(ctx, tx, person, removedData{ID: &r.id, Group: &removedGroup{Key: r.group}, Reason: "deleted"}, now)
+			return announceRemoved(ctx, tx, person, removedData{ID: &r.id, Group: &removedGroup{Key: r.group},
+				Reason: "deleted"}, now)
 		}
 		if err := s.redact(ctx, tx, r, now); err != nil {
 			return err

@@ -36,7 +36,8 @@ func (s *Service) onPublished(ctx context.Context, tx storage.Tx, f event.PostPu
 			return nil
 		}
 		told = append(told, receiver)
-		return s.tell(ctx, tx, act{kind: kind, receiver: receiver, actor: p.Author, object: p.ID, cast: castOf(&p, p.Author), at: p.CreatedAt})
+		return s.tell(ctx, tx, act{kind: kind, receiver: receiver, actor: p.Author, object: p.ID, cast: castOf(&p, p.Author),
+			at: p.CreatedAt})
 	}
 	if p.Kind() == event.KindComment {
 		if err := tell(typeComment, p.RootAuthor); err != nil {
@@ -103,8 +104,8 @@ func (v *sight) of(ctx context.Context, tx storage.Tx, person social.ID) (bool, 
 }
 
 func (s *Service) onLiked(ctx context.Context, tx storage.Tx, f event.PostLiked) error {
-	return s.tell(ctx, tx, act{kind: typeLike, receiver: f.Post.Author.ID, actor: f.Liker, object: f.Post.ID, grouped: true,
-		cast: castOf(&f.Post, f.Liker, f.Post.Author), at: f.At})
+	return s.tell(ctx, tx, act{kind: typeLike, receiver: f.Post.Author.ID, actor: f.Liker, object: f.Post.ID,
+		grouped: true, cast: castOf(&f.Post, f.Liker, f.Post.Author), at: f.At})
 }
 
 func (s *Service) onUnliked(ctx context.Context, tx storage.Tx, f event.PostUnliked) error {
@@ -112,8 +113,8 @@ func (s *Service) onUnliked(ctx context.Context, tx storage.Tx, f event.PostUnli
 }
 
 func (s *Service) onFollowed(ctx context.Context, tx storage.Tx, f event.FollowStarted) error {
-	return s.tell(ctx, tx, act{kind: typeFollow, receiver: f.Followed.ID, actor: f.Follower, object: f.Followed.ID, grouped: true,
-		cast: castOf(nil, f.Follower, f.Followed), at: f.At})
+	return s.tell(ctx, tx, act{kind: typeFollow, receiver: f.Followed.ID, actor: f.Follower, object: f.Followed.ID,
+		grouped: true, cast: castOf(nil, f.Follower, f.Followed), at: f.At})
 }
 
 func (s *Service) onUnfollowed(ctx context.Context, tx storage.Tx, f event.FollowEnded) error {
@@ -135,7 +136,8 @@ func (s *Service) onRemoved(ctx context.Context, tx storage.Tx, f event.PostRemo
 		if err != nil {
 			return fmt.Errorf("receivers: %w", err)
 		}
-		if err := announceRemoved(ctx, tx, receiver, removedData{ObjectID: &f.Post.ID, Reason: "withdrawn"}, f.At); err != nil {
+		if err := announceRemoved(ctx, tx, receiver, removedData{ObjectID: &f.Post.ID, Reason: "withdrawn"},
+			f.At); err != nil {
 			return err
 		}
 		last = receiver

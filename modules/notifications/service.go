@@ -23,7 +23,8 @@ type Service struct {
 }
 
 // New makes a Service whose ports answer as if the other modules were left out.
-func New(cfg Config, db storage.DB, clock social.Clock, site social.Site, pages *social.PageCursors, log *zap.Logger) *Service {
+func New(cfg Config, db storage.DB, clock social.Clock, site social.Site, pages *social.PageCursors,
+	log *zap.Logger) *Service {
 	return &Service{cfg: cfg, db: db, clock: clock, site: site, pages: pages, log: log.Named("notifications"),
 		Ports: Ports{Users: absent{}, Posts: absent{}, Follows: absent{}, Log: absent{}}}
 }

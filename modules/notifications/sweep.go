@@ -17,8 +17,8 @@ func (s *Service) Jobs() []social.Job {
 
 // bury adds a tombstone.
 func bury(ctx context.Context, tx storage.Tx, id social.ID, person bool, at social.Time) error {
-	_, err := tx.Exec(ctx, `INSERT INTO notification_tombstones (id, person, at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`,
-		id, number(person), at)
+	_, err := tx.Exec(ctx, `INSERT INTO notification_tombstones (id, person, at) VALUES ($1, $2, $3)
+		ON CONFLICT (id) DO NOTHING`, id, number(person), at)
 	return social.Wrap(err, "tombstone")
 }
 
@@ -73,7 +73,8 @@ func (s *Service) emptyPost(ctx context.Context, tx storage.Tx, post social.ID) 
 	return more, nil
 }
 
-// emptyPerson does one page of emptying: first what the person did, announced to the receivers, then what the person was
+// emptyPerson does one page of emptying: first what the person did, announced to the receivers, then what the person
+// was
 // told.
 func (s *Service) emptyPerson(ctx context.Context, tx storage.Tx, person social.ID) (more bool, err error) {
 	acts, err := storage.All(ctx, tx, scanRow, actsQuery, person, s.cfg.Batch)

@@ -85,7 +85,8 @@ func (s *Service) Login(ctx context.Context, login, password, userAgent string) 
 	var id social.ID
 	var kept string
 	err := s.db.Read(ctx, func(q storage.Querier) error {
-		err := q.QueryRow(ctx, `SELECT id, password_hash FROM users WHERE username = $1 AND deleted_at IS NULL`, name).Scan(&id, &kept)
+		err := q.QueryRow(ctx, `SELECT id, password_hash FROM users WHERE username = $1 AND deleted_at IS NULL`,
+			name).Scan(&id, &kept)
 		if errors.Is(err, sql.ErrNoRows) {
 			id, kept = social.ID{}, ""
 			return nil
@@ -129,12 +130,14 @@ func (s *Service) Login(ctx context.Context, login, password, userAgent string) 
 func (s *Service) ChangePassword(ctx context.Context, a social.Actor, current, fresh string, revokeTokens bool) error {
 	var username, kept string
 	err := s.db.Read(ctx, func(q storage.Querier) error {
-		return q.QueryRow(ctx, `SELECT username, password_hash FROM users WHERE id = $1 AND deleted_at IS NULL`, a.UserID).Scan(&username, &kept)
+		return q.QueryRow(ctx, `SELECT username, password_hash FROM users WHERE id = $1 AND deleted_at IS NULL`,
+			a.UserID).Scan(&username, &kept)
 	})
 	if err != nil {
 		return social.Wrap(absent(err), "users: change password of %s", a.UserID)
 	}
-	fields := append(checkGivenPassword("/current_password", current), checkNewPassword("/new_password", fresh, username)...)
+	fields := append(checkGivenPassword("/current_password", current),
+		checkNewPassword("/new_password", fresh, username)...)
 	if len(fields) > 0 {
 		return social.Invalid(fields...)
 	}
@@ -171,7 +174,8 @@ func (s *Service) ChangePassword(ctx context.Context, a social.Actor, current, f
 
 // setPassword writes a password's hash and ends what the old one gave: every session but keep, and tokens unless
 // they are kept.
-func (s *Service) setPassword(ctx context.Context, tx storage.Tx, id social.ID, hash string, keep social.ID, which social.AccessRevokedData) error {
+func (s *Service) setPassword(ctx context.Context, tx storage.Tx, id social.ID, hash string, keep social.ID,
+	which social.AccessRevokedData) error {
 	if _, err := tx.Exec(ctx, `UPDATE users SET password_hash = $1 WHERE id = $2`, hash, id); err != nil {
 		return err
 	}

@@ -8,7 +8,8 @@ import (
 // commonWords are what the passwords of every leaked list are made of. A password is common if one of them, or the
 // username, is left of it when case, look-alike digits and what is hung on at either end are taken away. A rule
 // over few words refuses far more than a list of the same length.
-var commonWords = strings.Fields(`password passwort passwd pass motdepasse contrasena senha parola wachtwoord secret geheim
+var commonWords = strings.Fields(`
+	password passwort passwd pass motdepasse contrasena senha parola wachtwoord secret geheim
 	letmein welcome willkommen bienvenue login logon signin admin administrator root user guest test tester testing default
 	changeme change temp temporary example sample demo qwerty qwertz azerty qwert asdf asdfgh asdfghjkl zxcvbn zxcvbnm
 	iloveyou ilove love lovely loveme sweetheart princess prince angel baby babygirl sunshine flower butterfly
@@ -26,8 +27,8 @@ var commonWords = strings.Fields(`password passwort passwd pass motdepasse contr
 // keyRows are what fingers walk along.
 var keyRows = []string{
 	"qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop", "yxcvbnm", "azertyuiop", "qsdfghjklm", "wxcvbn",
-	"1234567890", "0123456789", "abcdefghijklmnopqrstuvwxyz", "1qaz2wsx3edc4rfv5tgb6yhn7ujm", "1q2w3e4r5t6z7u8i9o0p", "1q2w3e4r5t6y7u8i9o0p",
-	"qazwsxedcrfvtgbyhnujm", "zaq1xsw2cde3vfr4",
+	"1234567890", "0123456789", "abcdefghijklmnopqrstuvwxyz", "1qaz2wsx3edc4rfv5tgb6yhn7ujm", "1q2w3e4r5t6z7u8i9o0p",
+	"1q2w3e4r5t6y7u8i9o0p", "qazwsxedcrfvtgbyhnujm", "zaq1xsw2cde3vfr4",
 }
 
 // isCommon reports a password that would be among the first tries: a common word or the username with trimmings, a
@@ -58,7 +59,8 @@ func trimmed(s string) string {
 
 // plainForm undoes the usual replacements of letters.
 func plainForm(s string) string {
-	return strings.NewReplacer("0", "o", "1", "i", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s", "!", "i").Replace(s)
+	return strings.NewReplacer("0", "o", "1", "i", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s", "!",
+		"i").Replace(s)
 }
 
 // repeats reports a piece of at most a third, and at most 4 bytes, said over and over; the last may be cut.

@@ -30,13 +30,15 @@ type Config struct {
 
 // DefaultConfig has every key at its default.
 func DefaultConfig() Config {
-	return Config{Registration: ModeOpen, SessionIdle: 30 * 24 * time.Hour, SessionMax: 180 * 24 * time.Hour, HashWait: 2 * time.Second}
+	return Config{Registration: ModeOpen, SessionIdle: 30 * 24 * time.Hour, SessionMax: 180 * 24 * time.Hour,
+		HashWait: 2 * time.Second}
 }
 
 // Validate names the first bad key.
 func (c Config) Validate() error {
 	switch {
-	case c.Registration != "" && c.Registration != ModeOpen && c.Registration != ModeInvite && c.Registration != ModeClosed:
+	case c.Registration != "" && c.Registration != ModeOpen && c.Registration != ModeInvite &&
+		c.Registration != ModeClosed:
 		return errors.New("registration: must be open, invite or closed")
 	case c.SessionIdle < time.Hour:
 		return errors.New("session_idle: must be at least 1h")

@@ -30,11 +30,13 @@ func (s *Service) Reactions() []event.Reaction {
 // stops at zero; it never stands in the way of an act.
 
 func countFollow(ctx context.Context, tx storage.Tx, follower, followed social.ID, by int) error {
-	_, err := tx.Exec(ctx, `UPDATE users SET following_count = following_count + $1 WHERE id = $2 AND deleted_at IS NULL AND following_count + $1 >= 0`, by, follower)
+	_, err := tx.Exec(ctx, `UPDATE users SET following_count = following_count + $1 WHERE id = $2 AND deleted_at IS NULL
+		AND following_count + $1 >= 0`, by, follower)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `UPDATE users SET followers_count = followers_count + $1 WHERE id = $2 AND deleted_at IS NULL AND followers_count + $1 >= 0`, by, followed)
+	_, err = tx.Exec(ctx, `UPDATE users SET followers_count = followers_count + $1 WHERE id = $2 AND deleted_at IS NULL
+		AND followers_count + $1 >= 0`, by, followed)
 	return err
 }
 
@@ -43,6 +45,7 @@ func countPost(ctx context.Context, tx storage.Tx, p event.PostInfo, by int) err
 	if p.Kind() != event.KindPost {
 		return nil
 	}
-	_, err := tx.Exec(ctx, `UPDATE users SET posts_count = posts_count + $1 WHERE id = $2 AND deleted_at IS NULL AND posts_count + $1 >= 0`, by, p.Author.ID)
+	_, err := tx.Exec(ctx, `UPDATE users SET posts_count = posts_count + $1 WHERE id = $2 AND deleted_at IS NULL
+		AND posts_count + $1 >= 0`, by, p.Author.ID)
 	return err
 }

@@ -49,7 +49,7 @@ func (s *Service) CheckInvite(ctx context.Context, invite string) (bool, error) 
 // UseInvite takes one use in tx; false = another registration took the last one meanwhile.
 func (s *Service) UseInvite(ctx context.Context, tx storage.Tx, invite string) (bool, error) {
 	hash, _ := hashOf(invite, invitePrefix)
-	n, err := tx.Exec(ctx, `UPDATE invites SET uses_left = uses_left - 1 WHERE hash = $1 AND uses_left > 0 AND expires_at > $2`,
-		hash[:], int64(s.clock.Now()))
+	n, err := tx.Exec(ctx, `UPDATE invites SET uses_left = uses_left - 1 WHERE hash = $1 AND uses_left > 0
+		AND expires_at > $2`, hash[:], int64(s.clock.Now()))
 	return n == 1, err
 }

@@ -35,7 +35,8 @@ type Service struct {
 }
 
 // New has no side effects. The site's public URL decides the form of the cookie.
-func New(cfg Config, site social.Site, db storage.DB, clock social.Clock, pages *social.PageCursors, log *zap.Logger) *Service {
+func New(cfg Config, site social.Site, db storage.DB, clock social.Clock, pages *social.PageCursors,
+	log *zap.Logger) *Service {
 	return &Service{cfg: cfg, cookie: Cookie{Secure: strings.HasPrefix(site.PublicURL, "https://")}, db: db, clock: clock,
 		pages: pages, log: log, checked: storage.NewCache[secretHash, checked](maxChecked, nil), uses: newUses()}
 }

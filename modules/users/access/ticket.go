@@ -90,7 +90,8 @@ const ofTicket = ` session_id, token_id, expires_at`
 
 // ticketActor takes or reads the ticket's row and finds who is behind it. sql.ErrNoRows stands for every reason
 // why it is no good.
-func ticketActor(ctx context.Context, q storage.Querier, now social.Time, query string, h secretHash) (u use, err error) {
+func ticketActor(ctx context.Context, q storage.Querier, now social.Time, query string,
+	h secretHash) (u use, err error) {
 	var session, token social.ID
 	var expires social.Time
 	if err := q.QueryRow(ctx, query, h[:]).Scan(&session, &token, &expires); err != nil {
