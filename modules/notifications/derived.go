@@ -11,7 +11,7 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// viewer is a person who looks at their notifications, with what decides what is there.
+// viewer is a person who reads their notifications, with the marks and bells that decide what is listed.
 type viewer struct {
 	person social.ID
 	marks  watermarks
@@ -121,7 +121,7 @@ func (s *Service) recentPosts(ctx context.Context, q storage.Querier, v *viewer,
 	})
 }
 
-// touchedPosts reads derived items out of what the person did to single ones. where is a constant text.
+// touchedPosts reads derived items out of their stored states. where is a constant text.
 func (s *Service) touchedPosts(ctx context.Context, q storage.Querier, v *viewer, where string,
 	at span) ([]row, error) {
 	return s.derive(ctx, q, v, at, func(*row) bool { return true }, func(at span) (f found, err error) {
@@ -183,8 +183,8 @@ func (s *Service) derivedByID(ctx context.Context, q storage.Querier, v *viewer,
 // chunk bounds the lists of one question to the store.
 const chunk = 256
 
-// asDerived makes items of at most chunk posts, in their order, leaving out those the person has a row about, with what
-// the person did to them.
+// asDerived makes items of at most chunk posts, in their order and with their stored states, leaving out posts the
+// person has a row about.
 func asDerived(ctx context.Context, q storage.Querier, v *viewer, posts []event.PostInfo) ([]row, error) {
 	about, err := rowsAbout(ctx, q, v.person, posts)
 	if err != nil {
@@ -217,7 +217,7 @@ func rowsAbout(ctx context.Context, q storage.Querier, person social.ID, posts [
 	return about, social.Wrap(err, "rows about posts")
 }
 
-// addPostState reads what the person did to these derived items, which are in order.
+// addPostState reads the stored states of derived items, which are in order.
 func addPostState(ctx context.Context, q storage.Querier, person social.ID, items []row) error {
 	if len(items) == 0 {
 		return nil

@@ -140,13 +140,13 @@ func (s span) within(list []row) span {
 	return s
 }
 
-// notGone leaves out rows of a notification n whose post or actor has a tombstone. There hardly ever is one, so it
-// costs one look at an empty table.
+// notGone leaves out rows n whose post or actor has a tombstone. The table is empty nearly always, so that costs one
+// look-up.
 const notGone = ` AND (NOT EXISTS (SELECT 1 FROM notification_tombstones)
 	OR NOT EXISTS (SELECT 1 FROM notification_tombstones t WHERE t.id = n.object_id OR t.id = n.actor_id))`
 
-// page reads one page of a selection: rows and derived items, merged on their keys. Derived items come out of memory
-// for the most part, so they are first, and rows are read only as far as they have a place beside them.
+// page reads one page of a selection: rows and derived items, merged on their keys. Derived items mostly come from
+// memory, so they are read first and bound how many rows are read.
 func (s *Service) page(ctx context.Context, q storage.Querier, v *viewer, sel selection, at span) ([]row, error) {
 	var derived []row
 	if sel.posts && len(v.bells) > 0 {

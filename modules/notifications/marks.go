@@ -29,7 +29,7 @@ const (
 	changeUnarchived = "unarchived"
 )
 
-// mark runs one change of state: change writes it and says what to announce; nil = nothing has changed.
+// mark runs one change of read state. change writes it and returns what to announce; nil = nothing has changed.
 func (s *Service) mark(ctx context.Context, person social.ID,
 	change func(tx storage.Tx, v *viewer, now social.Time) (*readState, error)) (counts Counts, err error) {
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
@@ -149,8 +149,8 @@ func (s *Service) ReadAll(ctx context.Context, person social.ID, ids []social.ID
 	})
 }
 
-// ReadGroup marks all members of a group as read: the newest, which stands for it in lists and counts, and as many
-// as one transaction takes with it, the rest in transactions of their own.
+// ReadGroup marks all members of a group as read: the newest, which stands for the group in lists and counts, and up to
+// Batch others in one transaction, the rest in transactions of their own.
 func (s *Service) ReadGroup(ctx context.Context, person, group social.ID) (Counts, error) {
 	var rest int64
 	counts, err := s.mark(ctx, person, func(tx storage.Tx, v *viewer, now social.Time) (*readState, error) {

@@ -112,7 +112,7 @@ func (s *Service) receiver(ctx context.Context, q storage.Querier, name string) 
 		ref = refs[id]
 	}
 	if ref.ID.IsZero() {
-		return ref.ID, social.Invalid(social.BodyField("/receiver", social.FieldNotFound, "There is no such user."))
+		return ref.ID, social.Invalid(social.BodyField("/receiver", social.FieldNotFound, "No such user."))
 	}
 	return ref.ID, nil
 }
@@ -122,7 +122,7 @@ func (p Push) check() (*string, error) {
 	var bad []social.Field
 	if !word.MatchString(p.Type) {
 		bad = append(bad, social.BodyField("/type", social.FieldBadFormat,
-			"A small letter, then at most 31 small letters, digits or _."))
+			"A lowercase letter, then up to 31 lowercase letters, digits or underscores."))
 	}
 	if p.URL != "" && !isLink(p.URL) {
 		bad = append(bad, social.BodyField("/url", social.FieldBadFormat, "An http or https address, or a path from /."))

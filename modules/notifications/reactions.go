@@ -16,31 +16,31 @@ import (
 // them on the bus.
 func (s *Service) Reactions() []event.Reaction {
 	return []event.Reaction{
-		event.On("notifications: tell those named", s.onPublished),
-		event.On("notifications: tell the author", s.onLiked),
+		event.On("notifications: notify those named", s.onPublished),
+		event.On("notifications: notify the author", s.onLiked),
 		event.On("notifications: withdraw a like", s.onUnliked),
 		event.On("notifications: withdraw all about a post", s.onRemoved),
-		event.On("notifications: tell the followed", s.onFollowed),
+		event.On("notifications: notify the followed", s.onFollowed),
 		event.On("notifications: withdraw a follow", s.onUnfollowed),
 		event.On("notifications: a person is gone", s.onUserDeleted),
 	}
 }
 
-// onPublished tells each person a post names once: as author of the top post, else as author of the comment that is
+// onPublished notifies each person a post names once: as author of the top post, else as author of the comment that is
 // answered, else as mentioned, if they can see it.
 func (s *Service) onPublished(ctx context.Context, tx storage.Tx, f event.PostPublished) error {
 	p := f.Post
-	told := []social.ID{p.Author.ID}
-	tell := func(kind string, receiver social.ID) error {
-		if receiver.IsZero() || slices.Contains(told, receiver) {
+	notified := []social.ID{p.Author.ID}
+	notify := func(kind string, receiver social.ID) error {
+		if receiver.IsZero() || slices.Contains(notified, receiver) {
 			return nil
 		}
-		told = append(told, receiver)
-		return s.tell(ctx, tx, act{kind: kind, receiver: receiver, actor: p.Author, object: p.ID, cast: castOf(&p, p.Author),
-			at: p.CreatedAt})
+		notified = append(notified, receiver)
+		return s.notify(ctx, tx, act{kind: kind, receiver: receiver, actor: p.Author, object: p.ID,
+			cast: castOf(&p, p.Author), at: p.CreatedAt})
 	}
 	if p.Kind() == event.KindComment {
-		if err := tell(typeComment, p.RootAuthor); err != nil {
+		if err := notify(typeComment, p.RootAuthor); err != nil {
 			return err
 		}
 	}
@@ -49,19 +49,19 @@ func (s *Service) onPublished(ctx context.Context, tx storage.Tx, f event.PostPu
 		if ok, err := sight.of(ctx, tx, p.ReplyAuthor); err != nil {
 			return err
 		} else if ok {
-			if err := tell(typeReply, p.ReplyAuthor); err != nil {
+			if err := notify(typeReply, p.ReplyAuthor); err != nil {
 				return err
 			}
 		}
 	}
 	for _, person := range p.Mentions {
-		if slices.Contains(told, person) {
+		if slices.Contains(notified, person) {
 			continue
 		}
 		if ok, err := sight.of(ctx, tx, person); err != nil {
 			return err
 		} else if ok {
-			if err := tell(typeMention, person); err != nil {
+			if err := notify(typeMention, person); err != nil {
 				return err
 			}
 		}
@@ -69,7 +69,7 @@ func (s *Service) onPublished(ctx context.Context, tx storage.Tx, f event.PostPu
 	return nil
 }
 
-// sight tells who can see a post. A comment has exactly the audience of its top post.
+// sight answers who can see a post. A comment has exactly the audience of its top post.
 type sight struct {
 	s    *Service
 	post event.PostInfo
@@ -104,7 +104,7 @@ func (v *sight) of(ctx context.Context, tx storage.Tx, person social.ID) (bool, 
 }
 
 func (s *Service) onLiked(ctx context.Context, tx storage.Tx, f event.PostLiked) error {
-	return s.tell(ctx, tx, act{kind: typeLike, receiver: f.Post.Author.ID, actor: f.Liker, object: f.Post.ID,
+	return s.notify(ctx, tx, act{kind: typeLike, receiver: f.Post.Author.ID, actor: f.Liker, object: f.Post.ID,
 		grouped: true, cast: castOf(&f.Post, f.Liker, f.Post.Author), at: f.At})
 }
 
@@ -113,7 +113,7 @@ func (s *Service) onUnliked(ctx context.Context, tx storage.Tx, f event.PostUnli
 }
 
 func (s *Service) onFollowed(ctx context.Context, tx storage.Tx, f event.FollowStarted) error {
-	return s.tell(ctx, tx, act{kind: typeFollow, receiver: f.Followed.ID, actor: f.Follower, object: f.Followed.ID,
+	return s.notify(ctx, tx, act{kind: typeFollow, receiver: f.Followed.ID, actor: f.Follower, object: f.Followed.ID,
 		grouped: true, cast: castOf(nil, f.Follower, f.Followed), at: f.At})
 }
 
@@ -121,9 +121,9 @@ func (s *Service) onUnfollowed(ctx context.Context, tx storage.Tx, f event.Follo
 	return s.withdraw(ctx, tx, f.Followed, typeFollow, f.Follower, f.Followed, f.At)
 }
 
-// onRemoved tells each receiver of a row about the post, once: they are its author and those it names, so they are
-// few however many rows there are. The rows go in pages; until then a tombstone hides them. What was announced of
-// them is emptied by whoever deletes the post, since it stands in the outbox under the post's id.
+// onRemoved announces the removal once to each receiver of a row about the post. Receivers are its author and the
+// people it names, so there are few. Rows are deleted in pages; a tombstone hides the rest until then. Announcements
+// stand in the outbox under the post's id, so deleting the post redacts them.
 func (s *Service) onRemoved(ctx context.Context, tx storage.Tx, f event.PostRemoved) error {
 	var last social.ID
 	for {
@@ -146,10 +146,10 @@ func (s *Service) onRemoved(ctx context.Context, tx storage.Tx, f event.PostRemo
 	if err != nil || !more {
 		return err
 	}
-	return bury(ctx, tx, f.Post.ID, false, f.At)
+	return addTombstone(ctx, tx, f.Post.ID, false, f.At)
 }
 
 // onUserDeleted hides all rows of and by that person behind a tombstone; a job empties them.
 func (s *Service) onUserDeleted(ctx context.Context, tx storage.Tx, f event.UserDeleted) error {
-	return bury(ctx, tx, f.UserID, true, f.At)
+	return addTombstone(ctx, tx, f.UserID, true, f.At)
 }

@@ -78,7 +78,7 @@ func scanRow(from storage.Row) (r row, err error) {
 
 func rowKey(r row) int64 { return r.key }
 
-// derivedRow is the item "someone you follow posted", before what the person did to it.
+// derivedRow is the item "someone you follow posted", without its stored state.
 func derivedRow(person social.ID, p *event.PostInfo) row {
 	return row{key: p.Key, id: p.ID, receiver: person, kind: typePost, actor: p.Author.ID, object: p.ID, group: p.ID,
 		head: true, members: 1, actors: p.Author.ID[:], created: p.CreatedAt, updated: p.CreatedAt, post: p}
@@ -136,7 +136,7 @@ func (w watermarks) read(r *row) *social.Time {
 // maxActors is how many people of a group are named.
 const maxActors = 3
 
-// pack puts people one behind the other, at most maxActors, each once.
+// pack joins the ids of at most maxActors people, each once.
 func pack(ids ...social.ID) []byte {
 	out := make([]byte, 0, maxActors*16)
 	for i, id := range ids {

@@ -10,7 +10,7 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Service keeps what people are told. Its methods may be called from many goroutines; Ports is set before.
+// Service keeps notifications. Its methods may be called from many goroutines; Ports is set before.
 type Service struct {
 	Ports Ports
 

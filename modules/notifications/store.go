@@ -10,9 +10,6 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Every bound limit is written "$n + 0": with a bare parameter SQLite looks at its value when it plans, and so plans
-// the statement anew at each run, which costs more than running it.
-
 // watermarksOf gives how far a person has seen and read everything.
 func watermarksOf(ctx context.Context, q storage.Querier, person social.ID) (w watermarks, err error) {
 	err = q.QueryRow(ctx, `SELECT seen_key, seen_at, read_key, read_at FROM notification_watermarks WHERE person_id = $1`,
@@ -120,7 +117,7 @@ func saveRow(ctx context.Context, tx storage.Tx, r *row) error {
 	return social.Wrap(err, "save notification")
 }
 
-// demote takes the place of newest member from a row.
+// demote makes a row a plain member of its group.
 func demote(ctx context.Context, tx storage.Tx, key int64) error {
 	_, err := tx.Exec(ctx, `UPDATE notifications SET head = 0 WHERE key = $1`, key)
 	return social.Wrap(err, "group")
@@ -131,7 +128,7 @@ func deleteRow(ctx context.Context, tx storage.Tx, key int64) error {
 	return social.Wrap(err, "delete notification")
 }
 
-// savePostState writes what a person did to a derived item.
+// savePostState writes the state of a derived item.
 func savePostState(ctx context.Context, tx storage.Tx, r *row) error {
 	_, err := tx.Exec(ctx, `INSERT INTO notification_posts (receiver_id, key, post_id, seen_at, read_at, left_unread,
 		archived_at, deleted)

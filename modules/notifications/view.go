@@ -49,13 +49,13 @@ type Group struct {
 	Actors []social.UserRef `json:"actors" doc:"The newest three."`
 }
 
-// cast is whom and what the items of an answer name. What is in it already is not asked for again.
+// cast holds the people and posts that the items of an answer name, as far as they are known.
 type cast struct {
 	people map[social.ID]social.UserRef
 	posts  map[social.ID]event.PostInfo
 }
 
-// castOf is a cast of what is known: post may be nil.
+// castOf is a cast that knows these; post may be nil.
 func castOf(post *event.PostInfo, people ...social.UserRef) *cast {
 	c := &cast{people: make(map[social.ID]social.UserRef, len(people)+maxActors), posts: map[social.ID]event.PostInfo{}}
 	for _, p := range people {

@@ -9,7 +9,7 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Registration is what a newcomer gives. A nil field was not given.
+// Registration describes a new account. A nil field was not given.
 type Registration struct {
 	Username    string
 	Password    string
@@ -72,7 +72,7 @@ func (s *Service) Register(ctx context.Context, r Registration, userAgent string
 
 // Login signs a person in by username. An unknown name, a wrong password and an account that is gone give the same
 // fault, bad_credentials, after the same work. Attempts are counted, right or wrong, for the account from this
-// address and for the address, so nobody can lock somebody else out from afar.
+// address and for the address, so nobody can lock out an account from another address.
 func (s *Service) Login(ctx context.Context, login, password, userAgent string) (Welcome, error) {
 	bad := social.NewFault(social.CodeBadCredentials, "Wrong username or password.")
 	if fields := checkGivenPassword("/password", password); len(fields) > 0 {
@@ -144,7 +144,7 @@ func (s *Service) ChangePassword(ctx context.Context, a social.Actor, current, f
 	if err := s.spendLogin(ctx, username); err != nil {
 		return err
 	}
-	wrong := social.NewFault(social.CodeWrongPassword, "This is not your password.")
+	wrong := social.NewFault(social.CodeWrongPassword, "Wrong password.")
 	match, err := s.hasher.verify(ctx, current, kept)
 	if err != nil {
 		return social.Wrap(err, "users: change password of %s", a.UserID)
@@ -209,7 +209,7 @@ func (s *Service) spendLogin(ctx context.Context, username string) error {
 func (s *Service) mayRegister(ctx context.Context, invite *string) error {
 	switch {
 	case s.cfg.Registration == ModeClosed:
-		return social.NewFault(social.CodeRegistrationClosed, "Registration is closed here.")
+		return social.NewFault(social.CodeRegistrationClosed, "Registration is closed.")
 	case s.cfg.Registration != ModeInvite:
 		return nil
 	case invite == nil:

@@ -23,8 +23,8 @@ type Config struct {
 	SessionIdle time.Duration `yaml:"session_idle"`
 	// SessionMax ends a session this long after login, however much it is used.
 	SessionMax time.Duration `yaml:"session_max"`
-	// HashWait is how long a login waits for its turn to hash a password before it is told to come back. As many
-	// hashes run at once as there are cores.
+	// HashWait is how long a login waits for a free hashing slot before it is refused as overloaded. There is one slot a
+	// core.
 	HashWait time.Duration `yaml:"hash_wait"`
 }
 

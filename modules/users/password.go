@@ -64,7 +64,7 @@ func (h *hasher) verify(ctx context.Context, password, hash string) (bool, error
 	return match && known, err
 }
 
-// run does one piece of hashing when its turn comes, or gives the fault "overloaded" after the wait.
+// run hashes in a free slot, or gives the fault "overloaded" after the wait.
 func (h *hasher) run(ctx context.Context, fn func() error) error {
 	timer := time.NewTimer(h.wait)
 	defer timer.Stop()

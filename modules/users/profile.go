@@ -62,10 +62,10 @@ func (c ProfileChange) apply(me *Me) (bad []social.Field) {
 		}
 	}
 	if c.AvatarMediaID.Value != nil {
-		bad = append(bad, social.BodyField("/avatar_media_id", social.FieldNotAllowed, "Pictures are not offered here yet."))
+		bad = append(bad, social.BodyField("/avatar_media_id", social.FieldNotAllowed, "Pictures are not supported yet."))
 	}
 	if v := c.Locked.Value; v != nil && *v {
-		bad = append(bad, social.BodyField("/locked", social.FieldNotAllowed, "Follow requests are not offered here yet."))
+		bad = append(bad, social.BodyField("/locked", social.FieldNotAllowed, "Follow requests are not supported yet."))
 	}
 	if c.Bot.Set {
 		me.Bot = c.Bot.Value != nil && *c.Bot.Value

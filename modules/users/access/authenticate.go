@@ -40,7 +40,7 @@ func (s *Service) Authenticate(ctx context.Context, c Credentials) (social.Actor
 	return social.Actor{}, nil
 }
 
-// check answers from memory what was checked a moment ago, else by lookup.
+// check answers from memory for a secret that was checked within the last half second, else by lookup.
 func (s *Service) check(ctx context.Context, secret, prefix string,
 	lookup func(context.Context, storage.Querier, secretHash) (use, error)) (social.Actor, error) {
 	hash, ok := hashOf(secret, prefix)
@@ -73,7 +73,7 @@ func (s *Service) check(ctx context.Context, secret, prefix string,
 }
 
 func invalidToken() *social.Fault {
-	return social.NewFault(social.CodeInvalidToken, "This session or token is not valid, or not any more.")
+	return social.NewFault(social.CodeInvalidToken, "This session or token is invalid or has ended.")
 }
 
 // use is an actor and when the session or token was last used; 0 = never.

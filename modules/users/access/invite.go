@@ -11,10 +11,10 @@ import (
 )
 
 // CreateInvite makes an invite for that many registrations within ttl and returns its secret, which is not kept.
-// It is asked for when registration.mode is invite.
+// Registration needs one when registration.mode is invite.
 func (s *Service) CreateInvite(ctx context.Context, uses int, ttl time.Duration) (string, error) {
 	if uses < 1 || ttl <= 0 {
-		return "", social.Invalid(social.BodyField("/uses", social.FieldTooSmall, "At least one use, and some time for it."))
+		return "", social.Invalid(social.BodyField("/uses", social.FieldTooSmall, "At least 1 use and a positive duration."))
 	}
 	secret, hash := newSecret(invitePrefix)
 	now := s.clock.Now()

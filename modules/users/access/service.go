@@ -63,8 +63,8 @@ func (s *Service) End(ctx context.Context, tx storage.Tx, person, keep social.ID
 	return err
 }
 
-// Revoke announces, inside the transaction that ends it, that access of a person has ended; the zero value of which is
-// all of it.
+// Revoke announces, inside the transaction that ends it, the end of a person's access; the zero value of which means
+// all.
 func (s *Service) Revoke(ctx context.Context, tx storage.Tx, person social.ID, which social.AccessRevokedData) error {
 	data, err := json.Marshal(which)
 	if err != nil {

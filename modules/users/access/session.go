@@ -62,7 +62,7 @@ func (s *Service) Begin(ctx context.Context, tx storage.Tx, person social.ID, ag
 	return it, secret, nil
 }
 
-// plainUserAgent cuts a header and takes out what is not printable; both are shown to people.
+// plainUserAgent cuts a header and removes unprintable characters, because people are shown it.
 func plainUserAgent(header string) string {
 	plain := []rune(strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
