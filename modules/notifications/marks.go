@@ -68,10 +68,14 @@ func (s *Service) ReadUpTo(ctx context.Context, person, id social.ID) (Counts, e
 
 func (s *Service) upTo(ctx context.Context, person, id social.ID, change string) (Counts, error) {
 	return s.mark(ctx, person, func(tx storage.Tx, v *viewer, now social.Time) (*readState, error) {
-		key, err := s.placeOf(ctx, tx, v, id)
+		item, err := s.mine(ctx, tx, v, id, rowByID) // withdrawn meanwhile, a row still has its place
 		if err != nil {
 			return nil, err
 		}
+		if item == nil {
+			return nil, social.NotFound()
+		}
+		key := item.key
 		state := inUnseen
 		if change == changeRead {
 			state = inUnread // what is unseen is unread too
@@ -99,23 +103,6 @@ func (s *Service) upTo(ctx context.Context, person, id social.ID, change string)
 		}
 		return &readState{Change: change, UpTo: &id}, nil
 	})
-}
-
-// placeOf gives the key of an item. A row that was withdrawn meanwhile still has its place.
-func (s *Service) placeOf(ctx context.Context, q storage.Querier, v *viewer, id social.ID) (int64, error) {
-	r, err := rowByID(ctx, q, id)
-	if err != nil {
-		return 0, err
-	}
-	if r == nil {
-		if r, err = s.derivedByID(ctx, q, v, id); err != nil {
-			return 0, err
-		}
-	}
-	if r == nil || r.receiver != v.person {
-		return 0, social.NotFound()
-	}
-	return r.key, nil
 }
 
 // ReadAll marks single items as read. Ids that are not this person's are passed over; NotFound if none is left.

@@ -29,41 +29,36 @@ func (s *Service) Reactions() []event.Reaction {
 // onPublished notifies each person a post names once: as author of the top post, else as author of the comment that is
 // answered, else as mentioned, if they can see it.
 func (s *Service) onPublished(ctx context.Context, tx storage.Tx, f event.PostPublished) error {
+	type named struct {
+		kind   string
+		person social.ID
+	}
 	p := f.Post
-	notified := []social.ID{p.Author.ID}
-	notify := func(kind string, receiver social.ID) error {
-		if receiver.IsZero() || slices.Contains(notified, receiver) {
-			return nil
-		}
-		notified = append(notified, receiver)
-		return s.notify(ctx, tx, act{kind: kind, receiver: receiver, actor: p.Author, object: p.ID,
-			cast: castOf(&p, p.Author), at: p.CreatedAt})
-	}
+	var people []named
 	if p.Kind() == event.KindComment {
-		if err := notify(typeComment, p.RootAuthor); err != nil {
-			return err
-		}
-	}
-	sight := &sight{s: s, post: p}
-	if p.Kind() == event.KindComment && p.ReplyTo != p.RootID {
-		if ok, err := sight.of(ctx, tx, p.ReplyAuthor); err != nil {
-			return err
-		} else if ok {
-			if err := notify(typeReply, p.ReplyAuthor); err != nil {
-				return err
-			}
+		people = append(people, named{typeComment, p.RootAuthor})
+		if p.ReplyTo != p.RootID {
+			people = append(people, named{typeReply, p.ReplyAuthor})
 		}
 	}
 	for _, person := range p.Mentions {
-		if slices.Contains(notified, person) {
+		people = append(people, named{typeMention, person})
+	}
+	sight, notified := &sight{s: s, post: p}, []social.ID{p.Author.ID}
+	for _, n := range people {
+		if slices.Contains(notified, n.person) {
 			continue
 		}
-		if ok, err := sight.of(ctx, tx, person); err != nil {
+		if ok, err := sight.of(ctx, tx, n.person); err != nil {
 			return err
-		} else if ok {
-			if err := notify(typeMention, person); err != nil {
-				return err
-			}
+		} else if !ok {
+			continue
+		}
+		notified = append(notified, n.person)
+		err := s.notify(ctx, tx, act{kind: n.kind, receiver: n.person, actor: p.Author, object: p.ID,
+			cast: castOf(&p, p.Author), at: p.CreatedAt})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
