@@ -21,13 +21,14 @@ type act struct {
 	at       social.Time
 }
 
-// tell makes the row of an act and announces it. Nobody is told of what they did themselves, and an act that has a
-// row makes no second one: a withdrawn row comes back, silently if it is young, and any other stays as it is.
-func (s *Service) tell(ctx context.Context, tx storage.Tx, a act) error {
+// notify writes and announces the row of an act. Nobody is notified of their own acts, and an act has one row: a
+// withdrawn one is revived, silently within ReviveWindow, and any other stays as it is.
+func (s *Service) notify(ctx context.Context, tx storage.Tx, a act) error {
 	if a.receiver.IsZero() || a.receiver == a.actor.ID {
 		return nil
 	}
-	r := &row{receiver: a.receiver, kind: a.kind, actor: a.actor.ID, object: a.object, actors: a.actor.ID[:], created: a.at}
+	r := &row{receiver: a.receiver, kind: a.kind, actor: a.actor.ID, object: a.object, actors: a.actor.ID[:],
+		created: a.at}
 	if a.grouped {
 		r.subject = a.object
 	}
@@ -49,8 +50,8 @@ func (s *Service) tell(ctx context.Context, tx storage.Tx, a act) error {
 	return err
 }
 
-// add gives a new row its place, writes and announces it. It joins the newest group about its subject if that is
-// unseen and young. It returns what was announced; nil, and nothing is written, if there is a row of the same act.
+// add inserts and announces a new row, as a member of the newest group about its subject if that group is unseen and
+// within GroupWindow. It returns the announced item; nil, and nothing is written, if the act has a row.
 func (s *Service) add(ctx context.Context, tx storage.Tx, r *row, c *cast) (*Notification, error) {
 	var err error
 	r.id, r.head, r.members, r.began, r.updated = social.NewID(), true, 1, r.created, r.created
@@ -122,8 +123,9 @@ func (s *Service) revive(ctx context.Context, tx storage.Tx, r *row, a act) erro
 	return err
 }
 
-// withdraw takes back the row of an act, live.
-func (s *Service) withdraw(ctx context.Context, tx storage.Tx, receiver social.ID, kind string, actor, object social.ID, at social.Time) error {
+// withdraw hides the row of an act and announces the removal.
+func (s *Service) withdraw(ctx context.Context, tx storage.Tx, receiver social.ID, kind string, actor, object social.ID,
+	at social.Time) error {
 	r, err := rowByAct(ctx, tx, receiver, kind, actor, object)
 	if err != nil || r == nil || !r.shown() {
 		return err
@@ -137,10 +139,11 @@ func (s *Service) withdraw(ctx context.Context, tx storage.Tx, receiver social.I
 // redact empties what was announced of a row.
 func (s *Service) redact(ctx context.Context, tx storage.Tx, r *row, at social.Time) error {
 	return outbox.Redact(ctx, tx, at, outbox.Match{Object: r.redactable(), Actor: r.actor,
-		Stream: social.Stream{Kind: social.To, User: r.receiver}, Types: []string{social.EventNotification, social.EventNotificationUpdated}})
+		Stream: social.Stream{Kind: social.To, User: r.receiver},
+		Types:  []string{social.EventNotification, social.EventNotificationUpdated}})
 }
 
-// leave takes a shown row out of lists and its group, and announces that.
+// leave takes a shown row out of lists and its group and announces the removal.
 func (s *Service) leave(ctx context.Context, tx storage.Tx, r *row, state int, at social.Time) error {
 	was := *r
 	r.state, r.head = state, false
@@ -153,7 +156,7 @@ func (s *Service) leave(ctx context.Context, tx storage.Tx, r *row, state int, a
 	count := int64(0)
 	if !r.subject.IsZero() {
 		var err error
-		if count, err = s.closeRanks(ctx, tx, &was, at); err != nil {
+		if count, err = s.removeMember(ctx, tx, &was, at); err != nil {
 			return err
 		}
 	}
@@ -161,11 +164,12 @@ func (s *Service) leave(ctx context.Context, tx storage.Tx, r *row, state int, a
 	if state == stateDeleted {
 		reason = "deleted"
 	}
-	return announceRemoved(ctx, tx, r.receiver, removedData{ID: &r.id, Group: &removedGroup{Key: r.group, Count: count}, Reason: reason}, at)
+	return announceRemoved(ctx, tx, r.receiver,
+		removedData{ID: &r.id, Group: &removedGroup{Key: r.group, Count: count}, Reason: reason}, at)
 }
 
-// closeRanks mends the group that was left and returns how many are left in it.
-func (s *Service) closeRanks(ctx context.Context, tx storage.Tx, was *row, at social.Time) (int64, error) {
+// removeMember updates the group of a row that has left it, and returns how many members remain.
+func (s *Service) removeMember(ctx context.Context, tx storage.Tx, was *row, at social.Time) (int64, error) {
 	head, err := headOf(ctx, tx, was.group)
 	if err != nil || head == nil {
 		return 0, err
@@ -190,9 +194,10 @@ func (s *Service) closeRanks(ctx context.Context, tx storage.Tx, was *row, at so
 	return head.members, saveRow(ctx, tx, head)
 }
 
-// announce tells the receiver of a row, and returns what it says. actor is who acted now: after a revival the row,
-// the newest of its group, may be another's.
-func (s *Service) announce(ctx context.Context, tx storage.Tx, kind string, w watermarks, c *cast, r *row, actor social.ID, at social.Time) (*Notification, error) {
+// announce writes the event of a row and returns the item in it. actor is who acted now: after a revival the newest row
+// of the group may be another person's.
+func (s *Service) announce(ctx context.Context, tx storage.Tx, kind string, w watermarks, c *cast, r *row,
+	actor social.ID, at social.Time) (*Notification, error) {
 	list, err := s.render(ctx, tx, w, c, []row{*r}, true)
 	if err != nil {
 		return nil, err
@@ -203,7 +208,8 @@ func (s *Service) announce(ctx context.Context, tx storage.Tx, kind string, w wa
 	}
 	own := *r
 	own.actor = actor
-	err = outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: r.receiver}, Type: kind, Actor: actor,
+	err = outbox.Announce(ctx, tx, outbox.Announcement{
+		Stream: social.Stream{Kind: social.To, User: r.receiver}, Type: kind, Actor: actor,
 		Object: own.redactable(), About: append([]social.ID{actor, r.actor}, r.people()...), Time: at, Data: data})
 	return &list[0], err
 }
@@ -221,8 +227,7 @@ type removedGroup struct {
 	Count int64     `json:"count"`
 }
 
-// announceRemoved names nobody, neither as actor nor as object: that something is gone has to arrive whatever
-// becomes of those people and posts.
+// announceRemoved names neither actor nor object, so that a removal arrives even when those are erased or redacted.
 func announceRemoved(ctx context.Context, tx storage.Tx, receiver social.ID, d removedData, at social.Time) error {
 	data, err := json.Marshal(d)
 	if err != nil {

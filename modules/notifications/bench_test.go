@@ -20,7 +20,8 @@ func BenchmarkLike(b *testing.B) {
 			var made []event.PostInfo
 			for range min(posts, b.N+64) {
 				id := social.NewID()
-				made = append(made, event.PostInfo{ID: id, RootID: id, Author: author, RootAuthor: author.ID, Visibility: event.Public, Excerpt: "harbour"})
+				made = append(made, event.PostInfo{ID: id, RootID: id, Author: author, RootAuthor: author.ID,
+					Visibility: event.Public, Excerpt: "harbour"})
 			}
 			next := make(chan int)
 			go func() {
@@ -36,7 +37,10 @@ func BenchmarkLike(b *testing.B) {
 					i := <-next
 					liker := social.UserRef{ID: social.NewID(), Username: fmt.Sprint("fan", i), DisplayName: fmt.Sprint("Fan ", i)}
 					fact := event.PostLiked{Post: made[i%len(made)], Liker: liker, At: w.now()}
-					if err := w.DB.InTx(b.Context(), func(tx storage.Tx) error { return w.Bus.Emit(b.Context(), tx, fact) }); err != nil {
+					if err := w.DB.InTx(b.Context(), func(tx storage.Tx) error {
+						return w.Bus.Emit(b.Context(), tx,
+							fact)
+					}); err != nil {
 						b.Error(err)
 						return
 					}
@@ -68,7 +72,8 @@ func BenchmarkList(b *testing.B) {
 	}
 	b.ResetTimer()
 	for b.Loop() {
-		if _, err := w.s.List(b.Context(), w.user("alice").ID, notifications.Filter{Grouped: true}, social.PageQuery{Limit: 20}); err != nil {
+		if _, err := w.s.List(b.Context(), w.user("alice").ID, notifications.Filter{Grouped: true},
+			social.PageQuery{Limit: 20}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -93,7 +93,8 @@ func (s *Service) counts(ctx context.Context, q storage.Querier, v *viewer) (Cou
 // countDerived counts derived items: above the read watermark in rising order until there are more than maxCount,
 // then, if what is unseen was not reached, from the seen watermark; and those left unread below.
 func (s *Service) countDerived(ctx context.Context, q storage.Querier, v *viewer, c *Counts) error {
-	left, err := s.touchedPosts(ctx, q, v, leftPosts, span{low: -1, high: v.marks.readKey + 1, rising: true, limit: maxCount + 1})
+	left, err := s.touchedPosts(ctx, q, v, leftPosts,
+		span{low: -1, high: v.marks.readKey + 1, rising: true, limit: maxCount + 1})
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// viewer is a person who looks at their notifications, with what decides what is there.
+// viewer is a person who reads their notifications, with the marks and bells that decide what is listed.
 type viewer struct {
 	person social.ID
 	marks  watermarks
@@ -45,7 +45,8 @@ func unseen(r *row) bool  { return inboxed(r) && r.seenAt == nil }
 func unread(r *row) bool  { return inboxed(r) && r.readAt == nil }
 
 // derivedItems reads derived items in the order of the span.
-func (s *Service) derivedItems(ctx context.Context, q storage.Querier, v *viewer, state string, at span) ([]row, error) {
+func (s *Service) derivedItems(ctx context.Context, q storage.Querier, v *viewer, state string,
+	at span) ([]row, error) {
 	switch state {
 	case inArchived:
 		return s.touchedPosts(ctx, q, v, `archived_at IS NOT NULL`, at)
@@ -73,7 +74,8 @@ type found struct {
 }
 
 // derive makes derived items of the posts that search finds, until the span is full or at its end.
-func (s *Service) derive(ctx context.Context, q storage.Querier, v *viewer, at span, keep func(*row) bool, search func(span) (found, error)) ([]row, error) {
+func (s *Service) derive(ctx context.Context, q storage.Querier, v *viewer, at span, keep func(*row) bool,
+	search func(span) (found, error)) ([]row, error) {
 	var out []row
 	for more := true; more && len(out) < at.limit && at.low+1 < at.high; {
 		step := at
@@ -97,7 +99,8 @@ func (s *Service) derive(ctx context.Context, q storage.Querier, v *viewer, at s
 }
 
 // recentPosts reads derived items out of the posts.
-func (s *Service) recentPosts(ctx context.Context, q storage.Querier, v *viewer, at span, keep func(*row) bool) ([]row, error) {
+func (s *Service) recentPosts(ctx context.Context, q storage.Querier, v *viewer, at span,
+	keep func(*row) bool) ([]row, error) {
 	return s.derive(ctx, q, v, at, keep, func(at span) (f found, err error) {
 		w := social.Window{Key: at.high, Bound: at.high < math.MaxInt64, Rising: at.rising, Limit: at.limit}
 		if at.rising {
@@ -107,7 +110,8 @@ func (s *Service) recentPosts(ctx context.Context, q storage.Querier, v *viewer,
 			return f, fmt.Errorf("notifications: recent posts: %w", err)
 		}
 		f.more = len(f.posts) == w.Limit
-		if end := slices.IndexFunc(f.posts, func(p event.PostInfo) bool { return p.Key <= at.low || p.Key >= at.high }); end >= 0 {
+		outside := func(p event.PostInfo) bool { return p.Key <= at.low || p.Key >= at.high }
+		if end := slices.IndexFunc(f.posts, outside); end >= 0 {
 			f.posts, f.more = f.posts[:end], false
 		}
 		if f.more {
@@ -117,12 +121,14 @@ func (s *Service) recentPosts(ctx context.Context, q storage.Querier, v *viewer,
 	})
 }
 
-// touchedPosts reads derived items out of what the person did to single ones. where is a constant text.
-func (s *Service) touchedPosts(ctx context.Context, q storage.Querier, v *viewer, where string, at span) ([]row, error) {
+// touchedPosts reads derived items out of their stored states. where is a constant text.
+func (s *Service) touchedPosts(ctx context.Context, q storage.Querier, v *viewer, where string,
+	at span) ([]row, error) {
 	return s.derive(ctx, q, v, at, func(*row) bool { return true }, func(at span) (f found, err error) {
 		ids, err := storage.All(ctx, q, func(row storage.Row) (id social.ID, err error) {
 			return id, row.Scan(&f.last, &id)
-		}, `SELECT key, post_id FROM notification_posts WHERE receiver_id = $1 AND key > $2 AND key < $3 AND deleted = 0 AND `+where+
+		}, `SELECT key, post_id FROM notification_posts WHERE receiver_id = $1 AND key > $2 AND key < $3 AND deleted = 0
+			AND `+where+
 			` ORDER BY key `+at.order()+` LIMIT $4 + 0`, v.person, at.low, at.high, at.limit)
 		if err != nil {
 			return f, fmt.Errorf("state of posts: %w", err)
@@ -134,7 +140,8 @@ func (s *Service) touchedPosts(ctx context.Context, q storage.Querier, v *viewer
 }
 
 // derivable gives those of the posts that are derived items of this person now, in the order asked.
-func (s *Service) derivable(ctx context.Context, q storage.Querier, v *viewer, ids []social.ID) ([]event.PostInfo, error) {
+func (s *Service) derivable(ctx context.Context, q storage.Querier, v *viewer,
+	ids []social.ID) ([]event.PostInfo, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -176,8 +183,8 @@ func (s *Service) derivedByID(ctx context.Context, q storage.Querier, v *viewer,
 // chunk bounds the lists of one question to the store.
 const chunk = 256
 
-// asDerived makes items of at most chunk posts, in their order, leaving out those the person has a row about, with what
-// the person did to them.
+// asDerived makes items of at most chunk posts, in their order and with their stored states, leaving out posts the
+// person has a row about.
 func asDerived(ctx context.Context, q storage.Querier, v *viewer, posts []event.PostInfo) ([]row, error) {
 	about, err := rowsAbout(ctx, q, v.person, posts)
 	if err != nil {
@@ -210,7 +217,7 @@ func rowsAbout(ctx context.Context, q storage.Querier, person social.ID, posts [
 	return about, social.Wrap(err, "rows about posts")
 }
 
-// addPostState reads what the person did to these derived items, which are in order.
+// addPostState reads the stored states of derived items, which are in order.
 func addPostState(ctx context.Context, q storage.Querier, person social.ID, items []row) error {
 	if len(items) == 0 {
 		return nil

@@ -87,15 +87,16 @@ func TestGolden(t *testing.T) {
 	if follow.Object != w.user("dave").ID {
 		t.Errorf("a follow is announced with object %s, want the follower", follow.Object)
 	}
-	if _, err := w.s.Push(t.Context(), notifications.Push{Receiver: "@alice", Type: "build", Content: "Build 7 is green", URL: "/builds/7",
-		Group: "builds", Data: []byte(`{ "build": 7 }`)}, nil); err != nil {
+	if _, err := w.s.Push(t.Context(), notifications.Push{Receiver: "@alice", Type: "build", Content: "Build 7 is green",
+		URL: "/builds/7", Group: "builds", Data: []byte(`{ "build": 7 }`)}, nil); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "notification.custom", last("alice").Data)
 
 	w.unlike("carol", p)
 	golden(t, "notification.removed.withdrawn", last("alice").Data)
-	if err := w.s.Delete(t.Context(), alice, w.list("alice", notifications.Filter{Types: []string{"comment"}})[0].ID); err != nil {
+	if err := w.s.Delete(t.Context(), alice, w.list("alice",
+		notifications.Filter{Types: []string{"comment"}})[0].ID); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "notification.removed.deleted", last("alice").Data)
@@ -116,7 +117,8 @@ func TestGolden(t *testing.T) {
 
 	w.follow("bob", "alice")
 	w.post("alice", "Second light")
-	list, err := w.s.List(t.Context(), w.user("bob").ID, notifications.Filter{Types: []string{"post"}}, social.PageQuery{Limit: 1})
+	list, err := w.s.List(t.Context(), w.user("bob").ID, notifications.Filter{Types: []string{"post"}},
+		social.PageQuery{Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

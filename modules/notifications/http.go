@@ -20,23 +20,27 @@ func (s *Service) Routes(api huma.API) {
 	h := handlers{s}
 	const get, put, post, del = http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete
 	const all, one, group = "/v1/notifications", "/v1/notifications/{id}", "/v1/notifications/groups/{key}"
-	read := huma.Operation{Metadata: map[string]any{social.MetaAuth: social.AuthScope(social.ScopeRead), social.MetaETag: "weak"}}
-	state := huma.Operation{Metadata: map[string]any{social.MetaAuth: social.AuthScope(social.ScopeRead), social.MetaETag: "strong"}}
+	kind := func(scope social.Scope, key string, value any) huma.Operation {
+		return huma.Operation{Metadata: map[string]any{social.MetaAuth: social.AuthScope(scope), key: value}}
+	}
+	read, state := kind(social.ScopeRead, social.MetaETag, "weak"), kind(social.ScopeRead, social.MetaETag, "strong")
 	write := huma.Operation{Metadata: map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWriteNotifications)}}
-	end, push := write, huma.Operation{DefaultStatus: http.StatusCreated, Metadata: map[string]any{
-		social.MetaAuth: social.AuthScope(social.ScopeNotifySend), social.MetaLimit: social.BudgetService}}
-	end.DefaultStatus = http.StatusNoContent
+	end, push := write, kind(social.ScopeNotifySend, social.MetaLimit, social.BudgetService)
+	end.DefaultStatus, push.DefaultStatus = http.StatusNoContent, http.StatusCreated
 
 	add(api, read, get, all, "list-notifications", "The notifications of the person, newest first", h.list)
 	add(api, state, get, all+"/counts", "count-notifications", "How many are unseen and unread", h.counts)
 	add(api, read, get, group, "list-group-members", "The members of a group, newest first", h.members, 404)
 	add(api, state, get, one, "get-notification", "One notification", h.item(s.Get), 404)
 	add(api, write, post, all+"/seen", "mark-seen", "Mark an item and all older ones as seen", h.seen, 404)
-	add(api, write, post, all+"/read", "mark-read", "Mark items, a group, or an item and all older ones as read", h.read, 404)
+	add(api, write, post, all+"/read", "mark-read",
+		"Mark items, a group, or an item and all older ones as read", h.read, 404)
 	add(api, write, put, one+"/read", "set-read", "Mark one item as read", h.change(s.SetRead, true), 404)
 	add(api, write, del, one+"/read", "unset-read", "Mark one item as unread", h.change(s.SetRead, false), 404)
-	add(api, write, put, one+"/archived", "set-archived", "Put one item away; implies read", h.change(s.SetArchived, true), 404)
-	add(api, write, del, one+"/archived", "unset-archived", "Put one item back into the inbox", h.change(s.SetArchived, false), 404)
+	add(api, write, put, one+"/archived", "set-archived", "Put one item away; implies read",
+		h.change(s.SetArchived, true), 404)
+	add(api, write, del, one+"/archived", "unset-archived", "Put one item back into the inbox",
+		h.change(s.SetArchived, false), 404)
 	add(api, end, del, one, "delete-notification", "Delete one notification", h.delete, 404)
 	add(api, push, post, all, "push-notification", "Tell a person something, as a host application", h.push)
 }
@@ -121,8 +125,10 @@ type itemOutput struct {
 	Body Notification
 }
 
-// item answers with one item.
-func (h handlers) item(do func(ctx context.Context, person, id social.ID) (Notification, error)) func(context.Context, *itemInput) (*itemOutput, error) {
+// itemHandler answers with one item.
+type itemHandler = func(context.Context, *itemInput) (*itemOutput, error)
+
+func (h handlers) item(do func(ctx context.Context, person, id social.ID) (Notification, error)) itemHandler {
 	return func(ctx context.Context, in *itemInput) (*itemOutput, error) {
 		id, err := social.ParseID(in.ID)
 		if err != nil {
@@ -133,8 +139,11 @@ func (h handlers) item(do func(ctx context.Context, person, id social.ID) (Notif
 	}
 }
 
-func (h handlers) change(set func(ctx context.Context, person, id social.ID, on bool) (Notification, error), on bool) func(context.Context, *itemInput) (*itemOutput, error) {
-	return h.item(func(ctx context.Context, person, id social.ID) (Notification, error) { return set(ctx, person, id, on) })
+func (h handlers) change(
+	set func(ctx context.Context, person, id social.ID, on bool) (Notification, error), on bool) itemHandler {
+	return h.item(func(ctx context.Context, person, id social.ID) (Notification, error) {
+		return set(ctx, person, id, on)
+	})
 }
 
 func (h handlers) delete(ctx context.Context, in *itemInput) (*struct{}, error) {

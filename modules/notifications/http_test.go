@@ -49,7 +49,8 @@ func TestRoutes(t *testing.T) {
 		{alice, "GET", "/v1/notifications?types=nonsense", "", 500, "validation_failed"},
 		{alice, "GET", "/v1/notifications?state=nonsense", "", 422, ""},
 		{alice, "GET", "/v1/notifications?cursor=nonsense", "", 500, "invalid_cursor"},
-		{alice, "GET", "/v1/notifications/counts", "", 200, `{"unseen":2,"unread":2,"capped":false,"by_type":{"comment":1,"like":1}}`},
+		{alice, "GET", "/v1/notifications/counts", "", 200,
+			`{"unseen":2,"unread":2,"capped":false,"by_type":{"comment":1,"like":1}}`},
 		{alice, "GET", "/v1/notifications/groups/" + group, "", 200, `"prev":null`},
 		{alice, "GET", "/v1/notifications/groups/nonsense", "", 500, "not_found"},
 		{alice, "GET", "/v1/notifications/" + item, "", 200, `"type":"comment"`},
@@ -61,7 +62,8 @@ func TestRoutes(t *testing.T) {
 		{alice, "POST", "/v1/notifications/read", `{"up_to":"` + item + `"}`, 200, `"unread":0`},
 		{alice, "POST", "/v1/notifications/read", `{}`, 500, "validation_failed"},
 		{alice, "POST", "/v1/notifications/read", `{"ids":[]}`, 500, "validation_failed"},
-		{alice, "POST", "/v1/notifications/read", `{"ids":["` + item + `"],"up_to":"` + item + `"}`, 500, "validation_failed"},
+		{alice, "POST", "/v1/notifications/read", `{"ids":["` + item + `"],"up_to":"` + item + `"}`, 500,
+			"validation_failed"},
 		{alice, "POST", "/v1/notifications/read", `{"ids":["nonsense"]}`, 500, "validation_failed"},
 		{alice, "DELETE", "/v1/notifications/" + item + "/read", "", 200, `"is_read":false`},
 		{alice, "PUT", "/v1/notifications/" + item + "/read", "", 200, `"is_read":true`},
@@ -69,26 +71,31 @@ func TestRoutes(t *testing.T) {
 		{alice, "DELETE", "/v1/notifications/" + item + "/archived", "", 200, `"archived_at":null`},
 		{alice, "DELETE", "/v1/notifications/" + item, "", 204, ""},
 		{alice, "DELETE", "/v1/notifications/" + item, "", 500, "not_found"},
-		{service, "POST", "/v1/notifications", `{"receiver":"@alice","type":"build","content":"done","data":{"a":1}}`, 201, `"type":"custom.build"`},
+		{service, "POST", "/v1/notifications", `{"receiver":"@alice","type":"build","content":"done","data":{"a":1}}`, 201,
+			`"type":"custom.build"`},
 		{service, "POST", "/v1/notifications", `{"receiver":"@alice","type":"build","content":""}`, 422, ""},
 	} {
 		var args []any
 		if tt.body != "" {
-			args = append(args, strings.NewReader(tt.body), "Content-Type: application/json", "Idempotency-Key: "+tt.body[:min(20, len(tt.body))])
+			args = append(args, strings.NewReader(tt.body), "Content-Type: application/json",
+				"Idempotency-Key: "+tt.body[:min(20, len(tt.body))])
 		}
 		res := api.DoCtx(tt.ctx, tt.method, tt.path, args...)
 		if res.Code != tt.status || !strings.Contains(res.Body.String(), tt.want) {
 			t.Errorf("%s %s %s: %d %s, want %d with %q", tt.method, tt.path, tt.body, res.Code, res.Body, tt.status, tt.want)
 		}
-		if (tt.path == "/v1/notifications/counts" || strings.HasPrefix(tt.path, "/v1/notifications?limit")) && res.Header().Get("Belfry-Cursor") != "1-7" {
+		if (tt.path == "/v1/notifications/counts" || strings.HasPrefix(tt.path, "/v1/notifications?limit")) &&
+			res.Header().Get("Belfry-Cursor") != "1-7" {
 			t.Errorf("%s: Belfry-Cursor %q, want 1-7", tt.path, res.Header().Get("Belfry-Cursor"))
 		}
 	}
 	body := `{"receiver":"@alice","type":"build","content":"once"}`
 	for _, replayed := range []string{"", "true"} {
-		res := api.DoCtx(service, "POST", "/v1/notifications", strings.NewReader(body), "Content-Type: application/json", "Idempotency-Key: k")
+		res := api.DoCtx(service, "POST", "/v1/notifications", strings.NewReader(body), "Content-Type: application/json",
+			"Idempotency-Key: k")
 		var a notifications.Pushed
-		if err := json.Unmarshal(res.Body.Bytes(), &a); err != nil || res.Code != http.StatusCreated || res.Header().Get("Idempotency-Replayed") != replayed ||
+		if err := json.Unmarshal(res.Body.Bytes(), &a); err != nil || res.Code != http.StatusCreated ||
+			res.Header().Get("Idempotency-Replayed") != replayed ||
 			res.Header().Get("Location") != "/v1/notifications/"+a.Notification.ID.String() {
 			t.Errorf("push with a key: %d %v %s, want 201, replayed %q", res.Code, res.Header(), res.Body, replayed)
 		}
@@ -100,7 +107,8 @@ func TestGuards(t *testing.T) {
 	w := newWorld(t)
 	api := routes(t, w)
 	for path, item := range api.OpenAPI().Paths {
-		for method, op := range map[string]*huma.Operation{"GET": item.Get, "PUT": item.Put, "POST": item.Post, "DELETE": item.Delete} {
+		for method, op := range map[string]*huma.Operation{"GET": item.Get, "PUT": item.Put, "POST": item.Post,
+			"DELETE": item.Delete} {
 			if op == nil {
 				continue
 			}

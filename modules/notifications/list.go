@@ -57,7 +57,8 @@ func (f Filter) selection() (selection, error) {
 		return sel, nil
 	}
 	if len(f.Types) > maxFilterTypes {
-		return sel, social.Invalid(social.QueryField("types", social.FieldTooMany, "At most "+strconv.Itoa(maxFilterTypes)+" types."))
+		return sel, social.Invalid(social.QueryField("types", social.FieldTooMany,
+			"At most "+strconv.Itoa(maxFilterTypes)+" types."))
 	}
 	all := slices.Contains(f.Types, typeCustom)
 	for _, t := range f.Types {
@@ -74,7 +75,8 @@ func (f Filter) selection() (selection, error) {
 		case slices.Contains(futureTypes, t):
 			continue
 		case !slices.Contains(storedTypes, t):
-			return sel, social.Invalid(social.QueryField("types", social.FieldBadFormat, "A comma list of types of notifications."))
+			return sel, social.Invalid(social.QueryField("types", social.FieldBadFormat,
+				"A comma list of types of notifications."))
 		}
 		if !slices.Contains(sel.kinds, t) {
 			sel.kinds = append(sel.kinds, t)
@@ -138,13 +140,13 @@ func (s span) within(list []row) span {
 	return s
 }
 
-// notGone leaves out rows of a notification n whose post or actor has a tombstone. There hardly ever is one, so it
-// costs one look at an empty table.
+// notGone leaves out rows n whose post or actor has a tombstone. The table is empty nearly always, so that costs one
+// look-up.
 const notGone = ` AND (NOT EXISTS (SELECT 1 FROM notification_tombstones)
 	OR NOT EXISTS (SELECT 1 FROM notification_tombstones t WHERE t.id = n.object_id OR t.id = n.actor_id))`
 
-// page reads one page of a selection: rows and derived items, merged on their keys. Derived items come out of memory
-// for the most part, so they are first, and rows are read only as far as they have a place beside them.
+// page reads one page of a selection: rows and derived items, merged on their keys. Derived items mostly come from
+// memory, so they are read first and bound how many rows are read.
 func (s *Service) page(ctx context.Context, q storage.Querier, v *viewer, sel selection, at span) ([]row, error) {
 	var derived []row
 	if sel.posts && len(v.bells) > 0 {
@@ -221,8 +223,8 @@ func rowsQuery(v *viewer, sel selection, at span) (string, []any) {
 			if arms > 0 {
 				b.WriteString(` UNION ALL `)
 			}
-			for _, part := range []string{`SELECT n.key AS key FROM notifications n WHERE n.receiver_id = $1 AND `, column, this, head,
-				` AND n.key > $2 AND n.key < $3`, notGone} {
+			for _, part := range []string{`SELECT n.key AS key FROM notifications n WHERE n.receiver_id = $1 AND `, column, this,
+				head, ` AND n.key > $2 AND n.key < $3`, notGone} {
 				b.WriteString(part)
 			}
 			arms++
@@ -233,19 +235,22 @@ func rowsQuery(v *viewer, sel selection, at span) (string, []any) {
 }
 
 // List gives one page of a person's notifications, newest first.
-func (s *Service) List(ctx context.Context, person social.ID, f Filter, page social.PageQuery) (social.List[Notification], error) {
+func (s *Service) List(ctx context.Context, person social.ID, f Filter,
+	page social.PageQuery) (social.List[Notification], error) {
 	sel, err := f.selection()
 	if err != nil {
 		return social.List[Notification]{}, err
 	}
 	scope := social.PageScope{List: "notifications", Filter: sel.scopeName(), Person: person}
-	return s.list(ctx, person, scope, page, sel.grouped, func(q storage.Querier, v *viewer, w social.Window) ([]row, error) {
-		return s.page(ctx, q, v, sel, spanOf(w))
-	})
+	return s.list(ctx, person, scope, page, sel.grouped,
+		func(q storage.Querier, v *viewer, w social.Window) ([]row, error) {
+			return s.page(ctx, q, v, sel, spanOf(w))
+		})
 }
 
 // Members gives one page of the members of a group that are shown, newest first. NotFound if there are none.
-func (s *Service) Members(ctx context.Context, person, group social.ID, page social.PageQuery) (social.List[Notification], error) {
+func (s *Service) Members(ctx context.Context, person, group social.ID,
+	page social.PageQuery) (social.List[Notification], error) {
 	scope := social.PageScope{List: "notifications/groups", Filter: group.String(), Person: person}
 	return s.list(ctx, person, scope, page, false, func(q storage.Querier, v *viewer, w social.Window) ([]row, error) {
 		head, err := s.groupHead(ctx, q, v, group)
@@ -261,13 +266,15 @@ func (s *Service) Members(ctx context.Context, person, group social.ID, page soc
 		}
 		const within = ` AND key > $2 AND key < $3` + notGone
 		return storage.All(ctx, q, scanRow, `SELECT `+rowColumns+` FROM notifications WHERE key IN (
-			SELECT key FROM (SELECT key FROM notifications n WHERE `+joiner+within+` ORDER BY key `+at.order()+` LIMIT $4 + 0) AS joiners
+			SELECT key FROM (SELECT key FROM notifications n
+				WHERE `+joiner+within+` ORDER BY key `+at.order()+` LIMIT $4 + 0) AS joiners
 			UNION ALL SELECT key FROM notifications n WHERE `+founder+within+`) ORDER BY key `+at.order()+` LIMIT $4 + 0`,
 			group, at.low, at.high, at.limit)
 	})
 }
 
-func (s *Service) list(ctx context.Context, person social.ID, scope social.PageScope, page social.PageQuery, grouped bool,
+func (s *Service) list(ctx context.Context, person social.ID, scope social.PageScope, page social.PageQuery,
+	grouped bool,
 	fetch func(storage.Querier, *viewer, social.Window) ([]row, error)) (out social.List[Notification], err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		v, err := s.viewer(ctx, q, person)

@@ -29,8 +29,9 @@ const (
 	changeUnarchived = "unarchived"
 )
 
-// mark runs one change of state: change writes it and says what to announce; nil = nothing has changed.
-func (s *Service) mark(ctx context.Context, person social.ID, change func(tx storage.Tx, v *viewer, now social.Time) (*readState, error)) (counts Counts, err error) {
+// mark runs one change of read state. change writes it and returns what to announce; nil = nothing has changed.
+func (s *Service) mark(ctx context.Context, person social.ID,
+	change func(tx storage.Tx, v *viewer, now social.Time) (*readState, error)) (counts Counts, err error) {
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		v, err := s.viewer(ctx, tx, person)
 		if err != nil {
@@ -67,10 +68,14 @@ func (s *Service) ReadUpTo(ctx context.Context, person, id social.ID) (Counts, e
 
 func (s *Service) upTo(ctx context.Context, person, id social.ID, change string) (Counts, error) {
 	return s.mark(ctx, person, func(tx storage.Tx, v *viewer, now social.Time) (*readState, error) {
-		key, err := s.placeOf(ctx, tx, v, id)
+		item, err := s.mine(ctx, tx, v, id, rowByID) // withdrawn meanwhile, a row still has its place
 		if err != nil {
 			return nil, err
 		}
+		if item == nil {
+			return nil, social.NotFound()
+		}
+		key := item.key
 		state := inUnseen
 		if change == changeRead {
 			state = inUnread // what is unseen is unread too
@@ -87,7 +92,8 @@ func (s *Service) upTo(ctx context.Context, person, id social.ID, change string)
 				v.marks.readKey, v.marks.readAt = key, &now
 			}
 			for _, table := range []string{`notifications`, `notification_posts`} {
-				if _, err := tx.Exec(ctx, `UPDATE `+table+` SET left_unread = 0 WHERE receiver_id = $1 AND left_unread = 1 AND key <= $2`, person, key); err != nil {
+				if _, err := tx.Exec(ctx, `UPDATE `+table+` SET left_unread = 0 WHERE receiver_id = $1 AND left_unread = 1
+					AND key <= $2`, person, key); err != nil {
 					return nil, fmt.Errorf("read up to: %w", err)
 				}
 			}
@@ -97,23 +103,6 @@ func (s *Service) upTo(ctx context.Context, person, id social.ID, change string)
 		}
 		return &readState{Change: change, UpTo: &id}, nil
 	})
-}
-
-// placeOf gives the key of an item. A row that was withdrawn meanwhile still has its place.
-func (s *Service) placeOf(ctx context.Context, q storage.Querier, v *viewer, id social.ID) (int64, error) {
-	r, err := rowByID(ctx, q, id)
-	if err != nil {
-		return 0, err
-	}
-	if r == nil {
-		if r, err = s.derivedByID(ctx, q, v, id); err != nil {
-			return 0, err
-		}
-	}
-	if r == nil || r.receiver != v.person {
-		return 0, social.NotFound()
-	}
-	return r.key, nil
 }
 
 // ReadAll marks single items as read. Ids that are not this person's are passed over; NotFound if none is left.
@@ -147,8 +136,8 @@ func (s *Service) ReadAll(ctx context.Context, person social.ID, ids []social.ID
 	})
 }
 
-// ReadGroup marks all members of a group as read: the newest, which stands for it in lists and counts, and as many
-// as one transaction takes with it, the rest in transactions of their own.
+// ReadGroup marks all members of a group as read: the newest, which stands for the group in lists and counts, and up to
+// Batch others in one transaction, the rest in transactions of their own.
 func (s *Service) ReadGroup(ctx context.Context, person, group social.ID) (Counts, error) {
 	var rest int64
 	counts, err := s.mark(ctx, person, func(tx storage.Tx, v *viewer, now social.Time) (*readState, error) {
@@ -166,7 +155,8 @@ func (s *Service) ReadGroup(ctx context.Context, person, group social.ID) (Count
 		if head.post == nil {
 			// CASE keeps the engine to the small index of rows left unread.
 			left, err := tx.Exec(ctx, `UPDATE notifications SET left_unread = 0, read_at = $3
-				WHERE receiver_id = $1 AND left_unread = 1 AND CASE WHEN group_id = $2 AND state < 2 THEN 1 ELSE 0 END = 1`, person, group, now)
+				WHERE receiver_id = $1 AND left_unread = 1 AND CASE WHEN group_id = $2
+				AND state < 2 THEN 1 ELSE 0 END = 1`, person, group, now)
 			if err != nil {
 				return nil, fmt.Errorf("read group: %w", err)
 			}
@@ -195,9 +185,12 @@ func (s *Service) ReadGroup(ctx context.Context, person, group social.ID) (Count
 
 // readMembers marks up to limit members above the watermark as read, and the one that began the group, and returns
 // how many.
-func readMembers(ctx context.Context, tx storage.Tx, group social.ID, above int64, limit int, now social.Time) (int64, error) {
-	n, err := tx.Exec(ctx, `UPDATE notifications SET read_at = $4, seen_at = COALESCE(seen_at, $4), left_unread = 0 WHERE key IN (
-		SELECT key FROM (SELECT key FROM notifications WHERE `+joiner+` AND read_at IS NULL AND key > $2 ORDER BY key DESC LIMIT $3 + 0) AS newest
+func readMembers(ctx context.Context, tx storage.Tx, group social.ID, above int64, limit int,
+	now social.Time) (int64, error) {
+	n, err := tx.Exec(ctx, `UPDATE notifications SET read_at = $4, seen_at = COALESCE(seen_at, $4), left_unread = 0
+		WHERE key IN (
+		SELECT key FROM (SELECT key FROM notifications
+			WHERE `+joiner+` AND read_at IS NULL AND key > $2 ORDER BY key DESC LIMIT $3 + 0) AS newest
 		UNION ALL SELECT key FROM notifications WHERE `+founder+` AND read_at IS NULL AND key > $2)`,
 		group, above, limit, now)
 	if err != nil {
@@ -222,7 +215,8 @@ func (s *Service) SetArchived(ctx context.Context, person, id social.ID, archive
 	return s.setOne(ctx, person, id, changeUnarchived, (*row).setUnarchived)
 }
 
-func (s *Service) setOne(ctx context.Context, person, id social.ID, change string, set func(*row, watermarks, social.Time) bool) (n Notification, err error) {
+func (s *Service) setOne(ctx context.Context, person, id social.ID, change string,
+	set func(*row, watermarks, social.Time) bool) (n Notification, err error) {
 	_, err = s.mark(ctx, person, func(tx storage.Tx, v *viewer, now social.Time) (*readState, error) {
 		r, err := s.lookUp(ctx, tx, v, id)
 		if err != nil {
@@ -258,7 +252,8 @@ func (s *Service) Delete(ctx context.Context, person, id social.ID) error {
 			if err := savePostState(ctx, tx, r); err != nil {
 				return err
 			}
-			return announceRemoved(ctx, tx, person, removedData{ID: &r.id, Group: &removedGroup{Key: r.group}, Reason: "deleted"}, now)
+			return announceRemoved(ctx, tx, person, removedData{ID: &r.id, Group: &removedGroup{Key: r.group},
+				Reason: "deleted"}, now)
 		}
 		if err := s.redact(ctx, tx, r, now); err != nil {
 			return err

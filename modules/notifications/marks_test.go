@@ -45,19 +45,32 @@ func TestW30ReadState(t *testing.T) {
 		unseen int
 		unread int
 	}{
-		{"read one", func() error { return one(w.s.SetRead(ctx, alice, comment, true)) }, readState{Change: "read", IDs: []social.ID{comment}}, 2, 2},
-		{"unread one: it stays seen", func() error { return one(w.s.SetRead(ctx, alice, comment, false)) }, readState{Change: "unread", IDs: []social.ID{comment}}, 2, 3},
-		{"read a derived item", func() error { return many(w.s.ReadAll(ctx, alice, []social.ID{derived})) }, readState{Change: "read", IDs: []social.ID{derived}}, 1, 2},
-		{"unread a derived item", func() error { return one(w.s.SetRead(ctx, alice, derived, false)) }, readState{Change: "unread", IDs: []social.ID{derived}}, 1, 3},
-		{"read a group", func() error { return many(w.s.ReadGroup(ctx, alice, group)) }, readState{Change: "read", Group: &group}, 0, 2},
-		{"archive", func() error { return one(w.s.SetArchived(ctx, alice, like, true)) }, readState{Change: "archived", IDs: []social.ID{like}}, 0, 2},
-		{"unarchive", func() error { return one(w.s.SetArchived(ctx, alice, like, false)) }, readState{Change: "unarchived", IDs: []social.ID{like}}, 0, 2},
-		{"archive a derived item implies read", func() error { return one(w.s.SetArchived(ctx, alice, derived, true)) }, readState{Change: "archived", IDs: []social.ID{derived}}, 0, 1},
-		{"unarchive a derived item", func() error { return one(w.s.SetArchived(ctx, alice, derived, false)) }, readState{Change: "unarchived", IDs: []social.ID{derived}}, 0, 1},
-		{"unread again", func() error { return one(w.s.SetRead(ctx, alice, derived, false)) }, readState{Change: "unread", IDs: []social.ID{derived}}, 0, 2},
-		{"read up to", func() error { return many(w.s.ReadUpTo(ctx, alice, comment)) }, readState{Change: "read", UpTo: &comment}, 0, 0},
-		{"left unread below the mark", func() error { return one(w.s.SetRead(ctx, alice, derived, false)) }, readState{Change: "unread", IDs: []social.ID{derived}}, 0, 1},
-		{"read up to an older mark takes it too", func() error { return many(w.s.ReadUpTo(ctx, alice, derived)) }, readState{Change: "read", UpTo: &derived}, 0, 0},
+		{"read one", func() error { return one(w.s.SetRead(ctx, alice, comment, true)) },
+			readState{Change: "read", IDs: []social.ID{comment}}, 2, 2},
+		{"unread one: it stays seen", func() error { return one(w.s.SetRead(ctx, alice, comment, false)) },
+			readState{Change: "unread", IDs: []social.ID{comment}}, 2, 3},
+		{"read a derived item", func() error { return many(w.s.ReadAll(ctx, alice, []social.ID{derived})) },
+			readState{Change: "read", IDs: []social.ID{derived}}, 1, 2},
+		{"unread a derived item", func() error { return one(w.s.SetRead(ctx, alice, derived, false)) },
+			readState{Change: "unread", IDs: []social.ID{derived}}, 1, 3},
+		{"read a group", func() error { return many(w.s.ReadGroup(ctx, alice, group)) },
+			readState{Change: "read", Group: &group}, 0, 2},
+		{"archive", func() error { return one(w.s.SetArchived(ctx, alice, like, true)) },
+			readState{Change: "archived", IDs: []social.ID{like}}, 0, 2},
+		{"unarchive", func() error { return one(w.s.SetArchived(ctx, alice, like, false)) },
+			readState{Change: "unarchived", IDs: []social.ID{like}}, 0, 2},
+		{"archive a derived item implies read", func() error { return one(w.s.SetArchived(ctx, alice, derived, true)) },
+			readState{Change: "archived", IDs: []social.ID{derived}}, 0, 1},
+		{"unarchive a derived item", func() error { return one(w.s.SetArchived(ctx, alice, derived, false)) },
+			readState{Change: "unarchived", IDs: []social.ID{derived}}, 0, 1},
+		{"unread again", func() error { return one(w.s.SetRead(ctx, alice, derived, false)) },
+			readState{Change: "unread", IDs: []social.ID{derived}}, 0, 2},
+		{"read up to", func() error { return many(w.s.ReadUpTo(ctx, alice, comment)) },
+			readState{Change: "read", UpTo: &comment}, 0, 0},
+		{"left unread below the mark", func() error { return one(w.s.SetRead(ctx, alice, derived, false)) },
+			readState{Change: "unread", IDs: []social.ID{derived}}, 0, 1},
+		{"read up to an older mark takes it too", func() error { return many(w.s.ReadUpTo(ctx, alice, derived)) },
+			readState{Change: "read", UpTo: &derived}, 0, 0},
 	} {
 		if err := step.do(); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
@@ -68,7 +81,8 @@ func TestW30ReadState(t *testing.T) {
 		}
 		var got readState
 		rows[0].Decode(t, &got)
-		if got.Change != step.want.Change || !slices.Equal(got.IDs, step.want.IDs) || !same(got.Group, step.want.Group) || !same(got.UpTo, step.want.UpTo) {
+		if got.Change != step.want.Change || !slices.Equal(got.IDs, step.want.IDs) || !same(got.Group, step.want.Group) ||
+			!same(got.UpTo, step.want.UpTo) {
 			t.Errorf("%s: announced %s", step.name, rows[0].Data)
 		}
 		if got.Counts.Unseen != step.unseen || got.Counts.Unread != step.unread {
@@ -135,7 +149,8 @@ func TestDerivedItem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n.ID != p.ID || n.Type != "post" || n.Text != "Alice posted" || n.Group.Key != p.ID || n.Group.Count != 1 || n.IsRead || n.ReceiverID != bob {
+	if n.ID != p.ID || n.Type != "post" || n.Text != "Alice posted" || n.Group.Key != p.ID || n.Group.Count != 1 ||
+		n.IsRead || n.ReceiverID != bob {
 		t.Errorf("derived item is %+v", n)
 	}
 	if err := w.s.Delete(t.Context(), bob, p.ID); err != nil {
@@ -154,7 +169,8 @@ func TestCountsStop(t *testing.T) {
 	alice := w.user("alice").ID
 	w.follow("alice", "zoe")
 	push := func(kind string) {
-		if _, err := w.s.Push(t.Context(), notifications.Push{Receiver: "@alice", Type: kind, Content: "x"}, nil); err != nil {
+		if _, err := w.s.Push(t.Context(), notifications.Push{Receiver: "@alice", Type: kind, Content: "x"},
+			nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -167,7 +183,8 @@ func TestCountsStop(t *testing.T) {
 	for range 1000 {
 		w.post("zoe", "derived")
 	}
-	if c := w.counts("alice"); c.Unread != 1000 || c.Unseen != 1000 || !c.Capped || c.ByType["custom.a"] != 1000 || c.ByType["post"] != 1000 {
+	if c := w.counts("alice"); c.Unread != 1000 || c.Unseen != 1000 || !c.Capped || c.ByType["custom.a"] != 1000 ||
+		c.ByType["post"] != 1000 {
 		t.Errorf("at 2000: %+v", c)
 	}
 	w.post("zoe", "one more")
@@ -179,7 +196,8 @@ func TestCountsStop(t *testing.T) {
 	}
 	push("b")
 	want := notifications.Counts{Unseen: 4, Unread: 1000, Capped: true}
-	if c := w.counts("alice"); c.Unseen != want.Unseen || c.Unread != want.Unread || !c.Capped || c.ByType["custom.b"] != 1 || c.ByType["post"] != 1000 {
+	if c := w.counts("alice"); c.Unseen != want.Unseen || c.Unread != want.Unread || !c.Capped ||
+		c.ByType["custom.b"] != 1 || c.ByType["post"] != 1000 {
 		t.Errorf("after seen and 4 more: %+v, want %+v", c, want)
 	}
 }
@@ -208,7 +226,8 @@ func TestFilterTypes(t *testing.T) {
 	w.post("bob", "comment", under(p))
 	w.post("zoe", "derived")
 	for _, kind := range []string{"build", "deploy", "alarm"} {
-		if _, err := w.s.Push(t.Context(), notifications.Push{Receiver: "@alice", Type: kind, Content: "x"}, nil); err != nil {
+		if _, err := w.s.Push(t.Context(), notifications.Push{Receiver: "@alice", Type: kind, Content: "x"},
+			nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -216,11 +235,13 @@ func TestFilterTypes(t *testing.T) {
 		types []string
 		want  []string
 	}{
-		{nil, []string{"custom.alarm", "custom.deploy", "custom.build", "post by zoe on derived", "comment by bob on comment", "like by bob on harbour"}},
+		{nil, []string{"custom.alarm", "custom.deploy", "custom.build", "post by zoe on derived", "comment by bob on comment",
+			"like by bob on harbour"}},
 		{[]string{"like"}, []string{"like by bob on harbour"}},
 		{[]string{"post", "like"}, []string{"post by zoe on derived", "like by bob on harbour"}},
 		{[]string{"custom"}, []string{"custom.alarm", "custom.deploy", "custom.build"}},
-		{[]string{"custom.build", "comment", "custom.alarm"}, []string{"custom.alarm", "custom.build", "comment by bob on comment"}},
+		{[]string{"custom.build", "comment", "custom.alarm"},
+			[]string{"custom.alarm", "custom.build", "comment by bob on comment"}},
 		{[]string{"custom.build", "custom"}, []string{"custom.alarm", "custom.deploy", "custom.build"}},
 		{[]string{"repost", "moderation"}, []string{}},
 	} {
@@ -228,8 +249,10 @@ func TestFilterTypes(t *testing.T) {
 			t.Errorf("types %v: %q, want %q", tt.types, got, tt.want)
 		}
 	}
-	for _, types := range [][]string{{""}, {"likes"}, {"custom."}, {"custom.Build"}, {"like", "x"}, slices.Repeat([]string{"like"}, 17)} {
-		if _, err := w.s.List(t.Context(), w.user("alice").ID, notifications.Filter{Types: types}, social.PageQuery{Limit: 5}); !social.IsFault(err, social.CodeValidationFailed) {
+	for _, types := range [][]string{{""}, {"likes"}, {"custom."}, {"custom.Build"}, {"like", "x"},
+		slices.Repeat([]string{"like"}, 17)} {
+		if _, err := w.s.List(t.Context(), w.user("alice").ID, notifications.Filter{Types: types},
+			social.PageQuery{Limit: 5}); !social.IsFault(err, social.CodeValidationFailed) {
 			t.Errorf("types %q: %v, want validation_failed", types, err)
 		}
 	}
@@ -249,8 +272,8 @@ func TestCursorIsBound(t *testing.T) {
 	for _, tt := range []struct {
 		who string
 		f   notifications.Filter
-	}{{"bob", notifications.Filter{}}, {"alice", notifications.Filter{Grouped: true}}, {"alice", notifications.Filter{State: "unread"}},
-		{"alice", notifications.Filter{Types: []string{"comment"}}}} {
+	}{{"bob", notifications.Filter{}}, {"alice", notifications.Filter{Grouped: true}},
+		{"alice", notifications.Filter{State: "unread"}}, {"alice", notifications.Filter{Types: []string{"comment"}}}} {
 		_, err := w.s.List(t.Context(), w.user(tt.who).ID, tt.f, social.PageQuery{Limit: 1, Cursor: *page.Next})
 		if !social.IsFault(err, social.CodeInvalidCursor) {
 			t.Errorf("%s with %+v: %v, want invalid_cursor", tt.who, tt.f, err)

@@ -44,7 +44,8 @@ func (m *model) shown(e *entry) bool {
 	if e.author == "" {
 		return true
 	}
-	return m.bells[e.author] && !slices.ContainsFunc(m.entries, func(o *entry) bool { return o.namesPost == e.post && !o.postDead })
+	return m.bells[e.author] && !slices.ContainsFunc(m.entries,
+		func(o *entry) bool { return o.namesPost == e.post && !o.postDead })
 }
 
 // members gives who is shown of a group, newest first.

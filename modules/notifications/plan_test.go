@@ -55,18 +55,21 @@ func TestPlans(t *testing.T) {
 		{inArchived, false, "notifications_archived"}, {inArchived, true, "notifications_archived"},
 		{inLeft, false, "notifications_left"}, {inLeft, true, "notifications_left"},
 	} {
-		for _, sel := range []selection{everything(tt.state), {kinds: []string{typeLike, typeCustom}, words: []string{"a", "b"}, state: tt.state}} {
+		for _, sel := range []selection{everything(tt.state),
+			{kinds: []string{typeLike, typeCustom}, words: []string{"a", "b"}, state: tt.state}} {
 			sel.grouped = tt.grouped
 			for _, rising := range []bool{false, true} {
 				query, args := rowsQuery(v, sel, spanOf(social.Window{Limit: 20, Rising: rising}))
 				got, sorted := plan(t, f, query, args...)
 				if strings.Join(got, " ") != tt.want || sorted {
-					t.Errorf("%s, grouped=%v, %d types: uses %v (sorts: %v), want %s", tt.state, tt.grouped, len(sel.kinds), got, sorted, tt.want)
+					t.Errorf("%s, grouped=%v, %d types: uses %v (sorts: %v), want %s", tt.state, tt.grouped, len(sel.kinds), got,
+						sorted, tt.want)
 				}
 			}
 		}
 	}
-	if got, _ := plan(t, f, countQuery, v.person, 3, 5); !slices.Equal(got, []string{"notifications_left", "notifications_open"}) {
+	if got, _ := plan(t, f, countQuery, v.person, 3, 5); !slices.Equal(got,
+		[]string{"notifications_left", "notifications_open"}) {
 		t.Errorf("counts use %v", got)
 	}
 }

@@ -276,7 +276,8 @@ func (w *world) reset() {
 	clear(w.edges)
 	w.SetTime(moduletest.Start)
 	w.InTx(w.t, func(tx storage.Tx) error {
-		for _, table := range []string{"notifications", "notification_posts", "notification_watermarks", "notification_tombstones", "outbox"} {
+		for _, table := range []string{"notifications", "notification_posts", "notification_watermarks",
+			"notification_tombstones", "outbox"} {
 			if _, err := tx.Exec(w.t.Context(), "DELETE FROM "+table); err != nil {
 				return err
 			}

@@ -32,7 +32,8 @@ type Posts interface {
 	Info(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]event.PostInfo, error)
 	// RecentBy gives the top-level posts, public or for followers, of the authors of edges, each with a key above
 	// its edge's SinceKey, in the window.
-	RecentBy(ctx context.Context, q storage.Querier, reader social.ID, edges []social.FollowEdge, w social.Window) ([]event.PostInfo, error)
+	RecentBy(ctx context.Context, q storage.Querier, reader social.ID, edges []social.FollowEdge,
+		w social.Window) ([]event.PostInfo, error)
 }
 
 // Follows tells who follows whom. Absent: nobody follows anybody, so no item is derived, and posts for followers are
@@ -61,7 +62,8 @@ func (absent) Info(context.Context, storage.Querier, []social.ID) (map[social.ID
 	return nil, nil
 }
 
-func (absent) RecentBy(context.Context, storage.Querier, social.ID, []social.FollowEdge, social.Window) ([]event.PostInfo, error) {
+func (absent) RecentBy(context.Context, storage.Querier, social.ID, []social.FollowEdge,
+	social.Window) ([]event.PostInfo, error) {
 	return nil, nil
 }
 

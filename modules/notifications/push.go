@@ -50,7 +50,8 @@ func (s *Service) Push(ctx context.Context, p Push, once *storage.Once) (answer 
 			return err
 		}
 		once.About(receiver)
-		r := &row{receiver: receiver, kind: typeCustom, word: p.Type, actors: []byte{}, content: &p.Content, data: data, created: s.clock.Now()}
+		r := &row{receiver: receiver, kind: typeCustom, word: p.Type, actors: []byte{}, content: &p.Content, data: data,
+			created: s.clock.Now()}
 		if p.URL != "" {
 			r.url = &p.URL
 		}
@@ -68,7 +69,8 @@ func (s *Service) Push(ctx context.Context, p Push, once *storage.Once) (answer 
 
 // System makes a notification in Belfry's own name, inside tx. content is one sentence; url may be "", data nil. An
 // unknown receiver gets none, and that is no error.
-func (s *Service) System(ctx context.Context, tx storage.Tx, receiver social.ID, content, url string, data json.RawMessage) error {
+func (s *Service) System(ctx context.Context, tx storage.Tx, receiver social.ID, content, url string,
+	data json.RawMessage) error {
 	refs, err := s.Ports.Users.Refs(ctx, tx, []social.ID{receiver})
 	if err != nil {
 		return fmt.Errorf("notifications: system: %w", err)
@@ -110,7 +112,7 @@ func (s *Service) receiver(ctx context.Context, q storage.Querier, name string) 
 		ref = refs[id]
 	}
 	if ref.ID.IsZero() {
-		return ref.ID, social.Invalid(social.BodyField("/receiver", social.FieldNotFound, "There is no such user."))
+		return ref.ID, social.Invalid(social.BodyField("/receiver", social.FieldNotFound, "No such user."))
 	}
 	return ref.ID, nil
 }
@@ -119,7 +121,8 @@ func (s *Service) receiver(ctx context.Context, q storage.Querier, name string) 
 func (p Push) check() (*string, error) {
 	var bad []social.Field
 	if !word.MatchString(p.Type) {
-		bad = append(bad, social.BodyField("/type", social.FieldBadFormat, "A small letter, then at most 31 small letters, digits or _."))
+		bad = append(bad, social.BodyField("/type", social.FieldBadFormat,
+			"A lowercase letter, then up to 31 lowercase letters, digits or underscores."))
 	}
 	if p.URL != "" && !isLink(p.URL) {
 		bad = append(bad, social.BodyField("/url", social.FieldBadFormat, "An http or https address, or a path from /."))

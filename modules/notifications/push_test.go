@@ -14,7 +14,8 @@ func TestPushGroups(t *testing.T) {
 	w := newWorld(t)
 	w.user("alice")
 	push := func(kind, group string) {
-		if _, err := w.s.Push(t.Context(), notifications.Push{Receiver: "@Alice", Type: kind, Content: "x", Group: group}, nil); err != nil {
+		if _, err := w.s.Push(t.Context(), notifications.Push{Receiver: "@Alice", Type: kind, Content: "x", Group: group},
+			nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -34,7 +35,8 @@ func TestPushGroups(t *testing.T) {
 	if len(counts) != 5 || counts[4] != 2 {
 		t.Errorf("groups of %v, want five, the oldest of 2", counts)
 	}
-	w.wantEvents("alice", social.EventNotification, social.EventNotificationUpdated, social.EventNotification, social.EventNotification, social.EventNotification, social.EventNotification)
+	w.wantEvents("alice", social.EventNotification, social.EventNotificationUpdated, social.EventNotification,
+		social.EventNotification, social.EventNotification, social.EventNotification)
 }
 
 func TestPushRefuses(t *testing.T) {
@@ -48,23 +50,27 @@ func TestPushRefuses(t *testing.T) {
 		code    social.FieldCode
 	}{
 		{"unknown name", func(p *notifications.Push) { p.Receiver = "@nobody" }, "/receiver", social.FieldNotFound},
-		{"unknown id", func(p *notifications.Push) { p.Receiver = social.NewID().String() }, "/receiver", social.FieldNotFound},
+		{"unknown id", func(p *notifications.Push) { p.Receiver = social.NewID().String() }, "/receiver",
+			social.FieldNotFound},
 		{"neither", func(p *notifications.Push) { p.Receiver = "alice" }, "/receiver", social.FieldBadFormat},
 		{"type with a capital", func(p *notifications.Push) { p.Type = "Build" }, "/type", social.FieldBadFormat},
 		{"type with a dot", func(p *notifications.Push) { p.Type = "a.b" }, "/type", social.FieldBadFormat},
 		{"script", func(p *notifications.Push) { p.URL = "javascript:alert(1)" }, "/url", social.FieldBadFormat},
-		{"script with a host", func(p *notifications.Push) { p.URL = "javascript://x/%0aalert(1)" }, "/url", social.FieldBadFormat},
+		{"script with a host", func(p *notifications.Push) { p.URL = "javascript://x/%0aalert(1)" }, "/url",
+			social.FieldBadFormat},
 		{"no host", func(p *notifications.Push) { p.URL = "https:///x" }, "/url", social.FieldBadFormat},
 		{"password in it", func(p *notifications.Push) { p.URL = "https://a:b@example.com/" }, "/url", social.FieldBadFormat},
 		{"relative", func(p *notifications.Push) { p.URL = "builds/7" }, "/url", social.FieldBadFormat},
 		{"data is a list", func(p *notifications.Push) { p.Data = []byte(`[1]`) }, "/data", social.FieldWrongType},
-		{"data is too large", func(p *notifications.Push) { p.Data = []byte(`{"a":"` + strings.Repeat("x", 4090) + `"}`) }, "/data", social.FieldTooLarge},
+		{"data is too large", func(p *notifications.Push) { p.Data = []byte(`{"a":"` + strings.Repeat("x", 4090) + `"}`) },
+			"/data", social.FieldTooLarge},
 	} {
 		p := good
 		tt.change(&p)
 		_, err := w.s.Push(t.Context(), p, nil)
 		f, ok := err.(*social.Fault)
-		if !ok || f.Code != social.CodeValidationFailed || len(f.Fields) != 1 || f.Fields[0].Pointer != tt.pointer || f.Fields[0].Code != tt.code {
+		if !ok || f.Code != social.CodeValidationFailed || len(f.Fields) != 1 || f.Fields[0].Pointer != tt.pointer ||
+			f.Fields[0].Code != tt.code {
 			t.Errorf("%s: %v, want %s at %s", tt.name, err, tt.code, tt.pointer)
 		}
 	}
@@ -88,7 +94,8 @@ func TestPushOnce(t *testing.T) {
 	service := social.Actor{ServiceID: social.NewID()}
 	push := func(key, content string) (notifications.Pushed, bool, error) {
 		once := storage.NewOnce(service, w.now(), "POST /v1/notifications", key, []byte(content))
-		a, err := w.s.Push(t.Context(), notifications.Push{Receiver: "@alice", Type: "build", Content: content, Data: []byte(`{"a":1}`)}, once)
+		a, err := w.s.Push(t.Context(), notifications.Push{Receiver: "@alice", Type: "build", Content: content,
+			Data: []byte(`{"a":1}`)}, once)
 		return a, once.Replayed(), err
 	}
 	first, replayed, err := push("k", "x")
@@ -121,10 +128,12 @@ func TestSystem(t *testing.T) {
 		if err := w.s.System(t.Context(), tx, social.NewID(), "nobody is there", "", nil); err != nil {
 			return err
 		}
-		return w.s.System(t.Context(), tx, alice, "An endpoint was switched off.", "/settings", json.RawMessage(`{"endpoint_id":"x"}`))
+		return w.s.System(t.Context(), tx, alice, "An endpoint was switched off.", "/settings",
+			json.RawMessage(`{"endpoint_id":"x"}`))
 	})
 	list := w.list("alice", notifications.Filter{})
-	if len(list) != 1 || list[0].Type != "system" || list[0].Text != "An endpoint was switched off." || list[0].URL != "https://social.example/settings" || string(list[0].Data) != `{"endpoint_id":"x"}` {
+	if len(list) != 1 || list[0].Type != "system" || list[0].Text != "An endpoint was switched off." ||
+		list[0].URL != "https://social.example/settings" || string(list[0].Data) != `{"endpoint_id":"x"}` {
 		t.Errorf("system notification is %+v", list)
 	}
 	w.Read(t, func(q storage.Querier) error {

@@ -16,59 +16,55 @@ import (
 // them on the bus.
 func (s *Service) Reactions() []event.Reaction {
 	return []event.Reaction{
-		event.On("notifications: tell those named", s.onPublished),
-		event.On("notifications: tell the author", s.onLiked),
+		event.On("notifications: notify those named", s.onPublished),
+		event.On("notifications: notify the author", s.onLiked),
 		event.On("notifications: withdraw a like", s.onUnliked),
 		event.On("notifications: withdraw all about a post", s.onRemoved),
-		event.On("notifications: tell the followed", s.onFollowed),
+		event.On("notifications: notify the followed", s.onFollowed),
 		event.On("notifications: withdraw a follow", s.onUnfollowed),
 		event.On("notifications: a person is gone", s.onUserDeleted),
 	}
 }
 
-// onPublished tells each person a post names once: as author of the top post, else as author of the comment that is
+// onPublished notifies each person a post names once: as author of the top post, else as author of the comment that is
 // answered, else as mentioned, if they can see it.
 func (s *Service) onPublished(ctx context.Context, tx storage.Tx, f event.PostPublished) error {
+	type named struct {
+		kind   string
+		person social.ID
+	}
 	p := f.Post
-	told := []social.ID{p.Author.ID}
-	tell := func(kind string, receiver social.ID) error {
-		if receiver.IsZero() || slices.Contains(told, receiver) {
-			return nil
-		}
-		told = append(told, receiver)
-		return s.tell(ctx, tx, act{kind: kind, receiver: receiver, actor: p.Author, object: p.ID, cast: castOf(&p, p.Author), at: p.CreatedAt})
-	}
+	var people []named
 	if p.Kind() == event.KindComment {
-		if err := tell(typeComment, p.RootAuthor); err != nil {
-			return err
-		}
-	}
-	sight := &sight{s: s, post: p}
-	if p.Kind() == event.KindComment && p.ReplyTo != p.RootID {
-		if ok, err := sight.of(ctx, tx, p.ReplyAuthor); err != nil {
-			return err
-		} else if ok {
-			if err := tell(typeReply, p.ReplyAuthor); err != nil {
-				return err
-			}
+		people = append(people, named{typeComment, p.RootAuthor})
+		if p.ReplyTo != p.RootID {
+			people = append(people, named{typeReply, p.ReplyAuthor})
 		}
 	}
 	for _, person := range p.Mentions {
-		if slices.Contains(told, person) {
+		people = append(people, named{typeMention, person})
+	}
+	sight, notified := &sight{s: s, post: p}, []social.ID{p.Author.ID}
+	for _, n := range people {
+		if slices.Contains(notified, n.person) {
 			continue
 		}
-		if ok, err := sight.of(ctx, tx, person); err != nil {
+		if ok, err := sight.of(ctx, tx, n.person); err != nil {
 			return err
-		} else if ok {
-			if err := tell(typeMention, person); err != nil {
-				return err
-			}
+		} else if !ok {
+			continue
+		}
+		notified = append(notified, n.person)
+		err := s.notify(ctx, tx, act{kind: n.kind, receiver: n.person, actor: p.Author, object: p.ID,
+			cast: castOf(&p, p.Author), at: p.CreatedAt})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// sight tells who can see a post. A comment has exactly the audience of its top post.
+// sight answers who can see a post. A comment has exactly the audience of its top post.
 type sight struct {
 	s    *Service
 	post event.PostInfo
@@ -103,8 +99,8 @@ func (v *sight) of(ctx context.Context, tx storage.Tx, person social.ID) (bool, 
 }
 
 func (s *Service) onLiked(ctx context.Context, tx storage.Tx, f event.PostLiked) error {
-	return s.tell(ctx, tx, act{kind: typeLike, receiver: f.Post.Author.ID, actor: f.Liker, object: f.Post.ID, grouped: true,
-		cast: castOf(&f.Post, f.Liker, f.Post.Author), at: f.At})
+	return s.notify(ctx, tx, act{kind: typeLike, receiver: f.Post.Author.ID, actor: f.Liker, object: f.Post.ID,
+		grouped: true, cast: castOf(&f.Post, f.Liker, f.Post.Author), at: f.At})
 }
 
 func (s *Service) onUnliked(ctx context.Context, tx storage.Tx, f event.PostUnliked) error {
@@ -112,17 +108,17 @@ func (s *Service) onUnliked(ctx context.Context, tx storage.Tx, f event.PostUnli
 }
 
 func (s *Service) onFollowed(ctx context.Context, tx storage.Tx, f event.FollowStarted) error {
-	return s.tell(ctx, tx, act{kind: typeFollow, receiver: f.Followed.ID, actor: f.Follower, object: f.Followed.ID, grouped: true,
-		cast: castOf(nil, f.Follower, f.Followed), at: f.At})
+	return s.notify(ctx, tx, act{kind: typeFollow, receiver: f.Followed.ID, actor: f.Follower, object: f.Followed.ID,
+		grouped: true, cast: castOf(nil, f.Follower, f.Followed), at: f.At})
 }
 
 func (s *Service) onUnfollowed(ctx context.Context, tx storage.Tx, f event.FollowEnded) error {
 	return s.withdraw(ctx, tx, f.Followed, typeFollow, f.Follower, f.Followed, f.At)
 }
 
-// onRemoved tells each receiver of a row about the post, once: they are its author and those it names, so they are
-// few however many rows there are. The rows go in pages; until then a tombstone hides them. What was announced of
-// them is emptied by whoever deletes the post, since it stands in the outbox under the post's id.
+// onRemoved announces the removal once to each receiver of a row about the post. Receivers are its author and the
+// people it names, so there are few. Rows are deleted in pages; a tombstone hides the rest until then. Announcements
+// stand in the outbox under the post's id, so deleting the post redacts them.
 func (s *Service) onRemoved(ctx context.Context, tx storage.Tx, f event.PostRemoved) error {
 	var last social.ID
 	for {
@@ -135,7 +131,8 @@ func (s *Service) onRemoved(ctx context.Context, tx storage.Tx, f event.PostRemo
 		if err != nil {
 			return fmt.Errorf("receivers: %w", err)
 		}
-		if err := announceRemoved(ctx, tx, receiver, removedData{ObjectID: &f.Post.ID, Reason: "withdrawn"}, f.At); err != nil {
+		if err := announceRemoved(ctx, tx, receiver, removedData{ObjectID: &f.Post.ID, Reason: "withdrawn"},
+			f.At); err != nil {
 			return err
 		}
 		last = receiver
@@ -144,10 +141,10 @@ func (s *Service) onRemoved(ctx context.Context, tx storage.Tx, f event.PostRemo
 	if err != nil || !more {
 		return err
 	}
-	return bury(ctx, tx, f.Post.ID, false, f.At)
+	return addTombstone(ctx, tx, f.Post.ID, false, f.At)
 }
 
 // onUserDeleted hides all rows of and by that person behind a tombstone; a job empties them.
 func (s *Service) onUserDeleted(ctx context.Context, tx storage.Tx, f event.UserDeleted) error {
-	return bury(ctx, tx, f.UserID, true, f.At)
+	return addTombstone(ctx, tx, f.UserID, true, f.At)
 }

@@ -64,11 +64,13 @@ type row struct {
 	post *event.PostInfo // of a derived item, else nil
 }
 
-const rowColumns = `key, id, receiver_id, type, word, actor_id, object_id, subject, group_id, head, members, actors, began_at,
+const rowColumns = `key, id, receiver_id, type, word, actor_id, object_id, subject, group_id, head, members, actors,
+	began_at,
 	state, withdrawn_at, seen_at, read_at, left_unread, archived_at, content, url, data, created_at, updated_at`
 
 func scanRow(from storage.Row) (r row, err error) {
-	err = from.Scan(&r.key, &r.id, &r.receiver, &r.kind, &r.word, &r.actor, &r.object, &r.subject, &r.group, &r.head, &r.members,
+	err = from.Scan(&r.key, &r.id, &r.receiver, &r.kind, &r.word, &r.actor, &r.object, &r.subject, &r.group, &r.head,
+		&r.members,
 		&r.actors, &r.began, &r.state, &r.withdrawn, &r.seenAt, &r.readAt, &r.left, &r.archived, &r.content, &r.url, &r.data,
 		&r.created, &r.updated)
 	return r, err
@@ -76,10 +78,10 @@ func scanRow(from storage.Row) (r row, err error) {
 
 func rowKey(r row) int64 { return r.key }
 
-// derivedRow is the item "someone you follow posted", before what the person did to it.
+// derivedRow is the item "someone you follow posted", without its stored state.
 func derivedRow(person social.ID, p *event.PostInfo) row {
-	return row{key: p.Key, id: p.ID, receiver: person, kind: typePost, actor: p.Author.ID, object: p.ID, group: p.ID, head: true,
-		members: 1, actors: p.Author.ID[:], created: p.CreatedAt, updated: p.CreatedAt, post: p}
+	return row{key: p.Key, id: p.ID, receiver: person, kind: typePost, actor: p.Author.ID, object: p.ID, group: p.ID,
+		head: true, members: 1, actors: p.Author.ID[:], created: p.CreatedAt, updated: p.CreatedAt, post: p}
 }
 
 // typeName is the type as clients see it.
@@ -134,7 +136,7 @@ func (w watermarks) read(r *row) *social.Time {
 // maxActors is how many people of a group are named.
 const maxActors = 3
 
-// pack puts people one behind the other, at most maxActors, each once.
+// pack joins the ids of at most maxActors people, each once.
 func pack(ids ...social.ID) []byte {
 	out := make([]byte, 0, maxActors*16)
 	for i, id := range ids {

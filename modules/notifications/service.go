@@ -10,7 +10,7 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Service keeps what people are told. Its methods may be called from many goroutines; Ports is set before.
+// Service keeps notifications. Its methods may be called from many goroutines; Ports is set before.
 type Service struct {
 	Ports Ports
 
@@ -23,7 +23,8 @@ type Service struct {
 }
 
 // New makes a Service whose ports answer as if the other modules were left out.
-func New(cfg Config, db storage.DB, clock social.Clock, site social.Site, pages *social.PageCursors, log *zap.Logger) *Service {
+func New(cfg Config, db storage.DB, clock social.Clock, site social.Site, pages *social.PageCursors,
+	log *zap.Logger) *Service {
 	return &Service{cfg: cfg, db: db, clock: clock, site: site, pages: pages, log: log.Named("notifications"),
 		Ports: Ports{Users: absent{}, Posts: absent{}, Follows: absent{}, Log: absent{}}}
 }
@@ -70,44 +71,45 @@ func (s *Service) find(ctx context.Context, q storage.Querier, person, id social
 	return v, r, nil
 }
 
-// lookUp gives one item that is shown to the viewer; nil = there is none.
-func (s *Service) lookUp(ctx context.Context, q storage.Querier, v *viewer, id social.ID) (*row, error) {
-	r, err := rowByID(ctx, q, id)
-	if err != nil {
-		return nil, err
-	}
-	if r == nil {
+// stored reads one row by the id of something; nil = there is none.
+type stored func(ctx context.Context, q storage.Querier, id social.ID) (*row, error)
+
+// mine gives a row of the viewer's in any state, or else the viewer's derived item of that id; nil = neither.
+func (s *Service) mine(ctx context.Context, q storage.Querier, v *viewer, id social.ID, get stored) (*row, error) {
+	r, err := get(ctx, q, id)
+	if err == nil && r == nil {
 		return s.derivedByID(ctx, q, v, id)
 	}
-	if r.receiver != v.person || !r.shown() {
-		return nil, nil
-	}
-	if gone, err := isGone(ctx, q, r); err != nil || gone {
+	if err != nil || r.receiver != v.person {
 		return nil, err
 	}
 	return r, nil
 }
 
-// groupHead gives the newest member of a group of the viewer.
-func (s *Service) groupHead(ctx context.Context, q storage.Querier, v *viewer, group social.ID) (*row, error) {
-	r, err := headOf(ctx, q, group)
-	if err != nil {
+// visible is mine for what is shown.
+func (s *Service) visible(ctx context.Context, q storage.Querier, v *viewer, id social.ID, get stored) (*row, error) {
+	r, err := s.mine(ctx, q, v, id, get)
+	if err != nil || r == nil || r.post != nil {
+		return r, err
+	}
+	if gone, err := isGone(ctx, q, r); err != nil || gone || !r.shown() {
 		return nil, err
-	}
-	if r == nil {
-		if r, err = s.derivedByID(ctx, q, v, group); err != nil {
-			return nil, err
-		}
-	}
-	if r == nil || r.receiver != v.person {
-		return nil, social.NotFound()
-	}
-	if gone, err := isGone(ctx, q, r); err != nil {
-		return nil, err
-	} else if gone {
-		return nil, social.NotFound()
 	}
 	return r, nil
+}
+
+// lookUp gives one item that is shown to the viewer; nil = there is none.
+func (s *Service) lookUp(ctx context.Context, q storage.Querier, v *viewer, id social.ID) (*row, error) {
+	return s.visible(ctx, q, v, id, rowByID)
+}
+
+// groupHead gives the newest member of a group of the viewer.
+func (s *Service) groupHead(ctx context.Context, q storage.Querier, v *viewer, group social.ID) (*row, error) {
+	r, err := s.visible(ctx, q, v, group, headOf)
+	if err == nil && r == nil {
+		err = social.NotFound()
+	}
+	return r, err
 }
 
 func (s *Service) renderOne(ctx context.Context, q storage.Querier, v *viewer, r *row) (Notification, error) {

@@ -10,15 +10,14 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Jobs empties, in pages, what stands behind tombstones.
+// Jobs delete, in pages, the rows that tombstones hide.
 func (s *Service) Jobs() []social.Job {
 	return []social.Job{{Name: "notifications: empty", Every: s.cfg.SweepEvery, Run: s.sweep}}
 }
 
-// bury adds a tombstone.
-func bury(ctx context.Context, tx storage.Tx, id social.ID, person bool, at social.Time) error {
-	_, err := tx.Exec(ctx, `INSERT INTO notification_tombstones (id, person, at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`,
-		id, number(person), at)
+func addTombstone(ctx context.Context, tx storage.Tx, id social.ID, person bool, at social.Time) error {
+	_, err := tx.Exec(ctx, `INSERT INTO notification_tombstones (id, person, at) VALUES ($1, $2, $3)
+		ON CONFLICT (id) DO NOTHING`, id, number(person), at)
 	return social.Wrap(err, "tombstone")
 }
 
@@ -56,8 +55,8 @@ func (s *Service) sweep(ctx context.Context) (more bool, err error) {
 	return true, nil
 }
 
-// emptyPost deletes one page of rows about a post, and of what people did to it as a derived item. more = there
-// may be another page.
+// emptyPost deletes one page of rows about a post, and of the states of it as a derived item. more = there may be
+// another page.
 func (s *Service) emptyPost(ctx context.Context, tx storage.Tx, post social.ID) (more bool, err error) {
 	for _, statement := range []string{
 		`DELETE FROM notifications WHERE key IN (SELECT key FROM notifications WHERE object_id = $1 LIMIT $2 + 0)`,
@@ -73,8 +72,8 @@ func (s *Service) emptyPost(ctx context.Context, tx storage.Tx, post social.ID) 
 	return more, nil
 }
 
-// emptyPerson does one page of emptying: first what the person did, announced to the receivers, then what the person was
-// told.
+// emptyPerson deletes one page: first rows of the person's acts, announced to their receivers, then the person's own
+// rows.
 func (s *Service) emptyPerson(ctx context.Context, tx storage.Tx, person social.ID) (more bool, err error) {
 	acts, err := storage.All(ctx, tx, scanRow, actsQuery, person, s.cfg.Batch)
 	if err != nil {
@@ -118,6 +117,6 @@ const (
 	onePage = ` LIMIT $2 + 0)`
 )
 
-// emptyings delete a page each of what a person was told; each state of a row has its index.
+// emptyings delete a page each of a person's rows; each state of a row has its index.
 var emptyings = []string{emptyRows + `state = 0 AND head = 1` + onePage, emptyRows + `state = 0 AND head = 0` + onePage,
 	emptyRows + `state = 1` + onePage, emptyRows + `state >= 2` + onePage, emptyPosts + onePage}

@@ -23,7 +23,8 @@ func TestWhoIsTold(t *testing.T) {
 		}, map[string][]string{"alice": {"comment by bob on where?"}, "bob": {"like by carol on where?"}}},
 		{"comment below a comment tells both authors", func(w *world) {
 			w.post("carol", "there", under(w.post("bob", "where?", under(w.post("alice", "harbour")))))
-		}, map[string][]string{"alice": {"comment by carol on there", "comment by bob on where?"}, "bob": {"reply by carol on there"}}},
+		}, map[string][]string{"alice": {"comment by carol on there", "comment by bob on where?"},
+			"bob": {"reply by carol on there"}}},
 		{"answer to the top author's own comment tells once", func(w *world) {
 			w.post("bob", "nice", under(w.post("alice", "my comment", under(w.post("alice", "harbour")))))
 		}, map[string][]string{"alice": {"comment by bob on nice"}}},
@@ -32,16 +33,19 @@ func TestWhoIsTold(t *testing.T) {
 		{"mention of whom the comment tells anyway", func(w *world) {
 			w.post("bob", "@alice", under(w.post("alice", "harbour")), naming(w.user("alice")))
 		}, map[string][]string{"alice": {"comment by bob on @alice"}}},
-		{"mention in a post for those named", func(w *world) { w.post("alice", "@bob", naming(w.user("bob")), only(event.Mentioned)) },
-			map[string][]string{"bob": {"mention by alice on @bob"}}},
-		{"mention in a post for followers tells a stranger too", func(w *world) { w.post("alice", "@bob", naming(w.user("bob")), only(event.Followers)) },
+		{"mention in a post for those named", func(w *world) {
+			w.post("alice", "@bob", naming(w.user("bob")),
+				only(event.Mentioned))
+		}, map[string][]string{"bob": {"mention by alice on @bob"}}},
+		{"mention in a post for followers tells a stranger too",
+			func(w *world) { w.post("alice", "@bob", naming(w.user("bob")), only(event.Followers)) },
 			map[string][]string{"bob": {"mention by alice on @bob"}}},
 		{"mention in a comment does not reach who cannot see the top post", func(w *world) {
 			w.follow("dave", "alice")
 			p := w.post("alice", "ours", only(event.Followers), naming(w.user("carol")))
 			w.post("carol", "@bob @dave", under(p), naming(w.user("bob"), w.user("dave")))
-		}, map[string][]string{"bob": nil, "dave": {"mention by carol on @bob @dave", "post by alice on ours"}, "carol": {"mention by alice on ours"},
-			"alice": {"comment by carol on @bob @dave", "follow by dave"}}},
+		}, map[string][]string{"bob": nil, "dave": {"mention by carol on @bob @dave", "post by alice on ours"},
+			"carol": {"mention by alice on ours"}, "alice": {"comment by carol on @bob @dave", "follow by dave"}}},
 		{"answer does not reach an author who can see the post no more", func(w *world) {
 			w.follow("bob", "alice")
 			c := w.post("bob", "first", under(w.post("alice", "ours", only(event.Followers))))
@@ -117,11 +121,14 @@ func TestW29LikeUnlikeLike(t *testing.T) {
 		w.like("bob", p)
 	}
 	again := w.list("alice", notifications.Filter{})[0]
-	if again.ID != first.ID || !again.IsRead || again.Group.Count != 1 || again.UpdatedAt != w.now() || again.CreatedAt != first.CreatedAt {
+	if again.ID != first.ID || !again.IsRead || again.Group.Count != 1 || again.UpdatedAt != w.now() ||
+		again.CreatedAt != first.CreatedAt {
 		t.Errorf("revived like is %+v, want %s with its old read state", again, first.ID)
 	}
-	w.wantEvents("alice", social.EventNotification, social.EventReadState, social.EventNotificationRemoved, social.EventNotificationUpdated,
-		social.EventNotificationRemoved, social.EventNotificationUpdated, social.EventNotificationRemoved, social.EventNotificationUpdated)
+	w.wantEvents("alice", social.EventNotification, social.EventReadState, social.EventNotificationRemoved,
+		social.EventNotificationUpdated,
+		social.EventNotificationRemoved, social.EventNotificationUpdated, social.EventNotificationRemoved,
+		social.EventNotificationUpdated)
 
 	w.unlike("bob", p)
 	w.day(1)
@@ -164,19 +171,23 @@ func TestGroups(t *testing.T) {
 	}
 	grouped := notifications.Filter{Grouped: true}
 	list := w.list("alice", grouped)
-	if len(list) != 1 || list[0].Group.Count != 4 || list[0].Text != "Erin and 3 others liked your post" || len(list[0].Group.Actors) != 3 {
+	if len(list) != 1 || list[0].Group.Count != 4 || list[0].Text != "Erin and 3 others liked your post" ||
+		len(list[0].Group.Actors) != 3 {
 		t.Fatalf("four likes make %+v, want one group", list)
 	}
 	if c := w.counts("alice"); c.Unread != 1 || c.ByType["like"] != 1 {
 		t.Errorf("counts %+v, want one group", c)
 	}
 	flat := w.list("alice", notifications.Filter{})
-	if len(flat) != 4 || flat[0].Group.Key != flat[3].ID || flat[1].Text != "Dave liked your post" || flat[1].Group.Count != 4 {
+	if len(flat) != 4 || flat[0].Group.Key != flat[3].ID || flat[1].Text != "Dave liked your post" ||
+		flat[1].Group.Count != 4 {
 		t.Errorf("flat list %+v, want four of one group, its key the first's id", flat)
 	}
-	w.wantEvents("alice", social.EventNotification, social.EventNotificationUpdated, social.EventNotificationUpdated, social.EventNotificationUpdated)
+	w.wantEvents("alice", social.EventNotification, social.EventNotificationUpdated, social.EventNotificationUpdated,
+		social.EventNotificationUpdated)
 	w.wantMembers("alice", flat[0].Group.Key, flat)
-	if _, err := w.s.Members(t.Context(), alice, flat[0].ID, social.PageQuery{Limit: 5}); !social.IsFault(err, social.CodeNotFound) {
+	if _, err := w.s.Members(t.Context(), alice, flat[0].ID, social.PageQuery{Limit: 5}); !social.IsFault(err,
+		social.CodeNotFound) {
 		t.Errorf("the id of an item that joined stands for a group: %v", err)
 	}
 
@@ -195,7 +206,8 @@ func TestGroups(t *testing.T) {
 	if len(list) != 3 || list[0].Group.Count != 1 || list[1].Group.Count != 2 || list[2].Group.Count != 4 {
 		t.Fatalf("groups are %+v, want of 1, 2 and 4", list)
 	}
-	w.wantEvents("alice", social.EventReadState, social.EventNotification, social.EventNotificationUpdated, social.EventNotification)
+	w.wantEvents("alice", social.EventReadState, social.EventNotification, social.EventNotificationUpdated,
+		social.EventNotification)
 
 	w.unlike("bob", p) // the founder of the first
 	members, err := w.s.Members(t.Context(), alice, list[2].Group.Key, social.PageQuery{Limit: 2})
@@ -275,7 +287,8 @@ func TestReviveInGroup(t *testing.T) {
 		w.DrainOutbox(t)
 		w.like(tt.who, p)
 		list := w.list("alice", notifications.Filter{Grouped: true})
-		if len(list) != 1 || list[0].Actor.Username != tt.newest || list[0].Group.Count != 3 || len(list[0].Group.Actors) != 3 {
+		if len(list) != 1 || list[0].Actor.Username != tt.newest || list[0].Group.Count != 3 ||
+			len(list[0].Group.Actors) != 3 {
 			t.Errorf("after %s came back the group is %+v", tt.who, list)
 		}
 		var n notifications.Notification
@@ -294,14 +307,16 @@ func TestFollowsGroupByReceiver(t *testing.T) {
 		w.follow(who, "alice")
 	}
 	list := w.list("alice", notifications.Filter{Grouped: true})
-	if len(list) != 1 || list[0].Text != "Dave and 2 others followed you" || list[0].URL != "https://social.example/@dave" || list[0].Object.Kind != event.KindUser {
+	if len(list) != 1 || list[0].Text != "Dave and 2 others followed you" ||
+		list[0].URL != "https://social.example/@dave" || list[0].Object.Kind != event.KindUser {
 		t.Fatalf("three follows make %+v", list)
 	}
 	w.unfollow("dave", "alice")
 	w.unfollow("carol", "alice")
 	w.unfollow("bob", "alice")
 	w.wantTold("alice")
-	rows := w.wantEvents("alice", social.EventNotification, social.EventNotificationUpdated, social.EventNotificationUpdated,
+	rows := w.wantEvents("alice", social.EventNotification, social.EventNotificationUpdated,
+		social.EventNotificationUpdated,
 		social.EventNotificationRemoved, social.EventNotificationRemoved, social.EventNotificationRemoved)
 	for _, r := range rows[:3] {
 		if !r.Redacted {

@@ -49,13 +49,13 @@ type Group struct {
 	Actors []social.UserRef `json:"actors" doc:"The newest three."`
 }
 
-// cast is whom and what the items of an answer name. What is in it already is not asked for again.
+// cast holds the people and posts that the items of an answer name, as far as they are known.
 type cast struct {
 	people map[social.ID]social.UserRef
 	posts  map[social.ID]event.PostInfo
 }
 
-// castOf is a cast of what is known: post may be nil.
+// castOf is a cast that knows these; post may be nil.
 func castOf(post *event.PostInfo, people ...social.UserRef) *cast {
 	c := &cast{people: make(map[social.ID]social.UserRef, len(people)+maxActors), posts: map[social.ID]event.PostInfo{}}
 	for _, p := range people {
@@ -68,7 +68,8 @@ func castOf(post *event.PostInfo, people ...social.UserRef) *cast {
 }
 
 // render makes items of rows, in their order. grouped says that an item speaks for its whole group.
-func (s *Service) render(ctx context.Context, q storage.Querier, w watermarks, c *cast, rows []row, grouped bool) ([]Notification, error) {
+func (s *Service) render(ctx context.Context, q storage.Querier, w watermarks, c *cast, rows []row,
+	grouped bool) ([]Notification, error) {
 	groups, err := groupsOf(ctx, q, rows)
 	if err != nil {
 		return nil, err
@@ -145,8 +146,9 @@ func (s *Service) fill(ctx context.Context, q storage.Querier, c *cast, rows []r
 }
 
 func (s *Service) item(w watermarks, c *cast, r, head *row, grouped bool) Notification {
-	n := Notification{ID: r.id, ReceiverID: r.receiver, Type: r.typeName(), Content: r.content, SeenAt: w.seen(r), ReadAt: w.read(r),
-		ArchivedAt: r.archived, CreatedAt: r.created, UpdatedAt: r.updated, Group: Group{Key: r.group, Count: head.members, Actors: []social.UserRef{}}}
+	n := Notification{ID: r.id, ReceiverID: r.receiver, Type: r.typeName(), Content: r.content, SeenAt: w.seen(r),
+		ReadAt: w.read(r), ArchivedAt: r.archived, CreatedAt: r.created, UpdatedAt: r.updated,
+		Group: Group{Key: r.group, Count: head.members, Actors: []social.UserRef{}}}
 	n.IsRead = n.ReadAt != nil
 	if ref, ok := c.people[r.actor]; ok {
 		n.Actor = &ref

@@ -148,7 +148,8 @@ func TestNoScans(t *testing.T) {
 					return err
 				}
 				table, _, _ := strings.Cut(strings.TrimPrefix(detail, "SCAN "), " ")
-				if strings.HasPrefix(detail, "SCAN ") && (table == "n" || table == "notifications" || table == "notification_posts" || table == "notification_watermarks") {
+				if strings.HasPrefix(detail, "SCAN ") && (table == "n" || table == "notifications" ||
+					table == "notification_posts" || table == "notification_watermarks") {
 					t.Errorf("%s: %s", detail, query)
 				}
 			}

@@ -39,7 +39,8 @@ func TestW34Unlike(t *testing.T) {
 		}
 		return nil
 	})
-	rows := w.wantEvents("alice", social.EventNotification, social.EventNotificationUpdated, social.EventNotificationRemoved)
+	rows := w.wantEvents("alice", social.EventNotification, social.EventNotificationUpdated,
+		social.EventNotificationRemoved)
 	if rows[0].Redacted || !rows[1].Redacted {
 		t.Errorf("redacted are %v and %v, want bob's announcement only", rows[0], rows[1])
 	}
@@ -69,7 +70,8 @@ func TestW34Delete(t *testing.T) {
 			}
 			w.DrainOutbox(t)
 			w.remove(p)
-			rows := slices.DeleteFunc(w.DrainOutbox(t), func(r moduletest.Row) bool { return r.Type != social.EventNotificationRemoved })
+			rows := slices.DeleteFunc(w.DrainOutbox(t),
+				func(r moduletest.Row) bool { return r.Type != social.EventNotificationRemoved })
 			if len(rows) != 3 {
 				t.Fatalf("removals %v, want one for each of alice, bob and carol", rows)
 			}
@@ -94,7 +96,8 @@ func TestW34Delete(t *testing.T) {
 			check()
 			w.Read(t, func(q storage.Querier) error {
 				for _, count := range []string{`SELECT COUNT(*) FROM notifications WHERE object_id = $1`,
-					`SELECT COUNT(*) FROM notification_posts WHERE post_id = $1`, `SELECT COUNT(*) FROM notification_tombstones WHERE id = $1`} {
+					`SELECT COUNT(*) FROM notification_posts WHERE post_id = $1`, `SELECT COUNT(*) FROM notification_tombstones
+						WHERE id = $1`} {
 					var n int
 					if err := q.QueryRow(t.Context(), count, p.ID).Scan(&n); err != nil || n != 0 {
 						t.Errorf("%s = %d, %v; want 0 after the job", count, n, err)
@@ -152,7 +155,8 @@ func TestUserDeleted(t *testing.T) {
 	}
 	w.Read(t, func(q storage.Querier) error {
 		for _, count := range []string{`SELECT COUNT(*) FROM notifications WHERE receiver_id = $1 OR actor_id = $1`,
-			`SELECT COUNT(*) FROM notification_posts WHERE receiver_id = $1`, `SELECT COUNT(*) FROM notification_watermarks WHERE person_id = $1`,
+			`SELECT COUNT(*) FROM notification_posts WHERE receiver_id = $1`, `SELECT COUNT(*) FROM notification_watermarks
+				WHERE person_id = $1`,
 			`SELECT COUNT(*) FROM notification_tombstones WHERE id = $1`} {
 			var n int
 			if err := q.QueryRow(t.Context(), count, bob.ID).Scan(&n); err != nil || n != 0 {

@@ -96,7 +96,8 @@ func (w *world) post(author, text string, change ...func(*event.PostInfo)) event
 
 func under(to event.PostInfo) func(*event.PostInfo) {
 	return func(p *event.PostInfo) {
-		p.ReplyTo, p.ReplyAuthor, p.RootID, p.RootAuthor, p.Visibility = to.ID, to.Author.ID, to.RootID, to.RootAuthor, to.Visibility
+		p.ReplyTo, p.ReplyAuthor, p.RootID, p.RootAuthor, p.Visibility = to.ID, to.Author.ID, to.RootID, to.RootAuthor,
+			to.Visibility
 	}
 }
 
@@ -205,7 +206,8 @@ func (w *world) sweep() {
 func (w *world) events(who string) []moduletest.Row {
 	w.t.Helper()
 	to := social.Stream{Kind: social.To, User: w.user(who).ID}
-	return slices.DeleteFunc(w.DrainOutbox(w.t), func(r moduletest.Row) bool { return r.Op != storage.OpAppend || r.Stream != to })
+	return slices.DeleteFunc(w.DrainOutbox(w.t),
+		func(r moduletest.Row) bool { return r.Op != storage.OpAppend || r.Stream != to })
 }
 
 // told says in words what a list holds: the type, who, and the object's excerpt.
@@ -280,7 +282,8 @@ func (w *world) Info(_ context.Context, _ storage.Querier, ids []social.ID) (map
 	return out, nil
 }
 
-func (w *world) RecentBy(_ context.Context, _ storage.Querier, _ social.ID, edges []social.FollowEdge, win social.Window) ([]event.PostInfo, error) {
+func (w *world) RecentBy(_ context.Context, _ storage.Querier, _ social.ID, edges []social.FollowEdge,
+	win social.Window) ([]event.PostInfo, error) {
 	var out []event.PostInfo
 	for _, p := range w.posts {
 		for _, e := range edges {

@@ -30,8 +30,8 @@ func add[I, O any](api huma.API, handler func(context.Context, *I) (*O, error), 
 	if etag != "" {
 		meta[social.MetaETag] = etag
 	}
-	huma.Register(api, huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary, Tags: []string{tag},
-		DefaultStatus: http.StatusOK, Errors: errors, Metadata: meta}, handler)
+	huma.Register(api, huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary,
+		Tags: []string{tag}, DefaultStatus: http.StatusOK, Errors: errors, Metadata: meta}, handler)
 }
 
 type idInput struct {
@@ -89,7 +89,8 @@ type relationshipsOutput struct {
 func (s *Service) getRelationships(ctx context.Context, in *relationshipsInput) (*relationshipsOutput, error) {
 	parts := strings.Split(in.IDs, ",")
 	if len(parts) > MaxRelationships {
-		return nil, social.Invalid(social.QueryField("ids", social.FieldTooMany, "At most "+strconv.Itoa(MaxRelationships)+" ids."))
+		return nil, social.Invalid(social.QueryField("ids", social.FieldTooMany,
+			"At most "+strconv.Itoa(MaxRelationships)+" ids."))
 	}
 	ids := make([]social.ID, len(parts))
 	for i, part := range parts {

@@ -31,7 +31,8 @@ type town struct {
 
 func open(t *testing.T) *town {
 	f := moduletest.Open(t)
-	w := &town{Fixture: f, s: people.New(f.DB), users: map[social.ID]social.User{}, relations: map[social.ID]social.Relationship{}}
+	w := &town{Fixture: f, s: people.New(f.DB), users: map[social.ID]social.User{},
+		relations: map[social.ID]social.Relationship{}}
 	w.s.Ports = people.Ports{Users: w, Follows: w}
 	return w
 }
@@ -73,12 +74,14 @@ func (w *town) RefsByName(_ context.Context, _ storage.Querier, names []string) 
 	return refs, nil
 }
 
-func (w *town) Relations(_ context.Context, _ storage.Querier, _ social.ID, ids []social.ID) (map[social.ID]social.Relationship, error) {
+func (w *town) Relations(_ context.Context, _ storage.Querier, _ social.ID,
+	ids []social.ID) (map[social.ID]social.Relationship, error) {
 	w.asked = append(w.asked, slices.Clone(ids))
 	return w.relations, nil
 }
 
-func (w *town) Page(context.Context, storage.Querier, social.ID, social.ID, bool, social.PageQuery) (social.List[social.ID], error) {
+func (w *town) Page(context.Context, storage.Querier, social.ID, social.ID, bool,
+	social.PageQuery) (social.List[social.ID], error) {
 	return social.List[social.ID]{Items: w.list}, nil
 }
 
@@ -111,7 +114,8 @@ func TestViews(t *testing.T) {
 		return err
 	})
 	list, err := w.s.Relationships(t.Context(), viewer, []social.ID{stranger, viewer, social.NewID(), followed})
-	if err != nil || len(list) != 2 || list[0].UserID != stranger || list[1].UserID != followed || list[1].Follow != social.FollowFollowing {
+	if err != nil || len(list) != 2 || list[0].UserID != stranger || list[1].UserID != followed ||
+		list[1].Follow != social.FollowFollowing {
 		t.Errorf("relationships are %+v, %v", list, err)
 	}
 }
@@ -126,10 +130,12 @@ func TestFollows(t *testing.T) {
 		t.Errorf("follows are %+v, %v", list, err)
 	}
 	w.list = nil
-	if list, err = w.s.Follows(t.Context(), alice, alice, true, social.PageQuery{Limit: 5}); err != nil || list.Items == nil {
+	if list, err = w.s.Follows(t.Context(), alice, alice, true, social.PageQuery{Limit: 5}); err != nil ||
+		list.Items == nil {
 		t.Errorf("no follows are %+v, %v, want an empty list", list, err)
 	}
-	if _, err = w.s.Follows(t.Context(), alice, social.NewID(), true, social.PageQuery{Limit: 5}); !social.IsFault(err, social.CodeNotFound) {
+	if _, err = w.s.Follows(t.Context(), alice, social.NewID(), true, social.PageQuery{Limit: 5}); !social.IsFault(err,
+		social.CodeNotFound) {
 		t.Errorf("follows of nobody give %v", err)
 	}
 }
@@ -142,9 +148,11 @@ func TestHTTP(t *testing.T) {
 	_, api := humatest.New(t, config)
 	w.s.Routes(api)
 	as := func(id social.ID) context.Context { return social.WithActor(t.Context(), social.Actor{UserID: id}) }
-	members := strings.Fields("id username display_name avatar_url url bio locked bot followers_count following_count posts_count created_at viewer")
+	members := strings.Fields(`id username display_name avatar_url url bio locked bot
+		followers_count following_count posts_count created_at viewer`)
 	slices.Sort(members)
-	for what, path := range map[string]string{"by id": "/v1/users/" + alice.String(), "by name": "/v1/users/by-name/ALICE"} {
+	for what, path := range map[string]string{"by id": "/v1/users/" + alice.String(),
+		"by name": "/v1/users/by-name/ALICE"} {
 		for _, ctx := range []context.Context{t.Context(), as(bob)} {
 			r := api.GetCtx(ctx, path)
 			var u map[string]json.RawMessage
@@ -164,7 +172,8 @@ func TestHTTP(t *testing.T) {
 			t.Errorf("%s: status %d, %s; want the fault %s", what, r.Code, r.Body, code)
 		}
 	}
-	for _, path := range []string{social.NewID().String(), "nope", strings.ToUpper(alice.String()), "by-name/nobody", "by-name/a%20b", "nope/followers"} {
+	for _, path := range []string{social.NewID().String(), "nope", strings.ToUpper(alice.String()), "by-name/nobody",
+		"by-name/a%20b", "nope/followers"} {
 		refused(path, api.Get("/v1/users/"+path), social.CodeNotFound)
 	}
 	r := api.GetCtx(as(alice), "/v1/relationships?ids="+bob.String()+","+social.NewID().String())
@@ -173,5 +182,6 @@ func TestHTTP(t *testing.T) {
 		t.Errorf("relationships: %s, %v", r.Body, err)
 	}
 	refused("a malformed id", api.GetCtx(as(alice), "/v1/relationships?ids=1,2"), social.CodeValidationFailed)
-	refused("too many ids", api.GetCtx(as(alice), "/v1/relationships?ids="+strings.Repeat(bob.String()+",", 100)+bob.String()), social.CodeValidationFailed)
+	refused("too many ids", api.GetCtx(as(alice),
+		"/v1/relationships?ids="+strings.Repeat(bob.String()+",", 100)+bob.String()), social.CodeValidationFailed)
 }

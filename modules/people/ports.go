@@ -26,9 +26,11 @@ type Users interface {
 // Follows tells how people stand to each other. Absent: nobody follows anybody.
 type Follows interface {
 	// Relations gives how viewer stands to each of ids, by id. People without an entry have no relation.
-	Relations(ctx context.Context, q storage.Querier, viewer social.ID, ids []social.ID) (map[social.ID]social.Relationship, error)
+	Relations(ctx context.Context, q storage.Querier, viewer social.ID,
+		ids []social.ID) (map[social.ID]social.Relationship, error)
 	// Page gives one page of whom a person follows, or of who follows them, newest follow first, for a viewer.
-	Page(ctx context.Context, q storage.Querier, viewer, person social.ID, following bool, p social.PageQuery) (social.List[social.ID], error)
+	Page(ctx context.Context, q storage.Querier, viewer, person social.ID, following bool,
+		p social.PageQuery) (social.List[social.ID], error)
 }
 
 // absent answers every port of a module that was left out.
@@ -46,10 +48,12 @@ func (absent) RefsByName(context.Context, storage.Querier, []string) (map[string
 	return nil, nil
 }
 
-func (absent) Relations(context.Context, storage.Querier, social.ID, []social.ID) (map[social.ID]social.Relationship, error) {
+func (absent) Relations(context.Context, storage.Querier, social.ID, []social.ID) (map[social.ID]social.Relationship,
+	error) {
 	return nil, nil
 }
 
-func (absent) Page(context.Context, storage.Querier, social.ID, social.ID, bool, social.PageQuery) (out social.List[social.ID], err error) {
+func (absent) Page(context.Context, storage.Querier, social.ID, social.ID, bool,
+	social.PageQuery) (out social.List[social.ID], err error) {
 	return out, nil
 }

@@ -23,7 +23,8 @@ func New(db storage.DB) *Service {
 
 // Views gives people as viewer sees them, in the order asked; unknown and deleted people are left out. A zero
 // viewer is anonymous: no relations are asked for then, and none is shown to oneself.
-func (s *Service) Views(ctx context.Context, q storage.Querier, viewer social.ID, ids []social.ID) ([]social.User, error) {
+func (s *Service) Views(ctx context.Context, q storage.Querier, viewer social.ID,
+	ids []social.ID) ([]social.User, error) {
 	list, err := s.Ports.Users.Profiles(ctx, q, ids)
 	if err != nil || viewer.IsZero() {
 		return list, err
@@ -63,7 +64,8 @@ func (s *Service) UserByName(ctx context.Context, viewer social.ID, username str
 	})
 }
 
-func (s *Service) one(ctx context.Context, viewer social.ID, find func(storage.Querier) (social.ID, error)) (u social.User, err error) {
+func (s *Service) one(ctx context.Context, viewer social.ID,
+	find func(storage.Querier) (social.ID, error)) (u social.User, err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		id, err := find(q)
 		if err != nil {
@@ -83,7 +85,8 @@ func (s *Service) one(ctx context.Context, viewer social.ID, find func(storage.Q
 
 // Follows gives one page of whom a person follows, or of who follows them, newest follow first, as viewer sees them.
 // NotFound for a person who is not there.
-func (s *Service) Follows(ctx context.Context, viewer, person social.ID, following bool, p social.PageQuery) (out social.List[social.User], err error) {
+func (s *Service) Follows(ctx context.Context, viewer, person social.ID, following bool,
+	p social.PageQuery) (out social.List[social.User], err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		there, err := s.Ports.Users.Refs(ctx, q, []social.ID{person})
 		if err != nil {

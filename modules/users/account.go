@@ -9,7 +9,7 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Registration is what a newcomer gives. A nil field was not given.
+// Registration describes a new account. A nil field was not given.
 type Registration struct {
 	Username    string
 	Password    string
@@ -72,7 +72,7 @@ func (s *Service) Register(ctx context.Context, r Registration, userAgent string
 
 // Login signs a person in by username. An unknown name, a wrong password and an account that is gone give the same
 // fault, bad_credentials, after the same work. Attempts are counted, right or wrong, for the account from this
-// address and for the address, so nobody can lock somebody else out from afar.
+// address and for the address, so nobody can lock out an account from another address.
 func (s *Service) Login(ctx context.Context, login, password, userAgent string) (Welcome, error) {
 	bad := social.NewFault(social.CodeBadCredentials, "Wrong username or password.")
 	if fields := checkGivenPassword("/password", password); len(fields) > 0 {
@@ -85,7 +85,8 @@ func (s *Service) Login(ctx context.Context, login, password, userAgent string) 
 	var id social.ID
 	var kept string
 	err := s.db.Read(ctx, func(q storage.Querier) error {
-		err := q.QueryRow(ctx, `SELECT id, password_hash FROM users WHERE username = $1 AND deleted_at IS NULL`, name).Scan(&id, &kept)
+		err := q.QueryRow(ctx, `SELECT id, password_hash FROM users WHERE username = $1 AND deleted_at IS NULL`,
+			name).Scan(&id, &kept)
 		if errors.Is(err, sql.ErrNoRows) {
 			id, kept = social.ID{}, ""
 			return nil
@@ -129,19 +130,21 @@ func (s *Service) Login(ctx context.Context, login, password, userAgent string) 
 func (s *Service) ChangePassword(ctx context.Context, a social.Actor, current, fresh string, revokeTokens bool) error {
 	var username, kept string
 	err := s.db.Read(ctx, func(q storage.Querier) error {
-		return q.QueryRow(ctx, `SELECT username, password_hash FROM users WHERE id = $1 AND deleted_at IS NULL`, a.UserID).Scan(&username, &kept)
+		return q.QueryRow(ctx, `SELECT username, password_hash FROM users WHERE id = $1 AND deleted_at IS NULL`,
+			a.UserID).Scan(&username, &kept)
 	})
 	if err != nil {
 		return social.Wrap(absent(err), "users: change password of %s", a.UserID)
 	}
-	fields := append(checkGivenPassword("/current_password", current), checkNewPassword("/new_password", fresh, username)...)
+	fields := append(checkGivenPassword("/current_password", current),
+		checkNewPassword("/new_password", fresh, username)...)
 	if len(fields) > 0 {
 		return social.Invalid(fields...)
 	}
 	if err := s.spendLogin(ctx, username); err != nil {
 		return err
 	}
-	wrong := social.NewFault(social.CodeWrongPassword, "This is not your password.")
+	wrong := social.NewFault(social.CodeWrongPassword, "Wrong password.")
 	match, err := s.hasher.verify(ctx, current, kept)
 	if err != nil {
 		return social.Wrap(err, "users: change password of %s", a.UserID)
@@ -171,7 +174,8 @@ func (s *Service) ChangePassword(ctx context.Context, a social.Actor, current, f
 
 // setPassword writes a password's hash and ends what the old one gave: every session but keep, and tokens unless
 // they are kept.
-func (s *Service) setPassword(ctx context.Context, tx storage.Tx, id social.ID, hash string, keep social.ID, which social.AccessRevokedData) error {
+func (s *Service) setPassword(ctx context.Context, tx storage.Tx, id social.ID, hash string, keep social.ID,
+	which social.AccessRevokedData) error {
 	if _, err := tx.Exec(ctx, `UPDATE users SET password_hash = $1 WHERE id = $2`, hash, id); err != nil {
 		return err
 	}
@@ -205,7 +209,7 @@ func (s *Service) spendLogin(ctx context.Context, username string) error {
 func (s *Service) mayRegister(ctx context.Context, invite *string) error {
 	switch {
 	case s.cfg.Registration == ModeClosed:
-		return social.NewFault(social.CodeRegistrationClosed, "Registration is closed here.")
+		return social.NewFault(social.CodeRegistrationClosed, "Registration is closed.")
 	case s.cfg.Registration != ModeInvite:
 		return nil
 	case invite == nil:

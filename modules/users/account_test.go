@@ -22,12 +22,14 @@ func TestRegister(t *testing.T) {
 		t.Fatal(err)
 	}
 	me := welcome.User
-	if me.Username != "alice_1" || me.DisplayName != "Alice" || *me.Email != "a@b.example" || me.EmailVerified || me.Role != social.RoleUser ||
-		me.State != users.StateActive || me.Locale != "pt-BR" || me.TimeZone != "UTC" || me.URL != "https://social.example/@alice_1" || me.Viewer != nil {
+	if me.Username != "alice_1" || me.DisplayName != "Alice" || *me.Email != "a@b.example" || me.EmailVerified ||
+		me.Role != social.RoleUser || me.State != users.StateActive || me.Locale != "pt-BR" || me.TimeZone != "UTC" ||
+		me.URL != "https://social.example/@alice_1" || me.Viewer != nil {
 		t.Errorf("registered %+v", me)
 	}
 	session := welcome.Session
-	if !session.Current || !strings.HasPrefix(session.UserAgent, "Mozilla/5.0 [31mé") || len([]rune(session.UserAgent)) != 200 ||
+	if !session.Current || !strings.HasPrefix(session.UserAgent, "Mozilla/5.0 [31mé") ||
+		len([]rune(session.UserAgent)) != 200 ||
 		session.Address != "2001:db8:1:2:3::4" || session.ExpiresAt.Sub(session.CreatedAt) != 30*24*time.Hour {
 		t.Errorf("session is %+v", session)
 	}
@@ -37,7 +39,8 @@ func TestRegister(t *testing.T) {
 	if got, err := w.users.Me(t.Context(), me.ID); err != nil || !reflect.DeepEqual(got, me) {
 		t.Errorf("kept %+v, %v; answered %+v", got, err, me)
 	}
-	if plain := w.register(t, "bob"); plain.User.DisplayName != "bob" || plain.User.Email != nil || plain.User.Locale != "en" {
+	if plain := w.register(t, "bob"); plain.User.DisplayName != "bob" || plain.User.Email != nil ||
+		plain.User.Locale != "en" {
 		t.Errorf("defaults are %+v", plain.User)
 	}
 }
@@ -57,28 +60,50 @@ func TestRegisterRefused(t *testing.T) {
 		field   social.FieldCode
 		code    social.Code
 	}{
-		"name taken":               {in: with(func(r *users.Registration) { r.Username = "alice" }), code: social.CodeUsernameTaken},
-		"name taken in upper case": {in: with(func(r *users.Registration) { r.Username = "ALICE" }), code: social.CodeUsernameTaken},
-		"name of an office":        {in: with(func(r *users.Registration) { r.Username = "Admin" }), code: social.CodeUsernameTaken},
-		"name of a route":          {in: with(func(r *users.Registration) { r.Username = "followers" }), code: social.CodeUsernameTaken},
-		"name too short":           {in: with(func(r *users.Registration) { r.Username = "c" }), pointer: "/username", field: social.FieldBadFormat},
-		"name too long":            {in: with(func(r *users.Registration) { r.Username = strings.Repeat("c", 31) }), pointer: "/username", field: social.FieldBadFormat},
-		"name with a digit first":  {in: with(func(r *users.Registration) { r.Username = "1carol" }), pointer: "/username", field: social.FieldBadFormat},
-		"name with a dotless i":    {in: with(func(r *users.Registration) { r.Username = "alıce" }), pointer: "/username", field: social.FieldBadFormat},
-		"name with a kelvin sign":  {in: with(func(r *users.Registration) { r.Username = "bac\u212a" }), pointer: "/username", field: social.FieldBadFormat},
-		"password of 7 characters": {in: with(func(r *users.Registration) { r.Password = "ééééééé" }), pointer: "/password", field: social.FieldTooShort},
-		"password of 257 bytes":    {in: with(func(r *users.Registration) { r.Password = strings.Repeat("x7", 128) + "y" }), pointer: "/password", field: social.FieldTooLong},
-		"password of 1 MiB":        {in: with(func(r *users.Registration) { r.Password = strings.Repeat("x7y9", 1<<18) }), pointer: "/password", field: social.FieldTooLong},
-		"password everybody has":   {in: with(func(r *users.Registration) { r.Password = "P4ssw0rd!" }), pointer: "/password", field: social.FieldNotAllowed},
-		"password is the name":     {in: with(func(r *users.Registration) { r.Password = "Carol1998" }), pointer: "/password", field: social.FieldNotAllowed},
-		"display name too long":    {in: with(func(r *users.Registration) { r.DisplayName = new(strings.Repeat("é", 61)) }), pointer: "/display_name", field: social.FieldTooLong},
-		"display name of 2 lines":  {in: with(func(r *users.Registration) { r.DisplayName = new("a\nb") }), pointer: "/display_name", field: social.FieldBadFormat},
-		"email without an at":      {in: with(func(r *users.Registration) { r.Email = new("carol.example") }), pointer: "/email", field: social.FieldBadFormat},
-		"email with two":           {in: with(func(r *users.Registration) { r.Email = new("carol@a@b") }), pointer: "/email", field: social.FieldBadFormat},
-		"email too short":          {in: with(func(r *users.Registration) { r.Email = new("@b") }), pointer: "/email", field: social.FieldTooShort},
-		"email too long":           {in: with(func(r *users.Registration) { r.Email = new("c@" + strings.Repeat("b", 253)) }), pointer: "/email", field: social.FieldTooLong},
-		"locale is no tag":         {in: with(func(r *users.Registration) { r.Locale = new("en_us!") }), pointer: "/locale", field: social.FieldBadFormat},
-		"locale undetermined":      {in: with(func(r *users.Registration) { r.Locale = new("und") }), pointer: "/locale", field: social.FieldBadFormat},
+		"name taken": {in: with(func(r *users.Registration) { r.Username = "alice" }),
+			code: social.CodeUsernameTaken},
+		"name taken in upper case": {in: with(func(r *users.Registration) { r.Username = "ALICE" }),
+			code: social.CodeUsernameTaken},
+		"name of an office": {in: with(func(r *users.Registration) { r.Username = "Admin" }),
+			code: social.CodeUsernameTaken},
+		"name of a route": {in: with(func(r *users.Registration) { r.Username = "followers" }),
+			code: social.CodeUsernameTaken},
+		"name too short": {in: with(func(r *users.Registration) { r.Username = "c" }), pointer: "/username",
+			field: social.FieldBadFormat},
+		"name too long": {in: with(func(r *users.Registration) { r.Username = strings.Repeat("c", 31) }),
+			pointer: "/username", field: social.FieldBadFormat},
+		"name with a digit first": {in: with(func(r *users.Registration) { r.Username = "1carol" }), pointer: "/username",
+			field: social.FieldBadFormat},
+		"name with a dotless i": {in: with(func(r *users.Registration) { r.Username = "alıce" }), pointer: "/username",
+			field: social.FieldBadFormat},
+		"name with a kelvin sign": {in: with(func(r *users.Registration) { r.Username = "bac\u212a" }), pointer: "/username",
+			field: social.FieldBadFormat},
+		"password of 7 characters": {in: with(func(r *users.Registration) { r.Password = "ééééééé" }), pointer: "/password",
+			field: social.FieldTooShort},
+		"password of 257 bytes": {in: with(func(r *users.Registration) { r.Password = strings.Repeat("x7", 128) + "y" }),
+			pointer: "/password", field: social.FieldTooLong},
+		"password of 1 MiB": {in: with(func(r *users.Registration) { r.Password = strings.Repeat("x7y9", 1<<18) }),
+			pointer: "/password", field: social.FieldTooLong},
+		"password everybody has": {in: with(func(r *users.Registration) { r.Password = "P4ssw0rd!" }), pointer: "/password",
+			field: social.FieldNotAllowed},
+		"password is the name": {in: with(func(r *users.Registration) { r.Password = "Carol1998" }), pointer: "/password",
+			field: social.FieldNotAllowed},
+		"display name too long": {in: with(func(r *users.Registration) { r.DisplayName = new(strings.Repeat("é", 61)) }),
+			pointer: "/display_name", field: social.FieldTooLong},
+		"display name of 2 lines": {in: with(func(r *users.Registration) { r.DisplayName = new("a\nb") }),
+			pointer: "/display_name", field: social.FieldBadFormat},
+		"email without an at": {in: with(func(r *users.Registration) { r.Email = new("carol.example") }),
+			pointer: "/email", field: social.FieldBadFormat},
+		"email with two": {in: with(func(r *users.Registration) { r.Email = new("carol@a@b") }), pointer: "/email",
+			field: social.FieldBadFormat},
+		"email too short": {in: with(func(r *users.Registration) { r.Email = new("@b") }), pointer: "/email",
+			field: social.FieldTooShort},
+		"email too long": {in: with(func(r *users.Registration) { r.Email = new("c@" + strings.Repeat("b", 253)) }),
+			pointer: "/email", field: social.FieldTooLong},
+		"locale is no tag": {in: with(func(r *users.Registration) { r.Locale = new("en_us!") }), pointer: "/locale",
+			field: social.FieldBadFormat},
+		"locale undetermined": {in: with(func(r *users.Registration) { r.Locale = new("und") }), pointer: "/locale",
+			field: social.FieldBadFormat},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := w.users.Register(t.Context(), tt.in, "")
@@ -153,7 +178,8 @@ func TestLogin(t *testing.T) {
 	w := open(t)
 	alice := w.register(t, "alice").User
 	welcome, err := w.users.Login(from(t.Context(), "192.0.2.9"), "ALICE", password, "Other/2")
-	if err != nil || welcome.User.ID != alice.ID || welcome.Session.Address != "192.0.2.9" || welcome.Session.UserAgent != "Other/2" {
+	if err != nil || welcome.User.ID != alice.ID || welcome.Session.Address != "192.0.2.9" ||
+		welcome.Session.UserAgent != "Other/2" {
 		t.Fatalf("login gives %+v, %v", welcome, err)
 	}
 	if a := w.actor(t, welcome); a.UserID != alice.ID || a.SessionID != welcome.Session.ID || a.Scopes != nil {
@@ -213,7 +239,8 @@ func TestLoginLimits(t *testing.T) {
 		if err := login(address, "Alice"); err != nil {
 			t.Errorf("login from %s: %v", address, err)
 		}
-		if w.limits.spent["login_account:alice "+key] != 1 || w.limits.spent["login_address:"+key] != 1 || len(w.limits.spent) != 2 {
+		if w.limits.spent["login_account:alice "+key] != 1 || w.limits.spent["login_address:"+key] != 1 ||
+			len(w.limits.spent) != 2 {
 			t.Errorf("login from %s spends %v, want one of the account and one of the address %s", address, w.limits.spent, key)
 		}
 	}
@@ -255,7 +282,8 @@ func TestChangePassword(t *testing.T) {
 			wantField(t, "change", w.users.ChangePassword(t.Context(), a, tt.current, tt.fresh, false), tt.pointer, tt.field)
 		})
 	}
-	wantCode(t, "wrong current password", w.users.ChangePassword(t.Context(), a, "a harbour at dusk", fresh, false), social.CodeWrongPassword)
+	wantCode(t, "wrong current password", w.users.ChangePassword(t.Context(), a, "a harbour at dusk", fresh, false),
+		social.CodeWrongPassword)
 	if err := w.users.ChangePassword(t.Context(), a, password, fresh, false); err != nil {
 		t.Fatal(err)
 	}

@@ -30,25 +30,31 @@ func TestAuthenticate(t *testing.T) {
 		want func(social.Actor) bool
 	}{
 		"nothing": {want: func(a social.Actor) bool { return a.IsAnonymous() }},
-		"cookie":  {in: users.Credentials{Cookie: welcome.Secret}, want: func(got social.Actor) bool { return got.SessionID == welcome.Session.ID && got.UserID == a.UserID }},
+		"cookie": {in: users.Credentials{Cookie: welcome.Secret},
+			want: func(got social.Actor) bool { return got.SessionID == welcome.Session.ID && got.UserID == a.UserID }},
 		"token": {in: users.Credentials{Bearer: token}, want: func(got social.Actor) bool {
 			return got.UserID == a.UserID && len(got.Scopes) == 2 && got.SessionID.IsZero()
 		}},
-		"token over cookie": {in: users.Credentials{Bearer: token, Cookie: welcome.Secret}, want: func(got social.Actor) bool { return got.SessionID.IsZero() }},
+		"token over cookie": {in: users.Credentials{Bearer: token, Cookie: welcome.Secret},
+			want: func(got social.Actor) bool { return got.SessionID.IsZero() }},
 		"service token": {in: users.Credentials{Bearer: service}, want: func(got social.Actor) bool {
-			return got.ServiceID == serviceID && got.UserID.IsZero() && !got.Suspended && got.Allows(social.ScopeNotifySend) && !got.Allows(social.ScopeRead)
+			return got.ServiceID == serviceID && got.UserID.IsZero() && !got.Suspended && got.Allows(social.ScopeNotifySend) &&
+				!got.Allows(social.ScopeRead)
 		}},
-		"bad token, good cookie":  {in: users.Credentials{Bearer: "nonsense", Cookie: welcome.Secret}, code: social.CodeInvalidToken},
-		"bad ticket, good cookie": {in: users.Credentials{Ticket: "nonsense", Cookie: welcome.Secret}, code: social.CodeInvalidTicket},
-		"tampered token":          {in: users.Credentials{Bearer: tampered}, code: social.CodeInvalidToken},
-		"another scheme":          {in: users.Credentials{Bearer: "Basic YWxpY2U6eA=="}, code: social.CodeInvalidToken},
-		"alg none":                {in: users.Credentials{Bearer: "eyJhbGciOiJub25lIn0.e30."}, code: social.CodeInvalidToken},
-		"cookie as token":         {in: users.Credentials{Bearer: welcome.Secret}, code: social.CodeInvalidToken},
-		"token as cookie":         {in: users.Credentials{Cookie: token}, code: social.CodeInvalidToken},
-		"ticket as token":         {in: users.Credentials{Bearer: ticket.Ticket}, code: social.CodeInvalidToken},
-		"ticket as cookie":        {in: users.Credentials{Cookie: ticket.Ticket}, code: social.CodeInvalidToken},
-		"token as ticket":         {in: users.Credentials{Ticket: token}, code: social.CodeInvalidTicket},
-		"1 MiB":                   {in: users.Credentials{Bearer: "bf_" + strings.Repeat("A", 1<<20)}, code: social.CodeInvalidToken},
+		"bad token, good cookie": {in: users.Credentials{Bearer: "nonsense", Cookie: welcome.Secret},
+			code: social.CodeInvalidToken},
+		"bad ticket, good cookie": {in: users.Credentials{Ticket: "nonsense", Cookie: welcome.Secret},
+			code: social.CodeInvalidTicket},
+		"tampered token":   {in: users.Credentials{Bearer: tampered}, code: social.CodeInvalidToken},
+		"another scheme":   {in: users.Credentials{Bearer: "Basic YWxpY2U6eA=="}, code: social.CodeInvalidToken},
+		"alg none":         {in: users.Credentials{Bearer: "eyJhbGciOiJub25lIn0.e30."}, code: social.CodeInvalidToken},
+		"cookie as token":  {in: users.Credentials{Bearer: welcome.Secret}, code: social.CodeInvalidToken},
+		"token as cookie":  {in: users.Credentials{Cookie: token}, code: social.CodeInvalidToken},
+		"ticket as token":  {in: users.Credentials{Bearer: ticket.Ticket}, code: social.CodeInvalidToken},
+		"ticket as cookie": {in: users.Credentials{Cookie: ticket.Ticket}, code: social.CodeInvalidToken},
+		"token as ticket":  {in: users.Credentials{Ticket: token}, code: social.CodeInvalidTicket},
+		"1 MiB": {in: users.Credentials{Bearer: "bf_" + strings.Repeat("A", 1<<20)},
+			code: social.CodeInvalidToken},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 2 { // the second time from memory
@@ -152,7 +158,8 @@ func TestRevocation(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.token = s.world.token(t, s.actor, social.ScopeRead)
-			all := map[string]users.Credentials{"session": {Cookie: s.welcome.Secret}, "other": {Cookie: s.other.Secret}, "token": {Bearer: *s.token.Token}}
+			all := map[string]users.Credentials{"session": {Cookie: s.welcome.Secret}, "other": {Cookie: s.other.Secret},
+				"token": {Bearer: *s.token.Token}}
 			for what, c := range all {
 				if _, err := s.users.Authenticate(t.Context(), c); err != nil {
 					t.Fatalf("before: %s: %v", what, err)

@@ -5,10 +5,11 @@ import (
 	"strings"
 )
 
-// commonWords are what the passwords of every leaked list are made of. A password is common if one of them, or the
-// username, is left of it when case, look-alike digits and what is hung on at either end are taken away. A rule
-// over few words refuses far more than a list of the same length.
-var commonWords = strings.Fields(`password passwort passwd pass motdepasse contrasena senha parola wachtwoord secret geheim
+// commonWords are the stems of leaked passwords. A password is common if one of them, or the username, remains when
+// case, look-alike digits and affixes are removed. A rule over few words refuses far more than a list of the same
+// length.
+var commonWords = strings.Fields(`
+	password passwort passwd pass motdepasse contrasena senha parola wachtwoord secret geheim
 	letmein welcome willkommen bienvenue login logon signin admin administrator root user guest test tester testing default
 	changeme change temp temporary example sample demo qwerty qwertz azerty qwert asdf asdfgh asdfghjkl zxcvbn zxcvbnm
 	iloveyou ilove love lovely loveme sweetheart princess prince angel baby babygirl sunshine flower butterfly
@@ -23,15 +24,15 @@ var commonWords = strings.Fields(`password passwort passwd pass motdepasse contr
 	silver golden diamond crystal thunder lightning maverick scooter bailey maggie buster belfry abc abcd abcdef abcdefg
 	qazwsx qazwsxedc zaqwsx qweasd qweasdzxc onetwothree number money hacker hacked security system server database`)
 
-// keyRows are what fingers walk along.
+// keyRows are rows and common zigzags of keyboards, and the alphabet.
 var keyRows = []string{
 	"qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop", "yxcvbnm", "azertyuiop", "qsdfghjklm", "wxcvbn",
-	"1234567890", "0123456789", "abcdefghijklmnopqrstuvwxyz", "1qaz2wsx3edc4rfv5tgb6yhn7ujm", "1q2w3e4r5t6z7u8i9o0p", "1q2w3e4r5t6y7u8i9o0p",
-	"qazwsxedcrfvtgbyhnujm", "zaq1xsw2cde3vfr4",
+	"1234567890", "0123456789", "abcdefghijklmnopqrstuvwxyz", "1qaz2wsx3edc4rfv5tgb6yhn7ujm", "1q2w3e4r5t6z7u8i9o0p",
+	"1q2w3e4r5t6y7u8i9o0p", "qazwsxedcrfvtgbyhnujm", "zaq1xsw2cde3vfr4",
 }
 
-// isCommon reports a password that would be among the first tries: a common word or the username with trimmings, a
-// repetition, or a walk over the keyboard. Longer than 24 bytes is never one.
+// isCommon reports a password that an attacker tries first: a common word or the username with affixes, a repetition,
+// or a keyboard walk. A password longer than 24 bytes is never common.
 func isCommon(password, username string) bool {
 	if len(password) > 24 {
 		return false
@@ -51,17 +52,18 @@ func isCommon(password, username string) bool {
 	return false
 }
 
-// trimmed takes away whatever is no letter at either end.
+// trimmed removes affixes without letters.
 func trimmed(s string) string {
 	return strings.TrimFunc(s, func(r rune) bool { return r < 'a' || r > 'z' && r < 0x80 })
 }
 
 // plainForm undoes the usual replacements of letters.
 func plainForm(s string) string {
-	return strings.NewReplacer("0", "o", "1", "i", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s", "!", "i").Replace(s)
+	return strings.NewReplacer("0", "o", "1", "i", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s", "!",
+		"i").Replace(s)
 }
 
-// repeats reports a piece of at most a third, and at most 4 bytes, said over and over; the last may be cut.
+// repeats reports a repeated piece of at most a third and at most 4 bytes; the last repetition may be cut.
 func repeats(s string) bool {
 	for n := 1; n <= 4 && n*3 <= len(s)+1; n++ {
 		if strings.HasPrefix(strings.Repeat(s[:n], len(s)/n+1), s) {

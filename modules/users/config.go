@@ -23,20 +23,22 @@ type Config struct {
 	SessionIdle time.Duration `yaml:"session_idle"`
 	// SessionMax ends a session this long after login, however much it is used.
 	SessionMax time.Duration `yaml:"session_max"`
-	// HashWait is how long a login waits for its turn to hash a password before it is told to come back. As many
-	// hashes run at once as there are cores.
+	// HashWait is how long a login waits for a free hashing slot before it is refused as overloaded. There is one slot a
+	// core.
 	HashWait time.Duration `yaml:"hash_wait"`
 }
 
 // DefaultConfig has every key at its default.
 func DefaultConfig() Config {
-	return Config{Registration: ModeOpen, SessionIdle: 30 * 24 * time.Hour, SessionMax: 180 * 24 * time.Hour, HashWait: 2 * time.Second}
+	return Config{Registration: ModeOpen, SessionIdle: 30 * 24 * time.Hour, SessionMax: 180 * 24 * time.Hour,
+		HashWait: 2 * time.Second}
 }
 
 // Validate names the first bad key.
 func (c Config) Validate() error {
 	switch {
-	case c.Registration != "" && c.Registration != ModeOpen && c.Registration != ModeInvite && c.Registration != ModeClosed:
+	case c.Registration != "" && c.Registration != ModeOpen && c.Registration != ModeInvite &&
+		c.Registration != ModeClosed:
 		return errors.New("registration: must be open, invite or closed")
 	case c.SessionIdle < time.Hour:
 		return errors.New("session_idle: must be at least 1h")

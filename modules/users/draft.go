@@ -47,7 +47,8 @@ func draftAccount(r Registration, role social.Role) (draft, []social.Field) {
 	d := draft{id: social.NewID(), locale: DefaultLocale, role: role}
 	var ok bool
 	if d.username, ok = FoldName(r.Username); !ok {
-		bad = append(bad, social.BodyField("/username", social.FieldBadFormat, "A letter, then 1 to 29 letters, digits and underscores."))
+		bad = append(bad, social.BodyField("/username", social.FieldBadFormat,
+			"A letter, then 1 to 29 letters, digits and underscores."))
 	}
 	d.displayName = d.username
 	if r.DisplayName != nil {
@@ -77,9 +78,11 @@ func (s *Service) insert(ctx context.Context, tx storage.Tx, d draft) (Me, error
 	if err != nil {
 		return Me{}, err
 	}
-	n, err := tx.Exec(ctx, `INSERT INTO users (id, key, username, display_name, email, role, state, locale, time_zone, password_hash, created_at)
+	n, err := tx.Exec(ctx, `INSERT INTO users (id, key, username, display_name, email, role, state, locale, time_zone,
+		password_hash, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (username) DO NOTHING`,
-		d.id, key, d.username, d.displayName, d.email, string(d.role), StateActive, d.locale, DefaultTimeZone, d.passwordHash, int64(s.now()))
+		d.id, key, d.username, d.displayName, d.email, string(d.role), StateActive, d.locale, DefaultTimeZone, d.passwordHash,
+		int64(s.now()))
 	if err != nil {
 		return Me{}, err
 	}

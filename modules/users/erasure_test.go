@@ -29,7 +29,8 @@ func TestDeleteIsHeardBehindTheErasure(t *testing.T) {
 	begin := log.Head()
 	id := w.register(t, "alice").User.ID
 	w.InTx(t, func(tx storage.Tx) error {
-		_, err := outbox.Add(t.Context(), tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: id}, Type: social.EventPostCreated,
+		_, err := outbox.Add(t.Context(), tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: id},
+			Type:  social.EventPostCreated,
 			Actor: id, About: []social.ID{id}, Time: w.Clock.Now(), Data: []byte(`{"text":"hello"}`)})
 		return err
 	})
@@ -55,7 +56,8 @@ func TestDeleteIsHeardBehindTheErasure(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(events) != 1 || events[0].Type != social.EventAccessRevoked || !events[0].Internal || events[0].Stream.User != id || string(events[0].Data) != "{}" {
+		if len(events) != 1 || events[0].Type != social.EventAccessRevoked || !events[0].Internal ||
+			events[0].Stream.User != id || string(events[0].Data) != "{}" {
 			t.Errorf("the tail gives %v, want the end of access and nothing else", events)
 		}
 		break

@@ -23,7 +23,8 @@ func TestDropExpired(t *testing.T) {
 			if i >= late {
 				expires = now + 1
 			}
-			_, err := tx.Exec(t.Context(), `INSERT INTO stream_tickets (hash, session_id, expires_at) VALUES ($1, $2, $3)`, hash, a.SessionID, int64(expires))
+			_, err := tx.Exec(t.Context(), `INSERT INTO stream_tickets (hash, session_id, expires_at) VALUES ($1, $2, $3)`, hash,
+				a.SessionID, int64(expires))
 			if err != nil {
 				return err
 			}

@@ -35,7 +35,8 @@ func (h *handlers) register(ctx context.Context, in *registerInput) (*welcomeOut
 	if err != nil {
 		return nil, err
 	}
-	return &welcomeOutput{Location: "/v1/users/" + w.User.ID.String(), SetCookie: h.users.SetCookie(w.Secret), Body: w}, nil
+	return &welcomeOutput{Location: "/v1/users/" + w.User.ID.String(), SetCookie: h.users.SetCookie(w.Secret), Body: w},
+		nil
 }
 
 type loginInput struct {

@@ -20,11 +20,12 @@ func (s *Service) Routes(api huma.API) {
 		created, social.AuthNone, 403, 409, 422, 429, 503)
 	add(api, h.login, "auth", "login", "POST", "/v1/auth/login", "Sign in.",
 		ok, social.AuthNone, 401, 422, 429, 503)
-	add(api, h.changePassword, "auth", "change-password", "POST", "/v1/auth/password", "Set a new password; every other session ends.",
-		empty, social.AuthSession, 401, 403, 422, 429, 503)
+	add(api, h.changePassword, "auth", "change-password", "POST", "/v1/auth/password",
+		"Set a new password; every other session ends.", empty, social.AuthSession, 401, 403, 422, 429, 503)
 	add(api, h.me, "users", "get-me", "GET", "/v1/me", "The account of the person who asks.",
 		ok, social.AuthMe, 401, 403)
-	add(api, h.updateMe, "users", "update-me", "PATCH", "/v1/me", "Change the account; absent = unchanged, null = cleared.",
+	add(api, h.updateMe, "users", "update-me", "PATCH", "/v1/me",
+		"Change the account; absent = unchanged, null = cleared.",
 		ok, social.AuthScope(social.ScopeWriteAccount), 401, 403, 422)
 }
 

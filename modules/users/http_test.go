@@ -68,7 +68,8 @@ func refused(t *testing.T, what string, r *httptest.ResponseRecorder, code socia
 }
 
 const (
-	userMembers    = "id username display_name avatar_url url bio locked bot followers_count following_count posts_count created_at viewer"
+	userMembers = "id username display_name avatar_url url bio locked bot " +
+		"followers_count following_count posts_count created_at viewer"
 	meMembers      = userMembers + " email email_verified role state locale time_zone deletion_at"
 	sessionMembers = "id current user_agent address created_at last_used_at expires_at"
 	tokenMembers   = "id name scopes token created_at last_used_at expires_at"
@@ -83,8 +84,10 @@ func TestHTTPSignIn(t *testing.T) {
 	me := object(t, "user", body["user"], meMembers)
 	session := object(t, "session", body["session"], sessionMembers)
 	id := strings.Trim(string(me["id"]), `"`)
-	if r.Header().Get("Location") != "/v1/users/"+id || string(me["viewer"]) != "null" || string(me["deletion_at"]) != "null" || string(me["email"]) != "null" ||
-		string(me["created_at"]) != `"2025-03-01T12:00:00.000Z"` || string(session["user_agent"]) != `"Test/3"` || string(session["current"]) != "true" {
+	if r.Header().Get("Location") != "/v1/users/"+id || string(me["viewer"]) != "null" ||
+		string(me["deletion_at"]) != "null" || string(me["email"]) != "null" ||
+		string(me["created_at"]) != `"2025-03-01T12:00:00.000Z"` || string(session["user_agent"]) != `"Test/3"` ||
+		string(session["current"]) != "true" {
 		t.Errorf("register: Location %s, %s", r.Header().Get("Location"), r.Body)
 	}
 	cookie, err := http.ParseSetCookie(r.Header().Get("Set-Cookie"))
@@ -105,8 +108,10 @@ func TestHTTPSignIn(t *testing.T) {
 	if r.Header().Get("Set-Cookie") == "" || r.Header().Get("Location") != "" {
 		t.Errorf("login: headers %v", r.Header())
 	}
-	refused(t, "wrong login", a.Post("/v1/auth/login", map[string]any{"login": "alice", "password": "x"}), social.CodeBadCredentials)
-	status(t, "register with a server-owned field", a.Post("/v1/auth/register", map[string]any{"username": "bob", "password": password, "role": "admin"}), 422)
+	refused(t, "wrong login", a.Post("/v1/auth/login", map[string]any{"login": "alice", "password": "x"}),
+		social.CodeBadCredentials)
+	status(t, "register with a server-owned field",
+		a.Post("/v1/auth/register", map[string]any{"username": "bob", "password": password, "role": "admin"}), 422)
 
 	ctx := social.WithActor(t.Context(), who)
 	r = a.GetCtx(ctx, "/v1/auth/sessions")
@@ -122,10 +127,12 @@ func TestHTTPSignIn(t *testing.T) {
 		t.Error("ending another session takes this cookie away")
 	}
 	refused(t, "a malformed id", a.DeleteCtx(ctx, "/v1/auth/sessions/NOPE"), social.CodeNotFound)
-	status(t, "password", a.PostCtx(ctx, "/v1/auth/password", map[string]any{"current_password": password, "new_password": "another harbour"}), http.StatusNoContent)
+	status(t, "password", a.PostCtx(ctx, "/v1/auth/password",
+		map[string]any{"current_password": password, "new_password": "another harbour"}), http.StatusNoContent)
 	r = a.PostCtx(ctx, "/v1/auth/logout")
 	status(t, "logout", r, http.StatusNoContent)
-	if cookie, err := http.ParseSetCookie(r.Header().Get("Set-Cookie")); err != nil || cookie.Value != "" || cookie.MaxAge != -1 {
+	if cookie, err := http.ParseSetCookie(r.Header().Get("Set-Cookie")); err != nil || cookie.Value != "" ||
+		cookie.MaxAge != -1 {
 		t.Errorf("logout: Set-Cookie %q", r.Header().Get("Set-Cookie"))
 	}
 }
@@ -148,17 +155,21 @@ func TestHTTPTokens(t *testing.T) {
 	status(t, "create", r, http.StatusCreated)
 	token := object(t, "token", r.Body.Bytes(), tokenMembers)
 	id := strings.Trim(string(token["id"]), `"`)
-	if r.Header().Get("Location") != "/v1/tokens/"+id || r.Header().Get("Idempotency-Replayed") != "" || !strings.HasPrefix(string(token["token"]), `"bf_`) ||
-		string(token["expires_at"]) != `"2025-03-02T12:00:00.500Z"` || string(token["last_used_at"]) != "null" || string(token["scopes"]) != `["read","events"]` {
+	if r.Header().Get("Location") != "/v1/tokens/"+id || r.Header().Get("Idempotency-Replayed") != "" ||
+		!strings.HasPrefix(string(token["token"]), `"bf_`) ||
+		string(token["expires_at"]) != `"2025-03-02T12:00:00.500Z"` || string(token["last_used_at"]) != "null" ||
+		string(token["scopes"]) != `["read","events"]` {
 		t.Errorf("create: %s, Location %s", r.Body, r.Header().Get("Location"))
 	}
 	r = a.PostCtx(ctx, "/v1/tokens", "Idempotency-Key: k1", strings.NewReader(draft))
 	status(t, "replay", r, http.StatusCreated)
 	again := object(t, "replay", r.Body.Bytes(), tokenMembers)
-	if string(again["token"]) != "null" || string(again["id"]) != string(token["id"]) || r.Header().Get("Idempotency-Replayed") != "true" {
+	if string(again["token"]) != "null" || string(again["id"]) != string(token["id"]) ||
+		r.Header().Get("Idempotency-Replayed") != "true" {
 		t.Errorf("replay: %s, headers %v", r.Body, r.Header())
 	}
-	refused(t, "a bad time", a.PostCtx(ctx, "/v1/tokens", map[string]any{"name": "x", "scopes": []string{"read"}, "expires_at": "soon"}), social.CodeValidationFailed)
+	refused(t, "a bad time", a.PostCtx(ctx, "/v1/tokens",
+		map[string]any{"name": "x", "scopes": []string{"read"}, "expires_at": "soon"}), social.CodeValidationFailed)
 	r = a.GetCtx(ctx, "/v1/tokens")
 	status(t, "list", r, http.StatusOK)
 	if strings.Count(r.Body.String(), `"id"`) != 1 || strings.Contains(r.Body.String(), "bf_") {
@@ -172,7 +183,8 @@ func TestHTTPTokens(t *testing.T) {
 			r = a.PostCtx(ctx, "/v1/stream-tickets", in)
 		}
 		status(t, "ticket", r, http.StatusCreated)
-		if ticket := object(t, "ticket", r.Body.Bytes(), "ticket expires_in expires_at"); string(ticket["expires_in"]) != "30" {
+		if ticket := object(t, "ticket", r.Body.Bytes(),
+			"ticket expires_in expires_at"); string(ticket["expires_in"]) != "30" {
 			t.Errorf("ticket: %s", r.Body)
 		}
 	}
@@ -196,10 +208,12 @@ func TestHTTPProfile(t *testing.T) {
 	if string(me["bio"]) != `"hello"` || string(me["email"]) != "null" || string(me["bot"]) != "true" {
 		t.Errorf("null clears and absent keeps: %s", r.Body)
 	}
-	for name, body := range map[string]string{"a wrong type": `{"bot":"yes"}`, "an unknown field": `{"is_admin":true}`, "a server-owned one": `{"username":"root"}`} {
+	for name, body := range map[string]string{"a wrong type": `{"bot":"yes"}`, "an unknown field": `{"is_admin":true}`,
+		"a server-owned one": `{"username":"root"}`} {
 		status(t, name, a.PatchCtx(ctx, "/v1/me", strings.NewReader(body)), 422)
 	}
-	refused(t, "an avatar", a.PatchCtx(ctx, "/v1/me", strings.NewReader(`{"avatar_media_id":"0198f3a0-1111-7a6e-9b1d-2f4c5e6a7b80"}`)), social.CodeValidationFailed)
+	refused(t, "an avatar", a.PatchCtx(ctx, "/v1/me",
+		strings.NewReader(`{"avatar_media_id":"0198f3a0-1111-7a6e-9b1d-2f4c5e6a7b80"}`)), social.CodeValidationFailed)
 	r = a.GetCtx(ctx, "/v1/me")
 	status(t, "me", r, http.StatusOK)
 	object(t, "me", r.Body.Bytes(), meMembers)
@@ -215,7 +229,8 @@ func TestHTTPSuspended(t *testing.T) {
 	ctx := a.as(t, welcome)
 	for _, r := range []*httptest.ResponseRecorder{
 		a.GetCtx(ctx, "/v1/auth/sessions"), a.GetCtx(ctx, "/v1/tokens"),
-		a.DeleteCtx(ctx, "/v1/auth/sessions/"+welcome.Session.ID.String()), a.DeleteCtx(ctx, "/v1/tokens/"+welcome.Session.ID.String()),
+		a.DeleteCtx(ctx, "/v1/auth/sessions/"+welcome.Session.ID.String()),
+		a.DeleteCtx(ctx, "/v1/tokens/"+welcome.Session.ID.String()),
 		a.PostCtx(ctx, "/v1/tokens", map[string]any{"name": "x", "scopes": []string{"read"}}),
 		a.PostCtx(ctx, "/v1/auth/password", map[string]any{"current_password": password, "new_password": "another harbour"}),
 	} {
@@ -230,7 +245,8 @@ func TestHTTPOperations(t *testing.T) {
 	a := serve(t)
 	got := map[string]social.Auth{}
 	for path, item := range a.OpenAPI().Paths {
-		for method, op := range map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PATCH": item.Patch, "PUT": item.Put, "DELETE": item.Delete} {
+		for method, op := range map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PATCH": item.Patch,
+			"PUT": item.Put, "DELETE": item.Delete} {
 			if op == nil {
 				continue
 			}
@@ -241,9 +257,12 @@ func TestHTTPOperations(t *testing.T) {
 		}
 	}
 	want := map[string]social.Auth{
-		"POST /v1/auth/register": social.AuthNone, "POST /v1/auth/login": social.AuthNone, "POST /v1/auth/logout": social.AuthSession,
-		"POST /v1/auth/password": social.AuthSession, "GET /v1/auth/sessions": social.AuthSession, "DELETE /v1/auth/sessions/{id}": social.AuthSession,
-		"GET /v1/tokens": social.AuthSession, "POST /v1/tokens": social.AuthSession, "DELETE /v1/tokens/{id}": social.AuthSession,
+		"POST /v1/auth/register": social.AuthNone, "POST /v1/auth/login": social.AuthNone,
+		"POST /v1/auth/logout":   social.AuthSession,
+		"POST /v1/auth/password": social.AuthSession, "GET /v1/auth/sessions": social.AuthSession,
+		"DELETE /v1/auth/sessions/{id}": social.AuthSession,
+		"GET /v1/tokens":                social.AuthSession, "POST /v1/tokens": social.AuthSession,
+		"DELETE /v1/tokens/{id}":  social.AuthSession,
 		"POST /v1/stream-tickets": "events", "GET /v1/me": social.AuthMe, "PATCH /v1/me": "write:account",
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -37,7 +37,8 @@ const (
 
 // userFields are where viewColumns are scanned to.
 func userFields(u *social.User) []any {
-	return []any{&u.ID, &u.Username, &u.DisplayName, &u.Bio, &u.Bot, &u.Locked, &u.FollowersCount, &u.FollowingCount, &u.PostsCount, &u.CreatedAt}
+	return []any{&u.ID, &u.Username, &u.DisplayName, &u.Bio, &u.Bot, &u.Locked, &u.FollowersCount, &u.FollowingCount,
+		&u.PostsCount, &u.CreatedAt}
 }
 
 func (s *Service) scanUser(row storage.Row) (social.User, error) {
@@ -49,7 +50,8 @@ func (s *Service) scanUser(row storage.Row) (social.User, error) {
 
 func (s *Service) scanMe(row storage.Row) (Me, error) {
 	var m Me
-	err := row.Scan(append(userFields(&m.User), &m.Email, &m.EmailVerified, &m.Role, &m.State, &m.Locale, &m.TimeZone, &m.key)...)
+	err := row.Scan(append(userFields(&m.User), &m.Email, &m.EmailVerified, &m.Role, &m.State, &m.Locale, &m.TimeZone,
+		&m.key)...)
 	m.URL = s.site.UserURL(m.Username)
 	return m, err
 }

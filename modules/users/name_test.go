@@ -14,7 +14,8 @@ import (
 func TestFoldName(t *testing.T) {
 	rule := regexp.MustCompile(`^[a-z][a-z0-9_]{1,29}$`)
 	letters := rapid.SampledFrom([]rune("abzABZ019_-. \u0000\u0131\u0130\u017f\u212aéß@\n"))
-	texts := rapid.OneOf(rapid.String(), rapid.StringOfN(letters, 0, 33, -1), rapid.StringMatching(`[A-Za-z][A-Za-z0-9_]{1,29}`))
+	texts := rapid.OneOf(rapid.String(), rapid.StringOfN(letters, 0, 33, -1),
+		rapid.StringMatching(`[A-Za-z][A-Za-z0-9_]{1,29}`))
 	upperASCII := func(s string) string {
 		return strings.Map(func(r rune) rune {
 			if 'a' <= r && r <= 'z' {

@@ -14,7 +14,8 @@ import (
 // Add makes an account without signing it in. The command line calls it, so the mode of registration, its budget
 // and the names kept for the site's offices do not count; the rules for passwords and names do. An empty
 // displayName is the username.
-func (s *Service) Add(ctx context.Context, username, password string, role social.Role, displayName string) (Me, error) {
+func (s *Service) Add(ctx context.Context, username, password string, role social.Role,
+	displayName string) (Me, error) {
 	r := Registration{Username: username, Password: password}
 	if displayName != "" {
 		r.DisplayName = &displayName
@@ -59,8 +60,8 @@ func (s *Service) ResetPassword(ctx context.Context, username, password string) 
 // List gives all accounts, newest first, with their private part.
 func (s *Service) List(ctx context.Context, page social.PageQuery) (out social.List[Me], err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
-		scope := social.PageScope{List: "users"}
-		out, err = social.PageOf(s.pages, scope, page, false, func(me Me) int64 { return me.key }, func(w social.Window) ([]Me, error) {
+		scope, key := social.PageScope{List: "users"}, func(me Me) int64 { return me.key }
+		out, err = social.PageOf(s.pages, scope, page, false, key, func(w social.Window) ([]Me, error) {
 			low, high, order := w.Between()
 			return storage.All(ctx, q, s.scanMe, `SELECT `+meColumns+` FROM users
 				WHERE deleted_at IS NULL AND key > $1 AND key < $2 ORDER BY key `+order+` LIMIT $3 + 0`, low, high, w.Limit)
@@ -102,7 +103,8 @@ func (s *Service) Restore(ctx context.Context, username string) error {
 
 // CreateToken makes a personal token for somebody that ends after lasts; 0 = never. As for IssueToken, the role
 // bounds the scopes.
-func (s *Service) CreateToken(ctx context.Context, username, name string, scopes []social.Scope, lasts time.Duration) (Token, error) {
+func (s *Service) CreateToken(ctx context.Context, username, name string, scopes []social.Scope,
+	lasts time.Duration) (Token, error) {
 	a, err := s.owner(ctx, username)
 	if err != nil {
 		return Token{}, err
@@ -129,7 +131,8 @@ func (s *Service) owner(ctx context.Context, username string) (social.Actor, err
 	a := social.Actor{}
 	folded, _ := FoldName(username)
 	err := s.db.Read(ctx, func(q storage.Querier) error {
-		return q.QueryRow(ctx, `SELECT id, role FROM users WHERE username = $1 AND deleted_at IS NULL`, folded).Scan(&a.UserID, &a.Role)
+		return q.QueryRow(ctx, `SELECT id, role FROM users WHERE username = $1 AND deleted_at IS NULL`,
+			folded).Scan(&a.UserID, &a.Role)
 	})
 	return a, social.Wrap(absent(err), "users: token for %s", folded)
 }
@@ -168,9 +171,11 @@ func (s *Service) empty(ctx context.Context, tx storage.Tx, id social.ID, name s
 		return err
 	}
 	// An id is no username, so the column stays unique.
-	_, err := tx.Exec(ctx, `UPDATE users SET username = $1, display_name = '', bio = '', bot = 0, locked = 0, email = NULL, email_verified = 0,
+	_, err := tx.Exec(ctx, `UPDATE users SET username = $1, display_name = '', bio = '', bot = 0, locked = 0, email = NULL,
+		email_verified = 0,
 		role = 'user', state = 'deleting', locale = 'en', time_zone = 'UTC', password_hash = '',
-		followers_count = 0, following_count = 0, posts_count = 0, deleted_at = $2 WHERE id = $3`, id.String(), int64(now), id)
+		followers_count = 0, following_count = 0, posts_count = 0, deleted_at = $2
+		WHERE id = $3`, id.String(), int64(now), id)
 	if err != nil {
 		return err
 	}
@@ -179,7 +184,8 @@ func (s *Service) empty(ctx context.Context, tx storage.Tx, id social.ID, name s
 
 // onAccount runs fn in a transaction for the account with this name and forgets its checked secrets afterwards.
 // NotFound when there is none.
-func (s *Service) onAccount(ctx context.Context, act, username string, fn func(tx storage.Tx, id social.ID) error) error {
+func (s *Service) onAccount(ctx context.Context, act, username string,
+	fn func(tx storage.Tx, id social.ID) error) error {
 	name, _ := FoldName(username)
 	var id social.ID
 	defer func() { s.Forget(id) }()

@@ -103,7 +103,8 @@ func TestCreateToken(t *testing.T) {
 	if err != nil || token.Token == nil {
 		t.Fatalf("token %+v, %v", token, err)
 	}
-	if a, err := w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token}); err != nil || a.UserID != me.ID || !a.Allows(social.ScopeEvents) || a.Allows(social.ScopeRead) {
+	if a, err := w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token}); err != nil ||
+		a.UserID != me.ID || !a.Allows(social.ScopeEvents) || a.Allows(social.ScopeRead) {
 		t.Errorf("the token stands for %+v, %v", a, err)
 	}
 	if token.ExpiresAt != nil {
@@ -133,17 +134,20 @@ func TestDelete(t *testing.T) {
 		heard, absent = append(heard, f.UserID), len(refs) == 0
 		return err
 	}))
-	welcome, err := w.users.Register(t.Context(), users.Registration{Username: "canary_one", Password: password, DisplayName: new("Canary Two"),
-		Email: new("canary@three.example")}, "Canary/4")
+	welcome, err := w.users.Register(t.Context(),
+		users.Registration{Username: "canary_one", Password: password, DisplayName: new("Canary Two"),
+			Email: new("canary@three.example")}, "Canary/4")
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := w.actor(t, welcome)
-	if _, err := w.users.UpdateMe(t.Context(), a, users.ProfileChange{Bio: users.Change[string]{Set: true, Value: new("canary five")}}); err != nil {
+	if _, err := w.users.UpdateMe(t.Context(), a,
+		users.ProfileChange{Bio: users.Change[string]{Set: true, Value: new("canary five")}}); err != nil {
 		t.Fatal(err)
 	}
 	once := storage.NewOnce(a, w.Clock.Now(), "POST /v1/tokens", "key", nil)
-	token, err := w.users.IssueToken(t.Context(), a, users.TokenDraft{Name: "canary six", Scopes: []social.Scope{social.ScopeRead}}, once)
+	token, err := w.users.IssueToken(t.Context(), a,
+		users.TokenDraft{Name: "canary six", Scopes: []social.Scope{social.ScopeRead}}, once)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +164,8 @@ func TestDelete(t *testing.T) {
 		t.Errorf("the fact was heard by %v, absent then: %v", heard, absent)
 	}
 	rows := w.Outbox(t)
-	if len(rows) != 2 || rows[0].Op != storage.OpErase || rows[0].Actor != a.UserID || rows[1].Type != social.EventAccessRevoked {
+	if len(rows) != 2 || rows[0].Op != storage.OpErase || rows[0].Actor != a.UserID ||
+		rows[1].Type != social.EventAccessRevoked {
 		t.Errorf("the outbox has %v, want the erasure, and behind it the end of access", rows)
 	}
 	if dump := strings.ToLower(w.dump(t)); strings.Contains(dump, "canary") || strings.Contains(dump, token.ID.String()) {
@@ -183,7 +188,8 @@ func TestDelete(t *testing.T) {
 		wantCode(t, what, err, social.CodeNotFound)
 	}
 	wantCode(t, "login", second(w.users.Login(t.Context(), "canary_one", password, "")), social.CodeBadCredentials)
-	wantCode(t, "register", second(w.users.Register(t.Context(), users.Registration{Username: "canary_one", Password: password}, "")), social.CodeUsernameTaken)
+	wantCode(t, "register", second(w.users.Register(t.Context(),
+		users.Registration{Username: "canary_one", Password: password}, "")), social.CodeUsernameTaken)
 	w.Read(t, func(q storage.Querier) error {
 		list, err := w.users.Profiles(t.Context(), q, []social.ID{a.UserID})
 		if err != nil || len(list) != 0 {
@@ -202,7 +208,10 @@ func second[T any](_ T, err error) error { return err }
 // What a reaction refuses is not half done: the account is there as before.
 func TestDeleteUndone(t *testing.T) {
 	w := open(t)
-	w.Bus.React(event.On("test: refuse", func(context.Context, storage.Tx, event.UserDeleted) error { return context.DeadlineExceeded }))
+	w.Bus.React(event.On("test: refuse", func(context.Context, storage.Tx,
+		event.UserDeleted) error {
+		return context.DeadlineExceeded
+	}))
 	welcome := w.register(t, "alice")
 	if err := w.users.Delete(t.Context(), "alice"); err == nil {
 		t.Fatal("deleted against a refusal")
@@ -238,10 +247,12 @@ func TestCounts(t *testing.T) {
 				got.FollowersCount, got.FollowingCount, got.PostsCount, err, followers, following, posts)
 		}
 	}
-	emit(event.FollowStarted{Follower: ref(bob), Followed: ref(alice)}, event.PostPublished{Post: post}, event.PostPublished{Post: comment})
+	emit(event.FollowStarted{Follower: ref(bob), Followed: ref(alice)}, event.PostPublished{Post: post},
+		event.PostPublished{Post: comment})
 	want("followed, posted, commented", alice, 1, 0, 1)
 	want("followed, posted, commented", bob, 0, 1, 0)
-	emit(event.PostRemoved{Post: post}, event.PostRemoved{Post: comment}, event.FollowEnded{Follower: bob.ID, Followed: alice.ID})
+	emit(event.PostRemoved{Post: post}, event.PostRemoved{Post: comment},
+		event.FollowEnded{Follower: bob.ID, Followed: alice.ID})
 	want("all taken back", alice, 0, 0, 0)
 	want("all taken back", bob, 0, 0, 0)
 	emit(event.PostRemoved{Post: post}, event.FollowEnded{Follower: bob.ID, Followed: alice.ID})

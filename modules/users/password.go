@@ -21,7 +21,8 @@ const (
 
 // noAccountHash is verified when a name is unknown, so that it takes as long as a wrong password. The password
 // behind it was random and is not kept; a match would mean nothing, since the caller knows there is no account.
-const noAccountHash = "$argon2id$v=19$m=19456,t=2,p=1$zxFvGcFnRbNvVbHAHmnYTg$L/vuwl2dfj6Wb+i6MYZGX4zvfQtY0Q3jIpPHGqnJd9Y"
+const noAccountHash = "$argon2id$v=19$m=19456,t=2,p=1$" +
+	"zxFvGcFnRbNvVbHAHmnYTg$L/vuwl2dfj6Wb+i6MYZGX4zvfQtY0Q3jIpPHGqnJd9Y"
 
 // hashParams are 19 MiB, two passes, one lane: the OWASP password storage minimum for argon2id.
 func hashParams() *argon2id.Params {
@@ -63,14 +64,15 @@ func (h *hasher) verify(ctx context.Context, password, hash string) (bool, error
 	return match && known, err
 }
 
-// run does one piece of hashing when its turn comes, or gives the fault "overloaded" after the wait.
+// run hashes in a free slot, or gives the fault "overloaded" after the wait.
 func (h *hasher) run(ctx context.Context, fn func() error) error {
 	timer := time.NewTimer(h.wait)
 	defer timer.Stop()
 	select {
 	case h.slots <- struct{}{}:
 	case <-timer.C:
-		return &social.Fault{Code: social.CodeOverloaded, Detail: "Too many people are signing in. Try again shortly.", RetryAfter: 2 * time.Second}
+		return &social.Fault{Code: social.CodeOverloaded, Detail: "Too many people are signing in. Try again shortly.",
+			RetryAfter: 2 * time.Second}
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -37,7 +37,8 @@ func (s *Service) UpdateMe(ctx context.Context, a social.Actor, c ProfileChange)
 			return err
 		}
 		c.apply(&me)
-		_, err = tx.Exec(ctx, `UPDATE users SET display_name = $1, bio = $2, bot = $3, locale = $4, time_zone = $5, email = $6,
+		_, err = tx.Exec(ctx, `UPDATE users SET display_name = $1, bio = $2, bot = $3, locale = $4, time_zone = $5,
+			email = $6,
 			email_verified = $7 WHERE id = $8`,
 			me.DisplayName, me.Bio, flag(me.Bot), me.Locale, me.TimeZone, me.Email, flag(me.EmailVerified), a.UserID)
 		return err
@@ -61,10 +62,10 @@ func (c ProfileChange) apply(me *Me) (bad []social.Field) {
 		}
 	}
 	if c.AvatarMediaID.Value != nil {
-		bad = append(bad, social.BodyField("/avatar_media_id", social.FieldNotAllowed, "Pictures are not offered here yet."))
+		bad = append(bad, social.BodyField("/avatar_media_id", social.FieldNotAllowed, "Pictures are not supported yet."))
 	}
 	if v := c.Locked.Value; v != nil && *v {
-		bad = append(bad, social.BodyField("/locked", social.FieldNotAllowed, "Follow requests are not offered here yet."))
+		bad = append(bad, social.BodyField("/locked", social.FieldNotAllowed, "Follow requests are not supported yet."))
 	}
 	if c.Bot.Set {
 		me.Bot = c.Bot.Value != nil && *c.Bot.Value

@@ -27,16 +27,18 @@ func TestUpdateMe(t *testing.T) {
 		want   func(*users.Me)
 	}{
 		{"nothing", users.ProfileChange{}, func(*users.Me) {}},
-		{"all", users.ProfileChange{DisplayName: set("Alice é"), Bio: set("two\nlines"), Bot: set(true), Locale: set("de-at"), TimeZone: set("Europe/Vienna"),
-			Email: set("a@b.example"), Locked: set(false), AvatarMediaID: cleared[string]()},
+		{"all", users.ProfileChange{DisplayName: set("Alice é"), Bio: set("two\nlines"), Bot: set(true), Locale: set("de-at"),
+			TimeZone: set("Europe/Vienna"), Email: set("a@b.example"), Locked: set(false), AvatarMediaID: cleared[string]()},
 			func(m *users.Me) {
-				m.DisplayName, m.Bio, m.Bot, m.Locale, m.TimeZone, m.Email = "Alice é", "two\nlines", true, "de-AT", "Europe/Vienna", new("a@b.example")
+				m.DisplayName, m.Bio, m.Bot, m.Locale, m.TimeZone, m.Email = "Alice é", "two\nlines", true, "de-AT",
+					"Europe/Vienna", new("a@b.example")
 			}},
 		{"one", users.ProfileChange{Bio: set("x")}, func(m *users.Me) { m.Bio = "x" }},
 		{"name of nothing", users.ProfileChange{DisplayName: set("")}, func(m *users.Me) { m.DisplayName = "" }},
-		{"decomposed letters", users.ProfileChange{DisplayName: set(strings.Repeat("e\u0301", 60))}, func(m *users.Me) { m.DisplayName = strings.Repeat("é", 60) }},
-		{"cleared", users.ProfileChange{DisplayName: cleared[string](), Bio: cleared[string](), Bot: cleared[bool](), Locale: cleared[string](),
-			TimeZone: cleared[string](), Email: cleared[string](), Locked: cleared[bool]()},
+		{"decomposed letters", users.ProfileChange{DisplayName: set(strings.Repeat("e\u0301", 60))},
+			func(m *users.Me) { m.DisplayName = strings.Repeat("é", 60) }},
+		{"cleared", users.ProfileChange{DisplayName: cleared[string](), Bio: cleared[string](), Bot: cleared[bool](),
+			Locale: cleared[string](), TimeZone: cleared[string](), Email: cleared[string](), Locked: cleared[bool]()},
 			func(m *users.Me) {
 				m.DisplayName, m.Bio, m.Bot, m.Locale, m.TimeZone, m.Email = "alice", "", false, "en", "UTC", nil
 			}},
@@ -60,19 +62,22 @@ func TestUpdateMeRefused(t *testing.T) {
 		pointer string
 		code    social.FieldCode
 	}{
-		"display name too long": {users.ProfileChange{DisplayName: set(strings.Repeat("x", 61))}, "/display_name", social.FieldTooLong},
+		"display name too long": {users.ProfileChange{DisplayName: set(strings.Repeat("x", 61))}, "/display_name",
+			social.FieldTooLong},
 		"display name of lines": {users.ProfileChange{DisplayName: set("a\u0085b")}, "/display_name", social.FieldBadFormat},
 		"bio too long":          {users.ProfileChange{Bio: set(strings.Repeat("é", 501))}, "/bio", social.FieldTooLong},
 		"bio with an escape":    {users.ProfileChange{Bio: set("a\x1bb")}, "/bio", social.FieldBadFormat},
-		"an avatar":             {users.ProfileChange{AvatarMediaID: set(social.NewID().String())}, "/avatar_media_id", social.FieldNotAllowed},
-		"locked":                {users.ProfileChange{Locked: set(true)}, "/locked", social.FieldNotAllowed},
-		"no locale":             {users.ProfileChange{Locale: set("")}, "/locale", social.FieldBadFormat},
-		"no zone":               {users.ProfileChange{TimeZone: set("")}, "/time_zone", social.FieldBadFormat},
-		"the machine's zone":    {users.ProfileChange{TimeZone: set("Local")}, "/time_zone", social.FieldBadFormat},
-		"a zone nowhere":        {users.ProfileChange{TimeZone: set("Europe/Atlantis")}, "/time_zone", social.FieldBadFormat},
-		"a path":                {users.ProfileChange{TimeZone: set("../../etc/passwd")}, "/time_zone", social.FieldBadFormat},
-		"no email":              {users.ProfileChange{Email: set("")}, "/email", social.FieldTooShort},
-		"email with a space":    {users.ProfileChange{Email: set("a b@c.example")}, "/email", social.FieldBadFormat},
+		"an avatar": {users.ProfileChange{AvatarMediaID: set(social.NewID().String())}, "/avatar_media_id",
+			social.FieldNotAllowed},
+		"locked":             {users.ProfileChange{Locked: set(true)}, "/locked", social.FieldNotAllowed},
+		"no locale":          {users.ProfileChange{Locale: set("")}, "/locale", social.FieldBadFormat},
+		"no zone":            {users.ProfileChange{TimeZone: set("")}, "/time_zone", social.FieldBadFormat},
+		"the machine's zone": {users.ProfileChange{TimeZone: set("Local")}, "/time_zone", social.FieldBadFormat},
+		"a zone nowhere":     {users.ProfileChange{TimeZone: set("Europe/Atlantis")}, "/time_zone", social.FieldBadFormat},
+		"a path": {users.ProfileChange{TimeZone: set("../../etc/passwd")}, "/time_zone",
+			social.FieldBadFormat},
+		"no email":           {users.ProfileChange{Email: set("")}, "/email", social.FieldTooShort},
+		"email with a space": {users.ProfileChange{Email: set("a b@c.example")}, "/email", social.FieldBadFormat},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.change.Bot = set(true)

@@ -30,12 +30,10 @@ func (s *Service) Reactions() []event.Reaction {
 // stops at zero; it never stands in the way of an act.
 
 func countFollow(ctx context.Context, tx storage.Tx, follower, followed social.ID, by int) error {
-	_, err := tx.Exec(ctx, `UPDATE users SET following_count = following_count + $1 WHERE id = $2 AND deleted_at IS NULL AND following_count + $1 >= 0`, by, follower)
-	if err != nil {
+	if err := count(ctx, tx, "following_count", follower, by); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `UPDATE users SET followers_count = followers_count + $1 WHERE id = $2 AND deleted_at IS NULL AND followers_count + $1 >= 0`, by, followed)
-	return err
+	return count(ctx, tx, "followers_count", followed, by)
 }
 
 // countPost counts top-level posts; comments are not counted.
@@ -43,6 +41,11 @@ func countPost(ctx context.Context, tx storage.Tx, p event.PostInfo, by int) err
 	if p.Kind() != event.KindPost {
 		return nil
 	}
-	_, err := tx.Exec(ctx, `UPDATE users SET posts_count = posts_count + $1 WHERE id = $2 AND deleted_at IS NULL AND posts_count + $1 >= 0`, by, p.Author.ID)
+	return count(ctx, tx, "posts_count", p.Author.ID, by)
+}
+
+func count(ctx context.Context, tx storage.Tx, column string, person social.ID, by int) error {
+	_, err := tx.Exec(ctx, `UPDATE users SET `+column+` = `+column+` + $1
+		WHERE id = $2 AND deleted_at IS NULL AND `+column+` + $1 >= 0`, by, person)
 	return err
 }

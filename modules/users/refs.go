@@ -22,7 +22,8 @@ func (s *Service) Refs(ctx context.Context, q storage.Querier, ids []social.ID) 
 
 // RefsByName names people by username, in any case. The answer's keys are the names as they were given. What is
 // no username, and names nobody has, are absent.
-func (s *Service) RefsByName(ctx context.Context, q storage.Querier, names []string) (map[string]social.UserRef, error) {
+func (s *Service) RefsByName(ctx context.Context, q storage.Querier,
+	names []string) (map[string]social.UserRef, error) {
 	given := make(map[string][]string, len(names)) // by the form that is kept
 	var folded []string
 	for _, name := range names {
@@ -32,12 +33,12 @@ func (s *Service) RefsByName(ctx context.Context, q storage.Querier, names []str
 		}
 	}
 	refs := make(map[string]social.UserRef, len(folded))
-	err := in(ctx, q, folded, scanRef, `SELECT id, username, display_name FROM users WHERE deleted_at IS NULL AND username IN `,
-		func(r social.UserRef) {
-			for _, name := range given[r.Username] {
-				refs[name] = r
-			}
-		})
+	err := in(ctx, q, folded, scanRef, `SELECT id, username, display_name FROM users WHERE deleted_at IS NULL
+		AND username IN `, func(r social.UserRef) {
+		for _, name := range given[r.Username] {
+			refs[name] = r
+		}
+	})
 	return refs, social.Wrap(err, "users: refs of %d names", len(names))
 }
 
@@ -57,7 +58,8 @@ func (s *Service) Profiles(ctx context.Context, q storage.Querier, ids []social.
 }
 
 // in runs a query that ends in IN for all values and gives what scan makes of the rows to take, in no order.
-func in[V, T any](ctx context.Context, q storage.Querier, values []V, scan func(storage.Row) (T, error), query string, take func(T)) error {
+func in[V, T any](ctx context.Context, q storage.Querier, values []V, scan func(storage.Row) (T, error), query string,
+	take func(T)) error {
 	for part := range slices.Chunk(values, maxIn) {
 		list, args := storage.In(nil, part)
 		err := storage.Each(ctx, q, func(row storage.Row) error {

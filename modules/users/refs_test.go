@@ -22,8 +22,10 @@ func (w *world) crowd(t testing.TB, n int) (ids []social.ID) {
 			}
 			id := social.NewID()
 			ids = append(ids, id)
-			_, err = tx.Exec(t.Context(), `INSERT INTO users (id, key, username, display_name, role, state, locale, time_zone, password_hash, created_at)
-				VALUES ($1, $2, $3, $4, 'user', 'active', 'en', 'UTC', '', 0)`, id, key, fmt.Sprintf("person_%d", i), fmt.Sprintf("Person %d", i))
+			_, err = tx.Exec(t.Context(), `INSERT INTO users (id, key, username, display_name, role, state, locale, time_zone,
+				password_hash, created_at)
+				VALUES ($1, $2, $3, $4, 'user', 'active', 'en', 'UTC', '',
+				0)`, id, key, fmt.Sprintf("person_%d", i), fmt.Sprintf("Person %d", i))
 			if err != nil {
 				return err
 			}
@@ -66,7 +68,8 @@ func TestRefs(t *testing.T) {
 				t.Errorf("%d ids: %d refs by %d queries, want %d by %d", n, len(refs), len(c.texts), want, queries)
 			}
 			for i, id := range ids[:n] {
-				if r := refs[id]; i != 5 && (r.ID != id || r.Username != fmt.Sprintf("person_%d", i) || r.DisplayName != fmt.Sprintf("Person %d", i)) {
+				if r := refs[id]; i != 5 && (r.ID != id || r.Username != fmt.Sprintf("person_%d", i) ||
+					r.DisplayName != fmt.Sprintf("Person %d", i)) {
 					t.Errorf("%d ids: ref %d is %+v", n, i, r)
 				}
 			}
@@ -92,7 +95,8 @@ func TestRefsByName(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Read(t, func(q storage.Querier) error {
-		refs, err := w.users.RefsByName(t.Context(), q, []string{"person_0", "PERSON_1", "person_1", "person_3", "stranger", "no name", ""})
+		refs, err := w.users.RefsByName(t.Context(), q,
+			[]string{"person_0", "PERSON_1", "person_1", "person_3", "stranger", "no name", ""})
 		if err != nil {
 			return err
 		}

@@ -35,7 +35,8 @@ func TestNamesFollowTheStore(t *testing.T) {
 	}{
 		"profile": {func(s *users.Service, a social.Actor) error {
 			fresh := "Alice II"
-			return second(s.UpdateMe(t.Context(), a, users.ProfileChange{DisplayName: users.Change[string]{Set: true, Value: &fresh}}))
+			return second(s.UpdateMe(t.Context(), a, users.ProfileChange{DisplayName: users.Change[string]{Set: true,
+				Value: &fresh}}))
 		}, "Alice II"},
 		"end": {func(s *users.Service, _ social.Actor) error { return s.Delete(t.Context(), "alice") }, ""},
 	} {

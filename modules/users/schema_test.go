@@ -16,7 +16,8 @@ func TestSchemaTwins(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("files %v, %v", files, err)
 	}
-	plain := strings.NewReplacer("BLOB", "bytea", "BIGINT", "bigint", "INTEGER", "smallint", "TEXT", "text", ") WITHOUT ROWID;", ");")
+	plain := strings.NewReplacer("BLOB", "bytea", "BIGINT", "bigint", "INTEGER", "smallint", "TEXT", "text",
+		") WITHOUT ROWID;", ");")
 	for _, file := range files {
 		lite, err := fs.ReadFile(users.Migrations.FS, file)
 		if err != nil {
@@ -40,7 +41,8 @@ func TestSchemaKeysStayInside(t *testing.T) {
 	w := open(t)
 	own := regexp.MustCompile(`^(users|sessions|tokens)$`)
 	w.Read(t, func(q storage.Querier) error {
-		return each(t.Context(), q, `SELECT m.name, f."table" FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'`, func(rows storage.Rows) error {
+		return each(t.Context(), q, `SELECT m.name, f."table" FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f
+			WHERE m.type = 'table'`, func(rows storage.Rows) error {
 			var from, to string
 			if err := rows.Scan(&from, &to); err != nil {
 				return err
@@ -72,8 +74,10 @@ func TestQueriesHaveIndexes(t *testing.T) {
 		`SELECT hash FROM stream_tickets WHERE token_id = x'00'`,
 		`SELECT hash FROM stream_tickets WHERE expires_at <= 1 LIMIT 3`,
 		`SELECT hash FROM invites WHERE expires_at <= 1 LIMIT 3`,
-		`DELETE FROM idempotency_keys WHERE (actor, route, key) IN (SELECT actor, route, key FROM idempotency_keys WHERE expires_at <= 1 LIMIT 2)`,
-		`DELETE FROM idempotency_keys WHERE (actor, route, key) IN (SELECT actor, route, key FROM idempotency_keys WHERE actor = 'x' LIMIT 2)`,
+		`DELETE FROM idempotency_keys WHERE (actor, route, key) IN (SELECT actor, route, key FROM idempotency_keys
+			WHERE expires_at <= 1 LIMIT 2)`,
+		`DELETE FROM idempotency_keys WHERE (actor, route, key) IN (SELECT actor, route, key FROM idempotency_keys
+			WHERE actor = 'x' LIMIT 2)`,
 	} {
 		w.Read(t, func(q storage.Querier) error {
 			return each(t.Context(), q, `EXPLAIN QUERY PLAN `+query, func(rows storage.Rows) error {
@@ -82,7 +86,8 @@ func TestQueriesHaveIndexes(t *testing.T) {
 				if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
 					return err
 				}
-				if strings.HasPrefix(detail, "SCAN") && !strings.Contains(detail, "SUBQUERY") || strings.Contains(detail, "TEMP B-TREE") {
+				if strings.HasPrefix(detail, "SCAN") && !strings.Contains(detail, "SUBQUERY") ||
+					strings.Contains(detail, "TEMP B-TREE") {
 					t.Errorf("%s: %s", query, detail)
 				}
 				return nil
@@ -96,11 +101,14 @@ func TestSchemaChecks(t *testing.T) {
 	w := open(t)
 	id := w.crowd(t, 1)[0]
 	for name, statement := range map[string]string{
-		"a negative count":        `UPDATE users SET posts_count = -1 WHERE id = $1`,
-		"an unknown role":         `UPDATE users SET role = 'king' WHERE id = $1`,
-		"an unknown state":        `UPDATE users SET state = 'gone' WHERE id = $1`,
-		"a ticket of nobody":      `INSERT INTO stream_tickets (hash, expires_at) SELECT zeroblob(32), 1 FROM users WHERE id = $1`,
-		"a session of a ghost":    `INSERT INTO sessions (id, key, user_id, hash, user_agent, address, created_at, last_used_at, expires_at) SELECT id, 1, zeroblob(16), zeroblob(32), '', '', 1, 1, 1 FROM users WHERE id = $1`,
+		"a negative count": `UPDATE users SET posts_count = -1 WHERE id = $1`,
+		"an unknown role":  `UPDATE users SET role = 'king' WHERE id = $1`,
+		"an unknown state": `UPDATE users SET state = 'gone' WHERE id = $1`,
+		"a ticket of nobody": `INSERT INTO stream_tickets (hash, expires_at) SELECT zeroblob(32), 1 FROM users
+		WHERE id = $1`,
+		"a session of a ghost": `INSERT INTO sessions (id, key, user_id, hash, user_agent, address, created_at,
+		last_used_at,
+		expires_at) SELECT id, 1, zeroblob(16), zeroblob(32), '', '', 1, 1, 1 FROM users WHERE id = $1`,
 		"a hash that is a secret": `INSERT INTO retired_names (hash) SELECT 'not a hash' FROM users WHERE id = $1`,
 	} {
 		err := w.DB.InTx(t.Context(), func(tx storage.Tx) error {

@@ -41,7 +41,8 @@ const (
 )
 
 // New has no side effects. cfg has passed Validate; the site's public URL decides the form of the cookie.
-func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock social.Clock, pages *social.PageCursors, log *zap.Logger) *Service {
+func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock social.Clock, pages *social.PageCursors,
+	log *zap.Logger) *Service {
 	room := access.Config{SessionIdle: cfg.SessionIdle, SessionMax: cfg.SessionMax}
 	return &Service{
 		Ports:   Ports{Limits: social.Unlimited{}},

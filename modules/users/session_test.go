@@ -130,7 +130,8 @@ func TestSessionsAreBounded(t *testing.T) {
 			}
 			hash := make([]byte, 32)
 			hash[0] = byte(i)
-			_, err = tx.Exec(t.Context(), `INSERT INTO sessions (id, key, user_id, hash, user_agent, address, created_at, last_used_at, expires_at)
+			_, err = tx.Exec(t.Context(), `INSERT INTO sessions (id, key, user_id, hash, user_agent, address, created_at,
+				last_used_at, expires_at)
 				VALUES ($1, $2, $3, $4, '', '', 0, 0, $5)`, social.NewID(), key, id, hash, int64(w.Clock.Now().Add(day)))
 			if err != nil {
 				return err

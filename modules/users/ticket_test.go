@@ -15,7 +15,8 @@ func TestTicket(t *testing.T) {
 		w := open(t)
 		a := w.actor(t, w.register(t, "alice"))
 		ticket, err := w.users.MakeTicket(t.Context(), a)
-		if err != nil || ticket.ExpiresIn != 30 || ticket.ExpiresAt != w.Clock.Now().Add(30*time.Second) || !strings.HasPrefix(ticket.Ticket, "bft_") || len(ticket.Ticket) != 47 {
+		if err != nil || ticket.ExpiresIn != 30 || ticket.ExpiresAt != w.Clock.Now().Add(30*time.Second) ||
+			!strings.HasPrefix(ticket.Ticket, "bft_") || len(ticket.Ticket) != 47 {
 			t.Fatalf("ticket %+v, %v", ticket, err)
 		}
 		return w, a, ticket
@@ -112,7 +113,8 @@ func TestTicket(t *testing.T) {
 	t.Run("not longer than its token", func(t *testing.T) {
 		w, a, _ := make(t)
 		soon := w.Clock.Now().Add(time.Second)
-		token, err := w.users.IssueToken(t.Context(), a, users.TokenDraft{Name: "x", Scopes: []social.Scope{social.ScopeEvents}, ExpiresAt: &soon}, nil)
+		token, err := w.users.IssueToken(t.Context(), a,
+			users.TokenDraft{Name: "x", Scopes: []social.Scope{social.ScopeEvents}, ExpiresAt: &soon}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,16 +23,24 @@ func TestTokenRefused(t *testing.T) {
 		pointer string
 		code    social.FieldCode
 	}{
-		"no name":              {in: users.TokenDraft{Scopes: read}, pointer: "/name", code: social.FieldTooShort},
-		"long name":            {in: users.TokenDraft{Name: strings.Repeat("é", 61), Scopes: read}, pointer: "/name", code: social.FieldTooLong},
-		"no scope":             {in: users.TokenDraft{Name: "x"}, pointer: "/scopes", code: social.FieldTooShort},
-		"unknown scope":        {in: users.TokenDraft{Name: "x", Scopes: []social.Scope{"read", "write"}}, pointer: "/scopes/1", code: social.FieldBadFormat},
-		"scope twice":          {in: users.TokenDraft{Name: "x", Scopes: []social.Scope{"read", "read"}}, pointer: "/scopes/1", code: social.FieldDuplicate},
-		"many scopes":          {in: users.TokenDraft{Name: "x", Scopes: slices.Repeat(read, 100)}, pointer: "/scopes", code: social.FieldTooMany},
-		"scope of a service":   {role: social.RoleAdmin, in: users.TokenDraft{Name: "x", Scopes: []social.Scope{"notify:send"}}, pointer: "/scopes/0", code: social.FieldNotAllowed},
-		"scope of a moderator": {in: users.TokenDraft{Name: "x", Scopes: []social.Scope{"moderate"}}, pointer: "/scopes/0", code: social.FieldNotAllowed},
-		"scope of an admin":    {role: social.RoleModerator, in: users.TokenDraft{Name: "x", Scopes: []social.Scope{"moderate", "admin"}}, pointer: "/scopes/1", code: social.FieldNotAllowed},
-		"expired at once":      {in: users.TokenDraft{Name: "x", Scopes: read, ExpiresAt: &now}, pointer: "/expires_at", code: social.FieldTooSmall},
+		"no name": {in: users.TokenDraft{Scopes: read}, pointer: "/name", code: social.FieldTooShort},
+		"long name": {in: users.TokenDraft{Name: strings.Repeat("é", 61), Scopes: read}, pointer: "/name",
+			code: social.FieldTooLong},
+		"no scope": {in: users.TokenDraft{Name: "x"}, pointer: "/scopes", code: social.FieldTooShort},
+		"unknown scope": {in: users.TokenDraft{Name: "x", Scopes: []social.Scope{"read", "write"}},
+			pointer: "/scopes/1", code: social.FieldBadFormat},
+		"scope twice": {in: users.TokenDraft{Name: "x", Scopes: []social.Scope{"read", "read"}},
+			pointer: "/scopes/1", code: social.FieldDuplicate},
+		"many scopes": {in: users.TokenDraft{Name: "x", Scopes: slices.Repeat(read, 100)}, pointer: "/scopes",
+			code: social.FieldTooMany}, "scope of a service": {role: social.RoleAdmin,
+			in: users.TokenDraft{Name: "x", Scopes: []social.Scope{"notify:send"}}, pointer: "/scopes/0",
+			code: social.FieldNotAllowed},
+		"scope of a moderator": {in: users.TokenDraft{Name: "x", Scopes: []social.Scope{"moderate"}}, pointer: "/scopes/0",
+			code: social.FieldNotAllowed}, "scope of an admin": {role: social.RoleModerator,
+			in: users.TokenDraft{Name: "x", Scopes: []social.Scope{"moderate", "admin"}}, pointer: "/scopes/1",
+			code: social.FieldNotAllowed},
+		"expired at once": {in: users.TokenDraft{Name: "x", Scopes: read, ExpiresAt: &now}, pointer: "/expires_at",
+			code: social.FieldTooSmall},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := a
@@ -56,7 +64,8 @@ func TestTokenOfAnEndedSession(t *testing.T) {
 	if err := w.users.Logout(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
-	_, err := w.users.IssueToken(t.Context(), a, users.TokenDraft{Name: "x", Scopes: []social.Scope{social.ScopeRead}}, nil)
+	_, err := w.users.IssueToken(t.Context(), a, users.TokenDraft{Name: "x", Scopes: []social.Scope{social.ScopeRead}},
+		nil)
 	if !social.IsFault(err, social.CodeInvalidToken) || w.count(t, "tokens") != 0 {
 		t.Errorf("issue: %v, %d tokens, want invalid_token and none", err, w.count(t, "tokens"))
 	}
@@ -95,7 +104,8 @@ func TestTokenLimit(t *testing.T) {
 	for range users.MaxTokens {
 		last = w.token(t, a, social.ScopeRead)
 	}
-	_, err := w.users.IssueToken(t.Context(), a, users.TokenDraft{Name: "x", Scopes: []social.Scope{social.ScopeRead}}, nil)
+	_, err := w.users.IssueToken(t.Context(), a, users.TokenDraft{Name: "x", Scopes: []social.Scope{social.ScopeRead}},
+		nil)
 	wantCode(t, "one too many", err, social.CodeLimitReached)
 	if err := w.users.EndToken(t.Context(), a, last.ID); err != nil {
 		t.Fatal(err)
@@ -178,7 +188,8 @@ func TestCanary(t *testing.T) {
 		t.Fatal("the dump does not show the store")
 	}
 	for what, secret := range map[string]string{
-		"password": password, "session": welcome.Secret, "token": *token.Token, "ticket": ticket.Ticket, "service token": service, "invite": invite,
+		"password": password, "session": welcome.Secret, "token": *token.Token, "ticket": ticket.Ticket,
+		"service token": service, "invite": invite,
 	} {
 		if len(secret) > 40 {
 			secret = secret[len(secret)-40:] // without its prefix too

@@ -63,7 +63,8 @@ func from(ctx context.Context, address string) context.Context {
 
 func (w *world) register(t testing.TB, name string) users.Welcome {
 	t.Helper()
-	welcome, err := w.users.Register(from(t.Context(), "192.0.2.7"), users.Registration{Username: name, Password: password}, "Test/1.0")
+	welcome, err := w.users.Register(from(t.Context(), "192.0.2.7"),
+		users.Registration{Username: name, Password: password}, "Test/1.0")
 	if err != nil {
 		t.Fatalf("register %s: %v", name, err)
 	}
@@ -186,7 +187,8 @@ func wantCode(t testing.TB, what string, err error, code social.Code) {
 func wantField(t testing.TB, what string, err error, pointer string, code social.FieldCode) {
 	t.Helper()
 	var f *social.Fault
-	if !errors.As(err, &f) || f.Code != social.CodeValidationFailed || len(f.Fields) != 1 || f.Fields[0].Pointer != pointer || f.Fields[0].Code != code {
+	if !errors.As(err, &f) || f.Code != social.CodeValidationFailed || len(f.Fields) != 1 ||
+		f.Fields[0].Pointer != pointer || f.Fields[0].Code != code {
 		t.Errorf("%s: got error %v with %+v, want one field %s %s", what, err, f, pointer, code)
 	}
 }

@@ -40,7 +40,7 @@ func (s *Service) Authenticate(ctx context.Context, c Credentials) (social.Actor
 	return social.Actor{}, nil
 }
 
-// check answers from memory what was checked a moment ago, else by lookup.
+// check answers from memory for a secret that was checked within the last half second, else by lookup.
 func (s *Service) check(ctx context.Context, secret, prefix string,
 	lookup func(context.Context, storage.Querier, secretHash) (use, error)) (social.Actor, error) {
 	hash, ok := hashOf(secret, prefix)
@@ -73,7 +73,7 @@ func (s *Service) check(ctx context.Context, secret, prefix string,
 }
 
 func invalidToken() *social.Fault {
-	return social.NewFault(social.CodeInvalidToken, "This session or token is not valid, or not any more.")
+	return social.NewFault(social.CodeInvalidToken, "This session or token is invalid or has ended.")
 }
 
 // use is an actor and when the session or token was last used; 0 = never.
@@ -87,7 +87,8 @@ func expired(a social.Actor, now social.Time) bool { return a.ExpiresAt != 0 && 
 const (
 	selectSession = `SELECT s.id, s.user_id, s.last_used_at, s.expires_at, u.role, u.state <> 'active'
 		FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.deleted_at IS NULL AND `
-	selectToken = `SELECT t.id, t.user_id, t.scopes, COALESCE(t.last_used_at, 0), COALESCE(t.expires_at, 0), u.role, u.state <> 'active'
+	selectToken = `SELECT t.id, t.user_id, t.scopes, COALESCE(t.last_used_at, 0), COALESCE(t.expires_at, 0), u.role,
+		u.state <> 'active'
 		FROM tokens t JOIN users u ON u.id = t.user_id WHERE u.deleted_at IS NULL AND `
 )
 

@@ -37,7 +37,7 @@ func (s *Service) Forget(person social.ID) {
 	s.checked.DeleteFunc(func(_ secretHash, c checked) bool { return c.actor.UserID == person })
 }
 
-// dropChecked is the job that gives the room of old answers back.
+// dropChecked is the job that frees the memory of old answers.
 func (s *Service) dropChecked(context.Context) (more bool, err error) {
 	now := s.clock.Now()
 	s.checked.DeleteFunc(func(_ secretHash, c checked) bool { return !c.holds(now) })

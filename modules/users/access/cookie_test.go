@@ -21,8 +21,8 @@ func TestCookie(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %q: %v", what, tt.header, err)
 			}
-			if got.Name != name || got.Value != tt.value || got.MaxAge != tt.maxAge || got.Path != "/" || got.Domain != "" || !got.HttpOnly ||
-				got.Secure != secure || got.SameSite != http.SameSiteLaxMode || len(got.Unparsed) != 0 {
+			if got.Name != name || got.Value != tt.value || got.MaxAge != tt.maxAge || got.Path != "/" || got.Domain != "" ||
+				!got.HttpOnly || got.Secure != secure || got.SameSite != http.SameSiteLaxMode || len(got.Unparsed) != 0 {
 				t.Errorf("%s: %q reads as %+v", what, tt.header, got)
 			}
 		}
@@ -30,7 +30,8 @@ func TestCookie(t *testing.T) {
 }
 
 func TestCookieOfSite(t *testing.T) {
-	for url, want := range map[string]string{"https://social.example": "__Host-belfry", "http://127.0.0.1:8080": "belfry"} {
+	for url, want := range map[string]string{"https://social.example": "__Host-belfry",
+		"http://127.0.0.1:8080": "belfry"} {
 		s := New(Config{}, social.Site{PublicURL: url}, nil, nil, nil, zap.NewNop())
 		if got := s.cookie.Name(); got != want {
 			t.Errorf("at %s the cookie is %s, want %s", url, got, want)

@@ -17,21 +17,22 @@ func (s *Service) Routes(api huma.API) {
 		empty, social.AuthSession, 401)
 	add(api, owned(s.getSessions), "list-sessions", "GET", "/v1/auth/sessions", "The person's sessions.",
 		ok, social.AuthSession, 400, 401, 403, 422)
-	add(api, owned(s.deleteSession), "delete-session", "DELETE", "/v1/auth/sessions/{id}", "End one session and its streams.",
-		empty, social.AuthSession, 401, 403, 404)
+	add(api, owned(s.deleteSession), "delete-session", "DELETE", "/v1/auth/sessions/{id}",
+		"End one session and its streams.", empty, social.AuthSession, 401, 403, 404)
 	add(api, owned(s.getTokens), "list-tokens", "GET", "/v1/tokens", "The person's tokens, without their secrets.",
 		ok, social.AuthSession, 400, 401, 403, 422)
 	add(api, owned(s.postToken), "create-token", "POST", "/v1/tokens", "Make a personal token; its secret is shown once.",
 		created, social.AuthSession, 401, 403, 409, 422)
 	add(api, owned(s.deleteToken), "delete-token", "DELETE", "/v1/tokens/{id}", "Remove a token; its streams end.",
 		empty, social.AuthSession, 401, 403, 404)
-	add(api, s.postTicket, "create-stream-ticket", "POST", "/v1/stream-tickets", "A right to open one stream, for 30 seconds.",
-		created, social.AuthScope(social.ScopeEvents), 401, 403, 422)
+	add(api, s.postTicket, "create-stream-ticket", "POST", "/v1/stream-tickets",
+		"A right to open one stream, for 30 seconds.", created, social.AuthScope(social.ScopeEvents), 401, 403, 422)
 }
 
 func add[I, O any](api huma.API, handler func(context.Context, *I) (*O, error), id, method, path, summary string,
 	status int, who social.Auth, errors ...int) {
-	huma.Register(api, huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"auth"},
+	huma.Register(api, huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary,
+		Tags:          []string{"auth"},
 		DefaultStatus: status, Errors: errors, Metadata: map[string]any{social.MetaAuth: who}}, handler)
 }
 

@@ -11,10 +11,10 @@ import (
 )
 
 // CreateInvite makes an invite for that many registrations within ttl and returns its secret, which is not kept.
-// It is asked for when registration.mode is invite.
+// Registration needs one when registration.mode is invite.
 func (s *Service) CreateInvite(ctx context.Context, uses int, ttl time.Duration) (string, error) {
 	if uses < 1 || ttl <= 0 {
-		return "", social.Invalid(social.BodyField("/uses", social.FieldTooSmall, "At least one use, and some time for it."))
+		return "", social.Invalid(social.BodyField("/uses", social.FieldTooSmall, "At least 1 use and a positive duration."))
 	}
 	secret, hash := newSecret(invitePrefix)
 	now := s.clock.Now()
@@ -49,7 +49,7 @@ func (s *Service) CheckInvite(ctx context.Context, invite string) (bool, error) 
 // UseInvite takes one use in tx; false = another registration took the last one meanwhile.
 func (s *Service) UseInvite(ctx context.Context, tx storage.Tx, invite string) (bool, error) {
 	hash, _ := hashOf(invite, invitePrefix)
-	n, err := tx.Exec(ctx, `UPDATE invites SET uses_left = uses_left - 1 WHERE hash = $1 AND uses_left > 0 AND expires_at > $2`,
-		hash[:], int64(s.clock.Now()))
+	n, err := tx.Exec(ctx, `UPDATE invites SET uses_left = uses_left - 1 WHERE hash = $1 AND uses_left > 0
+		AND expires_at > $2`, hash[:], int64(s.clock.Now()))
 	return n == 1, err
 }

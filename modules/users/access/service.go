@@ -35,7 +35,8 @@ type Service struct {
 }
 
 // New has no side effects. The site's public URL decides the form of the cookie.
-func New(cfg Config, site social.Site, db storage.DB, clock social.Clock, pages *social.PageCursors, log *zap.Logger) *Service {
+func New(cfg Config, site social.Site, db storage.DB, clock social.Clock, pages *social.PageCursors,
+	log *zap.Logger) *Service {
 	return &Service{cfg: cfg, cookie: Cookie{Secure: strings.HasPrefix(site.PublicURL, "https://")}, db: db, clock: clock,
 		pages: pages, log: log, checked: storage.NewCache[secretHash, checked](maxChecked, nil), uses: newUses()}
 }
@@ -62,8 +63,8 @@ func (s *Service) End(ctx context.Context, tx storage.Tx, person, keep social.ID
 	return err
 }
 
-// Revoke announces, inside the transaction that ends it, that access of a person has ended; the zero value of which is
-// all of it.
+// Revoke announces, inside the transaction that ends it, the end of a person's access; the zero value of which means
+// all.
 func (s *Service) Revoke(ctx context.Context, tx storage.Tx, person social.ID, which social.AccessRevokedData) error {
 	data, err := json.Marshal(which)
 	if err != nil {

@@ -31,16 +31,19 @@ type Session struct {
 
 // Begin writes, in tx, a session of the person from the request in ctx, and ends the oldest ones over MaxSessions. It
 // returns the session and its secret, which is for the cookie only. Call Forget after the commit.
-func (s *Service) Begin(ctx context.Context, tx storage.Tx, person social.ID, userAgent string) (Session, string, error) {
+func (s *Service) Begin(ctx context.Context, tx storage.Tx, person social.ID, agent string) (Session, string, error) {
 	now := s.clock.Now()
-	it := Session{ID: social.NewID(), Current: true, UserAgent: plainUserAgent(userAgent), Address: social.AddressFrom(ctx),
-		CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(min(s.cfg.SessionIdle, s.cfg.SessionMax))}
+	it := Session{
+		ID: social.NewID(), Current: true, UserAgent: plainUserAgent(agent), Address: social.AddressFrom(ctx),
+		CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(min(s.cfg.SessionIdle, s.cfg.SessionMax)),
+	}
 	secret, hash := newSecret("")
 	key, err := tx.NextKey(ctx)
 	if err != nil {
 		return it, "", err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO sessions (id, key, user_id, hash, user_agent, address, created_at, last_used_at, expires_at)
+	_, err = tx.Exec(ctx, `INSERT INTO sessions
+		(id, key, user_id, hash, user_agent, address, created_at, last_used_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		it.ID, key, person, hash[:], it.UserAgent, it.Address, int64(it.CreatedAt), int64(it.LastUsedAt), int64(it.ExpiresAt))
 	if err != nil {
@@ -59,7 +62,7 @@ func (s *Service) Begin(ctx context.Context, tx storage.Tx, person social.ID, us
 	return it, secret, nil
 }
 
-// plainUserAgent cuts a header and takes out what is not printable; both are shown to people.
+// plainUserAgent cuts a header and removes unprintable characters, because people are shown it.
 func plainUserAgent(header string) string {
 	plain := []rune(strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -72,22 +75,25 @@ func plainUserAgent(header string) string {
 
 // Sessions lists the person's sessions, newest login first. Expired ones are not shown.
 func (s *Service) Sessions(ctx context.Context, a social.Actor, q social.PageQuery) (social.List[Session], error) {
-	now := s.clock.Now()
-	return list(ctx, s, a, "sessions", q, func(it Session) int64 { return it.key }, func(row storage.Row) (it Session, err error) {
+	scan := func(row storage.Row) (it Session, err error) {
 		err = row.Scan(&it.ID, &it.key, &it.UserAgent, &it.Address, &it.CreatedAt, &it.LastUsedAt, &it.ExpiresAt)
 		it.Current = it.ID == a.SessionID
 		return it, err
-	}, `SELECT id, key, user_agent, address, created_at, last_used_at, expires_at FROM sessions WHERE expires_at > $5`, int64(now))
+	}
+	return list(ctx, s, a, "sessions", q, func(it Session) int64 { return it.key }, scan,
+		`SELECT id, key, user_agent, address, created_at, last_used_at, expires_at FROM sessions WHERE expires_at > $5`,
+		int64(s.clock.Now()))
 }
 
 // list gives a page of what a person has, newest first. query has a condition, whose arguments begin at $5.
 func list[T any](ctx context.Context, s *Service, a social.Actor, name string, page social.PageQuery, key func(T) int64,
 	scan func(storage.Row) (T, error), query string, args ...any) (out social.List[T], err error) {
+	scope := social.PageScope{List: name, Person: a.UserID}
 	err = s.db.Read(ctx, func(q storage.Querier) error {
-		out, err = social.PageOf(s.pages, social.PageScope{List: name, Person: a.UserID}, page, false, key, func(w social.Window) ([]T, error) {
+		out, err = social.PageOf(s.pages, scope, page, false, key, func(w social.Window) ([]T, error) {
 			low, high, order := w.Between()
-			return storage.All(ctx, q, scan, query+` AND user_id = $1 AND key > $2 AND key < $3 ORDER BY key `+order+` LIMIT $4 + 0`,
-				append([]any{a.UserID, low, high, w.Limit}, args...)...)
+			tail := ` AND user_id = $1 AND key > $2 AND key < $3 ORDER BY key ` + order + ` LIMIT $4 + 0`
+			return storage.All(ctx, q, scan, query+tail, append([]any{a.UserID, low, high, w.Limit}, args...)...)
 		})
 		return err
 	})

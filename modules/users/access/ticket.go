@@ -41,8 +41,8 @@ func (s *Service) MakeTicket(ctx context.Context, a social.Actor) (Ticket, error
 	return Ticket{Ticket: secret, ExpiresIn: int(TicketTTL / time.Second), ExpiresAt: expires}, nil
 }
 
-// stillIn gives invalid_token if the actor's session or token has ended since it was checked: what ends with it must
-// not be outlived by what it makes.
+// stillIn gives invalid_token if the actor's session or token has ended since it was checked: nothing made with a
+// session or token may outlive it.
 func stillIn(ctx context.Context, q storage.Querier, a social.Actor) error {
 	var one int
 	err := q.QueryRow(ctx, `SELECT 1 FROM sessions WHERE id = $1 UNION ALL SELECT 1 FROM tokens WHERE id = $2`,
@@ -55,7 +55,7 @@ func stillIn(ctx context.Context, q storage.Querier, a social.Actor) error {
 
 // redeem turns a ticket into the person it stands for, and uses it up unless peek.
 func (s *Service) redeem(ctx context.Context, ticket string, peek bool) (social.Actor, error) {
-	bad := social.NewFault(social.CodeInvalidTicket, "This ticket is not valid, or not any more. Take a new one.")
+	bad := social.NewFault(social.CodeInvalidTicket, "This ticket is invalid, used or expired. Request a new one.")
 	hash, ok := hashOf(ticket, ticketPrefix)
 	if !ok {
 		return social.Actor{}, bad
@@ -90,7 +90,8 @@ const ofTicket = ` session_id, token_id, expires_at`
 
 // ticketActor takes or reads the ticket's row and finds who is behind it. sql.ErrNoRows stands for every reason
 // why it is no good.
-func ticketActor(ctx context.Context, q storage.Querier, now social.Time, query string, h secretHash) (u use, err error) {
+func ticketActor(ctx context.Context, q storage.Querier, now social.Time, query string,
+	h secretHash) (u use, err error) {
 	var session, token social.ID
 	var expires social.Time
 	if err := q.QueryRow(ctx, query, h[:]).Scan(&session, &token, &expires); err != nil {

@@ -48,7 +48,7 @@ func (s *Service) IssueToken(ctx context.Context, a social.Actor, d TokenDraft, 
 	fields := checkTokenName(d.Name)
 	fields = append(fields, checkScopes(a.Role, d.Scopes)...)
 	if d.ExpiresAt != nil && *d.ExpiresAt <= now {
-		fields = append(fields, social.BodyField("/expires_at", social.FieldTooSmall, "A time to come."))
+		fields = append(fields, social.BodyField("/expires_at", social.FieldTooSmall, "A time in the future."))
 	}
 	if len(fields) > 0 {
 		return Token{}, social.Invalid(fields...)
@@ -159,14 +159,14 @@ func checkScopes(role social.Role, scopes []social.Scope) []social.Field {
 	case len(scopes) == 0:
 		return []social.Field{social.BodyField("/scopes", social.FieldTooShort, "At least one scope.")}
 	case len(scopes) > len(known):
-		return []social.Field{social.BodyField("/scopes", social.FieldTooMany, "There are not so many scopes.")}
+		return []social.Field{social.BodyField("/scopes", social.FieldTooMany, "Too many scopes.")}
 	}
 	var bad []social.Field
 	for i, scope := range scopes {
 		pointer := "/scopes/" + strconv.Itoa(i)
 		switch {
 		case !slices.Contains(known, scope):
-			bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, "There is no such scope."))
+			bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, "Unknown scope."))
 		case slices.Contains(scopes[:i], scope):
 			bad = append(bad, social.BodyField(pointer, social.FieldDuplicate, "Give each scope once."))
 		case !slices.Contains(personalScopes(role), scope):
