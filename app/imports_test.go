@@ -69,7 +69,7 @@ const (
 	fxLib    = "go.uber.org/fx"
 	bbolt    = "go.etcd.io/bbolt"
 	migrate  = "github.com/golang-migrate/"
-	sqlite   = "modernc.org/"
+	sqlite   = "github.com/ncruces/go-sqlite3"
 	cobra    = "github.com/spf13/cobra"
 	nats     = "github.com/nats-io/"
 	pgx      = "github.com/jackc/pgx"
@@ -128,7 +128,7 @@ func TestImportLawIsSharp(t *testing.T) {
 		{root + "plugins/webhook", []string{"github.com/gofiber/fiber/v2"}},
 		{root + "storage/outbox", []string{root + "plugins"}},
 		{root + "storage/sqlite", []string{"go.etcd.io/bbolt"}},
-		{root + "modules/users", []string{"modernc.org/sqlite"}},
+		{root + "modules/users", []string{"github.com/ncruces/go-sqlite3"}},
 		{root + "app/e2e", []string{root + "app/bench/seed"}},
 		{root + "app/cli", []string{root + "app/bench"}},
 		{root + "app/bench/client", []string{root + "app/bench/seed"}},

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	_ "modernc.org/sqlite" // the checker reads the file by itself
+	_ "github.com/ncruces/go-sqlite3/driver" // the checker reads the file by itself
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage/sqlite"
@@ -47,8 +47,8 @@ type turn struct {
 // openStore opens the file of a data directory for reading.
 func openStore(t testing.TB, data string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(data,
-		sqlite.FileName)+"?_pragma=query_only(1)&_pragma=busy_timeout(5000)")
+	path := filepath.Join(data, sqlite.FileName)
+	db, err := sql.Open("sqlite3", "file:"+path+"?_pragma=query_only(1)&_pragma=busy_timeout(5000)")
 	if err != nil {
 		t.Fatal(err)
 	}

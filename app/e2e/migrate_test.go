@@ -74,7 +74,7 @@ func TestH52OlderProgram(t *testing.T) {
 	w := startWorld(t, nil, 1)
 	w.stop()
 	path := filepath.Join(w.Data, sqlite.FileName)
-	db, err := sql.Open("sqlite", path)
+	db, err := sql.Open("sqlite3", path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,7 +87,7 @@ func indexedCopy(t testing.TB, live *sql.DB) *sql.DB {
 			t.Fatal(err)
 		}
 	}
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=synchronous(0)")
+	db, err := sql.Open("sqlite3", "file:"+path+"?_pragma=synchronous(0)")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,10 @@
 package sqlite
 
 import (
+	"cmp"
 	"fmt"
-	"net/url"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -63,46 +64,28 @@ const (
 )
 
 func (c Config) withDefaults() (Config, error) {
-	switch c.Synchronous {
-	case "":
-		c.Synchronous = SyncFull
-	case SyncFull, SyncNormal, SyncOff:
-	default:
-		return c, fmt.Errorf("synchronous: %q is none of full, normal, off", c.Synchronous)
-	}
-	if c.Readers <= 0 {
-		c.Readers = max(minReaders, 2*runtime.GOMAXPROCS(0))
-	}
-	if c.MaxWaiting <= 0 {
-		c.MaxWaiting = maxWaiting
-	}
-	if c.BusyTimeout <= 0 {
-		c.BusyTimeout = defaultWait
-	}
+	c.Synchronous = cmp.Or(c.Synchronous, SyncFull)
+	c.Readers = cmp.Or(max(c.Readers, 0), max(minReaders, 2*runtime.GOMAXPROCS(0)))
+	c.MaxWaiting = cmp.Or(max(c.MaxWaiting, 0), maxWaiting)
+	c.BusyTimeout = cmp.Or(max(c.BusyTimeout, 0), defaultWait)
 	if c.Failpoint == nil {
 		c.Failpoint = func(Point) error { return nil }
+	}
+	if !slices.Contains([]Sync{SyncFull, SyncNormal, SyncOff}, c.Synchronous) {
+		return c, fmt.Errorf("synchronous: %q is none of full, normal, off", c.Synchronous)
 	}
 	return c, nil
 }
 
 // pragmas are the settings of a connection.
-func (c Config) pragmas(more ...string) []string {
-	return append([]string{
+func (c Config) pragmas() []string {
+	return []string{
 		"busy_timeout(" + strconv.FormatInt(c.BusyTimeout.Milliseconds(), 10) + ")",
 		"journal_mode(wal)",
 		"synchronous(" + string(c.Synchronous) + ")",
+		"foreign_keys(1)",
 		"trusted_schema(0)",
 		"temp_store(memory)",
 		"secure_delete(fast)",
-	}, more...)
-}
-
-// dsn is the address of the file for the driver, which migrations and Copy use. Every setting is in it, because a
-// PRAGMA run later reaches only one connection of a pool.
-func (c Config) dsn(pragmas ...string) string {
-	q := url.Values{}
-	q.Set("_txlock", "immediate") // a read transaction that turns into a writing one fails at once, whatever busy_timeout
-	q.Set("_dqs", "0")            // "text" in double quotes is never a string
-	q["_pragma"] = c.pragmas(pragmas...)
-	return (&url.URL{Scheme: "file", OmitHost: true, Path: c.Path, RawQuery: q.Encode()}).String()
+	}
 }

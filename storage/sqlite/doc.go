@@ -1,4 +1,4 @@
-// Package sqlite is the relational store in one file, by SQLite (modernc, pure Go).
+// Package sqlite is the relational store in one file, by SQLite (github.com/ncruces/go-sqlite3, pure Go).
 //
 // One connection writes, a pool of connections reads. Transactions that arrive while another commit is under
 // way share the next one, with fates of their own. The write-ahead log keeps readers and the writer out

@@ -4,54 +4,39 @@ import (
 	"errors"
 	"fmt"
 
-	codes "modernc.org/sqlite/lib"
+	"github.com/ncruces/go-sqlite3"
 
 	"github.com/belfry-social/belfry/storage"
 )
 
-// mapped wraps an engine error with the sentinel that callers branch on. It is the only place that knows the
-// engine's codes (https://www.sqlite.org/rescode.html). Other errors are returned as they are.
+// mapped wraps an error of SQLite with the sentinel that callers branch on. It is the only place that knows its codes
+// (https://www.sqlite.org/rescode.html). Other errors are returned as they are.
 func mapped(err error) error {
-	var e interface { // of ours, or the driver's
-		error
-		Code() int
-	}
-	if err == nil || !errors.As(err, &e) {
+	var code sqlite3.ExtendedErrorCode
+	if err == nil || !errors.As(err, &code) {
 		return err
 	}
-	if s := sentinel(e.Code()); s != nil {
-		return fmt.Errorf("%w: %w", s, err)
+	if s := sentinel(code); s != nil && !errors.Is(err, s) {
+		return fmt.Errorf("%w: %w (%d)", s, err, code)
 	}
 	return err
 }
 
-// engineError is the library's answer to a call that failed.
-type engineError struct {
-	code int // extended
-	text string
-}
-
-func (e *engineError) Error() string { return fmt.Sprintf("%s (%d)", e.text, e.code) }
-
-func (e *engineError) Code() int { return e.code }
-
-func sentinel(code int) error {
+func sentinel(code sqlite3.ExtendedErrorCode) error {
 	switch code {
-	case codes.SQLITE_CONSTRAINT_UNIQUE, codes.SQLITE_CONSTRAINT_PRIMARYKEY, codes.SQLITE_CONSTRAINT_ROWID:
+	case sqlite3.CONSTRAINT_UNIQUE, sqlite3.CONSTRAINT_PRIMARYKEY, sqlite3.CONSTRAINT_ROWID:
 		return storage.ErrUnique
-	case codes.SQLITE_IOERR_NOMEM:
-		return nil // memory, not the disk
-	case codes.SQLITE_IOERR_SHMSIZE:
-		return storage.ErrFull // the engine fills the shared index by writing, so that a full disk is met here
+	case sqlite3.IOERR_SHMSIZE:
+		return storage.ErrFull // the shared index is given its room on the disk
 	}
-	switch code & 0xff {
-	case codes.SQLITE_FULL:
+	switch code.Code() {
+	case sqlite3.FULL:
 		return storage.ErrFull
-	case codes.SQLITE_READONLY:
+	case sqlite3.READONLY:
 		return storage.ErrReadOnly
-	case codes.SQLITE_IOERR, codes.SQLITE_CORRUPT, codes.SQLITE_NOTADB:
+	case sqlite3.IOERR, sqlite3.CORRUPT, sqlite3.NOTADB:
 		return storage.ErrFailed
-	case codes.SQLITE_BUSY, codes.SQLITE_LOCKED:
+	case sqlite3.BUSY, sqlite3.LOCKED:
 		return storage.ErrBusy
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/ncruces/go-sqlite3"
+
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -48,20 +50,12 @@ func (w *writer) checkpoint() {
 	}
 	w.commits = 0
 	_ = w.step(PointCheckpoint, func() error { // the transaction before it stands; what it says is remembered
-		pages, done, err := w.walSize("PRAGMA wal_checkpoint(NOOP)")
-		if err != nil || pages-done < checkpointPages {
-			return err
+		pages, done, err := w.conn.db.WALCheckpoint("", sqlite3.CHECKPOINT_NOOP)
+		if err == nil && pages-done >= checkpointPages {
+			_, _, err = w.conn.db.WALCheckpoint("", sqlite3.CHECKPOINT_PASSIVE)
 		}
-		_, _, err = w.walSize("PRAGMA wal_checkpoint(PASSIVE)")
-		return err
+		return mapped(err)
 	})
-}
-
-// walSize runs a checkpoint and tells how many pages the write-ahead log has and how many of them are in the file.
-func (w *writer) walSize(pragma string) (pages, done int, err error) {
-	var busy int
-	err = w.conn.row(pragma).Scan(&busy, &pages, &done)
-	return pages, done, err
 }
 
 // Healthy is storage.DB's. While the disk is full or read-only it is tried once a second.

@@ -34,3 +34,6 @@ func checkOwner(info fs.FileInfo) error {
 	}
 	return nil
 }
+
+// noSpace are the answers of a full disk.
+var noSpace = []error{syscall.ENOSPC, syscall.EDQUOT}

@@ -21,3 +21,6 @@ func tryLock(f *os.File) error {
 func checkOwner(fs.FileInfo) error { return nil } // access lists say more than this looks at
 
 func checkFileSystem(string) error { return nil }
+
+// noSpace are the answers of a full disk.
+var noSpace = []error{windows.ERROR_DISK_FULL, windows.ERROR_HANDLE_DISK_FULL}

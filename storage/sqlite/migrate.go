@@ -11,7 +11,6 @@ import (
 
 	"github.com/golang-migrate/migrate/v4"
 	"github.com/golang-migrate/migrate/v4/database"
-	driver "github.com/golang-migrate/migrate/v4/database/sqlite"
 	"github.com/golang-migrate/migrate/v4/source"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 
@@ -35,52 +34,40 @@ func (d *DB) Migrate(ctx context.Context, m storage.Migrations) error {
 	if status.Version == status.Latest && !status.Dirty {
 		return nil
 	}
-	if err := d.migrate(ctx, m, status); err != nil {
+	if err := d.migrate(m, status); err != nil {
 		return fmt.Errorf("sqlite: migrate %s: %w", m.Owner, d.writer.note(mapped(err)))
 	}
 	return nil
 }
 
-func (d *DB) migrate(ctx context.Context, m storage.Migrations, status storage.MigrationStatus) error {
-	handle, err := sql.Open("sqlite", d.cfg.dsn("foreign_keys(0)", "wal_autocheckpoint(0)")) // that is the writer's: see checkpoint
+func (d *DB) migrate(m storage.Migrations, status storage.MigrationStatus) (err error) {
+	c, err := connect(d.cfg, "foreign_keys(0)", "temp_store(file)", "wal_autocheckpoint(0)") // that is the writer's: see checkpoint
 	if err != nil {
 		return err
 	}
-	defer func() { _ = handle.Close() }()
-	handle.SetMaxOpenConns(1)
-	if err := handle.PingContext(ctx); err != nil {
-		return err
-	}
-	table := versionTable(m.Owner)
-	own, err := driver.WithInstance(handle, &driver.Config{MigrationsTable: table})
-	if err != nil {
-		return err
-	}
+	own := &stepper{conn: c, table: versionTable(m.Owner), fail: d.cfg.Failpoint}
 	files, err := iofs.New(m.FS, "sqlite")
 	if err != nil {
-		return err
+		return errors.Join(err, c.close())
 	}
-	if status.Dirty {
-		before, err := files.Prev(status.Version)
-		if errors.Is(err, fs.ErrNotExist) {
-			err = own.SetVersion(database.NilVersion, false)
-		} else if err == nil {
-			err = own.SetVersion(int(before), false)
+	steps, err := migrate.NewWithInstance("iofs", files, "sqlite", own)
+	if err == nil {
+		_, err = c.exec(`CREATE TABLE IF NOT EXISTS ` + own.table + ` (version uint64, dirty bool)`)
+	}
+	if err == nil && status.Dirty { // it did not happen
+		version := database.NilVersion
+		if before, none := files.Prev(status.Version); none == nil {
+			version = int(before)
 		}
-		if err != nil {
-			return err
-		}
+		err = own.SetVersion(version, false)
 	}
-	steps, err := migrate.NewWithInstance("iofs", files, "sqlite", &stepper{Driver: own, db: handle, table: table, fail: d.cfg.Failpoint})
-	if err != nil {
-		return err
+	if err == nil {
+		err = steps.Up()
 	}
-	err = steps.Up()
 	if errors.Is(err, migrate.ErrNoChange) {
 		err = nil
 	}
-	fromFiles, fromStore := steps.Close()
-	return errors.Join(err, fromFiles, fromStore)
+	return errors.Join(err, files.Close(), c.close())
 }
 
 // Versions is storage.DB's. It writes nothing.
@@ -112,12 +99,26 @@ func (d *DB) Versions(ctx context.Context, m storage.Migrations) (storage.Migrat
 	return s, nil
 }
 
-// stepper runs files for golang-migrate.
+// stepper is a database.Driver of golang-migrate on a connection.
 type stepper struct {
-	database.Driver
-	db    *sql.DB
+	conn  *conn
 	table string
 	fail  func(Point) error
+}
+
+// inTx runs fn in one transaction.
+func (s *stepper) inTx(fn func() error) error {
+	_, err := s.conn.exec("BEGIN IMMEDIATE")
+	if err == nil {
+		err = fn()
+	}
+	if err == nil {
+		_, err = s.conn.exec("COMMIT")
+	}
+	if err != nil {
+		_, _ = s.conn.exec("ROLLBACK") // if SQLite has not done it
+	}
+	return err
 }
 
 // Run takes one step: the file and the word that it happened, in one transaction.
@@ -126,40 +127,51 @@ func (s *stepper) Run(file io.Reader) error {
 	if err != nil {
 		return err
 	}
-	tx, err := s.db.Begin()
+	err = s.inTx(func() error {
+		if err := s.conn.db.Exec(string(text)); err != nil {
+			return mapped(err)
+		}
+		if err := foreignKeys(func(query string, dest ...any) error { return s.conn.scan(query, dest...) }); err != nil {
+			return err
+		}
+		if _, err := s.conn.exec(`UPDATE ` + s.table + ` SET dirty = 0`); err != nil {
+			return err
+		}
+		return s.fail(PointMigrate)
+	})
 	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // nothing after the commit
-	if _, err := tx.Exec(string(text)); err != nil {
-		return err
-	}
-	if err := foreignKeys(func(query string) (storage.Rows, error) { return tx.Query(query) }); err != nil { //nolint:rowserrcheck // it looks at it
-		return err
-	}
-	if _, err := tx.Exec(`UPDATE ` + s.table + ` SET dirty = 0`); err != nil {
-		return err
-	}
-	if err := s.fail(PointMigrate); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
 		return err
 	}
 	return s.fail(PointMigrated)
 }
 
-// Version tells how far the tables are. The driver's own takes every error for "nothing applied yet", after
-// which the first file would run again.
-func (s *stepper) Version() (int, bool, error) {
-	var version int
-	var dirty bool
-	err := s.db.QueryRow(`SELECT version, dirty FROM `+s.table).Scan(&version, &dirty)
+// SetVersion is called before a step, with dirty, and after it.
+func (s *stepper) SetVersion(version int, dirty bool) error {
+	return s.inTx(func() error {
+		_, err := s.conn.exec(`DELETE FROM ` + s.table)
+		if err == nil && version != database.NilVersion {
+			_, err = s.conn.exec(`INSERT INTO `+s.table+` (version, dirty) VALUES ($1, $2)`, version, dirty)
+		}
+		return err
+	})
+}
+
+// Version tells how far the tables are.
+func (s *stepper) Version() (version int, dirty bool, err error) {
+	err = s.conn.scan(`SELECT version, dirty FROM `+s.table, &version, &dirty)
 	if errors.Is(err, sql.ErrNoRows) {
 		return database.NilVersion, false, nil
 	}
 	return version, dirty, err
 }
+
+// The rest of database.Driver is for golang-migrate's own command; the data directory is locked.
+
+func (s *stepper) Open(string) (database.Driver, error) { return s, nil }
+func (s *stepper) Close() error                         { return nil }
+func (s *stepper) Lock() error                          { return nil }
+func (s *stepper) Unlock() error                        { return nil }
+func (s *stepper) Drop() error                          { return errors.ErrUnsupported }
 
 func versionTable(owner string) string { return "schema_" + owner }
 
@@ -185,20 +197,17 @@ func latest(files fs.FS) (uint, error) {
 }
 
 // foreignKeys fails if a row refers to nothing.
-func foreignKeys(query func(string) (storage.Rows, error)) error {
-	rows, err := query(`PRAGMA foreign_key_check`)
-	if err != nil {
+func foreignKeys(scan func(query string, dest ...any) error) error {
+	var table, parent string
+	var id sql.NullInt64
+	var n int
+	err := scan(`PRAGMA foreign_key_check`, &table, &id, &parent, &n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	} else if err != nil {
 		return err
 	}
-	defer rows.Close()
-	if rows.Next() {
-		var table, parent string
-		var id sql.NullInt64
-		var n int
-		if err := rows.Scan(&table, &id, &parent, &n); err != nil {
-			return err
-		}
-		return fmt.Errorf("a row of %s refers to no row of %s", table, parent)
-	}
-	return rows.Err()
+	return fmt.Errorf("a row of %s refers to no row of %s", table, parent)
 }
+
+var _ database.Driver = (*stepper)(nil)

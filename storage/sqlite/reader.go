@@ -16,9 +16,10 @@ func (d *DB) Read(ctx context.Context, fn func(q storage.Querier) error) (err er
 	if err != nil {
 		return err
 	}
-	q := &snapshot{querier{c: c}, ctx.Err}
+	s := &snapshot{ended: ctx.Err}
+	s.querier = querier{c: c, owner: s}
 	defer func() {
-		q.over = true
+		s.over = true
 		if e := c.closeRows(); err == nil { // who does not ask Rows.Err would take rows that broke off for complete
 			err = e
 		}
@@ -30,22 +31,17 @@ func (d *DB) Read(ctx context.Context, fn func(q storage.Querier) error) (err er
 	if _, err := c.exec("BEGIN DEFERRED"); err != nil {
 		return err
 	}
-	return fn(q)
+	return fn(s)
 }
 
 func (d *DB) reader(ctx context.Context) (*conn, error) {
+	patience := time.NewTimer(d.cfg.BusyTimeout)
+	defer patience.Stop()
 	select {
 	case <-d.closing:
 		return nil, storage.ErrClosed
 	default:
 	}
-	select { // the usual case, without a timer
-	case c := <-d.readers:
-		return c, nil
-	default:
-	}
-	patience := time.NewTimer(d.cfg.BusyTimeout)
-	defer patience.Stop()
 	select {
 	case c := <-d.readers:
 		return c, nil
@@ -64,16 +60,11 @@ type snapshot struct {
 	ended func() error // the error of the reader's context
 }
 
-func (s *snapshot) Query(ctx context.Context, query string, args ...any) (storage.Rows, error) {
-	if err := s.ended(); err != nil {
-		return nil, err
+func (s *snapshot) usable() error {
+	if s.over {
+		return errOver
 	}
-	return s.querier.Query(ctx, query, args...)
+	return s.ended()
 }
 
-func (s *snapshot) QueryRow(ctx context.Context, query string, args ...any) storage.Row {
-	if err := s.ended(); err != nil {
-		return &row{err: err}
-	}
-	return s.querier.QueryRow(ctx, query, args...)
-}
+func (s *snapshot) check(err error) error { return err }

@@ -2,54 +2,55 @@ package sqlite
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
 
-	lib "modernc.org/sqlite/lib"
+	"github.com/ncruces/go-sqlite3"
 
 	"github.com/belfry-social/belfry/modules/social"
 )
 
 // scan puts a column of the row at hand into dest, by the rules of database/sql: numbers are checked for their
 // range, NULL needs a place that can hold it. The usual pairs come first and cost no more than the copy.
-func (s *stmt) scan(i int32, dest any) error {
-	kind := lib.Xsqlite3_column_type(s.e.tls, s.p, i)
+func (s *stmt) scan(i int, dest any) error {
+	kind := s.ColumnType(i)
 	switch d := dest.(type) {
 	case *int64:
-		if kind == lib.SQLITE_INTEGER {
-			*d = lib.Xsqlite3_column_int64(s.e.tls, s.p, i)
+		if kind == sqlite3.INTEGER {
+			*d = s.ColumnInt64(i)
 			return nil
 		}
 	case *int:
-		if kind == lib.SQLITE_INTEGER && strconv.IntSize == 64 {
-			*d = int(lib.Xsqlite3_column_int64(s.e.tls, s.p, i))
+		if kind == sqlite3.INTEGER && strconv.IntSize == 64 {
+			*d = int(s.ColumnInt64(i))
 			return nil
 		}
 	case *bool:
-		if kind == lib.SQLITE_INTEGER {
-			if n := lib.Xsqlite3_column_int64(s.e.tls, s.p, i); n == 0 || n == 1 {
+		if kind == sqlite3.INTEGER {
+			if n := s.ColumnInt64(i); n == 0 || n == 1 {
 				*d = n == 1
 				return nil
 			}
 		}
 	case *social.Time:
-		if kind == lib.SQLITE_INTEGER {
-			*d = social.Time(lib.Xsqlite3_column_int64(s.e.tls, s.p, i))
+		if kind == sqlite3.INTEGER {
+			*d = social.Time(s.ColumnInt64(i))
 			return nil
 		}
 	case *string:
-		if kind == lib.SQLITE_TEXT {
-			*d = string(s.bytes(i))
+		if kind == sqlite3.TEXT {
+			*d = string(s.ColumnRawBlob(i))
 			return nil
 		}
 	case *[]byte:
-		if kind == lib.SQLITE_BLOB || kind == lib.SQLITE_TEXT {
-			*d = append([]byte{}, s.bytes(i)...)
+		if kind == sqlite3.BLOB || kind == sqlite3.TEXT {
+			*d = append([]byte{}, s.ColumnRawBlob(i)...)
 			return nil
 		}
 	case *social.ID: // as its Scan, without an allocation
-		if v := s.bytes(i); kind == lib.SQLITE_BLOB && len(v) == len(d) {
+		if v := s.ColumnRawBlob(i); kind == sqlite3.BLOB && len(v) == len(d) {
 			copy(d[:], v)
 			return nil
 		}
@@ -57,23 +58,17 @@ func (s *stmt) scan(i int32, dest any) error {
 	return assign(dest, s.value(kind, i))
 }
 
-// bytes shows a text or blob; for a number, its text.
-func (s *stmt) bytes(i int32) []byte {
-	p := lib.Xsqlite3_column_blob(s.e.tls, s.p, i)
-	return bytesAt(p, int(lib.Xsqlite3_column_bytes(s.e.tls, s.p, i)))
-}
-
 // value is a copy of a column: nil, int64, float64, string or []byte.
-func (s *stmt) value(kind, i int32) any {
+func (s *stmt) value(kind sqlite3.Datatype, i int) any {
 	switch kind {
-	case lib.SQLITE_INTEGER:
-		return lib.Xsqlite3_column_int64(s.e.tls, s.p, i)
-	case lib.SQLITE_FLOAT:
-		return lib.Xsqlite3_column_double(s.e.tls, s.p, i)
-	case lib.SQLITE_TEXT:
-		return string(s.bytes(i))
-	case lib.SQLITE_BLOB:
-		return append([]byte{}, s.bytes(i)...)
+	case sqlite3.INTEGER:
+		return s.ColumnInt64(i)
+	case sqlite3.FLOAT:
+		return s.ColumnFloat(i)
+	case sqlite3.TEXT:
+		return string(s.ColumnRawBlob(i))
+	case sqlite3.BLOB:
+		return append([]byte{}, s.ColumnRawBlob(i)...)
 	}
 	return nil
 }
@@ -121,33 +116,34 @@ func assign(dest, v any) error {
 }
 
 // assignPlain puts v, which is not nil, into a number, text or truth value.
-func assignPlain(to reflect.Value, v any) error {
-	text := fmt.Sprint(v)
-	if b, ok := v.([]byte); ok {
-		text = string(b)
-	}
-	var err error
+func assignPlain(to reflect.Value, v any) (err error) {
 	switch to.Kind() {
 	case reflect.String:
-		to.SetString(text)
+		var n sql.NullString
+		err = n.Scan(v)
+		to.SetString(n.String)
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		var n int64
-		n, err = strconv.ParseInt(text, 10, to.Type().Bits())
-		to.SetInt(n)
+		var n sql.NullInt64
+		if err = n.Scan(v); to.OverflowInt(n.Int64) {
+			err = strconv.ErrRange
+		}
+		to.SetInt(n.Int64)
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		var n uint64
-		n, err = strconv.ParseUint(text, 10, to.Type().Bits())
-		to.SetUint(n)
+		var n sql.Null[uint64]
+		if err = n.Scan(v); to.OverflowUint(n.V) {
+			err = strconv.ErrRange
+		}
+		to.SetUint(n.V)
 	case reflect.Float32, reflect.Float64:
-		var f float64
-		f, err = strconv.ParseFloat(text, to.Type().Bits())
-		to.SetFloat(f)
+		var n sql.NullFloat64
+		err = n.Scan(v)
+		to.SetFloat(n.Float64)
 	case reflect.Bool:
-		var yes bool
-		yes, err = strconv.ParseBool(text)
-		to.SetBool(yes)
+		var n sql.NullBool
+		err = n.Scan(v)
+		to.SetBool(n.Bool)
 	default:
-		err = fmt.Errorf("%s is no place for a value", to.Type())
+		err = errors.New("no place for a value")
 	}
 	if err != nil {
 		return fmt.Errorf("%T into %s: %w", v, to.Type(), err)

@@ -11,37 +11,53 @@ import (
 
 // querier lends a connection to a function, for as long as the function runs.
 type querier struct {
-	c    *conn
+	c     *conn
+	owner interface {
+		usable() error         // why no statement may run; asked before each
+		check(err error) error // looks at the outcome of each, and returns it
+	}
 	over bool
 }
 
+var errOver = fmt.Errorf("sqlite: transaction used after its function returned: %w", sql.ErrTxDone)
+
+// Query is storage.Querier's.
 func (q *querier) Query(_ context.Context, query string, args ...any) (storage.Rows, error) {
-	if q.over {
-		return nil, errOver
-	}
-	r, err := q.c.query(query, args...)
-	if err != nil {
+	r := &rows{}
+	if err := q.start(r, query, args); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
+// QueryRow is storage.Querier's.
 func (q *querier) QueryRow(_ context.Context, query string, args ...any) storage.Row {
-	if q.over {
-		return &row{err: errOver}
-	}
-	return q.c.row(query, args...)
+	r := &row{q: q}
+	r.err = q.start(&r.rows, query, args)
+	return r
 }
 
-var errOver = fmt.Errorf("sqlite: transaction used after its function returned: %w", sql.ErrTxDone)
+func (q *querier) start(r *rows, query string, args []any) error {
+	if err := q.owner.usable(); err != nil {
+		return err
+	}
+	return q.owner.check(q.c.query(r, query, args...))
+}
 
 // tx is a storage.Tx on the writer.
 type tx struct {
 	querier
 	w    *writer
-	dead error // why the engine has ended the transaction
+	dead error // why SQLite has ended the transaction
 }
 
+func newTx(w *writer) *tx {
+	t := &tx{w: w}
+	t.querier = querier{c: w.conn, owner: t}
+	return t
+}
+
+// Exec is storage.Tx's.
 func (t *tx) Exec(_ context.Context, query string, args ...any) (int64, error) {
 	if err := t.usable(); err != nil {
 		return 0, err
@@ -50,24 +66,7 @@ func (t *tx) Exec(_ context.Context, query string, args ...any) (int64, error) {
 	return n, t.check(err)
 }
 
-func (t *tx) Query(_ context.Context, query string, args ...any) (storage.Rows, error) {
-	if err := t.usable(); err != nil {
-		return nil, err
-	}
-	r, err := t.c.query(query, args...)
-	if err != nil {
-		return nil, t.check(err)
-	}
-	return r, nil
-}
-
-func (t *tx) QueryRow(_ context.Context, query string, args ...any) storage.Row {
-	if err := t.usable(); err != nil {
-		return &row{err: err}
-	}
-	return txRow{t.c.row(query, args...), t}
-}
-
+// NextKey is storage.Tx's.
 func (t *tx) NextKey(context.Context) (int64, error) {
 	if err := t.usable(); err != nil {
 		return 0, err
@@ -76,31 +75,18 @@ func (t *tx) NextKey(context.Context) (int64, error) {
 	return k, t.check(err)
 }
 
-// txRow is a row whose reading may end the transaction.
-type txRow struct {
-	*row
-	t *tx
-}
-
-func (r txRow) Scan(dest ...any) error { return r.t.check(r.row.Scan(dest...)) }
-
-// usable is asked before each statement: in a transaction that has ended it would commit by itself.
+// usable refuses statements that would commit by themselves, since the transaction has ended.
 func (t *tx) usable() error {
 	if t.over {
 		return errOver
 	}
-	err := t.finish()
+	err := t.check(t.c.closeRows()) // who does not ask Rows.Err would take rows that broke off for complete
 	if t.dead != nil {
 		return fmt.Errorf("sqlite: the transaction has ended: %w", t.dead)
 	}
 	return err
 }
 
-// finish closes rows that are still open. What broke them off counts like the error of a statement, and is told
-// again here: who does not ask Rows.Err would take them for complete.
-func (t *tx) finish() error { return t.check(t.c.closeRows()) }
-
-// check looks, after an error, whether there still is a transaction.
 func (t *tx) check(err error) error {
 	if err == nil || t.dead != nil || errors.Is(err, sql.ErrNoRows) {
 		return err
@@ -121,7 +107,7 @@ type orderKeys struct {
 
 func (k *orderKeys) next(c *conn) (int64, error) {
 	if !k.loaded {
-		if err := c.row(`SELECT last FROM order_keys WHERE id = 1`).Scan(&k.last); err != nil {
+		if err := c.scan(`SELECT last FROM order_keys WHERE id = 1`, &k.last); err != nil {
 			return 0, fmt.Errorf("order key: %w", err)
 		}
 		k.loaded, k.saved = true, k.last

@@ -12,16 +12,12 @@ import (
 
 // writer owns the writing connection and the goroutine that runs the functions of InTx.
 //
-// Callers that wait while a commit is under way share the next one. Most of them succeed, and most that do not have
-// written nothing, so at first they run one behind the other in one transaction. When one fails that has written, all
-// is undone and the batch runs again, with care: each under a savepoint, which costs a copy of every page that is
-// changed. So do the next batches, for whoever fails often.
-//
-// Some errors (disk full, an I/O error, ON CONFLICT ROLLBACK) end the whole transaction in
-// the engine, after which every further statement would commit by itself. So any error of SAVEPOINT, RELEASE,
-// ROLLBACK TO or COMMIT, and any statement after which there is no transaction any more, means that the batch is
-// dead: nothing more runs in it, the caller at fault is refused, and the others run again, one by one. Refusals
-// too wait for the commit: one that was caused by work of the same batch would be wrong if that work is undone.
+// Callers that wait while a commit is under way share the next one, each under a savepoint of its own (I29). Some errors
+// (disk full, an I/O error, ON CONFLICT ROLLBACK) end the whole transaction in SQLite, after which every further statement
+// would commit by itself. So any error of SAVEPOINT, RELEASE, ROLLBACK TO or COMMIT, and any statement after which there
+// is no transaction any more, means that the batch is dead: nothing more runs in it, the caller at fault is refused, and
+// the others run again, one by one. Refusals too wait for the commit: one that was caused by work of the same batch
+// would be wrong if that work is undone.
 type writer struct {
 	conn      *conn
 	limit     int // callers in one commit
@@ -30,25 +26,18 @@ type writer struct {
 	stop      chan struct{} // closed by Close: end after the work at hand
 	stopped   chan struct{} // closed when the goroutine has ended
 	committed chan struct{}
-	goroutine atomic.Int64 // its number
 
-	failed   chan struct{} // closed at the first ErrFailed, after which nothing is written
-	cause    atomic.Pointer[error]
-	trouble  atomic.Pointer[error] // ErrFull or ErrReadOnly until a commit succeeds
-	probe    *time.Ticker          // while there is trouble
-	commits  int                   // since the last look at the size of the write-ahead log
-	keys     orderKeys
-	work     []*call // taken and not yet answered
-	running  *call   // whose function runs now
-	oneByOne bool    // what is left of work goes without a batch
-	care     int     // batches, from the next on, that run with savepoints
+	failed  chan struct{} // closed at the first ErrFailed, after which nothing is written
+	cause   atomic.Pointer[error]
+	trouble atomic.Pointer[error] // ErrFull or ErrReadOnly until a commit succeeds
+	commits int                   // since the last look at the size of the write-ahead log
+	keys    orderKeys
 }
 
 const (
 	checkpointLook  = 16   // commits between looks at the write-ahead log
-	checkpointPages = 1000 // pages in it that make a checkpoint worth while; the engine's own default
+	checkpointPages = 1000 // pages in it that make a checkpoint worth while; SQLite's own default
 	probeEvery      = time.Second
-	careBatches     = 16 // with savepoints after one that had to be undone
 )
 
 func newWriter(c *conn, cfg Config) *writer {
@@ -63,178 +52,161 @@ func newWriter(c *conn, cfg Config) *writer {
 	}
 }
 
-// run is the goroutine. A function that calls runtime.Goexit ends it; the next one begins where it ended.
+// run is the goroutine.
 func (w *writer) run() {
-	w.goroutine.Store(goroutineID())
-	ended := false
-	defer func() {
-		if !ended {
-			go w.run()
+	defer close(w.stopped)
+	for {
+		batch := w.collect()
+		if len(batch) == 0 {
+			return
 		}
-	}()
-	if c := w.running; c != nil {
-		c.exited = true
-		w.refuse(c, errExited)
-	}
-	for len(w.work) > 0 || w.collect() {
-		if w.oneByOne || len(w.work) == 1 {
-			w.alone(w.work[0])
-		} else {
-			w.batch()
+		if len(batch) > 1 {
+			batch = w.share(batch)
+		}
+		for _, c := range batch {
+			w.alone(c)
 		}
 		w.checkpoint()
 	}
-	ended = true
-	close(w.stopped)
 }
 
-// collect waits for callers and takes as many as may share a commit; false when the store is being closed.
-func (w *writer) collect() bool {
+// collect waits for callers and takes as many as may share a commit; none when the store is being closed.
+func (w *writer) collect() (batch []*call) {
 	runtime.Gosched() // those just answered, and those who wait for a processor, come first: half as many commits
-	w.oneByOne = false
-	for len(w.work) == 0 {
+	for len(batch) == 0 {
 		var probe <-chan time.Time
 		if w.trouble.Load() != nil {
-			if w.probe == nil {
-				w.probe = time.NewTicker(probeEvery)
-			}
-			probe = w.probe.C
-		} else if w.probe != nil {
-			w.probe.Stop()
-			w.probe = nil
+			probe = time.After(probeEvery)
 		}
 		select {
 		case c := <-w.queue:
-			w.add(c)
+			batch = take(batch, c)
 		case <-probe:
 			w.tryDisk()
 		case <-w.stop:
-			return false
+			return nil
 		}
 	}
-	for len(w.work) < w.limit {
+	for len(batch) < w.limit {
 		select {
 		case c := <-w.queue:
-			w.add(c)
+			batch = take(batch, c)
 		default:
-			return true
+			return batch
 		}
 	}
-	return true
+	return batch
 }
 
-func (w *writer) add(c *call) {
-	if c.take() {
-		w.work = append(w.work, c)
+// take adds a caller that has not given up.
+func take(batch []*call, c *call) []*call {
+	if c.gone.CompareAndSwap(false, true) {
+		batch = append(batch, c)
 	}
+	return batch
 }
 
 // alone runs one caller in a transaction of its own.
 func (w *writer) alone(c *call) {
-	if err := w.begin(); err != nil {
-		w.answer(c, err)
-		return
-	}
-	t := &tx{querier: querier{c: w.conn}, w: w}
-	err := w.invoke(c, t)
+	err := w.begin()
 	if err == nil {
-		err = t.dead
-	}
-	if err == nil {
-		err = w.commit()
-	}
-	if err != nil {
-		w.rollback()
-	}
-	w.answer(c, err)
-}
-
-// batch runs all callers at hand in one transaction. When it returns without having answered them it is to be called
-// again.
-func (w *writer) batch() {
-	if err := w.begin(); err != nil {
-		w.answerAll(err)
-		return
-	}
-	careful, good := w.care > 0, 0
-	w.care = max(0, w.care-1)
-	for _, c := range w.work {
-		fault, err := w.member(c, careful)
-		switch {
-		case fault != nil && err != nil:
-			w.refuse(c, err)
-			return
-		case fault != nil: // dead, and it is not said by whom
-			w.again()
-			return
-		case err == nil:
-			good++
-		case !careful && w.conn.wrote:
+		if err, _ = w.invoke(c); err == nil {
+			err = w.commit()
+		}
+		if err != nil {
 			w.rollback()
-			w.care = careBatches
-			return
 		}
-		c.err = err
 	}
-	if good == 0 {
-		w.rollback()
-	} else if err := w.commit(); err != nil {
-		w.again()
-		return
-	}
-	for len(w.work) > 0 {
-		w.answer(w.work[0], w.work[0].err)
-	}
+	c.answer(err)
 }
 
-// member runs one caller of a batch, with care under a savepoint. fault means that the whole transaction has ended;
-// err then says what c is told of it, nil = nobody knows whose fault it was.
-func (w *writer) member(c *call, careful bool) (fault, err error) {
-	if careful {
-		if _, fault := w.conn.exec("SAVEPOINT caller"); fault != nil {
-			return w.note(fault), nil
+// share runs a batch in one transaction and answers it. When that transaction is lost it is undone, and those who are to
+// run again are returned.
+func (w *writer) share(batch []*call) (again []*call) {
+	err := w.begin()
+	good := 0
+	for i, c := range batch {
+		if err != nil {
+			c.err = err
+			continue
+		}
+		own, lost := w.member(c)
+		if lost != nil {
+			w.rollback()
+			if own != nil {
+				c.answer(own)
+				batch = slices.Delete(batch, i, i+1)
+			}
+			return batch
+		}
+		if c.err = own; own == nil {
+			good++
 		}
 	}
-	w.conn.wrote = false
-	t := &tx{querier: querier{c: w.conn}, w: w}
-	err = w.invoke(c, t)
-	if t.dead != nil {
-		return t.dead, errors.Join(err, t.dead)
+	switch {
+	case err != nil:
+	case good == 0:
+		w.rollback()
+	case w.commit() != nil:
+		w.rollback()
+		return batch
 	}
-	if !careful {
-		return nil, err
+	for _, c := range batch {
+		c.answer(c.err)
+	}
+	return nil
+}
+
+// member runs one caller of a batch under a savepoint. lost means that the whole transaction has ended; err then says
+// what c is told of it, nil = it is not the fault of c.
+func (w *writer) member(c *call) (err, lost error) {
+	if _, lost = w.conn.exec("SAVEPOINT caller"); lost != nil {
+		return nil, w.note(lost)
+	}
+	if err, lost = w.invoke(c); lost != nil {
+		return err, lost
 	}
 	if err != nil {
-		if _, fault := w.conn.exec("ROLLBACK TO caller"); fault != nil {
-			return fault, w.note(fault)
-		}
+		_, lost = w.conn.exec("ROLLBACK TO caller")
 	}
-	if _, fault := w.conn.exec("RELEASE caller"); fault != nil {
-		return fault, w.note(fault)
+	if lost == nil {
+		_, lost = w.conn.exec("RELEASE caller")
 	}
-	return nil, err
+	if lost != nil {
+		return lost, w.note(lost)
+	}
+	return err, nil
 }
 
-// invoke runs the function of c and makes an error of a panic.
-func (w *writer) invoke(c *call, t *tx) (err error) {
-	w.running = c
-	returned := false
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("sqlite: panic in a transaction: %v\n%s", r, debug.Stack())
-			returned = true
-		}
-		if returned { // and not ended by runtime.Goexit, which run takes care of
-			w.running = nil
-		}
-		if e := t.finish(); err == nil {
-			err = e
-		}
-		t.over = true
+// invoke runs the function of c and makes an error of a panic. lost means that the transaction has ended; it is part of
+// err. The function has a goroutine of its own, which it may end.
+func (w *writer) invoke(c *call) (err, lost error) {
+	t := newTx(w)
+	err = errExited
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("sqlite: panic in a transaction: %v\n%s", r, debug.Stack())
+			}
+		}()
+		err = c.fn(t)
 	}()
-	err = c.fn(t)
-	returned = true
-	return err
+	<-ended
+	if e := t.usable(); err == nil {
+		err = e
+	}
+	t.over = true
+	if t.dead != nil {
+		return errors.Join(err, t.dead), t.dead
+	}
+	return err, nil
+}
+
+func (c *call) answer(err error) {
+	c.err = err
+	close(c.done)
 }
 
 func (w *writer) begin() error {
@@ -276,37 +248,9 @@ func (w *writer) commit() error {
 	return nil
 }
 
-// rollback ends the transaction, if the engine has not ended it before: then there is none, and the error it
+// rollback ends the transaction, if SQLite has not ended it before: then there is none, and the error it
 // gives says only that.
 func (w *writer) rollback() { _, _ = w.conn.exec("ROLLBACK") }
-
-// refuse undoes everything at hand on account of c, and has the others run again.
-func (w *writer) refuse(c *call, err error) {
-	w.running = nil
-	w.again()
-	w.answer(c, err)
-}
-
-// again undoes everything at hand and has it run one by one.
-func (w *writer) again() {
-	w.rollback()
-	w.oneByOne = true
-}
-
-// answer tells a caller its fate.
-func (w *writer) answer(c *call, err error) {
-	if i := slices.Index(w.work, c); i >= 0 {
-		w.work = slices.Delete(w.work, i, i+1)
-	}
-	c.err = err
-	close(c.done)
-}
-
-func (w *writer) answerAll(err error) {
-	for len(w.work) > 0 {
-		w.answer(w.work[0], err)
-	}
-}
 
 // step does one thing that touches the disk, unless a test has another answer for it or the store has failed.
 func (w *writer) step(p Point, do func() error) error {

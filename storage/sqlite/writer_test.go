@@ -116,13 +116,13 @@ func TestCallersShareACommit(t *testing.T) {
 }
 
 func TestNestedInTx(t *testing.T) {
-	db := opened(t, sqlite.Config{})
+	db := opened(t, sqlite.Config{BusyTimeout: 50 * time.Millisecond})
 	var inner error
 	err := db.InTx(t.Context(), func(storage.Tx) error {
 		inner = db.InTx(t.Context(), put(t.Context(), "inner"))
 		return inner
 	})
-	if inner == nil || !errors.Is(err, inner) || !strings.Contains(inner.Error(), "inside") {
+	if !errors.Is(inner, storage.ErrBusy) || !errors.Is(err, inner) || !strings.Contains(inner.Error(), "inside") {
 		t.Errorf("InTx inside InTx gives %v within %v", inner, err)
 	}
 	if err := db.InTx(t.Context(), put(t.Context(), "after")); err != nil {

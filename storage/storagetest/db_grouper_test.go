@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"testing"
 
+	_ "github.com/ncruces/go-sqlite3/driver" // for a handle that goes around the store
+
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/sqlite"
 )
@@ -39,7 +41,7 @@ func group(f flaws) wrongDB {
 }
 
 func newGrouper(t testing.TB, db *sqlite.DB, path string, f flaws) storage.DB {
-	handle, err := sql.Open("sqlite", "file:"+path+"?_pragma=foreign_keys(1)&_pragma=busy_timeout(5000)")
+	handle, err := sql.Open("sqlite3", "file:"+path+"?_pragma=foreign_keys(1)&_pragma=busy_timeout(5000)")
 	if err != nil {
 		t.Fatal(err)
 	}

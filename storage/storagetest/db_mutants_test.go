@@ -73,7 +73,7 @@ func TestDBMutants(t *testing.T) {
 		}})},
 		{"reads without a snapshot", []string{"snapshot"}, func(_ testing.TB, db *sqlite.DB, path string) storage.DB {
 			return &dbMutant{DB: db, read: func(_ *sqlite.DB, _ context.Context, fn func(storage.Querier) error) error {
-				handle, err := sql.Open("sqlite", "file:"+path)
+				handle, err := sql.Open("sqlite3", "file:"+path)
 				if err != nil {
 					return err
 				}
