@@ -7,9 +7,9 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// connections knows the open connections that are not taken over, and on which of them nothing has come yet.
-// fasthttp takes those for busy and would wait for them at the end: browsers open connections ahead of need. Safe
-// for concurrent use.
+// connections are the open connections that no channel took over, true = no byte has arrived. fasthttp counts a
+// silent connection as busy and would wait for it at shutdown; browsers open them ahead of need. Safe for concurrent
+// use.
 type connections struct {
 	mu     sync.Mutex
 	silent map[net.Conn]bool
@@ -34,7 +34,7 @@ func (l *connections) note(c net.Conn, state fasthttp.ConnState) {
 	}
 }
 
-// close ends the connections, or only those on which nothing has come.
+// close closes all connections, or the silent ones only.
 func (l *connections) close(silentOnly bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,10 +11,9 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// guard refuses requests whose framing two programs could read in two ways, before anything else looks at them:
-// fasthttp reads Content-Length beside Transfer-Encoding, folded headers and names with spaces as best it can,
-// and what it makes of them need not be what the proxy in front made of them. Every refusal is 400 and closes
-// the connection, so bytes behind the request never run as another one.
+// guard refuses ambiguous framing before anything else reads the request (request smuggling): fasthttp tolerates
+// Content-Length beside Transfer-Encoding, folded headers and names with spaces, and may read them differently than
+// the proxy in front. Every refusal is 400 and closes the connection, so trailing bytes never run as a request.
 type guard struct{ hosts hosts }
 
 // once are the headers that stand at most once in a request.

@@ -104,9 +104,8 @@ func (p *Problem) GetStatus() int { return p.Status }
 // ContentType is application/problem+json; huma asks for it.
 func (p *Problem) ContentType(string) string { return problemType }
 
-// newProblem gives err the form in which a caller may see it. A *social.Fault is shown as it is, a full or
-// absent store and an expired deadline by their codes, an error of the router by its status; everything else is
-// internal and shown without its text.
+// newProblem maps an error to a problem: a *social.Fault by its code, errors of the store and expired deadlines by
+// codes of their own, errors of the router by status; everything else is internal and its text is kept from the answer.
 func newProblem(err error) *Problem {
 	var p *Problem
 	if errors.As(err, &p) {

@@ -177,8 +177,8 @@ func (s *Server) Serve(ln net.Listener) error {
 	return s.fiber.Listener(ln)
 }
 
-// Drain is the first step of the end: not ready any more, no new connections, and those that are there end with
-// their next answer. It does not wait.
+// Drain begins the shutdown without waiting: /readyz turns 503, the listener closes, and open connections close after
+// their next answer.
 func (s *Server) Drain() {
 	s.ready.Drain()
 	s.draining.Store(true)
@@ -189,9 +189,8 @@ func (s *Server) Drain() {
 	}
 }
 
-// Shutdown waits until every request has been answered. When ctx ends before, what still runs is cancelled and
-// ctx's error returned. Connections on which no request has begun are closed at once, requests that have not
-// arrived in full when ctx ends are given up. Event streams are not its business: their channels end them.
+// Shutdown waits until every request is answered. When ctx ends earlier, running requests are cancelled, requests still
+// arriving are dropped, and ctx's error is returned. Silent connections close at once. Channels end their own streams.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	defer s.stop()
