@@ -6,9 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/fx"
+
 	"github.com/belfry-social/belfry/app"
 	"github.com/belfry-social/belfry/app/config"
-	"go.uber.org/fx"
 )
 
 // TestWiring: the standard parts fit together, and so they do without each part that may be left out.

@@ -287,11 +287,10 @@ func (s *shell) call(ctx context.Context, f cli.Flags, name string, args, reply 
 	return json.Unmarshal(out.Reply, reply)
 }
 
-// errNobody says that no server listens on the socket. Any other failure leaves open whether the command was done,
-// and it is not done again.
+// errNobody: no server listens on the socket. After any other failure the command may have run and is not repeated.
 var errNobody = errors.New("no server is running")
 
-// callSocket gives errNobody if the command has reached nobody.
+// callSocket sends a command to a running server; errNobody if there is none.
 func callSocket(ctx context.Context, path, name string, args json.RawMessage) (out commandReply, err error) {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)

@@ -9,9 +9,8 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// footprint hands memory back to the system after a burst. The runtime keeps room for twice of what lives, and gives
-// back slowly what is free; after ten thousand people have connected that is more than their streams take. So once it
-// is quiet, what the burst has left is collected and returned. Used by one goroutine, that of its job.
+// footprint returns free memory to the system after a burst. The runtime keeps twice the live heap and releases free
+// pages slowly; after ten thousand connects that is more than the streams take. Used by the goroutine of its job.
 type footprint struct {
 	allocated func() uint64 // bytes since the start of the program, whatever became of them
 	handBack  func()

@@ -5,11 +5,12 @@ import (
 	"os"
 	"runtime/debug"
 
-	"github.com/belfry-social/belfry/app/config"
 	"go.uber.org/fx/fxevent"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
+
+	"github.com/belfry-social/belfry/app/config"
 )
 
 // newLogger makes the one logger of the program: console lines on a terminal, JSON elsewhere, on standard error.

@@ -151,12 +151,7 @@ func (p *program) steps() []step {
 		step{name: "jobs", start: jobs.start, stop: jobs.stop, timeout: time.Second},
 		step{name: "command socket", start: p.Commands.listen, stop: p.Commands.close, timeout: time.Second / 2},
 		step{name: "requests", stop: p.Server.Shutdown, timeout: 2 * time.Second},
-		step{name: "streams", timeout: 2 * time.Second, stop: func(ctx context.Context) error {
-			if p.Delivery != nil {
-				p.Delivery.Drain(ctx)
-			}
-			return nil
-		}},
+		step{name: "streams", stop: p.drain, timeout: 2 * time.Second},
 		step{name: "listener", timeout: time.Second,
 			start: func(ctx context.Context) error {
 				address, _, err := p.serve(ctx, "server", p.Server)
@@ -174,6 +169,14 @@ func (p *program) steps() []step {
 		steps = append(steps, step{name: "demo", start: p.Demo.Start, stop: p.Demo.Stop, timeout: time.Second / 2})
 	}
 	return steps
+}
+
+// drain ends the streams.
+func (p *program) drain(ctx context.Context) error {
+	if p.Delivery != nil {
+		p.Delivery.Drain(ctx)
+	}
+	return nil
 }
 
 // allJobs are those of the modules and of the stores.

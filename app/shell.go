@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -111,14 +110,7 @@ func (s *shell) address(f cli.Flags) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	host, port, err := net.SplitHostPort(c.Server.Listen)
-	if err != nil {
-		return "", err
-	}
-	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
-		host = "127.0.0.1"
-	}
-	return "http://" + net.JoinHostPort(host, port), nil
+	return c.Server.Local(), nil
 }
 
 // askPassword reads a password from the terminal without showing it.
@@ -131,4 +123,13 @@ func askPassword(prompt string) (string, error) {
 	b, err := term.ReadPassword(fd)
 	_, _ = os.Stderr.WriteString("\n")
 	return string(b), err
+}
+
+// bench runs the load tool, which measures this very program in a process of its own.
+func (s *shell) bench(ctx context.Context, args []string) error {
+	info := versionInfo()
+	return bench.Run(ctx, bench.Options{
+		Out: s.streams.Out, Err: s.streams.Err, Terminal: s.streams.Err == os.Stderr && term.IsTerminal(int(os.Stderr.Fd())),
+		Version: strings.TrimSpace(info["version"] + " " + info["revision"]), Environ: s.environ,
+	}, args)
 }

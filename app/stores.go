@@ -117,8 +117,8 @@ func (s *stores) migrate(ctx context.Context, list []storage.Migrations) error {
 // copyFile is the copy of the database from before the last upgrade.
 const copyFile = sqlite.FileName + ".before-upgrade"
 
-// keepCopy copies the database if some owner's tables are older than this program. A copy that is there is of an
-// upgrade before, or of this one cut off; it is made anew.
+// keepCopy copies the database if some owner's tables are older than this program. A copy of an earlier or interrupted
+// upgrade is replaced.
 func (s *stores) keepCopy(ctx context.Context, list []storage.Migrations) error {
 	behind := false
 	for _, m := range list {
@@ -194,7 +194,7 @@ func (s *stores) failed() <-chan struct{} {
 	return nil
 }
 
-// checks are the readiness checks of the stores.
+// checks are the stores' part of /readyz.
 func (s *stores) checks() []server.Check {
 	return []server.Check{
 		{Name: "database", Probe: func() (string, error) {

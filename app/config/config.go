@@ -113,32 +113,26 @@ func Default() Config {
 // Validate checks what no single section knows. Its errors begin with the key.
 func (c *Config) Validate() error {
 	var errs []error
-	bad := func(key, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s: "+format, append([]any{key}, args...)...))
-	}
+	bad := func(key, says string) { errs = append(errs, errors.New(key+": "+says)) }
 	oneOf := func(key, value string, allowed ...string) {
 		if !slices.Contains(allowed, value) {
-			bad(key, "must be one of %v", allowed)
+			bad(key, fmt.Sprintf("must be one of %v", allowed))
 		}
 	}
-	if c.Storage.Data == "" {
-		bad("storage.data", "must name a directory")
+	must := func(holds bool, key, says string) {
+		if !holds {
+			bad(key, says)
+		}
 	}
+	keep := c.Storage.Log.Retention
+	must(c.Storage.Data != "", "storage.data", "must name a directory")
 	oneOf("storage.driver", c.Storage.Driver, "sqlite")
 	oneOf("storage.sqlite.synchronous", c.Storage.SQLite.Synchronous, "full", "normal")
-	if c.Storage.SQLite.Readers < 1 || c.Storage.SQLite.Readers > 64 {
-		bad("storage.sqlite.readers", "must be 1 to 64")
-	}
+	must(c.Storage.SQLite.Readers >= 1 && c.Storage.SQLite.Readers <= 64, "storage.sqlite.readers", "must be 1 to 64")
 	oneOf("storage.log.driver", c.Storage.Log.Driver, "bolt")
-	if c.Storage.Log.MaxSize < 64<<20 {
-		bad("storage.log.max_size", "must be at least 64MiB")
-	}
-	if c.Storage.Log.Retention.Age < 0 {
-		bad("storage.log.retention.age", "must not be negative; 0 keeps everything")
-	}
-	if c.Storage.Log.Retention.Bytes > c.Storage.Log.MaxSize {
-		bad("storage.log.retention.bytes", "must not be above storage.log.max_size")
-	}
+	must(c.Storage.Log.MaxSize >= 64<<20, "storage.log.max_size", "must be at least 64MiB")
+	must(keep.Age >= 0, "storage.log.retention.age", "must not be negative; 0 keeps everything")
+	must(keep.Bytes <= c.Storage.Log.MaxSize, "storage.log.retention.bytes", "must not be above storage.log.max_size")
 	oneOf("registration.mode", c.Registration.Mode, "open", "invite", "closed")
 	oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf("log.format", c.Log.Format, "auto", "console", "json")
@@ -159,7 +153,7 @@ func (c *Config) Validate() error {
 
 // validateStreams: a client's id is renewed when its connection reaches max_age, so events have to be kept for
 // longer than that.
-func (c *Config) validateStreams(bad func(key, format string, args ...any)) {
+func (c *Config) validateStreams(bad func(key, says string)) {
 	age := c.Storage.Log.Retention.Age
 	for _, ch := range c.Channels {
 		s, ok := ch.Settings.(*sse.Config)

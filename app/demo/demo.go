@@ -197,8 +197,8 @@ func (d *Demo) everybody(ctx context.Context) (map[string]users.Me, error) {
 	}
 }
 
-// meet finds its people again on a site that it filled before, in the same order. It acts for nobody else: who
-// has registered there since is left alone, and a site with people of its own is refused.
+// meet finds the people of an earlier run, in the same order. Accounts registered since are left alone, and a site
+// without that community is refused.
 func (d *Demo) meet(ctx context.Context, all map[string]users.Me) error {
 	d.me = actorOf(all[demoName])
 	for i := range d.Config.People {

@@ -14,14 +14,14 @@ import (
 // Credentials are what a request brought. All strings are copies.
 type Credentials = users.Credentials
 
-// Authenticator tells who brings credentials. It is asked once a request, only when one of them is set, from many
-// goroutines. Unknown, expired or revoked ones give the fault invalid_token (invalid_ticket for a ticket, which
-// is used up by being asked for); any other error is the store's.
+// Authenticator resolves credentials to an actor, at most once a request and only if one is set, from many
+// goroutines. Unknown, expired or revoked credentials give the fault invalid_token (invalid_ticket for a ticket, which
+// one call uses up); any other error is the store's.
 type Authenticator interface {
 	Authenticate(ctx context.Context, c Credentials) (social.Actor, error)
 }
 
-// nobody answers when there is no users module: no credential is good.
+// nobody is the Authenticator without a users module: no credential is valid.
 type nobody struct{}
 
 func (nobody) Authenticate(_ context.Context, c Credentials) (social.Actor, error) {
@@ -52,7 +52,7 @@ const (
 	localSpent                   // true, once a budget was spent
 )
 
-// identify tells who is asking. It runs at most once a request; whoever asks again gets the same answer.
+// identify resolves the actor of a request, once.
 func (s *Server) identify(c *fiber.Ctx) (social.Actor, error) {
 	if a, ok := c.Locals(localActor).(social.Actor); ok {
 		return a, nil
@@ -90,9 +90,8 @@ func (s *Server) credentials(c *fiber.Ctx) (Credentials, error) {
 	return Credentials{Cookie: string(c.Request().Header.Cookie(s.cookie))}, nil
 }
 
-// checkSite refuses what a page of another site makes a signed-in browser send: with a session cookie, every
-// method that may change something, and opening the event stream. Browsers say where a request comes from by
-// Sec-Fetch-Site, older ones by Origin; a request with neither does not come from a browser.
+// checkSite refuses cross-site requests with a session cookie: every method that may change something, and event
+// streams. Browsers name the origin in Sec-Fetch-Site, older ones in Origin; a request with neither is not a browser's.
 func (s *Server) checkSite(c *fiber.Ctx, events bool) error {
 	safe := false
 	switch c.Method() {

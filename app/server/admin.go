@@ -16,12 +16,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// AdminConfig is the section "admin": the listener for the operator. It asks nobody who they are, so it belongs
-// on loopback or on a network of its own.
+// AdminConfig is the section "admin": the operator's listener. It has no authentication and belongs on loopback or a
+// private network.
 type AdminConfig struct {
-	// Enabled says whether there is one.
 	Enabled bool `yaml:"enabled"`
-	// Listen is its address, host and port.
+	// Listen is host and port.
 	Listen string `yaml:"listen"`
 }
 
@@ -91,8 +90,7 @@ func NewAdmin(cfg AdminConfig, ready *Readiness, metrics prometheus.Gatherer) *A
 	}}
 }
 
-// byAddress refuses requests that ask for a name other than the listener's own or a loopback one: a page in the
-// operator's browser could have pointed its name here.
+// byAddress refuses hosts other than the listener's own and loopback (DNS rebinding).
 func byAddress(listen string, next http.Handler) http.Handler {
 	own := hostName(listen)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

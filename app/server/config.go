@@ -73,6 +73,11 @@ func (c Config) Origin() string {
 	if c.PublicURL != "" {
 		return strings.TrimSuffix(c.PublicURL, "/")
 	}
+	return c.Local()
+}
+
+// Local is the address at which the server is reached from its own machine.
+func (c Config) Local() string {
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return "http://" + c.Listen
@@ -107,7 +112,7 @@ func (c Config) Validate() error {
 			return errors.New("cors_origins: * is refused: name each origin")
 		}
 		if !isOrigin(o) {
-			return errors.New("cors_origins: must be origins such as https://server.example, in lower case")
+			return errors.New("cors_origins: must be origins such as https://app.example, in lower case")
 		}
 	}
 	return c.validateNumbers()
@@ -127,31 +132,23 @@ func (c Config) validateURL() error {
 }
 
 func (c Config) validateNumbers() error {
-	for _, d := range []struct {
-		key   string
-		value time.Duration
+	for _, rule := range []struct {
+		holds bool
+		says  string
 	}{
-		{"read_timeout", c.ReadTimeout}, {"write_timeout", c.WriteTimeout},
-		{"idle_timeout", c.IdleTimeout}, {"request_timeout", c.RequestTimeout},
+		{c.ReadTimeout > 0, "read_timeout: must be more than 0"},
+		{c.WriteTimeout > 0, "write_timeout: must be more than 0"},
+		{c.IdleTimeout > 0, "idle_timeout: must be more than 0"},
+		{c.RequestTimeout > 0, "request_timeout: must be more than 0"},
+		{c.MaxConnections > 0, "max_connections: must be at least 1"},
+		{c.MaxStreams > 0, "max_streams: must be at least 1"},
+		{c.MaxStreamsPerPerson > 0, "max_streams_per_person: must be at least 1"},
+		{c.BodyLimit >= 1<<10 && c.BodyLimit <= 1<<30, "body_limit: must be 1KiB to 1GiB"},
+		{c.HeaderLimit >= 4<<10 && c.HeaderLimit <= 1<<20, "header_limit: must be 4KiB to 1MiB"},
 	} {
-		if d.value <= 0 {
-			return fmt.Errorf("%s: must be more than 0", d.key)
+		if !rule.holds {
+			return errors.New(rule.says)
 		}
-	}
-	if c.MaxConnections < 1 {
-		return errors.New("max_connections: must be at least 1")
-	}
-	if c.MaxStreams < 1 {
-		return errors.New("max_streams: must be at least 1")
-	}
-	if c.MaxStreamsPerPerson < 1 {
-		return errors.New("max_streams_per_person: must be at least 1")
-	}
-	if c.BodyLimit < 1<<10 || c.BodyLimit > 1<<30 {
-		return errors.New("body_limit: must be 1KiB to 1GiB")
-	}
-	if c.HeaderLimit < 4<<10 || c.HeaderLimit > 1<<20 {
-		return errors.New("header_limit: must be 4KiB to 1MiB")
 	}
 	return nil
 }

@@ -2,19 +2,22 @@ package server
 
 import (
 	"bytes"
+	"errors"
+	"net"
 	"net/url"
+	"os"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// guard refuses requests whose framing two programs could read in two ways, before anything else looks at them:
-// fasthttp reads Content-Length beside Transfer-Encoding, folded headers and names with spaces as best it can,
-// and what it makes of them need not be what the proxy in front made of them. Every refusal is 400 and closes
-// the connection, so bytes behind the request never run as another one.
+// guard refuses ambiguous framing before anything else reads the request (request smuggling): fasthttp tolerates
+// Content-Length beside Transfer-Encoding, folded headers and names with spaces, and may read them differently than
+// the proxy in front. Every refusal is 400 and closes the connection, so trailing bytes never run as a request.
 type guard struct{ hosts hosts }
 
 // once are the headers that stand at most once in a request.
@@ -93,3 +96,51 @@ func (g guard) checkTarget(c *fasthttp.RequestCtx, seen map[string]string) *soci
 }
 
 func malformed(why string) *social.Fault { return social.NewFault(social.CodeBadRequest, why) }
+
+// refuse answers a request that meets no route, because it cannot be read or must not be, and ends the
+// connection: what follows on it cannot be told apart from this request.
+func (s *Server) refuse(c *fasthttp.RequestCtx, fault *social.Fault) {
+	id := requestID(string(c.Request.Header.Peek(fiber.HeaderXRequestID)))
+	s.standardHeaders(c, id)
+	p := newProblem(fault)
+	p.RequestID, p.Instance = id, "/"
+	p.write(c)
+	c.SetConnectionClose()
+	s.metrics.refused.WithLabelValues(string(p.Code)).Inc()
+	level := zap.InfoLevel
+	if p.Code == social.CodeRequestTimeout {
+		level = zap.DebugLevel // browsers open connections that they never use
+	}
+	s.log.Log(level, "request refused",
+		zap.String("request_id", id), zap.String("code", string(p.Code)), zap.Int("status", p.Status))
+}
+
+// expect answers Expect: 100-continue: the body may come only if the request could be served with it. Every
+// other answer ends the connection, because the body may be on its way already.
+func (s *Server) expect(c *fasthttp.RequestCtx) int {
+	fault := s.guard.check(c)
+	if fault == nil && c.Request.Header.ContentLength() > int(s.cfg.BodyLimit) {
+		fault = routerFault(fiber.StatusRequestEntityTooLarge)
+	}
+	if fault == nil {
+		return fasthttp.StatusContinue
+	}
+	s.refuse(c, fault)
+	return c.Response.StatusCode()
+}
+
+// parseFault names what fasthttp could not read. Its errors may quote the request and are dropped.
+func parseFault(err error) *social.Fault {
+	var small *fasthttp.ErrSmallBuffer
+	var network net.Error
+	switch {
+	case errors.As(err, &small):
+		return routerFault(fiber.StatusRequestHeaderFieldsTooLarge)
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		return routerFault(fiber.StatusRequestEntityTooLarge)
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, fasthttp.ErrTimeout),
+		errors.As(err, &network) && network.Timeout():
+		return routerFault(fiber.StatusRequestTimeout)
+	}
+	return malformed("The request cannot be understood.")
+}

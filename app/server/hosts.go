@@ -8,9 +8,8 @@ import (
 	"strings"
 )
 
-// hosts knows which names requests may ask for: the public host, every loopback name, and those allowed by
-// config. A page of another site that has pointed its own name at this server (DNS rebinding) asks for that name
-// and is refused.
+// hosts are the host names that are served: the public host, loopback names, and server.allowed_hosts. All others are
+// refused, against DNS rebinding.
 type hosts map[string]struct{}
 
 func newHosts(origin string, allowed []string) hosts {

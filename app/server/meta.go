@@ -92,7 +92,7 @@ func (s *Server) spend(c *fiber.Ctx, b social.Budget, a social.Actor) error {
 		c.Set("RateLimit", fmt.Sprintf("%s;r=%d;t=%d", name, got.left, ceilSeconds(got.resetIn)))
 	}
 	if !got.ok {
-		return &social.Fault{Code: social.CodeRateLimited, Detail: "Please wait before you go on.", RetryAfter: got.retry}
+		return &social.Fault{Code: social.CodeRateLimited, Detail: "Wait before the next request.", RetryAfter: got.retry}
 	}
 	return nil
 }

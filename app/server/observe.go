@@ -8,14 +8,15 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/belfry-social/belfry/modules/social"
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules/social"
 )
 
-// observe is the outermost handler: it gives the request its id, address and headers, keeps a panic inside,
-// answers errors, and writes the one line and the figures of this request.
+// observe is the outermost handler: request id, client address, standard headers, recovery from panics, answers to
+// errors, the log line and the metrics.
 func (s *Server) observe(c *fiber.Ctx) error {
 	began := s.clock()
 	id := requestID(c.Get(fiber.HeaderXRequestID))
@@ -111,7 +112,7 @@ func (s *Server) note(c *fiber.Ctx, id string, took time.Duration) {
 	s.log.Warn("request", fields...)
 }
 
-// fail answers an error. It is Fiber's error handler as well, and never fails itself.
+// fail answers an error. It is also Fiber's error handler; it never returns an error.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
 	var routed *fiber.Error
 	if errors.As(err, &routed) {

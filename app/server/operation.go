@@ -19,8 +19,8 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// adoptHuma gives huma our problems, exact names in bodies and lists that are never null. These are package
-// variables of huma's, so they are the same for every server of the process, know no server, and are set once.
+// adoptHuma sets huma's package variables: problems as errors, exact member names, lists that are never null. They are
+// shared by all servers of the process and set once.
 var adoptHuma = sync.OnceFunc(func() {
 	huma.NewError = func(status int, _ string, errs ...error) huma.StatusError { return humaProblem(status, errs) }
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, _ string, errs ...error) huma.StatusError {
@@ -74,9 +74,8 @@ func (s *Server) newAPI(router fiber.Router) huma.API {
 	return api
 }
 
-// operate is what stands before and behind every handler of a module: who asks and may they, is there budget
-// left, is the answer acceptable, are query, headers and body what the operation takes; then the handler; then
-// the ETag.
+// operate surrounds every handler of a module: authentication, budget and authorisation, acceptable answer, query,
+// headers and body; then the handler; then the ETag.
 func (s *Server) operate(ctx huma.Context, next func(huma.Context)) {
 	c, op := humafiber.Unwrap(ctx), ctx.Operation()
 	a, err := s.admit(c, op)
@@ -95,7 +94,7 @@ func (s *Server) operate(ctx huma.Context, next func(huma.Context)) {
 	}
 }
 
-// admit decides whether this caller may go on. Credentials that are refused spend the budget of the address.
+// admit authenticates, spends the budget and authorises. Refused credentials spend the address's budget.
 func (s *Server) admit(c *fiber.Ctx, op *huma.Operation) (social.Actor, error) {
 	if err := s.checkSite(c, false); err != nil {
 		return social.Actor{}, err

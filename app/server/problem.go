@@ -24,16 +24,16 @@ var problems = map[social.Code]struct {
 	social.CodeBadRequest:           {400, "The request is malformed"},
 	social.CodeInvalidJSON:          {400, "The body is not valid JSON"},
 	social.CodeInvalidCursor:        {400, "The page cursor is not valid"},
-	social.CodeUnauthenticated:      {401, "Nobody is signed in"},
+	social.CodeUnauthenticated:      {401, "Not signed in"},
 	social.CodeInvalidToken:         {401, "The session or token is not valid"},
 	social.CodeInvalidTicket:        {401, "The ticket is not valid"},
-	social.CodeBadCredentials:       {401, "Name or password is wrong"},
+	social.CodeBadCredentials:       {401, "Wrong username or password"},
 	social.CodeInsufficientScope:    {403, "The token does not allow this"},
 	social.CodeForbidden:            {403, "Your role does not allow this"},
 	social.CodeCrossSite:            {403, "The request came from another site"},
 	social.CodeAccountSuspended:     {403, "The account is suspended"},
 	social.CodeRegistrationClosed:   {403, "Registration is closed"},
-	social.CodeWrongPassword:        {403, "The password is wrong"},
+	social.CodeWrongPassword:        {403, "Wrong password"},
 	social.CodeNotFound:             {404, "Not found"},
 	social.CodeMethodNotAllowed:     {405, "The method is not allowed here"},
 	social.CodeNotAcceptable:        {406, "No acceptable form of answer"},
@@ -41,8 +41,8 @@ var problems = map[social.Code]struct {
 	social.CodeUsernameTaken:        {409, "The username is taken"},
 	social.CodeIdempotencyInFlight:  {409, "The first request with this key is still running"},
 	social.CodeLimitReached:         {409, "You have as many of these as you can have"},
-	social.CodeInvalidState:         {409, "This cannot be done in its present state"},
-	social.CodeCursorGone:           {410, "Events after this id cannot be given"},
+	social.CodeInvalidState:         {409, "Not possible in its present state"},
+	social.CodeCursorGone:           {410, "Events after this id are gone"},
 	social.CodePreconditionFailed:   {412, "It has changed since"},
 	social.CodeBodyTooLarge:         {413, "The body is too large"},
 	social.CodeUnsupportedMediaType: {415, "The body has an unsupported media type"},
@@ -104,9 +104,8 @@ func (p *Problem) GetStatus() int { return p.Status }
 // ContentType is application/problem+json; huma asks for it.
 func (p *Problem) ContentType(string) string { return problemType }
 
-// newProblem gives err the form in which a caller may see it. A *social.Fault is shown as it is, a full or
-// absent store and an expired deadline by their codes, an error of the router by its status; everything else is
-// internal and shown without its text.
+// newProblem maps an error to a problem: a *social.Fault by its code, errors of the store and expired deadlines by
+// codes of their own, errors of the router by status; everything else is internal and its text is kept from the answer.
 func newProblem(err error) *Problem {
 	var p *Problem
 	if errors.As(err, &p) {
@@ -155,9 +154,9 @@ func faultOf(err error) *social.Fault {
 	case errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrReadOnly):
 		return social.NewFault(social.CodeStorageFull, "Nothing can be written at the moment; reading goes on.")
 	case errors.Is(err, storage.ErrBusy):
-		return &social.Fault{Code: social.CodeOverloaded, Detail: "Please try again in a moment.", RetryAfter: time.Second}
+		return &social.Fault{Code: social.CodeOverloaded, Detail: "Try again in a moment.", RetryAfter: time.Second}
 	case errors.Is(err, storage.ErrClosed), errors.Is(err, storage.ErrFailed):
-		return &social.Fault{Code: social.CodeUnavailable, Detail: "Please try again soon.", RetryAfter: 5 * time.Second}
+		return &social.Fault{Code: social.CodeUnavailable, Detail: "Try again soon.", RetryAfter: 5 * time.Second}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return &social.Fault{Code: social.CodeUnavailable, Detail: "The answer took too long.", RetryAfter: time.Second}
 	case errors.As(err, &routed):
@@ -167,7 +166,7 @@ func faultOf(err error) *social.Fault {
 }
 
 func internalFault() *social.Fault {
-	return social.NewFault(social.CodeInternal, "The server has noted what happened under this request id.")
+	return social.NewFault(social.CodeInternal, "The server logged the cause under this request id.")
 }
 
 // routerFault gives the fault for a status that Fiber or huma decided on.

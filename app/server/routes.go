@@ -14,8 +14,8 @@ import (
 	"github.com/belfry-social/belfry/plugins"
 )
 
-// lateRoutes keeps the routes of modules back until all are known, and adds them in an order in which none hides
-// another: Fiber takes the first that fits, and /v1/notifications/{id} would hide /v1/notifications/counts.
+// lateRoutes collects the routes of modules and sorts them before Fiber gets them: Fiber takes the first match, and
+// /v1/notifications/{id} would shadow /v1/notifications/counts.
 type lateRoutes struct {
 	fiber.Router
 	kept []lateRoute
@@ -61,8 +61,8 @@ func comparePaths(a, b string) int {
 	return len(as) - len(bs)
 }
 
-// front stands before each route of a channel: it refuses other sites' pages, puts who is asking into the
-// context, and spends the read or write budget, except for a stream, whose own budget the channel spends.
+// front precedes each route of a channel: it refuses cross-site requests, puts the actor into the context, and spends
+// the read or write budget; the channel itself spends the budget of streams.
 func (s *Server) front(c *fiber.Ctx) error {
 	if err := s.checkSite(c, true); err != nil {
 		return err
@@ -84,8 +84,7 @@ func (s *Server) front(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// bye refuses a stream for trouble of ours: a browser's EventSource comes back after this, and gives up for good
-// on any status but 200.
+// bye refuses a stream for an error of ours with status 200: on any other status an EventSource never reconnects.
 func (s *Server) bye(c *fiber.Ctx, err error) error {
 	s.log.Warn("stream refused", zap.String("request_id", social.RequestIDFrom(c.UserContext())), zap.Error(err))
 	retry := 5_000 + rand.IntN(25_000)
@@ -103,8 +102,8 @@ type RouterFunc func(r fiber.Router, doc *huma.OpenAPI)
 // Routes calls the function.
 func (f RouterFunc) Routes(r fiber.Router, doc *huma.OpenAPI) { f(r, doc) }
 
-// behind is the router a channel gets: plain routes only, each with one handler of the host in front. What would
-// reach beyond the channel's own routes panics: it is a mistake of the channel.
+// behind is the router of a channel: plain routes, each preceded by one handler of the host. Methods that would affect
+// other routes panic: a channel's programming error.
 type behind struct {
 	fiber.Router
 	first fiber.Handler

@@ -177,8 +177,8 @@ func (s *Server) Serve(ln net.Listener) error {
 	return s.fiber.Listener(ln)
 }
 
-// Drain is the first step of the end: not ready any more, no new connections, and those that are there end with
-// their next answer. It does not wait.
+// Drain begins the shutdown without waiting: /readyz turns 503, the listener closes, and open connections close after
+// their next answer.
 func (s *Server) Drain() {
 	s.ready.Drain()
 	s.draining.Store(true)
@@ -189,9 +189,8 @@ func (s *Server) Drain() {
 	}
 }
 
-// Shutdown waits until every request has been answered. When ctx ends before, what still runs is cancelled and
-// ctx's error returned. Connections on which no request has begun are closed at once, requests that have not
-// arrived in full when ctx ends are given up. Event streams are not its business: their channels end them.
+// Shutdown waits until every request is answered. When ctx ends earlier, running requests are cancelled, requests still
+// arriving are dropped, and ctx's error is returned. Silent connections close at once. Channels end their own streams.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	defer s.stop()
@@ -219,4 +218,42 @@ func checkImmutable(a *fiber.App) error {
 		return errors.New("fiber is not immutable: strings of a request would change after it")
 	}
 	return nil
+}
+
+// connections are the open connections that no channel took over, true = no byte has arrived. fasthttp counts a
+// silent connection as busy and would wait for it at shutdown; browsers open them ahead of need. Safe for concurrent
+// use.
+type connections struct {
+	mu     sync.Mutex
+	silent map[net.Conn]bool
+}
+
+// note is fasthttp's ConnState.
+func (l *connections) note(c net.Conn, state fasthttp.ConnState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch state {
+	case fasthttp.StateNew:
+		if l.silent == nil {
+			l.silent = map[net.Conn]bool{}
+		}
+		l.silent[c] = true
+	case fasthttp.StateActive:
+		if _, known := l.silent[c]; known { // a connection served directly, in a test, was never new
+			l.silent[c] = false
+		}
+	case fasthttp.StateHijacked, fasthttp.StateClosed:
+		delete(l.silent, c)
+	}
+}
+
+// close closes all connections, or the silent ones only.
+func (l *connections) close(silentOnly bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c, silent := range l.silent {
+		if silent || !silentOnly {
+			_ = c.Close() // the other end may have done it
+		}
+	}
 }
