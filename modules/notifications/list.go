@@ -168,7 +168,7 @@ func storedItems(ctx context.Context, q storage.Querier, v *viewer, sel selectio
 	var rows []row
 	var err error
 	if query != "" {
-		rows, err = storage.All(ctx, q, scanRow, query, args...)
+		rows, err = storage.All(ctx, q, rowScanner(), query, args...)
 	}
 	if err != nil || sel.state != inUnread {
 		return rows, err
@@ -265,7 +265,7 @@ func (s *Service) Members(ctx context.Context, person, group social.ID,
 			return []row{*head}, nil
 		}
 		const within = ` AND key > $2 AND key < $3` + notGone
-		return storage.All(ctx, q, scanRow, `SELECT `+rowColumns+` FROM notifications WHERE key IN (
+		return storage.All(ctx, q, rowScanner(), `SELECT `+rowColumns+` FROM notifications WHERE key IN (
 			SELECT key FROM (SELECT key FROM notifications n
 				WHERE `+joiner+within+` ORDER BY key `+at.order()+` LIMIT $4 + 0) AS joiners
 			UNION ALL SELECT key FROM notifications n WHERE `+founder+within+`) ORDER BY key `+at.order()+` LIMIT $4 + 0`,

@@ -68,12 +68,16 @@ const rowColumns = `key, id, receiver_id, type, word, actor_id, object_id, subje
 	began_at,
 	state, withdrawn_at, seen_at, read_at, left_unread, archived_at, content, url, data, created_at, updated_at`
 
-func scanRow(from storage.Row) (r row, err error) {
-	err = from.Scan(&r.key, &r.id, &r.receiver, &r.kind, &r.word, &r.actor, &r.object, &r.subject, &r.group, &r.head,
-		&r.members,
-		&r.actors, &r.began, &r.state, &r.withdrawn, &r.seenAt, &r.readAt, &r.left, &r.archived, &r.content, &r.url, &r.data,
-		&r.created, &r.updated)
-	return r, err
+// rowScanner scans one row after the other into the same places. A row shares nothing with the next.
+func rowScanner() func(storage.Row) (row, error) {
+	var r row
+	into := []any{&r.key, &r.id, &r.receiver, &r.kind, &r.word, &r.actor, &r.object, &r.subject, &r.group, &r.head,
+		&r.members, &r.actors, &r.began, &r.state, &r.withdrawn, &r.seenAt, &r.readAt, &r.left, &r.archived, &r.content,
+		&r.url, &r.data, &r.created, &r.updated}
+	return func(from storage.Row) (row, error) {
+		err := from.Scan(into...)
+		return r, err
+	}
 }
 
 func rowKey(r row) int64 { return r.key }

@@ -32,7 +32,7 @@ func saveWatermarks(ctx context.Context, tx storage.Tx, person social.ID, w wate
 
 // oneRow gives the first row of a query over rowColumns; nil = none.
 func oneRow(ctx context.Context, q storage.Querier, query string, args ...any) (*row, error) {
-	r, err := scanRow(q.QueryRow(ctx, query, args...))
+	r, err := rowScanner()(q.QueryRow(ctx, query, args...))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

@@ -75,7 +75,7 @@ func (s *Service) emptyPost(ctx context.Context, tx storage.Tx, post social.ID) 
 // emptyPerson deletes one page: first rows of the person's acts, announced to their receivers, then the person's own
 // rows.
 func (s *Service) emptyPerson(ctx context.Context, tx storage.Tx, person social.ID) (more bool, err error) {
-	acts, err := storage.All(ctx, tx, scanRow, actsQuery, person, s.cfg.Batch)
+	acts, err := storage.All(ctx, tx, rowScanner(), actsQuery, person, s.cfg.Batch)
 	if err != nil {
 		return false, fmt.Errorf("acts of a person: %w", err)
 	}

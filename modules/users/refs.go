@@ -15,7 +15,8 @@ const maxIn = 256
 // give an empty map.
 func (s *Service) Refs(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error) {
 	refs := make(map[social.ID]social.UserRef, len(ids))
-	err := in(ctx, q, ids, scanRef, `SELECT id, username, display_name FROM users WHERE deleted_at IS NULL AND id IN `,
+	err := in(ctx, q, ids, refScanner(),
+		`SELECT id, username, display_name FROM users WHERE deleted_at IS NULL AND id IN `,
 		func(r social.UserRef) { refs[r.ID] = r })
 	return refs, social.Wrap(err, "users: refs of %d people", len(ids))
 }
@@ -33,7 +34,7 @@ func (s *Service) RefsByName(ctx context.Context, q storage.Querier,
 		}
 	}
 	refs := make(map[string]social.UserRef, len(folded))
-	err := in(ctx, q, folded, scanRef, `SELECT id, username, display_name FROM users WHERE deleted_at IS NULL
+	err := in(ctx, q, folded, refScanner(), `SELECT id, username, display_name FROM users WHERE deleted_at IS NULL
 		AND username IN `, func(r social.UserRef) {
 		for _, name := range given[r.Username] {
 			refs[name] = r
@@ -76,7 +77,12 @@ func in[V, T any](ctx context.Context, q storage.Querier, values []V, scan func(
 	return nil
 }
 
-func scanRef(row storage.Row) (r social.UserRef, err error) {
-	err = row.Scan(&r.ID, &r.Username, &r.DisplayName)
-	return r, err
+// refScanner scans one row after the other into the same place: every list names people.
+func refScanner() func(storage.Row) (social.UserRef, error) {
+	var r social.UserRef
+	into := []any{&r.ID, &r.Username, &r.DisplayName}
+	return func(row storage.Row) (social.UserRef, error) {
+		err := row.Scan(into...)
+		return r, err
+	}
 }
