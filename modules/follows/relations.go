@@ -71,15 +71,15 @@ func (s *Service) Following(ctx context.Context, q storage.Querier, follower soc
 	if follower.IsZero() {
 		return nil, nil
 	}
-	changed, deleted, err := getMark(ctx, q, follower)
+	changed, deletedUsers, err := getMark(ctx, q, follower)
 	if err != nil {
 		return nil, failed(err, "following of", follower)
 	}
-	shared := deleted == 0 && !storage.Provisional(q)
+	shared := !deletedUsers && !storage.Provisional(q)
 	if kept, ok := s.following.Get(follower); shared && ok && kept.changed == changed {
 		return kept.edges, nil
 	}
-	edges, err := followedBy(ctx, q, follower, deleted > 0)
+	edges, err := followedBy(ctx, q, follower, deletedUsers)
 	if err != nil {
 		return nil, failed(err, "following of", follower)
 	}

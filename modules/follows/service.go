@@ -82,7 +82,7 @@ func (s *Service) Unfollow(ctx context.Context, actor social.Actor, followed soc
 		if err := p.announce(ctx, tx, actor.UserID, now); err != nil {
 			return err
 		}
-		if err := p.turned().announce(ctx, tx, actor.UserID, now); err != nil {
+		if err := p.reversed().announce(ctx, tx, actor.UserID, now); err != nil {
 			return err
 		}
 		return s.bus.Emit(ctx, tx, event.FollowEnded{Follower: actor.UserID, Followed: followed, At: now})
@@ -148,7 +148,7 @@ func (s *Service) begin(ctx context.Context, tx storage.Tx, follower, followed s
 	if err := mark(ctx, tx, follower.ID, key); err != nil {
 		return err
 	}
-	if err := p.turned().announce(ctx, tx, follower.ID, now); err != nil {
+	if err := p.reversed().announce(ctx, tx, follower.ID, now); err != nil {
 		return err
 	}
 	return s.bus.Emit(ctx, tx, event.FollowStarted{Follower: follower, Followed: followed, At: now})

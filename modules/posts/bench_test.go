@@ -100,7 +100,7 @@ func BenchmarkHome(b *testing.B) {
 			for i := range bb.readers {
 				bb.query(ids[i])
 			}
-			took := make([]time.Duration, 0, b.N)
+			durations := make([]time.Duration, 0, b.N)
 			b.ReportAllocs()
 			cpu := cpuTime()
 			b.ResetTimer()
@@ -111,12 +111,12 @@ func BenchmarkHome(b *testing.B) {
 				if err != nil || len(l.Items) != 20 {
 					b.Fatalf("%d posts, %v", len(l.Items), err)
 				}
-				took = append(took, time.Since(begin))
+				durations = append(durations, time.Since(begin))
 			}
 			b.StopTimer()
-			slices.Sort(took)
-			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-us")
-			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-us")
+			slices.Sort(durations)
+			b.ReportMetric(float64(durations[len(durations)/2].Microseconds()), "p50-us")
+			b.ReportMetric(float64(durations[len(durations)*99/100].Microseconds()), "p99-us")
 			b.ReportMetric(float64((cpuTime()-cpu).Microseconds())/float64(b.N), "cpu-us/page")
 		})
 	}

@@ -15,7 +15,7 @@ import (
 func (s *Service) Comments(ctx context.Context, reader, id social.ID, newest bool, p social.PageQuery) (social.List[Post], error) {
 	var out social.List[Post]
 	err := s.db.Read(ctx, func(q storage.Querier) error {
-		top, err := s.findPlace(ctx, q, reader, id)
+		top, err := s.findDeletedToo(ctx, q, reader, id)
 		if err != nil {
 			return err
 		}

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	leaverPageSize = 64
-	leaverEvery    = 5 * time.Second
+	cleanupPage  = 64
+	cleanupEvery = 5 * time.Second
 )
 
 // Reactions are what posts does when others act: at the end of an account everything the person wrote or liked is
@@ -31,29 +31,29 @@ func (s *Service) Reactions() []event.Reaction {
 // Jobs are the background work of posts.
 func (s *Service) Jobs() []social.Job {
 	return []social.Job{
-		{Name: "posts of ended accounts", Every: leaverEvery, Run: s.emptyLeaver},
-		{Name: "announcements of deleted posts", Every: leaverEvery, Run: s.goOnRedacting},
+		{Name: "posts of ended accounts", Every: cleanupEvery, Run: s.emptyDeletedUser},
+		{Name: "announcements of deleted posts", Every: cleanupEvery, Run: s.goOnRedacting},
 	}
 }
 
-// emptyLeaver takes away one page of what is left of one ended account: posts (with a fact each), likes, and the
+// emptyDeletedUser takes away one page of what is left of one ended account: posts (with a fact each), likes, and the
 // places where others named that person. Nothing is announced: the account's erase entry speaks for all of it.
-func (s *Service) emptyLeaver(ctx context.Context) (more bool, err error) {
+func (s *Service) emptyDeletedUser(ctx context.Context) (more bool, err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error { // mostly there is nobody, and the writer is left alone
-		_, more, err = nextLeaver(ctx, q)
+		_, more, err = nextDeletedUser(ctx, q)
 		return err
 	})
 	if err != nil || !more {
 		return false, err
 	}
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
-		person, found, err := nextLeaver(ctx, tx)
+		person, found, err := nextDeletedUser(ctx, tx)
 		if err != nil || !found {
 			return err
 		}
 		for _, step := range []func(context.Context, storage.Tx, social.ID) (int, error){s.emptyPosts, takeLikes, takeMentions} {
-			if n, err := step(ctx, tx, person); err != nil || n == leaverPageSize {
-				return err // the rest at the next turn
+			if n, err := step(ctx, tx, person); err != nil || n == cleanupPage {
+				return err // the rest at the next run
 			}
 		}
 		_, err = tx.Exec(ctx, `DELETE FROM post_leavers WHERE user_id = $1`, person)
@@ -65,7 +65,7 @@ func (s *Service) emptyLeaver(ctx context.Context) (more bool, err error) {
 	return true, nil
 }
 
-func nextLeaver(ctx context.Context, q storage.Querier) (person social.ID, found bool, err error) {
+func nextDeletedUser(ctx context.Context, q storage.Querier) (person social.ID, found bool, err error) {
 	err = q.QueryRow(ctx, `SELECT user_id FROM post_leavers ORDER BY at, user_id LIMIT 1`).Scan(&person)
 	if errors.Is(err, sql.ErrNoRows) {
 		return person, false, nil
@@ -77,7 +77,7 @@ func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person social.I
 	var rows []row
 	for _, which := range []string{topLevel, comment} {
 		more, err := queryRows(ctx, tx, false, `SELECT `+columns+` FROM posts p WHERE p.author_id = $2 AND p.deleted_at = 0 AND `+which+
-			` ORDER BY p.key DESC LIMIT $3 + 0`, social.ID{}, person, leaverPageSize-len(rows))
+			` ORDER BY p.key DESC LIMIT $3 + 0`, social.ID{}, person, cleanupPage-len(rows))
 		if err != nil {
 			return 0, err
 		}
@@ -92,7 +92,7 @@ func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person social.I
 }
 
 func takeLikes(ctx context.Context, tx storage.Tx, person social.ID) (int, error) {
-	list, err := storage.All(ctx, tx, storage.One[int64], `SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, leaverPageSize)
+	list, err := storage.All(ctx, tx, storage.One[int64], `SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, cleanupPage)
 	if err != nil {
 		return 0, err
 	}
@@ -109,7 +109,7 @@ func takeLikes(ctx context.Context, tx storage.Tx, person social.ID) (int, error
 
 // takeMentions makes "@name" plain text where others named the person.
 func takeMentions(ctx context.Context, tx storage.Tx, person social.ID) (int, error) {
-	list, err := storage.All(ctx, tx, storage.One[int64], `SELECT post_key FROM post_mentions WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, leaverPageSize)
+	list, err := storage.All(ctx, tx, storage.One[int64], `SELECT post_key FROM post_mentions WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, cleanupPage)
 	if err != nil {
 		return 0, err
 	}

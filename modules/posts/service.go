@@ -55,15 +55,15 @@ func (s *Service) Get(ctx context.Context, reader, id social.ID) (Post, error) {
 
 // find is the one road to a single post: the row if reader may see it and it stands.
 func (s *Service) find(ctx context.Context, q storage.Querier, reader, id social.ID) (row, error) {
-	r, err := s.findPlace(ctx, q, reader, id)
+	r, err := s.findDeletedToo(ctx, q, reader, id)
 	if err == nil && r.deleted {
 		return row{}, social.NotFound()
 	}
 	return r, err
 }
 
-// findPlace is find that also gives deleted posts.
-func (s *Service) findPlace(ctx context.Context, q storage.Querier, reader, id social.ID) (row, error) {
+// findDeletedToo is find that also gives deleted posts.
+func (s *Service) findDeletedToo(ctx context.Context, q storage.Querier, reader, id social.ID) (row, error) {
 	r, found, err := rowByID(ctx, q, reader, id)
 	if err != nil {
 		return row{}, err
