@@ -35,16 +35,20 @@ func (s *Service) Routes(api huma.API) {
 	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWriteFollows)}
 	list := map[string]any{social.MetaAuth: social.AuthOptional, social.MetaETag: "weak"}
 	tags := []string{"follows"}
-	huma.Register(api, huma.Operation{OperationID: "follow", Method: http.MethodPut, Path: "/v1/users/{id}/follow", Tags: tags,
+	huma.Register(api, huma.Operation{OperationID: "follow", Method: http.MethodPut, Path: "/v1/users/{id}/follow",
+		Tags:    tags,
 		Summary: "Follow a person, or change the bell", DefaultStatus: http.StatusOK, Metadata: write,
 		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity}}, s.putFollow)
-	huma.Register(api, huma.Operation{OperationID: "unfollow", Method: http.MethodDelete, Path: "/v1/users/{id}/follow", Tags: tags,
+	huma.Register(api, huma.Operation{OperationID: "unfollow", Method: http.MethodDelete, Path: "/v1/users/{id}/follow",
+		Tags:    tags,
 		Summary: "Follow a person no more", DefaultStatus: http.StatusOK, Metadata: write,
 		Errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity}}, s.deleteFollow)
-	huma.Register(api, huma.Operation{OperationID: "list-followers", Method: http.MethodGet, Path: "/v1/users/{id}/followers", Tags: tags,
+	huma.Register(api, huma.Operation{OperationID: "list-followers", Method: http.MethodGet,
+		Path: "/v1/users/{id}/followers", Tags: tags,
 		Summary: "Who follows a person", DefaultStatus: http.StatusOK, Metadata: list,
 		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity}}, s.getList(false))
-	huma.Register(api, huma.Operation{OperationID: "list-following", Method: http.MethodGet, Path: "/v1/users/{id}/following", Tags: tags,
+	huma.Register(api, huma.Operation{OperationID: "list-following", Method: http.MethodGet,
+		Path: "/v1/users/{id}/following", Tags: tags,
 		Summary: "Whom a person follows", DefaultStatus: http.StatusOK, Metadata: list,
 		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity}}, s.getList(true))
 }

@@ -20,7 +20,8 @@ const (
 func (s *Service) Reactions() []event.Reaction {
 	return []event.Reaction{
 		event.On("follows: the account's follows end", func(ctx context.Context, tx storage.Tx, f event.UserDeleted) error {
-			_, err := tx.Exec(ctx, `INSERT INTO follow_leavers (user_id, at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING`, f.UserID, int64(f.At))
+			_, err := tx.Exec(ctx, `INSERT INTO follow_leavers (user_id, at) VALUES ($1, $2) ON CONFLICT (user_id) DO
+				NOTHING`, f.UserID, int64(f.At))
 			return err
 		}),
 	}

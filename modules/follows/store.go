@@ -44,9 +44,10 @@ func getEdge(ctx context.Context, q storage.Querier, follower, followed social.I
 	return list[0], true, nil
 }
 
-// followedBy gives everybody a person follows, oldest follow first. Read as they lie and sorted here, 200 of them cost a
-// third of what they cost by the index of the list. deletedUsers: there may be somebody to leave out.
-func followedBy(ctx context.Context, q storage.Querier, follower social.ID, deletedUsers bool) ([]social.FollowEdge, error) {
+// followedBy gives everybody a person follows, oldest follow first. Read as they lie and sorted here, 200 of them
+// cost a third of what they cost by the index of the list. deletedUsers: there may be somebody to leave out.
+func followedBy(ctx context.Context, q storage.Querier, follower social.ID, deletedUsers bool) ([]social.FollowEdge,
+	error) {
 	query := `SELECT f.followed_id, f.since, f.key, f.bell FROM follows f WHERE f.follower_id = $1`
 	if deletedUsers {
 		query += standing
@@ -96,7 +97,8 @@ func getMark(ctx context.Context, q storage.Querier, follower social.ID) (change
 // isFull reports whether follower follows limit people or more.
 func isFull(ctx context.Context, q storage.Querier, follower social.ID, limit int) (bool, error) {
 	var one int
-	err := q.QueryRow(ctx, `SELECT 1 FROM follows WHERE follower_id = $1 ORDER BY key LIMIT 1 OFFSET $2 + 0`, follower, limit-1).Scan(&one)
+	err := q.QueryRow(ctx, `SELECT 1 FROM follows WHERE follower_id = $1 ORDER BY key LIMIT 1 OFFSET $2 + 0`, follower,
+		limit-1).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}

@@ -42,7 +42,8 @@ func town(b *testing.B) (*site, []social.ID) {
 		wg.Go(func() {
 			for range benchPosts / 8 {
 				actor := social.Actor{UserID: ids[rnd.IntN(benchPeople)]}
-				if _, err := s.Publish(b.Context(), actor, posts.Draft{Text: "First light over the harbour, and nobody is up yet but the gulls. #harbour"}, nil); err != nil {
+				if _, err := s.Publish(b.Context(), actor,
+					posts.Draft{Text: "First light over the harbour, and nobody is up yet but the gulls. #harbour"}, nil); err != nil {
 					b.Error(err)
 				}
 			}
@@ -95,7 +96,8 @@ func BenchmarkHome(b *testing.B) {
 		name    string
 		readers int
 		query   func(social.ID) social.PageQuery
-	}{{"page1/one", 1, first}, {"page1/thousand", benchPeople, first}, {"page400/one", 1, deep}, {"page400/ten", 10, deep}} {
+	}{{"page1/one", 1, first}, {"page1/thousand", benchPeople, first}, {"page400/one", 1, deep}, {"page400/ten", 10,
+		deep}} {
 		b.Run(bb.name, func(b *testing.B) {
 			for i := range bb.readers {
 				bb.query(ids[i])

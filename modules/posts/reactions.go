@@ -22,7 +22,8 @@ const (
 func (s *Service) Reactions() []event.Reaction {
 	return []event.Reaction{
 		event.On("posts: the account's posts vanish", func(ctx context.Context, tx storage.Tx, f event.UserDeleted) error {
-			_, err := tx.Exec(ctx, `INSERT INTO post_leavers (user_id, at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING`, f.UserID, int64(f.At))
+			_, err := tx.Exec(ctx, `INSERT INTO post_leavers (user_id, at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING`,
+				f.UserID, int64(f.At))
 			return err
 		}),
 	}
@@ -51,7 +52,8 @@ func (s *Service) emptyDeletedUser(ctx context.Context) (more bool, err error) {
 		if err != nil || !found {
 			return err
 		}
-		for _, step := range []func(context.Context, storage.Tx, social.ID) (int, error){s.emptyPosts, takeLikes, takeMentions} {
+		for _, step := range []func(context.Context, storage.Tx, social.ID) (int, error){s.emptyPosts, takeLikes,
+			takeMentions} {
 			if n, err := step(ctx, tx, person); err != nil || n == cleanupPage {
 				return err // the rest at the next run
 			}
@@ -76,8 +78,9 @@ func nextDeletedUser(ctx context.Context, q storage.Querier) (person social.ID, 
 func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person social.ID) (int, error) {
 	var rows []row
 	for _, which := range []string{topLevel, comment} {
-		more, err := queryRows(ctx, tx, false, `SELECT `+columns+` FROM posts p WHERE p.author_id = $2 AND p.deleted_at = 0 AND `+which+
-			` ORDER BY p.key DESC LIMIT $3 + 0`, social.ID{}, person, cleanupPage-len(rows))
+		more, err := queryRows(ctx, tx, false,
+			`SELECT `+columns+` FROM posts p WHERE p.author_id = $2 AND p.deleted_at = 0 AND `+which+
+				` ORDER BY p.key DESC LIMIT $3 + 0`, social.ID{}, person, cleanupPage-len(rows))
 		if err != nil {
 			return 0, err
 		}
@@ -92,7 +95,8 @@ func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person social.I
 }
 
 func takeLikes(ctx context.Context, tx storage.Tx, person social.ID) (int, error) {
-	list, err := storage.All(ctx, tx, storage.One[int64], `SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, cleanupPage)
+	list, err := storage.All(ctx, tx, storage.One[int64],
+		`SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, cleanupPage)
 	if err != nil {
 		return 0, err
 	}
@@ -109,7 +113,8 @@ func takeLikes(ctx context.Context, tx storage.Tx, person social.ID) (int, error
 
 // takeMentions makes "@name" plain text where others named the person.
 func takeMentions(ctx context.Context, tx storage.Tx, person social.ID) (int, error) {
-	list, err := storage.All(ctx, tx, storage.One[int64], `SELECT post_key FROM post_mentions WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, cleanupPage)
+	list, err := storage.All(ctx, tx, storage.One[int64],
+		`SELECT post_key FROM post_mentions WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, cleanupPage)
 	if err != nil {
 		return 0, err
 	}
@@ -135,7 +140,8 @@ func takeMentions(ctx context.Context, tx storage.Tx, person social.ID) (int, er
 		if err != nil {
 			return 0, err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE posts SET mentions = $2, changed = $3 WHERE key = $1`, key, stored, changed); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE posts SET mentions = $2, changed = $3 WHERE key = $1`, key, stored,
+			changed); err != nil {
 			return 0, err
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM post_mentions WHERE post_key = $1 AND user_id = $2`, key, person); err != nil {
