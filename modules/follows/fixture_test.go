@@ -43,7 +43,8 @@ func openGivingBack(t testing.TB, names ...string) *site {
 
 func openOn(t testing.TB, cfg follows.Config, on func(storage.DB) storage.DB, names ...string) *site {
 	t.Helper()
-	s := &site{Fixture: moduletest.Open(t, follows.Migrations), users: &people{refs: map[social.ID]social.UserRef{}, ids: map[string]social.ID{}}}
+	s := &site{Fixture: moduletest.Open(t, follows.Migrations), users: &people{refs: map[social.ID]social.UserRef{},
+		ids: map[string]social.ID{}}}
 	s.Service = follows.New(cfg, on(s.DB), s.Bus, s.Clock, s.Pages)
 	s.Ports.Users = s.users
 	s.Bus.React(s.Reactions()...)

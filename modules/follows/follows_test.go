@@ -43,21 +43,25 @@ func TestFollow(t *testing.T) {
 		} else {
 			r = s.unfollow(t, "bob", "alice")
 		}
-		if r.UserID != s.id("alice") || r.Follow != step.follow || r.Notify != step.bell || r.Reposts != step.reposts || (r.FollowedAt != nil) != (step.follow == "following") {
+		if r.UserID != s.id("alice") || r.Follow != step.follow || r.Notify != step.bell || r.Reposts != step.reposts ||
+			(r.FollowedAt != nil) != (step.follow == "following") {
 			t.Errorf("step %d: answered %+v", i, r)
 		}
 		var told []string
 		for _, row := range s.DrainOutbox(t) {
 			told = append(told, s.users.name(row.Stream.User))
-			if row.Stream.Kind != social.To || row.Type != social.EventFollowChanged || row.Actor != s.id("bob") || !slices.Equal(row.About, []social.ID{s.id("bob"), s.id("alice")}) {
+			if row.Stream.Kind != social.To || row.Type != social.EventFollowChanged || row.Actor != s.id("bob") ||
+				!slices.Equal(row.About, []social.ID{s.id("bob"), s.id("alice")}) {
 				t.Errorf("step %d: announced %+v", i, row)
 			}
 			var got social.Relationship
 			row.Decode(t, &got)
-			if row.Stream.User == s.id("alice") && (got.UserID != s.id("bob") || got.FollowedBy != (step.follow == "following") || got.Follow != "none") {
+			if row.Stream.User == s.id("alice") && (got.UserID != s.id("bob") ||
+				got.FollowedBy != (step.follow == "following") || got.Follow != "none") {
 				t.Errorf("step %d: alice is told %+v", i, got)
 			}
-			if row.Stream.User == s.id("bob") && fmt.Sprint(got.Follow, got.Notify, got.UserID) != fmt.Sprint(r.Follow, r.Notify, r.UserID) {
+			if row.Stream.User == s.id("bob") && fmt.Sprint(got.Follow, got.Notify, got.UserID) != fmt.Sprint(r.Follow,
+				r.Notify, r.UserID) {
 				t.Errorf("step %d: bob is told %+v, answered %+v", i, got, r)
 			}
 		}
@@ -97,7 +101,9 @@ func TestSince(t *testing.T) {
 	}
 	s.follow(t, "bob", "alice", follows.Wishes{})
 	first := edge()
-	if own := s.Announced(t, social.Stream{Kind: social.To, User: s.id("bob")}); first.Since != social.Position(own[0].ID) || first.SinceKey == 0 || first.User != s.id("alice") || !first.Bell {
+	if own := s.Announced(t, social.Stream{Kind: social.To,
+		User: s.id("bob")}); first.Since != social.Position(own[0].ID) || first.SinceKey == 0 ||
+		first.User != s.id("alice") || !first.Bell {
 		t.Errorf("edge %+v, announced as %d", first, own[0].ID)
 	}
 	s.follow(t, "bob", "alice", follows.Wishes{Bell: &no})
@@ -281,7 +287,8 @@ func TestFollowingInMemory(t *testing.T) {
 	}
 	s.Read(t, func(old storage.Querier) error {
 		var n int
-		if err := old.QueryRow(t.Context(), `SELECT COUNT(*) FROM follows`).Scan(&n); err != nil { // the snapshot is taken here
+		if err := old.QueryRow(t.Context(),
+			`SELECT COUNT(*) FROM follows`).Scan(&n); err != nil { // the snapshot is taken here
 			return err
 		}
 		s.unfollow(t, "bob", "alice")
@@ -370,7 +377,8 @@ func TestAccountEnds(t *testing.T) {
 	}
 	s.Read(t, func(q storage.Querier) error {
 		var n int
-		err := q.QueryRow(t.Context(), `SELECT (SELECT COUNT(*) FROM follows) * 10 + (SELECT COUNT(*) FROM follow_leavers)`).Scan(&n)
+		err := q.QueryRow(t.Context(),
+			`SELECT (SELECT COUNT(*) FROM follows) * 10 + (SELECT COUNT(*) FROM follow_leavers)`).Scan(&n)
 		if n != 10 {
 			t.Errorf("rows left: %d, want fan1's follow of alice alone", n)
 		}

@@ -91,7 +91,10 @@ func TestModel(t *testing.T) {
 			}
 			s, reader := rapid.SampledFrom(processes).Draw(r, "reading process"), who.Draw(r, "reader")
 			var want []string
-			for _, p := range slices.SortedFunc(maps.Keys(model), func(x, y [2]string) int { return cmp.Compare(model[x].order, model[y].order) }) {
+			for _, p := range slices.SortedFunc(maps.Keys(model), func(x,
+				y [2]string) int {
+				return cmp.Compare(model[x].order, model[y].order)
+			}) {
 				if p[0] == reader {
 					want = append(want, fmt.Sprint(p[1], model[p].bell))
 				}

@@ -32,8 +32,8 @@ func pairOf(ctx context.Context, q storage.Querier, one, other social.ID) (pair,
 	return p, err
 }
 
-// turned is the pair as the other sees it.
-func (p pair) turned() pair { return pair{one: p.other, other: p.one, forth: p.back, back: p.forth} }
+// reversed is the pair as the other sees it.
+func (p pair) reversed() pair { return pair{one: p.other, other: p.one, forth: p.back, back: p.forth} }
 
 // relation is how one stands to other.
 func (p pair) relation() social.Relationship {

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	leaverPageSize = 64
-	leaverEvery    = 5 * time.Second
+	cleanupPage  = 64
+	cleanupEvery = 5 * time.Second
 )
 
 // Reactions are what follows does when others act: at the end of an account its follows stop counting at once, in
@@ -20,7 +20,8 @@ const (
 func (s *Service) Reactions() []event.Reaction {
 	return []event.Reaction{
 		event.On("follows: the account's follows end", func(ctx context.Context, tx storage.Tx, f event.UserDeleted) error {
-			_, err := tx.Exec(ctx, `INSERT INTO follow_leavers (user_id, at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING`, f.UserID, int64(f.At))
+			_, err := tx.Exec(ctx, `INSERT INTO follow_leavers (user_id, at) VALUES ($1, $2) ON CONFLICT (user_id) DO
+				NOTHING`, f.UserID, int64(f.At))
 			return err
 		}),
 	}
@@ -28,14 +29,14 @@ func (s *Service) Reactions() []event.Reaction {
 
 // Jobs are the background work of follows.
 func (s *Service) Jobs() []social.Job {
-	return []social.Job{{Name: "follows of ended accounts", Every: leaverEvery, Run: s.endFollows}}
+	return []social.Job{{Name: "follows of ended accounts", Every: cleanupEvery, Run: s.endFollows}}
 }
 
 // endFollows takes away one page of the follows of one ended account, with a fact each, so that the counts of
 // everybody else come right. Nothing is announced: the erase entry of the account speaks for all of them.
 func (s *Service) endFollows(ctx context.Context) (more bool, err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error { // mostly there is nothing, and the writer is left alone
-		_, _, more, err = leaverPage(ctx, q, 1)
+		_, _, more, err = deletedUserPage(ctx, q, 1)
 		return err
 	})
 	if err != nil || !more {
@@ -43,7 +44,7 @@ func (s *Service) endFollows(ctx context.Context) (more bool, err error) {
 	}
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		more = false
-		person, list, found, err := leaverPage(ctx, tx, leaverPageSize)
+		person, list, found, err := deletedUserPage(ctx, tx, cleanupPage)
 		if err != nil || !found {
 			return err
 		}
@@ -64,7 +65,7 @@ func (s *Service) endFollows(ctx context.Context) (more bool, err error) {
 				return err
 			}
 		}
-		if len(list) < leaverPageSize {
+		if len(list) < cleanupPage {
 			if _, err := tx.Exec(ctx, `DELETE FROM follow_marks WHERE follower_id = $1`, person); err != nil {
 				return err
 			}

@@ -11,7 +11,8 @@ import (
 
 // Relations tells how viewer stands to each of ids, also to those that nothing is known of. An anonymous viewer
 // stands to nobody: the answer is empty then.
-func (s *Service) Relations(ctx context.Context, q storage.Querier, viewer social.ID, ids []social.ID) (map[social.ID]social.Relationship, error) {
+func (s *Service) Relations(ctx context.Context, q storage.Querier, viewer social.ID,
+	ids []social.ID) (map[social.ID]social.Relationship, error) {
 	out := make(map[social.ID]social.Relationship, len(ids))
 	if viewer.IsZero() {
 		return out, nil
@@ -21,7 +22,8 @@ func (s *Service) Relations(ctx context.Context, q storage.Querier, viewer socia
 			out[id] = social.Relationship{UserID: id, Follow: social.FollowNone}
 		}
 		in, args := storage.In([]any{viewer}, part)
-		mine, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.follower_id = $1 AND f.followed_id IN `+in+standing, args...)
+		mine, err := queryEdges(ctx, q,
+			`SELECT `+columns+` FROM follows f WHERE f.follower_id = $1 AND f.followed_id IN `+in+standing, args...)
 		if err != nil {
 			return nil, fmt.Errorf("follows: relations of %s: %w", viewer, err)
 		}
@@ -30,7 +32,8 @@ func (s *Service) Relations(ctx context.Context, q storage.Querier, viewer socia
 			e.into(&r)
 			out[e.followed] = r
 		}
-		theirs, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.followed_id = $1 AND f.follower_id IN `+in+standing, args...)
+		theirs, err := queryEdges(ctx, q,
+			`SELECT `+columns+` FROM follows f WHERE f.followed_id = $1 AND f.follower_id IN `+in+standing, args...)
 		if err != nil {
 			return nil, fmt.Errorf("follows: relations of %s: %w", viewer, err)
 		}
@@ -53,7 +56,8 @@ func (s *Service) IsFollowing(ctx context.Context, q storage.Querier, follower, 
 }
 
 // Edge gives one follow; false = there is none.
-func (s *Service) Edge(ctx context.Context, q storage.Querier, follower, followed social.ID) (social.FollowEdge, bool, error) {
+func (s *Service) Edge(ctx context.Context, q storage.Querier,
+	follower, followed social.ID) (social.FollowEdge, bool, error) {
 	e, found, err := getEdge(ctx, q, follower, followed)
 	if err != nil {
 		return social.FollowEdge{}, false, fmt.Errorf("follows: edge of %s to %s: %w", follower, followed, err)
@@ -61,8 +65,8 @@ func (s *Service) Edge(ctx context.Context, q storage.Querier, follower, followe
 	return e.public(), found, nil
 }
 
-// Following gives everybody follower follows, oldest follow first; at most Config.MaxFollowing. Every timeline and every
-// connect asks it, so the answer is kept in memory and shared: callers must not change it.
+// Following gives everybody follower follows, oldest follow first; at most Config.MaxFollowing. Every timeline and
+// every connect asks it, so the answer is kept in memory and shared: callers must not change it.
 //
 // A kept list holds in every snapshot that shows the mark with which it was loaded, whichever process wrote. A list is
 // neither kept nor taken from memory in an open transaction, which may be undone, and while follows of ended accounts
@@ -71,15 +75,15 @@ func (s *Service) Following(ctx context.Context, q storage.Querier, follower soc
 	if follower.IsZero() {
 		return nil, nil
 	}
-	changed, deleted, err := getMark(ctx, q, follower)
+	changed, deletedUsers, err := getMark(ctx, q, follower)
 	if err != nil {
 		return nil, failed(err, "following of", follower)
 	}
-	shared := deleted == 0 && !storage.Provisional(q)
+	shared := !deletedUsers && !storage.Provisional(q)
 	if kept, ok := s.following.Get(follower); shared && ok && kept.changed == changed {
 		return kept.edges, nil
 	}
-	edges, err := followedBy(ctx, q, follower, deleted > 0)
+	edges, err := followedBy(ctx, q, follower, deletedUsers)
 	if err != nil {
 		return nil, failed(err, "following of", follower)
 	}
@@ -100,11 +104,14 @@ type keptEdges struct {
 func (k keptEdges) weight() int { return len(k.edges) + 1 }
 
 // BellFollowers tells which of these people follow author with the bell on. The edge's User is author.
-func (s *Service) BellFollowers(ctx context.Context, q storage.Querier, author social.ID, among []social.ID) (map[social.ID]social.FollowEdge, error) {
+func (s *Service) BellFollowers(ctx context.Context, q storage.Querier, author social.ID,
+	among []social.ID) (map[social.ID]social.FollowEdge, error) {
 	out := make(map[social.ID]social.FollowEdge, len(among))
 	for part := range slices.Chunk(among, maxIn) {
 		in, args := storage.In([]any{author}, part)
-		list, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.followed_id = $1 AND f.bell = 1 AND f.follower_id IN `+in+standing, args...)
+		list, err := queryEdges(ctx, q,
+			`SELECT `+columns+` FROM follows f WHERE f.followed_id = $1 AND f.bell = 1 AND f.follower_id IN `+in+standing,
+			args...)
 		if err != nil {
 			return nil, fmt.Errorf("follows: bell followers of %s: %w", author, err)
 		}
@@ -117,7 +124,8 @@ func (s *Service) BellFollowers(ctx context.Context, q storage.Querier, author s
 
 // Page gives one page of whom a person follows, or of who follows them, newest follow first. The viewer's page cursors
 // are good for nobody else.
-func (s *Service) Page(ctx context.Context, q storage.Querier, viewer, person social.ID, following bool, p social.PageQuery) (social.List[social.ID], error) {
+func (s *Service) Page(ctx context.Context, q storage.Querier, viewer, person social.ID, following bool,
+	p social.PageQuery) (social.List[social.ID], error) {
 	scope := social.PageScope{List: "followers", Filter: person.String(), Person: viewer}
 	if following {
 		scope.List = "following"

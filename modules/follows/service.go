@@ -38,7 +38,8 @@ type Wishes struct {
 // Follow makes actor follow a person, or changes the wishes of a follow that is there. Done again it answers the
 // same and changes nothing: no announcement, no fact. Faults: self_target, not_found for somebody who is not
 // there, limit_reached.
-func (s *Service) Follow(ctx context.Context, actor social.Actor, followed social.ID, w Wishes) (social.Relationship, error) {
+func (s *Service) Follow(ctx context.Context, actor social.Actor, followed social.ID, w Wishes) (social.Relationship,
+	error) {
 	var answer social.Relationship
 	err := s.change(ctx, actor, followed, func(tx storage.Tx, people map[social.ID]social.UserRef, now social.Time) error {
 		p, err := pairOf(ctx, tx, actor.UserID, followed)
@@ -82,7 +83,7 @@ func (s *Service) Unfollow(ctx context.Context, actor social.Actor, followed soc
 		if err := p.announce(ctx, tx, actor.UserID, now); err != nil {
 			return err
 		}
-		if err := p.turned().announce(ctx, tx, actor.UserID, now); err != nil {
+		if err := p.reversed().announce(ctx, tx, actor.UserID, now); err != nil {
 			return err
 		}
 		return s.bus.Emit(ctx, tx, event.FollowEnded{Follower: actor.UserID, Followed: followed, At: now})
@@ -117,9 +118,10 @@ func (s *Service) change(ctx context.Context, actor social.Actor, other social.I
 	})
 }
 
-// begin writes a new follow into the store and p. The follower's announcement comes first: its outbox id is the follow's
-// since.
-func (s *Service) begin(ctx context.Context, tx storage.Tx, follower, followed social.UserRef, p *pair, w Wishes, now social.Time) error {
+// begin writes a new follow into the store and p. The follower's announcement comes first: its outbox id is the
+// follow's since.
+func (s *Service) begin(ctx context.Context, tx storage.Tx, follower, followed social.UserRef, p *pair, w Wishes,
+	now social.Time) error {
 	full, err := isFull(ctx, tx, follower.ID, s.cfg.MaxFollowing)
 	if err != nil {
 		return err
@@ -131,7 +133,8 @@ func (s *Service) begin(ctx context.Context, tx storage.Tx, follower, followed s
 	if err != nil {
 		return err
 	}
-	e := edge{follower: follower.ID, followed: followed.ID, key: key, bell: wish(w.Bell, true), reposts: wish(w.Reposts, true), createdAt: now}
+	e := edge{follower: follower.ID, followed: followed.ID, key: key, bell: wish(w.Bell, true), reposts: wish(w.Reposts,
+		true), createdAt: now}
 	p.forth = &e
 	own, err := p.announcement(follower.ID, now)
 	if err != nil {
@@ -148,7 +151,7 @@ func (s *Service) begin(ctx context.Context, tx storage.Tx, follower, followed s
 	if err := mark(ctx, tx, follower.ID, key); err != nil {
 		return err
 	}
-	if err := p.turned().announce(ctx, tx, follower.ID, now); err != nil {
+	if err := p.reversed().announce(ctx, tx, follower.ID, now); err != nil {
 		return err
 	}
 	return s.bus.Emit(ctx, tx, event.FollowStarted{Follower: follower, Followed: followed, At: now})

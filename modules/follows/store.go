@@ -23,66 +23,47 @@ type edge struct {
 const columns = `f.follower_id, f.followed_id, f.key, f.since, f.bell, f.reposts, f.created_at`
 
 // standing leaves out the follows of people whose account has ended, before the job has taken them away.
-const standing = ` AND f.follower_id NOT IN (SELECT user_id FROM follow_leavers) AND f.followed_id NOT IN (SELECT user_id FROM follow_leavers)`
+const standing = ` AND f.follower_id NOT IN (SELECT user_id FROM follow_leavers)
+	AND f.followed_id NOT IN (SELECT user_id FROM follow_leavers)`
 
 const maxIn = 256 // values behind one IN
 
 func queryEdges(ctx context.Context, q storage.Querier, query string, args ...any) ([]edge, error) {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var list []edge
-	for rows.Next() {
-		var e edge
-		var since int64
-		if err := rows.Scan(&e.follower, &e.followed, &e.key, &since, flag{&e.bell}, flag{&e.reposts}, &e.createdAt); err != nil {
-			return nil, err
-		}
-		e.since = social.Position(since)
-		list = append(list, e)
-	}
-	return list, rows.Err()
+	return storage.All(ctx, q, func(row storage.Row) (e edge, err error) {
+		err = row.Scan(&e.follower, &e.followed, &e.key, &e.since, &e.bell, &e.reposts, &e.createdAt)
+		return e, err
+	}, query, args...)
 }
 
 func getEdge(ctx context.Context, q storage.Querier, follower, followed social.ID) (edge, bool, error) {
-	list, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.follower_id = $1 AND f.followed_id = $2`+standing, follower, followed)
+	list, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.follower_id = $1 AND f.followed_id = $2`+
+		standing, follower, followed)
 	if err != nil || len(list) == 0 {
 		return edge{}, false, err
 	}
 	return list[0], true, nil
 }
 
-// followedBy gives everybody a person follows, oldest follow first. Read as they lie and sorted here, 200 of them cost a
-// third of what they cost by the index of the list; leaving tells whether there is anybody to be left out.
-func followedBy(ctx context.Context, q storage.Querier, follower social.ID, leaving bool) ([]social.FollowEdge, error) {
+// followedBy gives everybody a person follows, oldest follow first. Read as they lie and sorted here, 200 of them
+// cost a third of what they cost by the index of the list. deletedUsers: there may be somebody to leave out.
+func followedBy(ctx context.Context, q storage.Querier, follower social.ID, deletedUsers bool) ([]social.FollowEdge,
+	error) {
 	query := `SELECT f.followed_id, f.since, f.key, f.bell FROM follows f WHERE f.follower_id = $1`
-	if leaving {
+	if deletedUsers {
 		query += standing
 	}
-	rows, err := q.Query(ctx, query, follower)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	list := []social.FollowEdge{}
-	for rows.Next() {
-		var e social.FollowEdge
-		var since int64
-		if err := rows.Scan(&e.User, &since, &e.SinceKey, flag{&e.Bell}); err != nil {
-			return nil, err
-		}
-		e.Since = social.Position(since)
-		list = append(list, e)
-	}
+	list, err := storage.All(ctx, q, func(row storage.Row) (e social.FollowEdge, err error) {
+		err = row.Scan(&e.User, &e.Since, &e.SinceKey, &e.Bell)
+		return e, err
+	}, query, follower)
 	slices.SortFunc(list, func(a, b social.FollowEdge) int { return cmp.Compare(a.SinceKey, b.SinceKey) })
-	return list, rows.Err()
+	return list, err
 }
 
 // insertEdge writes a follow that is not there; storage.ErrUnique if another writer was first.
 func insertEdge(ctx context.Context, tx storage.Tx, e edge) error {
-	_, err := tx.Exec(ctx, `INSERT INTO follows (follower_id, followed_id, key, since, bell, reposts, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+	_, err := tx.Exec(ctx, `INSERT INTO follows (follower_id, followed_id, key, since, bell, reposts, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 		e.follower, e.followed, e.key, int64(e.since), bit(e.bell), bit(e.reposts), int64(e.createdAt))
 	return err
 }
@@ -105,43 +86,40 @@ func mark(ctx context.Context, tx storage.Tx, follower social.ID, key int64) err
 	return err
 }
 
-// getMark gives the order key of the last change of what follower follows, 0 = none, and how many people are on
-// their way out.
-func getMark(ctx context.Context, q storage.Querier, follower social.ID) (changed, leavers int64, err error) {
-	err = q.QueryRow(ctx, `SELECT COALESCE((SELECT changed FROM follow_marks WHERE follower_id = $1), 0), (SELECT COUNT(*) FROM follow_leavers)`,
-		follower).Scan(&changed, &leavers)
-	return changed, leavers, err
+// getMark gives the order key of the last change of what follower follows, 0 = none, and whether follows of ended
+// accounts are left.
+func getMark(ctx context.Context, q storage.Querier, follower social.ID) (changed int64, deletedUsers bool, err error) {
+	err = q.QueryRow(ctx, `SELECT COALESCE((SELECT changed FROM follow_marks WHERE follower_id = $1), 0),
+		CASE WHEN EXISTS (SELECT 1 FROM follow_leavers) THEN 1 ELSE 0 END`, follower).Scan(&changed, &deletedUsers)
+	return changed, deletedUsers, err
 }
 
 // isFull reports whether follower follows limit people or more.
 func isFull(ctx context.Context, q storage.Querier, follower social.ID, limit int) (bool, error) {
 	var one int
-	err := q.QueryRow(ctx, `SELECT 1 FROM follows WHERE follower_id = $1 ORDER BY key LIMIT 1 OFFSET $2 + 0`, follower, limit-1).Scan(&one)
+	err := q.QueryRow(ctx, `SELECT 1 FROM follows WHERE follower_id = $1 ORDER BY key LIMIT 1 OFFSET $2 + 0`, follower,
+		limit-1).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// pageQueries are the texts of both lists: by whose list, then by direction.
-var pageQueries = map[bool]map[bool]string{
-	true: { // whom a person follows
-		true:  `SELECT ` + columns + ` FROM follows f WHERE f.follower_id = $1 AND f.key > $2` + standing + ` ORDER BY f.key LIMIT $3 + 0`,
-		false: `SELECT ` + columns + ` FROM follows f WHERE f.follower_id = $1 AND f.key < $2` + standing + ` ORDER BY f.key DESC LIMIT $3 + 0`,
-	},
-	false: { // who follows a person
-		true:  `SELECT ` + columns + ` FROM follows f WHERE f.followed_id = $1 AND f.key > $2` + standing + ` ORDER BY f.key LIMIT $3 + 0`,
-		false: `SELECT ` + columns + ` FROM follows f WHERE f.followed_id = $1 AND f.key < $2` + standing + ` ORDER BY f.key DESC LIMIT $3 + 0`,
-	},
-}
-
+// page reads one window of the people whom a person follows, or of those who follow the person.
 func page(ctx context.Context, q storage.Querier, person social.ID, following bool, w social.Window) ([]edge, error) {
-	return queryEdges(ctx, q, pageQueries[following][w.Rising], person, w.From(), w.Limit)
+	side, order := `f.followed_id`, ` AND f.key < $2`+standing+` ORDER BY f.key DESC LIMIT $3 + 0`
+	if following {
+		side = `f.follower_id`
+	}
+	if w.Rising {
+		order = ` AND f.key > $2` + standing + ` ORDER BY f.key LIMIT $3 + 0`
+	}
+	return queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE `+side+` = $1`+order, person, w.From(), w.Limit)
 }
 
-// leaverPage gives a person whose account has ended and up to limit of their follows, in either direction.
+// deletedUserPage gives a person whose account has ended and up to limit of their follows, in either direction.
 // false = nobody is on the way out.
-func leaverPage(ctx context.Context, q storage.Querier, limit int) (social.ID, []edge, bool, error) {
+func deletedUserPage(ctx context.Context, q storage.Querier, limit int) (social.ID, []edge, bool, error) {
 	var person social.ID
 	err := q.QueryRow(ctx, `SELECT user_id FROM follow_leavers ORDER BY at, user_id LIMIT 1`).Scan(&person)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -150,29 +128,14 @@ func leaverPage(ctx context.Context, q storage.Querier, limit int) (social.ID, [
 	if err != nil {
 		return social.ID{}, nil, false, err
 	}
-	list, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.follower_id = $1 ORDER BY f.key LIMIT $2 + 0`, person, limit)
+	const own, others = `SELECT ` + columns + ` FROM follows f WHERE f.follower_id = $1 ORDER BY f.key LIMIT $2 + 0`,
+		`SELECT ` + columns + ` FROM follows f WHERE f.followed_id = $1 ORDER BY f.key LIMIT $2 + 0`
+	list, err := queryEdges(ctx, q, own, person, limit)
 	if err != nil || len(list) == limit {
 		return person, list, true, err
 	}
-	more, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.followed_id = $1 ORDER BY f.key LIMIT $2 + 0`, person, limit-len(list))
+	more, err := queryEdges(ctx, q, others, person, limit-len(list))
 	return person, append(list, more...), true, err
-}
-
-// flag scans 0 and 1.
-type flag struct{ to *bool }
-
-// Scan reads an integer or a boolean.
-func (f flag) Scan(src any) error {
-	var n sql.NullInt64
-	if b, ok := src.(bool); ok {
-		*f.to = b
-		return nil
-	}
-	if err := n.Scan(src); err != nil {
-		return err
-	}
-	*f.to = n.Int64 != 0
-	return nil
 }
 
 func bit(b bool) int64 {

@@ -35,7 +35,8 @@ var Start = time.Date(2025, time.March, 1, 12, 0, 0, 0, time.UTC)
 func Open(t testing.TB, list ...storage.Migrations) *Fixture {
 	t.Helper()
 	ctx := t.Context()
-	db, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(t.TempDir(), sqlite.FileName), Synchronous: sqlite.SyncOff})
+	db, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(t.TempDir(), sqlite.FileName),
+		Synchronous: sqlite.SyncOff})
 	if err != nil {
 		t.Fatal(err)
 	}

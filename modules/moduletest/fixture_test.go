@@ -22,9 +22,11 @@ func TestFixture(t *testing.T) {
 	author, other, post := social.NewID(), social.NewID(), social.NewID()
 	f.InTx(t, func(tx storage.Tx) error {
 		_, err := outbox.Add(t.Context(), tx,
-			outbox.Announcement{Stream: social.Stream{Kind: social.By, User: author}, Type: "post.created", Actor: author, Object: post,
-				About: []social.ID{author, other, author}, Time: f.Clock.Now(), Data: []byte(`{"text":"hello"}`)},
-			outbox.Announcement{Stream: social.Stream{Kind: social.To, User: other}, Type: "audience.changed", Internal: true, Time: f.Clock.Now(), Data: []byte(`{}`)})
+			outbox.Announcement{Stream: social.Stream{Kind: social.By, User: author}, Type: "post.created", Actor: author,
+				Object: post,
+				About:  []social.ID{author, other, author}, Time: f.Clock.Now(), Data: []byte(`{"text":"hello"}`)},
+			outbox.Announcement{Stream: social.Stream{Kind: social.To, User: other}, Type: "audience.changed", Internal: true,
+				Time: f.Clock.Now(), Data: []byte(`{}`)})
 		return err
 	})
 	rows := f.Outbox(t)
@@ -33,7 +35,8 @@ func TestFixture(t *testing.T) {
 	}
 	first := rows[0]
 	if first.Op != storage.OpAppend || first.Type != "post.created" || first.Actor != author || first.Object != post ||
-		len(first.About) != 2 || first.About[1] != other || string(first.Data) != `{"text":"hello"}` || first.Redacted || first.Internal || first.Time != f.Clock.Now() {
+		len(first.About) != 2 || first.About[1] != other || string(first.Data) != `{"text":"hello"}` || first.Redacted ||
+		first.Internal || first.Time != f.Clock.Now() {
 		t.Errorf("first row is %+v", first)
 	}
 	if !rows[1].Internal || !rows[1].Actor.IsZero() {
@@ -43,7 +46,8 @@ func TestFixture(t *testing.T) {
 		return outbox.Redact(t.Context(), tx, f.Clock.Now(), outbox.Match{Object: post})
 	})
 	rows = f.DrainOutbox(t)
-	if len(rows) != 3 || !rows[0].Redacted || rows[0].Data != nil || rows[1].Redacted || rows[2].Op != storage.OpRedact || rows[2].Object != post {
+	if len(rows) != 3 || !rows[0].Redacted || rows[0].Data != nil || rows[1].Redacted ||
+		rows[2].Op != storage.OpRedact || rows[2].Object != post {
 		t.Errorf("after a redaction the outbox has %v", rows)
 	}
 	if rest := f.Outbox(t); len(rest) != 0 {

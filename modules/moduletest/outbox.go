@@ -79,7 +79,8 @@ func (f *Fixture) DrainOutbox(t testing.TB) []Row {
 }
 
 func rows(ctx context.Context, q storage.Querier) ([]Row, error) {
-	found, err := q.Query(ctx, `SELECT id, op, stream, type, actor_id, object_id, about, internal, time, data FROM outbox ORDER BY id`)
+	found, err := q.Query(ctx, `SELECT id, op, stream, type, actor_id, object_id, about, internal, time, data FROM
+		outbox ORDER BY id`)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,8 @@ func rows(ctx context.Context, q storage.Querier) ([]Row, error) {
 		var r Row
 		var stream, about, data []byte
 		var kind *string
-		if err := found.Scan(&r.ID, &r.Op, &stream, &kind, &r.Actor, &r.Object, &about, &r.Internal, &r.Time, &data); err != nil {
+		if err := found.Scan(&r.ID, &r.Op, &stream, &kind, &r.Actor, &r.Object, &about, &r.Internal, &r.Time,
+			&data); err != nil {
 			return nil, err
 		}
 		if kind != nil {

@@ -42,7 +42,8 @@ func town(b *testing.B) (*site, []social.ID) {
 		wg.Go(func() {
 			for range benchPosts / 8 {
 				actor := social.Actor{UserID: ids[rnd.IntN(benchPeople)]}
-				if _, err := s.Publish(b.Context(), actor, posts.Draft{Text: "First light over the harbour, and nobody is up yet but the gulls. #harbour"}, nil); err != nil {
+				if _, err := s.Publish(b.Context(), actor,
+					posts.Draft{Text: "First light over the harbour, and nobody is up yet but the gulls. #harbour"}, nil); err != nil {
 					b.Error(err)
 				}
 			}
@@ -95,12 +96,13 @@ func BenchmarkHome(b *testing.B) {
 		name    string
 		readers int
 		query   func(social.ID) social.PageQuery
-	}{{"page1/one", 1, first}, {"page1/thousand", benchPeople, first}, {"page400/one", 1, deep}, {"page400/ten", 10, deep}} {
+	}{{"page1/one", 1, first}, {"page1/thousand", benchPeople, first}, {"page400/one", 1, deep}, {"page400/ten", 10,
+		deep}} {
 		b.Run(bb.name, func(b *testing.B) {
 			for i := range bb.readers {
 				bb.query(ids[i])
 			}
-			took := make([]time.Duration, 0, b.N)
+			durations := make([]time.Duration, 0, b.N)
 			b.ReportAllocs()
 			cpu := cpuTime()
 			b.ResetTimer()
@@ -111,12 +113,12 @@ func BenchmarkHome(b *testing.B) {
 				if err != nil || len(l.Items) != 20 {
 					b.Fatalf("%d posts, %v", len(l.Items), err)
 				}
-				took = append(took, time.Since(begin))
+				durations = append(durations, time.Since(begin))
 			}
 			b.StopTimer()
-			slices.Sort(took)
-			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-us")
-			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-us")
+			slices.Sort(durations)
+			b.ReportMetric(float64(durations[len(durations)/2].Microseconds()), "p50-us")
+			b.ReportMetric(float64(durations[len(durations)*99/100].Microseconds()), "p99-us")
 			b.ReportMetric(float64((cpuTime()-cpu).Microseconds())/float64(b.N), "cpu-us/page")
 		})
 	}

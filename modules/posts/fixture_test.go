@@ -50,12 +50,16 @@ func openGivingBack(t testing.TB, names ...string) *site {
 
 func openOn(t testing.TB, cfg posts.Config, on func(storage.DB) storage.DB, names ...string) *site {
 	t.Helper()
-	s := &site{Fixture: moduletest.Open(t, posts.Migrations), users: &people{refs: map[social.ID]social.UserRef{}}, follows: &graph{edges: map[[2]social.ID]social.FollowEdge{}}, facts: &facts{}}
+	s := &site{Fixture: moduletest.Open(t, posts.Migrations), users: &people{refs: map[social.ID]social.UserRef{}},
+		follows: &graph{edges: map[[2]social.ID]social.FollowEdge{}}, facts: &facts{}}
 	s.Service = posts.New(cfg, social.Site{PublicURL: "https://social.example"}, on(s.DB), s.Bus, s.Clock, s.Pages)
 	s.Ports = posts.Ports{Users: s.users, People: s.users, Follows: s.follows, Log: s}
 	s.Bus.React(s.Reactions()...)
 	s.Bus.React(
-		event.On("test: published", func(_ context.Context, _ storage.Tx, f event.PostPublished) error { return s.facts.add(f) }),
+		event.On("test: published", func(_ context.Context, _ storage.Tx,
+			f event.PostPublished) error {
+			return s.facts.add(f)
+		}),
 		event.On("test: removed", func(_ context.Context, _ storage.Tx, f event.PostRemoved) error { return s.facts.add(f) }),
 		event.On("test: liked", func(_ context.Context, _ storage.Tx, f event.PostLiked) error { return s.facts.add(f) }),
 		event.On("test: unliked", func(_ context.Context, _ storage.Tx, f event.PostUnliked) error { return s.facts.add(f) }),
@@ -212,7 +216,8 @@ func wantFault(t testing.TB, err error, code social.Code) {
 func wantField(t testing.TB, err error, pointer string, code social.FieldCode) {
 	t.Helper()
 	f, ok := err.(*social.Fault)
-	if !ok || f.Code != social.CodeValidationFailed || len(f.Fields) != 1 || f.Fields[0].Pointer != pointer || f.Fields[0].Code != code {
+	if !ok || f.Code != social.CodeValidationFailed || len(f.Fields) != 1 || f.Fields[0].Pointer != pointer ||
+		f.Fields[0].Code != code {
 		t.Errorf("got %v (%+v), want %s refused as %s", err, f, pointer, code)
 	}
 }

@@ -13,7 +13,8 @@ import (
 // Home is the home timeline of a person: their own top-level posts and those of whom they follow now, as far as
 // they may see them, newest first. The cursor is the head of the log before the store was read: whoever streams
 // from there misses nothing; zero when it is not known.
-func (s *Service) Home(ctx context.Context, reader social.ID, p social.PageQuery) (social.List[Post], social.Cursor, error) {
+func (s *Service) Home(ctx context.Context, reader social.ID, p social.PageQuery) (social.List[Post], social.Cursor,
+	error) {
 	head := s.Ports.Log.Head()
 	var out social.List[Post]
 	err := s.db.Read(ctx, func(q storage.Querier) (err error) {
@@ -23,7 +24,8 @@ func (s *Service) Home(ctx context.Context, reader social.ID, p social.PageQuery
 	return out, head, failed(err, "home of", reader)
 }
 
-func (s *Service) homeIn(ctx context.Context, q storage.Querier, reader social.ID, p social.PageQuery) (social.List[Post], error) {
+func (s *Service) homeIn(ctx context.Context, q storage.Querier, reader social.ID,
+	p social.PageQuery) (social.List[Post], error) {
 	edges, err := s.Ports.Follows.Following(ctx, q, reader)
 	if err != nil {
 		return social.List[Post]{}, err
@@ -81,7 +83,8 @@ func present(list []shown, refs map[social.ID]social.UserRef) []Post {
 // RecentBy gives top-level posts of the edges' people, each from its edge's SinceKey on, for everybody or for
 // followers, that stand, in the order of the window. It is for derived notifications of reader; liked and the like
 // are not in it.
-func (s *Service) RecentBy(ctx context.Context, q storage.Querier, reader social.ID, edges []social.FollowEdge, w social.Window) ([]event.PostInfo, error) {
+func (s *Service) RecentBy(ctx context.Context, q storage.Querier, reader social.ID, edges []social.FollowEdge,
+	w social.Window) ([]event.PostInfo, error) {
 	sources := make([]timeline.Source, len(edges))
 	for i, e := range edges {
 		sources[i] = timeline.Source{Author: e.User, After: e.SinceKey}

@@ -100,11 +100,13 @@ func TestHomePages(t *testing.T) {
 			return err
 		},
 		"another list's": func() error {
-			_, err := s.ByAuthor(t.Context(), s.id("me"), s.id("alice"), false, false, social.PageQuery{Limit: 4, Cursor: *first.Next})
+			_, err := s.ByAuthor(t.Context(), s.id("me"), s.id("alice"), false, false, social.PageQuery{Limit: 4,
+				Cursor: *first.Next})
 			return err
 		},
 		"edited": func() error {
-			_, _, err := s.Home(t.Context(), s.id("me"), social.PageQuery{Limit: 4, Cursor: (*first.Next)[1:] + (*first.Next)[:1]})
+			_, _, err := s.Home(t.Context(), s.id("me"), social.PageQuery{Limit: 4, Cursor: (*first.Next)[1:] +
+				(*first.Next)[:1]})
 			return err
 		},
 	} {
@@ -112,8 +114,8 @@ func TestHomePages(t *testing.T) {
 	}
 }
 
-// Random writers and readers in several processes on one store, against plain slices. Some processes have little memory,
-// so that all is loaded, kept and dropped.
+// Random writers and readers in several processes on one store, against plain slices. Some processes have little
+// memory, so that all is loaded, kept and dropped.
 func TestHomeModel(t *testing.T) {
 	s := open(t)
 	processes := []*site{s}
@@ -146,15 +148,19 @@ func TestHomeModel(t *testing.T) {
 		}
 		for step := range rapid.IntRange(5, 40).Draw(r, "steps") {
 			s := rapid.SampledFrom(processes).Draw(r, "process")
-			switch op := rapid.SampledFrom([]string{"write", "write", "write", "burst", "delete", "follow", "like", "like", "comment", "read", "read", "read", "recent"}).Draw(r, "op"); op {
+			switch op := rapid.SampledFrom([]string{"write", "write", "write", "burst", "delete", "follow", "like", "like",
+				"comment", "read", "read", "read", "recent"}).Draw(r, "op"); op {
 			case "write":
 				e := entry{who: who.Draw(r, "author"), named: who.Draw(r, "named"), likes: map[string]bool{}}
-				e.p = s.write(t, e.who, posts.Draft{Text: fmt.Sprintf("%d @%s", step, e.named), Visibility: rapid.SampledFrom([]event.Visibility{event.Public, event.Followers, event.Mentioned}).Draw(r, "visibility")})
+				e.p = s.write(t, e.who, posts.Draft{Text: fmt.Sprintf("%d @%s", step, e.named),
+					Visibility: rapid.SampledFrom([]event.Visibility{event.Public, event.Followers, event.Mentioned}).Draw(r,
+						"visibility")})
 				all = append(all, e)
 			case "burst": // more than is loaded at first
 				a := who.Draw(r, "author")
 				for range rapid.SampledFrom([]int{1, 130}).Draw(r, "many") {
-					all = append(all, entry{p: s.say(t, a, fmt.Sprintf("%d burst %d", step, len(all))), who: a, likes: map[string]bool{}})
+					all = append(all, entry{p: s.say(t, a, fmt.Sprintf("%d burst %d", step, len(all))), who: a,
+						likes: map[string]bool{}})
 				}
 			case "delete":
 				if len(all) > 0 {
@@ -209,7 +215,8 @@ func TestHomeModel(t *testing.T) {
 					r.Fatalf("home of %s: got %q, want %q", reader, got, want)
 				}
 			case "recent":
-				reader, w := who.Draw(r, "reader"), social.Window{Rising: rapid.Bool().Draw(r, "rising"), Limit: rapid.IntRange(1, 9).Draw(r, "limit")}
+				reader, w := who.Draw(r, "reader"), social.Window{Rising: rapid.Bool().Draw(r, "rising"),
+					Limit: rapid.IntRange(1, 9).Draw(r, "limit")}
 				edges, _ := s.follows.Following(t.Context(), nil, s.id(reader))
 				var want []string
 				for i := range edges {
@@ -236,7 +243,8 @@ func TestHomeModel(t *testing.T) {
 					}
 					for _, e := range list {
 						for _, edge := range edges {
-							if i := infos[e.p.ID]; edge.User == i.Author.ID && i.Key > edge.SinceKey && i.Visibility != event.Mentioned && len(want) < w.Limit {
+							if i := infos[e.p.ID]; edge.User == i.Author.ID && i.Key > edge.SinceKey && i.Visibility != event.Mentioned &&
+								len(want) < w.Limit {
 								want = append(want, i.Excerpt)
 							}
 						}
@@ -270,7 +278,8 @@ func TestOldSnapshotSpoilsNothing(t *testing.T) {
 		}
 		old := func(when string) {
 			t.Helper()
-			got, err := s.RecentBy(t.Context(), q, s.id("me"), edges, social.Window{Limit: 1}) // loads alice from the old snapshot
+			got, err := s.RecentBy(t.Context(), q, s.id("me"), edges,
+				social.Window{Limit: 1}) // loads alice from the old snapshot
 			if err != nil || len(got) != 1 || got[0].Excerpt != "b1" {
 				t.Errorf("%s the old snapshot shows %v, %v; want b1 alone", when, got, err)
 			}
@@ -365,7 +374,8 @@ func TestManyWritesBetweenReads(t *testing.T) {
 // Whoever is named by many strangers does not pay for it with each look at a full timeline.
 func TestHomeStopsAmongStrangers(t *testing.T) {
 	var asked queries
-	s := openOn(t, posts.DefaultConfig(), func(db storage.DB) storage.DB { asked.DB = db; return &asked }, "me", "alice", "stranger")
+	s := openOn(t, posts.DefaultConfig(), func(db storage.DB) storage.DB { asked.DB = db; return &asked }, "me",
+		"alice", "stranger")
 	s.follow("me", "alice")
 	for range 100 {
 		s.write(t, "stranger", posts.Draft{Text: "look here, @me", Visibility: event.Mentioned})

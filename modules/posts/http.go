@@ -82,20 +82,28 @@ func (s *Service) Routes(api huma.API) {
 	list := map[string]any{social.MetaAuth: social.AuthOptional, social.MetaETag: "weak"}
 	home := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeRead), social.MetaETag: "weak"}
 	op := func(id, method, path, summary string, status int, meta map[string]any, errs ...int) huma.Operation {
-		return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"posts"}, DefaultStatus: status,
-			Metadata: meta, Errors: errs}
+		return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{"posts"},
+			DefaultStatus: status, Metadata: meta, Errors: errs}
 	}
-	const ok, bad, missing, invalid = http.StatusOK, http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity
-	huma.Register(api, op("create-post", http.MethodPost, "/v1/posts", "Write a post or a comment", http.StatusCreated, write, invalid), s.create)
+	const ok, bad, missing, invalid = http.StatusOK, http.StatusBadRequest, http.StatusNotFound,
+		http.StatusUnprocessableEntity
+	huma.Register(api, op("create-post", http.MethodPost, "/v1/posts", "Write a post or a comment", http.StatusCreated,
+		write, invalid), s.create)
 	huma.Register(api, op("get-post", http.MethodGet, "/v1/posts/{id}", "One post or comment", ok, one, missing), s.get)
-	huma.Register(api, op("delete-post", http.MethodDelete, "/v1/posts/{id}", "Delete a post or comment of one's own", http.StatusNoContent, write,
-		missing, http.StatusPreconditionFailed), s.delete)
-	huma.Register(api, op("list-comments", http.MethodGet, "/v1/posts/{id}/comments", "Everything below a post, flat", ok, list, bad, missing, invalid), s.getComments)
-	huma.Register(api, op("like", http.MethodPut, "/v1/posts/{id}/like", "Like a post", ok, write, missing), s.setLike(true))
-	huma.Register(api, op("unlike", http.MethodDelete, "/v1/posts/{id}/like", "Take a like back", ok, write, missing), s.setLike(false))
-	huma.Register(api, op("list-likes", http.MethodGet, "/v1/posts/{id}/likes", "Who likes a post", ok, list, bad, missing, invalid), s.getLikes)
-	huma.Register(api, op("list-user-posts", http.MethodGet, "/v1/users/{id}/posts", "Posts of a person", ok, list, bad, missing, invalid), s.getByAuthor)
-	huma.Register(api, op("home-timeline", http.MethodGet, "/v1/timelines/home", "Posts of those one follows, and one's own", ok, home, bad, invalid), s.getHome)
+	huma.Register(api, op("delete-post", http.MethodDelete, "/v1/posts/{id}", "Delete a post or comment of one's own",
+		http.StatusNoContent, write, missing, http.StatusPreconditionFailed), s.delete)
+	huma.Register(api, op("list-comments", http.MethodGet, "/v1/posts/{id}/comments", "Everything below a post, flat",
+		ok, list, bad, missing, invalid), s.getComments)
+	huma.Register(api, op("like", http.MethodPut, "/v1/posts/{id}/like", "Like a post", ok, write, missing),
+		s.setLike(true))
+	huma.Register(api, op("unlike", http.MethodDelete, "/v1/posts/{id}/like", "Take a like back", ok, write, missing),
+		s.setLike(false))
+	huma.Register(api, op("list-likes", http.MethodGet, "/v1/posts/{id}/likes", "Who likes a post", ok, list, bad,
+		missing, invalid), s.getLikes)
+	huma.Register(api, op("list-user-posts", http.MethodGet, "/v1/users/{id}/posts", "Posts of a person", ok, list, bad,
+		missing, invalid), s.getByAuthor)
+	huma.Register(api, op("home-timeline", http.MethodGet, "/v1/timelines/home",
+		"Posts of those one follows, and one's own", ok, home, bad, invalid), s.getHome)
 }
 
 func (s *Service) create(ctx context.Context, in *createInput) (*createOutput, error) {
@@ -117,7 +125,8 @@ func (s *Service) create(ctx context.Context, in *createInput) (*createOutput, e
 }
 
 func (b draftBody) draft() (Draft, error) {
-	d := Draft{Text: b.Text, Visibility: event.Visibility(b.Visibility), Sensitive: b.Sensitive, Warning: b.Warning, Language: b.Language}
+	d := Draft{Text: b.Text, Visibility: event.Visibility(b.Visibility), Sensitive: b.Sensitive, Warning: b.Warning,
+		Language: b.Language}
 	var bad []social.Field
 	if len(b.MediaIDs) > 0 {
 		bad = append(bad, social.BodyField("/media_ids", social.FieldNotAllowed, "Media cannot be attached on this server."))

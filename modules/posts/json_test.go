@@ -27,7 +27,8 @@ func TestAppendJSON(t *testing.T) {
 
 // Texts that a program may trip over, and texts that are none.
 func FuzzAppendJSON(f *testing.F) {
-	for _, text := range []string{"", "plain", "\x00\x1f\x7f\b\f\n\r\t\"\\/", "<b>&amp;</b>", "\u2028\u2029\u202a", "\xff\xe2\x80", "ÿ漢字🐱\ufffd"} {
+	for _, text := range []string{"", "plain", "\x00\x1f\x7f\b\f\n\r\t\"\\/", "<b>&amp;</b>", "\u2028\u2029\u202a",
+		"\xff\xe2\x80", "ÿ漢字🐱\ufffd"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -58,13 +59,17 @@ func anyPost(t *rapid.T) posts.Post {
 	text, number := rapid.String(), rapid.Int64()
 	moment := rapid.Custom(func(t *rapid.T) social.Time { return social.Time(rapid.Int64Range(0, 1<<42).Draw(t, "time")) })
 	flag := func(name string) bool { return rapid.Bool().Draw(t, name) }
-	p := posts.Post{Content: posts.Content{ID: id.Draw(t, "id"), URL: text.Draw(t, "url"), Text: text.Draw(t, "text"), RootID: id.Draw(t, "root"),
-		RepostOf: rapid.Ptr(id, true).Draw(t, "repost"), Visibility: event.Visibility(text.Draw(t, "visibility")), Sensitive: flag("sensitive"),
-		Warning: rapid.Ptr(text, true).Draw(t, "warning"), Language: rapid.Ptr(text, true).Draw(t, "language"), LikeCount: number.Draw(t, "likes"),
+	p := posts.Post{Content: posts.Content{ID: id.Draw(t, "id"), URL: text.Draw(t, "url"), Text: text.Draw(t, "text"),
+		RootID:   id.Draw(t, "root"),
+		RepostOf: rapid.Ptr(id, true).Draw(t, "repost"), Visibility: event.Visibility(text.Draw(t, "visibility")),
+		Sensitive: flag("sensitive"),
+		Warning:   rapid.Ptr(text, true).Draw(t, "warning"), Language: rapid.Ptr(text, true).Draw(t, "language"),
+		LikeCount:    number.Draw(t, "likes"),
 		CommentCount: number.Draw(t, "comments"), RepostCount: number.Draw(t, "reposts"), Deleted: flag("deleted"),
 		CreatedAt: moment.Draw(t, "created"), EditedAt: rapid.Ptr(moment, true).Draw(t, "edited")}}
 	if flag("has author") {
-		p.Author = &social.UserRef{ID: id.Draw(t, "author"), Username: text.Draw(t, "name"), DisplayName: text.Draw(t, "shown"),
+		p.Author = &social.UserRef{ID: id.Draw(t, "author"), Username: text.Draw(t, "name"), DisplayName: text.Draw(t,
+			"shown"),
 			AvatarURL: rapid.Ptr(text, true).Draw(t, "avatar")}
 	}
 	if flag("is a reply") {
@@ -79,7 +84,8 @@ func anyPost(t *rapid.T) posts.Post {
 		p.Tags = []posts.Tag{{Tag: text.Draw(t, "tag"), Start: 3, End: 4}}
 	}
 	if flag("has a viewer") {
-		p.Viewer = &posts.Viewer{Liked: flag("liked"), Bookmarked: flag("bookmarked"), Reposted: flag("reposted"), ThreadMuted: flag("muted")}
+		p.Viewer = &posts.Viewer{Liked: flag("liked"), Bookmarked: flag("bookmarked"), Reposted: flag("reposted"),
+			ThreadMuted: flag("muted")}
 	}
 	return p
 }

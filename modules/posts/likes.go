@@ -58,7 +58,8 @@ func (s *Service) Like(ctx context.Context, actor social.Actor, id social.ID, on
 }
 
 // Likes lists who likes a post, newest like first, as reader sees them. not_found as for Get.
-func (s *Service) Likes(ctx context.Context, reader, id social.ID, p social.PageQuery) (social.List[social.User], error) {
+func (s *Service) Likes(ctx context.Context, reader, id social.ID, p social.PageQuery) (social.List[social.User],
+	error) {
 	var out social.List[social.User]
 	err := s.db.Read(ctx, func(q storage.Querier) error {
 		r, err := s.find(ctx, q, reader, id)
@@ -93,9 +94,11 @@ type like struct {
 const likeStanding = ` AND l.user_id NOT IN (SELECT user_id FROM post_leavers)`
 
 func likesOf(ctx context.Context, q storage.Querier, post int64, w social.Window) ([]like, error) {
-	query := `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1 AND l.key < $2` + likeStanding + ` ORDER BY l.key DESC LIMIT $3 + 0`
+	query := `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1 AND l.key < $2` + likeStanding +
+		` ORDER BY l.key DESC LIMIT $3 + 0`
 	if w.Rising {
-		query = `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1 AND l.key > $2` + likeStanding + ` ORDER BY l.key LIMIT $3 + 0`
+		query = `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1 AND l.key > $2` + likeStanding +
+			` ORDER BY l.key LIMIT $3 + 0`
 	}
 	return storage.All(ctx, q, func(row storage.Row) (l like, err error) {
 		err = row.Scan(&l.key, &l.user)

@@ -21,7 +21,8 @@ func TestLike(t *testing.T) {
 		count int64
 		fact  string
 	}{
-		{"bob", true, 1, "post liked"}, {"bob", true, 1, ""}, {"carl", true, 2, "post liked"}, {"alice", true, 3, "post liked"},
+		{"bob", true, 1, "post liked"}, {"bob", true, 1, ""}, {"carl", true, 2, "post liked"}, {"alice", true, 3,
+			"post liked"},
 		{"bob", false, 2, "post unliked"}, {"bob", false, 2, ""}, {"bob", true, 3, "post liked"},
 	} {
 		got := s.like(t, step.who, p, step.on)
@@ -33,7 +34,8 @@ func TestLike(t *testing.T) {
 			t.Errorf("step %d: facts %v, want %q", i, factNames(list), step.fact)
 		}
 		if step.fact == "post liked" {
-			if f := list[0].(event.PostLiked); f.Post.LikeCount != step.count || f.Liker.Username != step.who || f.Post.Author.Username != "alice" {
+			if f := list[0].(event.PostLiked); f.Post.LikeCount != step.count || f.Liker.Username != step.who ||
+				f.Post.Author.Username != "alice" {
 				t.Errorf("step %d: fact %+v", i, f)
 			}
 		}
@@ -42,7 +44,8 @@ func TestLike(t *testing.T) {
 		t.Error("viewer.liked is wrong")
 	}
 	list, err := s.Likes(t.Context(), social.ID{}, p.ID, social.PageQuery{Limit: 2})
-	if err != nil || len(list.Items) != 2 || list.Items[0].Username != "bob" || list.Items[1].Username != "alice" || list.Next == nil {
+	if err != nil || len(list.Items) != 2 || list.Items[0].Username != "bob" || list.Items[1].Username != "alice" ||
+		list.Next == nil {
 		t.Errorf("likers %+v, %v; want the newest like first", list, err)
 	}
 }

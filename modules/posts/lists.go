@@ -12,10 +12,11 @@ import (
 // Comments lists everything below a post or a comment, flat, oldest first unless newest is asked for. A deleted
 // comment that has comments stands there as a tombstone; a deleted post's comments are listed as long as there are
 // any. not_found: absent, or not for this reader.
-func (s *Service) Comments(ctx context.Context, reader, id social.ID, newest bool, p social.PageQuery) (social.List[Post], error) {
+func (s *Service) Comments(ctx context.Context, reader, id social.ID, newest bool,
+	p social.PageQuery) (social.List[Post], error) {
 	var out social.List[Post]
 	err := s.db.Read(ctx, func(q storage.Querier) error {
-		top, err := s.findPlace(ctx, q, reader, id)
+		top, err := s.findDeletedToo(ctx, q, reader, id)
 		if err != nil {
 			return err
 		}
@@ -36,7 +37,8 @@ func (s *Service) Comments(ctx context.Context, reader, id social.ID, newest boo
 
 // ByAuthor lists the posts of a person, newest first, as reader may see them: top-level ones, and with comments
 // also comments. media lists only those with media, of which there are none. not_found: no such person.
-func (s *Service) ByAuthor(ctx context.Context, reader, author social.ID, media, comments bool, p social.PageQuery) (social.List[Post], error) {
+func (s *Service) ByAuthor(ctx context.Context, reader, author social.ID, media, comments bool,
+	p social.PageQuery) (social.List[Post], error) {
 	var out social.List[Post]
 	err := s.db.Read(ctx, func(q storage.Querier) error {
 		there, err := s.Ports.Users.Refs(ctx, q, []social.ID{author})
@@ -50,7 +52,8 @@ func (s *Service) ByAuthor(ctx context.Context, reader, author social.ID, media,
 		if _, err := judge.follows(ctx, author); err != nil {
 			return err
 		}
-		scope := social.PageScope{List: "posts", Filter: author.String() + string(" m"[bit(media)]) + string(" c"[bit(comments)]), Person: reader}
+		filter := author.String() + string(" m"[bit(media)]) + string(" c"[bit(comments)])
+		scope := social.PageScope{List: "posts", Filter: filter, Person: reader}
 		out, err = s.page(ctx, q, reader, scope, p, false, func(w social.Window) ([]row, error) {
 			if media {
 				return nil, nil
@@ -65,8 +68,8 @@ func (s *Service) ByAuthor(ctx context.Context, reader, author social.ID, media,
 }
 
 // page makes a page of posts.
-func (s *Service) page(ctx context.Context, q storage.Querier, reader social.ID, scope social.PageScope, p social.PageQuery, rising bool,
-	fetch func(social.Window) ([]row, error)) (social.List[Post], error) {
+func (s *Service) page(ctx context.Context, q storage.Querier, reader social.ID, scope social.PageScope,
+	p social.PageQuery, rising bool, fetch func(social.Window) ([]row, error)) (social.List[Post], error) {
 	list, err := social.PageOf(s.pages, scope, p, rising, func(r row) int64 { return r.key }, fetch)
 	if err != nil {
 		return social.List[Post]{}, err
@@ -126,12 +129,15 @@ func (j *judge) fill(ctx context.Context, w social.Window, fetch func(social.Win
 
 // commentStanding: a comment that is there, or the place of one. The first half is the condition of its index, so that
 // comments that are gone are not even looked at.
-const commentStanding = `(p.deleted_at = 0 OR p.comment_count > 0) AND (p.author_id NOT IN (SELECT user_id FROM post_leavers) OR p.comment_count > 0)`
+const commentStanding = `(p.deleted_at = 0 OR p.comment_count > 0)
+	AND (p.author_id NOT IN (SELECT user_id FROM post_leavers) OR p.comment_count > 0)`
 
 // commentsOf gives what stands below a place the reader may see.
 func commentsOf(ctx context.Context, q storage.Querier, reader social.ID, top row, w social.Window) ([]row, error) {
-	const below = `SELECT ` + columns + ` FROM posts p WHERE p.root_key = $2 AND p.reply_to IS NOT NULL AND ` + commentStanding
-	const belowComment = `SELECT ` + columns + ` FROM post_ancestors a JOIN posts p ON p.key = a.post_key WHERE a.ancestor_key = $2 AND ` + commentStanding
+	const below = `SELECT ` + columns + ` FROM posts p WHERE p.root_key = $2 AND p.reply_to IS NOT NULL AND ` +
+		commentStanding
+	const belowComment = `SELECT ` + columns +
+		` FROM post_ancestors a JOIN posts p ON p.key = a.post_key WHERE a.ancestor_key = $2 AND ` + commentStanding
 	query := below + ` AND p.key < $3 ORDER BY p.key DESC LIMIT $4 + 0`
 	switch {
 	case top.key == top.rootKey && w.Rising:
@@ -147,13 +153,15 @@ func commentsOf(ctx context.Context, q storage.Querier, reader social.ID, top ro
 
 // rowsBy gives what author wrote, as far as the reader may see it, given that the caller decides needsFollow. What is
 // for the followers of those already refused is not read: there may be any number of it.
-func rowsBy(ctx context.Context, q storage.Querier, reader, author social.ID, refused []social.ID, comments bool, w social.Window) ([]row, error) {
+func rowsBy(ctx context.Context, q storage.Querier, reader, author social.ID, refused []social.ID, comments bool,
+	w social.Window) ([]row, error) {
 	query := `SELECT ` + columns + namedColumn + ` FROM posts p WHERE p.author_id = $2 AND ` + standing + ` AND ` + visible
 	args := []any{reader, author, w.From(), w.Limit}
 	if len(refused) > 0 {
 		var list string
 		list, args = storage.In(args, refused)
-		query += ` AND (p.visibility <> 1 OR p.root_author_id = $1 OR ` + isNamed + ` OR p.root_author_id NOT IN ` + list + `)`
+		query += ` AND (p.visibility <> 1 OR p.root_author_id = $1 OR ` + isNamed +
+			` OR p.root_author_id NOT IN ` + list + `)`
 	}
 	order := ` AND p.key < $3 ORDER BY p.key DESC LIMIT $4 + 0`
 	if w.Rising {

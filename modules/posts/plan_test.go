@@ -80,7 +80,7 @@ func TestPlans(t *testing.T) {
 	must(s.Delete(ctx, a, below.ID, ""))
 	f.InTx(t, func(tx storage.Tx) error { return f.Bus.Emit(ctx, tx, event.UserDeleted{UserID: a.UserID}) })
 	for more := true; more; {
-		more, err = s.emptyLeaver(ctx)
+		more, err = s.emptyDeletedUser(ctx)
 		must(err)
 	}
 	if len(ear.texts) < 30 {

@@ -91,7 +91,8 @@ func (s *Service) content(r row, author *social.UserRef) Content {
 		c.Deleted = true
 		return c
 	}
-	c.Author, c.Text, c.Sensitive, c.Warning, c.Language, c.LikeCount = author, r.text, r.sensitive, r.warning, r.language, r.likes
+	c.Author, c.Text, c.Sensitive, c.Warning, c.Language, c.LikeCount = author, r.text, r.sensitive, r.warning,
+		r.language, r.likes
 	if len(r.mentions) > 0 {
 		c.Mentions = r.mentions
 	}
@@ -112,7 +113,8 @@ func (s *Service) post(r row, author *social.UserRef, reader social.ID) Post {
 
 // info is what other modules need to know of a row.
 func (s *Service) info(r row, author social.UserRef) event.PostInfo {
-	i := event.PostInfo{ID: r.id, Key: r.key, Author: author, ReplyTo: r.replyTo, ReplyAuthor: r.replyAuthor, RootID: r.rootID,
+	i := event.PostInfo{ID: r.id, Key: r.key, Author: author, ReplyTo: r.replyTo, ReplyAuthor: r.replyAuthor,
+		RootID:     r.rootID,
 		RootAuthor: r.rootAuthor, Visibility: r.visibility, Excerpt: excerpt(r.text), URL: s.site.PostURL(r.id),
 		LikeCount: r.likes, CommentCount: r.comments, CreatedAt: r.createdAt}
 	i.Mentions = named(r.mentions, author.ID)

@@ -22,7 +22,8 @@ func (s *site) state(t testing.TB, who string) string {
 	}
 	var out []string
 	for _, p := range l.Items {
-		out = append(out, fmt.Sprintf("%s: %d likes, %d comments, mine %v", p.Text, p.LikeCount, p.CommentCount, p.Viewer.Liked))
+		out = append(out, fmt.Sprintf("%s: %d likes, %d comments, mine %v", p.Text, p.LikeCount, p.CommentCount,
+			p.Viewer.Liked))
 	}
 	return fmt.Sprintf("%q", out)
 }
@@ -49,7 +50,8 @@ func TestOneProcessWritesAnotherReads(t *testing.T) {
 		{"a like taken back", like("other", false), `["a: 1 likes, 0 comments, mine true"]`},
 		{"mine too", like("me", false), `["a: 0 likes, 0 comments, mine false"]`},
 		{"a comment", func() { one.answer(t, "other", of, "c") }, `["a: 0 likes, 1 comments, mine false"]`},
-		{"a like and the liker's end", func() { like("gone", true)(); one.end(t, "gone"); one.work(t) }, `["a: 0 likes, 1 comments, mine false"]`},
+		{"a like and the liker's end", func() { like("gone", true)(); one.end(t, "gone"); one.work(t) },
+			`["a: 0 likes, 1 comments, mine false"]`},
 		{"for a named person", func() { one.write(t, "other", posts.Draft{Text: "@me", Visibility: event.Mentioned}) },
 			`["@me: 0 likes, 0 comments, mine false" "a: 0 likes, 1 comments, mine false"]`},
 		{"an unfollow", func() { one.unfollow("me", "other") }, `["a: 0 likes, 1 comments, mine false"]`},
@@ -126,7 +128,8 @@ func TestPageIsOneState(t *testing.T) {
 			done.Add(1)
 			runtime.Gosched()
 		}
-		e := &shown{who: []string{"alice", "bob", "carl"}[n%3], post: posts.Post{Content: posts.Content{Text: fmt.Sprint("post ", n)}}}
+		e := &shown{who: []string{"alice", "bob", "carl"}[n%3],
+			post: posts.Post{Content: posts.Content{Text: fmt.Sprint("post ", n)}}}
 		all = append(all, e)
 		act(func() { e.post = writer.say(t, e.who, e.post.Text) })
 		liked := all[len(all)/2]

@@ -18,16 +18,19 @@ func TestPublish(t *testing.T) {
 	s := open(t, "alice", "bob")
 	lang := "pt-br"
 	p := s.write(t, "alice", posts.Draft{Text: "First light, @bob @nobody #Harbour", Language: &lang, Sensitive: true})
-	if p.Author == nil || p.Author.ID != s.id("alice") || p.RootID != p.ID || p.ReplyTo != nil || p.Visibility != event.Public || !p.Sensitive || *p.Language != "pt-BR" {
+	if p.Author == nil || p.Author.ID != s.id("alice") || p.RootID != p.ID || p.ReplyTo != nil ||
+		p.Visibility != event.Public || !p.Sensitive || *p.Language != "pt-BR" {
 		t.Errorf("got %+v", p)
 	}
-	if want := (posts.Mention{UserID: s.id("bob"), Username: "bob", Start: 13, End: 17}); len(p.Mentions) != 1 || p.Mentions[0] != want {
+	if want := (posts.Mention{UserID: s.id("bob"), Username: "bob", Start: 13, End: 17}); len(p.Mentions) != 1 ||
+		p.Mentions[0] != want {
 		t.Errorf("mentions %+v, want only %+v", p.Mentions, want)
 	}
 	if want := (posts.Tag{Tag: "harbour", Start: 26, End: 34}); len(p.Tags) != 1 || p.Tags[0] != want {
 		t.Errorf("tags %+v, want %+v", p.Tags, want)
 	}
-	if got := s.get(t, "alice", p); fmt.Sprintf("%+v", got.Content.Mentions) != fmt.Sprintf("%+v", p.Mentions) || got.Text != p.Text || got.Viewer == nil || got.URL != "https://social.example/p/"+p.ID.String() {
+	if got := s.get(t, "alice", p); fmt.Sprintf("%+v", got.Content.Mentions) != fmt.Sprintf("%+v", p.Mentions) ||
+		got.Text != p.Text || got.Viewer == nil || got.URL != "https://social.example/p/"+p.ID.String() {
 		t.Errorf("read again: %+v", got)
 	}
 	if anon := s.get(t, "", p); anon.Viewer != nil {
@@ -35,7 +38,8 @@ func TestPublish(t *testing.T) {
 	}
 	list := s.facts.drain()
 	f, ok := list[0].(event.PostPublished)
-	if len(list) != 1 || !ok || f.Post.ID != p.ID || f.Post.Key == 0 || !slices.Equal(f.Post.Mentions, []social.ID{s.id("bob")}) || f.Post.Kind() != event.KindPost {
+	if len(list) != 1 || !ok || f.Post.ID != p.ID || f.Post.Key == 0 || !slices.Equal(f.Post.Mentions,
+		[]social.ID{s.id("bob")}) || f.Post.Kind() != event.KindPost {
 		t.Errorf("facts %+v", list)
 	}
 }
@@ -53,7 +57,8 @@ func TestDraftRules(t *testing.T) {
 		{"no text", posts.Draft{}, "/text", social.FieldRequired},
 		{"only white space", posts.Draft{Text: " \n\t\u3000"}, "/text", social.FieldRequired},
 		{"5,001 code points", posts.Draft{Text: strings.Repeat("é", 5001)}, "/text", social.FieldTooLong},
-		{"visibility of a comment", posts.Draft{Text: "x", ReplyTo: p.ID, Visibility: event.Public}, "/visibility", social.FieldNotAllowed},
+		{"visibility of a comment", posts.Draft{Text: "x", ReplyTo: p.ID, Visibility: event.Public}, "/visibility",
+			social.FieldNotAllowed},
 		{"unknown visibility", posts.Draft{Text: "x", Visibility: "friends"}, "/visibility", social.FieldBadFormat},
 		{"no such post", posts.Draft{Text: "x", ReplyTo: social.NewID()}, "/reply_to", social.FieldNotFound},
 		{"empty warning", posts.Draft{Text: "x", Warning: &empty}, "/warning", social.FieldTooShort},
@@ -80,10 +85,12 @@ func TestDraftRules(t *testing.T) {
 			}
 		})
 	}
-	if _, err := s.Publish(t.Context(), social.Actor{}, posts.Draft{Text: "x"}, nil); !social.IsFault(err, social.CodeUnauthenticated) {
+	if _, err := s.Publish(t.Context(), social.Actor{}, posts.Draft{Text: "x"}, nil); !social.IsFault(err,
+		social.CodeUnauthenticated) {
 		t.Errorf("anonymous: %v", err)
 	}
-	if _, err := s.Publish(t.Context(), social.Actor{UserID: social.NewID()}, posts.Draft{Text: "x"}, nil); !social.IsFault(err, social.CodeInvalidToken) {
+	if _, err := s.Publish(t.Context(), social.Actor{UserID: social.NewID()}, posts.Draft{Text: "x"},
+		nil); !social.IsFault(err, social.CodeInvalidToken) {
 		t.Errorf("an account that has ended: %v", err)
 	}
 }
@@ -104,22 +111,26 @@ func TestAnnouncements(t *testing.T) {
 	s := open(t, "alice", "bob", "carl", "dora", "eve", "finn")
 	mine := social.Stream{Kind: social.By, User: s.id("alice")}
 	public := s.say(t, "alice", "First light, @bob #harbour")
-	followers := s.write(t, "alice", posts.Draft{Text: "for followers @bob @carl @dora @eve @finn", Visibility: event.Followers})
+	followers := s.write(t, "alice", posts.Draft{Text: "for followers @bob @carl @dora @eve @finn",
+		Visibility: event.Followers})
 	s.write(t, "alice", posts.Draft{Text: "for @bob", Visibility: event.Mentioned})
 	s.answer(t, "alice", public, "a comment")
 	rows := s.Outbox(t)
-	if len(rows) != 2 || rows[0].Stream != mine || rows[1].Stream != mine || rows[0].Object != public.ID || rows[1].Object != followers.ID {
+	if len(rows) != 2 || rows[0].Stream != mine || rows[1].Stream != mine || rows[0].Object != public.ID ||
+		rows[1].Object != followers.ID {
 		t.Fatalf("announced %v, want the two posts for everybody and followers, in by:alice", rows)
 	}
 	names := map[string]string{public.ID.String(): "post", s.id("alice").String(): "alice", s.id("bob").String(): "bob"}
 	golden(t, "post.created.json", rows[0].Data, names)
-	if want := []social.ID{s.id("alice"), s.id("bob"), s.id("carl"), s.id("dora")}; !slices.Equal(rows[1].About, want) || rows[1].Actor != s.id("alice") {
+	if want := []social.ID{s.id("alice"), s.id("bob"), s.id("carl"), s.id("dora")}; !slices.Equal(rows[1].About,
+		want) || rows[1].Actor != s.id("alice") {
 		t.Errorf("about %v by %s, want the author and the first three named", rows[1].About, rows[1].Actor)
 	}
 
 	s.remove(t, "alice", public)
 	rows = s.Outbox(t)
-	if len(rows) != 4 || !rows[0].Redacted || rows[1].Redacted || rows[2].Op != storage.OpRedact || rows[2].Object != public.ID || rows[3].Type != social.EventPostDeleted || rows[3].Redacted {
+	if len(rows) != 4 || !rows[0].Redacted || rows[1].Redacted || rows[2].Op != storage.OpRedact ||
+		rows[2].Object != public.ID || rows[3].Type != social.EventPostDeleted || rows[3].Redacted {
 		t.Fatalf("after the deletion: %v; want post.created emptied, a redact entry, then post.deleted", rows)
 	}
 	golden(t, "post.deleted.json", rows[3].Data, names)
@@ -145,7 +156,8 @@ func TestW28PostHasLinkAndAuthor(t *testing.T) {
 	p := s.say(t, "alice", "hello")
 	var got posts.Content
 	s.Outbox(t)[0].Decode(t, &got)
-	if got.ID != p.ID || got.URL != "https://social.example/p/"+p.ID.String() || got.Author == nil || got.Author.Username != "alice" {
+	if got.ID != p.ID || got.URL != "https://social.example/p/"+p.ID.String() || got.Author == nil ||
+		got.Author.Username != "alice" {
 		t.Errorf("announced %+v, want the post's id, its address and its author", got)
 	}
 	if f := s.facts.drain()[0].(event.PostPublished); f.Post.URL != got.URL || f.Post.Excerpt != "hello" {

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	leaverPageSize = 64
-	leaverEvery    = 5 * time.Second
+	cleanupPage  = 64
+	cleanupEvery = 5 * time.Second
 )
 
 // Reactions are what posts does when others act: at the end of an account everything the person wrote or liked is
@@ -22,7 +22,8 @@ const (
 func (s *Service) Reactions() []event.Reaction {
 	return []event.Reaction{
 		event.On("posts: the account's posts vanish", func(ctx context.Context, tx storage.Tx, f event.UserDeleted) error {
-			_, err := tx.Exec(ctx, `INSERT INTO post_leavers (user_id, at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING`, f.UserID, int64(f.At))
+			_, err := tx.Exec(ctx, `INSERT INTO post_leavers (user_id, at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING`,
+				f.UserID, int64(f.At))
 			return err
 		}),
 	}
@@ -31,29 +32,30 @@ func (s *Service) Reactions() []event.Reaction {
 // Jobs are the background work of posts.
 func (s *Service) Jobs() []social.Job {
 	return []social.Job{
-		{Name: "posts of ended accounts", Every: leaverEvery, Run: s.emptyLeaver},
-		{Name: "announcements of deleted posts", Every: leaverEvery, Run: s.goOnRedacting},
+		{Name: "posts of ended accounts", Every: cleanupEvery, Run: s.emptyDeletedUser},
+		{Name: "announcements of deleted posts", Every: cleanupEvery, Run: s.goOnRedacting},
 	}
 }
 
-// emptyLeaver takes away one page of what is left of one ended account: posts (with a fact each), likes, and the
+// emptyDeletedUser takes away one page of what is left of one ended account: posts (with a fact each), likes, and the
 // places where others named that person. Nothing is announced: the account's erase entry speaks for all of it.
-func (s *Service) emptyLeaver(ctx context.Context) (more bool, err error) {
+func (s *Service) emptyDeletedUser(ctx context.Context) (more bool, err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error { // mostly there is nobody, and the writer is left alone
-		_, more, err = nextLeaver(ctx, q)
+		_, more, err = nextDeletedUser(ctx, q)
 		return err
 	})
 	if err != nil || !more {
 		return false, err
 	}
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
-		person, found, err := nextLeaver(ctx, tx)
+		person, found, err := nextDeletedUser(ctx, tx)
 		if err != nil || !found {
 			return err
 		}
-		for _, step := range []func(context.Context, storage.Tx, social.ID) (int, error){s.emptyPosts, takeLikes, takeMentions} {
-			if n, err := step(ctx, tx, person); err != nil || n == leaverPageSize {
-				return err // the rest at the next turn
+		for _, step := range []func(context.Context, storage.Tx, social.ID) (int, error){s.emptyPosts, takeLikes,
+			takeMentions} {
+			if n, err := step(ctx, tx, person); err != nil || n == cleanupPage {
+				return err // the rest at the next run
 			}
 		}
 		_, err = tx.Exec(ctx, `DELETE FROM post_leavers WHERE user_id = $1`, person)
@@ -65,7 +67,7 @@ func (s *Service) emptyLeaver(ctx context.Context) (more bool, err error) {
 	return true, nil
 }
 
-func nextLeaver(ctx context.Context, q storage.Querier) (person social.ID, found bool, err error) {
+func nextDeletedUser(ctx context.Context, q storage.Querier) (person social.ID, found bool, err error) {
 	err = q.QueryRow(ctx, `SELECT user_id FROM post_leavers ORDER BY at, user_id LIMIT 1`).Scan(&person)
 	if errors.Is(err, sql.ErrNoRows) {
 		return person, false, nil
@@ -76,8 +78,9 @@ func nextLeaver(ctx context.Context, q storage.Querier) (person social.ID, found
 func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person social.ID) (int, error) {
 	var rows []row
 	for _, which := range []string{topLevel, comment} {
-		more, err := queryRows(ctx, tx, false, `SELECT `+columns+` FROM posts p WHERE p.author_id = $2 AND p.deleted_at = 0 AND `+which+
-			` ORDER BY p.key DESC LIMIT $3 + 0`, social.ID{}, person, leaverPageSize-len(rows))
+		more, err := queryRows(ctx, tx, false,
+			`SELECT `+columns+` FROM posts p WHERE p.author_id = $2 AND p.deleted_at = 0 AND `+which+
+				` ORDER BY p.key DESC LIMIT $3 + 0`, social.ID{}, person, cleanupPage-len(rows))
 		if err != nil {
 			return 0, err
 		}
@@ -92,7 +95,8 @@ func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person social.I
 }
 
 func takeLikes(ctx context.Context, tx storage.Tx, person social.ID) (int, error) {
-	list, err := storage.All(ctx, tx, storage.One[int64], `SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, leaverPageSize)
+	list, err := storage.All(ctx, tx, storage.One[int64],
+		`SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, cleanupPage)
 	if err != nil {
 		return 0, err
 	}
@@ -109,7 +113,8 @@ func takeLikes(ctx context.Context, tx storage.Tx, person social.ID) (int, error
 
 // takeMentions makes "@name" plain text where others named the person.
 func takeMentions(ctx context.Context, tx storage.Tx, person social.ID) (int, error) {
-	list, err := storage.All(ctx, tx, storage.One[int64], `SELECT post_key FROM post_mentions WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, leaverPageSize)
+	list, err := storage.All(ctx, tx, storage.One[int64],
+		`SELECT post_key FROM post_mentions WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, cleanupPage)
 	if err != nil {
 		return 0, err
 	}
@@ -135,7 +140,8 @@ func takeMentions(ctx context.Context, tx storage.Tx, person social.ID) (int, er
 		if err != nil {
 			return 0, err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE posts SET mentions = $2, changed = $3 WHERE key = $1`, key, stored, changed); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE posts SET mentions = $2, changed = $3 WHERE key = $1`, key, stored,
+			changed); err != nil {
 			return 0, err
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM post_mentions WHERE post_key = $1 AND user_id = $2`, key, person); err != nil {

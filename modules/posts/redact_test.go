@@ -54,8 +54,10 @@ func TestDeleteOfAPostWithMuchAboutIt(t *testing.T) {
 			p := s.say(t, "alice", "canary")
 			s.InTx(t, func(tx storage.Tx) error {
 				for range 2*outbox.RedactPageSize + 10 {
-					_, err := outbox.Add(t.Context(), tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: s.id("alice")},
-						Type: social.EventNotification, Actor: social.NewID(), Object: p.ID, Time: s.Clock.Now(), Data: []byte(`{"excerpt":"canary"}`)})
+					_, err := outbox.Add(t.Context(), tx, outbox.Announcement{Stream: social.Stream{Kind: social.To,
+						User: s.id("alice")},
+						Type: social.EventNotification, Actor: social.NewID(), Object: p.ID, Time: s.Clock.Now(),
+						Data: []byte(`{"excerpt":"canary"}`)})
 					if err != nil {
 						return err
 					}
@@ -63,7 +65,8 @@ func TestDeleteOfAPostWithMuchAboutIt(t *testing.T) {
 				return nil
 			})
 			db.left = transactions
-			if err := s.Delete(t.Context(), s.actor("alice"), p.ID, ""); transactions == 1 != errors.Is(err, errCut) || transactions > 1 && err != nil {
+			if err := s.Delete(t.Context(), s.actor("alice"), p.ID, ""); transactions == 1 != errors.Is(err, errCut) ||
+				transactions > 1 && err != nil {
 				t.Fatalf("delete: %v", err)
 			}
 			_, err := s.Get(t.Context(), s.id("alice"), p.ID)

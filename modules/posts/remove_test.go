@@ -82,7 +82,8 @@ func TestDeleteFactsAndRepetition(t *testing.T) {
 		t.Fatalf("facts %v", factNames(list))
 	}
 	one, two := list[0].(event.PostRemoved).Post, list[1].(event.PostRemoved).Post
-	if one.ID != c.ID || one.Kind() != event.KindComment || one.RootAuthor != s.id("alice") || two.Excerpt != "hello @bob" || len(two.Mentions) != 1 {
+	if one.ID != c.ID || one.Kind() != event.KindComment || one.RootAuthor != s.id("alice") ||
+		two.Excerpt != "hello @bob" || len(two.Mentions) != 1 {
 		t.Errorf("removed %+v and %+v; want what was there before", one, two)
 	}
 	wantFault(t, s.Delete(t.Context(), s.actor("alice"), p.ID, ""), social.CodeNotFound)
@@ -110,7 +111,9 @@ func TestW34NothingOfADeletedPostIsLeft(t *testing.T) {
 	}
 	s.Read(t, func(q storage.Querier) error {
 		var n int
-		err := q.QueryRow(t.Context(), `SELECT COUNT(*) FROM posts WHERE text LIKE '%canary%' OR warning LIKE '%canary%' OR tags LIKE '%canary%' OR mentions IS NOT NULL`).Scan(&n)
+		err := q.QueryRow(t.Context(),
+			`SELECT COUNT(*) FROM posts WHERE text LIKE '%canary%' OR warning LIKE '%canary%' OR tags LIKE '%canary%' OR
+				mentions IS NOT NULL`).Scan(&n)
 		if n != 0 {
 			t.Errorf("%d rows still hold it", n)
 		}
@@ -229,7 +232,9 @@ func TestAccountEnds(t *testing.T) {
 	}
 	s.Read(t, func(q storage.Querier) error {
 		var n int
-		err := q.QueryRow(t.Context(), `SELECT (SELECT COUNT(*) FROM posts WHERE text IN ('old', 'hers', 'lone', 'last')) + (SELECT COUNT(*) FROM post_leavers)`).Scan(&n)
+		err := q.QueryRow(t.Context(),
+			`SELECT (SELECT COUNT(*) FROM posts WHERE text IN ('old', 'hers', 'lone', 'last')) + (SELECT COUNT(*) FROM
+				post_leavers)`).Scan(&n)
 		if n != 0 {
 			t.Errorf("%d rows left", n)
 		}

@@ -26,7 +26,8 @@ type Service struct {
 }
 
 // New makes the service with absent answers in Ports. It does nothing else.
-func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock social.Clock, pages *social.PageCursors) *Service {
+func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock social.Clock,
+	pages *social.PageCursors) *Service {
 	return &Service{Ports: Ports{Users: noUsers{}, People: noPeople{}, Follows: noFollows{}, Log: noLog{}}, cfg: cfg,
 		site: site, db: db, bus: bus, clock: clock, pages: pages, keys: timeline.New(cfg.CachedKeys),
 		contents: storage.NewCache[int64](cfg.CachedBytes, (*content).size)}
@@ -55,15 +56,15 @@ func (s *Service) Get(ctx context.Context, reader, id social.ID) (Post, error) {
 
 // find is the one road to a single post: the row if reader may see it and it stands.
 func (s *Service) find(ctx context.Context, q storage.Querier, reader, id social.ID) (row, error) {
-	r, err := s.findPlace(ctx, q, reader, id)
+	r, err := s.findDeletedToo(ctx, q, reader, id)
 	if err == nil && r.deleted {
 		return row{}, social.NotFound()
 	}
 	return r, err
 }
 
-// findPlace is find that also gives deleted posts.
-func (s *Service) findPlace(ctx context.Context, q storage.Querier, reader, id social.ID) (row, error) {
+// findDeletedToo is find that also gives deleted posts.
+func (s *Service) findDeletedToo(ctx context.Context, q storage.Querier, reader, id social.ID) (row, error) {
 	r, found, err := rowByID(ctx, q, reader, id)
 	if err != nil {
 		return row{}, err

@@ -43,8 +43,8 @@ var visibilities = []event.Visibility{event.Public, event.Followers, event.Menti
 const maxIn = 256 // values behind one IN
 
 // columns need the reader as $1. What has to be known of the reader is asked with the row.
-const columns = `p.key, p.id, p.author_id, p.root_key, p.root_id, p.root_author_id, p.reply_to, p.reply_author_id, p.visibility,
-	p.text, p.sensitive, p.warning, p.language, p.mentions, p.tags, p.like_count, p.comment_count, p.created_at,
+const columns = `p.key, p.id, p.author_id, p.root_key, p.root_id, p.root_author_id, p.reply_to, p.reply_author_id,
+	p.visibility, p.text, p.sensitive, p.warning, p.language, p.mentions, p.tags, p.like_count, p.comment_count, p.created_at,
 	CASE WHEN p.deleted_at <> 0 OR p.author_id IN (SELECT user_id FROM post_leavers) THEN 1 ELSE 0 END,
 	CASE WHEN EXISTS (SELECT 1 FROM post_likes l WHERE l.post_key = p.key AND l.user_id = $1) THEN 1 ELSE 0 END`
 
@@ -77,14 +77,16 @@ func queryRows(ctx context.Context, q storage.Querier, withNamed bool, query str
 		var vis, sensitive, deleted, liked, named int64
 		var mentions, tags *string
 		dest := []any{&r.key, &r.id, &r.author, &r.rootKey, &r.rootID, &r.rootAuthor, &r.replyTo, &r.replyAuthor, &vis,
-			&r.text, &sensitive, &r.warning, &r.language, &mentions, &tags, &r.likes, &r.comments, &r.createdAt, &deleted, &liked, &named}
+			&r.text, &sensitive, &r.warning, &r.language, &mentions, &tags, &r.likes, &r.comments, &r.createdAt, &deleted,
+			&liked, &named}
 		if !withNamed {
 			dest = dest[:len(dest)-1]
 		}
 		if err := found.Scan(dest...); err != nil {
 			return r, err
 		}
-		r.visibility, r.sensitive, r.deleted, r.liked, r.named = visibilities[vis], sensitive != 0, deleted != 0, liked != 0, named != 0
+		r.visibility, r.sensitive, r.deleted, r.liked, r.named = visibilities[vis], sensitive != 0, deleted != 0,
+			liked != 0, named != 0
 		if r.mentions, err = unpack[Mention](mentions); err != nil {
 			return r, fmt.Errorf("mentions of %s: %w", r.id, err)
 		}
@@ -97,7 +99,8 @@ func queryRows(ctx context.Context, q storage.Querier, withNamed bool, query str
 
 // rowByID gives a post that reader may see, given that the caller decides needsFollow; also a deleted one.
 func rowByID(ctx context.Context, q storage.Querier, reader, id social.ID) (row, bool, error) {
-	list, err := queryRows(ctx, q, true, `SELECT `+columns+namedColumn+` FROM posts p WHERE p.id = $2 AND `+visible, reader, id)
+	list, err := queryRows(ctx, q, true, `SELECT `+columns+namedColumn+` FROM posts p WHERE p.id = $2 AND `+visible,
+		reader, id)
 	if err != nil || len(list) == 0 {
 		return row{}, false, err
 	}
@@ -106,7 +109,8 @@ func rowByID(ctx context.Context, q storage.Querier, reader, id social.ID) (row,
 
 // ownRow gives a post of its author that is not deleted.
 func ownRow(ctx context.Context, q storage.Querier, author, id social.ID) (row, bool, error) {
-	list, err := queryRows(ctx, q, false, `SELECT `+columns+` FROM posts p WHERE p.id = $2 AND p.author_id = $1 AND `+standing, author, id)
+	list, err := queryRows(ctx, q, false,
+		`SELECT `+columns+` FROM posts p WHERE p.id = $2 AND p.author_id = $1 AND `+standing, author, id)
 	if err != nil || len(list) == 0 {
 		return row{}, false, err
 	}
@@ -156,10 +160,11 @@ func insertRow(ctx context.Context, tx storage.Tx, r row, parent row) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO posts (key, id, author_id, root_key, root_id, root_author_id, reply_to, reply_author_id, visibility,
-		text, sensitive, warning, language, mentions, tags, changed, created_at)
+	_, err = tx.Exec(ctx, `INSERT INTO posts (key, id, author_id, root_key, root_id, root_author_id, reply_to,
+		reply_author_id, visibility, text, sensitive, warning, language, mentions, tags, changed, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $1, $16)`,
-		r.key, r.id, r.author, r.rootKey, r.rootID, r.rootAuthor, r.replyTo, r.replyAuthor, slices.Index(visibilities, r.visibility),
+		r.key, r.id, r.author, r.rootKey, r.rootID, r.rootAuthor, r.replyTo, r.replyAuthor,
+		slices.Index(visibilities, r.visibility),
 		r.text, bit(r.sensitive), r.warning, r.language, mentions, tags, int64(r.createdAt))
 	if err != nil {
 		return err
@@ -170,7 +175,8 @@ func insertRow(ctx context.Context, tx storage.Tx, r row, parent row) error {
 		people = append(people, r.author)
 	}
 	for _, id := range people {
-		if _, err := tx.Exec(ctx, `INSERT INTO post_mentions (post_key, user_id, addressed) VALUES ($1, $2, $3)`, r.key, id, bit(addressed)); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO post_mentions (post_key, user_id, addressed) VALUES ($1, $2, $3)`, r.key,
+			id, bit(addressed)); err != nil {
 			return err
 		}
 	}
@@ -191,7 +197,8 @@ const maxAncestors = 64
 
 func insertAncestors(ctx context.Context, tx storage.Tx, key, parent int64) error {
 	_, err := tx.Exec(ctx, `INSERT INTO post_ancestors (ancestor_key, post_key)
-		SELECT ancestor_key, $1 FROM post_ancestors WHERE post_key = $2 ORDER BY ancestor_key LIMIT $3 + 0`, key, parent, maxAncestors-1)
+		SELECT ancestor_key, $1 FROM post_ancestors WHERE post_key = $2 ORDER BY ancestor_key
+		LIMIT $3 + 0`, key, parent, maxAncestors-1)
 	if err != nil {
 		return err
 	}
@@ -208,8 +215,8 @@ func countComment(ctx context.Context, tx storage.Tx, r row, by int64) error {
 
 // emptyRow takes a post out of every list and its content away. Its place stays, for what stands below it.
 func emptyRow(ctx context.Context, tx storage.Tx, r row, key int64, now social.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE posts SET deleted_at = $2, changed = $3, text = '', sensitive = 0, warning = NULL, language = NULL,
-		mentions = NULL, tags = NULL WHERE key = $1`, r.key, int64(now), key)
+	_, err := tx.Exec(ctx, `UPDATE posts SET deleted_at = $2, changed = $3, text = '', sensitive = 0, warning = NULL,
+		language = NULL, mentions = NULL, tags = NULL WHERE key = $1`, r.key, int64(now), key)
 	if err != nil {
 		return err
 	}

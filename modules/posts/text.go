@@ -86,7 +86,8 @@ func nameLen(s string) int {
 	if n < minName || n > maxName || s[0] == '_' || s[0] <= '9' {
 		return 0
 	}
-	if next, _ := utf8.DecodeRuneInString(s[n:]); n < len(s) && (next == '@' || unicode.Is(unicode.Latin, next) || unicode.IsMark(next)) {
+	if next, _ := utf8.DecodeRuneInString(s[n:]); n < len(s) && (next == '@' || unicode.Is(unicode.Latin, next) ||
+		unicode.IsMark(next)) {
 		return 0
 	}
 	return n

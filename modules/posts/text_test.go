@@ -68,7 +68,8 @@ func found(text string) string {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"", "First light, @bob #harbour", "＃ＡＢＣ", "https://x/@a", "🎉@bob\n#x", "\xff@bob", "@bob@x", "##", "&#39;", "#\u0301a"} {
+	for _, seed := range []string{"", "First light, @bob #harbour", "＃ＡＢＣ", "https://x/@a", "🎉@bob\n#x", "\xff@bob",
+		"@bob@x", "##", "&#39;", "#\u0301a"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -76,7 +77,8 @@ func FuzzParse(f *testing.F) {
 		points := []rune(text)
 		last := 0
 		for _, n := range names {
-			if n.start < last || n.end > len(points) || points[n.start] != '@' || strings.ToLower(string(points[n.start+1:n.end])) != n.name {
+			if n.start < last || n.end > len(points) || points[n.start] != '@' ||
+				strings.ToLower(string(points[n.start+1:n.end])) != n.name {
 				t.Fatalf("%q: name %+v does not stand there", text, n)
 			}
 			if len(n.name) < minName || len(n.name) > maxName || n.name[0] < 'a' || n.name[0] > 'z' {
@@ -86,7 +88,8 @@ func FuzzParse(f *testing.F) {
 		}
 		last = 0
 		for _, g := range tags {
-			if g.Start < last || g.End > len(points) || points[g.Start] != '#' && points[g.Start] != '＃' || g.Tag == "" || utf8.RuneCountInString(g.Tag) > maxTag {
+			if g.Start < last || g.End > len(points) || points[g.Start] != '#' && points[g.Start] != '＃' || g.Tag == "" ||
+				utf8.RuneCountInString(g.Tag) > maxTag {
 				t.Fatalf("%q: tag %+v does not stand there", text, g)
 			}
 			last = g.End

@@ -156,7 +156,8 @@ func TestFullPagesAmongHiddenComments(t *testing.T) {
 // What somebody wrote below posts for followers only is not read again and again for those who do not follow.
 func TestByAuthorPassesOverTheHidden(t *testing.T) {
 	var asked queries
-	s := openOn(t, posts.DefaultConfig(), func(db storage.DB) storage.DB { asked.DB = db; return &asked }, "alice", "mallory", "viewer")
+	s := openOn(t, posts.DefaultConfig(), func(db storage.DB) storage.DB { asked.DB = db; return &asked }, "alice",
+		"mallory", "viewer")
 	s.follow("mallory", "alice")
 	top := s.write(t, "alice", posts.Draft{Text: "for followers", Visibility: event.Followers})
 	named := s.write(t, "alice", posts.Draft{Text: "for followers and @viewer", Visibility: event.Followers})

@@ -20,8 +20,8 @@ type Timeline struct {
 }
 
 // Window gives the keys of a window over the posts of all sources that are for everybody or for followers: falling from
-// the newest, or rising. Its cost is one binary search for each author and one step of a heap for each key, wherever the
-// window lies.
+// the newest, or rising. Its cost is one binary search for each author and one step of a heap for each key, wherever
+// the window lies.
 func (t *Timeline) Window(ctx context.Context, w social.Window) ([]int64, error) {
 	m := merger{rising: w.Rising, heads: make([]head, 0, len(t.sources))}
 	for i := range t.sources {

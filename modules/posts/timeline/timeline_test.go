@@ -38,11 +38,13 @@ func insert(ctx context.Context, tx storage.Tx, p post) (key int64, err error) {
 		return 0, err
 	}
 	id := social.NewID()
-	_, err = tx.Exec(ctx, `INSERT INTO posts (key, id, author_id, root_key, root_id, root_author_id, visibility, text, sensitive, changed, created_at)
+	_, err = tx.Exec(ctx, `INSERT INTO posts (key, id, author_id, root_key, root_id, root_author_id, visibility, text,
+		sensitive, changed, created_at)
 		VALUES ($1, $2, $3, $1, $2, $3, $4, 'text', 0, $1, 0)`, key, id, p.author, p.visibility)
 	for _, person := range []social.ID{p.author, p.named} {
 		if err == nil && p.visibility == 2 {
-			_, err = tx.Exec(ctx, `INSERT INTO post_mentions (post_key, user_id, addressed) VALUES ($1, $2, 1) ON CONFLICT DO NOTHING`, key, person)
+			_, err = tx.Exec(ctx, `INSERT INTO post_mentions (post_key, user_id, addressed) VALUES ($1, $2, 1) ON CONFLICT DO
+				NOTHING`, key, person)
 		}
 	}
 	return key, err
@@ -64,7 +66,8 @@ func (tb *table) touch(t testing.TB, i int, gone bool) {
 	tb.InTx(t, func(tx storage.Tx) error {
 		mark, err := tx.NextKey(t.Context())
 		if err == nil {
-			_, err = tx.Exec(t.Context(), `UPDATE posts SET changed = $2, deleted_at = max(deleted_at, $3) WHERE key = $1`, p.key, mark, gone)
+			_, err = tx.Exec(t.Context(), `UPDATE posts SET changed = $2, deleted_at = max(deleted_at, $3) WHERE key = $1`,
+				p.key, mark, gone)
 		}
 		return err
 	})
@@ -113,7 +116,8 @@ func TestWindowsModel(t *testing.T) {
 				r.Fatal(err)
 			}
 			for range 2 {
-				w := social.Window{Rising: rapid.Bool().Draw(r, "rising"), Limit: rapid.SampledFrom([]int{1, 5, 300}).Draw(r, "limit")}
+				w := social.Window{Rising: rapid.Bool().Draw(r, "rising"), Limit: rapid.SampledFrom([]int{1, 5, 300}).Draw(r,
+					"limit")}
 				if len(list) > 0 && rapid.Bool().Draw(r, "bound") {
 					w.Key, w.Bound = rapid.SampledFrom(list).Draw(r, "key").key, true
 				}
@@ -127,9 +131,11 @@ func TestWindowsModel(t *testing.T) {
 		process := func() *timeline.Keys { return rapid.SampledFrom(processes).Draw(r, "process") }
 		var step func(deep int)
 		step = func(deep int) {
-			switch op := rapid.SampledFrom([]string{"write", "write", "burst", "touch", "delete", "undone", "old", "look", "look"}).Draw(r, "op"); {
+			switch op := rapid.SampledFrom([]string{"write", "write", "burst", "touch", "delete", "undone", "old", "look",
+				"look"}).Draw(r, "op"); {
 			case op == "write":
-				tb.write(t, post{author: who.Draw(r, "author"), visibility: rapid.IntRange(0, 2).Draw(r, "visibility"), named: who.Draw(r, "named")})
+				tb.write(t, post{author: who.Draw(r, "author"), visibility: rapid.IntRange(0, 2).Draw(r, "visibility"),
+					named: who.Draw(r, "named")})
 			case op == "burst" && len(tb.posts) < 400: // more than is loaded at first
 				author := who.Draw(r, "author")
 				for range rapid.SampledFrom([]int{3, 140}).Draw(r, "many") {
@@ -137,7 +143,8 @@ func TestWindowsModel(t *testing.T) {
 				}
 			case (op == "touch" || op == "delete") && len(tb.posts) > 0:
 				newest := len(tb.posts) - 1
-				tb.touch(t, rapid.OneOf(rapid.IntRange(0, min(newest, 5)), rapid.IntRange(0, newest)).Draw(r, "which"), op == "delete")
+				tb.touch(t, rapid.OneOf(rapid.IntRange(0, min(newest, 5)), rapid.IntRange(0, newest)).Draw(r, "which"),
+					op == "delete")
 			case op == "undone":
 				undone := errors.New("undone")
 				err := tb.DB.InTx(t.Context(), func(tx storage.Tx) error {
@@ -153,7 +160,8 @@ func TestWindowsModel(t *testing.T) {
 			case op == "old" && deep < 2:
 				tb.Read(t, func(q storage.Querier) error {
 					var n int
-					if err := q.QueryRow(t.Context(), `SELECT COUNT(*) FROM posts`).Scan(&n); err != nil { // the snapshot is taken here
+					if err := q.QueryRow(t.Context(),
+						`SELECT COUNT(*) FROM posts`).Scan(&n); err != nil { // the snapshot is taken here
 						return err
 					}
 					list := slices.Clone(tb.posts)
