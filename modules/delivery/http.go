@@ -80,23 +80,17 @@ func idOf(text string) social.ID {
 }
 
 type (
-	endpointList struct {
-		Body social.List[pipeline.Endpoint]
-	}
-	deliveryList struct {
-		Body social.List[pipeline.Delivery]
-	}
-	endpoint struct {
-		Location string `header:"Location"`
-		Replayed string `header:"Idempotency-Replayed"`
-		Body     pipeline.Endpoint
-	}
-	delivery struct {
-		Location string `header:"Location"`
-		Replayed string `header:"Idempotency-Replayed"`
-		Body     pipeline.Delivery
-	}
+	endpointList struct{ Body social.List[pipeline.Endpoint] }
+	deliveryList struct{ Body social.List[pipeline.Delivery] }
+	endpoint     = answer[pipeline.Endpoint]
+	delivery     = answer[pipeline.Delivery]
 )
+
+type answer[T any] struct {
+	Location string `header:"Location"`
+	Replayed string `header:"Idempotency-Replayed"`
+	Body     T
+}
 
 func replayed(once *storage.Once) string {
 	if once.Replayed() {
