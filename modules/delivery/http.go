@@ -80,10 +80,14 @@ func idOf(text string) social.ID {
 }
 
 type (
-	endpointList struct{ Body social.List[pipeline.Endpoint] }
-	deliveryList struct{ Body social.List[pipeline.Delivery] }
-	endpoint     = answer[pipeline.Endpoint]
-	delivery     = answer[pipeline.Delivery]
+	endpointList struct {
+		Body social.List[pipeline.Endpoint]
+	}
+	deliveryList struct {
+		Body social.List[pipeline.Delivery]
+	}
+	endpoint = answer[pipeline.Endpoint]
+	delivery = answer[pipeline.Delivery]
 )
 
 type answer[T any] struct {
