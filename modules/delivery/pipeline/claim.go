@@ -21,12 +21,12 @@ const (
 // at most Config.Workers at once. The endpoint is what is claimed, so one that hangs holds one worker, never more,
 // and its attempts follow one another.
 type sender struct {
-	p     *Pipeline
-	c     *dispatch.Channel
-	impl  plugins.Sender
-	luck  func() float64 // 0..1
-	slots chan struct{}  // one for each attempt under way
-	wake  chan struct{}  // holds at most one: something may be due, or a slot is free
+	p      *Pipeline
+	c      *dispatch.Channel
+	impl   plugins.Sender
+	random func() float64 // 0..1
+	slots  chan struct{}  // one for each attempt under way
+	wake   chan struct{}  // holds at most one: something may be due, or a slot is free
 }
 
 // claim is an endpoint held for one attempt.
