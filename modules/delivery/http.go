@@ -86,17 +86,15 @@ type (
 	deliveryList struct {
 		Body social.List[pipeline.Delivery]
 	}
-	endpoint struct {
-		Location string `header:"Location"`
-		Replayed string `header:"Idempotency-Replayed"`
-		Body     pipeline.Endpoint
-	}
-	delivery struct {
-		Location string `header:"Location"`
-		Replayed string `header:"Idempotency-Replayed"`
-		Body     pipeline.Delivery
-	}
+	endpoint = answer[pipeline.Endpoint]
+	delivery = answer[pipeline.Delivery]
 )
+
+type answer[T any] struct {
+	Location string `header:"Location"`
+	Replayed string `header:"Idempotency-Replayed"`
+	Body     T
+}
 
 func replayed(once *storage.Once) string {
 	if once.Replayed() {

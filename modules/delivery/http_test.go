@@ -62,33 +62,38 @@ func TestRoutes(t *testing.T) {
 		}
 		return out
 	}
-	body := map[string]any{"channel": "hook", "name": "my bot", "settings": map[string]any{"url": "https://bot.example/"}, "types": []string{"like"}}
+	body := map[string]any{"channel": "hook", "name": "my bot", "settings": map[string]any{"url": "https://bot.example/"},
+		"types": []string{"like"}}
 	made := do(http.MethodPost, "/v1/me/endpoints", 201, "Idempotency-Key: a", body)
 	path := made["location"].(string)
 	if path != "/v1/me/endpoints/"+made["id"].(string) || made["secret"] == nil || made["replayed"] != "" {
 		t.Errorf("made %v", made)
 	}
-	for _, name := range []string{"id", "channel", "name", "settings", "types", "enabled", "state", "disabled_reason", "failing_since",
+	for _, name := range []string{"id", "channel", "name", "settings", "types", "enabled", "state", "disabled_reason",
+		"failing_since",
 		"last_success_at", "last_failure_at", "secret", "created_at", "updated_at"} {
 		if _, ok := made[name]; !ok {
 			t.Errorf("the answer lacks %s", name)
 		}
 	}
-	if again := do(http.MethodPost, "/v1/me/endpoints", 201, "Idempotency-Key: a", body); again["replayed"] != "true" || again["secret"] != nil || again["id"] != made["id"] {
+	if again := do(http.MethodPost, "/v1/me/endpoints", 201, "Idempotency-Key: a", body); again["replayed"] != "true" ||
+		again["secret"] != nil || again["id"] != made["id"] {
 		t.Errorf("repeated: %v", again)
 	}
 	if l := do(http.MethodGet, "/v1/me/endpoints", 200); len(l["items"].([]any)) != 1 {
 		t.Errorf("list is %v", l)
 	}
 	changed := do(http.MethodPatch, path, 200, strings.NewReader(`{"types":null,"name":null,"enabled":false}`))
-	if changed["types"] != nil || changed["name"] != "hook" || changed["state"] != "disabled" || changed["disabled_reason"] != "owner" {
+	if changed["types"] != nil || changed["name"] != "hook" || changed["state"] != "disabled" ||
+		changed["disabled_reason"] != "owner" {
 		t.Errorf("changed to %v", changed)
 	}
 	changed = do(http.MethodPatch, path, 200, strings.NewReader(`{"enabled":true}`))
 	if changed["state"] != "active" || fmt.Sprint(changed["settings"]) != "map[url:https://bot.example/]" {
 		t.Errorf("changed to %v", changed)
 	}
-	if r := do(http.MethodPost, path+"/rotate-secret", 200, "Idempotency-Key: r", map[string]any{"overlap_s": 0}); r["secret"] == nil || r["secret"] == made["secret"] {
+	if r := do(http.MethodPost, path+"/rotate-secret", 200, "Idempotency-Key: r",
+		map[string]any{"overlap_s": 0}); r["secret"] == nil || r["secret"] == made["secret"] {
 		t.Errorf("rotated to %v", r)
 	}
 	do(http.MethodPost, path+"/rotate-secret", 200)

@@ -77,7 +77,8 @@ func TestLongPollFollowsAudience(t *testing.T) {
 		got := asked(s, "?wait=20")
 		synctest.Wait()
 		w.people.follow(me, author, 1, true)
-		w.append(storage.Entry{Stream: social.Stream{Kind: social.To, User: me}, Type: social.EventAudienceChanged, Internal: true, Data: []byte(`{}`)})
+		w.append(storage.Entry{Stream: social.Stream{Kind: social.To, User: me}, Type: social.EventAudienceChanged,
+			Internal: true, Data: []byte(`{}`)})
 		synctest.Wait()
 		e, _ := w.post(author)
 		w.append(e)

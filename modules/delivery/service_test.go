@@ -62,7 +62,8 @@ func TestStartNamesTheChannelThatFails(t *testing.T) {
 				w := newWorld(t)
 				var events lives
 				s := w.service(delivery.DefaultConfig(), named{"first", lifeChannel{name: "first", events: &events}},
-					named{"bad", lifeChannel{name: "bad", events: &events, start: start}}, named{"last", lifeChannel{name: "last", events: &events}})
+					named{"bad", lifeChannel{name: "bad", events: &events, start: start}}, named{"last", lifeChannel{name: "last",
+						events: &events}})
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				err := s.Start(ctx)

@@ -58,12 +58,14 @@ func newWorld(t testing.TB) *world {
 	if err := log.Reset(t.Context(), 1, 0); err != nil {
 		t.Fatal(err)
 	}
-	return &world{t: t, fix: fix, log: log, clock: time.Now, people: &relations{follows: map[[2]social.ID]social.FollowEdge{}}}
+	return &world{t: t, fix: fix, log: log, clock: time.Now,
+		people: &relations{follows: map[[2]social.ID]social.FollowEdge{}}}
 }
 
 // service makes delivery on this world, with channels attached in the order given; it is not started.
 func (w *world) service(cfg delivery.Config, channels ...named) *delivery.Service {
-	s := delivery.New(cfg, w.fix.DB, w.log, w.clock, social.Site{PublicURL: "https://social.example"}, w.fix.Pages, w.logger())
+	s := delivery.New(cfg, w.fix.DB, w.log, w.clock, social.Site{PublicURL: "https://social.example"}, w.fix.Pages,
+		w.logger())
 	s.Audiences.Follows = w.people
 	for _, c := range channels {
 		s.Attach(c.name, c.Channel)
@@ -121,7 +123,8 @@ func (w *world) append(events ...storage.Entry) social.Cursor {
 func (w *world) notification(to social.ID, kind string) (storage.Entry, social.ID) {
 	id := social.NewID()
 	data := fmt.Sprintf(`{"id":%q,"type":%q,"created_at":%q,"updated_at":%[3]q}`, id, kind, w.clock.Now())
-	return storage.Entry{Stream: social.Stream{Kind: social.To, User: to}, Type: social.EventNotification, Data: []byte(data)}, id
+	return storage.Entry{Stream: social.Stream{Kind: social.To, User: to}, Type: social.EventNotification,
+		Data: []byte(data)}, id
 }
 
 // post is an event in a person's by: stream.
@@ -140,7 +143,8 @@ func (w *world) post(author social.ID, mentioned ...social.ID) (storage.Entry, s
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return storage.Entry{Stream: social.Stream{Kind: social.By, User: author}, Type: social.EventPostCreated, About: []social.ID{author}, Data: body}, data.ID
+	return storage.Entry{Stream: social.Stream{Kind: social.By, User: author}, Type: social.EventPostCreated,
+		About: []social.ID{author}, Data: body}, data.ID
 }
 
 func (w *world) revoke(person social.ID, data social.AccessRevokedData) {
@@ -149,7 +153,8 @@ func (w *world) revoke(person social.ID, data social.AccessRevokedData) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.append(storage.Entry{Stream: social.Stream{Kind: social.To, User: person}, Type: social.EventAccessRevoked, Internal: true, Data: body})
+	w.append(storage.Entry{Stream: social.Stream{Kind: social.To, User: person}, Type: social.EventAccessRevoked,
+		Internal: true, Data: body})
 }
 
 // relations answers for the modules that are not here.
@@ -171,7 +176,8 @@ func (r *relations) unfollow(follower, followed social.ID) {
 	delete(r.follows, [2]social.ID{follower, followed})
 }
 
-func (r *relations) Following(_ context.Context, _ storage.Querier, follower social.ID) (out []social.FollowEdge, err error) {
+func (r *relations) Following(_ context.Context, _ storage.Querier, follower social.ID) (out []social.FollowEdge,
+	err error) {
 	r.mu.Lock()
 	for pair, e := range r.follows {
 		if pair[0] == follower {
@@ -186,7 +192,8 @@ func (r *relations) Following(_ context.Context, _ storage.Querier, follower soc
 	return out, nil
 }
 
-func (r *relations) Edge(_ context.Context, _ storage.Querier, follower, followed social.ID) (social.FollowEdge, bool, error) {
+func (r *relations) Edge(_ context.Context, _ storage.Querier, follower, followed social.ID) (social.FollowEdge, bool,
+	error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e, ok := r.follows[[2]social.ID{follower, followed}]

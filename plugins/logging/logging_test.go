@@ -22,14 +22,17 @@ func TestOneLineForEachEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.(plugins.Listener).Publish([]social.Event{
-		{Cursor: social.Cursor{Epoch: 1, Seq: 7}, Type: "notification", Stream: social.Stream{Kind: social.To}, About: []social.ID{{5}}, Data: []byte(`{"text":"secret"}`)},
-		{Cursor: social.Cursor{Epoch: 1, Seq: 8}, Type: "audience.changed", Stream: social.Stream{Kind: social.To}, Internal: true},
+		{Cursor: social.Cursor{Epoch: 1, Seq: 7}, Type: "notification", Stream: social.Stream{Kind: social.To},
+			About: []social.ID{{5}}, Data: []byte(`{"text":"secret"}`)},
+		{Cursor: social.Cursor{Epoch: 1, Seq: 8}, Type: "audience.changed", Stream: social.Stream{Kind: social.To},
+			Internal: true},
 	})
 	all := lines.All()
 	if len(all) != 2 {
 		t.Fatalf("%d lines for 2 events", len(all))
 	}
-	if all[0].Level != zapcore.InfoLevel || all[0].ContextMap()["id"] != "1-7" || all[0].ContextMap()["type"] != "notification" {
+	if all[0].Level != zapcore.InfoLevel || all[0].ContextMap()["id"] != "1-7" ||
+		all[0].ContextMap()["type"] != "notification" {
 		t.Errorf("line of the event: %v %v", all[0].Level, all[0].ContextMap())
 	}
 	if all[1].Level != zapcore.DebugLevel {

@@ -34,7 +34,8 @@ func TestContract(t *testing.T) {
 func sender(t *testing.T, section string) plugins.Sender {
 	t.Helper()
 	at := time.Unix(1777889472, 0)
-	c, err := webhook.Factory.Build([]byte(section), plugins.Env{Name: "webhook", Version: "0.1.0", PublicURL: "https://social.example", Log: zap.NewNop(),
+	c, err := webhook.Factory.Build([]byte(section), plugins.Env{Name: "webhook", Version: "0.1.0",
+		PublicURL: "https://social.example", Log: zap.NewNop(),
 		Clock: func() time.Time { return at }, Dial: plugins.Guard})
 	if err != nil {
 		t.Fatal(err)
@@ -191,9 +192,20 @@ func TestHostileAnswers(t *testing.T) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write(make([]byte, 10<<20))
 		}, ""},
-		"no answer":          {func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() }, "timeout"},
-		"header without end": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("y", 1<<20)) }, "connect"},
-		"connection cut":     {func(w http.ResponseWriter, _ *http.Request) { c, _, _ := w.(http.Hijacker).Hijack(); c.Close() }, "connect"},
+		"no answer": {func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard,
+				r.Body)
+			<-r.Context().Done()
+		}, "timeout"},
+		"header without end": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X", strings.Repeat("y",
+				1<<20))
+		}, "connect"},
+		"connection cut": {func(w http.ResponseWriter, _ *http.Request) {
+			c, _,
+				_ := w.(http.Hijacker).Hijack()
+			c.Close()
+		}, "connect"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := httptest.NewServer(tt.handler)
@@ -244,10 +256,14 @@ func TestSSRF(t *testing.T) {
 	s := sender(t, "timeout: 20ms\n")
 
 	var hosts []string
-	for _, h := range []string{"127.0.0.1", "127.1", "127.0.1", "127.255.255.254", "0.0.0.0", "0", "2130706433", "017700000001", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1",
-		"10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.254", "192.168.0.1", "192.168.255.255", "169.254.169.254", "169.254.0.1", "100.64.0.1", "100.127.255.254",
-		"192.0.2.1", "198.18.0.1", "198.51.100.7", "203.0.113.9", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
-		"[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::ffff:10.0.0.1]", "[::127.0.0.1]", "[fc00::1]", "[fd00::1]", "[fe80::1]", "[fe80::1%25lo]", "[ff02::1]",
+	for _, h := range []string{"127.0.0.1", "127.1", "127.0.1", "127.255.255.254", "0.0.0.0", "0", "2130706433",
+		"017700000001", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1",
+		"10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.254", "192.168.0.1", "192.168.255.255", "169.254.169.254",
+		"169.254.0.1", "100.64.0.1", "100.127.255.254",
+		"192.0.2.1", "198.18.0.1", "198.51.100.7", "203.0.113.9", "224.0.0.1", "239.255.255.255", "240.0.0.1",
+		"255.255.255.255",
+		"[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::ffff:10.0.0.1]", "[::127.0.0.1]", "[fc00::1]",
+		"[fd00::1]", "[fe80::1]", "[fe80::1%25lo]", "[ff02::1]",
 		"[64:ff9b::7f00:1]", "[64:ff9b::10.0.0.1]", "[2002:7f00:1::]", "[2001::1]", "[2001:db8::1]",
 		"localhost", "LOCALHOST", "localhost.", "a.localhost", "127.0.0.1.", "printer.local", "metadata.google.internal"} {
 		hosts = append(hosts, h, h+":443", h+":"+port, h+":8443")
@@ -268,15 +284,18 @@ func TestSSRF(t *testing.T) {
 	if refused < 200 {
 		t.Errorf("only %d hostile targets were tried", refused)
 	}
-	for _, url := range []string{"http://bot.example/", "https://u:p@bot.example/", "https://bot.example:22/", "https://bot.example:25/", "https://bot.example:6379/", "https://bot.example/#x",
-		"ftp://bot.example/", "//bot.example/", "/hook", "https:///x", "https://bot.example:0/", "https://bot.example:99999/", "https://bot.example/a b", "https://bot.example\\@127.0.0.1/",
+	for _, url := range []string{"http://bot.example/", "https://u:p@bot.example/", "https://bot.example:22/",
+		"https://bot.example:25/", "https://bot.example:6379/", "https://bot.example/#x",
+		"ftp://bot.example/", "//bot.example/", "/hook", "https:///x", "https://bot.example:0/",
+		"https://bot.example:99999/", "https://bot.example/a b", "https://bot.example\\@127.0.0.1/",
 		"https://bot.example/" + strings.Repeat("x", 2048), "javascript:alert(1)", "https://bot.example:80a/", ""} {
 		raw, _ := json.Marshal(map[string]string{"url": url})
 		if _, err := s.CheckEndpoint(raw); err == nil {
 			t.Errorf("endpoint %.60s was accepted", url)
 		}
 	}
-	for _, url := range []string{"https://bot.example/hook", "https://bot.example:8443/hook?x=1", "https://1.1.1.1/", "https://[2606:4700::1111]:443/"} {
+	for _, url := range []string{"https://bot.example/hook", "https://bot.example:8443/hook?x=1", "https://1.1.1.1/",
+		"https://[2606:4700::1111]:443/"} {
 		raw, _ := json.Marshal(map[string]string{"url": url})
 		if got, err := s.CheckEndpoint(raw); err != nil || string(got) != `{"url":"`+url+`"}` {
 			t.Errorf("endpoint %s: %s, %v", url, got, err)
@@ -288,7 +307,8 @@ func TestSSRF(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	for section, bad := range map[string]bool{"timeout: 0s": true, "timeout: 2m": true, "timeout: -1s": true, "no_such: 1": true, "timeout: 5s": false} {
+	for section, bad := range map[string]bool{"timeout: 0s": true, "timeout: 2m": true, "timeout: -1s": true,
+		"no_such: 1": true, "timeout: 5s": false} {
 		if _, err := webhook.Factory.Build([]byte(section), plugins.Env{Dial: plugins.Guard}); (err != nil) != bad {
 			t.Errorf("%s: %v", section, err)
 		}

@@ -72,7 +72,8 @@ func (e *eraser) begin(ctx context.Context) error {
 	e.at = 0
 	return e.db.Read(ctx, func(q storage.Querier) (err error) {
 		e.list, err = storage.All(ctx, q, func(row storage.Row) (x erased, err error) {
-			return x, row.Scan(&x.id, &x.person)
+			err = row.Scan(&x.id, &x.person)
+			return x, err
 		}, `SELECT id, actor_id FROM outbox WHERE op = 3 AND data IS NULL AND set_aside_at IS NULL
 			ORDER BY id LIMIT $1 + 0`, eraseRows)
 		return err

@@ -16,7 +16,8 @@ import (
 
 func openStore(t testing.TB) *sqlite.DB {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), sqlite.FileName), Synchronous: sqlite.SyncOff})
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), sqlite.FileName),
+		Synchronous: sqlite.SyncOff})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,9 +84,11 @@ func TestAdd(t *testing.T) {
 			return err
 		}
 		last, err = outbox.Add(ctx, tx,
-			outbox.Announcement{Stream: social.Stream{Kind: social.By, User: alice}, Type: "post.created", Actor: alice, Object: id(9),
-				About: []social.ID{alice, {}, bob, alice, id(3), id(4), id(5)}, Time: at, Data: []byte(`{"n":1}`)},
-			outbox.Announcement{Stream: social.Stream{Kind: social.To, User: bob}, Type: "notification", Time: at, Data: []byte(`{"n":2}`)})
+			outbox.Announcement{Stream: social.Stream{Kind: social.By, User: alice}, Type: "post.created", Actor: alice,
+				Object: id(9),
+				About:  []social.ID{alice, {}, bob, alice, id(3), id(4), id(5)}, Time: at, Data: []byte(`{"n":1}`)},
+			outbox.Announcement{Stream: social.Stream{Kind: social.To, User: bob}, Type: "notification", Time: at,
+				Data: []byte(`{"n":2}`)})
 		return err
 	})
 	if none != 0 || last != 2 {
@@ -110,7 +113,8 @@ func TestAdd(t *testing.T) {
 // TestAddTooLarge: nothing of the call is written, and the transaction may go on.
 func TestAddTooLarge(t *testing.T) {
 	db := openStore(t)
-	one := outbox.Announcement{Stream: social.Stream{Kind: social.By, User: id(1)}, Type: "post.created", Data: make([]byte, storage.MaxPayload)}
+	one := outbox.Announcement{Stream: social.Stream{Kind: social.By, User: id(1)}, Type: "post.created",
+		Data: make([]byte, storage.MaxPayload)}
 	over := one
 	over.Data = make([]byte, storage.MaxPayload+1)
 	inTx(t, db, func(ctx context.Context, tx storage.Tx) error {
@@ -129,7 +133,8 @@ func TestAnnouncedWithItsTransaction(t *testing.T) {
 	db := openStore(t)
 	refused := errors.New("refused")
 	err := db.InTx(t.Context(), func(tx storage.Tx) error {
-		if _, err := outbox.Add(t.Context(), tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: id(1)}, Type: "post.created"}); err != nil {
+		if _, err := outbox.Add(t.Context(), tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: id(1)},
+			Type: "post.created"}); err != nil {
 			return err
 		}
 		return refused
@@ -200,7 +205,8 @@ func TestRedactOften(t *testing.T) {
 	for range 3 {
 		var added int64
 		inTx(t, db, func(ctx context.Context, tx storage.Tx) (err error) {
-			added, err = outbox.Add(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: id(1)}, Type: "notification",
+			added, err = outbox.Add(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: id(1)},
+				Type:  "notification",
 				Actor: bob, Object: post, Data: []byte(`{}`)})
 			return err
 		})

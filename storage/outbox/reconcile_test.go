@@ -52,17 +52,22 @@ func TestReconcile(t *testing.T) {
 				s.Fatal(err)
 			}
 		}, false, true, []string{"a", "b", "c"}},
-		"the log is behind":              {func(s *site) { s.add(s.post(1, "d")) }, false, false, []string{"a", "b", "c", "d"}},
-		"the log is gone and was behind": {func(s *site) { s.removeLog(); s.add(s.post(1, "d")) }, false, true, []string{"a", "b", "c", "d"}},
-		"the store is an older copy":     {func(s *site) { s.exec(`DELETE FROM outbox WHERE id = 3`) }, true, true, []string{"a", "b"}},
+		"the log is behind": {func(s *site) { s.add(s.post(1, "d")) }, false, false, []string{"a", "b", "c",
+			"d"}},
+		"the log is gone and was behind": {func(s *site) { s.removeLog(); s.add(s.post(1, "d")) }, false, true, []string{"a",
+			"b", "c", "d"}},
+		"the store is an older copy": {func(s *site) { s.exec(`DELETE FROM outbox WHERE id = 3`) }, true, true,
+			[]string{"a", "b"}},
 		"the store is an older copy that went on": {func(s *site) {
 			s.exec(`DELETE FROM outbox WHERE id >= 2`)
 			s.now.Add(1)
 			for id := range 4 {
-				s.exec(`INSERT INTO outbox (id, op, stream, type, time, data) SELECT $1, 1, stream, type, time + 1, data FROM outbox WHERE id = 1`, 2+id)
+				s.exec(`INSERT INTO outbox (id, op, stream, type, time, data)
+					SELECT $1, 1, stream, type, time + 1, data FROM outbox WHERE id = 1`, 2+id)
 			}
 		}, true, true, []string{"a", "a", "a", "a", "a"}},
-		"the store has another epoch": {func(s *site) { s.exec(`UPDATE log_state SET epoch = 77`) }, true, true, []string{"a", "b", "c"}},
+		"the store has another epoch": {func(s *site) { s.exec(`UPDATE log_state SET epoch = 77`) }, true, true,
+			[]string{"a", "b", "c"}},
 		"announcements are gone that the log never saw": {func(s *site) {
 			s.add(s.post(1, "d"), s.post(1, "e"))
 			s.exec(`DELETE FROM outbox WHERE id <= 4`)
@@ -88,10 +93,12 @@ func TestReconcile(t *testing.T) {
 			}
 			before := s.number(`SELECT epoch FROM log_state`)
 			r := s.restart(func() { tt.between(s) })
-			if r.NewEpoch != tt.newEpoch || r.Rebuild != tt.rebuild || (r.Epoch == uint32(before)) == tt.newEpoch || r.Epoch == 77 {
+			if r.NewEpoch != tt.newEpoch || r.Rebuild != tt.rebuild || (r.Epoch == uint32(before)) == tt.newEpoch ||
+				r.Epoch == 77 {
 				t.Errorf("%s (new epoch %v, want %v; rebuild %v, want %v)", r, r.NewEpoch, tt.newEpoch, r.Rebuild, tt.rebuild)
 			}
-			if head, kept := s.log.Head().Epoch, s.number(`SELECT epoch FROM log_state`); head != r.Epoch || kept != int64(r.Epoch) {
+			if head, kept := s.log.Head().Epoch, s.number(`SELECT epoch FROM log_state`); head != r.Epoch ||
+				kept != int64(r.Epoch) {
 				t.Errorf("the log is in epoch %d, the store in %d, told was %d", head, kept, r.Epoch)
 			}
 			if got := s.texts(); !slices.Equal(got, tt.want) {
@@ -156,7 +163,8 @@ func TestRebuild(t *testing.T) {
 				_, e := outbox.Add(t.Context(), tx, a)
 				err = errors.Join(err, e)
 			}
-			err = errors.Join(err, outbox.Redact(t.Context(), tx, 1, outbox.Match{Object: social.ID{8, 14: byte(rng.IntN(100)), 15: byte(rng.IntN(50))}}))
+			err = errors.Join(err, outbox.Redact(t.Context(), tx, 1, outbox.Match{Object: social.ID{8, 14: byte(rng.IntN(100)),
+				15: byte(rng.IntN(50))}}))
 			if n%1000 == 0 {
 				erased = append(erased, person(byte(rng.IntN(40))))
 				err = errors.Join(err, outbox.Erase(t.Context(), tx, 1, erased[len(erased)-1]))
@@ -177,7 +185,8 @@ func TestRebuild(t *testing.T) {
 		t.Helper()
 		got := s.events()
 		for i := range want {
-			if i >= len(got) || got[i].Cursor != want[i].Cursor || !bytes.Equal(got[i].AppendJSON(nil), want[i].AppendJSON(nil)) {
+			if i >= len(got) || got[i].Cursor != want[i].Cursor || !bytes.Equal(got[i].AppendJSON(nil),
+				want[i].AppendJSON(nil)) {
 				t.Fatalf("%s: event %d of %d differs: want %+v", how, i, len(got), want[i])
 			}
 		}

@@ -17,7 +17,8 @@ func TestRedactPage(t *testing.T) {
 	add := func(n int) {
 		inTx(t, db, func(ctx context.Context, tx storage.Tx) error {
 			for range n {
-				_, err := outbox.Add(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: id(1)}, Type: "notification",
+				_, err := outbox.Add(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: id(1)},
+					Type:  "notification",
 					Actor: id(2), Object: post, Data: []byte(`{}`)})
 				if err != nil {
 					return err

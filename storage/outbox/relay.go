@@ -37,7 +37,6 @@ type Relay struct {
 	stuck bool       // the waiting has been logged
 
 	applied     atomic.Int64
-	batches     atomic.Int64
 	quarantined atomic.Int64
 	waiting     atomic.Int64 // time of the oldest row known to wait; 0 = none
 
@@ -52,7 +51,6 @@ type Relay struct {
 // Stats are the relay's counters. They are answered from memory.
 type Stats struct {
 	Applied     int64         // entries copied since the start
-	Batches     int64         // calls of Log.Append
 	Quarantined int64         // entries set aside, those of earlier runs included
 	Lag         time.Duration // age of the oldest entry that is not in the log yet; 0 = caught up
 }
@@ -127,7 +125,7 @@ func (r *Relay) Err() error {
 
 // Stats returns the counters.
 func (r *Relay) Stats() Stats {
-	s := Stats{Applied: r.applied.Load(), Batches: r.batches.Load(), Quarantined: r.quarantined.Load()}
+	s := Stats{Applied: r.applied.Load(), Quarantined: r.quarantined.Load()}
 	if oldest := social.Time(r.waiting.Load()); oldest != 0 {
 		s.Lag = max(0, r.clock.Now().Sub(oldest))
 	}
@@ -205,10 +203,7 @@ func (r *Relay) step(ctx context.Context) (more bool, err error) {
 
 // count keeps the counters, and says once when a store cannot work and when it can again.
 func (r *Relay) count(c copied, err error) {
-	if c.entries > 0 {
-		r.applied.Add(int64(c.entries))
-		r.batches.Add(1)
-	}
+	r.applied.Add(int64(c.entries))
 	if err == nil && !c.more {
 		c.oldest = 0
 	}

@@ -45,7 +45,8 @@ func TestCopy(t *testing.T) {
 	s.reconcile()
 	a := outbox.Announcement{
 		Stream: social.Stream{Kind: social.To, User: person(1)}, Type: "notification", Actor: person(2), Object: person(3),
-		About: []social.ID{person(2), {}, person(4), person(2), person(5), person(6), person(7)}, Internal: true, Time: 12345, Data: []byte(`{"a":1}`),
+		About: []social.ID{person(2), {}, person(4), person(2), person(5), person(6), person(7)}, Internal: true,
+		Time: 12345, Data: []byte(`{"a":1}`),
 	}
 	p := s.add(s.post(1, "one"), a)
 	got := s.events()
@@ -104,7 +105,8 @@ func TestCopyRedactions(t *testing.T) {
 		"object": {outbox.Match{Object: person(101)}, []string{"elsewhere"}},
 		"actor":  {outbox.Match{Object: person(101), Actor: person(2)}, []string{"post", "elsewhere"}},
 		"stream": {outbox.Match{Object: person(101), Stream: like.Stream}, []string{"post", "to another", "elsewhere"}},
-		"type":   {outbox.Match{Object: person(101), Types: []string{"post.created", "post.updated"}}, []string{"a like", "to another", "elsewhere"}},
+		"type": {outbox.Match{Object: person(101), Types: []string{"post.created", "post.updated"}}, []string{"a like",
+			"to another", "elsewhere"}},
 		"nobody": {outbox.Match{Object: person(55)}, []string{"post", "a like", "to another", "elsewhere"}},
 	} {
 		for _, copied := range []bool{true, false} {
@@ -155,7 +157,8 @@ func TestPoison(t *testing.T) {
 				if got := s.texts(); !slices.Equal(got, []string{"before", "after"}) {
 					t.Errorf("the log shows %q", got)
 				}
-				if n := s.number(`SELECT COUNT(*) FROM outbox WHERE set_aside_at IS NOT NULL AND tries = 10 AND id = $1`, int64(bad)); n != 1 {
+				if n := s.number(`SELECT COUNT(*) FROM outbox WHERE set_aside_at IS NOT NULL AND tries = 10 AND id = $1`,
+					int64(bad)); n != 1 {
 					t.Error("the entry is not set aside")
 				}
 				if n := s.lines.FilterLevelExact(zapcore.ErrorLevel).Len(); n != 1 {

@@ -122,7 +122,10 @@ func (s *site) exec(query string, args ...any) {
 
 func (s *site) number(query string, args ...any) (n int64) {
 	s.Helper()
-	err := s.db.Read(s.Context(), func(q storage.Querier) error { return q.QueryRow(s.Context(), query, args...).Scan(&n) })
+	err := s.db.Read(s.Context(), func(q storage.Querier) error {
+		return q.QueryRow(s.Context(), query,
+			args...).Scan(&n)
+	})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -171,7 +174,8 @@ func person(n byte) social.ID { return social.ID{9, 15: n} }
 // post is an announcement in somebody's by: stream.
 func (s *site) post(who byte, text string) outbox.Announcement {
 	return outbox.Announcement{
-		Stream: social.Stream{Kind: social.By, User: person(who)}, Type: "post.created", Actor: person(who), Object: person(100 + who),
-		About: []social.ID{person(who)}, Time: social.Time(s.now.Load()), Data: fmt.Appendf(nil, "%q", text),
+		Stream: social.Stream{Kind: social.By, User: person(who)}, Type: "post.created", Actor: person(who),
+		Object: person(100 + who),
+		About:  []social.ID{person(who)}, Time: social.Time(s.now.Load()), Data: fmt.Appendf(nil, "%q", text),
 	}
 }

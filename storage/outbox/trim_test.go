@@ -39,7 +39,8 @@ func TestTrimByAge(t *testing.T) {
 	if got := s.log.Oldest().Seq; got != floor {
 		t.Errorf("the log's floor is %d, want %d", got, floor)
 	}
-	if kept, oldest := s.number(`SELECT floor FROM log_state`), s.number(`SELECT MIN(id) FROM outbox`); kept != int64(floor) || oldest != int64(floor)+1 {
+	if kept, oldest := s.number(`SELECT floor FROM log_state`),
+		s.number(`SELECT MIN(id) FROM outbox`); kept != int64(floor) || oldest != int64(floor)+1 {
 		t.Errorf("the store's floor is %d and its oldest announcement %d, want %d and %d", kept, oldest, floor, floor+1)
 	}
 	if r := s.restart(nil); r.NewEpoch || r.Rebuild {
@@ -120,7 +121,8 @@ func TestTrimCutOff(t *testing.T) {
 				return outbox.Redact(context.Background(), tx, 1, outbox.Match{Object: person(101), Types: []string{"nothing"}})
 			})
 			s.trimAll(outbox.TrimJob(s.db, s.log, s.clock, day, 0))
-			if floor, kept, n := s.log.Oldest().Seq, s.number(`SELECT floor FROM log_state`), s.number(`SELECT COUNT(*) FROM outbox`); floor != 10 || kept != 10 || n != 1 {
+			if floor, kept, n := s.log.Oldest().Seq, s.number(`SELECT floor FROM log_state`),
+				s.number(`SELECT COUNT(*) FROM outbox`); floor != 10 || kept != 10 || n != 1 {
 				t.Errorf("floors are %d and %d, %d announcements are left; want 10, 10 and 1", floor, kept, n)
 			}
 			if got := s.texts(); !slices.Equal(got, []string{"new"}) {

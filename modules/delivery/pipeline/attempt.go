@@ -47,7 +47,7 @@ func (s *sender) deliver(ctx context.Context, c claim) {
 		}
 		s.c.Judge(err)
 	}
-	v := s.p.cfg.judge(e, d, err, s.p.clock.Now(), s.luck())
+	v := s.p.cfg.judge(e, d, err, s.p.clock.Now(), s.random())
 	v.attempt.At, v.attempt.DurationMS = social.TimeOf(began), s.p.clock().Sub(began).Milliseconds()
 	s.record(ctx, c, d, func(ctx context.Context, tx storage.Tx, d delivery, now social.Time) error {
 		return s.p.recordAttempt(ctx, tx, e, d, v, now)

@@ -21,12 +21,12 @@ const (
 // at most Config.Workers at once. The endpoint is what is claimed, so one that hangs holds one worker, never more,
 // and its attempts follow one another.
 type sender struct {
-	p     *Pipeline
-	c     *dispatch.Channel
-	impl  plugins.Sender
-	luck  func() float64 // 0..1
-	slots chan struct{}  // one for each attempt under way
-	wake  chan struct{}  // holds at most one: something may be due, or a slot is free
+	p      *Pipeline
+	c      *dispatch.Channel
+	impl   plugins.Sender
+	random func() float64 // 0..1
+	slots  chan struct{}  // one for each attempt under way
+	wake   chan struct{}  // holds at most one: something may be due, or a slot is free
 }
 
 // claim is an endpoint held for one attempt.
@@ -71,14 +71,12 @@ func (s *sender) run(ctx context.Context) {
 // claim holds up to free endpoints that have something due, the longest waiting first. next is when to look again
 // if there is none.
 func (s *sender) claim(ctx context.Context, free int) (claims []claim, next time.Duration, err error) {
-	type due struct {
-		id social.ID
-		at social.Time
-	}
-	var found []due
+	var found []claim // with the moment when they are due
 	err = s.p.db.Read(ctx, func(q storage.Querier) error {
-		found, err = storage.All(ctx, q, func(row storage.Row) (d due, err error) { return d, row.Scan(&d.id, &d.at) },
-			`SELECT id, due_at FROM endpoints WHERE channel = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT $2 + 0`,
+		found, err = storage.All(ctx, q, func(row storage.Row) (c claim, err error) {
+			err = row.Scan(&c.id, &c.until)
+			return c, err
+		}, `SELECT id, due_at FROM endpoints WHERE channel = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT $2 + 0`,
 			s.c.Name, free)
 		return err
 	})
@@ -86,18 +84,18 @@ func (s *sender) claim(ctx context.Context, free int) (claims []claim, next time
 		return nil, idle, err
 	}
 	now := s.p.clock.Now()
-	if wait := found[0].at.Sub(now); wait > 0 {
+	if wait := found[0].until.Sub(now); wait > 0 {
 		return nil, min(wait, idle), nil
 	}
 	until := now.Add(s.p.cfg.SendTimeout + dispatch.Overrun + holdSpare)
 	err = s.p.db.InTx(ctx, func(tx storage.Tx) error {
 		claims = claims[:0]
 		for _, d := range found {
-			if d.at > now {
+			if d.until > now {
 				break
 			}
 			n, err := tx.Exec(ctx, `UPDATE endpoints SET due_at = $2, busy_until = $2 WHERE id = $1 AND due_at = $3`,
-				d.id, int64(until), int64(d.at))
+				d.id, int64(until), int64(d.until))
 			if err != nil {
 				return err
 			}

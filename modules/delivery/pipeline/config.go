@@ -1,9 +1,12 @@
 package pipeline
 
 import (
+	"embed"
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/belfry-social/belfry/storage"
 )
 
 // Config is the section "delivery" of the configuration. Durations are wall time.
@@ -18,6 +21,12 @@ type Config struct {
 	BreakerFailures    int             `yaml:"breaker_failures"`     // of the channel itself in a row: it rests
 	BreakerPause       time.Duration   `yaml:"breaker_pause"`        // for so long
 }
+
+//go:embed migrations
+var files embed.FS
+
+// Migrations are the tables of the pipeline.
+var Migrations = storage.EmbeddedMigrations("delivery", files)
 
 // DefaultConfig has every key at its default.
 func DefaultConfig() Config {

@@ -58,8 +58,10 @@ func (p *Pipeline) TestEndpoint(ctx context.Context, owner, endpoint social.ID, 
 		if done, err := once.Begin(ctx, tx, &out); done || err != nil {
 			return err
 		}
-		if err := enabled(ctx, tx, owner, endpoint); err != nil {
+		if e, err := ownEndpoint(ctx, tx, owner, endpoint); err != nil {
 			return err
+		} else if e.disabled != "" {
+			return errDisabled
 		}
 		if err := addDelivery(ctx, tx, d, now); err != nil {
 			return err
@@ -75,14 +77,13 @@ func (p *Pipeline) TestEndpoint(ctx context.Context, owner, endpoint social.ID, 
 func (p *Pipeline) RetryDelivery(ctx context.Context, owner, endpoint, id social.ID) (out Delivery, err error) {
 	now := p.clock.Now()
 	err = p.db.InTx(ctx, func(tx storage.Tx) error {
-		d, err := ownDelivery(ctx, tx, owner, endpoint, id)
-		if err != nil {
+		e, d, err := ownDelivery(ctx, tx, owner, endpoint, id)
+		switch {
+		case err != nil:
 			return err
-		}
-		if err := enabled(ctx, tx, owner, endpoint); err != nil {
-			return err
-		}
-		if d.State != stateDead && d.State != statePending {
+		case e.disabled != "":
+			return errDisabled
+		case d.State != stateDead && d.State != statePending:
 			return social.NewFault(social.CodeInvalidState, "Only a dead or pending delivery can be tried again.")
 		}
 		_, err = tx.Exec(ctx, `UPDATE deliveries SET state = 'pending', tries = 0, next_attempt_at = $2,
@@ -100,18 +101,9 @@ func (p *Pipeline) RetryDelivery(ctx context.Context, owner, endpoint, id social
 	return out, wrap("retry delivery", err)
 }
 
-// enabled refuses an endpoint that is not the person's, or switched off.
-func enabled(ctx context.Context, q storage.Querier, owner, endpoint social.ID) error {
-	e, err := ownEndpoint(ctx, q, owner, endpoint)
-	if err == nil && e.disabled != "" {
-		return errDisabled
-	}
-	return err
-}
-
 func (p *Pipeline) showDelivery(ctx context.Context, q storage.Querier, owner, endpoint, id social.ID) (
 	Delivery, error) {
-	d, err := ownDelivery(ctx, q, owner, endpoint, id)
+	_, d, err := ownDelivery(ctx, q, owner, endpoint, id)
 	if err != nil {
 		return Delivery{}, err
 	}

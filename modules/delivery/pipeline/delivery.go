@@ -68,17 +68,18 @@ func scanDelivery(row storage.Row) (d delivery, err error) {
 	return d, err
 }
 
-// ownDelivery is one delivery of one endpoint of a person.
-func ownDelivery(ctx context.Context, q storage.Querier, owner, endpoint, id social.ID) (delivery, error) {
-	if _, err := ownEndpoint(ctx, q, owner, endpoint); err != nil {
-		return delivery{}, err
+// ownDelivery is one endpoint of a person and one of its deliveries.
+func ownDelivery(ctx context.Context, q storage.Querier, owner, from, id social.ID) (endpoint, delivery, error) {
+	e, err := ownEndpoint(ctx, q, owner, from)
+	if err != nil {
+		return e, delivery{}, err
 	}
 	d, err := scanDelivery(q.QueryRow(ctx, `SELECT `+deliveryColumns+` FROM deliveries
-		WHERE id = $1 AND endpoint_id = $2`, id, endpoint))
+		WHERE id = $1 AND endpoint_id = $2`, id, from))
 	if errors.Is(err, sql.ErrNoRows) {
-		return delivery{}, social.NotFound()
+		err = social.NotFound()
 	}
-	return d, err
+	return e, d, err
 }
 
 func (d delivery) view(epoch uint32, attempts []Attempt) Delivery {

@@ -47,12 +47,14 @@ func TestAddEndpointRefusals(t *testing.T) {
 		pointer string
 		code    social.FieldCode
 	}{
-		{"unknown channel", pipeline.EndpointDraft{Channel: "pigeon", Settings: json.RawMessage(`{}`)}, "/channel", social.FieldNotFound},
+		{"unknown channel", pipeline.EndpointDraft{Channel: "pigeon", Settings: json.RawMessage(`{}`)}, "/channel",
+			social.FieldNotFound},
 		{"settings", draft(""), "/settings/url", social.FieldRequired},
 		{"unknown type", draft("x", "like", "Post"), "/types/1", social.FieldBadFormat},
 		{"type twice", draft("x", "like", "like"), "/types/1", social.FieldDuplicate},
 		{"bad custom type", draft("x", "custom.A"), "/types/0", social.FieldBadFormat},
-		{"no types", pipeline.EndpointDraft{Channel: "hook", Settings: json.RawMessage(`{"url":"x"}`), Types: []string{}}, "/types", social.FieldTooShort},
+		{"no types", pipeline.EndpointDraft{Channel: "hook", Settings: json.RawMessage(`{"url":"x"}`), Types: []string{}},
+			"/types", social.FieldTooShort},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := s.AddEndpoint(t.Context(), me, tt.draft, nil)
@@ -62,7 +64,8 @@ func TestAddEndpointRefusals(t *testing.T) {
 			}
 		})
 	}
-	if _, err := s.AddEndpoint(t.Context(), me, draft("panic"), nil); err == nil || social.IsFault(err, social.CodeValidationFailed) {
+	if _, err := s.AddEndpoint(t.Context(), me, draft("panic"), nil); err == nil || social.IsFault(err,
+		social.CodeValidationFailed) {
 		t.Errorf("settings over which the channel panics gave %v, want an internal error", err)
 	}
 	if n := w.count(`SELECT COUNT(*) FROM endpoints`); n != 0 {
@@ -78,7 +81,8 @@ func TestEndpointsAreTheirOwnersOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(e.Settings) != `{"url":"https://bot.example/"}` || e.Name != "hook" || !e.Enabled || e.State != "active" || e.Types != nil || e.Secret == nil {
+	if string(e.Settings) != `{"url":"https://bot.example/"}` || e.Name != "hook" || !e.Enabled || e.State != "active" ||
+		e.Types != nil || e.Secret == nil {
 		t.Errorf("made %+v", e)
 	}
 	d, err := s.TestEndpoint(ctx, me, e.ID, nil)
@@ -167,7 +171,11 @@ func TestRotatedSecretsBothSign(t *testing.T) {
 	w := newWorld(t)
 	w.clock = w.fix.Clock
 	seen := make(chan []string, 1)
-	s := w.start(w.service(exact(), named{"hook", sender{send: func(_ context.Context, d plugins.Delivery) error { seen <- d.Secrets; return nil }}}))
+	s := w.start(w.service(exact(), named{"hook", sender{send: func(_ context.Context,
+		d plugins.Delivery) error {
+		seen <- d.Secrets
+		return nil
+	}}}))
 	me := social.NewID()
 	e := w.endpoint(s, me)
 	r, err := s.RotateSecret(t.Context(), me, e.ID, time.Hour, nil)
@@ -208,7 +216,8 @@ func TestDeliveriesByState(t *testing.T) {
 	if err != nil || l.Next == nil {
 		t.Fatalf("first page: %+v, %v", l, err)
 	}
-	if _, err := s.Deliveries(t.Context(), me, e.ID, "dead", social.PageQuery{Limit: 2, Cursor: *l.Next}); !social.IsFault(err, social.CodeInvalidCursor) {
+	if _, err := s.Deliveries(t.Context(), me, e.ID, "dead", social.PageQuery{Limit: 2,
+		Cursor: *l.Next}); !social.IsFault(err, social.CodeInvalidCursor) {
 		t.Errorf("a cursor of another filter gave %v, want invalid_cursor", err)
 	}
 }

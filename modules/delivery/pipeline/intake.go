@@ -140,14 +140,14 @@ func (in *intake) plan(ctx context.Context, events []social.Event) (
 	if len(posts) == 0 && len(named) == 0 {
 		return nil, nil, nil
 	}
-	var anybody, wanted int
+	var endpoints, forPosts int
 	err = in.p.db.Read(ctx, func(q storage.Querier) error {
 		out = nil
 		err := q.QueryRow(ctx, `SELECT
 			CASE WHEN EXISTS (SELECT 1 FROM endpoints WHERE deleted_at IS NULL) THEN 1 ELSE 0 END,
 			CASE WHEN EXISTS (SELECT 1 FROM endpoints WHERE wants_posts = 1 AND disabled = '' AND deleted_at IS NULL)
-				THEN 1 ELSE 0 END`).Scan(&anybody, &wanted)
-		if err != nil || anybody == 0 {
+				THEN 1 ELSE 0 END`).Scan(&endpoints, &forPosts)
+		if err != nil || endpoints == 0 {
 			return err
 		}
 		for part := range slices.Chunk(named, maxIn) {
@@ -157,7 +157,7 @@ func (in *intake) plan(ctx context.Context, events []social.Event) (
 		}
 		return nil
 	})
-	if wanted == 0 {
+	if forPosts == 0 {
 		posts = nil
 	}
 	return out, posts, err

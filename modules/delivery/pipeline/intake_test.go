@@ -31,7 +31,8 @@ func TestIntakeGoesOnWhereItWas(t *testing.T) {
 		}
 		s = w.start(w.service(exact(), named{"hook", p.channel()}))
 		synctest.Wait()
-		if got := states(w.deliveries(s, me, endpoint.ID)); got != "succeeded succeeded succeeded succeeded" || len(p.all()) != 4 {
+		if got := states(w.deliveries(s, me, endpoint.ID)); got != "succeeded succeeded succeeded succeeded" ||
+			len(p.all()) != 4 {
 			t.Errorf("deliveries are %s after %d attempts, want what came while it was down, once", got, len(p.all()))
 		}
 	})

@@ -40,7 +40,8 @@ func (p *Pipeline) settleEndpoints(ctx context.Context) (more bool, err error) {
 	}
 	err = p.db.InTx(ctx, func(tx storage.Tx) error {
 		found, err := storage.All(ctx, tx, func(row storage.Row) (u unsettled, err error) {
-			return u, row.Scan(&u.id, &u.deleted)
+			err = row.Scan(&u.id, &u.deleted)
+			return u, err
 		}, `SELECT id, deleted_at FROM endpoints WHERE unsettled = 1 ORDER BY id LIMIT 1`)
 		if more = len(found) > 0; err != nil || !more {
 			return err

@@ -23,8 +23,8 @@ type verdict struct {
 	disable string        // why the endpoint is switched off; "" = it is not
 }
 
-// judge reads the error of Send. d is the delivery before this attempt; luck (0..1) moves the wait.
-func (c Config) judge(e endpoint, d delivery, err error, now social.Time, luck float64) verdict {
+// judge reads the error of Send. d is the delivery before this attempt; random (0..1) moves the wait.
+func (c Config) judge(e endpoint, d delivery, err error, now social.Time, random float64) verdict {
 	v := verdict{state: stateSucceeded, attempt: Attempt{Number: d.attempts + 1, Outcome: "ok"}}
 	if err == nil {
 		return v
@@ -37,7 +37,7 @@ func (c Config) judge(e endpoint, d delivery, err error, now social.Time, luck f
 	case plugins.IsPermanent(err) || d.EventType == eventTest || d.tries >= len(c.Schedule):
 	default:
 		v.state = statePending
-		v.wait = time.Duration(float64(c.Schedule[d.tries]) * (1 + c.Jitter*(2*luck-1)))
+		v.wait = time.Duration(float64(c.Schedule[d.tries]) * (1 + c.Jitter*(2*random-1)))
 		if after, ok := plugins.After(err); ok {
 			v.wait = max(v.wait, min(after, maxRetryAfter))
 		}

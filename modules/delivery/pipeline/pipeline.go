@@ -41,7 +41,7 @@ func New(cfg Config, db storage.DB, events Log, clock social.Clock, site social.
 
 // Attach adds a sender, before Start.
 func (p *Pipeline) Attach(c *dispatch.Channel, impl plugins.Sender) {
-	p.senders[c.Name] = &sender{p: p, c: c, impl: impl, luck: rand.Float64, slots: make(chan struct{}, p.cfg.Workers),
+	p.senders[c.Name] = &sender{p: p, c: c, impl: impl, random: rand.Float64, slots: make(chan struct{}, p.cfg.Workers),
 		wake: make(chan struct{}, 1)}
 }
 

@@ -131,7 +131,8 @@ func TestPipeline(t *testing.T) {
 					dead++
 				}
 				if seen[*d.EventID] || ids[d.ID] != *d.EventID || len(d.Attempts) > attempts[d.ID] {
-					t.Errorf("delivery %s of %s was sent %d times with %s, and has %d attempts", d.ID, *d.EventID, attempts[d.ID], ids[d.ID], len(d.Attempts))
+					t.Errorf("delivery %s of %s was sent %d times with %s, and has %d attempts", d.ID, *d.EventID, attempts[d.ID],
+						ids[d.ID], len(d.Attempts))
 				}
 				seen[*d.EventID] = true
 				failed += len(d.Attempts) - 1

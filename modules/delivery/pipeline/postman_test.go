@@ -69,7 +69,8 @@ func exact() pipeline.Config {
 
 func (w *world) endpoint(s *service, owner social.ID, types ...string) pipeline.Endpoint {
 	w.t.Helper()
-	e, err := s.AddEndpoint(context.Background(), owner, pipeline.EndpointDraft{Channel: "hook", Settings: json.RawMessage(`{"url":"https://bot.example/` + owner.String() + `"}`), Types: types}, nil)
+	e, err := s.AddEndpoint(context.Background(), owner, pipeline.EndpointDraft{Channel: "hook",
+		Settings: json.RawMessage(`{"url":"https://bot.example/` + owner.String() + `"}`), Types: types}, nil)
 	if err != nil {
 		w.t.Fatalf("add endpoint: %v", err)
 	}

@@ -40,8 +40,10 @@ func TestNotificationReachesTheEndpointsThatWantIt(t *testing.T) {
 			want     int
 		}{{all, 2}, {likes, 2}} {
 			list := w.deliveries(s, me, tt.endpoint.ID)
-			if len(list) != tt.want || list[0].State != "succeeded" || *list[0].EventID != at.String() || *list[0].NotificationID != id ||
-				list[0].EventType != social.EventNotification || len(list[0].Attempts) != 1 || list[0].Attempts[0].Outcome != "ok" || list[0].FinishedAt == nil {
+			if len(list) != tt.want || list[0].State != "succeeded" || *list[0].EventID != at.String() ||
+				*list[0].NotificationID != id ||
+				list[0].EventType != social.EventNotification || len(list[0].Attempts) != 1 ||
+				list[0].Attempts[0].Outcome != "ok" || list[0].FinishedAt == nil {
 				t.Errorf("deliveries are %+v, want %d succeeded, the first of %s", list, tt.want, at)
 			}
 		}
@@ -73,7 +75,8 @@ func TestRevivedNotificationIsNotSentAgain(t *testing.T) {
 		joined, _ := w.notification(me, "like")
 		joined.Type = social.EventNotificationUpdated
 		revived := storage.Entry{Stream: joined.Stream, Type: social.EventNotificationUpdated, Data: []byte(fmt.Sprintf(
-			`{"id":%q,"type":"like","created_at":"2026-05-04T10:11:12.345Z","updated_at":"2026-05-04T10:11:13.345Z"}`, social.NewID()))}
+			`{"id":%q,"type":"like","created_at":"2026-05-04T10:11:12.345Z","updated_at":"2026-05-04T10:11:13.345Z"}`,
+			social.NewID()))}
 		w.append(revived, joined)
 		synctest.Wait()
 		if got := p.all(); len(got) != 1 || *got[0].event.ID != "1-2" {
@@ -125,7 +128,8 @@ func TestWhatTheLogDroppedIsDead(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		d := w.deliveries(s, me, endpoint.ID)[0]
-		if d.State != "dead" || len(d.Attempts) != 2 || d.Attempts[1].Outcome != "permanent" || !strings.Contains(d.Attempts[1].Detail, "older") {
+		if d.State != "dead" || len(d.Attempts) != 2 || d.Attempts[1].Outcome != "permanent" ||
+			!strings.Contains(d.Attempts[1].Detail, "older") {
 			t.Errorf("delivery is %+v, want dead, saying why", d)
 		}
 	})
@@ -221,14 +225,16 @@ func TestBrokenChannelRestsAndTouchesNoOther(t *testing.T) {
 				defer func() { // a call that hangs is left behind, and named
 					ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 					defer cancel()
-					if err := s.Stop(ctx); (err != nil) != (name != "panics") || err != nil && !strings.HasPrefix(err.Error(), "channel bad: ") {
+					if err := s.Stop(ctx); (err != nil) != (name != "panics") || err != nil && !strings.HasPrefix(err.Error(),
+						"channel bad: ") {
 						t.Errorf("stop gave %v", err)
 					}
 					time.Sleep(time.Minute)
 				}()
 				for range 8 {
 					me := social.NewID()
-					if _, err := s.AddEndpoint(t.Context(), me, pipeline.EndpointDraft{Channel: "bad", Settings: json.RawMessage(`{}`)}, nil); err != nil {
+					if _, err := s.AddEndpoint(t.Context(), me, pipeline.EndpointDraft{Channel: "bad",
+						Settings: json.RawMessage(`{}`)}, nil); err != nil {
 						t.Fatal(err)
 					}
 					w.endpoint(s, me)
@@ -248,7 +254,8 @@ func TestBrokenChannelRestsAndTouchesNoOther(t *testing.T) {
 				made := func() int { p.mu.Lock(); defer p.mu.Unlock(); return calls }
 				before := made()
 				if h := s.Health(); h[0].State != "open" || !h[1].OK() || before < 5 || before > 7 {
-					t.Errorf("after %d calls health is %+v, want the first open after 5, and those that were under way then", before, h)
+					t.Errorf("after %d calls health is %+v, want the first open after 5, and those that were under way then", before,
+						h)
 				}
 				time.Sleep(58 * time.Second)
 				if n := made(); n != before {
@@ -276,10 +283,12 @@ func TestTestDeliveryIsOneAttempt(t *testing.T) {
 		}
 		time.Sleep(24 * time.Hour)
 		got := p.all()
-		if len(got) != 1 || string(got[0].d.Event) != `{"id":null,"type":"test","time":"`+d.CreatedAt.String()+`","data":{"message":"test"}}` {
+		want := `{"id":null,"type":"test","time":"` + d.CreatedAt.String() + `","data":{"message":"test"}}`
+		if len(got) != 1 || string(got[0].d.Event) != want {
 			t.Errorf("sent %+v, want one test", got)
 		}
-		if d, _ := s.Delivery(t.Context(), me, endpoint.ID, d.ID); d.State != "dead" || *d.Attempts[0].HTTPStatus != 500 || d.Attempts[0].Detail != "the server said no" {
+		if d, _ := s.Delivery(t.Context(), me, endpoint.ID, d.ID); d.State != "dead" || *d.Attempts[0].HTTPStatus != 500 ||
+			d.Attempts[0].Detail != "the server said no" {
 			t.Errorf("the test delivery is %+v, want dead", d)
 		}
 	})

@@ -32,7 +32,8 @@ func TestSchedule(t *testing.T) {
 		for i := 1; i < len(got); i++ {
 			waits = append(waits, got[i].at.Sub(got[i-1].at))
 			if got[i].d.ID != got[0].d.ID || got[i].d.Attempt != i+1 || string(got[i].d.Event) != string(got[0].d.Event) {
-				t.Errorf("attempt %d is of %s, number %d; want %s with the same body", i+1, got[i].d.ID, got[i].d.Attempt, got[0].d.ID)
+				t.Errorf("attempt %d is of %s, number %d; want %s with the same body", i+1, got[i].d.ID, got[i].d.Attempt,
+					got[0].d.ID)
 			}
 		}
 		if want := pipeline.DefaultConfig().Schedule; !slices.Equal(waits, want) {
@@ -45,7 +46,8 @@ func TestSchedule(t *testing.T) {
 		if d.Attempts[0].Outcome != "channel_error" || strings.Contains(fmt.Sprint(d.Attempts), "secret") {
 			t.Errorf("attempts show %+v; text of the channel's errors must not be shown", d.Attempts[0])
 		}
-		if e, _ := s.Endpoint(t.Context(), me, endpoint.ID); e.State != "failing" || e.FailingSince == nil || e.LastFailureAt == nil {
+		if e, _ := s.Endpoint(t.Context(), me, endpoint.ID); e.State != "failing" || e.FailingSince == nil ||
+			e.LastFailureAt == nil {
 			t.Errorf("endpoint is %+v, want failing", e)
 		}
 	})
@@ -111,11 +113,16 @@ func TestVerdicts(t *testing.T) {
 		{"again", failure{"http_status", 500}, 4, "pending", 5 * time.Second, "http_status", "failing"},
 		{"permanent", plugins.Permanent(errors.New("no")), 1, "dead", 0, "permanent", "failing"},
 		{"gone", plugins.Gone(failure{"http_status", 410}), 1, "dead", 0, "http_status", "disabled"},
-		{"retry after", plugins.RetryAfter(failure{"http_status", 429}, 10*time.Minute), 3, "pending", 10 * time.Minute, "http_status", "failing"},
-		{"retry sooner than the schedule", plugins.RetryAfter(failure{"http_status", 503}, time.Second), 4, "pending", 5 * time.Second, "http_status", "failing"},
-		{"retry too late", plugins.RetryAfter(failure{"http_status", 503}, 100*24*time.Hour), 1, "pending", 0, "http_status", "failing"},
-		{"no answer in time", fmt.Errorf("post: %w", context.DeadlineExceeded), 4, "pending", 5 * time.Second, "timeout", "failing"},
-		{"blocked", fmt.Errorf("dial: %w", plugins.ErrBlockedAddress), 4, "pending", 5 * time.Second, "blocked_address", "failing"},
+		{"retry after", plugins.RetryAfter(failure{"http_status", 429}, 10*time.Minute), 3, "pending", 10 * time.Minute,
+			"http_status", "failing"},
+		{"retry sooner than the schedule", plugins.RetryAfter(failure{"http_status", 503}, time.Second), 4, "pending",
+			5 * time.Second, "http_status", "failing"},
+		{"retry too late", plugins.RetryAfter(failure{"http_status", 503}, 100*24*time.Hour), 1, "pending", 0, "http_status",
+			"failing"},
+		{"no answer in time", fmt.Errorf("post: %w", context.DeadlineExceeded), 4, "pending", 5 * time.Second, "timeout",
+			"failing"},
+		{"blocked", fmt.Errorf("dial: %w", plugins.ErrBlockedAddress), 4, "pending", 5 * time.Second, "blocked_address",
+			"failing"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -129,8 +136,10 @@ func TestVerdicts(t *testing.T) {
 				time.Sleep(45 * time.Minute)
 				got := p.all()
 				d := w.deliveries(s, me, endpoint.ID)[0]
-				if len(got) != tt.attempts || d.State != tt.state || len(d.Attempts) != tt.attempts || d.Attempts[0].Outcome != tt.outcome {
-					t.Errorf("%d attempts, %s, %+v; want %d, %s, outcome %s", len(got), d.State, d.Attempts, tt.attempts, tt.state, tt.outcome)
+				if len(got) != tt.attempts || d.State != tt.state || len(d.Attempts) != tt.attempts ||
+					d.Attempts[0].Outcome != tt.outcome {
+					t.Errorf("%d attempts, %s, %+v; want %d, %s, outcome %s", len(got), d.State, d.Attempts, tt.attempts, tt.state,
+						tt.outcome)
 				}
 				if tt.wait != 0 && len(got) > 1 && got[1].at.Sub(got[0].at) != tt.wait {
 					t.Errorf("second attempt after %s, want %s", got[1].at.Sub(got[0].at), tt.wait)
@@ -175,13 +184,15 @@ func TestGoneEndpointGetsNothingMore(t *testing.T) {
 		if shown.Enabled || shown.DisabledReason == nil || *shown.DisabledReason != "gone" {
 			t.Errorf("endpoint is %+v, want disabled: gone", shown)
 		}
-		if _, err := s.RetryDelivery(t.Context(), me, endpoint.ID, list[0].ID); !social.IsFault(err, social.CodeInvalidState) {
+		if _, err := s.RetryDelivery(t.Context(), me, endpoint.ID, list[0].ID); !social.IsFault(err,
+			social.CodeInvalidState) {
 			t.Errorf("retry on a disabled endpoint gave %v, want invalid_state", err)
 		}
 		// Switched on again, the dead letter can be tried by hand, and new events come.
 		p.answers(nil)
 		on := true
-		if shown, err := s.ChangeEndpoint(t.Context(), me, endpoint.ID, pipeline.EndpointPatch{Enabled: &on}); err != nil || shown.State != "active" {
+		if shown, err := s.ChangeEndpoint(t.Context(), me, endpoint.ID, pipeline.EndpointPatch{Enabled: &on}); err != nil ||
+			shown.State != "active" {
 			t.Errorf("switching on gave %+v, %v", shown, err)
 		}
 		if d, err := s.RetryDelivery(t.Context(), me, endpoint.ID, list[0].ID); err != nil || d.State != "pending" {

@@ -53,7 +53,8 @@ func newWorld(t testing.TB) *world {
 	if err := log.Reset(t.Context(), 1, 0); err != nil {
 		t.Fatal(err)
 	}
-	return &world{t: t, fix: fix, log: log, clock: time.Now, people: &relations{follows: map[[2]social.ID]social.FollowEdge{}, gone: map[social.ID]bool{}}}
+	return &world{t: t, fix: fix, log: log, clock: time.Now,
+		people: &relations{follows: map[[2]social.ID]social.FollowEdge{}, gone: map[social.ID]bool{}}}
 }
 
 // service makes delivery on this world, with channels attached in the order given; it is not started.
@@ -159,7 +160,8 @@ func (w *world) append(events ...storage.Entry) social.Cursor {
 func (w *world) notification(to social.ID, kind string) (storage.Entry, social.ID) {
 	id := social.NewID()
 	data := fmt.Sprintf(`{"id":%q,"type":%q,"created_at":%q,"updated_at":%[3]q}`, id, kind, w.clock.Now())
-	return storage.Entry{Stream: social.Stream{Kind: social.To, User: to}, Type: social.EventNotification, Data: []byte(data)}, id
+	return storage.Entry{Stream: social.Stream{Kind: social.To, User: to}, Type: social.EventNotification,
+		Data: []byte(data)}, id
 }
 
 // post is an event in a person's by: stream.
@@ -178,7 +180,8 @@ func (w *world) post(author social.ID, mentioned ...social.ID) (storage.Entry, s
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return storage.Entry{Stream: social.Stream{Kind: social.By, User: author}, Type: social.EventPostCreated, About: []social.ID{author}, Data: body}, data.ID
+	return storage.Entry{Stream: social.Stream{Kind: social.By, User: author}, Type: social.EventPostCreated,
+		About: []social.ID{author}, Data: body}, data.ID
 }
 
 // relations answers for the modules that are not here.
@@ -213,14 +216,16 @@ func (r *relations) systemNotices() []string {
 	return append([]string(nil), r.told...)
 }
 
-func (r *relations) Edge(_ context.Context, _ storage.Querier, follower, followed social.ID) (social.FollowEdge, bool, error) {
+func (r *relations) Edge(_ context.Context, _ storage.Querier, follower, followed social.ID) (social.FollowEdge, bool,
+	error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e, ok := r.follows[[2]social.ID{follower, followed}]
 	return e, ok, nil
 }
 
-func (r *relations) BellFollowers(_ context.Context, _ storage.Querier, author social.ID, among []social.ID) (map[social.ID]social.FollowEdge, error) {
+func (r *relations) BellFollowers(_ context.Context, _ storage.Querier, author social.ID,
+	among []social.ID) (map[social.ID]social.FollowEdge, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := map[social.ID]social.FollowEdge{}
@@ -232,7 +237,8 @@ func (r *relations) BellFollowers(_ context.Context, _ storage.Querier, author s
 	return out, nil
 }
 
-func (r *relations) System(_ context.Context, _ storage.Tx, receiver social.ID, content, _ string, _ json.RawMessage) error {
+func (r *relations) System(_ context.Context, _ storage.Tx, receiver social.ID, content, _ string,
+	_ json.RawMessage) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.told = append(r.told, receiver.String()+" "+content)
