@@ -99,9 +99,8 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// wire is the part of the holder. The hub judges a write that makes no progress; the limit is for one behind which
-// nothing waits.
+// wire is the part of the holder. The hub judges a write behind which others wait; the limit is for one alone.
 func (c *Config) wire() wire.Config {
 	return wire.Config{Goroutines: c.Holder == holderGoroutine, SendBuffer: int(c.SendBuffer), PeerTimeout: c.PeerTimeout,
-		Writers: c.WriteWorkers, WriteLimit: 2 * c.ProgressTimeout}
+		Writers: c.WriteWorkers, WriteLimit: c.WriteTimeout}
 }
