@@ -27,7 +27,7 @@ type Config struct {
 	SendBuffer      social.Size   `yaml:"send_buffer"`      // SO_SNDBUF: how much the kernel hides from progress_timeout
 	CatchUpWorkers  int           `yaml:"catch_up_workers"` // goroutines that read the log for those behind the tail
 	AudienceWorkers int           `yaml:"audience_workers"` // goroutines that ask what people read
-	WriteWorkers    int           `yaml:"write_workers"`    // goroutines that write to connections that are not plain TCP
+	WriteWorkers    int           `yaml:"write_workers"`    // goroutines that write to connections held by goroutines
 	// MaxStreamsPerAddress bounds the open streams of one public address, IPv6 by /64; 0 = no bound.
 	MaxStreamsPerAddress int      `yaml:"max_streams_per_address"`
 	Aliases              []string `yaml:"aliases"` // connect, sub, alarm
@@ -99,9 +99,8 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// wire is the part of the holder. The hub judges a write that makes no progress; the limit is for one behind which
-// nothing waits.
+// wire is the part of the holder. The hub judges a write behind which others wait; the limit is for one alone.
 func (c *Config) wire() wire.Config {
 	return wire.Config{Goroutines: c.Holder == holderGoroutine, SendBuffer: int(c.SendBuffer), PeerTimeout: c.PeerTimeout,
-		Writers: c.WriteWorkers, WriteLimit: 2 * c.ProgressTimeout}
+		Writers: c.WriteWorkers, WriteLimit: c.WriteTimeout}
 }
