@@ -102,7 +102,7 @@ func (o *Once) Replayed() bool { return o != nil && o.replayed }
 func TrimOnce(ctx context.Context, db DB, now social.Time, limit int) (more bool, err error) {
 	err = db.InTx(ctx, func(tx Tx) error {
 		n, err := tx.Exec(ctx, `DELETE FROM idempotency_keys WHERE (actor, route, key) IN
-			(SELECT actor, route, key FROM idempotency_keys WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 + 0)`, int64(now), limit)
+			(SELECT actor, route, key FROM idempotency_keys WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`, int64(now), limit)
 		more = n == int64(limit)
 		return err
 	})

@@ -80,7 +80,7 @@ func (s *Service) fanOutStep(ctx context.Context) (more bool, err error) {
 // fanOutPage makes the deliveries of one page of endpoints and returns the last key, 0 when there are no more.
 func (s *Service) fanOutPage(ctx context.Context, tx storage.Tx, p post, done int64, now social.Time) (int64, error) {
 	page, err := list(ctx, tx, scanEndpoint, `SELECT `+endpointColumns+` FROM endpoints
-		WHERE wants_posts = 1 AND disabled = '' AND deleted_at IS NULL AND key > $1 ORDER BY key LIMIT $2 + 0`, done, fanoutPage)
+		WHERE wants_posts = 1 AND disabled = '' AND deleted_at IS NULL AND key > $1 ORDER BY key LIMIT $2`, done, fanoutPage)
 	if err != nil || len(page) == 0 {
 		return 0, err
 	}

@@ -68,7 +68,7 @@ func (s *Service) dropFinished(ctx context.Context) (more bool, err error) {
 
 // drop removes up to settlePage deliveries with their attempts; where is a condition on $1 and an order.
 func drop(ctx context.Context, tx storage.Tx, where string, value any) (int64, error) {
-	page := `(SELECT id FROM deliveries WHERE ` + where + ` LIMIT $2 + 0)`
+	page := `(SELECT id FROM deliveries WHERE ` + where + ` LIMIT $2)`
 	if _, err := tx.Exec(ctx, `DELETE FROM attempts WHERE delivery_id IN `+page, value, settlePage); err != nil {
 		return 0, err
 	}

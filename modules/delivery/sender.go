@@ -133,7 +133,7 @@ func (p *sender) claim(ctx context.Context, free int) (claims []claim, next time
 	var found []due
 	err = p.s.db.Read(ctx, func(q storage.Querier) error {
 		found, err = list(ctx, q, func(row storage.Row) (d due, err error) { return d, row.Scan(&d.id, &d.at) },
-			`SELECT id, due_at FROM endpoints WHERE channel = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT $2 + 0`, p.c.name, free)
+			`SELECT id, due_at FROM endpoints WHERE channel = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT $2`, p.c.name, free)
 		return err
 	})
 	if err != nil {

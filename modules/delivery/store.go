@@ -160,7 +160,7 @@ func makeDue(ctx context.Context, tx storage.Tx, endpoint social.ID, now social.
 // any may be left.
 func settle(ctx context.Context, tx storage.Tx, endpoint social.ID, state string, now social.Time, limit int) (more bool, err error) {
 	n, err := tx.Exec(ctx, `UPDATE deliveries SET state = $2, next_attempt_at = NULL, finished_at = $3 WHERE id IN
-		(SELECT id FROM deliveries WHERE endpoint_id = $1 AND state = 'pending' ORDER BY next_attempt_at LIMIT $4 + 0)`,
+		(SELECT id FROM deliveries WHERE endpoint_id = $1 AND state = 'pending' ORDER BY next_attempt_at LIMIT $4)`,
 		endpoint, state, int64(now), limit)
 	return n == int64(limit), err
 }

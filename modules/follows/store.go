@@ -116,7 +116,7 @@ func getMark(ctx context.Context, q storage.Querier, follower social.ID) (change
 // isFull reports whether follower follows limit people or more.
 func isFull(ctx context.Context, q storage.Querier, follower social.ID, limit int) (bool, error) {
 	var one int
-	err := q.QueryRow(ctx, `SELECT 1 FROM follows WHERE follower_id = $1 ORDER BY key LIMIT 1 OFFSET $2 + 0`, follower, limit-1).Scan(&one)
+	err := q.QueryRow(ctx, `SELECT 1 FROM follows WHERE follower_id = $1 ORDER BY key LIMIT 1 OFFSET $2`, follower, limit-1).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -126,12 +126,12 @@ func isFull(ctx context.Context, q storage.Querier, follower social.ID, limit in
 // pageQueries are the texts of both lists: by whose list, then by direction.
 var pageQueries = map[bool]map[bool]string{
 	true: { // whom a person follows
-		true:  `SELECT ` + columns + ` FROM follows f WHERE f.follower_id = $1 AND f.key > $2` + standing + ` ORDER BY f.key LIMIT $3 + 0`,
-		false: `SELECT ` + columns + ` FROM follows f WHERE f.follower_id = $1 AND f.key < $2` + standing + ` ORDER BY f.key DESC LIMIT $3 + 0`,
+		true:  `SELECT ` + columns + ` FROM follows f WHERE f.follower_id = $1 AND f.key > $2` + standing + ` ORDER BY f.key LIMIT $3`,
+		false: `SELECT ` + columns + ` FROM follows f WHERE f.follower_id = $1 AND f.key < $2` + standing + ` ORDER BY f.key DESC LIMIT $3`,
 	},
 	false: { // who follows a person
-		true:  `SELECT ` + columns + ` FROM follows f WHERE f.followed_id = $1 AND f.key > $2` + standing + ` ORDER BY f.key LIMIT $3 + 0`,
-		false: `SELECT ` + columns + ` FROM follows f WHERE f.followed_id = $1 AND f.key < $2` + standing + ` ORDER BY f.key DESC LIMIT $3 + 0`,
+		true:  `SELECT ` + columns + ` FROM follows f WHERE f.followed_id = $1 AND f.key > $2` + standing + ` ORDER BY f.key LIMIT $3`,
+		false: `SELECT ` + columns + ` FROM follows f WHERE f.followed_id = $1 AND f.key < $2` + standing + ` ORDER BY f.key DESC LIMIT $3`,
 	},
 }
 
@@ -157,11 +157,11 @@ func leaverPage(ctx context.Context, q storage.Querier, limit int) (social.ID, [
 	if err != nil {
 		return social.ID{}, nil, false, err
 	}
-	list, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.follower_id = $1 ORDER BY f.key LIMIT $2 + 0`, person, limit)
+	list, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.follower_id = $1 ORDER BY f.key LIMIT $2`, person, limit)
 	if err != nil || len(list) == limit {
 		return person, list, true, err
 	}
-	more, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.followed_id = $1 ORDER BY f.key LIMIT $2 + 0`, person, limit-len(list))
+	more, err := queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE f.followed_id = $1 ORDER BY f.key LIMIT $2`, person, limit-len(list))
 	return person, append(list, more...), true, err
 }
 

@@ -116,7 +116,7 @@ func (s *Service) touchedPosts(ctx context.Context, q storage.Querier, v *viewer
 			ids = append(ids, id)
 			return err
 		}, `SELECT key, post_id FROM notification_posts WHERE receiver_id = $1 AND key > $2 AND key < $3 AND deleted = 0 AND `+where+
-			` ORDER BY key `+at.order()+` LIMIT $4 + 0`, v.person, at.low, at.high, want)
+			` ORDER BY key `+at.order()+` LIMIT $4`, v.person, at.low, at.high, want)
 		if err != nil {
 			return nil, fmt.Errorf("state of posts: %w", err)
 		}

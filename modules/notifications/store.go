@@ -10,9 +10,6 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Every bound limit is written "$n + 0": with a bare parameter SQLite looks at its value when it plans, and so plans
-// the statement anew at each run, which costs more than running it.
-
 // watermarksOf gives how far a person has seen and read everything.
 func watermarksOf(ctx context.Context, q storage.Querier, person social.ID) (w watermarks, err error) {
 	err = q.QueryRow(ctx, `SELECT seen_key, seen_at, read_key, read_at FROM notification_watermarks WHERE person_id = $1`, person).

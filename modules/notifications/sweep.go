@@ -61,12 +61,12 @@ func (s *Service) sweep(ctx context.Context) (more bool, err error) {
 // emptyPost deletes one page of rows about a post, and of what people did to it as a derived item. more = there
 // may be another page.
 func (s *Service) emptyPost(ctx context.Context, tx storage.Tx, post social.ID) (more bool, err error) {
-	n, err := tx.Exec(ctx, `DELETE FROM notifications WHERE key IN (SELECT key FROM notifications WHERE object_id = $1 LIMIT $2 + 0)`, post, s.cfg.Batch)
+	n, err := tx.Exec(ctx, `DELETE FROM notifications WHERE key IN (SELECT key FROM notifications WHERE object_id = $1 LIMIT $2)`, post, s.cfg.Batch)
 	if err != nil {
 		return false, fmt.Errorf("rows of a post: %w", err)
 	}
 	m, err := tx.Exec(ctx, `DELETE FROM notification_posts WHERE post_id = $1 AND receiver_id IN (
-		SELECT receiver_id FROM notification_posts WHERE post_id = $1 LIMIT $2 + 0)`, post, s.cfg.Batch)
+		SELECT receiver_id FROM notification_posts WHERE post_id = $1 LIMIT $2)`, post, s.cfg.Batch)
 	if err != nil {
 		return false, fmt.Errorf("states of a post: %w", err)
 	}
@@ -96,7 +96,7 @@ func (s *Service) emptyPerson(ctx context.Context, tx storage.Tx, person social.
 	}
 	for _, state := range []string{`state = 0 AND head = 1`, `state = 0 AND head = 0`, `state = 1`, `state >= 2`} { // each has its index
 		n, err := tx.Exec(ctx, `DELETE FROM notifications WHERE key IN (
-			SELECT key FROM notifications WHERE receiver_id = $1 AND `+state+` LIMIT $2 + 0)`, person, s.cfg.Batch)
+			SELECT key FROM notifications WHERE receiver_id = $1 AND `+state+` LIMIT $2)`, person, s.cfg.Batch)
 		if err != nil {
 			return false, fmt.Errorf("rows of a person: %w", err)
 		}
@@ -105,7 +105,7 @@ func (s *Service) emptyPerson(ctx context.Context, tx storage.Tx, person social.
 		}
 	}
 	m, err := tx.Exec(ctx, `DELETE FROM notification_posts WHERE receiver_id = $1 AND key IN (
-		SELECT key FROM notification_posts WHERE receiver_id = $1 LIMIT $2 + 0)`, person, s.cfg.Batch)
+		SELECT key FROM notification_posts WHERE receiver_id = $1 LIMIT $2)`, person, s.cfg.Batch)
 	if err != nil {
 		return false, fmt.Errorf("states of a person: %w", err)
 	}
@@ -120,5 +120,5 @@ func (s *Service) emptyPerson(ctx context.Context, tx storage.Tx, person social.
 
 // actsOf gives a page of the rows a person made, in any state.
 func actsOf(ctx context.Context, q storage.Querier, person social.ID, limit int) ([]row, error) {
-	return allRows(ctx, q, limit, `SELECT `+rowColumns+` FROM notifications WHERE actor_id = $1 LIMIT $2 + 0`, person, limit)
+	return allRows(ctx, q, limit, `SELECT `+rowColumns+` FROM notifications WHERE actor_id = $1 LIMIT $2`, person, limit)
 }

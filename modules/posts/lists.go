@@ -132,15 +132,15 @@ const commentStanding = `(p.deleted_at = 0 OR p.comment_count > 0) AND (p.author
 func commentsOf(ctx context.Context, q storage.Querier, reader social.ID, top row, w social.Window) ([]row, error) {
 	const below = `SELECT ` + columns + ` FROM posts p WHERE p.root_key = $2 AND p.reply_to IS NOT NULL AND ` + commentStanding
 	const belowComment = `SELECT ` + columns + ` FROM post_ancestors a JOIN posts p ON p.key = a.post_key WHERE a.ancestor_key = $2 AND ` + commentStanding
-	query := below + ` AND p.key < $3 ORDER BY p.key DESC LIMIT $4 + 0`
+	query := below + ` AND p.key < $3 ORDER BY p.key DESC LIMIT $4`
 	switch {
 	case top.key == top.rootKey && w.Rising:
-		query = below + ` AND p.key > $3 ORDER BY p.key LIMIT $4 + 0`
+		query = below + ` AND p.key > $3 ORDER BY p.key LIMIT $4`
 	case top.key == top.rootKey:
 	case w.Rising:
-		query = belowComment + ` AND a.post_key > $3 ORDER BY a.post_key LIMIT $4 + 0`
+		query = belowComment + ` AND a.post_key > $3 ORDER BY a.post_key LIMIT $4`
 	default:
-		query = belowComment + ` AND a.post_key < $3 ORDER BY a.post_key DESC LIMIT $4 + 0`
+		query = belowComment + ` AND a.post_key < $3 ORDER BY a.post_key DESC LIMIT $4`
 	}
 	return queryRows(ctx, q, false, query, reader, top.key, bounds(w), w.Limit)
 }
@@ -155,9 +155,9 @@ func rowsBy(ctx context.Context, q storage.Querier, reader, author social.ID, re
 		list, args = storage.In(args, refused)
 		query += ` AND (p.visibility <> 1 OR p.root_author_id = $1 OR ` + isNamed + ` OR p.root_author_id NOT IN ` + list + `)`
 	}
-	order := ` AND p.key < $3 ORDER BY p.key DESC LIMIT $4 + 0`
+	order := ` AND p.key < $3 ORDER BY p.key DESC LIMIT $4`
 	if w.Rising {
-		order = ` AND p.key > $3 ORDER BY p.key LIMIT $4 + 0`
+		order = ` AND p.key > $3 ORDER BY p.key LIMIT $4`
 	}
 	list, err := queryRows(ctx, q, true, query+` AND `+topLevel+order, args...)
 	if err != nil || !comments {

@@ -77,7 +77,7 @@ func (s *Service) emptyPosts(ctx context.Context, tx *changing, person social.ID
 	var rows []row
 	for _, which := range []string{topLevel, comment} {
 		more, err := queryRows(ctx, tx, false, `SELECT `+columns+` FROM posts p WHERE p.author_id = $2 AND p.deleted_at = 0 AND `+which+
-			` ORDER BY p.key DESC LIMIT $3 + 0`, social.ID{}, person, leaverPageSize-len(rows))
+			` ORDER BY p.key DESC LIMIT $3`, social.ID{}, person, leaverPageSize-len(rows))
 		if err != nil {
 			return 0, err
 		}
@@ -92,7 +92,7 @@ func (s *Service) emptyPosts(ctx context.Context, tx *changing, person social.ID
 }
 
 func takeLikes(ctx context.Context, tx *changing, person social.ID) (int, error) {
-	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, leaverPageSize)
+	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY post_key LIMIT $2`, person, leaverPageSize)
 	if err != nil {
 		return 0, err
 	}
@@ -109,7 +109,7 @@ func takeLikes(ctx context.Context, tx *changing, person social.ID) (int, error)
 
 // takeMentions makes "@name" plain text where others named the person.
 func takeMentions(ctx context.Context, tx *changing, person social.ID) (int, error) {
-	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_mentions WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, leaverPageSize)
+	list, err := keysOf(ctx, tx, `SELECT post_key FROM post_mentions WHERE user_id = $1 ORDER BY post_key LIMIT $2`, person, leaverPageSize)
 	if err != nil {
 		return 0, err
 	}

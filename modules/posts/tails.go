@@ -236,7 +236,7 @@ func (t *tails) share(author social.ID, l *tail, at int64) bool {
 // snapshot is older.
 func changesSince(ctx context.Context, q storage.Querier, mark int64, limit int) ([]change, int64, error) {
 	rows, err := q.Query(ctx, `SELECT p.changed, p.key, p.author_id, CASE WHEN p.deleted_at <> 0 OR p.visibility = 2 THEN 1 ELSE 0 END
-		FROM posts p WHERE p.reply_to IS NULL AND p.changed >= $1 ORDER BY p.changed LIMIT $2 + 0`, mark, limit+1)
+		FROM posts p WHERE p.reply_to IS NULL AND p.changed >= $1 ORDER BY p.changed LIMIT $2`, mark, limit+1)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -263,7 +263,7 @@ func changesSince(ctx context.Context, q storage.Querier, mark int64, limit int)
 
 func keysBy(ctx context.Context, q storage.Querier, author social.ID, below int64, limit int) ([]int64, error) {
 	rows, err := q.Query(ctx, `SELECT p.key FROM posts p WHERE p.author_id = $1 AND p.key < $2 AND p.deleted_at = 0 AND p.reply_to IS NULL
-		AND p.visibility <> 2 ORDER BY p.key DESC LIMIT $3 + 0`, author, below, limit)
+		AND p.visibility <> 2 ORDER BY p.key DESC LIMIT $3`, author, below, limit)
 	if err != nil {
 		return nil, err
 	}

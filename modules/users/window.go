@@ -18,7 +18,7 @@ func windowTail(w social.Window, next int) string {
 		tail = " AND key " + compare + " $" + strconv.Itoa(next)
 		next++
 	}
-	return tail + " ORDER BY key " + order + " LIMIT $" + strconv.Itoa(next) + " + 0"
+	return tail + " ORDER BY key " + order + " LIMIT $" + strconv.Itoa(next)
 }
 
 // windowArgs are the arguments of a query that ends in windowTail.

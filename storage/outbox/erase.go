@@ -67,7 +67,7 @@ func (r *Relay) erase(ctx context.Context, walk *eraser) (more bool, err error) 
 func (r *Relay) unerased(ctx context.Context) (walk eraser, err error) {
 	err = r.db.Read(ctx, func(q storage.Querier) error {
 		walk = eraser{}
-		rows, err := q.Query(ctx, `SELECT id, actor_id FROM outbox WHERE op = 3 AND data IS NULL AND set_aside_at IS NULL ORDER BY id LIMIT $1 + 0`, eraseRows)
+		rows, err := q.Query(ctx, `SELECT id, actor_id FROM outbox WHERE op = 3 AND data IS NULL AND set_aside_at IS NULL ORDER BY id LIMIT $1`, eraseRows)
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (r *Relay) ofErased(ctx context.Context, walk *eraser) (through int64, ids 
 	err = r.db.Read(ctx, func(q storage.Querier) error {
 		through, ids = walk.last, nil
 		rows, err := q.Query(ctx, `SELECT id, stream, actor_id, about FROM outbox
-			WHERE id > $1 AND id <= $2 AND op = 1 AND data IS NOT NULL ORDER BY id LIMIT $3 + 0`, walk.at, walk.last, eraseRows)
+			WHERE id > $1 AND id <= $2 AND op = 1 AND data IS NOT NULL ORDER BY id LIMIT $3`, walk.at, walk.last, eraseRows)
 		if err != nil {
 			return err
 		}

@@ -143,7 +143,7 @@ func empty(ctx context.Context, tx storage.Tx, m Match) (r redaction, err error)
 	where, args := m.where()
 	args = append(args, RedactPageSize)
 	rows, err := tx.Query(ctx, `UPDATE outbox SET data = NULL WHERE id IN (SELECT id FROM outbox WHERE op = 1 AND data IS NOT NULL AND `+where+
-		fmt.Sprintf(` LIMIT $%d + 0) RETURNING id`, len(args)), args...)
+		fmt.Sprintf(` LIMIT $%d) RETURNING id`, len(args)), args...)
 	if err != nil {
 		return r, err
 	}

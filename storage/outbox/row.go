@@ -30,7 +30,7 @@ func readRows(ctx context.Context, db storage.DB, mark social.Position) (list []
 	err = db.Read(ctx, func(q storage.Querier) error {
 		list, more = nil, false
 		rows, err := q.Query(ctx, `SELECT id, op, stream, type, actor_id, about, internal, time, data FROM outbox
-			WHERE id > $1 AND set_aside_at IS NULL ORDER BY id LIMIT $2 + 0`, int64(mark), batchRows)
+			WHERE id > $1 AND set_aside_at IS NULL ORDER BY id LIMIT $2`, int64(mark), batchRows)
 		if err != nil {
 			return err
 		}

@@ -60,7 +60,7 @@ func (r *Relay) trimmable(ctx context.Context, age time.Duration, anything bool)
 	limit := r.clock.Now() - social.Time(age.Milliseconds())
 	err = r.db.Read(ctx, func(q storage.Querier) error {
 		before, full = 0, false
-		rows, err := q.Query(ctx, `SELECT id, time FROM outbox WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3 + 0`,
+		rows, err := q.Query(ctx, `SELECT id, time FROM outbox WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3`,
 			int64(r.log.Oldest().Seq), int64(r.log.Head().Seq), trimRows)
 		if err != nil {
 			return err
@@ -96,7 +96,7 @@ func (r *Relay) trimStore(ctx context.Context, floor social.Position) (removed i
 		if _, err := tx.Exec(ctx, `UPDATE log_state SET floor = $1 WHERE id = 1 AND floor < $1`, int64(floor)); err != nil {
 			return err
 		}
-		removed, err = tx.Exec(ctx, `DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE id <= $1 ORDER BY id LIMIT $2 + 0)`,
+		removed, err = tx.Exec(ctx, `DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE id <= $1 ORDER BY id LIMIT $2)`,
 			int64(floor), trimRows)
 		return err
 	})
