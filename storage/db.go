@@ -20,10 +20,10 @@ var (
 	ErrTooLarge = errors.New("entry is larger than allowed") // payload over the limit
 )
 
-// Querier reads. Rows must be closed before the next call on the same Querier. Statements are prepared
-// once and kept, so the text of a query must come from a bounded set: never build it from input. Placeholders
-// are $1, $2, …; only SQL that SQLite and PostgreSQL both run.
-// Write LIMIT $n + 0: a bare LIMIT $n makes SQLite plan the statement anew at each run, which costs more than the rows.
+// Querier reads: committed work, in one snapshot, or in a Tx also its own work (see Provisional). Rows must be closed
+// before the next call on the same Querier. Statements are prepared once and kept, so the text of a query must come
+// from a bounded set: never build it from input. Placeholders are $1, $2, …; only SQL that SQLite and PostgreSQL both
+// run.
 type Querier interface {
 	Query(ctx context.Context, query string, args ...any) (Rows, error)
 	// QueryRow's Scan gives sql.ErrNoRows when nothing is there.

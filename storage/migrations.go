@@ -57,5 +57,6 @@ func (s MigrationStatus) Ahead() error {
 	if s.Version <= s.Latest {
 		return nil
 	}
-	return fmt.Errorf("migrations of %s: the store has version %d, this program knows %d: %w", s.Owner, s.Version, s.Latest, ErrAhead)
+	return fmt.Errorf("migrations of %s: the store has version %d, this program knows %d: %w",
+		s.Owner, s.Version, s.Latest, ErrAhead)
 }

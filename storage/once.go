@@ -58,7 +58,8 @@ func (o *Once) Begin(ctx context.Context, tx Tx, answer any) (bool, error) {
 	o.replayed = false
 	var hash, body []byte
 	err := tx.QueryRow(ctx, `SELECT hash, answer FROM idempotency_keys
-		WHERE actor = $1 AND route = $2 AND key = $3 AND expires_at > $4`, o.actor, o.route, o.key, int64(o.now)).Scan(&hash, &body)
+		WHERE actor = $1 AND route = $2 AND key = $3 AND expires_at > $4`, o.actor, o.route, o.key, int64(o.now)).
+		Scan(&hash, &body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -86,7 +87,8 @@ func (o *Once) Save(ctx context.Context, tx Tx, answer any) error {
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO idempotency_keys (actor, route, key, hash, answer, person, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (actor, route, key) DO UPDATE SET hash = excluded.hash, answer = excluded.answer, person = excluded.person, expires_at = excluded.expires_at`,
+		ON CONFLICT (actor, route, key) DO UPDATE SET hash = excluded.hash, answer = excluded.answer,
+			person = excluded.person, expires_at = excluded.expires_at`,
 		o.actor, o.route, o.key, o.hash[:], body, o.person, int64(o.now.Add(OnceTTL)))
 	if err != nil {
 		return fmt.Errorf("idempotency key: %w", err)
@@ -102,7 +104,8 @@ func (o *Once) Replayed() bool { return o != nil && o.replayed }
 func TrimOnce(ctx context.Context, db DB, now social.Time, limit int) (more bool, err error) {
 	err = db.InTx(ctx, func(tx Tx) error {
 		n, err := tx.Exec(ctx, `DELETE FROM idempotency_keys WHERE (actor, route, key) IN
-			(SELECT actor, route, key FROM idempotency_keys WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 + 0)`, int64(now), limit)
+			(SELECT actor, route, key FROM idempotency_keys WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)`,
+			int64(now), limit)
 		more = n == int64(limit)
 		return err
 	})

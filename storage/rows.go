@@ -38,8 +38,10 @@ func One[T any](row Row) (v T, err error) {
 	return v, err
 }
 
-// Provisional reports that what q shows may be undone, because q is an open transaction or belongs to one. A cache
-// must not learn from it.
+// Provisional reports whether q is an open transaction. The Querier that InTx gives is always a Tx, one that Read gives
+// never is, and a wrapper of either keeps it so. What a Tx shows may still be undone and its ids and keys be given to
+// others, until InTx returns nil; so a cache neither keeps what it read from one, nor answers one from what it keeps of
+// rows that the transaction may have changed.
 func Provisional(q Querier) bool {
 	_, tx := q.(Tx)
 	return tx

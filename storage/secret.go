@@ -18,7 +18,8 @@ func ServerKey(ctx context.Context, db DB) ([]byte, error) {
 	rand.Read(fresh) // never fails (crypto/rand)
 	var key []byte
 	err := db.InTx(ctx, func(tx Tx) error {
-		if _, err := tx.Exec(ctx, `INSERT INTO server_key (id, key) VALUES (1, $1) ON CONFLICT (id) DO NOTHING`, fresh); err != nil {
+		_, err := tx.Exec(ctx, `INSERT INTO server_key (id, key) VALUES (1, $1) ON CONFLICT (id) DO NOTHING`, fresh)
+		if err != nil {
 			return err
 		}
 		return tx.QueryRow(ctx, `SELECT key FROM server_key WHERE id = 1`).Scan(&key)

@@ -97,7 +97,7 @@ func getMark(ctx context.Context, q storage.Querier, follower social.ID) (change
 // isFull reports whether follower follows limit people or more.
 func isFull(ctx context.Context, q storage.Querier, follower social.ID, limit int) (bool, error) {
 	var one int
-	err := q.QueryRow(ctx, `SELECT 1 FROM follows WHERE follower_id = $1 ORDER BY key LIMIT 1 OFFSET $2 + 0`, follower,
+	err := q.QueryRow(ctx, `SELECT 1 FROM follows WHERE follower_id = $1 ORDER BY key LIMIT 1 OFFSET $2`, follower,
 		limit-1).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
@@ -107,12 +107,12 @@ func isFull(ctx context.Context, q storage.Querier, follower social.ID, limit in
 
 // page reads one window of the people whom a person follows, or of those who follow the person.
 func page(ctx context.Context, q storage.Querier, person social.ID, following bool, w social.Window) ([]edge, error) {
-	side, order := `f.followed_id`, ` AND f.key < $2`+standing+` ORDER BY f.key DESC LIMIT $3 + 0`
+	side, order := `f.followed_id`, ` AND f.key < $2`+standing+` ORDER BY f.key DESC LIMIT $3`
 	if following {
 		side = `f.follower_id`
 	}
 	if w.Rising {
-		order = ` AND f.key > $2` + standing + ` ORDER BY f.key LIMIT $3 + 0`
+		order = ` AND f.key > $2` + standing + ` ORDER BY f.key LIMIT $3`
 	}
 	return queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE `+side+` = $1`+order, person, w.From(), w.Limit)
 }
@@ -128,8 +128,8 @@ func deletedUserPage(ctx context.Context, q storage.Querier, limit int) (social.
 	if err != nil {
 		return social.ID{}, nil, false, err
 	}
-	const own, others = `SELECT ` + columns + ` FROM follows f WHERE f.follower_id = $1 ORDER BY f.key LIMIT $2 + 0`,
-		`SELECT ` + columns + ` FROM follows f WHERE f.followed_id = $1 ORDER BY f.key LIMIT $2 + 0`
+	const own, others = `SELECT ` + columns + ` FROM follows f WHERE f.follower_id = $1 ORDER BY f.key LIMIT $2`,
+		`SELECT ` + columns + ` FROM follows f WHERE f.followed_id = $1 ORDER BY f.key LIMIT $2`
 	list, err := queryEdges(ctx, q, own, person, limit)
 	if err != nil || len(list) == limit {
 		return person, list, true, err

@@ -230,7 +230,7 @@ func rowsQuery(v *viewer, sel selection, at span) (string, []any) {
 			arms++
 		}
 	}
-	b.WriteString(` ORDER BY key ` + at.order() + ` LIMIT $4 + 0) ORDER BY key ` + at.order())
+	b.WriteString(` ORDER BY key ` + at.order() + ` LIMIT $4) ORDER BY key ` + at.order())
 	return b.String(), args
 }
 
@@ -267,8 +267,8 @@ func (s *Service) Members(ctx context.Context, person, group social.ID,
 		const within = ` AND key > $2 AND key < $3` + notGone
 		return storage.All(ctx, q, rowScanner(), `SELECT `+rowColumns+` FROM notifications WHERE key IN (
 			SELECT key FROM (SELECT key FROM notifications n
-				WHERE `+joiner+within+` ORDER BY key `+at.order()+` LIMIT $4 + 0) AS joiners
-			UNION ALL SELECT key FROM notifications n WHERE `+founder+within+`) ORDER BY key `+at.order()+` LIMIT $4 + 0`,
+				WHERE `+joiner+within+` ORDER BY key `+at.order()+` LIMIT $4) AS joiners
+			UNION ALL SELECT key FROM notifications n WHERE `+founder+within+`) ORDER BY key `+at.order()+` LIMIT $4`,
 			group, at.low, at.high, at.limit)
 	})
 }

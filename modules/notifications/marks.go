@@ -190,7 +190,7 @@ func readMembers(ctx context.Context, tx storage.Tx, group social.ID, above int6
 	n, err := tx.Exec(ctx, `UPDATE notifications SET read_at = $4, seen_at = COALESCE(seen_at, $4), left_unread = 0
 		WHERE key IN (
 		SELECT key FROM (SELECT key FROM notifications
-			WHERE `+joiner+` AND read_at IS NULL AND key > $2 ORDER BY key DESC LIMIT $3 + 0) AS newest
+			WHERE `+joiner+` AND read_at IS NULL AND key > $2 ORDER BY key DESC LIMIT $3) AS newest
 		UNION ALL SELECT key FROM notifications WHERE `+founder+` AND read_at IS NULL AND key > $2)`,
 		group, above, limit, now)
 	if err != nil {

@@ -59,9 +59,9 @@ func (s *Service) sweep(ctx context.Context) (more bool, err error) {
 // another page.
 func (s *Service) emptyPost(ctx context.Context, tx storage.Tx, post social.ID) (more bool, err error) {
 	for _, statement := range []string{
-		`DELETE FROM notifications WHERE key IN (SELECT key FROM notifications WHERE object_id = $1 LIMIT $2 + 0)`,
+		`DELETE FROM notifications WHERE key IN (SELECT key FROM notifications WHERE object_id = $1 LIMIT $2)`,
 		`DELETE FROM notification_posts WHERE post_id = $1 AND receiver_id IN (
-			SELECT receiver_id FROM notification_posts WHERE post_id = $1 LIMIT $2 + 0)`,
+			SELECT receiver_id FROM notification_posts WHERE post_id = $1 LIMIT $2)`,
 	} {
 		n, err := tx.Exec(ctx, statement, post, s.cfg.Batch)
 		if err != nil {
@@ -109,12 +109,12 @@ func (s *Service) emptyPerson(ctx context.Context, tx storage.Tx, person social.
 
 const (
 	// actsQuery gives a page of the rows a person made, in any state.
-	actsQuery = `SELECT ` + rowColumns + ` FROM notifications WHERE actor_id = $1 LIMIT $2 + 0`
+	actsQuery = `SELECT ` + rowColumns + ` FROM notifications WHERE actor_id = $1 LIMIT $2`
 
 	emptyRows  = `DELETE FROM notifications WHERE key IN (SELECT key FROM notifications WHERE receiver_id = $1 AND `
 	emptyPosts = `DELETE FROM notification_posts WHERE receiver_id = $1 AND key IN (
 		SELECT key FROM notification_posts WHERE receiver_id = $1`
-	onePage = ` LIMIT $2 + 0)`
+	onePage = ` LIMIT $2)`
 )
 
 // emptyings delete a page each of a person's rows; each state of a row has its index.

@@ -95,10 +95,10 @@ const likeStanding = ` AND l.user_id NOT IN (SELECT user_id FROM post_leavers)`
 
 func likesOf(ctx context.Context, q storage.Querier, post int64, w social.Window) ([]like, error) {
 	query := `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1 AND l.key < $2` + likeStanding +
-		` ORDER BY l.key DESC LIMIT $3 + 0`
+		` ORDER BY l.key DESC LIMIT $3`
 	if w.Rising {
 		query = `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1 AND l.key > $2` + likeStanding +
-			` ORDER BY l.key LIMIT $3 + 0`
+			` ORDER BY l.key LIMIT $3`
 	}
 	return storage.All(ctx, q, func(row storage.Row) (l like, err error) {
 		err = row.Scan(&l.key, &l.user)

@@ -80,7 +80,7 @@ func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person social.I
 	for _, which := range []string{topLevel, comment} {
 		more, err := queryRows(ctx, tx, false,
 			`SELECT `+columns+` FROM posts p WHERE p.author_id = $2 AND p.deleted_at = 0 AND `+which+
-				` ORDER BY p.key DESC LIMIT $3 + 0`, social.ID{}, person, cleanupPage-len(rows))
+				` ORDER BY p.key DESC LIMIT $3`, social.ID{}, person, cleanupPage-len(rows))
 		if err != nil {
 			return 0, err
 		}
@@ -96,7 +96,7 @@ func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person social.I
 
 func takeLikes(ctx context.Context, tx storage.Tx, person social.ID) (int, error) {
 	list, err := storage.All(ctx, tx, storage.One[int64],
-		`SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, cleanupPage)
+		`SELECT post_key FROM post_likes WHERE user_id = $1 ORDER BY post_key LIMIT $2`, person, cleanupPage)
 	if err != nil {
 		return 0, err
 	}
@@ -114,7 +114,7 @@ func takeLikes(ctx context.Context, tx storage.Tx, person social.ID) (int, error
 // takeMentions makes "@name" plain text where others named the person.
 func takeMentions(ctx context.Context, tx storage.Tx, person social.ID) (int, error) {
 	list, err := storage.All(ctx, tx, storage.One[int64],
-		`SELECT post_key FROM post_mentions WHERE user_id = $1 ORDER BY post_key LIMIT $2 + 0`, person, cleanupPage)
+		`SELECT post_key FROM post_mentions WHERE user_id = $1 ORDER BY post_key LIMIT $2`, person, cleanupPage)
 	if err != nil {
 		return 0, err
 	}

@@ -198,7 +198,7 @@ const maxAncestors = 64
 func insertAncestors(ctx context.Context, tx storage.Tx, key, parent int64) error {
 	_, err := tx.Exec(ctx, `INSERT INTO post_ancestors (ancestor_key, post_key)
 		SELECT ancestor_key, $1 FROM post_ancestors WHERE post_key = $2 ORDER BY ancestor_key
-		LIMIT $3 + 0`, key, parent, maxAncestors-1)
+		LIMIT $3`, key, parent, maxAncestors-1)
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func (s *Service) List(ctx context.Context, page social.PageQuery) (out social.L
 		out, err = social.PageOf(s.pages, scope, page, false, key, func(w social.Window) ([]Me, error) {
 			low, high, order := w.Between()
 			return storage.All(ctx, q, s.scanMe, `SELECT `+meColumns+` FROM users
-				WHERE deleted_at IS NULL AND key > $1 AND key < $2 ORDER BY key `+order+` LIMIT $3 + 0`, low, high, w.Limit)
+				WHERE deleted_at IS NULL AND key > $1 AND key < $2 ORDER BY key `+order+` LIMIT $3`, low, high, w.Limit)
 		})
 		return err
 	})

@@ -64,7 +64,7 @@ func readBatch(ctx context.Context, db storage.DB, mark social.Position) (b batc
 				return errFull
 			}
 			return nil
-		}, `SELECT `+rowColumns+` FROM outbox WHERE id > $1 AND set_aside_at IS NULL ORDER BY id LIMIT $2 + 0`,
+		}, `SELECT `+rowColumns+` FROM outbox WHERE id > $1 AND set_aside_at IS NULL ORDER BY id LIMIT $2`,
 			int64(mark), batchRows)
 		if errors.Is(err, errFull) {
 			b.more, err = true, nil

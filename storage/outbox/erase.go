@@ -75,7 +75,7 @@ func (e *eraser) begin(ctx context.Context) error {
 			err = row.Scan(&x.id, &x.person)
 			return x, err
 		}, `SELECT id, actor_id FROM outbox WHERE op = 3 AND data IS NULL AND set_aside_at IS NULL
-			ORDER BY id LIMIT $1 + 0`, eraseRows)
+			ORDER BY id LIMIT $1`, eraseRows)
 		return err
 	})
 }
@@ -95,7 +95,7 @@ func (e *eraser) find(ctx context.Context, last int64) (through int64, ids []int
 			n++
 			return err
 		}, `SELECT id, stream, actor_id, about FROM outbox WHERE id > $1 AND id <= $2 AND op = 1 AND data IS NOT NULL
-			ORDER BY id LIMIT $3 + 0`, e.at, last, eraseRows)
+			ORDER BY id LIMIT $3`, e.at, last, eraseRows)
 		if through = last; n == eraseRows {
 			through = id
 		}

@@ -85,7 +85,7 @@ func (t *trimmer) trimmable(ctx context.Context) (before social.Position, full b
 			}
 			n++
 			return err
-		}, `SELECT id, time FROM outbox WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3 + 0`,
+		}, `SELECT id, time FROM outbox WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3`,
 			int64(t.log.Oldest().Seq), int64(t.log.Head().Seq), trimRows)
 		full = n == trimRows && !young
 		return err
@@ -109,7 +109,7 @@ func (t *trimmer) trimStore(ctx context.Context, floor social.Position) (removed
 			return err
 		}
 		removed, err = tx.Exec(ctx, `DELETE FROM outbox WHERE id IN
-			(SELECT id FROM outbox WHERE id <= $1 ORDER BY id LIMIT $2 + 0)`, int64(floor), trimRows)
+			(SELECT id FROM outbox WHERE id <= $1 ORDER BY id LIMIT $2)`, int64(floor), trimRows)
 		return err
 	})
 	return removed, err

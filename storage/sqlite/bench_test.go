@@ -106,7 +106,7 @@ func BenchmarkReadPage(b *testing.B) {
 }
 
 func page(ctx context.Context, q storage.Querier) error {
-	rows, err := q.Query(ctx, `SELECT key, id, author, body FROM acts WHERE key < $1 ORDER BY key DESC LIMIT $2 + 0`, 700, 20)
+	rows, err := q.Query(ctx, `SELECT key, id, author, body FROM acts WHERE key < $1 ORDER BY key DESC LIMIT $2`, 700, 20)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,8 @@ func (d *DB) InTx(ctx context.Context, fn func(tx storage.Tx) error) error {
 	case <-d.writer.stopped:
 		reason = storage.ErrClosed
 	case <-patience.C:
-		reason = fmt.Errorf("sqlite: waited %v for the writer (is this InTx inside InTx?): %w", d.cfg.BusyTimeout, storage.ErrBusy)
+		reason = fmt.Errorf("sqlite: waited %v for the writer (is this InTx inside InTx?): %w",
+			d.cfg.BusyTimeout, storage.ErrBusy)
 	}
 	if reason != nil && c.gone.CompareAndSwap(false, true) {
 		return reason

@@ -13,9 +13,9 @@ import (
 // fileLayer is the name by which a connection asks for files.
 const fileLayer = "belfry"
 
-// files is the file layer of SQLite: the library's own, with three differences. A new file is closed to other accounts.
-// A write that finds the disk full or read-only says so; the library reports every failed write as an I/O error, which
-// would end the store (I9). The frames of a synced commit are gathered into one write.
+// files is the file layer of SQLite: the library's own, with three differences. A new file is closed to other
+// accounts. A write that finds the disk full or read-only says so; the library reports every failed write as an
+// I/O error, which would end the store (I9). The frames of a synced commit are gathered into one write.
 type files struct{ vfs.VFSFilename }
 
 // OpenFilename is vfs.VFSFilename's.
@@ -54,10 +54,11 @@ func (f databaseFile) WriteAt(p []byte, at int64) (int, error) {
 	return n, refused(err)
 }
 
-// logFile is a write-ahead log, or any other file beside the database. Consecutive writes are held back, up to limit
-// bytes, until the sync; a limit of 0 holds nothing. Nobody looks for held bytes in the file: another connection reads as
-// far as the shared index says, which SQLite writes after the sync where every commit is synced (SyncFull), and the
-// connection's own reads write them out first. What is held at a crash belongs to no commit.
+// logFile is a write-ahead log, or any other file beside the database. Consecutive writes are held back, up to
+// limit bytes, until the sync; a limit of 0 holds nothing. Nobody looks for held bytes in the file: another
+// connection reads as far as the shared index says, which SQLite writes after the sync where every commit is
+// synced (SyncFull), and the connection's own reads write them out first. What is held at a crash belongs to no
+// commit.
 type logFile struct {
 	vfs.File
 	limit int

@@ -63,7 +63,8 @@ func prepareDir(dir string) error {
 	}
 	own := slices.IndexFunc(list, isOurs) >= 0
 	if info.Mode().Perm()&^0o700 != 0 && len(list) > 0 && !own {
-		return fmt.Errorf("other accounts may enter it and it holds other things; run chmod 700 %s, or name another directory", dir)
+		return fmt.Errorf("other accounts may enter it and it holds other things; "+
+			"run chmod 700 %s, or name another directory", dir)
 	}
 	if err := closeToOthers(dir, info, 0o700); err != nil {
 		return err

@@ -32,7 +32,8 @@ func checkFileSystem(dir string) error {
 
 func checkType(kind int64) error {
 	if name, ok := network[kind]; ok {
-		return fmt.Errorf("it is on a network file system (%s), where locks do not hold; name a directory on a local disk", name)
+		return fmt.Errorf("it is on a network file system (%s), where locks do not hold; name a directory on a local disk",
+			name)
 	}
 	return nil
 }

@@ -30,7 +30,8 @@ func tryLock(f *os.File) error {
 func checkOwner(info fs.FileInfo) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if me := os.Geteuid(); ok && me != 0 && int(stat.Uid) != me {
-		return fmt.Errorf("it belongs to account %d and this process runs as %d; run chown %d %s", stat.Uid, me, me, info.Name())
+		return fmt.Errorf("it belongs to account %d and this process runs as %d; run chown %d %s",
+			stat.Uid, me, me, info.Name())
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func (d *DB) Migrate(ctx context.Context, m storage.Migrations) error {
 }
 
 func (d *DB) migrate(m storage.Migrations, status storage.MigrationStatus) (err error) {
-	c, err := connect(d.cfg, "foreign_keys(0)", "temp_store(file)", "wal_autocheckpoint(0)") // that is the writer's: see checkpoint
+	c, err := connect(d.cfg, "foreign_keys(0)", "temp_store(file)", "wal_autocheckpoint(0)") // see writer.checkpoint
 	if err != nil {
 		return err
 	}
@@ -84,10 +84,11 @@ func (d *DB) Versions(ctx context.Context, m storage.Migrations) (storage.Migrat
 	table := versionTable(m.Owner)
 	err = d.Read(ctx, func(q storage.Querier) error {
 		var n int
-		if err := q.QueryRow(ctx, `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`, table).Scan(&n); err != nil || n == 0 {
+		err := q.QueryRow(ctx, `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`, table).Scan(&n)
+		if err != nil || n == 0 {
 			return err
 		}
-		err := q.QueryRow(ctx, `SELECT version, dirty FROM `+table).Scan(&s.Version, &s.Dirty)
+		err = q.QueryRow(ctx, `SELECT version, dirty FROM `+table).Scan(&s.Version, &s.Dirty)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}

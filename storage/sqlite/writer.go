@@ -12,12 +12,12 @@ import (
 
 // writer owns the writing connection and the goroutine that runs the functions of InTx.
 //
-// Callers that wait while a commit is under way share the next one, each under a savepoint of its own (I29). Some errors
-// (disk full, an I/O error, ON CONFLICT ROLLBACK) end the whole transaction in SQLite, after which every further statement
-// would commit by itself. So any error of SAVEPOINT, RELEASE, ROLLBACK TO or COMMIT, and any statement after which there
-// is no transaction any more, means that the batch is dead: nothing more runs in it, the caller at fault is refused, and
-// the others run again, one by one. Refusals too wait for the commit: one that was caused by work of the same batch
-// would be wrong if that work is undone.
+// Callers that wait while a commit is under way share the next one, each under a savepoint of its own (I29). Some
+// errors (disk full, an I/O error, ON CONFLICT ROLLBACK) end the whole transaction in SQLite, after which every
+// further statement would commit by itself. So any error of SAVEPOINT, RELEASE, ROLLBACK TO or COMMIT, and any
+// statement after which there is no transaction any more, means that the batch is dead: nothing more runs in it,
+// the caller at fault is refused, and the others run again, one by one. Refusals too wait for the commit: one that
+// was caused by work of the same batch would be wrong if that work is undone.
 type writer struct {
 	conn      *conn
 	limit     int // callers in one commit
@@ -120,8 +120,8 @@ func (w *writer) alone(c *call) {
 	c.answer(err)
 }
 
-// share runs a batch in one transaction and answers it. When that transaction is lost it is undone, and those who are to
-// run again are returned.
+// share runs a batch in one transaction and answers it. When that transaction is lost it is undone, and those who
+// are to run again are returned.
 func (w *writer) share(batch []*call) (again []*call) {
 	err := w.begin()
 	good := 0
@@ -178,8 +178,8 @@ func (w *writer) member(c *call) (err, lost error) {
 	return err, nil
 }
 
-// invoke runs the function of c and makes an error of a panic. lost means that the transaction has ended; it is part of
-// err. The function has a goroutine of its own, which it may end.
+// invoke runs the function of c and makes an error of a panic. lost means that the transaction has ended; it is
+// part of err. The function has a goroutine of its own, which it may end.
 func (w *writer) invoke(c *call) (err, lost error) {
 	t := newTx(w)
 	err = errExited

@@ -22,7 +22,8 @@ var dbFates = []dbCase{
 	{"open rows", "rows that a function leaves open harm nobody", openRows},
 	{"keys", "order keys rise in the order of commits and are never given out twice", keys},
 	{"separate fates", "callers that share a commit keep separate fates", separateFates},
-	{"dead batch", "when one caller ends the shared transaction, nothing of a refused caller stays and nothing of an answered one is lost", deadBatch},
+	{"dead batch", "when one caller ends the shared transaction, nothing of a refused caller stays " +
+		"and nothing of an answered one is lost", deadBatch},
 	{"swallowed", "a caller whose transaction has ended is refused, whatever its function returns", swallowed},
 	{"sound refusal", "a refusal never rests on work that was undone", soundRefusal},
 }
@@ -147,7 +148,7 @@ func openRows(k *dbKit) {
 	k.must(k.put("one"))
 	k.must(k.put("two"))
 	leave := func(q storage.Querier) error {
-		rows, err := q.Query(k.ctx, `SELECT name FROM kit_things ORDER BY id`) //nolint:sqlclosecheck // rows left open are what this case is about
+		rows, err := q.Query(k.ctx, `SELECT name FROM kit_things ORDER BY id`) //nolint:sqlclosecheck // this case is about it
 		if err != nil {
 			return err
 		}
@@ -176,7 +177,8 @@ func keys(k *dbKit) {
 					if err != nil {
 						return err
 					}
-					if _, err := tx.Exec(k.ctx, `INSERT INTO kit_things (name, key) VALUES ($1, $2)`, fmt.Sprint(i, " ", j), key); err != nil {
+					name := fmt.Sprint(i, " ", j)
+					if _, err := tx.Exec(k.ctx, `INSERT INTO kit_things (name, key) VALUES ($1, $2)`, name, key); err != nil {
 						return err
 					}
 					if j%5 == 4 {

@@ -12,7 +12,8 @@ import (
 // dbMigrating are the cases about migrations.
 var dbMigrating = []dbCase{
 	{"migrations", "files run once, in the order of their numbers", migrations},
-	{"newer store", "a store that is newer than the files is refused, naming owner and both versions, and not written to", newerStore},
+	{"newer store", "a store that is newer than the files is refused, naming owner and both versions, " +
+		"and not written to", newerStore},
 	{"half a file", "a file that fails leaves nothing, and the next try heals it", halfFile},
 	{"owners apart", "each owner has a version of its own", ownersApart},
 }
@@ -107,7 +108,8 @@ func newerStore(k *dbKit) {
 func halfFile(k *dbKit) {
 	k.must(k.Migrate(k.ctx, steps("steps", stepOne)))
 	for range 2 {
-		if err := k.Migrate(k.ctx, steps("steps", stepOne, stepThree+"\nINSERT INTO nowhere (n) VALUES (1);", stepTwo)); err == nil {
+		broken := stepThree + "\nINSERT INTO nowhere (n) VALUES (1);"
+		if err := k.Migrate(k.ctx, steps("steps", stepOne, broken, stepTwo)); err == nil {
 			k.broken("a file with an error was answered nil")
 		}
 		k.wantSteps("1")
@@ -116,7 +118,8 @@ func halfFile(k *dbKit) {
 	k.wantSteps("1 2")
 	k.wantStatus(steps("steps", stepOne, stepTwo), 2, 2)
 
-	if err := k.Migrate(k.ctx, steps("fresh", "CREATE TABLE fresh (n INTEGER); INSERT INTO nowhere (n) VALUES (1);")); err == nil {
+	broken := steps("fresh", "CREATE TABLE fresh (n INTEGER); INSERT INTO nowhere (n) VALUES (1);")
+	if err := k.Migrate(k.ctx, broken); err == nil {
 		k.broken("a first file with an error was answered nil")
 	}
 	k.must(k.Migrate(k.ctx, steps("fresh", "CREATE TABLE fresh (n INTEGER);")))
@@ -124,7 +127,8 @@ func halfFile(k *dbKit) {
 }
 
 func ownersApart(k *dbKit) {
-	k.must(storage.MigrateAll(k.ctx, k, steps("steps", stepOne, stepTwo), kitMigrations, steps("other", "CREATE TABLE other (n INTEGER);")))
+	other := steps("other", "CREATE TABLE other (n INTEGER);")
+	k.must(storage.MigrateAll(k.ctx, k, steps("steps", stepOne, stepTwo), kitMigrations, other))
 	k.wantStatus(steps("steps", stepOne, stepTwo), 2, 2)
 	k.wantStatus(steps("other", ""), 1, 1)
 	k.wantStatus(kitMigrations, 1, 1)

@@ -78,6 +78,9 @@ func readBesideWriter(k *dbKit) {
 
 func readOnly(k *dbKit) {
 	err := k.Read(k.ctx, func(q storage.Querier) error {
+		if storage.Provisional(q) {
+			k.broken("Read gives a Tx")
+		}
 		var id int64
 		return q.QueryRow(k.ctx, `INSERT INTO kit_things (name) VALUES ('one') RETURNING id`).Scan(&id)
 	})

@@ -44,8 +44,10 @@ func Schema(t testing.TB, m storage.Migrations) {
 			}
 		}
 	}
-	lite.check(t, m.Owner, "sqlite", append(forbidden, foreignWord{`\b(bytea|jsonb|timestamptz|serial|bigserial|identity)\b`, "is PostgreSQL's"}))
-	post.check(t, m.Owner, "postgres", append(forbidden, foreignWord{`\b(blob|autoincrement|without\s+rowid|strict|datetime)\b`, "is SQLite's"}))
+	lite.check(t, m.Owner, "sqlite", append(forbidden,
+		foreignWord{`\b(bytea|jsonb|timestamptz|serial|bigserial|identity)\b`, "is PostgreSQL's"}))
+	post.check(t, m.Owner, "postgres", append(forbidden,
+		foreignWord{`\b(blob|autoincrement|without\s+rowid|strict|datetime)\b`, "is SQLite's"}))
 }
 
 // schema is the text of each file, without comments and literals, in lower case.

@@ -76,7 +76,7 @@ func (s *sender) claim(ctx context.Context, free int) (claims []claim, next time
 		found, err = storage.All(ctx, q, func(row storage.Row) (c claim, err error) {
 			err = row.Scan(&c.id, &c.until)
 			return c, err
-		}, `SELECT id, due_at FROM endpoints WHERE channel = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT $2 + 0`,
+		}, `SELECT id, due_at FROM endpoints WHERE channel = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT $2`,
 			s.c.Name, free)
 		return err
 	})

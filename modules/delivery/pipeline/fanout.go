@@ -75,7 +75,7 @@ func (p *Pipeline) fanOutStep(ctx context.Context) (more bool, err error) {
 // fanOutPage makes the deliveries of one page of endpoints and returns the last key, 0 when there are no more.
 func (p *Pipeline) fanOutPage(ctx context.Context, tx storage.Tx, post post, done int64) (int64, error) {
 	page, err := storage.All(ctx, tx, scanEndpoint, `SELECT `+endpointColumns+` FROM endpoints
-		WHERE wants_posts = 1 AND disabled = '' AND deleted_at IS NULL AND key > $1 ORDER BY key LIMIT $2 + 0`,
+		WHERE wants_posts = 1 AND disabled = '' AND deleted_at IS NULL AND key > $1 ORDER BY key LIMIT $2`,
 		done, fanoutPage)
 	if err != nil || len(page) == 0 {
 		return 0, err

@@ -76,13 +76,13 @@ func (p *Pipeline) dropFinished(ctx context.Context) (more bool, err error) {
 // settle makes dead letters of up to settlePage pending deliveries of an endpoint, and returns how many.
 func settle(ctx context.Context, tx storage.Tx, endpoint social.ID, now social.Time) (int64, error) {
 	return tx.Exec(ctx, `UPDATE deliveries SET state = 'dead', next_attempt_at = NULL, finished_at = $2 WHERE id IN
-		(SELECT id FROM deliveries WHERE endpoint_id = $1 AND state = 'pending' ORDER BY next_attempt_at LIMIT $3 + 0)`,
+		(SELECT id FROM deliveries WHERE endpoint_id = $1 AND state = 'pending' ORDER BY next_attempt_at LIMIT $3)`,
 		endpoint, int64(now), settlePage)
 }
 
 // drop removes up to settlePage deliveries with their attempts; where is a condition on $1 and an order.
 func drop(ctx context.Context, tx storage.Tx, where string, value any) (int64, error) {
-	page := `(SELECT id FROM deliveries WHERE ` + where + ` LIMIT $2 + 0)`
+	page := `(SELECT id FROM deliveries WHERE ` + where + ` LIMIT $2)`
 	if _, err := tx.Exec(ctx, `DELETE FROM attempts WHERE delivery_id IN `+page, value, settlePage); err != nil {
 		return 0, err
 	}

@@ -20,7 +20,7 @@ func (t *Timeline) WindowFor(ctx context.Context, reader social.ID, w social.Win
 const (
 	addressedAll = `SELECT m.post_key, p.author_id FROM post_mentions m JOIN posts p ON p.key = m.post_key
 		WHERE m.user_id = $1 AND m.addressed = 1 AND p.deleted_at = 0`
-	addressedBelow = addressedAll + ` AND m.post_key < $2 ORDER BY m.post_key DESC LIMIT $3 + 0`
+	addressedBelow = addressedAll + ` AND m.post_key < $2 ORDER BY m.post_key DESC LIMIT $3`
 )
 
 // addressed gives the keys of top-level posts for named people only that the reader wrote or is named in, of the
@@ -29,7 +29,7 @@ const (
 func (t *Timeline) addressed(ctx context.Context, reader social.ID, w social.Window, there []int64) ([]int64, error) {
 	query := addressedBelow
 	if w.Rising {
-		query = addressedAll + ` AND m.post_key > $2 ORDER BY m.post_key LIMIT $3 + 0`
+		query = addressedAll + ` AND m.post_key > $2 ORDER BY m.post_key LIMIT $3`
 	}
 	var authors map[social.ID]bool
 	var out []int64

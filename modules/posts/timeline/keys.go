@@ -173,7 +173,7 @@ func changesSince(ctx context.Context, q storage.Querier, mark int64) (list []ch
 		}
 		return nil
 	}, `SELECT p.changed, p.key, p.author_id, CASE WHEN p.deleted_at <> 0 OR p.visibility = 2 THEN 1 ELSE 0 END
-		FROM posts p WHERE p.reply_to IS NULL AND p.changed >= $1 ORDER BY p.changed LIMIT $2 + 0`, mark, maxChanges+2)
+		FROM posts p WHERE p.reply_to IS NULL AND p.changed >= $1 ORDER BY p.changed LIMIT $2`, mark, maxChanges+2)
 	if err != nil || !known || len(list) > maxChanges {
 		return nil, false, err
 	}
@@ -183,6 +183,6 @@ func changesSince(ctx context.Context, q storage.Querier, mark int64) (list []ch
 // keysBy gives the newest keys of an author below a key, for everybody or for followers.
 func keysBy(ctx context.Context, q storage.Querier, author social.ID, below int64, limit int) ([]int64, error) {
 	return storage.All(ctx, q, storage.One[int64], `SELECT p.key FROM posts p WHERE p.author_id = $1 AND p.key < $2
-		AND p.deleted_at = 0 AND p.reply_to IS NULL AND p.visibility <> 2 ORDER BY p.key DESC LIMIT $3 + 0`,
+		AND p.deleted_at = 0 AND p.reply_to IS NULL AND p.visibility <> 2 ORDER BY p.key DESC LIMIT $3`,
 		author, below, limit)
 }

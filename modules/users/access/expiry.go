@@ -16,9 +16,9 @@ func (s *Service) dropExpired(ctx context.Context) (bool, error) {
 	now := int64(s.clock.Now())
 	more := false
 	for _, statement := range []string{
-		`DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 LIMIT $2 + 0)`,
-		`DELETE FROM stream_tickets WHERE hash IN (SELECT hash FROM stream_tickets WHERE expires_at <= $1 LIMIT $2 + 0)`,
-		`DELETE FROM invites WHERE hash IN (SELECT hash FROM invites WHERE expires_at <= $1 LIMIT $2 + 0)`,
+		`DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 LIMIT $2)`,
+		`DELETE FROM stream_tickets WHERE hash IN (SELECT hash FROM stream_tickets WHERE expires_at <= $1 LIMIT $2)`,
+		`DELETE FROM invites WHERE hash IN (SELECT hash FROM invites WHERE expires_at <= $1 LIMIT $2)`,
 	} {
 		err := s.db.InTx(ctx, func(tx storage.Tx) error {
 			n, err := tx.Exec(ctx, statement, now, dropPage)

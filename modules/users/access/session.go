@@ -92,7 +92,7 @@ func list[T any](ctx context.Context, s *Service, a social.Actor, name string, p
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		out, err = social.PageOf(s.pages, scope, page, false, key, func(w social.Window) ([]T, error) {
 			low, high, order := w.Between()
-			tail := ` AND user_id = $1 AND key > $2 AND key < $3 ORDER BY key ` + order + ` LIMIT $4 + 0`
+			tail := ` AND user_id = $1 AND key > $2 AND key < $3 ORDER BY key ` + order + ` LIMIT $4`
 			return storage.All(ctx, q, scan, query+tail, append([]any{a.UserID, low, high, w.Limit}, args...)...)
 		})
 		return err
