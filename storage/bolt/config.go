@@ -31,7 +31,7 @@ type Failpoint string
 const (
 	BeforeCommit Failpoint = "before commit" // all is prepared, nothing is written
 	BeforeSync   Failpoint = "before sync"   // an error here stands for one of a sync: it is always final
-	AfterCommit  Failpoint = "after commit"  // all is durable, nobody knows
+	AfterCommit  Failpoint = "after commit"  // all is durable, no caller has been answered
 	BeforeFlush  Failpoint = "before flush"  // postings are about to be written into the buckets of their streams
 )
 
