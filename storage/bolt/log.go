@@ -136,7 +136,7 @@ func (l *Log) openFile() (db *bbolt.DB, damage, err error) {
 	db, err = bbolt.Open(l.cfg.Path, 0o600, &bbolt.Options{
 		Timeout:         l.cfg.Timeout,
 		FreelistType:    bbolt.FreelistMapType,
-		InitialMmapSize: initialMap,
+		InitialMmapSize: int(l.cfg.InitialMap),
 		MaxSize:         maxFile(l.cfg),
 		OpenFile: func(name string, flag int, perm os.FileMode) (f *os.File, err error) {
 			l.file, err = os.OpenFile(name, flag, perm)
