@@ -64,7 +64,7 @@ func (q *queue) withdraw(c *call) bool {
 }
 
 // Append applies entries. Calls that come while a commit runs share the next one, in the order in which they came;
-// there is no timer. An entry at or below the mark is taken for a repetition, so whoever appends has to begin no
+// there is no timer. An entry at or below the mark is taken for a repetition, so a caller has to begin no
 // later than right behind a mark it has seen: several callers may give overlapping stretches, but a stretch given
 // out of order is a hole. ctx counts until a commit has taken the call; its outcome is the answer then.
 //
@@ -90,7 +90,7 @@ func (l *Log) Append(ctx context.Context, entries ...storage.Entry) error {
 			return c.err
 		case l.writing <- struct{}{}:
 			l.commit()
-			<-l.writing
+			l.unlock()
 		case <-ctx.Done():
 			if l.queue.withdraw(c) {
 				return ctx.Err()

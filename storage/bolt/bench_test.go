@@ -92,7 +92,8 @@ func processorTime(b *testing.B) time.Duration {
 func audience(users, sources int) social.Audience {
 	a := social.Audience{Person: user(0)}
 	for n := range sources {
-		a.Sources = append(a.Sources, social.Source{Stream: social.Stream{Kind: social.By, User: user(n * (users / sources))}})
+		s := social.Stream{Kind: social.By, User: user(n * (users / sources))}
+		a.Sources = append(a.Sources, social.Source{Stream: s})
 	}
 	return a
 }
@@ -120,7 +121,8 @@ func BenchmarkRead(b *testing.B) {
 			// One event in a stream of nobody's, so that the reader is behind the head with nothing to read.
 			a := audience(benchUsers, sources)
 			after := l.Head()
-			e := storage.Entry{Op: storage.OpAppend, Position: after.Seq + 1, Stream: social.Stream{Kind: social.To, User: user(benchUsers + 7)}, Data: []byte("1")}
+			e := storage.Entry{Op: storage.OpAppend, Position: after.Seq + 1, Data: []byte("1"),
+				Stream: social.Stream{Kind: social.To, User: user(benchUsers + 7)}}
 			if err := l.Append(b.Context(), e); err != nil {
 				b.Fatal(err)
 			}

@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"errors"
-	"math"
 	"time"
 )
 
@@ -12,6 +11,8 @@ type Config struct {
 	// MaxSize is how many bytes of the file may be in use before Append answers storage.ErrFull; 0 = no limit. The
 	// file itself may be larger by what trims need to work (Reserve).
 	MaxSize int64
+	// InitialMap is how much address space is mapped at once. While it suffices, growth stops no reader.
+	InitialMap int64
 	// Timeout bounds the wait for another process that holds the file; then Open gives storage.ErrLocked.
 	Timeout time.Duration
 	// BatchEntries bounds what one commit takes of the calls that wait; a call is never split.
@@ -31,21 +32,20 @@ type Failpoint string
 const (
 	BeforeCommit Failpoint = "before commit" // all is prepared, nothing is written
 	BeforeSync   Failpoint = "before sync"   // an error here stands for one of a sync: it is always final
-	AfterCommit  Failpoint = "after commit"  // all is durable, nobody knows
+	AfterCommit  Failpoint = "after commit"  // all is durable, no caller has been answered
 	BeforeFlush  Failpoint = "before flush"  // postings are about to be written into the buckets of their streams
 )
 
 // Reserve is what the file may grow beyond MaxSize, so that a full log can still be trimmed.
 const Reserve = 16 << 20
 
-const (
-	initialMap = 4 << 30 & math.MaxInt // address space mapped at once: while it suffices, growth stops no reader
-	batchBytes = 8 << 20               // bounds a commit as BatchEntries does
-)
+const batchBytes = 8 << 20 // bounds a commit as BatchEntries does
 
 // DefaultConfig is a log of any size at path.
 func DefaultConfig(path string) Config {
-	return Config{Path: path, Timeout: 2 * time.Second, BatchEntries: 4096, Memtable: 64 << 10}
+	return Config{
+		Path: path, InitialMap: 4 << 30, Timeout: 2 * time.Second, BatchEntries: 4096, Memtable: 64 << 10,
+	}
 }
 
 // Validate names the first key that cannot be.
@@ -55,6 +55,8 @@ func (c Config) Validate() error {
 		return errors.New("path: must be set")
 	case c.MaxSize != 0 && c.MaxSize < Reserve:
 		return errors.New("max_size: must be 0 or at least 16MiB")
+	case c.InitialMap < 0:
+		return errors.New("initial_map: must not be negative")
 	case c.Timeout <= 0:
 		return errors.New("timeout: must be positive")
 	case c.BatchEntries < 1:

@@ -35,16 +35,19 @@ func history(seed uint64) []storage.Entry {
 	var list []storage.Entry
 	for p := social.Position(1); p <= 3000; p++ {
 		e := storage.Entry{
-			Op: storage.OpAppend, Position: p, OutboxID: int64(p), Type: "post.created", Time: social.Time(p), Internal: rng.IntN(9) == 0,
-			Stream: social.Stream{Kind: social.StreamKind(1 + rng.IntN(2)), User: user(rng.IntN(40))}, About: []social.ID{user(rng.IntN(40))},
-			Data: bytes.Repeat([]byte{'"'}, 20+rng.IntN(300)),
+			Op: storage.OpAppend, Position: p, OutboxID: int64(p), Type: "post.created", Time: social.Time(p),
+			Internal: rng.IntN(9) == 0,
+			Stream:   social.Stream{Kind: social.StreamKind(1 + rng.IntN(2)), User: user(rng.IntN(40))},
+			About:    []social.ID{user(rng.IntN(40))},
+			Data:     bytes.Repeat([]byte{'"'}, 20+rng.IntN(300)),
 		}
 		if rng.IntN(500) == 0 {
 			e.Data = bytes.Repeat([]byte{'"'}, 30_000)
 		}
 		switch rng.IntN(60) {
 		case 0:
-			e = storage.Entry{Op: storage.OpRedact, Position: p, Targets: []social.Position{1 + social.Position(rng.IntN(int(p)))}}
+			target := 1 + social.Position(rng.IntN(int(p)))
+			e = storage.Entry{Op: storage.OpRedact, Position: p, Targets: []social.Position{target}}
 		case 1:
 			if p%5 == 0 {
 				e = storage.Entry{Op: storage.OpErase, Position: p, Person: user(rng.IntN(40))}
@@ -77,16 +80,15 @@ func tail(t *testing.T, l *bolt.Log) (all []social.Event, err error) {
 
 func equal(a, b []social.Event) bool {
 	return slices.EqualFunc(a, b, func(a, b social.Event) bool {
-		return a.Cursor == b.Cursor && a.Stream == b.Stream && a.Type == b.Type && a.Time == b.Time && bytes.Equal(a.Data, b.Data)
+		return a.Cursor == b.Cursor && a.Stream == b.Stream && a.Type == b.Type && a.Time == b.Time &&
+			bytes.Equal(a.Data, b.Data)
 	})
 }
 
-// TestBitrot damages the file at rest (P16). What is damaged is set aside and built again; what is not set aside
-// holds exactly what it held.
-func TestBitrot(t *testing.T) {
-	seed, rounds := number(t, "SEED", 1), number(t, "N", 60)
-	t.Logf("SEED=%d N=%d", seed, rounds)
-	list := history(seed)
+// filled gives the content of a log at rest without what lies behind the pages in use, the size of its file, and what
+// readers see of it.
+func filled(t *testing.T, list []storage.Entry) (whole []byte, size int64, want []social.Event) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "log")
 	l := open(t, path)
 	for part := range slices.Chunk(list, 97) {
@@ -101,13 +103,21 @@ func TestBitrot(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	whole, err := os.ReadFile(path)
-	if err != nil {
+	if whole, err = os.ReadFile(path); err != nil {
 		t.Fatal(err)
 	}
-	size := int64(len(whole))
-	whole = bytes.TrimRight(whole, "\x00") // what lies behind is not in use
-	whole = append(whole, make([]byte, -len(whole)&4095)...)
+	size = int64(len(whole))
+	whole = bytes.TrimRight(whole, "\x00")
+	return append(whole, make([]byte, -len(whole)&4095)...), size, want
+}
+
+// TestBitrot damages the file at rest (P16). What is damaged is set aside and built again; what is not set aside
+// holds exactly what it held.
+func TestBitrot(t *testing.T) {
+	seed, rounds := number(t, "SEED", 1), number(t, "N", 60)
+	t.Logf("SEED=%d N=%d", seed, rounds)
+	list := history(seed)
+	whole, size, want := filled(t, list)
 	found := 0
 	for round := range rounds {
 		rng := rand.New(rand.NewPCG(seed, round))
@@ -160,19 +170,81 @@ func TestBitrot(t *testing.T) {
 	}
 }
 
+// TestDamagedStructure flips bits of what bbolt keeps for itself: page headers, branches, the list of free pages. A
+// file that is taken holds everything, and goes on doing so when its pages are used again.
+func TestDamagedStructure(t *testing.T) {
+	seed, rounds := number(t, "SEED", 1), number(t, "N", 60)
+	t.Logf("SEED=%d N=%d", seed, rounds)
+	list := history(seed)
+	whole, size, want := filled(t, list)
+	const branch, free = 1, 16
+	kind := func(page int) uint16 { return binary.NativeEndian.Uint16(whole[page*4096+8:]) }
+	var inner []int
+	for page := range len(whole) / 4096 {
+		if kind(page) == branch || kind(page) == free {
+			inner = append(inner, page)
+		}
+	}
+	for round := range rounds {
+		rng := rand.New(rand.NewPCG(seed, round))
+		page := inner[rng.IntN(len(inner))]
+		offset := rng.IntN(min(4096, 16+16*int(binary.NativeEndian.Uint16(whole[page*4096+10:]))))
+		if rng.IntN(3) == 0 {
+			page, offset = rng.IntN(len(whole)/4096), rng.IntN(16)
+		}
+		file := bytes.Clone(whole)
+		file[page*4096+offset] ^= 1 << rng.IntN(8)
+		if offset >= 16 && kind(page) == branch { // what decision 0038 says cannot be seen
+			child := binary.NativeEndian.Uint64(file[page*4096+offset&^15+8:])
+			if offset < 24 || slices.Contains(inner, int(child)) {
+				continue
+			}
+		}
+		cfg := bolt.DefaultConfig(filepath.Join(t.TempDir(), "log"))
+		if err := errors.Join(os.WriteFile(cfg.Path, file, 0o600), os.Truncate(cfg.Path, size)); err != nil {
+			t.Fatal(err)
+		}
+		l, err := bolt.Open(cfg)
+		if err != nil {
+			t.Fatalf("round %d, page %d at %d: %v", round, page, offset, err)
+		}
+		if l.SetAside() == nil {
+			got, err := tail(t, l)
+			if err != nil || !equal(got, want) {
+				t.Errorf("round %d, page %d at %d: %d events and %v, want %d",
+					round, page, offset, len(got), err, len(want))
+			}
+			err = l.Append(t.Context(), entry(3001, 9000), entry(3002, 9000))
+			if _, errTrim := l.Trim(t.Context(), 1500, 1000); errors.Join(err, errTrim, l.Check(t.Context())) != nil {
+				t.Errorf("round %d, page %d at %d: %v, %v", round, page, offset, err, errTrim)
+			}
+		}
+		aside := l.SetAside()
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		if l, err = bolt.Open(cfg); err != nil || l.SetAside() != nil {
+			t.Fatalf("round %d, page %d at %d: %v; set aside first: %v, then: %v", round, page, offset, err, aside, l.SetAside())
+		}
+		_ = l.Close()
+	}
+}
+
 // TestDamageBelowARunningLog damages single records while the log is open.
 func TestDamageBelowARunningLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	l := open(t, path)
 	stream := social.Stream{Kind: social.To, User: user(1)}
 	for p := social.Position(1); p <= 20; p++ {
-		e := storage.Entry{Op: storage.OpAppend, Position: p, Stream: stream, Type: "x", Data: binary.BigEndian.AppendUint64([]byte("canary--"), uint64(p))}
+		data := binary.BigEndian.AppendUint64([]byte("canary--"), uint64(p))
+		e := storage.Entry{Op: storage.OpAppend, Position: p, Stream: stream, Type: "x", Data: data}
 		if err := l.Append(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, p := range []uint64{1, 9, 10} {
-		overwrite(t, path, binary.BigEndian.AppendUint64([]byte("canary--"), p), binary.BigEndian.AppendUint64([]byte("canary-!"), p))
+		after := binary.BigEndian.AppendUint64([]byte("canary-!"), p)
+		overwrite(t, path, binary.BigEndian.AppendUint64([]byte("canary--"), p), after)
 	}
 	at := func(p social.Position) social.Cursor { return social.Cursor{Epoch: 1, Seq: p} }
 	a := social.Audience{Sources: []social.Source{{Stream: stream}}}
@@ -186,13 +258,15 @@ func TestDamageBelowARunningLog(t *testing.T) {
 		page, err := l.Read(t.Context(), a, at(tt.after), 100)
 		var gap *social.GapError
 		if errors.As(err, &gap) {
-			if tt.gapUntil == 0 || *gap != (social.GapError{From: at(tt.after), To: at(tt.gapUntil), Reason: social.GapDamaged}) {
+			want := social.GapError{From: at(tt.after), To: at(tt.gapUntil), Reason: social.GapDamaged}
+			if tt.gapUntil == 0 || *gap != want {
 				t.Errorf("Read after %d gave %v", tt.after, gap)
 			}
 			continue
 		}
 		if err != nil || len(page.Events) != tt.events || page.Through != at(tt.through) || page.More != tt.more {
-			t.Errorf("Read after %d gave %d events, through %s, more %v, %v", tt.after, len(page.Events), page.Through, page.More, err)
+			t.Errorf("Read after %d gave %d events, through %s, more %v, %v",
+				tt.after, len(page.Events), page.Through, page.More, err)
 		}
 	}
 	var got []social.Position
@@ -229,7 +303,8 @@ func TestDamageBelowARunningLog(t *testing.T) {
 		t.Error("Check did not see the damage")
 	}
 	// A damaged record can be redacted and trimmed like any other.
-	if err := l.Append(t.Context(), storage.Entry{Op: storage.OpRedact, Position: 21, Targets: []social.Position{9}}); err != nil {
+	redaction := storage.Entry{Op: storage.OpRedact, Position: 21, Targets: []social.Position{9}}
+	if err := l.Append(t.Context(), redaction); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := l.Trim(t.Context(), 10, 100); n != 10 || err != nil {

@@ -35,7 +35,8 @@ func give(t *testing.T, l *Log, entries ...storage.Entry) {
 }
 
 func by(p social.Position, who byte) storage.Entry {
-	return storage.Entry{Op: storage.OpAppend, Position: p, Stream: social.Stream{Kind: social.By, User: social.ID{who}}, Type: "x", Data: []byte(`"x"`)}
+	s := social.Stream{Kind: social.By, User: social.ID{who}}
+	return storage.Entry{Op: storage.OpAppend, Position: p, Stream: s, Type: "x", Data: []byte(`"x"`)}
 }
 
 func erasing(p social.Position, who byte) storage.Entry {
@@ -129,7 +130,8 @@ func TestLostErasure(t *testing.T) {
 	found := 0
 	for at := 0; at+32 < len(content); at++ {
 		b := content[at:]
-		if binary.NativeEndian.Uint64(b) == 0 && binary.NativeEndian.Uint16(b[8:]) == 2 && binary.NativeEndian.Uint16(b[10:]) == 3 &&
+		if binary.NativeEndian.Uint64(b) == 0 && binary.NativeEndian.Uint16(b[8:]) == 2 &&
+			binary.NativeEndian.Uint16(b[10:]) == 3 &&
 			binary.NativeEndian.Uint32(b[24:]) == 16 && binary.NativeEndian.Uint32(b[28:]) == 12 {
 			binary.NativeEndian.PutUint16(b[10:], 2)
 			found++

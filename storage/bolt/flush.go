@@ -28,7 +28,7 @@ const pace = 2
 func (l *Log) flushBatch() int { return max(1, min(flushBatch, l.cfg.Memtable/8)) }
 
 // advance begins a flush when the memtable is full, and writes the batch that n more records ask for. An error is left
-// to those who append when the memtable is full again (makeRoom).
+// to the appends that find the memtable full again (makeRoom).
 func (l *Log) advance(n int) {
 	f := &l.flush
 	if f.on() {

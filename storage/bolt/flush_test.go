@@ -315,8 +315,8 @@ func TestFlushesThatFail(t *testing.T) {
 	}
 }
 
-// TestPostingsOfAllKinds: dense and sparse, internal and not, in large and small flushes, each posting comes out as it went
-// in, from any position on.
+// TestPostingsOfAllKinds: dense and sparse, internal and not, in large and small flushes, each posting comes out as
+// it went in, from any position on.
 func TestPostingsOfAllKinds(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
 	for try := range 300 {

@@ -92,7 +92,8 @@ func TestNothingIsShownBeforeItIsDurable(t *testing.T) {
 			return nil
 		}
 		looked++ // the file shows the entry by now, and nobody has been told
-		page, err := l.Read(t.Context(), social.Audience{Sources: []social.Source{{Stream: entry(1, 1).Stream}}}, l.Oldest(), 10)
+		a := social.Audience{Sources: []social.Source{{Stream: entry(1, 1).Stream}}}
+		page, err := l.Read(t.Context(), a, l.Oldest(), 10)
 		if err != nil || len(page.Events) != 0 || page.Through.Seq != 0 {
 			t.Errorf("Read shows %d events through %s, %v", len(page.Events), page.Through, err)
 		}
@@ -126,7 +127,8 @@ func TestTrimIsNeverSilent(t *testing.T) {
 		}
 		looked = true
 		var gap *social.GapError
-		page, err := l.Read(t.Context(), social.Audience{Sources: []social.Source{{Stream: entry(2, 1).Stream}}}, l.Oldest(), 10)
+		a := social.Audience{Sources: []social.Source{{Stream: entry(2, 1).Stream}}}
+		page, err := l.Read(t.Context(), a, l.Oldest(), 10)
 		if !errors.As(err, &gap) || gap.Reason != social.GapExpired || gap.To.Seq != 5 {
 			t.Errorf("Read gave %d events through %s, %v; want a gap to 1-5", len(page.Events), page.Through, err)
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// TestHoleInAFlushCutOff: of a flush that was cut off a stream may have the first postings, and never later ones without
-// them: the next flush goes on behind the last, and readers would never be shown what is missing before it.
+// TestHoleInAFlushCutOff: of a flush that was cut off a stream may have the first postings, and never later ones
+// without them: the next flush goes on behind the last, and readers would never be shown what is missing before it.
 func TestHoleInAFlushCutOff(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	l := openSmall(t, path, 1000, nil)
@@ -27,7 +27,11 @@ func TestHoleInAFlushCutOff(t *testing.T) {
 		name      string
 		positions []social.Position
 		sound     bool
-	}{{"the first", upTo(8)[5:], true}, {"all but the first", upTo(10)[6:], false}, {"all but one", []social.Position{6, 8, 9}, false}} {
+	}{
+		{"the first", upTo(8)[5:], true},
+		{"all but the first", upTo(10)[6:], false},
+		{"all but one", []social.Position{6, 8, 9}, false},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "log")
 			err := l.view(t.Context(), func(tx *bbolt.Tx) error { return tx.CopyFile(path, 0o600) })

@@ -34,6 +34,7 @@ type Log struct {
 
 	mu     sync.RWMutex // guards db: held by each read, and whole by Reset and Close
 	db     *bbolt.DB
+	file   *os.File // of db
 	closed chan struct{}
 	once   sync.Once
 	aside  error // set by Open
@@ -66,8 +67,8 @@ func (p *published) gap(after social.Cursor) error {
 // of that name is replaced) and an empty log is opened in its place; SetAside then tells why. A log without an
 // epoch, new or set aside, has Head().Epoch == 0 and takes nothing before Reset.
 //
-// Open reads the whole file once, about 0.5 s per GiB. storage.ErrLocked: another process holds it;
-// storage.ErrAhead: it was written by a newer version. Neither touches the file.
+// Open reads the whole file once, about two seconds of processor time per GiB. storage.ErrLocked: another process
+// holds it; storage.ErrAhead: it was written by a newer version. Neither touches the file.
 func Open(cfg Config) (*Log, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("log: %w", err)
@@ -100,14 +101,15 @@ func (l *Log) open() (damage, err error) {
 		return damage, db.Close()
 	}
 	if damage, err = l.touch(db, found); damage != nil || err != nil {
-		return damage, errors.Join(err, db.Close())
+		return damage, err
 	}
 	l.db, l.flush = db, flush{}
 	l.measure()
 	l.newest.Store(found.newest)
 	l.table.Store(found.table)
 	p := &published{
-		epoch: found.state.epoch, head: found.state.mark, floor: found.state.floor, erased: found.erased, next: make(chan struct{}),
+		epoch: found.state.epoch, head: found.state.mark, floor: found.state.floor,
+		erased: found.erased, next: make(chan struct{}),
 	}
 	if before := l.now.Load(); before != nil {
 		p.takenBack = before.takenBack + 1
@@ -120,47 +122,64 @@ func (l *Log) open() (damage, err error) {
 const minFile = 16 << 10
 
 // openFile has bbolt open the file. bbolt reads the meta pages and the list of free pages here, on this goroutine. It
-// would scan the file on another one, where nobody can recover from a panic, if the list were not in the file.
+// would scan the file on another one, where a panic ends the process, if the list were not in the file.
 func (l *Log) openFile() (db *bbolt.DB, damage, err error) {
 	if info, err := os.Stat(l.cfg.Path); err == nil && info.Size() > 0 && info.Size() < minFile {
 		return nil, fmt.Errorf("%d bytes are no database", info.Size()), nil
 	}
-	var file *os.File
 	defer func() {
-		if damage != nil && file != nil {
-			_ = file.Close() // a panic of bbolt leaves it open, and locked
+		if damage != nil {
+			_ = l.file.Close() // a panic of bbolt leaves it open, and locked
 		}
 	}()
 	defer catch(&damage)()
 	db, err = bbolt.Open(l.cfg.Path, 0o600, &bbolt.Options{
 		Timeout:         l.cfg.Timeout,
 		FreelistType:    bbolt.FreelistMapType,
-		InitialMmapSize: initialMap,
+		InitialMmapSize: int(l.cfg.InitialMap),
 		MaxSize:         maxFile(l.cfg),
 		OpenFile: func(name string, flag int, perm os.FileMode) (f *os.File, err error) {
-			f, err = os.OpenFile(name, flag, perm)
-			file = f
-			return f, err
+			l.file, err = os.OpenFile(name, flag, perm)
+			return l.file, err
 		},
 	})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, nil, storage.ErrLocked
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum),
+		errors.Is(err, bolterrors.ErrVersionMismatch):
 		return nil, err, nil
 	}
 	return db, nil, err
 }
 
-// touch makes a first commit, and holds the free pages behind it against those in use: what is wrong with the list that a
-// commit replaces shows then and not later. It syncs what was found as well: that may be of a process that died before
-// its sync, and from here on readers are shown it. A full disk is no error: appends find out.
+// touch makes a first commit, and holds the free pages behind it against those in use: what is wrong with the list
+// that a commit replaces shows then and not later. Unless all is well db is closed.
 func (l *Log) touch(db *bbolt.DB, found contents) (damage, err error) {
-	if err := l.failpoint(BeforeSync); err != nil {
-		return nil, err
-	}
+	panicked := true
+	defer func() {
+		switch {
+		case panicked:
+			_ = l.file.Close() // db may hold its locks for ever
+		case damage != nil || err != nil:
+			err = errors.Join(err, db.Close())
+		}
+	}()
 	defer catch(&damage)()
-	err = db.Update(func(tx *bbolt.Tx) error {
+	if err = l.firstCommit(db, found); err == nil {
+		damage = db.View(account)
+	}
+	panicked = false
+	return damage, err
+}
+
+// firstCommit makes the buckets of a new file. It syncs what was found in an older one: that may be of a process that
+// died before its sync, and from here on readers are shown it. A full disk is no error: appends find out.
+func (l *Log) firstCommit(db *bbolt.DB, found contents) error {
+	if err := l.failpoint(BeforeSync); err != nil {
+		return err
+	}
+	err := db.Update(func(tx *bbolt.Tx) error {
 		if found.empty {
 			return makeBuckets(tx)
 		}
@@ -169,10 +188,7 @@ func (l *Log) touch(db *bbolt.DB, found contents) (damage, err error) {
 	if !found.empty && lackOf(err) != nil {
 		err = db.Sync()
 	}
-	if err != nil {
-		return nil, err
-	}
-	return db.View(account), nil
+	return err
 }
 
 // makeBuckets makes what a new file has.
@@ -230,7 +246,7 @@ func (l *Log) Close() error {
 	var err error
 	l.once.Do(func() {
 		close(l.closed)
-		l.writing <- struct{}{} // for ever: the writer at work ends first, and nobody writes any more
+		l.writing <- struct{}{} // for ever: the writer at work ends first, and none begins
 		l.flushAll()
 		l.mu.Lock()
 		defer l.mu.Unlock()

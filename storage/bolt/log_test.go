@@ -15,13 +15,17 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestContract runs the kit with postings that stay in memory until Close; and with memtables so small that flushes begin
-// and are cut off everywhere, where the end of a log is a process death.
+// TestContract runs the kit with postings that stay in memory until Close; and with memtables so small that flushes
+// begin and are cut off everywhere, where the end of a log is a process death.
 func TestContract(t *testing.T) {
 	for name, tt := range map[string]struct {
 		memtable int
 		crash    bool
-	}{"as shipped": {bolt.DefaultConfig("x").Memtable, false}, "each commit is flushed": {1, true}, "flushes cut off": {20, true}} {
+	}{
+		"as shipped":             {bolt.DefaultConfig("x").Memtable, false},
+		"each commit is flushed": {1, true},
+		"flushes cut off":        {20, true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			storagetest.Log(t, func(t testing.TB, dir string) storage.Log {

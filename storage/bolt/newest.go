@@ -33,7 +33,7 @@ func (n *newest) note(list []indexed) {
 	}
 }
 
-// add is note for one stream by its hash, while nobody else looks.
+// add is note for one stream by its hash, without the lock.
 func (n *newest) add(hash uint64, p social.Position) {
 	n.at[hash] = max(n.at[hash], p)
 	if len(n.at) > n.limit {

@@ -61,7 +61,8 @@ func TestOpenFiles(t *testing.T) {
 	if err := l.Reset(t.Context(), 2, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Append(t.Context(), entry(1, 10), storage.Entry{Op: storage.OpErase, Position: 2, Person: user(1)}); err != nil {
+	erase := storage.Entry{Op: storage.OpErase, Position: 2, Person: user(1)}
+	if err := l.Append(t.Context(), entry(1, 10), erase); err != nil {
 		t.Fatal(err)
 	}
 	for n := 1; n > 0; {
@@ -162,7 +163,8 @@ func TestFsyncError(t *testing.T) {
 		fault = nil
 		_, errTrim := l.Trim(t.Context(), 1, 1)
 		for what, err := range map[string]error{
-			"Append": l.Append(t.Context(), entry(2, 10)), "Trim": errTrim, "Healthy": l.Healthy(), "Reset": l.Reset(t.Context(), 2, 0),
+			"Append": l.Append(t.Context(), entry(2, 10)), "Trim": errTrim,
+			"Healthy": l.Healthy(), "Reset": l.Reset(t.Context(), 2, 0),
 		} {
 			if !errors.Is(err, storage.ErrFailed) {
 				t.Errorf("%s after a failed sync gave %v, want ErrFailed", what, err)

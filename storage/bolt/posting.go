@@ -34,7 +34,8 @@ const (
 
 var errBlock = errors.New("postings are damaged")
 
-// appendBlock encodes postings, which rise, so that older, a block whose key is olderKey, goes on behind them; nil = none.
+// appendBlock encodes postings, which rise, so that older, a block whose key is olderKey, goes on behind them; nil =
+// none.
 func appendBlock(b []byte, list []posting, olderKey social.Position, older []byte) []byte {
 	last := list[len(list)-1]
 	b = append(b, byte(last&1))
@@ -51,7 +52,8 @@ func appendBlock(b []byte, list []posting, olderKey social.Position, older []byt
 
 // decodeBlock appends to list, rising, the postings of a block from a position on.
 func decodeBlock(list []posting, key, value []byte, from social.Position) ([]posting, error) {
-	if len(key) != keyLen || len(value) == 0 || len(value) > maxBlock || value[0]&^flagsKnown != 0 || positionOf(key) > maxPosition {
+	if len(key) != keyLen || positionOf(key) > maxPosition || len(value) == 0 || len(value) > maxBlock ||
+		value[0]&^flagsKnown != 0 {
 		return list, errBlock
 	}
 	start := len(list)

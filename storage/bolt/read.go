@@ -33,7 +33,7 @@ func (l *Log) Read(ctx context.Context, a social.Audience, after social.Cursor, 
 		}
 		return page, ctx.Err()
 	}
-	runs := l.table.Load().runs(sources, after.Seq, p.erased) // before the transaction too: what is flushed in between is in both
+	runs := l.table.Load().runs(sources, after.Seq, p.erased) // before the transaction too: see memtable
 	err := l.view(ctx, func(tx *bbolt.Tx) error {
 		seen, err := l.within(tx, p, after)
 		if err != nil {

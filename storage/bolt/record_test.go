@@ -14,7 +14,8 @@ import (
 func FuzzRecord(f *testing.F) {
 	for _, e := range []storage.Entry{
 		{Position: 1, Stream: social.Stream{Kind: social.To, User: social.ID{1}}, Type: "a", Data: []byte("1")},
-		{Position: 1 << 60, Stream: social.Stream{Kind: social.By, User: social.ID{2}}, Internal: true, About: []social.ID{{3}, {4}}, Data: []byte("{}")},
+		{Position: 1 << 60, Stream: social.Stream{Kind: social.By, User: social.ID{2}}, Internal: true,
+			About: []social.ID{{3}, {4}}, Data: []byte("{}")},
 		{Position: 7, Stream: social.Stream{Kind: social.By}},
 	} {
 		key, r := keyOf(e.Position), recordOf(&e)
@@ -52,8 +53,8 @@ func encodeChecksum(sum uint32) []byte {
 
 // TestRecordBits: no single flipped bit goes unseen.
 func TestRecordBits(t *testing.T) {
-	e := storage.Entry{Position: 99, Stream: social.Stream{Kind: social.To, User: social.ID{1}}, Type: "notification", Time: 5,
-		About: []social.ID{{2}}, Data: []byte(`{"text":"hello"}`)}
+	e := storage.Entry{Position: 99, Stream: social.Stream{Kind: social.To, User: social.ID{1}}, Type: "notification",
+		Time: 5, About: []social.ID{{2}}, Data: []byte(`{"text":"hello"}`)}
 	key, r := keyOf(e.Position), recordOf(&e)
 	value := r.appendTo([]byte("before"), key)[len("before"):]
 	for i := range 8 * (len(key) + len(value)) {

@@ -7,7 +7,6 @@ import (
 	"os"
 
 	"github.com/belfry-social/belfry/modules/social"
-	"github.com/belfry-social/belfry/storage"
 )
 
 // Reset renames the file to <path>.aside, unless it is empty, and begins a new one. A crash before the new state is
@@ -16,14 +15,10 @@ func (l *Log) Reset(ctx context.Context, epoch uint32, floor social.Position) er
 	if epoch == 0 {
 		return errors.New("log: reset: an epoch is never 0")
 	}
-	select {
-	case l.writing <- struct{}{}:
-		defer func() { <-l.writing }()
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-l.closed:
-		return storage.ErrClosed
+	if err := l.lock(ctx); err != nil {
+		return err
 	}
+	defer l.unlock()
 	if failed := l.failed.Load(); failed != nil {
 		return *failed // the file stays as it is, for the next start to judge
 	}

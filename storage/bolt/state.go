@@ -65,8 +65,8 @@ func decodeState(b []byte) (state, error) {
 	}
 	position := func(at int) social.Position { return social.Position(binary.BigEndian.Uint64(b[at:])) }
 	return state{
-		epoch: binary.BigEndian.Uint32(b[4:]), mark: position(8), floor: position(16), swept: position(24), flushed: position(32),
-		count: binary.BigEndian.Uint64(b[40:]), gone: binary.BigEndian.Uint32(b[48:]),
+		epoch: binary.BigEndian.Uint32(b[4:]), mark: position(8), floor: position(16), swept: position(24),
+		flushed: position(32), count: binary.BigEndian.Uint64(b[40:]), gone: binary.BigEndian.Uint32(b[48:]),
 	}, nil
 }
 
@@ -77,7 +77,7 @@ func stateIn(tx *bbolt.Tx) (state, error) { return decodeState(tx.Bucket(bucketM
 // replaced. Records at or below that position that name the person are gone.
 type erasures map[social.ID]social.Position
 
-// hides reports whether the record at p names somebody who was erased behind it.
+// hides reports whether the record at p names a person who was erased behind it.
 func (e erasures) hides(p social.Position, r *record) bool {
 	return len(e) > 0 && r.names(func(id social.ID) bool { return p <= e[id] })
 }

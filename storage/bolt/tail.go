@@ -43,7 +43,7 @@ func (l *Log) Tail(ctx context.Context, after social.Cursor) iter.Seq2[[]social.
 	}
 }
 
-// lastPage is the page that was read last near the head. Those who follow the tail stand at the same place nearly
+// lastPage is the page that was read last near the head. Followers of the tail stand at the same place nearly
 // always and wake at the same moment: the first reads, the others take what it has read.
 type lastPage struct {
 	mu             sync.Mutex // held while the page is read
@@ -55,8 +55,8 @@ type lastPage struct {
 // lastPageBytes is how much data is kept for others at most.
 const lastPageBytes = 256 << 10
 
-// page is scan, or what it gave another reader at the same place, while nothing was taken back since. Who is far
-// behind reads alone and keeps nobody waiting.
+// page is scan, or what it gave another reader at the same place, while nothing was taken back since. A reader
+// far behind reads alone, so that no other waits for it.
 func (l *Log) page(ctx context.Context, p *published, after social.Cursor) ([]social.Event, social.Cursor, error) {
 	if after.Epoch != p.epoch || after.Seq >= p.head || p.head-after.Seq > pageEvents {
 		return l.scan(ctx, p, after)
@@ -80,7 +80,9 @@ func (l *Log) page(ctx context.Context, p *published, after social.Cursor) ([]so
 }
 
 // scan reads one page of the journal: the events up to through, or up to what err speaks of.
-func (l *Log) scan(ctx context.Context, p *published, after social.Cursor) (events []social.Event, through social.Cursor, err error) {
+func (l *Log) scan(
+	ctx context.Context, p *published, after social.Cursor,
+) (events []social.Event, through social.Cursor, err error) {
 	if err := p.gap(after); err != nil {
 		return nil, after, err
 	}

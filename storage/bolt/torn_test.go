@@ -15,9 +15,10 @@ import (
 	"github.com/belfry-social/belfry/storage/bolt"
 )
 
-// TestTornCommit cuts the power during commits of all kinds (P2). A cut before the first sync leaves any of the pages of
-// the commit on disk, in pieces of a sector, and the meta page as it was; a cut before the second leaves all of them, and
-// any sector of the meta page. What Open finds then is the log before the commit or the log behind it, whole.
+// TestTornCommit cuts the power during commits of all kinds (P2). A cut before the first sync leaves any of the pages
+// of the commit on disk, in pieces of a sector, and the meta page as it was; a cut before the second leaves all of
+// them, and any sector of the meta page. What Open finds then is the log before the commit or the log behind it,
+// whole.
 func TestTornCommit(t *testing.T) {
 	seed, rounds := number(t, "SEED", 1), number(t, "N", 40)
 	t.Logf("SEED=%d N=%d", seed, rounds)

@@ -14,20 +14,30 @@ import (
 // trimStep bounds the records one transaction drops, so that trimming does not hold up appends for long.
 const trimStep = 1024
 
-// locked waits for the write lock and writes.
-func (l *Log) locked(ctx context.Context, fn func(*writer) error) error {
+// lock takes the write lock; unlock gives it back.
+func (l *Log) lock(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	select {
 	case l.writing <- struct{}{}:
-		defer func() { <-l.writing }()
-		return l.write(fn)
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-l.closed:
 		return storage.ErrClosed
 	}
+}
+
+func (l *Log) unlock() { <-l.writing }
+
+// locked writes under the write lock.
+func (l *Log) locked(ctx context.Context, fn func(*writer) error) error {
+	if err := l.lock(ctx); err != nil {
+		return err
+	}
+	defer l.unlock()
+	return l.write(fn)
 }
 
 // Trim drops at most 1,024 records at a time, whatever limit says. It works on a full log.
@@ -73,7 +83,7 @@ func oldestKeys(r records, before social.Position, limit int) (keys [][]byte, re
 }
 
 // drop removes a record, and from its stream the blocks that end with it or before. Of a damaged
-// record the stream is not known; what stays in the stream's bucket then lies below the floor, where nobody looks.
+// record the stream is not known; what stays in the stream's bucket then lies below the floor, where no reader looks.
 func (w *writer) drop(key []byte) error {
 	holder := w.records.holder(key)
 	r, broken := decode(key, holder.Get(key))

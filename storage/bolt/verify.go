@@ -24,8 +24,9 @@ type contents struct {
 }
 
 // verify walks everything in the file and tells what is wrong with it: keys out of order or not to be found, a record
-// or state whose checksum fails, a number of records or people that is not the state's, postings in the journal and not in
-// their stream or the other way round, a page in use that counts as free. It runs before any transaction that writes.
+// or state whose checksum fails, a number of records or people that is not the state's, postings in the journal and
+// not in their stream or the other way round, a page in use that counts as free. It runs before any transaction that
+// writes.
 func (l *Log) verify(db *bbolt.DB) (contents, error) {
 	info := db.Info()
 	v := verifier{
@@ -65,7 +66,7 @@ func (v *verifier) run() error {
 		return nil
 	})
 	if v.empty = len(names) == 0; err != nil || v.empty {
-		return err
+		return errors.Join(err, account(v.tx))
 	}
 	if v.state, err = stateIn(v.tx); err != nil {
 		return err
@@ -90,11 +91,11 @@ func (v *verifier) run() error {
 	}
 	switch s := v.state; {
 	case v.records != s.count || len(v.erased) != int(s.gone):
-		return fmt.Errorf("%d records and %d people who were erased, not %d and %d", v.records, len(v.erased), s.count, s.gone)
+		return fmt.Errorf("%d records and %d erased people, not %d and %d", v.records, len(v.erased), s.count, s.gone)
 	case v.journal != v.streams:
 		return errors.New("journal and streams do not agree")
 	}
-	return nil
+	return account(v.tx)
 }
 
 // maxWalkers bounds the goroutines that walk the journal, by far the most of the file.
@@ -130,9 +131,9 @@ func (v *verifier) walkJournal() error {
 	return errors.Join(errs...)
 }
 
-// walk visits what is in a bucket, from low on and below high; nil = all. At each page it checks that the page is in use,
-// and that its first key, and the last of the page before, are found from the root: that is what the keys of branches
-// are for.
+// walk visits what is in a bucket, from low on and below high; nil = all. At each page it checks that the page is in
+// use, and that its first key, and the last of the page before, are found from the root: that is what the keys of
+// branches are for.
 func (v *verifier) walk(b *bbolt.Bucket, low, high []byte, visit func(key, value []byte) error) error {
 	var last []byte
 	page, c := 0, b.Cursor()
@@ -225,31 +226,22 @@ func (v *verifier) visitStream(name, value []byte) error {
 
 // account checks that pages in use and free pages are all the pages there are.
 func account(tx *bbolt.Tx) error {
-	s, pages := tx.Cursor().Bucket().Stats(), tx.DB().Stats()
-	leaves, branches, overflow, free, lists := 0, 0, 0, 0, 0
-	end := int(tx.Size()) / tx.DB().Info().PageSize
+	used, pages, end := tx.Cursor().Bucket().Stats(), tx.DB().Stats(), int(tx.Size())/tx.DB().Info().PageSize
+	found, met := map[string]int{}, 2 // by type; the meta pages
 	for id := 2; id < end; id++ {
 		info, err := tx.Page(id)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case info.Type == "free":
-			free++
-			continue
-		case info.Type == "leaf":
-			leaves++
-			overflow += info.OverflowCount
-		case info.Type == "branch":
-			branches++
-			overflow += info.OverflowCount
-		case info.Type == "freelist":
-			lists++
 		}
-		id += info.OverflowCount
+		found[info.Type]++
+		met++
+		if info.Type != "free" {
+			id, met = id+info.OverflowCount, met+info.OverflowCount
+		}
 	}
-	if leaves != s.LeafPageN || branches != s.BranchPageN || overflow != s.LeafOverflowN+s.BranchOverflowN ||
-		free != pages.FreePageN+pages.PendingPageN || lists != 1 {
-		return errors.New("the list of free pages is damaged")
+	if met != end || found["leaf"] != used.LeafPageN || found["branch"] != used.BranchPageN ||
+		found["free"] != pages.FreePageN+pages.PendingPageN || found["freelist"] != 1 {
+		return errors.New("pages in use and free pages are not all there are")
 	}
 	return nil
 }

@@ -88,15 +88,18 @@ func (l *Log) transact(fn func(*writer) error) (w *writer, durable bool, err err
 	return w, true, nil
 }
 
-// publish shows readers what has become durable and wakes those who wait.
+// publish shows readers what has become durable and wakes the tails.
 func (l *Log) publish(w *writer) {
 	l.measure()
 	before := l.now.Load()
-	if w.epoch == before.epoch && w.mark == before.head && w.floor == before.floor && w.people == nil && len(w.postings) == 0 {
-		return // postings were flushed, or records emptied: nobody waits for that
+	if w.epoch == before.epoch && w.mark == before.head && w.floor == before.floor && w.people == nil {
+		return // postings were flushed, or records emptied: no reader waits for that
 	}
 	l.full.Store(nil)
-	p := &published{epoch: w.epoch, head: w.mark, floor: w.floor, erased: before.erased, next: make(chan struct{}), takenBack: before.takenBack}
+	p := &published{
+		epoch: w.epoch, head: w.mark, floor: w.floor, erased: before.erased,
+		next: make(chan struct{}), takenBack: before.takenBack,
+	}
 	if w.people != nil {
 		p.erased = w.people
 	}
@@ -116,7 +119,7 @@ func (l *Log) failpoint(p Failpoint) error {
 }
 
 // outcome sorts an error of the engine. No space for a page is survivable, since nothing that counts was written;
-// a failed sync never is, because nobody knows what the disk holds.
+// a failed sync never is, because what the disk holds is not known.
 func (l *Log) outcome(err error) error {
 	lack := lackOf(err)
 	if lack == nil {

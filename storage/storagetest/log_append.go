@@ -64,7 +64,7 @@ var appendRules = map[string]logRule{
 			k.Fatalf("a repetition changed the data at 9 to %s", e.Data)
 		}
 	}},
-	"append/atomic": {"Append is all or nothing: after a refusal neither records nor the mark have moved", func(k *logKit) {
+	"append/atomic": {"Append is all or nothing: a refusal moves neither records nor the mark", func(k *logKit) {
 		k.begin()
 		k.append(event(1, to(1)))
 		big := event(3, to(1))
@@ -101,7 +101,7 @@ var appendRules = map[string]logRule{
 		k.append()
 		k.wantHead(1 << 40)
 	}},
-	"append/overlap": {"callers that give overlapping stretches, each from a mark it has seen, leave one copy of each entry", func(k *logKit) {
+	"append/overlap": {"overlapping stretches, each from a mark that was seen, leave one copy of each", func(k *logKit) {
 		k.begin()
 		const last = 600
 		var group sync.WaitGroup

@@ -23,7 +23,7 @@ var emptyRules = map[string]logRule{
 			k.reopen()
 		}
 	}},
-	"redact/in-one-call": {"a redaction reaches what was added before it in the same call, and not what comes behind", func(k *logKit) {
+	"redact/in-one-call": {"a redaction reaches what is before it in the same call, no more", func(k *logKit) {
 		k.begin()
 		k.append(event(1, to(1)), redact(2, 1), event(3, to(1)))
 		k.wantPositions("Read", k.read(reads(to(1)), 0, 10), 3)
@@ -50,9 +50,10 @@ var emptyRules = map[string]logRule{
 			k.Fatalf("At gave %+v, %v, %v; want no data, and true", e, ok, err)
 		}
 	}},
-	"erase/at-once": {"after an erase entry the person's streams, acts and abouts are gone, everybody else's stay", func(k *logKit) {
+	"erase/at-once": {"an erase entry hides the person's streams, acts and abouts, nobody else's", func(k *logKit) {
 		k.begin()
-		k.append(event(1, to(7)), event(2, by(7), person(7)), event(3, to(1), person(7)), event(4, by(2), person(2), person(7)),
+		k.append(event(1, to(7)), event(2, by(7), person(7)), event(3, to(1), person(7)),
+			event(4, by(2), person(2), person(7)),
 			event(5, by(2), person(2)), internal(6, to(7)), event(7, to(1)))
 		k.append(erase(8, person(7)))
 		for range 2 {
@@ -74,7 +75,7 @@ var emptyRules = map[string]logRule{
 		k.wantPositions("Read", k.read(reads(to(1), by(7), to(7)), 0, 10), 4, 5)
 		k.wantPositions("Tail", k.tail(0, 5), 3, 4, 5)
 	}},
-	"erase/sweep": {"Sweep empties the records of erased people in steps, says how many, and ends with 0", func(k *logKit) {
+	"erase/sweep": {"Sweep empties erased people's records in steps, says how many, ends with 0", func(k *logKit) {
 		k.begin()
 		k.append(events(1, 30, to(7))...)
 		k.append(event(31, to(1), person(7)), event(32, to(1)), event(33, to(8), person(8)), redact(34, 5))
@@ -254,9 +255,10 @@ var trimRules = map[string]logRule{
 			k.Fatalf("Check: %v", err)
 		}
 	}},
-	"reset/rebuild": {"a log that is built again from the same entries gives the same events under the same ids (I2)", func(k *logKit) {
+	"reset/rebuild": {"a log built again from the same entries gives the same events and ids (I2)", func(k *logKit) {
 		k.begin()
-		list := []storage.Entry{event(3, to(1)), event(4, by(2), person(2)), redact(6, 3), event(9, to(1)), erase(12, person(2)), event(15, by(1))}
+		list := []storage.Entry{event(3, to(1)), event(4, by(2), person(2)), redact(6, 3), event(9, to(1)),
+			erase(12, person(2)), event(15, by(1))}
 		k.append(list...)
 		before := k.tail(0, 15)
 		if err := k.log.Reset(k.Context(), 1, 0); err != nil {

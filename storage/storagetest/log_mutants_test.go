@@ -88,13 +88,18 @@ const (
 )
 
 var logFaults = []fault{
-	repeatOverwrites, halfAppend, markIsLastRecord, contextIsIgnored, payloadEdge, keptTwice, clockIsKey, newestOnly, timeInSeconds,
-	epochIsIgnored, futureIsTaken, gapAtFloor, gapBelowFloor, gapToHead, sinceIsIgnored, sinceIsIncluded, hiddenIsIgnored,
-	hiddenIsActorOnly, fourthPersonIsLost, internalIsShown, internalIsUnmarked, byStream, byPrefix, limitIsIgnored, throughIsLast,
-	throughIsNext, moreIsMissing, budgetIsTheEnd, buffersAreShared, redactDropsPlace, redactsFirstOnly, redactedInTail, emptyIsDropped,
+	repeatOverwrites, halfAppend, markIsLastRecord, contextIsIgnored,
+	payloadEdge, keptTwice, clockIsKey, newestOnly, timeInSeconds,
+	epochIsIgnored, futureIsTaken, gapAtFloor, gapBelowFloor, gapToHead,
+	sinceIsIgnored, sinceIsIncluded, hiddenIsIgnored,
+	hiddenIsActorOnly, fourthPersonIsLost, internalIsShown,
+	internalIsUnmarked, byStream, byPrefix, limitIsIgnored, throughIsLast,
+	throughIsNext, moreIsMissing, budgetIsTheEnd, buffersAreShared,
+	redactDropsPlace, redactsFirstOnly, redactedInTail, emptyIsDropped,
 	eraseIsIgnored, eraseByStream, eraseIsForEver, eraseIsForgotten, atShowsErased, sweepDoesNothing, sweepHasNoLimit,
 	trimKeepsEdge, trimTakesMore, trimHasNoLimit, trimPassesHead, trimKeepsRecords, floorStays, floorJumps,
-	resetKeepsRecords, resetKeepsEpoch, resetKeepsErased, wakeIsLost, registersSecond, tailSkips, tailDoubles, tailSkipsGap,
+	resetKeepsRecords, resetKeepsEpoch, resetKeepsErased, wakeIsLost,
+	registersSecond, tailSkips, tailDoubles, tailSkipsGap,
 	batchIsLarge, internalNotInTail,
 }
 

@@ -69,7 +69,7 @@ var tailRules = map[string]logRule{
 		}
 		group.Wait()
 	}},
-	"tail/wakes-in-hand": {"what is appended while a consumer has a batch in hand comes next (register first, read second)", func(k *logKit) {
+	"tail/wakes-in-hand": {"what is appended while a consumer has a batch in hand comes next", func(k *logKit) {
 		k.begin()
 		k.append(event(1, to(1)))
 		ctx, cancel := context.WithTimeout(k.Context(), patience)
@@ -91,7 +91,7 @@ var tailRules = map[string]logRule{
 			k.append(event(want, to(1)))
 		}
 	}},
-	"tail/wakes-behind-nothing": {"what shows nothing (a redaction, an empty entry) does not put a tail to sleep for good", func(k *logKit) {
+	"tail/wakes-behind-nothing": {"what shows nothing, as a redaction, does not stop a tail", func(k *logKit) {
 		k.begin()
 		ctx, cancel := context.WithTimeout(k.Context(), patience)
 		defer cancel()
@@ -154,7 +154,7 @@ var tailRules = map[string]logRule{
 		}
 		group.Wait()
 	}},
-	"tail/ends": {"Tail ends with its context's error, or with ErrClosed when the log is closed, also while it waits", func(k *logKit) {
+	"tail/ends": {"Tail ends with its context's error, or ErrClosed, also while it waits", func(k *logKit) {
 		k.begin()
 		k.append(event(1, to(1)))
 		ctx, cancel := context.WithCancel(k.Context())
