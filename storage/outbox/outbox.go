@@ -125,7 +125,7 @@ func redactPage(ctx context.Context, tx storage.Tx, now social.Time, m Match) (r
 	where, args := m.where()
 	args = append(args, RedactPageSize)
 	emptied.IDs, err = storage.All(ctx, tx, storage.One[social.Position], fmt.Sprintf(`UPDATE outbox SET data = NULL
-		WHERE id IN (SELECT id FROM outbox WHERE op = 1 AND data IS NOT NULL AND %s LIMIT $%d + 0) RETURNING id`,
+		WHERE id IN (SELECT id FROM outbox WHERE op = 1 AND data IS NOT NULL AND %s LIMIT $%d) RETURNING id`,
 		where, len(args)), args...)
 	if err != nil || len(emptied.IDs) == 0 {
 		return 0, err
