@@ -35,13 +35,18 @@ func (d *DB) Read(ctx context.Context, fn func(q storage.Querier) error) (err er
 }
 
 func (d *DB) reader(ctx context.Context) (*conn, error) {
-	patience := time.NewTimer(d.cfg.BusyTimeout)
-	defer patience.Stop()
 	select {
 	case <-d.closing:
 		return nil, storage.ErrClosed
 	default:
 	}
+	select { // the usual case, without a timer and its three allocations
+	case c := <-d.readers:
+		return c, nil
+	default:
+	}
+	patience := time.NewTimer(d.cfg.BusyTimeout)
+	defer patience.Stop()
 	select {
 	case c := <-d.readers:
 		return c, nil
