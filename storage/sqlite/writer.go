@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// writer owns the writing connection and the goroutine that runs the functions of InTx.
+// writer owns the writing connection, and the goroutines that gather callers and run their functions.
 //
 // Callers that wait while a commit is under way share the next one, each under a savepoint of its own (I29). Some
 // errors (disk full, an I/O error, ON CONFLICT ROLLBACK) end the whole transaction in SQLite, after which every
@@ -26,6 +26,8 @@ type writer struct {
 	stop      chan struct{} // closed by Close: end after the work at hand
 	stopped   chan struct{} // closed when the goroutine has ended
 	committed chan struct{}
+	functions chan func()   // to the goroutine that runs them
+	returned  chan struct{} // after each
 
 	failed  chan struct{} // closed at the first ErrFailed, after which nothing is written
 	cause   atomic.Pointer[error]
@@ -49,12 +51,15 @@ func newWriter(c *conn, cfg Config) *writer {
 		conn: c, limit: limit, fail: cfg.Failpoint,
 		queue: make(chan *call, cfg.MaxWaiting), committed: make(chan struct{}, 1),
 		stop: make(chan struct{}), stopped: make(chan struct{}), failed: make(chan struct{}),
+		functions: make(chan func()), returned: make(chan struct{}, 1),
 	}
 }
 
 // run is the goroutine.
 func (w *writer) run() {
 	defer close(w.stopped)
+	go w.call()
+	defer close(w.functions)
 	for {
 		batch := w.collect()
 		if len(batch) == 0 {
@@ -179,21 +184,20 @@ func (w *writer) member(c *call) (err, lost error) {
 }
 
 // invoke runs the function of c and makes an error of a panic. lost means that the transaction has ended; it is
-// part of err. The function has a goroutine of its own, which it may end.
+// part of err.
 func (w *writer) invoke(c *call) (err, lost error) {
 	t := newTx(w)
 	err = errExited
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
+	w.functions <- func() {
 		defer func() {
 			if r := recover(); r != nil {
 				err = fmt.Errorf("sqlite: panic in a transaction: %v\n%s", r, debug.Stack())
 			}
+			w.returned <- struct{}{}
 		}()
 		err = c.fn(t)
-	}()
-	<-ended
+	}
+	<-w.returned
 	if e := t.usable(); err == nil {
 		err = e
 	}
@@ -202,6 +206,21 @@ func (w *writer) invoke(c *call) (err, lost error) {
 		return errors.Join(err, t.dead), t.dead
 	}
 	return err, nil
+}
+
+// call runs the functions of callers, on a goroutine of its own, which they may end (runtime.Goexit): then another takes
+// its place. It is one goroutine for all of them, because SQLite needs a deep stack: to grow it cost 8 us an act.
+func (w *writer) call() {
+	closed := false
+	defer func() {
+		if !closed {
+			go w.call()
+		}
+	}()
+	for fn := range w.functions {
+		fn()
+	}
+	closed = true
 }
 
 func (c *call) answer(err error) {
