@@ -76,9 +76,9 @@ crash: ## kill -9 the program CYCLES times under load and check everything answe
 	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
 
 .PHONY: bitrot
-FLIPS ?= 1000
-bitrot: ## damage the event log FLIPS times between runs and check that nothing wrong is served
-	@out=$$(cd app/e2e && FLIPS=$(FLIPS) REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestBitrot$$' . 2>&1) \
+bitrot: N ?= 1000
+bitrot: ## damage the event log N times between runs and check that nothing wrong is served
+	@out=$$(cd app/e2e && FLIPS=$(N) REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestBitrot$$' . 2>&1) \
 	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
 
 .PHONY: mutants
