@@ -52,8 +52,8 @@ func (s *Service) emptyDeletedUser(ctx context.Context) (more bool, err error) {
 		if err != nil || !found {
 			return err
 		}
-		for _, step := range []func(context.Context, storage.Tx, social.ID) (int, error){s.emptyPosts, takeLikes,
-			takeMentions} {
+		steps := []func(context.Context, storage.Tx, social.ID) (int, error){s.emptyPosts, takeLikes, takeMentions}
+		for _, step := range steps {
 			if n, err := step(ctx, tx, person); err != nil || n == cleanupPage {
 				return err // the rest at the next run
 			}
@@ -101,7 +101,7 @@ func takeLikes(ctx context.Context, tx storage.Tx, person social.ID) (int, error
 		return 0, err
 	}
 	for _, key := range list {
-		if _, err := deleteLike(ctx, tx, key, person, 0); err != nil {
+		if _, err := deleteLike(ctx, tx, key, person); err != nil {
 			return 0, err
 		}
 		if err := countLike(ctx, tx, key, -1); err != nil {

@@ -122,8 +122,8 @@ func (s *Service) announceEnd(ctx context.Context, tx storage.Tx, r row, now soc
 	if err != nil {
 		return err
 	}
-	return outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: r.author},
-		Type:  social.EventPostDeleted,
+	return outbox.Announce(ctx, tx, outbox.Announcement{
+		Stream: social.Stream{Kind: social.By, User: r.author}, Type: social.EventPostDeleted,
 		Actor: r.author, Object: r.id, About: []social.ID{r.author}, Time: now, Data: data})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/posts/timeline"
@@ -121,12 +122,10 @@ func (s *Service) authors(ctx context.Context, q storage.Querier, rows []row) (m
 }
 
 // Info tells other modules what they need to know of posts. Deleted ones, and those of ended accounts, are absent.
-// It does not ask who wants to know.
+// Visibility is the caller's to judge.
 func (s *Service) Info(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]event.PostInfo, error) {
 	out := make(map[social.ID]event.PostInfo, len(ids))
-	for len(ids) > 0 {
-		part := ids[:min(len(ids), maxIn)]
-		ids = ids[len(part):]
+	for part := range slices.Chunk(ids, maxIn) {
 		in, args := storage.In([]any{social.ID{}}, part)
 		rows, err := queryRows(ctx, q, false, `SELECT `+columns+` FROM posts p WHERE p.id IN `+in+` AND `+standing, args...)
 		if err != nil {
