@@ -55,7 +55,7 @@ func (s *Service) Like(ctx context.Context, actor social.Actor, id social.ID, on
 		return s.bus.Emit(ctx, tx, event.PostUnliked{Post: post, Liker: liker.ID, At: now})
 	})
 	if err != nil {
-		return LikeState{}, failed(err, "like", id)
+		return LikeState{}, social.Wrap(err, "posts: like %s", id)
 	}
 	return answer, nil
 }
@@ -86,7 +86,7 @@ func (s *Service) Likes(ctx context.Context, reader, id social.ID,
 		out = social.List[social.User]{Items: users, Next: list.Next, Prev: list.Prev}
 		return err
 	})
-	return out, failed(err, "likes of", id)
+	return out, social.Wrap(err, "posts: likes of %s", id)
 }
 
 type like struct {

@@ -22,7 +22,7 @@ func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once
 	}
 	mentions, err := s.mentions(ctx, c.names)
 	if err != nil {
-		return Post{}, failed(err, "publish for", actor.UserID)
+		return Post{}, social.Wrap(err, "posts: publish for %s", actor.UserID)
 	}
 	id := social.NewID()
 	var answer Post
@@ -42,7 +42,7 @@ func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once
 		return once.Save(ctx, tx, answer)
 	})
 	if err != nil {
-		return Post{}, failed(err, "publish", id)
+		return Post{}, social.Wrap(err, "posts: publish %s", id)
 	}
 	return answer, nil
 }

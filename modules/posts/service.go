@@ -2,7 +2,6 @@ package posts
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -52,7 +51,7 @@ func (s *Service) Get(ctx context.Context, reader, id social.ID) (Post, error) {
 		out = list[0]
 		return nil
 	})
-	return out, failed(err, "get", id)
+	return out, social.Wrap(err, "posts: get %s", id)
 }
 
 // find is the one road to a single post: the row if reader may see it and it stands.
@@ -171,15 +170,4 @@ func (s *Service) person(ctx context.Context, q storage.Querier, actor social.Ac
 		return social.UserRef{}, social.NewFault(social.CodeInvalidToken, "This account has ended.")
 	}
 	return ref, nil
-}
-
-// failed names what was attempted. Faults are for the caller and stay as they are.
-func failed(err error, what string, id social.ID) error {
-	if err == nil {
-		return nil
-	}
-	if f := (*social.Fault)(nil); errors.As(err, &f) {
-		return f
-	}
-	return fmt.Errorf("posts: %s %s: %w", what, id, err)
 }
