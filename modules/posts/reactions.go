@@ -32,8 +32,8 @@ func (s *Service) Reactions() []event.Reaction {
 // Jobs are the background work of posts.
 func (s *Service) Jobs() []social.Job {
 	return []social.Job{
-		{Name: "posts of ended accounts", Every: cleanupEvery, Run: s.emptyDeletedUser},
-		{Name: "announcements of deleted posts", Every: cleanupEvery, Run: s.goOnRedacting},
+		{Name: "posts: empty ended accounts", Every: cleanupEvery, Run: s.emptyDeletedUser},
+		{Name: "posts: redact what was announced", Every: cleanupEvery, Run: s.goOnRedacting},
 	}
 }
 

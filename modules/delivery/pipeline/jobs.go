@@ -12,8 +12,8 @@ import (
 // settlePage bounds what one step ends or drops.
 const settlePage = 200
 
-// Reactions: who deletes their account has no endpoints any more. Their connections end by the revocation that the
-// deletion announces.
+// Reactions: the end of an account removes its endpoints. Connections end by the revocation that the deletion
+// announces.
 func (p *Pipeline) Reactions() []event.Reaction {
 	return []event.Reaction{
 		event.On("delivery: remove endpoints", func(ctx context.Context, tx storage.Tx, f event.UserDeleted) error {
