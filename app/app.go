@@ -130,10 +130,10 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 				return s.db, s.log, s.log, s.log, s.pages
 			},
 			func(c *config.Config) (users.Config, posts.Config, follows.Config, notifications.Config, delivery.Config) {
-				people := c.Users
-				people.Registration = users.Mode(c.Registration.Mode)
+				accounts := c.Users
+				accounts.Registration = users.Mode(c.Registration.Mode)
 				caps := reading.Caps{MaxStreams: c.Server.MaxStreams, MaxStreamsPerPerson: c.Server.MaxStreamsPerPerson}
-				return people, c.Posts, c.Follows, c.Notifications, delivery.Config{Config: c.Delivery, Caps: caps}
+				return accounts, c.Posts, c.Follows, c.Notifications, delivery.Config{Config: c.Delivery, Caps: caps}
 			},
 		),
 		fx.Options(parts...),

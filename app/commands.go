@@ -287,7 +287,8 @@ func (s *shell) call(ctx context.Context, f cli.Flags, name string, args, reply 
 	return json.Unmarshal(out.Reply, reply)
 }
 
-// errNobody: no server listens on the socket. After any other failure the command may have run and is not repeated.
+// errNobody says that no server listens on the socket. After any other failure the command may have run and is not
+// repeated.
 var errNobody = errors.New("no server is running")
 
 // callSocket sends a command to a running server; errNobody if there is none.
@@ -323,13 +324,12 @@ func callSocket(ctx context.Context, path, name string, args json.RawMessage) (o
 }
 
 // callHere opens the stores in this process, does the command and closes them.
-func (s *shell) callHere(
-	ctx context.Context, f cli.Flags, name string, args json.RawMessage,
-) (out commandReply, err error) {
+func (s *shell) callHere(ctx context.Context, f cli.Flags, name string,
+	args json.RawMessage) (out commandReply, err error) {
 	o := s.options(f)
 	var c *commands
-	program := fx.New(wiring(o, s.parts...), fx.NopLogger, fx.Populate(&c))
-	if err := program.Err(); err != nil {
+	app := fx.New(wiring(o, s.parts...), fx.NopLogger, fx.Populate(&c))
+	if err := app.Err(); err != nil {
 		return out, rootCause(err)
 	}
 	defer func() {

@@ -31,7 +31,7 @@ func newFootprint() *footprint {
 // Job looks every five seconds. One collection of a heap of 20 MB takes some 10 ms of one processor, and follows a
 // burst once.
 func (f *footprint) Job() social.Job {
-	return social.Job{Name: "hand memory back", Every: footprintEvery, Run: func(context.Context) (bool, error) {
+	return social.Job{Name: "memory: hand back", Every: footprintEvery, Run: func(context.Context) (bool, error) {
 		f.look()
 		return false, nil
 	}}

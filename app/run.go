@@ -36,9 +36,9 @@ type program struct {
 	Ready      *server.Readiness
 	Registry   *prometheus.Registry
 	Shutdowner fx.Shutdowner
-	Delivery   *delivery.Service    `optional:"true"`
-	Commands   *commands            `optional:"true"`
-	Demo       *demo.Demo           `optional:"true"`
+	Delivery   *delivery.Service `optional:"true"`
+	Commands   *commands
+	Demo       *demo.Demo           // nil = none was asked for
 	Routes     []func(huma.API)     `group:"routes"`
 	Migrations []storage.Migrations `group:"migrations"`
 	Jobs       []social.Job         `group:"jobs"`

@@ -54,24 +54,24 @@ func (s *shell) serve(ctx context.Context, f cli.Flags, withDemo bool) error {
 	o := s.options(f)
 	o.Demo = withDemo
 	o.Welcome = func(line, _ string) { fmt.Fprintln(s.streams.Out, line) }
-	program := New(o, s.parts...)
-	if err := program.Err(); err != nil {
+	app := New(o, s.parts...)
+	if err := app.Err(); err != nil {
 		return rootCause(err)
 	}
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err := program.Start(starting); err != nil {
+	if err := app.Start(starting); err != nil {
 		return rootCause(err)
 	}
 	var failed bool
 	select {
 	case <-ctx.Done():
-	case sig := <-program.Wait():
+	case sig := <-app.Wait():
 		failed = sig.ExitCode != cli.ExitOK
 	}
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	if err := program.Stop(stopping); err != nil {
+	if err := app.Stop(stopping); err != nil {
 		return err
 	}
 	if failed {
@@ -97,8 +97,8 @@ func (s *shell) settings(f cli.Flags) ([]cli.Setting, error) {
 func (s *shell) load(f cli.Flags) (*config.Config, settings, error) {
 	var c *config.Config
 	var list settings
-	program := fx.New(wiring(s.options(f), s.parts...), fx.NopLogger, fx.Populate(&c, &list))
-	if err := program.Err(); err != nil {
+	app := fx.New(wiring(s.options(f), s.parts...), fx.NopLogger, fx.Populate(&c, &list))
+	if err := app.Err(); err != nil {
 		return nil, nil, rootCause(err)
 	}
 	return c, list, nil

@@ -23,8 +23,8 @@ import (
 const logFile = "belfry.log.bolt"
 
 // stores are what the data directory holds: the lock, the relational store, the event log, and the relay between
-// them. Modules are given db, log and pages when they are constructed; what stands behind them is opened by open,
-// before anything uses them, and closed by close, after everything has ended.
+// them. Modules are given db, log and pages when they are constructed; openDB, migrate and openEvents open what stands
+// behind them, before anything uses them, and close closes it after everything has ended.
 type stores struct {
 	cfg   config.Storage
 	clock social.Clock
@@ -41,10 +41,10 @@ type stores struct {
 // database is the relational store behind a name that exists before it is open.
 type database struct{ storage.DB }
 
-// eventLog likewise. Until it is open it has no head, and reading gives storage.ErrClosed.
+// eventLog likewise. Before it is open Head and Oldest are zero, Read gives storage.ErrClosed, and nothing else may be
+// called.
 type eventLog struct{ storage.Log }
 
-// Head is zero before the log is open.
 func (l *eventLog) Head() social.Cursor {
 	if l.Log == nil {
 		return social.Cursor{}
@@ -52,7 +52,6 @@ func (l *eventLog) Head() social.Cursor {
 	return l.Log.Head()
 }
 
-// Oldest is zero before the log is open.
 func (l *eventLog) Oldest() social.Cursor {
 	if l.Log == nil {
 		return social.Cursor{}
@@ -60,7 +59,8 @@ func (l *eventLog) Oldest() social.Cursor {
 	return l.Log.Oldest()
 }
 
-func (l *eventLog) Read(ctx context.Context, a social.Audience, after social.Cursor, limit int) (social.EventPage, error) {
+func (l *eventLog) Read(ctx context.Context, a social.Audience, after social.Cursor,
+	limit int) (social.EventPage, error) {
 	if l.Log == nil {
 		return social.EventPage{}, storage.ErrClosed
 	}
@@ -150,7 +150,7 @@ func (s *stores) trimOnce() social.Job {
 	return social.Job{Name: "storage: drop kept answers", Every: time.Minute, Run: run}
 }
 
-// openEvents opens the log and makes it agree with the database. Nothing is read from it before catchUp.
+// openEvents opens the log and makes it agree with the database. Nothing is read from it before the relay's CatchUp.
 func (s *stores) openEvents(ctx context.Context) error {
 	cfg := bolt.DefaultConfig(filepath.Join(s.cfg.Data, logFile))
 	cfg.MaxSize = int64(s.cfg.Log.MaxSize)

@@ -27,7 +27,7 @@ type Env struct {
 
 // History reads the log for a person.
 type History interface {
-	// Read is storage.Log.Read: at most limit events of the audience after a cursor, or a *GapError. Nothing
+	// Read is storage.LogReader.Read: at most limit events of the audience after a cursor, or a *GapError. Nothing
 	// of a is kept after the return.
 	Read(ctx context.Context, a Audience, after Cursor, limit int) (EventPage, error)
 	Head() Cursor   // the newest durable position, from memory

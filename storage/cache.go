@@ -2,11 +2,11 @@ package storage
 
 import "sync"
 
-// Cache keeps values of the store in memory, by key, up to a limit of their weights. When there is no room, entries
-// go in no order. It knows nothing of the store: whoever reads an entry has to know that it holds in the snapshot at
-// hand, as a rule by a mark that the entry carries and the snapshot shows (several processes may write).
+// Cache keeps values of the store in memory, by key, up to a limit of their weights; for want of room entries are
+// dropped in no order. A Cache knows nothing of the store: its reader has to prove that an entry holds in the snapshot
+// at hand, as a rule by a mark that the entry carries and the snapshot shows (several processes may write).
 //
-// Safe for concurrent use. A value is shared, so it is never changed once it is in.
+// Safe for concurrent use. A value is shared and never changed once it is in.
 type Cache[K comparable, V any] struct {
 	limit  int
 	weight func(V) int

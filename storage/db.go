@@ -73,7 +73,7 @@ type DB interface {
 	// Migrate brings the tables of one owner up to date. Called once per owner, before anything else uses the
 	// store. ErrAhead (wrapped, naming both versions) if the tables are newer than the files.
 	Migrate(ctx context.Context, m Migrations) error
-	// Versions tells for each owner the version in the store and whether it is dirty.
+	// Versions tells how far the tables of one owner are.
 	Versions(ctx context.Context, m Migrations) (MigrationStatus, error)
 	// Check verifies the store's own structure (integrity and foreign keys); nil when sound.
 	Check(ctx context.Context) error

@@ -40,7 +40,8 @@ type Entry struct {
 	Person  social.ID         // OpErase
 }
 
-// LogReader is the log for those who read: delivery and its channels. All methods may be called from many goroutines.
+// LogReader is the log for those who read: delivery, its channels, and modules that ask for the head. All methods may
+// be called from many goroutines.
 type LogReader interface {
 	// Read gives what the audience reads after a cursor: at most limit events (1..1000) in rising order.
 	// Redacted, erased, hidden and internal entries are passed over within a scan budget, so a page may be
@@ -97,8 +98,8 @@ type LogKeeper interface {
 	Close() error
 }
 
-// Log is the ordered event log: what an implementation is, and the kit tests. Whoever uses it takes the role alone
-// that it plays.
+// Log is the ordered event log: what an implementation is, and the kit tests. Users take the role they play, never the
+// whole.
 type Log interface {
 	LogReader
 	LogAppender

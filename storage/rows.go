@@ -32,7 +32,7 @@ func All[T any](ctx context.Context, q Querier, scan func(Row) (T, error), query
 	return out, nil
 }
 
-// One scans a row of one column. It is for All.
+// One scans a row of one column, for All.
 func One[T any](row Row) (v T, err error) {
 	err = row.Scan(&v)
 	return v, err

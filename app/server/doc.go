@@ -1,5 +1,5 @@
 // Package server serves HTTP: it guards the framing, tells who is asking, spends budgets, checks requests against
-// their operation, and answers every error as a problem (RFC 9457). It is the only package that knows status codes.
+// their operation, and answers every error as a problem (RFC 9457). Only here does a fault have a status code.
 //
 // A module adds its operations with Register, a channel its plain routes with Mount. Where to look:
 //

@@ -243,8 +243,7 @@ func (s *Service) getEvents(c *fiber.Ctx) error {
 	if way == plugins.WayNone {
 		return social.NewFault(social.CodeNotAcceptable, "Events come as text/event-stream or application/json.")
 	}
-	header := func(name string) string { return strings.Clone(c.Get(name)) }
-	q, err := plugins.ParseEvents(plugins.Params{Query: queryOf(c), Header: header})
+	q, err := plugins.ParseEvents(plugins.ParamsOf(c))
 	if err != nil {
 		return err
 	}
@@ -272,15 +271,6 @@ func (s *Service) getEvents(c *fiber.Ctx) error {
 	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 	return c.Send(page.AppendJSON(nil))
-}
-
-// queryOf copies the query out of the request, in order and with what is given twice.
-func queryOf(c *fiber.Ctx) [][2]string {
-	var out [][2]string
-	for key, value := range c.Context().QueryArgs().All() {
-		out = append(out, [2]string{string(key), string(value)})
-	}
-	return out
 }
 
 // hasTag reports whether an If-None-Match header (RFC 9110, 13.1.2) names the tag; tags are compared weakly.

@@ -29,7 +29,7 @@ func (s *Service) Reactions() []event.Reaction {
 
 // Jobs are the background work of follows.
 func (s *Service) Jobs() []social.Job {
-	return []social.Job{{Name: "follows of ended accounts", Every: cleanupEvery, Run: s.endFollows}}
+	return []social.Job{{Name: "follows: end those of ended accounts", Every: cleanupEvery, Run: s.endFollows}}
 }
 
 // endFollows takes away one page of the follows of one ended account, with a fact each, so that the counts of

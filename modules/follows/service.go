@@ -2,7 +2,6 @@ package follows
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/belfry-social/belfry/modules/event"
@@ -38,8 +37,8 @@ type Wishes struct {
 // Follow makes actor follow a person, or changes the wishes of a follow that is there. Done again it answers the
 // same and changes nothing: no announcement, no fact. Faults: self_target, not_found for somebody who is not
 // there, limit_reached.
-func (s *Service) Follow(ctx context.Context, actor social.Actor, followed social.ID, w Wishes) (social.Relationship,
-	error) {
+func (s *Service) Follow(ctx context.Context, actor social.Actor, followed social.ID,
+	w Wishes) (social.Relationship, error) {
 	var answer social.Relationship
 	err := s.change(ctx, actor, followed, func(tx storage.Tx, people map[social.ID]social.UserRef, now social.Time) error {
 		p, err := pairOf(ctx, tx, actor.UserID, followed)
@@ -55,7 +54,7 @@ func (s *Service) Follow(ctx context.Context, actor social.Actor, followed socia
 		return err
 	})
 	if err != nil {
-		return social.Relationship{}, failed(err, "follow", followed)
+		return social.Relationship{}, social.Wrap(err, "follows: follow %s", followed)
 	}
 	return answer, nil
 }
@@ -89,7 +88,7 @@ func (s *Service) Unfollow(ctx context.Context, actor social.Actor, followed soc
 		return s.bus.Emit(ctx, tx, event.FollowEnded{Follower: actor.UserID, Followed: followed, At: now})
 	})
 	if err != nil {
-		return social.Relationship{}, failed(err, "unfollow", followed)
+		return social.Relationship{}, social.Wrap(err, "follows: unfollow %s", followed)
 	}
 	return answer, nil
 }
@@ -133,8 +132,8 @@ func (s *Service) begin(ctx context.Context, tx storage.Tx, follower, followed s
 	if err != nil {
 		return err
 	}
-	e := edge{follower: follower.ID, followed: followed.ID, key: key, bell: wish(w.Bell, true), reposts: wish(w.Reposts,
-		true), createdAt: now}
+	e := edge{follower: follower.ID, followed: followed.ID, key: key, bell: wish(w.Bell, true),
+		reposts: wish(w.Reposts, true), createdAt: now}
 	p.forth = &e
 	own, err := p.announcement(follower.ID, now)
 	if err != nil {
@@ -181,14 +180,6 @@ func (s *Service) changed(ctx context.Context, tx storage.Tx, follower social.ID
 		return err
 	}
 	return mark(ctx, tx, follower, key)
-}
-
-// failed names what was attempted. Faults are for the caller and stay as they are.
-func failed(err error, what string, id social.ID) error {
-	if f := (*social.Fault)(nil); errors.As(err, &f) {
-		return f
-	}
-	return fmt.Errorf("follows: %s %s: %w", what, id, err)
 }
 
 func wish(asked *bool, otherwise bool) bool {

@@ -139,8 +139,8 @@ func (h handlers) item(do func(ctx context.Context, person, id social.ID) (Notif
 	}
 }
 
-func (h handlers) change(
-	set func(ctx context.Context, person, id social.ID, on bool) (Notification, error), on bool) itemHandler {
+func (h handlers) change(set func(ctx context.Context, person, id social.ID, on bool) (Notification, error),
+	on bool) itemHandler {
 	return h.item(func(ctx context.Context, person, id social.ID) (Notification, error) {
 		return set(ctx, person, id, on)
 	})

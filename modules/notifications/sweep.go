@@ -12,7 +12,7 @@ import (
 
 // Jobs delete, in pages, the rows that tombstones hide.
 func (s *Service) Jobs() []social.Job {
-	return []social.Job{{Name: "notifications: empty", Every: s.cfg.SweepEvery, Run: s.sweep}}
+	return []social.Job{{Name: "notifications: empty rows", Every: s.cfg.SweepEvery, Run: s.sweep}}
 }
 
 func addTombstone(ctx context.Context, tx storage.Tx, id social.ID, person bool, at social.Time) error {

@@ -48,8 +48,8 @@ func (absent) RefsByName(context.Context, storage.Querier, []string) (map[string
 	return nil, nil
 }
 
-func (absent) Relations(context.Context, storage.Querier, social.ID, []social.ID) (map[social.ID]social.Relationship,
-	error) {
+func (absent) Relations(context.Context, storage.Querier, social.ID,
+	[]social.ID) (map[social.ID]social.Relationship, error) {
 	return nil, nil
 }
 

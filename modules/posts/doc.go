@@ -4,5 +4,5 @@
 // condition on the reader (see visible in store.go); what a reader may not see is not there.
 //
 // The home timeline holds no copies. It merges, by order key, the newest keys of those a person follows, which are
-// kept in memory as a projection of the store (see tails.go): correct for each snapshot, refilled when dropped.
+// kept in memory as a projection of the store (room timeline): correct for each snapshot, refilled when dropped.
 package posts

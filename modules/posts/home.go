@@ -13,15 +13,14 @@ import (
 // Home is the home timeline of a person: their own top-level posts and those of whom they follow now, as far as
 // they may see them, newest first. The cursor is the head of the log before the store was read: whoever streams
 // from there misses nothing; zero when it is not known.
-func (s *Service) Home(ctx context.Context, reader social.ID, p social.PageQuery) (social.List[Post], social.Cursor,
-	error) {
-	head := s.Ports.Log.Head()
-	var out social.List[Post]
-	err := s.db.Read(ctx, func(q storage.Querier) (err error) {
-		out, err = s.homeIn(ctx, q, reader, p)
+func (s *Service) Home(ctx context.Context, reader social.ID,
+	p social.PageQuery) (list social.List[Post], head social.Cursor, err error) {
+	head = s.Ports.Log.Head()
+	err = s.db.Read(ctx, func(q storage.Querier) (err error) {
+		list, err = s.homeIn(ctx, q, reader, p)
 		return err
 	})
-	return out, head, failed(err, "home of", reader)
+	return list, head, social.Wrap(err, "posts: home of %s", reader)
 }
 
 func (s *Service) homeIn(ctx context.Context, q storage.Querier, reader social.ID,
@@ -91,15 +90,15 @@ func (s *Service) RecentBy(ctx context.Context, q storage.Querier, reader social
 	}
 	t, err := s.keys.Of(ctx, q, sources)
 	if err != nil {
-		return nil, failed(err, "recent for", reader)
+		return nil, social.Wrap(err, "posts: recent for %s", reader)
 	}
 	keys, err := t.Window(ctx, w)
 	if err != nil {
-		return nil, failed(err, "recent for", reader)
+		return nil, social.Wrap(err, "posts: recent for %s", reader)
 	}
 	list, err := s.show(ctx, q, social.ID{}, keys)
 	if err != nil {
-		return nil, failed(err, "recent for", reader)
+		return nil, social.Wrap(err, "posts: recent for %s", reader)
 	}
 	rows := make([]row, len(list))
 	for i, one := range list {

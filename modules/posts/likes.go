@@ -26,11 +26,14 @@ func (s *Service) Like(ctx context.Context, actor social.Actor, id social.ID, on
 			return nil
 		}
 		now := s.clock.Now()
-		by, change := int64(1), insertLike
-		if !on {
-			by, change = -1, deleteLike
+		by, changed := int64(1), false
+		if on {
+			changed, err = insertLike(ctx, tx, r.key, liker.ID, now)
+		} else {
+			by = -1
+			changed, err = deleteLike(ctx, tx, r.key, liker.ID)
 		}
-		if changed, err := change(ctx, tx, r.key, liker.ID, now); err != nil || !changed {
+		if err != nil || !changed {
 			return err
 		}
 		if err := countLike(ctx, tx, r.key, by); err != nil {
@@ -52,14 +55,14 @@ func (s *Service) Like(ctx context.Context, actor social.Actor, id social.ID, on
 		return s.bus.Emit(ctx, tx, event.PostUnliked{Post: post, Liker: liker.ID, At: now})
 	})
 	if err != nil {
-		return LikeState{}, failed(err, "like", id)
+		return LikeState{}, social.Wrap(err, "posts: like %s", id)
 	}
 	return answer, nil
 }
 
 // Likes lists who likes a post, newest like first, as reader sees them. not_found as for Get.
-func (s *Service) Likes(ctx context.Context, reader, id social.ID, p social.PageQuery) (social.List[social.User],
-	error) {
+func (s *Service) Likes(ctx context.Context, reader, id social.ID,
+	p social.PageQuery) (social.List[social.User], error) {
 	var out social.List[social.User]
 	err := s.db.Read(ctx, func(q storage.Querier) error {
 		r, err := s.find(ctx, q, reader, id)
@@ -83,7 +86,7 @@ func (s *Service) Likes(ctx context.Context, reader, id social.ID, p social.Page
 		out = social.List[social.User]{Items: users, Next: list.Next, Prev: list.Prev}
 		return err
 	})
-	return out, failed(err, "likes of", id)
+	return out, social.Wrap(err, "posts: likes of %s", id)
 }
 
 type like struct {
@@ -116,7 +119,7 @@ func insertLike(ctx context.Context, tx storage.Tx, post int64, user social.ID, 
 	return n == 1, err
 }
 
-func deleteLike(ctx context.Context, tx storage.Tx, post int64, user social.ID, _ social.Time) (bool, error) {
+func deleteLike(ctx context.Context, tx storage.Tx, post int64, user social.ID) (bool, error) {
 	n, err := tx.Exec(ctx, `DELETE FROM post_likes WHERE post_key = $1 AND user_id = $2`, post, user)
 	return n == 1, err
 }

@@ -32,7 +32,7 @@ func (s *Service) Comments(ctx context.Context, reader, id social.ID, newest boo
 		})
 		return err
 	})
-	return out, failed(err, "comments of", id)
+	return out, social.Wrap(err, "posts: comments of %s", id)
 }
 
 // ByAuthor lists the posts of a person, newest first, as reader may see them: top-level ones, and with comments
@@ -64,7 +64,7 @@ func (s *Service) ByAuthor(ctx context.Context, reader, author social.ID, media,
 		})
 		return err
 	})
-	return out, failed(err, "posts of", author)
+	return out, social.Wrap(err, "posts: posts of %s", author)
 }
 
 // page makes a page of posts.

@@ -2,6 +2,7 @@ package posts
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/social"
@@ -80,7 +81,7 @@ type LikeState struct {
 
 const excerptLen = 280 // code points of event.PostInfo.Excerpt
 
-// content makes the post of a row. author is nil when the person is not there any more; the post is a tombstone then.
+// content makes the post of a row. A nil author is an ended account: the post is a tombstone then.
 func (s *Service) content(r row, author *social.UserRef) Content {
 	c := Content{ID: r.id, URL: s.site.PostURL(r.id), Media: []Media{}, RootID: r.rootID, Visibility: r.visibility,
 		Mentions: []Mention{}, Tags: []Tag{}, CommentCount: r.comments, CreatedAt: r.createdAt}
@@ -113,28 +114,19 @@ func (s *Service) post(r row, author *social.UserRef, reader social.ID) Post {
 
 // info is what other modules need to know of a row.
 func (s *Service) info(r row, author social.UserRef) event.PostInfo {
-	i := event.PostInfo{ID: r.id, Key: r.key, Author: author, ReplyTo: r.replyTo, ReplyAuthor: r.replyAuthor,
-		RootID:     r.rootID,
-		RootAuthor: r.rootAuthor, Visibility: r.visibility, Excerpt: excerpt(r.text), URL: s.site.PostURL(r.id),
-		LikeCount: r.likes, CommentCount: r.comments, CreatedAt: r.createdAt}
-	i.Mentions = named(r.mentions, author.ID)
-	return i
+	return event.PostInfo{ID: r.id, Key: r.key, Author: author, ReplyTo: r.replyTo, ReplyAuthor: r.replyAuthor,
+		RootID: r.rootID, RootAuthor: r.rootAuthor, Visibility: r.visibility, Mentions: named(r.mentions, author.ID),
+		Excerpt: excerpt(r.text), URL: s.site.PostURL(r.id), LikeCount: r.likes, CommentCount: r.comments,
+		CreatedAt: r.createdAt}
 }
 
 // named gives the people of mentions once each, without author.
 func named(list []Mention, author social.ID) []social.ID {
 	var out []social.ID
-next:
 	for _, m := range list {
-		if m.UserID == author {
-			continue
+		if m.UserID != author && !slices.Contains(out, m.UserID) {
+			out = append(out, m.UserID)
 		}
-		for _, id := range out {
-			if id == m.UserID {
-				continue next
-			}
-		}
-		out = append(out, m.UserID)
 	}
 	return out
 }

@@ -22,7 +22,7 @@ func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once
 	}
 	mentions, err := s.mentions(ctx, c.names)
 	if err != nil {
-		return Post{}, failed(err, "publish for", actor.UserID)
+		return Post{}, social.Wrap(err, "posts: publish for %s", actor.UserID)
 	}
 	id := social.NewID()
 	var answer Post
@@ -32,8 +32,8 @@ func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once
 			return err
 		}
 		r := row{id: id, author: actor.UserID, rootID: id, rootAuthor: actor.UserID, visibility: c.Visibility,
-			text: c.Text, sensitive: c.Sensitive,
-			warning: c.Warning, language: c.Language, mentions: mentions, tags: c.tags, createdAt: s.clock.Now()}
+			text: c.Text, sensitive: c.Sensitive, warning: c.Warning, language: c.Language, mentions: mentions,
+			tags: c.tags, createdAt: s.clock.Now()}
 		author, err := s.publish(ctx, tx, actor, &r, c.ReplyTo)
 		if err != nil {
 			return err
@@ -42,7 +42,7 @@ func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once
 		return once.Save(ctx, tx, answer)
 	})
 	if err != nil {
-		return Post{}, failed(err, "publish", id)
+		return Post{}, social.Wrap(err, "posts: publish %s", id)
 	}
 	return answer, nil
 }
@@ -73,8 +73,8 @@ func (s *Service) mentions(ctx context.Context, names []name) ([]Mention, error)
 		return err
 	})
 	if err == nil && len(out) > s.cfg.MaxMentions {
-		err = social.Invalid(social.BodyField("/text", social.FieldTooMany, fmt.Sprintf("At most %d mentions.",
-			s.cfg.MaxMentions)))
+		err = social.Invalid(social.BodyField("/text", social.FieldTooMany,
+			fmt.Sprintf("At most %d mentions.", s.cfg.MaxMentions)))
 	}
 	return out, err
 }
@@ -110,8 +110,8 @@ func (s *Service) publish(ctx context.Context, tx storage.Tx, actor social.Actor
 		if err != nil {
 			return author, err
 		}
-		err = outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: author.ID},
-			Type:  social.EventPostCreated,
+		err = outbox.Announce(ctx, tx, outbox.Announcement{
+			Stream: social.Stream{Kind: social.By, User: author.ID}, Type: social.EventPostCreated,
 			Actor: author.ID, Object: r.id, About: about(*r), Time: r.createdAt, Data: data})
 		if err != nil {
 			return author, err

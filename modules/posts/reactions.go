@@ -32,8 +32,8 @@ func (s *Service) Reactions() []event.Reaction {
 // Jobs are the background work of posts.
 func (s *Service) Jobs() []social.Job {
 	return []social.Job{
-		{Name: "posts of ended accounts", Every: cleanupEvery, Run: s.emptyDeletedUser},
-		{Name: "announcements of deleted posts", Every: cleanupEvery, Run: s.goOnRedacting},
+		{Name: "posts: empty ended accounts", Every: cleanupEvery, Run: s.emptyDeletedUser},
+		{Name: "posts: redact what was announced", Every: cleanupEvery, Run: s.goOnRedacting},
 	}
 }
 
@@ -52,8 +52,8 @@ func (s *Service) emptyDeletedUser(ctx context.Context) (more bool, err error) {
 		if err != nil || !found {
 			return err
 		}
-		for _, step := range []func(context.Context, storage.Tx, social.ID) (int, error){s.emptyPosts, takeLikes,
-			takeMentions} {
+		steps := []func(context.Context, storage.Tx, social.ID) (int, error){s.emptyPosts, takeLikes, takeMentions}
+		for _, step := range steps {
 			if n, err := step(ctx, tx, person); err != nil || n == cleanupPage {
 				return err // the rest at the next run
 			}
@@ -101,7 +101,7 @@ func takeLikes(ctx context.Context, tx storage.Tx, person social.ID) (int, error
 		return 0, err
 	}
 	for _, key := range list {
-		if _, err := deleteLike(ctx, tx, key, person, 0); err != nil {
+		if _, err := deleteLike(ctx, tx, key, person); err != nil {
 			return 0, err
 		}
 		if err := countLike(ctx, tx, key, -1); err != nil {

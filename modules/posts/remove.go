@@ -67,7 +67,7 @@ func (s *Service) Delete(ctx context.Context, actor social.Actor, id social.ID, 
 		})
 		rest = left
 	}
-	return failed(err, "delete", id)
+	return social.Wrap(err, "posts: delete %s", id)
 }
 
 // redactPage empties one page of what was announced of a post before an outbox id, 0 = by now, and keeps where to go
@@ -102,7 +102,7 @@ func (s *Service) goOnRedacting(ctx context.Context) (more bool, err error) {
 		_, err := s.redactPage(ctx, tx, id, before)
 		return err
 	})
-	return true, failed(err, "redact", id)
+	return true, social.Wrap(err, "posts: redact %s", id)
 }
 
 // remove empties a row and says so to other modules.
@@ -122,8 +122,8 @@ func (s *Service) announceEnd(ctx context.Context, tx storage.Tx, r row, now soc
 	if err != nil {
 		return err
 	}
-	return outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: r.author},
-		Type:  social.EventPostDeleted,
+	return outbox.Announce(ctx, tx, outbox.Announcement{
+		Stream: social.Stream{Kind: social.By, User: r.author}, Type: social.EventPostDeleted,
 		Actor: r.author, Object: r.id, About: []social.ID{r.author}, Time: now, Data: data})
 }
 

@@ -2,8 +2,8 @@ package posts
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/posts/timeline"
@@ -51,7 +51,7 @@ func (s *Service) Get(ctx context.Context, reader, id social.ID) (Post, error) {
 		out = list[0]
 		return nil
 	})
-	return out, failed(err, "get", id)
+	return out, social.Wrap(err, "posts: get %s", id)
 }
 
 // find is the one road to a single post: the row if reader may see it and it stands.
@@ -121,12 +121,10 @@ func (s *Service) authors(ctx context.Context, q storage.Querier, rows []row) (m
 }
 
 // Info tells other modules what they need to know of posts. Deleted ones, and those of ended accounts, are absent.
-// It does not ask who wants to know.
+// Visibility is the caller's to judge.
 func (s *Service) Info(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]event.PostInfo, error) {
 	out := make(map[social.ID]event.PostInfo, len(ids))
-	for len(ids) > 0 {
-		part := ids[:min(len(ids), maxIn)]
-		ids = ids[len(part):]
+	for part := range slices.Chunk(ids, maxIn) {
 		in, args := storage.In([]any{social.ID{}}, part)
 		rows, err := queryRows(ctx, q, false, `SELECT `+columns+` FROM posts p WHERE p.id IN `+in+` AND `+standing, args...)
 		if err != nil {
@@ -172,15 +170,4 @@ func (s *Service) person(ctx context.Context, q storage.Querier, actor social.Ac
 		return social.UserRef{}, social.NewFault(social.CodeInvalidToken, "This account has ended.")
 	}
 	return ref, nil
-}
-
-// failed names what was attempted. Faults are for the caller and stay as they are.
-func failed(err error, what string, id social.ID) error {
-	if err == nil {
-		return nil
-	}
-	if f := (*social.Fault)(nil); errors.As(err, &f) {
-		return f
-	}
-	return fmt.Errorf("posts: %s %s: %w", what, id, err)
 }

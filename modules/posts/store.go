@@ -42,9 +42,10 @@ var visibilities = []event.Visibility{event.Public, event.Followers, event.Menti
 
 const maxIn = 256 // values behind one IN
 
-// columns need the reader as $1. What has to be known of the reader is asked with the row.
+// columns need the reader as $1: the reader's like is read with the row.
 const columns = `p.key, p.id, p.author_id, p.root_key, p.root_id, p.root_author_id, p.reply_to, p.reply_author_id,
-	p.visibility, p.text, p.sensitive, p.warning, p.language, p.mentions, p.tags, p.like_count, p.comment_count, p.created_at,
+	p.visibility, p.text, p.sensitive, p.warning, p.language, p.mentions, p.tags, p.like_count, p.comment_count,
+	p.created_at,
 	CASE WHEN p.deleted_at <> 0 OR p.author_id IN (SELECT user_id FROM post_leavers) THEN 1 ELSE 0 END,
 	CASE WHEN EXISTS (SELECT 1 FROM post_likes l WHERE l.post_key = p.key AND l.user_id = $1) THEN 1 ELSE 0 END`
 
@@ -61,7 +62,7 @@ const visible = `(p.visibility = 0 OR p.root_author_id = $1 OR p.visibility = 1 
 // standing: in the lists.
 const standing = `p.deleted_at = 0 AND p.author_id NOT IN (SELECT user_id FROM post_leavers)`
 
-// What stands below another post, and what does not: a person's list of each has an index of its own.
+// Top-level posts and comments: a person's list of each has an index of its own.
 const (
 	topLevel = `p.reply_to IS NULL`
 	comment  = `p.reply_to IS NOT NULL`
@@ -164,8 +165,8 @@ func insertRow(ctx context.Context, tx storage.Tx, r row, parent row) error {
 		reply_author_id, visibility, text, sensitive, warning, language, mentions, tags, changed, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $1, $16)`,
 		r.key, r.id, r.author, r.rootKey, r.rootID, r.rootAuthor, r.replyTo, r.replyAuthor,
-		slices.Index(visibilities, r.visibility),
-		r.text, bit(r.sensitive), r.warning, r.language, mentions, tags, int64(r.createdAt))
+		slices.Index(visibilities, r.visibility), r.text, bit(r.sensitive), r.warning, r.language,
+		mentions, tags, int64(r.createdAt))
 	if err != nil {
 		return err
 	}

@@ -62,8 +62,8 @@ func (a Actor) Allows(s Scope) bool {
 }
 
 // Need returns nil if the actor may do what s stands for, else the fault to answer with: unauthenticated,
-// account_suspended or insufficient_scope. Handlers call it through their host's authentication or themselves;
-// it does not look at roles.
+// account_suspended or insufficient_scope. The host calls it before a handler, or the handler itself. Roles are not
+// looked at.
 func (a Actor) Need(s Scope) error {
 	switch {
 	case a.IsAnonymous():

@@ -7,7 +7,7 @@ import (
 )
 
 // Code names a kind of problem. The list is closed: it is the contract of the HTTP API (see docs and
-// openapi.json). Only app knows which HTTP status goes with which code.
+// openapi.json). Only app/server knows which HTTP status goes with which code.
 type Code string
 
 // The codes a fault may carry.

@@ -180,9 +180,8 @@ func Merge[T any](w Window, a, b []T, key func(T) int64) []T {
 // gives CodeInvalidCursor; errors of fetch are returned as they are.
 //
 // Items is never nil. Rows that a reader may not see have to be left out by fetch itself, so that a page is full.
-func PageOf[T any](
-	p *PageCursors, s PageScope, q PageQuery, rising bool, key func(T) int64, fetch func(Window) ([]T, error),
-) (List[T], error) {
+func PageOf[T any](p *PageCursors, s PageScope, q PageQuery, rising bool, key func(T) int64,
+	fetch func(Window) ([]T, error)) (List[T], error) {
 	w := Window{Rising: rising, Limit: q.Limit + 1}
 	back := byte(pageFront)
 	if q.Cursor != "" {

@@ -13,7 +13,6 @@ import (
 const (
 	StateActive    = "active"
 	StateSuspended = "suspended"
-	StateDeleting  = "deleting"
 )
 
 // Me is a user as they see themselves.

@@ -9,6 +9,11 @@
 // the tail, which holds the newest in memory, or from the log, read by a catch-up worker. Both are ordered by the
 // same positions, so that going from one to the other loses and doubles nothing.
 //
+// The road of an event: Publish (channel.go) encodes it, dispatched (hub.go) puts it into the tail and marks the
+// connections that read it, pass.go gathers and writes; catchup.go reads and writes from the log. An event waits for a
+// connection while its person's audience is not read or is held (person.go) or the kernel is full; the audience, the
+// types asked for, and what was taken back (frames.Tail.Stale, then the log) decide whether it is shown at all.
+//
 // # Who owns what
 //
 // The hub is one goroutine, the loop over three parts:
@@ -45,8 +50,8 @@
 // An answer may be younger than the entry that asked for it. That is safe: a follow carries the position since
 // which it holds, an end of it and a block only hide more, and a later entry asks again.
 //
-// Who leaves lingers in the index for a minute, within a bound (linger.go), so that coming back asks nobody. The
-// first control entry of somebody who is not here ends that.
+// A person who leaves lingers in the index for a minute, within a bound (linger.go), so that coming back asks nobody.
+// The first control entry of a lingering person ends that.
 //
 // # Deletion
 //

@@ -22,7 +22,7 @@ type hub struct {
 	metrics *metrics
 	inbox   inbox
 	random  func() float64 // [0, 1)
-	nearBy  int            // see there; a test may set it before the hub runs
+	nearBy  int            // the constant; a test may set it before the hub runs
 
 	questions chan task     // to the asking workers; the hub never has more out than fit
 	pages     chan task     // to the catch-up workers, likewise
@@ -45,10 +45,10 @@ type hub struct {
 	heard    bool               // something was dispatched: the tail is whole from there on
 	line     queue[*connection] // to be served, in order
 	askNext  queue[*person]     // to be asked about, in order
-	asked    int                // questions out
+	asked    int                // questions under way
 	readNext queue[*connection] // to be read for, in order
-	readOut  int                // pages out
-	spare    []*page            // those that are not out
+	readOut  int                // pages under way
+	spare    []*page            // pages to be used again
 	open     int
 	draining bool
 	empty    []chan struct{} // closed when the last connection has left

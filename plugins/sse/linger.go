@@ -7,8 +7,8 @@ import (
 	"github.com/belfry-social/belfry/plugins/sse/audience"
 )
 
-// What lingers of people who left: for how long, so that who lost the network, reached max_age or met a proxy's
-// restart comes back without a question to the store; and how much, in edges of 8 bytes and in leavings.
+// The bounds of lingering: the time, so that after a lost network, max_age or a proxy's restart a person comes back
+// without a question to the store; and the memory, in edges of 8 bytes and in leavings.
 const (
 	lingerFor    = time.Minute
 	lingerWeight = 4 << 20
@@ -16,20 +16,20 @@ const (
 	forgetsATick = 64 // each costs the number of the person's follows
 )
 
-// lingering is who left a moment ago, in order, and what they weigh.
+// lingering is the people who left a moment ago, in order, and their weight.
 type lingering struct {
 	queue  queue[leaving]
 	weight int
 }
 
-// leaving is the moment at which somebody's last connection left. It stands for nothing when they came back since.
+// leaving is the moment at which a person's last connection left; void once the person has come back.
 type leaving struct {
 	person *person
 	at     time.Duration
 }
 
-// join gives a connection its person. Who is not known is asked about, now that control entries of the person are
-// heard; so is one about whom it was given up.
+// join gives a connection its person. A new person is asked about, now that the person's control entries are heard; so
+// is a person about whom asking was given up.
 func (h *hub) join(c *connection, id social.ID) {
 	p := h.audience.Find(id)
 	if p == nil {
@@ -49,7 +49,7 @@ func (h *hub) join(c *connection, id social.ID) {
 	c.person, c.next, p.conns = p, p.conns, c
 }
 
-// leave takes a connection from its person. After the last one the person lingers: most come back. Who leaves
+// leave takes a connection from its person. After the last one the person lingers: most come back. A person who leaves
 // before the audience is known is still asked about: a page that was opened anew comes back at once.
 func (h *hub) leave(c *connection) {
 	p := c.person
@@ -78,7 +78,7 @@ func (h *hub) leave(c *connection) {
 	h.forgetSome()
 }
 
-// forget takes somebody who is not here out of the index.
+// forget takes a lingering person out of the index.
 func (h *hub) forget(p *person) {
 	h.linger.weight -= p.Weight()
 	h.metrics.kept.Dec()
@@ -86,7 +86,7 @@ func (h *hub) forget(p *person) {
 	p.gone = true
 }
 
-// forgetFirst forgets the one who has been away longest.
+// forgetFirst forgets the person who left first.
 func (h *hub) forgetFirst() {
 	l := h.linger.queue.pop()
 	if p := l.person; !p.gone && p.conns == nil && p.left == l.at {
@@ -94,7 +94,7 @@ func (h *hub) forgetFirst() {
 	}
 }
 
-// forgetSome forgets those away for too long, some at a time, and those away for longest when too much lingers.
+// forgetSome forgets people after lingerFor, some at a time, and the first to leave when too much lingers.
 func (h *hub) forgetSome() {
 	l := &h.linger
 	for n := 0; l.queue.len() > 0; n++ {

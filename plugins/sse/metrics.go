@@ -17,7 +17,7 @@ type metrics struct {
 	ended, gaps                               *prometheus.CounterVec
 	all                                       []prometheus.Collector
 
-	// What the kernel took since the last flush; the hub's goroutine owns them.
+	// Taken by the kernel since the last flush; the hub's goroutine owns them.
 	bytesOut, blocksOut int
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/belfry-social/belfry/plugins/sse/audience"
 )
 
-// person is somebody with at least one connection, or one whose last connection left a moment ago. The hub's
+// person is an entry of the audience index: a person with connections, or one who lingers (linger.go). The hub's
 // goroutine owns it.
 type person struct {
 	audience.Person
@@ -81,7 +81,7 @@ func controlOf(e social.Event) (other social.ID, ok bool) {
 }
 
 // control notes a control entry at pos: from here on nothing is judged for the person before the relation has
-// been read again. Somebody who is not here any more is forgotten instead.
+// been read again. A lingering person is forgotten instead.
 func (h *hub) control(p *person, pos social.Position, other social.ID) {
 	if p.conns == nil {
 		h.forget(p)

@@ -102,7 +102,7 @@ func (r *record) appendTo(b, key []byte) []byte {
 	return b
 }
 
-// decode reads the value of key. Anything but what encode wrote for this very key is errRecord.
+// decode reads the value of key. Anything but what appendTo wrote for this very key is errRecord.
 func decode(key, v []byte) (record, error) {
 	if len(key) != keyLen || len(v) < headLen || len(v) > maxRecord ||
 		binary.BigEndian.Uint32(v) != checksum(key, v[flagsAt:]) {

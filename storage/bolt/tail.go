@@ -80,9 +80,8 @@ func (l *Log) page(ctx context.Context, p *published, after social.Cursor) ([]so
 }
 
 // scan reads one page of the journal: the events up to through, or up to what err speaks of.
-func (l *Log) scan(
-	ctx context.Context, p *published, after social.Cursor,
-) (events []social.Event, through social.Cursor, err error) {
+func (l *Log) scan(ctx context.Context, p *published,
+	after social.Cursor) (events []social.Event, through social.Cursor, err error) {
 	if err := p.gap(after); err != nil {
 		return nil, after, err
 	}

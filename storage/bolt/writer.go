@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,6 +30,32 @@ type writer struct {
 
 // streams is the bucket of the buckets of the streams. Most transactions do not touch it.
 func (w *writer) streams() *bbolt.Bucket { return w.tx.Bucket(bucketStreams) }
+
+// lock takes the write lock; unlock gives it back.
+func (l *Log) lock(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case l.writing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.closed:
+		return storage.ErrClosed
+	}
+}
+
+func (l *Log) unlock() { <-l.writing }
+
+// locked writes under the write lock.
+func (l *Log) locked(ctx context.Context, fn func(*writer) error) error {
+	if err := l.lock(ctx); err != nil {
+		return err
+	}
+	defer l.unlock()
+	return l.write(fn)
+}
 
 // write runs fn in a transaction, makes its work durable and publishes it; nothing is written when fn changes
 // nothing. The caller holds the write lock. An error of fn undoes its work and is returned; an error of the engine is

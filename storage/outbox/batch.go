@@ -36,7 +36,7 @@ func (p *poison) Error() string { return fmt.Sprintf("outbox: entry %d: %v", p.i
 func (p *poison) Unwrap() error { return p.err }
 
 var (
-	errPoison = errors.New("entry cannot be understood") // wrong in itself: no time and no space will mend it
+	errPoison = errors.New("entry cannot be understood") // however often it is tried
 	errFull   = errors.New("batch is full")              // ends a reading
 )
 

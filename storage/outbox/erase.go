@@ -18,7 +18,7 @@ const eraseRows = 256
 // erase entry whose walk has ended carries data; so what is still to be done survives a restart.
 func EraseJob(db storage.DB, log storage.LogKeeper) social.Job {
 	e := &eraser{db: db, log: log}
-	return social.Job{Name: "outbox.erase", Every: time.Minute, Run: func(ctx context.Context) (bool, error) {
+	return social.Job{Name: "outbox: erase", Every: time.Minute, Run: func(ctx context.Context) (bool, error) {
 		more, err := e.step(ctx)
 		if err != nil {
 			return false, fmt.Errorf("outbox: erase: %w", err)

@@ -27,7 +27,7 @@ const trimRows = 256
 // and nobody copies them: the relay begins at the log's mark, which is never below the floor.
 func TrimJob(db storage.DB, log storage.LogKeeper, clock social.Clock, age time.Duration, bytes int64) social.Job {
 	t := &trimmer{db: db, log: log, clock: clock, age: age, bytes: bytes}
-	return social.Job{Name: "outbox.trim", Every: time.Minute, Run: func(ctx context.Context) (bool, error) {
+	return social.Job{Name: "outbox: trim", Every: time.Minute, Run: func(ctx context.Context) (bool, error) {
 		more, err := t.step(ctx)
 		if err != nil {
 			return false, fmt.Errorf("outbox: trim: %w", err)

@@ -130,8 +130,8 @@ func (c *Channel) within(ctx context.Context, what string, fn func(ctx context.C
 
 // Within runs fn on a goroutine of its own and returns when fn has, or when ctx and a grace time behind it have ended;
 // then fn is left behind. returned is closed when fn has returned.
-func (c *Channel) Within(ctx context.Context, what string, grace time.Duration, fn func(context.Context) error) (
-	returned <-chan struct{}, err error) {
+func (c *Channel) Within(ctx context.Context, what string, grace time.Duration,
+	fn func(context.Context) error) (returned <-chan struct{}, err error) {
 	over := make(chan struct{})
 	done := make(chan error, 1)
 	go func() {

@@ -11,8 +11,8 @@ import (
 var errDisabled = social.NewFault(social.CodeInvalidState, "This endpoint is switched off.")
 
 // Deliveries is one page of the deliveries of an endpoint, newest first; state "" = all.
-func (p *Pipeline) Deliveries(ctx context.Context, owner, endpoint social.ID, state string, page social.PageQuery) (
-	out social.List[Delivery], err error) {
+func (p *Pipeline) Deliveries(ctx context.Context, owner, endpoint social.ID, state string,
+	page social.PageQuery) (out social.List[Delivery], err error) {
 	err = p.db.Read(ctx, func(q storage.Querier) error {
 		if _, err := ownEndpoint(ctx, q, owner, endpoint); err != nil {
 			return err
@@ -35,7 +35,7 @@ func (p *Pipeline) Deliveries(ctx context.Context, owner, endpoint social.ID, st
 		out = viewsOf(rows, func(d delivery) Delivery { return d.view(epoch, attempts[d.ID]) })
 		return err
 	})
-	return out, wrap("list deliveries", err)
+	return out, social.Wrap(err, "delivery: list deliveries")
 }
 
 // Delivery is one delivery of one of a person's endpoints.
@@ -44,12 +44,12 @@ func (p *Pipeline) Delivery(ctx context.Context, owner, endpoint, id social.ID) 
 		out, err = p.showDelivery(ctx, q, owner, endpoint, id)
 		return err
 	})
-	return out, wrap("delivery", err)
+	return out, social.Wrap(err, "delivery: delivery")
 }
 
 // TestEndpoint makes a delivery that tests an endpoint: one attempt, at once.
-func (p *Pipeline) TestEndpoint(ctx context.Context, owner, endpoint social.ID, once *storage.Once) (
-	out Delivery, err error) {
+func (p *Pipeline) TestEndpoint(ctx context.Context, owner, endpoint social.ID,
+	once *storage.Once) (out Delivery, err error) {
 	now := p.clock.Now()
 	d := newDelivery(endpoint, 0, eventTest, social.ID{})
 	d.NextAttemptAt, d.CreatedAt = &now, now
@@ -70,7 +70,7 @@ func (p *Pipeline) TestEndpoint(ctx context.Context, owner, endpoint social.ID, 
 		return once.Save(ctx, tx, out)
 	})
 	p.nudge()
-	return out, wrap("test endpoint", err)
+	return out, social.Wrap(err, "delivery: test endpoint")
 }
 
 // RetryDelivery makes a dead or waiting delivery due at once and begins its schedule anew.
@@ -98,11 +98,11 @@ func (p *Pipeline) RetryDelivery(ctx context.Context, owner, endpoint, id social
 		return err
 	})
 	p.nudge()
-	return out, wrap("retry delivery", err)
+	return out, social.Wrap(err, "delivery: retry delivery")
 }
 
-func (p *Pipeline) showDelivery(ctx context.Context, q storage.Querier, owner, endpoint, id social.ID) (
-	Delivery, error) {
+func (p *Pipeline) showDelivery(ctx context.Context, q storage.Querier,
+	owner, endpoint, id social.ID) (Delivery, error) {
 	_, d, err := ownDelivery(ctx, q, owner, endpoint, id)
 	if err != nil {
 		return Delivery{}, err

@@ -124,8 +124,8 @@ func (in *intake) try(ctx context.Context, events []social.Event) error {
 // plan asks, outside the writer's time, which endpoints want which event, and which posts have to be fanned out. Most
 // people have no endpoint, and most sites have none: one query says whether there is any, and one more serves many
 // events.
-func (in *intake) plan(ctx context.Context, events []social.Event) (
-	out []delivery, posts []social.Position, err error) {
+func (in *intake) plan(ctx context.Context,
+	events []social.Event) (out []delivery, posts []social.Position, err error) {
 	var named []social.Event
 	for _, e := range events {
 		switch {
@@ -164,8 +164,8 @@ func (in *intake) plan(ctx context.Context, events []social.Event) (
 }
 
 // forPeople adds the deliveries of notifications for the endpoints of their receivers.
-func (in *intake) forPeople(ctx context.Context, q storage.Querier, events []social.Event, out []delivery) (
-	[]delivery, error) {
+func (in *intake) forPeople(ctx context.Context, q storage.Querier, events []social.Event,
+	out []delivery) ([]delivery, error) {
 	people := make([]social.ID, len(events))
 	for i, e := range events {
 		people[i] = e.Stream.User

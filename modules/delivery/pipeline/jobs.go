@@ -12,8 +12,8 @@ import (
 // settlePage bounds what one step ends or drops.
 const settlePage = 200
 
-// Reactions: who deletes their account has no endpoints any more. Their connections end by the revocation that the
-// deletion announces.
+// Reactions: the end of an account removes its endpoints. Connections end by the revocation that the deletion
+// announces.
 func (p *Pipeline) Reactions() []event.Reaction {
 	return []event.Reaction{
 		event.On("delivery: remove endpoints", func(ctx context.Context, tx storage.Tx, f event.UserDeleted) error {
@@ -60,7 +60,7 @@ func (p *Pipeline) settleEndpoints(ctx context.Context) (more bool, err error) {
 		_, err = tx.Exec(ctx, last, e.id)
 		return err
 	})
-	return more, wrap("settle endpoints", err)
+	return more, social.Wrap(err, "delivery: settle endpoints")
 }
 
 func (p *Pipeline) dropFinished(ctx context.Context) (more bool, err error) {
@@ -70,7 +70,7 @@ func (p *Pipeline) dropFinished(ctx context.Context) (more bool, err error) {
 		more = n == settlePage
 		return err
 	})
-	return more, wrap("drop finished deliveries", err)
+	return more, social.Wrap(err, "delivery: drop finished deliveries")
 }
 
 // settle makes dead letters of up to settlePage pending deliveries of an endpoint, and returns how many.

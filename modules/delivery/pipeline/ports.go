@@ -31,8 +31,8 @@ type Follows interface {
 	// Edge gives one follow; false = there is none.
 	Edge(ctx context.Context, q storage.Querier, follower, followed social.ID) (social.FollowEdge, bool, error)
 	// BellFollowers tells which of these people follow author with the bell on, and since when.
-	BellFollowers(ctx context.Context, q storage.Querier, author social.ID, among []social.ID) (
-		map[social.ID]social.FollowEdge, error)
+	BellFollowers(ctx context.Context, q storage.Querier, author social.ID,
+		among []social.ID) (map[social.ID]social.FollowEdge, error)
 }
 
 // Notifications tells what became of a notification, and makes those that delivery itself has to give.
@@ -55,8 +55,8 @@ func (absent) Edge(context.Context, storage.Querier, social.ID, social.ID) (soci
 	return social.FollowEdge{}, false, nil
 }
 
-func (absent) BellFollowers(context.Context, storage.Querier, social.ID, []social.ID) (
-	map[social.ID]social.FollowEdge, error) {
+func (absent) BellFollowers(context.Context, storage.Querier, social.ID,
+	[]social.ID) (map[social.ID]social.FollowEdge, error) {
 	return nil, nil
 }
 

@@ -51,8 +51,8 @@ func (a *Audiences) Audience(ctx context.Context, person social.ID) (social.Audi
 }
 
 // Relation reads one edge again.
-func (a *Audiences) Relation(ctx context.Context, person, other social.ID) (
-	source social.Source, ok, hidden bool, err error) {
+func (a *Audiences) Relation(ctx context.Context,
+	person, other social.ID) (source social.Source, ok, hidden bool, err error) {
 	var edge social.FollowEdge
 	err = a.db.Read(ctx, func(q storage.Querier) (err error) {
 		if a.Follows != nil {

@@ -149,8 +149,8 @@ func (p *Polls) LongPoll(ctx context.Context, actor social.Actor, q plugins.Even
 
 // audienceUpTo gives what a person reads, and the position up to which that holds: the head from before the question.
 // A follow, or the end of one, that stands behind it may not be in the answer, and what follows it is not judged.
-func (p *Polls) audienceUpTo(ctx context.Context, person social.ID, q plugins.EventsQuery) (
-	social.Audience, social.Cursor, error) {
+func (p *Polls) audienceUpTo(ctx context.Context, person social.ID,
+	q plugins.EventsQuery) (social.Audience, social.Cursor, error) {
 	through := p.log.Head()
 	a, err := p.audiences.Audience(ctx, person)
 	return a.ForPosts(q.Posts), through, err

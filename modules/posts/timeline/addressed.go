@@ -62,13 +62,13 @@ func (t *Timeline) addressed(ctx context.Context, reader social.ID, w social.Win
 	}
 }
 
-// addressed is a post for named people only.
-type addressed struct {
+// addressedPost is a post for named people only.
+type addressedPost struct {
 	key    int64
 	author social.ID
 }
 
-func scanAddressed(row storage.Row) (a addressed, err error) {
+func scanAddressed(row storage.Row) (a addressedPost, err error) {
 	err = row.Scan(&a.key, &a.author)
 	return a, err
 }

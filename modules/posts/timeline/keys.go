@@ -12,10 +12,10 @@ import (
 
 // Keys holds, of authors that are read, the order keys of their newest posts for everybody or for followers.
 //
-// It is a projection of the store up to a mark. Every post carries, in posts.changed, the order key of the moment in
-// which it came into the lists or left them, so a snapshot tells what changed behind the mark, whichever process
-// wrote it, and nobody tells the projection of a commit. A reader gets what its own snapshot holds, also when that is
-// older than the mark.
+// Keys is a projection of the store up to a mark. Every post carries, in posts.changed, the order key of the write that
+// put the post into the lists or took it out, so a snapshot shows what changed behind the mark, whichever process
+// wrote, and no commit has to be reported. A reader gets what its own snapshot holds, also when that is older than the
+// mark.
 //
 // Safe for concurrent use.
 type Keys struct {
@@ -78,8 +78,8 @@ func (k *Keys) Of(ctx context.Context, q storage.Querier, sources []Source) (*Ti
 	return t, nil
 }
 
-// catchUp moves the mark of t from that of the projection to that of the snapshot, and the projection's with it. It
-// gives the changes between the two that the tails lack.
+// catchUp moves the mark of t from that of the projection to that of the snapshot, and the projection's with it. The
+// changes between the two, which the tails lack, are returned.
 func (t *Timeline) catchUp(ctx context.Context) ([]change, error) {
 	from := t.mark
 	changes, known, err := changesSince(ctx, t.q, from)
@@ -105,8 +105,8 @@ func (t *Timeline) catchUp(ctx context.Context) ([]change, error) {
 	return changes, nil
 }
 
-// advance brings the projection up to a mark. changes hold everything from the mark that was, or an earlier one; nil =
-// that is not known, and nothing is kept.
+// advance brings the projection up to a mark. changes hold everything since the present mark or an earlier one; nil =
+// unknown, and everything kept is dropped.
 func (k *Keys) advance(mark int64, changes []change) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
