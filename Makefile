@@ -75,6 +75,16 @@ crash: ## kill -9 the program CYCLES times under load and check everything answe
 	@out=$$(cd app/e2e && CYCLES=$(CYCLES) REPORT=1 $(GO) test -v -count=1 -timeout 48h -run '^TestCrash$$' . 2>&1) \
 	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
 
+.PHONY: bitrot
+bitrot: N ?= 1000
+bitrot: ## damage the event log N times between runs and check that nothing wrong is served
+	@out=$$(cd app/e2e && FLIPS=$(N) REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestBitrot$$' . 2>&1) \
+	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
+
+.PHONY: mutants
+mutants: ## break the log, the relay and the stream engine on purpose, one line at a time, and want the kits to see it
+	cd app/e2e && MUTANTS=1 REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestMutants$$' .
+
 .PHONY: flood
 READERS ?= 1000
 ACTS ?= 1800

@@ -28,3 +28,22 @@ func TestIn(t *testing.T) {
 		})
 	}
 }
+
+func TestValues(t *testing.T) {
+	for _, tt := range []struct {
+		args []any
+		list []int64
+		text string
+		want []any
+	}{
+		{nil, []int64{7}, "(VALUES (CAST($1 AS BIGINT)))", []any{int64(7)}},
+		{[]any{"a"}, []int64{7, 8, 9}, "(VALUES (CAST($2 AS BIGINT)),($3),($4),($5))",
+			[]any{"a", int64(7), int64(8), int64(9), nil}},
+		{nil, nil, "(VALUES (CAST($1 AS BIGINT)))", []any{nil}},
+	} {
+		text, args := storage.Values(tt.args, tt.list)
+		if text != tt.text || !slices.Equal(args, tt.want) {
+			t.Errorf("Values(%v, %v) = %q, %v; want %q, %v", tt.args, tt.list, text, args, tt.text, tt.want)
+		}
+	}
+}

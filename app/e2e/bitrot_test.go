@@ -13,7 +13,7 @@ import (
 // the damage lies where nothing is, or it is named in the log and the file is set aside and filled again, and
 // readers notice nothing.
 func TestBitrot(t *testing.T) {
-	_, rng := luck(t)
+	seed, rng := luck(t)
 	w := startWorld(t, map[string]string{"admin.enabled": "false"}, 3)
 	w.stormed(40, rng.Uint64())
 	var had []*history
@@ -43,7 +43,7 @@ func TestBitrot(t *testing.T) {
 		}
 		w.stop()
 	}
-	t.Logf("%d starts of %d found the damage", found, rounds/2)
+	report(t, "bitrot", seed, map[string]any{"damages": rounds, "starts": rounds / 2, "found": found})
 	if found < rounds/10 {
 		t.Errorf("only %d starts found damage: the file is mostly empty, or nobody looks", found)
 	}

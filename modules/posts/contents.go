@@ -83,7 +83,7 @@ func fillLive(ctx context.Context, q storage.Querier, reader social.ID, keys []i
 	var l live
 	dest := []any{&key, &l.changed, &l.likes, &l.comments, &liked}
 	for part := range slices.Chunk(keys, maxIn) {
-		in, args := storage.In([]any{reader}, part)
+		wanted, args := storage.Values([]any{reader}, part)
 		err := storage.Each(ctx, q, func(row storage.Row) error {
 			err := row.Scan(dest...)
 			l.liked = liked != 0
@@ -91,7 +91,7 @@ func fillLive(ctx context.Context, q storage.Querier, reader social.ID, keys []i
 			return err
 		}, `SELECT p.key, p.changed, p.like_count, p.comment_count, CASE WHEN p.like_count > 0 AND EXISTS
 			(SELECT 1 FROM post_likes l WHERE l.post_key = p.key AND l.user_id = $1) THEN 1 ELSE 0 END
-			FROM posts p WHERE p.deleted_at = 0 AND p.key IN `+in, args...)
+			FROM `+wanted+` AS wanted CROSS JOIN posts p WHERE p.key = wanted.column1 AND p.deleted_at = 0`, args...)
 		if err != nil {
 			return err
 		}

@@ -176,6 +176,9 @@ func (s *Service) empty(ctx context.Context, tx storage.Tx, id social.ID, name s
 		role = 'user', state = 'deleting', locale = 'en', time_zone = 'UTC', password_hash = '',
 		followers_count = 0, following_count = 0, posts_count = 0, deleted_at = $2
 		WHERE id = $3`, id.String(), int64(now), id)
+	if err == nil {
+		err = changeNames(ctx, tx)
+	}
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package users
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -11,14 +12,53 @@ import (
 // maxIn bounds the list of one question to the store.
 const maxIn = 256
 
-// Refs names people, in the caller's snapshot: one query for up to 256. Unknown and deleted people are absent; no ids
-// give an empty map.
+// maxNames bounds the names in memory, to about 10 MB.
+const maxNames = 1 << 16
+
+// name is a person's reference as it was in snapshots with this mark.
+type name struct {
+	social.UserRef
+	mark int64
+}
+
+// Refs names people, in the caller's snapshot. Unknown and deleted people are absent; no ids give an empty map. A name
+// in memory holds in every snapshot that has the mark it was read under, whatever process wrote it. For the others one
+// query is asked, for up to 256.
 func (s *Service) Refs(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error) {
 	refs := make(map[social.ID]social.UserRef, len(ids))
-	err := in(ctx, q, ids, refScanner(),
+	if len(ids) == 0 {
+		return refs, nil
+	}
+	var mark int64
+	if err := q.QueryRow(ctx, `SELECT names_changed FROM user_marks WHERE id = 1`).Scan(&mark); err != nil {
+		return nil, fmt.Errorf("users: mark of names: %w", err)
+	}
+	var missing []social.ID
+	for i, known := range s.names.GetAll(ids) {
+		if known != nil && known.mark == mark {
+			refs[ids[i]] = known.UserRef
+		} else {
+			missing = append(missing, ids[i])
+		}
+	}
+	err := in(ctx, q, missing, refScanner(),
 		`SELECT id, username, display_name FROM users WHERE deleted_at IS NULL AND id IN `,
-		func(r social.UserRef) { refs[r.ID] = r })
+		func(r social.UserRef) {
+			refs[r.ID] = r
+			if !storage.Provisional(q) {
+				s.names.Put(r.ID, &name{r, mark})
+			}
+		})
 	return refs, social.Wrap(err, "users: refs of %d people", len(ids))
+}
+
+// changeNames moves the mark of names. Every transaction that changes what Refs shows calls it.
+func changeNames(ctx context.Context, tx storage.Tx) error {
+	key, err := tx.NextKey(ctx)
+	if err == nil {
+		_, err = tx.Exec(ctx, `UPDATE user_marks SET names_changed = $1 WHERE id = 1`, key)
+	}
+	return err
 }
 
 // RefsByName names people by username, in any case. The answer's keys are the names as they were given. What is

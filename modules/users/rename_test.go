@@ -74,3 +74,41 @@ func TestNamesFollowTheStore(t *testing.T) {
 		})
 	}
 }
+
+// TestNamesOfSeveralProcesses: what one process remembers never hides what another wrote, nor shows it to a snapshot
+// from before.
+func TestNamesOfSeveralProcesses(t *testing.T) {
+	w := open(t)
+	a := w.actor(t, w.register(t, "alice"))
+	process := func() *users.Service {
+		return users.New(users.DefaultConfig(), social.Site{}, w.DB, w.Bus, w.Clock, w.Pages, w.Log)
+	}
+	one, other := process(), process()
+	want := func(s *users.Service, q storage.Querier, when, name string) {
+		t.Helper()
+		refs, err := s.Refs(t.Context(), q, []social.ID{a.UserID})
+		if got := refs[a.UserID].DisplayName; err != nil || got != name {
+			t.Errorf("%s the person is called %q, %v, want %q", when, got, err, name)
+		}
+	}
+	w.Read(t, func(before storage.Querier) error {
+		want(one, before, "at first", "alice")
+		fresh := "Alice II"
+		change := users.ProfileChange{DisplayName: users.Change[string]{Set: true, Value: &fresh}}
+		if _, err := other.UpdateMe(t.Context(), a, change); err != nil {
+			return err
+		}
+		w.Read(t, func(q storage.Querier) error {
+			want(one, q, "after another process changed it", "Alice II")
+			want(other, q, "to who changed it", "Alice II")
+			return nil
+		})
+		want(one, before, "in a snapshot from before, where memory is newer,", "alice")
+		want(other, before, "likewise", "alice")
+		w.Read(t, func(q storage.Querier) error {
+			want(one, q, "where memory is older", "Alice II")
+			return nil
+		})
+		return nil
+	})
+}

@@ -21,6 +21,7 @@ type Service struct {
 	clock  social.Clock
 	pages  *social.PageCursors
 	hasher *hasher
+	names  *storage.Cache[social.ID, *name]
 }
 
 // What the room calls its things, for those who use it through this module.
@@ -48,6 +49,7 @@ func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock soci
 		Ports:   Ports{Limits: social.Unlimited{}},
 		Service: access.New(room, site, db, clock, pages, log.Named("users")),
 		cfg:     cfg, site: site, db: db, bus: bus, clock: clock, pages: pages, hasher: newHasher(cfg.HashWait),
+		names: storage.NewCache[social.ID, *name](maxNames, nil),
 	}
 }
 

@@ -24,6 +24,7 @@ type conn struct {
 	db    *sqlite3.Conn
 	stmts map[string]*stmt
 	open  *rows // the rows given out last
+	wrote bool  // a statement that may write was run; who wants to know sets it to false before
 }
 
 // connect opens the file, making it if it is not there. more are pragmas; they win over those of cfg.
@@ -108,6 +109,7 @@ func (c *conn) stmt(query string, args []any) (*stmt, error) {
 		}
 		c.stmts[query] = s
 	}
+	c.wrote = c.wrote || s.writes
 	return s, s.bind(args)
 }
 
@@ -134,6 +136,7 @@ type stmt struct {
 	*sqlite3.Stmt
 	places []int // the argument of each placeholder: SQLite counts them as they come, not by their numbers
 	args   int   // how many arguments it takes
+	writes bool  // it may change the database
 }
 
 // prepare makes a statement of a text that holds just one.
@@ -145,7 +148,7 @@ func (c *conn) prepare(query string) (*stmt, error) {
 	if p == nil || strings.TrimSpace(rest) != "" {
 		return nil, errors.Join(fmt.Errorf("sqlite: not one statement: %q", query), p.Close())
 	}
-	s := &stmt{Stmt: p, places: make([]int, p.BindCount())}
+	s := &stmt{Stmt: p, places: make([]int, p.BindCount()), writes: !p.ReadOnly()}
 	for i := range s.places {
 		name := p.BindName(i + 1)
 		number, err := strconv.Atoi(strings.TrimPrefix(name, "$"))

@@ -12,8 +12,10 @@ import (
 
 // writer owns the writing connection, and the goroutines that gather callers and run their functions.
 //
-// Callers that wait while a commit is under way share the next one, each under a savepoint of its own (I29). Some
-// errors (disk full, an I/O error, ON CONFLICT ROLLBACK) end the whole transaction in SQLite, after which every
+// Callers that wait while a commit is under way share the next one, with fates of their own (I29). A savepoint for each
+// would cost a copy of every page that changes, and most callers succeed, or fail before they write. So a batch begins
+// without; when a caller fails that has written, all is undone and the batch runs again, each under a savepoint, and so
+// do the next batches. Some errors (disk full, an I/O error, ON CONFLICT ROLLBACK) end the whole transaction in SQLite, after which every
 // further statement would commit by itself. So any error of SAVEPOINT, RELEASE, ROLLBACK TO or COMMIT, and any
 // statement after which there is no transaction any more, means that the batch is dead: nothing more runs in it,
 // the caller at fault is refused, and the others run again, one by one. Refusals too wait for the commit: one that
@@ -34,7 +36,13 @@ type writer struct {
 	trouble atomic.Pointer[error] // ErrFull or ErrReadOnly until a commit succeeds
 	commits int                   // since the last look at the size of the write-ahead log
 	keys    orderKeys
+
+	savepoints int // batches to come that have savepoints from the start
 }
+
+// savepointBatches is how many batches have savepoints after a failure, so that one who fails all the time does not have
+// everybody run twice all the time.
+const savepointBatches = 16
 
 const (
 	checkpointLook  = 16   // commits between looks at the write-ahead log
@@ -128,16 +136,21 @@ func (w *writer) alone(c *call) {
 // share runs a batch in one transaction and answers it. When that transaction is lost it is undone, and those who
 // are to run again are returned.
 func (w *writer) share(batch []*call) (again []*call) {
+	savepoints, good := w.savepoints > 0, 0
+	w.savepoints = max(0, w.savepoints-1)
 	err := w.begin()
-	good := 0
 	for i, c := range batch {
 		if err != nil {
 			c.err = err
 			continue
 		}
-		own, lost := w.member(c)
+		own, lost := w.member(c, savepoints)
 		if lost != nil {
 			w.rollback()
+			if errors.Is(lost, errWrote) {
+				w.savepoints = savepointBatches
+				return w.share(batch)
+			}
 			if own != nil {
 				c.answer(own)
 				batch = slices.Delete(batch, i, i+1)
@@ -162,9 +175,19 @@ func (w *writer) share(batch []*call) (again []*call) {
 	return nil
 }
 
-// member runs one caller of a batch under a savepoint. lost means that the whole transaction has ended; err then says
+// errWrote: a caller without a savepoint has failed after it wrote.
+var errWrote = errors.New("sqlite: work of one caller has to be undone")
+
+// member runs one caller of a batch. lost means that the whole transaction has ended, or has to (errWrote); err then says
 // what c is told of it, nil = it is not the fault of c.
-func (w *writer) member(c *call) (err, lost error) {
+func (w *writer) member(c *call, savepoint bool) (err, lost error) {
+	if !savepoint {
+		w.conn.wrote = false
+		if err, lost = w.invoke(c); err != nil && lost == nil && w.conn.wrote {
+			lost = errWrote
+		}
+		return err, lost
+	}
 	if _, lost = w.conn.exec("SAVEPOINT caller"); lost != nil {
 		return nil, w.note(lost)
 	}
