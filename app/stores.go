@@ -160,7 +160,7 @@ func (s *stores) openEvents(ctx context.Context) error {
 		return err
 	}
 	if aside := log.SetAside(); aside != nil {
-		s.zap.Error("event log was damaged and is set aside", zap.Error(aside))
+		s.zap.Error("event log cannot be used and is set aside", zap.Error(aside))
 	}
 	s.log.Log = log
 	report, err := outbox.Reconcile(ctx, s.db, s.log)

@@ -38,7 +38,7 @@ func TestBitrot(t *testing.T) {
 				t.Fatalf("round %d: was %s\nis  %s", i, want.Got[j].JSON, d.JSON)
 			}
 		}
-		if w.Logs.FilterMessage("event log was damaged and is set aside").Len() > 0 {
+		if w.Logs.FilterMessage("event log cannot be used and is set aside").Len() > 0 {
 			found++
 		}
 		w.stop()

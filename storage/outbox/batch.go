@@ -54,13 +54,15 @@ func readBatch(ctx context.Context, db storage.DB, mark social.Position) (b batc
 				b.oldest = social.Time(at)
 			}
 			b.rows++
+			doc, _ := bytesOf(r.doc) // of a redaction too: what it empties is as large as its text
+			bytes += len(doc)
 			e, err := r.entry()
 			if err != nil {
 				b.bad = &poison{id: r.id, err: err}
 				return errFull
 			}
 			b.entries = append(b.entries, e)
-			if bytes += len(e.Data); bytes >= batchBytes || b.rows == batchRows {
+			if bytes >= batchBytes || b.rows == batchRows {
 				return errFull
 			}
 			return nil

@@ -79,3 +79,47 @@ func TestManyBatches(t *testing.T) {
 	}
 	check()
 }
+
+// largest is the log, and how many records one call has emptied at most.
+type largest struct {
+	storage.LogAppender
+	targets int
+}
+
+func (l *largest) Append(ctx context.Context, entries ...storage.Entry) error {
+	n := 0
+	for i := range entries {
+		n += len(entries[i].Targets)
+	}
+	l.targets = max(l.targets, n)
+	return l.LogAppender.Append(ctx, entries...)
+}
+
+// TestBatchOfRedactions: what empties much is much: the bound of a batch counts the text of redactions as well.
+func TestBatchOfRedactions(t *testing.T) {
+	s := newSite(t)
+	s.reconcile()
+	const rows, each, digits = 300, 1000, 20
+	ids := make([]string, each)
+	for i := range ids {
+		ids[i] = fmt.Sprint(int64(1e18) + int64(i)) // nothing that is there
+	}
+	doc := `{"ids":[` + strings.Join(ids, ",") + `]}`
+	s.inTx(func(tx storage.Tx) error {
+		for range rows {
+			if _, err := tx.Exec(t.Context(), `INSERT INTO outbox (op, internal, time, data) VALUES (2, 1, 1, $1)`,
+				[]byte(doc)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	counted := &largest{LogAppender: s.log}
+	s.relay = outbox.NewRelay(s.db, counted, s.clock, zap.NewNop())
+	if err := s.relay.CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if most := 4<<20/digits + each; counted.targets > most || counted.targets < each {
+		t.Errorf("one call empties %d records, want at most %d", counted.targets, most)
+	}
+}

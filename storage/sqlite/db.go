@@ -40,14 +40,15 @@ func Open(_ context.Context, cfg Config) (*DB, error) {
 }
 
 func (d *DB) open() error {
-	for _, end := range []string{"", "-shm"} { // the library would let others read them
-		f, err := os.OpenFile(d.cfg.Path+end, os.O_RDWR|os.O_CREATE, 0o600)
-		if err != nil {
-			return err
-		}
-		if err := f.Close(); err != nil {
-			return err
-		}
+	err := makeFile(d.cfg.Path)
+	if err == nil { // the files beside it lie where a link leads
+		d.cfg.Path, err = filepath.EvalSymlinks(d.cfg.Path)
+	}
+	if err == nil {
+		err = makeFile(d.cfg.Path + "-shm")
+	}
+	if err != nil {
+		return err
 	}
 	if err := syncFile(d.cfg.Path + "-wal"); err != nil {
 		return err
@@ -75,6 +76,15 @@ func (d *DB) open() error {
 		d.readers <- c
 	}
 	return nil
+}
+
+// makeFile makes a file if it is not there: the library would let others read it.
+func makeFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // syncFile makes durable what a process that died may have left unsynced, before anybody is shown it or copies it to

@@ -154,3 +154,29 @@ func TestRefusalsRestOnWhatWasCommitted(t *testing.T) {
 		t.Errorf("%d rows, want 2", n)
 	}
 }
+
+// TestTransactionThatEndedUnseen: a function that ends the transaction itself, or swallows a panic of the library that
+// did, has nobody write outside of one: those behind it would be committed at once, and again when they run anew.
+func TestTransactionThatEndedUnseen(t *testing.T) {
+	db, ctx := opened(t, sqlite.Config{}), t.Context()
+	end := func(tx storage.Tx) error {
+		_, err := tx.Exec(ctx, `ROLLBACK`)
+		return err
+	}
+	goOn := func(tx storage.Tx) error { return errors.Join(end(tx), put(ctx, "outside")(tx)) }
+	for range 2 { // the second time with savepoints
+		errs, _ := batch(t, db, put(ctx, "a"), end, put(ctx, "b"), goOn, put(ctx, "c"))
+		if errs[0] != nil || errs[1] == nil || errs[2] != nil || errs[3] == nil || errs[4] != nil {
+			t.Errorf("told %v", errs)
+		}
+		if n := count(t, db); n != 3 {
+			t.Fatalf("%d rows, want the 3 of the others", n)
+		}
+		if err := db.InTx(ctx, func(tx storage.Tx) error {
+			_, err := tx.Exec(ctx, `DELETE FROM things`)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

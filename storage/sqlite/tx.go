@@ -75,12 +75,19 @@ func (t *tx) NextKey(context.Context) (int64, error) {
 	return k, t.check(err)
 }
 
+// errUnseen: no statement has told of the end. The function has ended the transaction, or the library has panicked for
+// want of memory.
+var errUnseen = errors.New("sqlite: ended without an error")
+
 // usable refuses statements that would commit by themselves, since the transaction has ended.
 func (t *tx) usable() error {
 	if t.over {
 		return errOver
 	}
 	err := t.check(t.c.closeRows()) // who does not ask Rows.Err would take rows that broke off for complete
+	if t.dead == nil && !t.c.inTransaction() {
+		t.dead = errUnseen
+	}
 	if t.dead != nil {
 		return fmt.Errorf("sqlite: the transaction has ended: %w", t.dead)
 	}
