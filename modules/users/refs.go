@@ -23,31 +23,29 @@ type name struct {
 
 // Refs names people, in the caller's snapshot. Unknown and deleted people are absent; no ids give an empty map. A name
 // in memory holds in every snapshot that has the mark it was read under, whatever process wrote it. For the others one
-// query is asked, for up to 256.
+// query is asked, for up to 256. A transaction asks for all: it names few, and memory must not learn from it.
 func (s *Service) Refs(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error) {
 	refs := make(map[social.ID]social.UserRef, len(ids))
-	if len(ids) == 0 {
-		return refs, nil
-	}
-	var mark int64
-	if err := q.QueryRow(ctx, `SELECT names_changed FROM user_marks WHERE id = 1`).Scan(&mark); err != nil {
-		return nil, fmt.Errorf("users: mark of names: %w", err)
-	}
-	var missing []social.ID
-	for i, known := range s.names.GetAll(ids) {
-		if known != nil && known.mark == mark {
-			refs[ids[i]] = known.UserRef
-		} else {
-			missing = append(missing, ids[i])
+	missing, learn := ids, func(social.UserRef) {}
+	if len(ids) > 0 && !storage.Provisional(q) {
+		var mark int64
+		if err := q.QueryRow(ctx, `SELECT names_changed FROM user_marks WHERE id = 1`).Scan(&mark); err != nil {
+			return nil, fmt.Errorf("users: mark of names: %w", err)
+		}
+		missing, learn = nil, func(r social.UserRef) { s.names.Put(r.ID, &name{r, mark}) }
+		for i, known := range s.names.GetAll(ids) {
+			if known != nil && known.mark == mark {
+				refs[ids[i]] = known.UserRef
+			} else {
+				missing = append(missing, ids[i])
+			}
 		}
 	}
 	err := in(ctx, q, missing, refScanner(),
 		`SELECT id, username, display_name FROM users WHERE deleted_at IS NULL AND id IN `,
 		func(r social.UserRef) {
 			refs[r.ID] = r
-			if !storage.Provisional(q) {
-				s.names.Put(r.ID, &name{r, mark})
-			}
+			learn(r)
 		})
 	return refs, social.Wrap(err, "users: refs of %d people", len(ids))
 }
