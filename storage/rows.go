@@ -1,6 +1,10 @@
 package storage
 
-import "context"
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
 
 // Each runs a query and gives every row, in the query's order, to scan. An error of scan ends it and is returned as it
 // is. The rows are closed when it returns, so scan asks nothing of q.
@@ -36,6 +40,22 @@ func All[T any](ctx context.Context, q Querier, scan func(Row) (T, error), query
 func One[T any](row Row) (v T, err error) {
 	err = row.Scan(&v)
 	return v, err
+}
+
+// Found tells a row that is not there, which is false and no error, from a failure. It takes the error of a Scan.
+func Found(err error) (bool, error) {
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Bit is a boolean as every store keeps it.
+func Bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // Provisional reports whether q is an open transaction. The Querier that InTx gives is always a Tx, one that Read gives

@@ -109,7 +109,6 @@ func (w Window) Between() (low, high int64, order string) {
 // PageCursors signs and reads page cursors. The zero value has to be opened first. Safe for concurrent use then.
 type PageCursors struct{ key []byte }
 
-// NewPageCursors is an open PageCursors.
 func NewPageCursors(key []byte) *PageCursors {
 	p := &PageCursors{}
 	p.Open(key)

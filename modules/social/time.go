@@ -39,7 +39,6 @@ func (t Time) String() string { return t.Std().Format(timeLayout) }
 // AppendText appends the form of String.
 func (t Time) AppendText(b []byte) ([]byte, error) { return t.Std().AppendFormat(b, timeLayout), nil }
 
-// MarshalText writes the form of String.
 func (t Time) MarshalText() ([]byte, error) { return t.AppendText(nil) }
 
 // UnmarshalText reads RFC 3339 with any offset and any number of decimals.
