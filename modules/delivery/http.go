@@ -25,7 +25,6 @@ const (
 	deliveryRoute   = deliveriesRoute + "/{delivery_id}"
 )
 
-// Routes registers the operations on endpoints and deliveries.
 func (s *Service) Routes(api huma.API) {
 	get, post := http.MethodGet, http.MethodPost
 	huma.Register(api, operation(get, endpointsRoute, "list-endpoints", "My endpoints, newest first",
@@ -64,7 +63,7 @@ func operation(method, path, id, summary string, status int, errs ...int) huma.O
 	return op
 }
 
-// EndpointPath and DeliveryPath are the ids of a path. One that cannot be read is zero, which nothing has: not found.
+// EndpointPath and DeliveryPath are the ids of a path.
 type EndpointPath struct {
 	ID string `path:"id"`
 }
@@ -72,11 +71,6 @@ type EndpointPath struct {
 type DeliveryPath struct {
 	EndpointPath
 	DeliveryID string `path:"delivery_id"`
-}
-
-func idOf(text string) social.ID {
-	id, _ := social.ParseID(text)
-	return id
 }
 
 type (
@@ -109,7 +103,7 @@ func (s *Service) listEndpoints(ctx context.Context, in *struct{ social.PageQuer
 }
 
 func (s *Service) getEndpoint(ctx context.Context, in *EndpointPath) (*endpoint, error) {
-	e, err := s.Endpoint(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID))
+	e, err := s.Endpoint(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID))
 	return &endpoint{Body: e}, err
 }
 
@@ -162,12 +156,12 @@ func (s *Service) patchEndpoint(ctx context.Context, in *patchInput) (*endpoint,
 	if _, ok := given["enabled"]; ok && p.Enabled == nil {
 		return nil, social.Invalid(social.BodyField("/enabled", social.FieldWrongType, "True or false."))
 	}
-	e, err := s.ChangeEndpoint(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID), p)
+	e, err := s.ChangeEndpoint(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID), p)
 	return &endpoint{Body: e}, err
 }
 
 func (s *Service) deleteEndpoint(ctx context.Context, in *EndpointPath) (*struct{}, error) {
-	return nil, s.RemoveEndpoint(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID))
+	return nil, s.RemoveEndpoint(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID))
 }
 
 type rotateInput struct {
@@ -186,7 +180,7 @@ func (s *Service) postRotate(ctx context.Context, in *rotateInput) (*endpoint, e
 	actor := social.ActorFrom(ctx)
 	once := storage.NewOnce(actor, s.clock.Now(), "POST "+endpointsRoute+"/"+in.ID+"/rotate-secret", in.Key,
 		[]byte(overlap.String()))
-	e, err := s.RotateSecret(ctx, actor.UserID, idOf(in.ID), overlap, once)
+	e, err := s.RotateSecret(ctx, actor.UserID, social.PathID(in.ID), overlap, once)
 	return &endpoint{Replayed: replayed(once), Body: e}, err
 }
 
@@ -198,7 +192,7 @@ type testInput struct {
 func (s *Service) postTest(ctx context.Context, in *testInput) (*delivery, error) {
 	actor, at := social.ActorFrom(ctx), endpointsRoute+"/"+in.ID
 	once := storage.NewOnce(actor, s.clock.Now(), "POST "+at+"/test", in.Key, nil)
-	d, err := s.TestEndpoint(ctx, actor.UserID, idOf(in.ID), once)
+	d, err := s.TestEndpoint(ctx, actor.UserID, social.PathID(in.ID), once)
 	return &delivery{Location: at + "/deliveries/" + d.ID.String(), Replayed: replayed(once), Body: d}, err
 }
 
@@ -209,17 +203,17 @@ type deliveriesInput struct {
 }
 
 func (s *Service) listDeliveries(ctx context.Context, in *deliveriesInput) (*deliveryList, error) {
-	page, err := s.Deliveries(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID), in.State, in.PageQuery)
+	page, err := s.Deliveries(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID), in.State, in.PageQuery)
 	return &deliveryList{page}, err
 }
 
 func (s *Service) getDelivery(ctx context.Context, in *DeliveryPath) (*delivery, error) {
-	d, err := s.Delivery(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID), idOf(in.DeliveryID))
+	d, err := s.Delivery(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID), social.PathID(in.DeliveryID))
 	return &delivery{Body: d}, err
 }
 
 func (s *Service) postRetry(ctx context.Context, in *DeliveryPath) (*delivery, error) {
-	d, err := s.RetryDelivery(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID), idOf(in.DeliveryID))
+	d, err := s.RetryDelivery(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID), social.PathID(in.DeliveryID))
 	return &delivery{Body: d}, err
 }
 

@@ -77,7 +77,7 @@ func (s *Service) Following(ctx context.Context, q storage.Querier, follower soc
 	}
 	changed, deletedUsers, err := getMark(ctx, q, follower)
 	if err != nil {
-		return nil, failed(err, "following of", follower)
+		return nil, social.Wrap(err, "follows: following of %s", follower)
 	}
 	shared := !deletedUsers && !storage.Provisional(q)
 	if kept, ok := s.following.Get(follower); shared && ok && kept.changed == changed {
@@ -85,7 +85,7 @@ func (s *Service) Following(ctx context.Context, q storage.Querier, follower soc
 	}
 	edges, err := followedBy(ctx, q, follower, deletedUsers)
 	if err != nil {
-		return nil, failed(err, "following of", follower)
+		return nil, social.Wrap(err, "follows: following of %s", follower)
 	}
 	if shared {
 		s.following.Update(follower, func(old keptEdges, ok bool) (keptEdges, bool) {
@@ -133,7 +133,7 @@ func (s *Service) Page(ctx context.Context, q storage.Querier, viewer, person so
 	list, err := social.PageOf(s.pages, scope, p, false, func(e edge) int64 { return e.key },
 		func(w social.Window) ([]edge, error) { return page(ctx, q, person, following, w) })
 	if err != nil {
-		return social.List[social.ID]{}, failed(err, "list of", person)
+		return social.List[social.ID]{}, social.Wrap(err, "follows: list of %s", person)
 	}
 	ids := make([]social.ID, len(list.Items))
 	for i, e := range list.Items {

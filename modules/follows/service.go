@@ -2,7 +2,6 @@ package follows
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/belfry-social/belfry/modules/event"
@@ -54,10 +53,7 @@ func (s *Service) Follow(ctx context.Context, actor social.Actor, followed socia
 		answer = p.relation()
 		return err
 	})
-	if err != nil {
-		return social.Relationship{}, failed(err, "follow", followed)
-	}
-	return answer, nil
+	return answer, social.Wrap(err, "follows: follow %s", followed)
 }
 
 // Unfollow ends a follow. Done again it answers the same and changes nothing. Faults: self_target, not_found for
@@ -88,10 +84,7 @@ func (s *Service) Unfollow(ctx context.Context, actor social.Actor, followed soc
 		}
 		return s.bus.Emit(ctx, tx, event.FollowEnded{Follower: actor.UserID, Followed: followed, At: now})
 	})
-	if err != nil {
-		return social.Relationship{}, failed(err, "unfollow", followed)
-	}
-	return answer, nil
+	return answer, social.Wrap(err, "follows: unfollow %s", followed)
 }
 
 // change runs fn in a transaction in which both people are there.
@@ -181,14 +174,6 @@ func (s *Service) changed(ctx context.Context, tx storage.Tx, follower social.ID
 		return err
 	}
 	return mark(ctx, tx, follower, key)
-}
-
-// failed names what was attempted. Faults are for the caller and stay as they are.
-func failed(err error, what string, id social.ID) error {
-	if f := (*social.Fault)(nil); errors.As(err, &f) {
-		return f
-	}
-	return fmt.Errorf("follows: %s %s: %w", what, id, err)
 }
 
 func wish(asked *bool, otherwise bool) bool {

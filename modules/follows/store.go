@@ -3,8 +3,6 @@ package follows
 import (
 	"cmp"
 	"context"
-	"database/sql"
-	"errors"
 	"slices"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -64,13 +62,13 @@ func followedBy(ctx context.Context, q storage.Querier, follower social.ID, dele
 func insertEdge(ctx context.Context, tx storage.Tx, e edge) error {
 	_, err := tx.Exec(ctx, `INSERT INTO follows (follower_id, followed_id, key, since, bell, reposts, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		e.follower, e.followed, e.key, int64(e.since), bit(e.bell), bit(e.reposts), int64(e.createdAt))
+		e.follower, e.followed, e.key, int64(e.since), storage.Bit(e.bell), storage.Bit(e.reposts), int64(e.createdAt))
 	return err
 }
 
 func setWishes(ctx context.Context, tx storage.Tx, e edge) error {
 	_, err := tx.Exec(ctx, `UPDATE follows SET bell = $3, reposts = $4 WHERE follower_id = $1 AND followed_id = $2`,
-		e.follower, e.followed, bit(e.bell), bit(e.reposts))
+		e.follower, e.followed, storage.Bit(e.bell), storage.Bit(e.reposts))
 	return err
 }
 
@@ -99,10 +97,7 @@ func isFull(ctx context.Context, q storage.Querier, follower social.ID, limit in
 	var one int
 	err := q.QueryRow(ctx, `SELECT 1 FROM follows WHERE follower_id = $1 ORDER BY key LIMIT 1 OFFSET $2`, follower,
 		limit-1).Scan(&one)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	return err == nil, err
+	return storage.Found(err)
 }
 
 // page reads one window of the people whom a person follows, or of those who follow the person.
@@ -122,10 +117,7 @@ func page(ctx context.Context, q storage.Querier, person social.ID, following bo
 func deletedUserPage(ctx context.Context, q storage.Querier, limit int) (social.ID, []edge, bool, error) {
 	var person social.ID
 	err := q.QueryRow(ctx, `SELECT user_id FROM follow_leavers ORDER BY at, user_id LIMIT 1`).Scan(&person)
-	if errors.Is(err, sql.ErrNoRows) {
-		return social.ID{}, nil, false, nil
-	}
-	if err != nil {
+	if found, err := storage.Found(err); !found {
 		return social.ID{}, nil, false, err
 	}
 	const own, others = `SELECT ` + columns + ` FROM follows f WHERE f.follower_id = $1 ORDER BY f.key LIMIT $2`,
@@ -136,11 +128,4 @@ func deletedUserPage(ctx context.Context, q storage.Querier, limit int) (social.
 	}
 	more, err := queryEdges(ctx, q, others, person, limit-len(list))
 	return person, append(list, more...), true, err
-}
-
-func bit(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Routes registers what clients may ask.
 func (s *Service) Routes(api huma.API) {
 	h := handlers{s}
 	const get, put, post, del = http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete
@@ -98,10 +97,7 @@ type membersOutput struct {
 }
 
 func (h handlers) members(ctx context.Context, in *membersInput) (*membersOutput, error) {
-	key, err := social.ParseID(in.Key)
-	if err != nil {
-		return nil, social.NotFound()
-	}
+	key := social.PathID(in.Key)
 	list, err := h.s.Members(ctx, social.ActorFrom(ctx).UserID, key, in.PageQuery)
 	return &membersOutput{Body: list}, err
 }
@@ -130,10 +126,7 @@ type itemHandler = func(context.Context, *itemInput) (*itemOutput, error)
 
 func (h handlers) item(do func(ctx context.Context, person, id social.ID) (Notification, error)) itemHandler {
 	return func(ctx context.Context, in *itemInput) (*itemOutput, error) {
-		id, err := social.ParseID(in.ID)
-		if err != nil {
-			return nil, social.NotFound()
-		}
+		id := social.PathID(in.ID)
 		n, err := do(ctx, social.ActorFrom(ctx).UserID, id)
 		return &itemOutput{Body: n}, err
 	}
@@ -147,10 +140,7 @@ func (h handlers) change(
 }
 
 func (h handlers) delete(ctx context.Context, in *itemInput) (*struct{}, error) {
-	id, err := social.ParseID(in.ID)
-	if err != nil {
-		return nil, social.NotFound()
-	}
+	id := social.PathID(in.ID)
 	return nil, h.s.Delete(ctx, social.ActorFrom(ctx).UserID, id)
 }
 

@@ -21,7 +21,7 @@ func (s *Service) Home(ctx context.Context, reader social.ID, p social.PageQuery
 		out, err = s.homeIn(ctx, q, reader, p)
 		return err
 	})
-	return out, head, failed(err, "home of", reader)
+	return out, head, social.Wrap(err, "posts: home of %s", reader)
 }
 
 func (s *Service) homeIn(ctx context.Context, q storage.Querier, reader social.ID,
@@ -91,15 +91,15 @@ func (s *Service) RecentBy(ctx context.Context, q storage.Querier, reader social
 	}
 	t, err := s.keys.Of(ctx, q, sources)
 	if err != nil {
-		return nil, failed(err, "recent for", reader)
+		return nil, social.Wrap(err, "posts: recent for %s", reader)
 	}
 	keys, err := t.Window(ctx, w)
 	if err != nil {
-		return nil, failed(err, "recent for", reader)
+		return nil, social.Wrap(err, "posts: recent for %s", reader)
 	}
 	list, err := s.show(ctx, q, social.ID{}, keys)
 	if err != nil {
-		return nil, failed(err, "recent for", reader)
+		return nil, social.Wrap(err, "posts: recent for %s", reader)
 	}
 	rows := make([]row, len(list))
 	for i, one := range list {

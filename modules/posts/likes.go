@@ -51,10 +51,7 @@ func (s *Service) Like(ctx context.Context, actor social.Actor, id social.ID, on
 		}
 		return s.bus.Emit(ctx, tx, event.PostUnliked{Post: post, Liker: liker.ID, At: now})
 	})
-	if err != nil {
-		return LikeState{}, failed(err, "like", id)
-	}
-	return answer, nil
+	return answer, social.Wrap(err, "posts: like %s", id)
 }
 
 // Likes lists who likes a post, newest like first, as reader sees them. not_found as for Get.
@@ -83,7 +80,7 @@ func (s *Service) Likes(ctx context.Context, reader, id social.ID, p social.Page
 		out = social.List[social.User]{Items: users, Next: list.Next, Prev: list.Prev}
 		return err
 	})
-	return out, failed(err, "likes of", id)
+	return out, social.Wrap(err, "posts: likes of %s", id)
 }
 
 type like struct {

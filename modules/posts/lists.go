@@ -32,7 +32,7 @@ func (s *Service) Comments(ctx context.Context, reader, id social.ID, newest boo
 		})
 		return err
 	})
-	return out, failed(err, "comments of", id)
+	return out, social.Wrap(err, "posts: comments of %s", id)
 }
 
 // ByAuthor lists the posts of a person, newest first, as reader may see them: top-level ones, and with comments
@@ -52,7 +52,7 @@ func (s *Service) ByAuthor(ctx context.Context, reader, author social.ID, media,
 		if _, err := judge.follows(ctx, author); err != nil {
 			return err
 		}
-		filter := author.String() + string(" m"[bit(media)]) + string(" c"[bit(comments)])
+		filter := author.String() + string(" m"[storage.Bit(media)]) + string(" c"[storage.Bit(comments)])
 		scope := social.PageScope{List: "posts", Filter: filter, Person: reader}
 		out, err = s.page(ctx, q, reader, scope, p, false, func(w social.Window) ([]row, error) {
 			if media {
@@ -64,7 +64,7 @@ func (s *Service) ByAuthor(ctx context.Context, reader, author social.ID, media,
 		})
 		return err
 	})
-	return out, failed(err, "posts of", author)
+	return out, social.Wrap(err, "posts: posts of %s", author)
 }
 
 // page makes a page of posts.

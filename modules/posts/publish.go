@@ -22,7 +22,7 @@ func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once
 	}
 	mentions, err := s.mentions(ctx, c.names)
 	if err != nil {
-		return Post{}, failed(err, "publish for", actor.UserID)
+		return Post{}, social.Wrap(err, "posts: publish for %s", actor.UserID)
 	}
 	id := social.NewID()
 	var answer Post
@@ -41,10 +41,7 @@ func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once
 		answer = s.post(r, &author, actor.UserID)
 		return once.Save(ctx, tx, answer)
 	})
-	if err != nil {
-		return Post{}, failed(err, "publish", id)
-	}
-	return answer, nil
+	return answer, social.Wrap(err, "posts: publish %s", id)
 }
 
 // mentions gives the names that are people, in order. It reads before the transaction, because a text may hold

@@ -2,10 +2,7 @@ package posts
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/belfry-social/belfry/modules/event"
@@ -67,7 +64,7 @@ func (s *Service) Delete(ctx context.Context, actor social.Actor, id social.ID, 
 		})
 		rest = left
 	}
-	return failed(err, "delete", id)
+	return social.Wrap(err, "posts: delete %s", id)
 }
 
 // redactPage empties one page of what was announced of a post before an outbox id, 0 = by now, and keeps where to go
@@ -92,17 +89,14 @@ func (s *Service) goOnRedacting(ctx context.Context) (more bool, err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		return q.QueryRow(ctx, `SELECT post_id, before_id FROM post_redactions ORDER BY post_id LIMIT 1`).Scan(&id, &before)
 	})
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("posts: redactions: %w", err)
+	if found, err := storage.Found(err); !found {
+		return false, social.Wrap(err, "posts: redactions")
 	}
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		_, err := s.redactPage(ctx, tx, id, before)
 		return err
 	})
-	return true, failed(err, "redact", id)
+	return true, social.Wrap(err, "posts: redact %s", id)
 }
 
 // remove empties a row and says so to other modules.

@@ -2,7 +2,6 @@ package posts
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/belfry-social/belfry/modules/event"
@@ -28,7 +27,7 @@ type Service struct {
 // New makes the service with absent answers in Ports. It does nothing else.
 func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock social.Clock,
 	pages *social.PageCursors) *Service {
-	return &Service{Ports: Ports{Users: noUsers{}, People: noPeople{}, Follows: noFollows{}, Log: noLog{}}, cfg: cfg,
+	return &Service{Ports: Ports{Users: absent{}, People: absent{}, Follows: absent{}, Log: absent{}}, cfg: cfg,
 		site: site, db: db, bus: bus, clock: clock, pages: pages, keys: timeline.New(cfg.CachedKeys),
 		contents: storage.NewCache[int64](cfg.CachedBytes, (*content).size)}
 }
@@ -51,7 +50,7 @@ func (s *Service) Get(ctx context.Context, reader, id social.ID) (Post, error) {
 		out = list[0]
 		return nil
 	})
-	return out, failed(err, "get", id)
+	return out, social.Wrap(err, "posts: get %s", id)
 }
 
 // find is the one road to a single post: the row if reader may see it and it stands.
@@ -172,15 +171,4 @@ func (s *Service) person(ctx context.Context, q storage.Querier, actor social.Ac
 		return social.UserRef{}, social.NewFault(social.CodeInvalidToken, "This account has ended.")
 	}
 	return ref, nil
-}
-
-// failed names what was attempted. Faults are for the caller and stay as they are.
-func failed(err error, what string, id social.ID) error {
-	if err == nil {
-		return nil
-	}
-	if f := (*social.Fault)(nil); errors.As(err, &f) {
-		return f
-	}
-	return fmt.Errorf("posts: %s %s: %w", what, id, err)
 }

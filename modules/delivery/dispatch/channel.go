@@ -193,7 +193,6 @@ func (c *Channel) Tripped() bool {
 	return c.failures >= c.cfg.Failures
 }
 
-// Health tells how the channel does.
 func (c *Channel) Health() Health {
 	c.mu.Lock()
 	h, now := Health{Name: c.Name, State: "ok", Busy: len(c.calls)}, c.clock()

@@ -35,7 +35,7 @@ func (p *Pipeline) Deliveries(ctx context.Context, owner, endpoint social.ID, st
 		out = viewsOf(rows, func(d delivery) Delivery { return d.view(epoch, attempts[d.ID]) })
 		return err
 	})
-	return out, wrap("list deliveries", err)
+	return out, social.Wrap(err, "delivery: list deliveries")
 }
 
 // Delivery is one delivery of one of a person's endpoints.
@@ -44,7 +44,7 @@ func (p *Pipeline) Delivery(ctx context.Context, owner, endpoint, id social.ID) 
 		out, err = p.showDelivery(ctx, q, owner, endpoint, id)
 		return err
 	})
-	return out, wrap("delivery", err)
+	return out, social.Wrap(err, "delivery: delivery")
 }
 
 // TestEndpoint makes a delivery that tests an endpoint: one attempt, at once.
@@ -70,7 +70,7 @@ func (p *Pipeline) TestEndpoint(ctx context.Context, owner, endpoint social.ID, 
 		return once.Save(ctx, tx, out)
 	})
 	p.nudge()
-	return out, wrap("test endpoint", err)
+	return out, social.Wrap(err, "delivery: test endpoint")
 }
 
 // RetryDelivery makes a dead or waiting delivery due at once and begins its schedule anew.
@@ -98,7 +98,7 @@ func (p *Pipeline) RetryDelivery(ctx context.Context, owner, endpoint, id social
 		return err
 	})
 	p.nudge()
-	return out, wrap("retry delivery", err)
+	return out, social.Wrap(err, "delivery: retry delivery")
 }
 
 func (p *Pipeline) showDelivery(ctx context.Context, q storage.Querier, owner, endpoint, id social.ID) (

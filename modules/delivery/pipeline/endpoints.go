@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -46,7 +45,7 @@ func (p *Pipeline) Endpoints(ctx context.Context, owner social.ID, page social.P
 		out = viewsOf(rows, endpoint.view)
 		return err
 	})
-	return out, wrap("list endpoints", err)
+	return out, social.Wrap(err, "delivery: list endpoints")
 }
 
 // Endpoint is one of a person's endpoints; not found when it is somebody else's.
@@ -56,7 +55,7 @@ func (p *Pipeline) Endpoint(ctx context.Context, owner, id social.ID) (out Endpo
 		out = e.view()
 		return err
 	})
-	return out, wrap("endpoint", err)
+	return out, social.Wrap(err, "delivery: endpoint")
 }
 
 // AddEndpoint makes an endpoint; its secret is in this answer only.
@@ -95,7 +94,7 @@ func (p *Pipeline) AddEndpoint(ctx context.Context, owner social.ID, d EndpointD
 			return e, err
 		})
 	})
-	return out, wrap("add endpoint", err)
+	return out, social.Wrap(err, "delivery: add endpoint")
 }
 
 // revealing does a repeatable act whose answer shows a secret the first time: what is kept for a repetition is
@@ -158,7 +157,7 @@ func (p *Pipeline) ChangeEndpoint(ctx context.Context, owner, id social.ID, c En
 		out = e.view()
 		return saveEndpoint(ctx, tx, e, wasOn)
 	})
-	return out, wrap("change endpoint", err)
+	return out, social.Wrap(err, "delivery: change endpoint")
 }
 
 func saveEndpoint(ctx context.Context, tx storage.Tx, e endpoint, wasOn bool) error {
@@ -176,12 +175,12 @@ func saveEndpoint(ctx context.Context, tx storage.Tx, e endpoint, wasOn bool) er
 
 // RemoveEndpoint takes an endpoint away from its owner at once. One that is not there is not found.
 func (p *Pipeline) RemoveEndpoint(ctx context.Context, owner, id social.ID) error {
-	return wrap("remove endpoint", p.db.InTx(ctx, func(tx storage.Tx) error {
+	return social.Wrap(p.db.InTx(ctx, func(tx storage.Tx) error {
 		if _, err := ownEndpoint(ctx, tx, owner, id); err != nil {
 			return err
 		}
 		return bury(ctx, tx, `id`, id, p.clock.Now())
-	}))
+	}), "delivery: remove endpoint")
 }
 
 // RotateSecret gives an endpoint a new secret; the one before signs as well until overlap has passed.
@@ -200,7 +199,7 @@ func (p *Pipeline) RotateSecret(ctx context.Context, owner, id social.ID, overla
 			return e, err
 		})
 	})
-	return out, wrap("rotate secret", err)
+	return out, social.Wrap(err, "delivery: rotate secret")
 }
 
 // checkSettings asks the channel. A channel that is not there, or panics over the settings, refuses them.
@@ -244,13 +243,4 @@ func viewsOf[R, V any](l social.List[R], view func(R) V) social.List[V] {
 		out.Items[i] = view(r)
 	}
 	return out
-}
-
-// wrap names what was attempted, and leaves faults as they are.
-func wrap(what string, err error) error {
-	var f *social.Fault
-	if err == nil || errors.As(err, &f) {
-		return err
-	}
-	return fmt.Errorf("delivery: %s: %w", what, err)
 }

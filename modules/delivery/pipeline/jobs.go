@@ -60,7 +60,7 @@ func (p *Pipeline) settleEndpoints(ctx context.Context) (more bool, err error) {
 		_, err = tx.Exec(ctx, last, e.id)
 		return err
 	})
-	return more, wrap("settle endpoints", err)
+	return more, social.Wrap(err, "delivery: settle endpoints")
 }
 
 func (p *Pipeline) dropFinished(ctx context.Context) (more bool, err error) {
@@ -70,7 +70,7 @@ func (p *Pipeline) dropFinished(ctx context.Context) (more bool, err error) {
 		more = n == settlePage
 		return err
 	})
-	return more, wrap("drop finished deliveries", err)
+	return more, social.Wrap(err, "delivery: drop finished deliveries")
 }
 
 // settle makes dead letters of up to settlePage pending deliveries of an endpoint, and returns how many.

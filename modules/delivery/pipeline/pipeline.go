@@ -49,11 +49,11 @@ func (p *Pipeline) Attach(c *dispatch.Channel, impl plugins.Sender) {
 // there is nothing to do, and nothing to be made up for when one is added later.
 func (p *Pipeline) Start(ctx context.Context, head social.Cursor) error {
 	if len(p.senders) == 0 {
-		return wrap("start", p.dropMark(ctx))
+		return social.Wrap(p.dropMark(ctx), "delivery: start")
 	}
 	mark, err := p.openMark(ctx, head.Seq)
 	if err != nil {
-		return wrap("start", err)
+		return social.Wrap(err, "delivery: start")
 	}
 	in := &intake{p: p, saved: mark}
 	p.work.Go(func() {

@@ -10,7 +10,6 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Routes registers the operations of this room.
 func (s *Service) Routes(api huma.API) {
 	const created, ok, empty = http.StatusCreated, http.StatusOK, http.StatusNoContent
 	add(api, s.postLogout, "logout", "POST", "/v1/auth/logout", "Sign out; the session's streams end.",
@@ -79,10 +78,7 @@ func (s *Service) getSessions(ctx context.Context, a social.Actor, in *pageInput
 
 // deleteSession takes the cookie of the session that asks for its own end.
 func (s *Service) deleteSession(ctx context.Context, a social.Actor, in *idInput) (*goneOutput, error) {
-	id, err := social.ParseID(in.ID)
-	if err != nil {
-		return nil, social.NotFound()
-	}
+	id := social.PathID(in.ID)
 	out := &goneOutput{}
 	if id == a.SessionID {
 		out.SetCookie = s.cookie.Clear()
@@ -134,10 +130,7 @@ func (s *Service) postToken(ctx context.Context, a social.Actor, in *tokenInput)
 }
 
 func (s *Service) deleteToken(ctx context.Context, a social.Actor, in *idInput) (*struct{}, error) {
-	id, err := social.ParseID(in.ID)
-	if err != nil {
-		return nil, social.NotFound()
-	}
+	id := social.PathID(in.ID)
 	return nil, s.EndToken(ctx, a, id)
 }
 
