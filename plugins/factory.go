@@ -54,7 +54,6 @@ func Define[C any](name string, defaults C, build func(cfg C, env Env) (Channel,
 	}
 }
 
-// Name is the key below "channels:".
 func (f Factory) Name() string { return f.name }
 
 // Defaults is a pointer to a fresh config with every key at its default.

@@ -75,7 +75,6 @@ func (d *Demo) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends it.
 func (d *Demo) Stop(context.Context) error {
 	if d.cancel != nil {
 		d.cancel()

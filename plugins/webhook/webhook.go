@@ -29,7 +29,6 @@ type Config struct {
 	Timeout      time.Duration `yaml:"timeout"`       // one attempt in all
 }
 
-// Validate names the key that is wrong.
 func (c Config) Validate() error {
 	if c.Timeout <= 0 || c.Timeout > time.Minute {
 		return errors.New("timeout: must be above 0 and at most 1m")
@@ -82,7 +81,6 @@ func New(cfg Config, env plugins.Env) (plugins.Channel, error) {
 // Start does nothing: connections are made when there is something to send.
 func (c *Channel) Start(context.Context) error { return nil }
 
-// Stop closes idle connections.
 func (c *Channel) Stop(context.Context) error {
 	c.client.CloseIdleConnections()
 	return nil

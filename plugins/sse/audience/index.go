@@ -22,7 +22,6 @@ type Index[M Member] struct {
 	edges   []edge // scratch of Install
 }
 
-// New makes an index that knows nobody.
 func New[M Member]() *Index[M] {
 	return &Index[M]{people: map[social.ID]M{}, authors: newAuthors()}
 }

@@ -102,7 +102,6 @@ func (j *Judge) Shows(s social.Stream, at social.Position, about []social.ID) bo
 // Mode is social.PostsMode in one byte.
 type Mode uint8
 
-// The modes.
 const (
 	Notify Mode = iota
 	All

@@ -78,7 +78,6 @@ func (j *Joined) AddEvent(e social.Event, p *Preset) bool {
 	return true
 }
 
-// Bytes is the write at hand.
 func (j *Joined) Bytes() []byte {
 	if j.count == 0 {
 		return nil
