@@ -105,9 +105,7 @@ const startTimeout = 30 * time.Minute
 const stopTimeout = 15 * time.Second
 
 // New wires a server of parts. Nothing is opened before its Start.
-func New(o Options, parts ...fx.Option) *fx.App {
-	return fx.New(wiring(o, parts...), fx.Invoke(run))
-}
+func New(o Options, parts ...fx.Option) *fx.App { return fx.New(wiring(o, parts...), fx.Invoke(run)) }
 
 // Validate reports whether the parts fit together, without making anything.
 func Validate(o Options, parts ...fx.Option) error {
@@ -183,9 +181,7 @@ func probeChannels(list []dispatch.Health) (string, error) {
 	return strings.Join(names, ", "), nil
 }
 
-func newLimiter(c *config.Config, clock social.Clock) *server.Limiter {
-	return server.NewLimiter(c.Limits, clock)
-}
+func newLimiter(c *config.Config, clock social.Clock) *server.Limiter { return server.NewLimiter(c.Limits, clock) }
 
 func newServer(c *config.Config, log *zap.Logger, in struct {
 	fx.In

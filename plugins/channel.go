@@ -62,11 +62,10 @@ type Delivery struct {
 // /readyz as degraded, and its text in the details there.
 type HealthChecker interface{ Health() error }
 
-// Router is an optional part of a channel that serves routes. Routes is called once, before the server listens
-// and before Start. r stands behind the host's middleware: the actor is in the context
-// (ActorFrom(c.UserContext())), errors are *Fault and become problem+json. doc, never nil,
-// takes the operations of the routes; a route without one fails the host's tests. Routes of channels stand before
-// those of modules, so a handler may pass a request on with c.Next.
+// Router is an optional part of a channel that serves routes. Routes is called once, before the server listens and
+// before Start. r stands behind the host's middleware: the actor is ActorFrom(c.UserContext()), errors are *Fault and
+// become problem+json. doc takes the operations of the routes; a route without one fails the host's tests. Routes of
+// channels stand before those of modules, so a handler may pass a request on with c.Next.
 type Router interface {
 	Routes(r fiber.Router, doc *huma.OpenAPI)
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
+
 	"github.com/belfry-social/belfry/modules/social"
 )
 
@@ -78,6 +80,15 @@ type EventsQuery struct {
 type Params struct {
 	Query  [][2]string
 	Header func(name string) string
+}
+
+// ParamsOf copies the parameters out of a request.
+func ParamsOf(c *fiber.Ctx) Params {
+	p := Params{Header: func(name string) string { return strings.Clone(c.Get(name)) }}
+	for key, value := range c.Context().QueryArgs().All() {
+		p.Query = append(p.Query, [2]string{string(key), string(value)})
+	}
+	return p
 }
 
 // topTypes are the types of events that clients see.

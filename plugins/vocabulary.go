@@ -79,9 +79,7 @@ const (
 func Invalid(fields ...Field) *Fault { return social.Invalid(fields...) }
 
 // BodyField is a refused field of a request's body; pointer is a JSON Pointer ("/settings/url").
-func BodyField(pointer string, code FieldCode, detail string) Field {
-	return social.BodyField(pointer, code, detail)
-}
+func BodyField(pointer string, code FieldCode, detail string) Field { return social.BodyField(pointer, code, detail) }
 
 // NewFault is a fault with one sentence for people.
 func NewFault(code Code, detail string) *Fault { return social.NewFault(code, detail) }

@@ -30,10 +30,7 @@ func All[T any](ctx context.Context, q Querier, scan func(Row) (T, error), query
 		out = append(out, v)
 		return err
 	}, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return out, err
 }
 
 // One scans a row of one column. It is for All.

@@ -153,6 +153,4 @@ func hasRole(a social.Actor, scope social.Scope) bool {
 }
 
 // actorContext is the context of a request with who is asking in it.
-func actorContext(c *fiber.Ctx, a social.Actor) context.Context {
-	return social.WithActor(c.UserContext(), a)
-}
+func actorContext(c *fiber.Ctx, a social.Actor) context.Context { return social.WithActor(c.UserContext(), a) }

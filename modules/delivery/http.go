@@ -90,13 +90,6 @@ type answer[T any] struct {
 	Body     T
 }
 
-func replayed(once *storage.Once) string {
-	if once.Replayed() {
-		return "true"
-	}
-	return ""
-}
-
 func (s *Service) listEndpoints(ctx context.Context, in *struct{ social.PageQuery }) (*endpointList, error) {
 	page, err := s.Endpoints(ctx, social.ActorFrom(ctx).UserID, in.PageQuery)
 	return &endpointList{page}, err
@@ -126,7 +119,7 @@ func (s *Service) createEndpoint(ctx context.Context, in *createInput) (*endpoin
 	}
 	once := storage.NewOnce(actor, s.clock.Now(), "POST "+endpointsRoute, in.Key, in.RawBody)
 	e, err := s.AddEndpoint(ctx, actor.UserID, d, once)
-	return &endpoint{Location: endpointsRoute + "/" + e.ID.String(), Replayed: replayed(once), Body: e}, err
+	return &endpoint{Location: endpointsRoute + "/" + e.ID.String(), Replayed: once.Header(), Body: e}, err
 }
 
 type patchInput struct {
@@ -181,7 +174,7 @@ func (s *Service) postRotate(ctx context.Context, in *rotateInput) (*endpoint, e
 	once := storage.NewOnce(actor, s.clock.Now(), "POST "+endpointsRoute+"/"+in.ID+"/rotate-secret", in.Key,
 		[]byte(overlap.String()))
 	e, err := s.RotateSecret(ctx, actor.UserID, social.PathID(in.ID), overlap, once)
-	return &endpoint{Replayed: replayed(once), Body: e}, err
+	return &endpoint{Replayed: once.Header(), Body: e}, err
 }
 
 type testInput struct {
@@ -193,7 +186,7 @@ func (s *Service) postTest(ctx context.Context, in *testInput) (*delivery, error
 	actor, at := social.ActorFrom(ctx), endpointsRoute+"/"+in.ID
 	once := storage.NewOnce(actor, s.clock.Now(), "POST "+at+"/test", in.Key, nil)
 	d, err := s.TestEndpoint(ctx, actor.UserID, social.PathID(in.ID), once)
-	return &delivery{Location: at + "/deliveries/" + d.ID.String(), Replayed: replayed(once), Body: d}, err
+	return &delivery{Location: at + "/deliveries/" + d.ID.String(), Replayed: once.Header(), Body: d}, err
 }
 
 type deliveriesInput struct {
@@ -217,10 +210,8 @@ func (s *Service) postRetry(ctx context.Context, in *DeliveryPath) (*delivery, e
 	return &delivery{Body: d}, err
 }
 
-// EventRoutes mounts GET and HEAD /v1/events, the JSON ways, behind the host's middleware: the actor is in the context,
-// the read budget was spent there, faults are returned. The host calls it after the routes of channels, so that the
-// channel that serves streams takes a stream; a request for one that comes here is answered 204: there is no such
-// channel.
+// EventRoutes mounts GET and HEAD /v1/events, the JSON ways, behind the host's middleware and after the routes of
+// channels: a request for a stream that comes here is answered 204, since no channel serves streams.
 func (s *Service) EventRoutes(r fiber.Router, doc *huma.OpenAPI) {
 	r.Head(plugins.EventsPath, s.getEvents) // before Get, which mounts a HEAD of its own
 	r.Get(plugins.EventsPath, s.getEvents)
@@ -237,8 +228,7 @@ func (s *Service) getEvents(c *fiber.Ctx) error {
 	if way == plugins.WayNone {
 		return social.NewFault(social.CodeNotAcceptable, "Events come as text/event-stream or application/json.")
 	}
-	header := func(name string) string { return strings.Clone(c.Get(name)) }
-	q, err := plugins.ParseEvents(plugins.Params{Query: queryOf(c), Header: header})
+	q, err := plugins.ParseEvents(plugins.ParamsOf(c))
 	if err != nil {
 		return err
 	}
@@ -261,30 +251,11 @@ func (s *Service) getEvents(c *fiber.Ctx) error {
 	tag := page.ETag()
 	c.Set(fiber.HeaderETag, tag)
 	c.Set(fiber.HeaderCacheControl, "private, no-cache")
-	if q.Wait == 0 && hasTag(c.Get(fiber.HeaderIfNoneMatch), tag) {
+	if q.Wait == 0 && social.HasETag(c.Get(fiber.HeaderIfNoneMatch), tag) {
 		return c.SendStatus(fiber.StatusNotModified)
 	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 	return c.Send(page.AppendJSON(nil))
-}
-
-// queryOf copies the query out of the request, in order and with what is given twice.
-func queryOf(c *fiber.Ctx) [][2]string {
-	var out [][2]string
-	for key, value := range c.Context().QueryArgs().All() {
-		out = append(out, [2]string{string(key), string(value)})
-	}
-	return out
-}
-
-// hasTag reports whether an If-None-Match header (RFC 9110, 13.1.2) names the tag; tags are compared weakly.
-func hasTag(header, tag string) bool {
-	for t := range strings.SplitSeq(header, ",") {
-		if t = strings.TrimPrefix(strings.TrimSpace(t), "W/"); t == tag || t == "*" {
-			return true
-		}
-	}
-	return false
 }
 
 func eventPageSchema() *huma.Schema {

@@ -27,12 +27,10 @@ func (s *Service) Routes(api huma.API) {
 	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWriteFollows)}
 	tags := []string{"follows"}
 	huma.Register(api, huma.Operation{OperationID: "follow", Method: http.MethodPut, Path: "/v1/users/{id}/follow",
-		Tags:    tags,
-		Summary: "Follow a person, or change the bell", DefaultStatus: http.StatusOK, Metadata: write,
+		Tags: tags, Summary: "Follow a person, or change the bell", DefaultStatus: http.StatusOK, Metadata: write,
 		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity}}, s.putFollow)
 	huma.Register(api, huma.Operation{OperationID: "unfollow", Method: http.MethodDelete, Path: "/v1/users/{id}/follow",
-		Tags:    tags,
-		Summary: "Follow a person no more", DefaultStatus: http.StatusOK, Metadata: write,
+		Tags: tags, Summary: "Follow a person no more", DefaultStatus: http.StatusOK, Metadata: write,
 		Errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity}}, s.deleteFollow)
 }
 

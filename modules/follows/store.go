@@ -102,14 +102,12 @@ func isFull(ctx context.Context, q storage.Querier, follower social.ID, limit in
 
 // page reads one window of the people whom a person follows, or of those who follow the person.
 func page(ctx context.Context, q storage.Querier, person social.ID, following bool, w social.Window) ([]edge, error) {
-	side, order := `f.followed_id`, ` AND f.key < $2`+standing+` ORDER BY f.key DESC LIMIT $3`
+	side := `f.followed_id = $1`
 	if following {
-		side = `f.follower_id`
+		side = `f.follower_id = $1`
 	}
-	if w.Rising {
-		order = ` AND f.key > $2` + standing + ` ORDER BY f.key LIMIT $3`
-	}
-	return queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE `+side+` = $1`+order, person, w.From(), w.Limit)
+	return queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE `+side+standing+w.Clause("f.key", 2), person,
+		w.From(), w.Limit)
 }
 
 // deletedUserPage gives a person whose account has ended and up to limit of their follows, in either direction.

@@ -248,15 +248,9 @@ func (h handlers) push(ctx context.Context, in *pushInput) (*pushOutput, error) 
 	}
 	once := storage.NewOnce(social.ActorFrom(ctx), h.s.clock.Now(), "POST /v1/notifications", in.Key, in.RawBody)
 	answer, err := h.s.Push(ctx, p, once)
-	if err != nil {
-		return nil, err
-	}
-	out := &pushOutput{Status: http.StatusOK, Body: answer}
+	out := &pushOutput{Status: http.StatusOK, Replayed: once.Header(), Body: answer}
 	if answer.Notification != nil {
 		out.Status, out.Location = http.StatusCreated, "/v1/notifications/"+answer.Notification.ID.String()
 	}
-	if once.Replayed() {
-		out.Replayed = "true"
-	}
-	return out, nil
+	return out, err
 }

@@ -67,12 +67,8 @@ func (absent) RecentBy(context.Context, storage.Querier, social.ID, []social.Fol
 	return nil, nil
 }
 
-func (absent) Following(context.Context, storage.Querier, social.ID) ([]social.FollowEdge, error) {
-	return nil, nil
-}
+func (absent) Following(context.Context, storage.Querier, social.ID) ([]social.FollowEdge, error) { return nil, nil }
 
-func (absent) IsFollowing(context.Context, storage.Querier, social.ID, social.ID) (bool, error) {
-	return false, nil
-}
+func (absent) IsFollowing(context.Context, storage.Querier, social.ID, social.ID) (bool, error) { return false, nil }
 
 func (absent) Head() social.Cursor { return social.Cursor{} }

@@ -13,8 +13,7 @@ import (
 // watermarksOf gives how far a person has seen and read everything.
 func watermarksOf(ctx context.Context, q storage.Querier, person social.ID) (w watermarks, err error) {
 	err = q.QueryRow(ctx, `SELECT seen_key, seen_at, read_key, read_at FROM notification_watermarks WHERE person_id = $1`,
-		person).
-		Scan(&w.seenKey, &w.seenAt, &w.readKey, &w.readAt)
+		person).Scan(&w.seenKey, &w.seenAt, &w.readKey, &w.readAt)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return w, fmt.Errorf("watermarks: %w", err)
 	}
@@ -23,8 +22,7 @@ func watermarksOf(ctx context.Context, q storage.Querier, person social.ID) (w w
 
 func saveWatermarks(ctx context.Context, tx storage.Tx, person social.ID, w watermarks) error {
 	_, err := tx.Exec(ctx, `INSERT INTO notification_watermarks (person_id, seen_key, seen_at, read_key, read_at)
-		VALUES ($1,
-		$2, $3, $4, $5)
+		VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (person_id) DO UPDATE SET seen_key = excluded.seen_key, seen_at = excluded.seen_at,
 			read_key = excluded.read_key, read_at = excluded.read_at`, person, w.seenKey, w.seenAt, w.readKey, w.readAt)
 	return social.Wrap(err, "watermarks")
@@ -71,9 +69,8 @@ func openGroup(ctx context.Context, q storage.Querier, receiver social.ID, kind 
 	err = q.QueryRow(ctx, `SELECT n.key, n.group_id, n.members, n.actors, n.began_at, n.seen_at IS NULL
 		AND n.key > COALESCE(w.seen_key, 0)
 		FROM notifications n LEFT JOIN notification_watermarks w ON w.person_id = n.receiver_id
-		WHERE n.receiver_id = $1 AND n.type = $2 AND n.subject = $3 AND n.head = 1 ORDER BY n.key DESC
-		LIMIT 1`, receiver, kind, subject).
-		Scan(&g.key, &g.group, &g.members, &g.actors, &g.began, &open)
+		WHERE n.receiver_id = $1 AND n.type = $2 AND n.subject = $3 AND n.head = 1 ORDER BY n.key DESC LIMIT 1`,
+		receiver, kind, subject).Scan(&g.key, &g.group, &g.members, &g.actors, &g.began, &open)
 	if found, err := storage.Found(err); !found {
 		return nil, false, social.Wrap(err, "group")
 	}
@@ -92,9 +89,7 @@ func newestActors(ctx context.Context, q storage.Querier, group social.ID) ([]by
 // insertRow reports false, and writes nothing, if there is a row of the same act.
 func insertRow(ctx context.Context, tx storage.Tx, r *row) (bool, error) {
 	n, err := tx.Exec(ctx, `INSERT INTO notifications (key, id, receiver_id, type, word, actor_id, object_id, subject,
-		group_id,
-		head, members,
-			actors, began_at, content, url, data, created_at, updated_at)
+		group_id, head, members, actors, began_at, content, url, data, created_at, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING`,
 		r.key, r.id, r.receiver, r.kind, r.word, r.actor, r.object, r.subject, r.group, r.members,
 		r.actors, r.began, r.content, r.url, r.data, r.created, r.updated)
@@ -104,8 +99,7 @@ func insertRow(ctx context.Context, tx storage.Tx, r *row) (bool, error) {
 // saveRow writes what can change of a row.
 func saveRow(ctx context.Context, tx storage.Tx, r *row) error {
 	_, err := tx.Exec(ctx, `UPDATE notifications SET head = $2, members = $3, actors = $4, state = $5, withdrawn_at = $6,
-		seen_at = $7, read_at = $8,
-		left_unread = $9, archived_at = $10, updated_at = $11 WHERE key = $1`,
+		seen_at = $7, read_at = $8, left_unread = $9, archived_at = $10, updated_at = $11 WHERE key = $1`,
 		r.key, storage.Bit(r.head), r.members, r.actors, r.state, r.withdrawn, r.seenAt, r.readAt, storage.Bit(r.left), r.archived,
 		r.updated)
 	return social.Wrap(err, "save notification")
@@ -125,8 +119,7 @@ func deleteRow(ctx context.Context, tx storage.Tx, key int64) error {
 // savePostState writes the state of a derived item.
 func savePostState(ctx context.Context, tx storage.Tx, r *row) error {
 	_, err := tx.Exec(ctx, `INSERT INTO notification_posts (receiver_id, key, post_id, seen_at, read_at, left_unread,
-		archived_at, deleted)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		archived_at, deleted) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (receiver_id, key) DO UPDATE SET seen_at = excluded.seen_at, read_at = excluded.read_at,
 			left_unread = excluded.left_unread, archived_at = excluded.archived_at, deleted = excluded.deleted`,
 		r.receiver, r.key, r.id, r.seenAt, r.readAt, storage.Bit(r.left), r.archived, storage.Bit(r.state == stateDeleted))

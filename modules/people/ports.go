@@ -36,9 +36,7 @@ type Follows interface {
 // absent answers every port of a module that was left out.
 type absent struct{}
 
-func (absent) Profiles(context.Context, storage.Querier, []social.ID) ([]social.User, error) {
-	return nil, nil
-}
+func (absent) Profiles(context.Context, storage.Querier, []social.ID) ([]social.User, error) { return nil, nil }
 
 func (absent) Refs(context.Context, storage.Querier, []social.ID) (map[social.ID]social.UserRef, error) {
 	return nil, nil

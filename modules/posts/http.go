@@ -113,14 +113,7 @@ func (s *Service) create(ctx context.Context, in *createInput) (*createOutput, e
 	actor := social.ActorFrom(ctx)
 	once := storage.NewOnce(actor, s.clock.Now(), "POST /v1/posts", in.Key, in.RawBody)
 	p, err := s.Publish(ctx, actor, d, once)
-	if err != nil {
-		return nil, err
-	}
-	out := &createOutput{Location: "/v1/posts/" + p.ID.String(), Body: p}
-	if once.Replayed() {
-		out.Replayed = "true"
-	}
-	return out, nil
+	return &createOutput{Location: "/v1/posts/" + p.ID.String(), Replayed: once.Header(), Body: p}, err
 }
 
 func (b draftBody) draft() (Draft, error) {

@@ -91,16 +91,10 @@ type like struct {
 const likeStanding = ` AND l.user_id NOT IN (SELECT user_id FROM post_leavers)`
 
 func likesOf(ctx context.Context, q storage.Querier, post int64, w social.Window) ([]like, error) {
-	query := `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1 AND l.key < $2` + likeStanding +
-		` ORDER BY l.key DESC LIMIT $3`
-	if w.Rising {
-		query = `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1 AND l.key > $2` + likeStanding +
-			` ORDER BY l.key LIMIT $3`
-	}
 	return storage.All(ctx, q, func(row storage.Row) (l like, err error) {
 		err = row.Scan(&l.key, &l.user)
 		return l, err
-	}, query, post, w.From(), w.Limit)
+	}, `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1`+likeStanding+w.Clause("l.key", 2), post, w.From(), w.Limit)
 }
 
 func insertLike(ctx context.Context, tx storage.Tx, post int64, user social.ID, now social.Time) (bool, error) {

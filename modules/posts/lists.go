@@ -138,15 +138,9 @@ func commentsOf(ctx context.Context, q storage.Querier, reader social.ID, top ro
 		commentStanding
 	const belowComment = `SELECT ` + columns +
 		` FROM post_ancestors a JOIN posts p ON p.key = a.post_key WHERE a.ancestor_key = $2 AND ` + commentStanding
-	query := below + ` AND p.key < $3 ORDER BY p.key DESC LIMIT $4`
-	switch {
-	case top.key == top.rootKey && w.Rising:
-		query = below + ` AND p.key > $3 ORDER BY p.key LIMIT $4`
-	case top.key == top.rootKey:
-	case w.Rising:
-		query = belowComment + ` AND a.post_key > $3 ORDER BY a.post_key LIMIT $4`
-	default:
-		query = belowComment + ` AND a.post_key < $3 ORDER BY a.post_key DESC LIMIT $4`
+	query := below + w.Clause("p.key", 3)
+	if top.key != top.rootKey {
+		query = belowComment + w.Clause("a.post_key", 3)
 	}
 	return queryRows(ctx, q, false, query, reader, top.key, w.From(), w.Limit)
 }
@@ -163,10 +157,7 @@ func rowsBy(ctx context.Context, q storage.Querier, reader, author social.ID, re
 		query += ` AND (p.visibility <> 1 OR p.root_author_id = $1 OR ` + isNamed +
 			` OR p.root_author_id NOT IN ` + list + `)`
 	}
-	order := ` AND p.key < $3 ORDER BY p.key DESC LIMIT $4`
-	if w.Rising {
-		order = ` AND p.key > $3 ORDER BY p.key LIMIT $4`
-	}
+	order := w.Clause("p.key", 3)
 	list, err := queryRows(ctx, q, true, query+` AND `+topLevel+order, args...)
 	if err != nil || !comments {
 		return list, err

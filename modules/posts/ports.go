@@ -56,12 +56,8 @@ func (absent) Views(context.Context, storage.Querier, social.ID, []social.ID) ([
 	return nil, nil
 }
 
-func (absent) IsFollowing(context.Context, storage.Querier, social.ID, social.ID) (bool, error) {
-	return false, nil
-}
+func (absent) IsFollowing(context.Context, storage.Querier, social.ID, social.ID) (bool, error) { return false, nil }
 
-func (absent) Following(context.Context, storage.Querier, social.ID) ([]social.FollowEdge, error) {
-	return nil, nil
-}
+func (absent) Following(context.Context, storage.Querier, social.ID) ([]social.FollowEdge, error) { return nil, nil }
 
 func (absent) Head() social.Cursor { return social.Cursor{} }

@@ -32,8 +32,7 @@ func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once
 			return err
 		}
 		r := row{id: id, author: actor.UserID, rootID: id, rootAuthor: actor.UserID, visibility: c.Visibility,
-			text: c.Text, sensitive: c.Sensitive,
-			warning: c.Warning, language: c.Language, mentions: mentions, tags: c.tags, createdAt: s.clock.Now()}
+			text: c.Text, sensitive: c.Sensitive, warning: c.Warning, language: c.Language, mentions: mentions, tags: c.tags, createdAt: s.clock.Now()}
 		author, err := s.publish(ctx, tx, actor, &r, c.ReplyTo)
 		if err != nil {
 			return err
@@ -108,8 +107,7 @@ func (s *Service) publish(ctx context.Context, tx storage.Tx, actor social.Actor
 			return author, err
 		}
 		err = outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: author.ID},
-			Type:  social.EventPostCreated,
-			Actor: author.ID, Object: r.id, About: about(*r), Time: r.createdAt, Data: data})
+			Type: social.EventPostCreated, Actor: author.ID, Object: r.id, About: about(*r), Time: r.createdAt, Data: data})
 		if err != nil {
 			return author, err
 		}

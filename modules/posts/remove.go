@@ -18,14 +18,12 @@ type Tombstone struct {
 	DeletedAt social.Time `json:"deleted_at"`
 }
 
-// Delete removes a post or comment of the actor. Everything about it leaves the outbox and the log, then its end
-// is announced where its beginning was. What others wrote below it stays. ifMatch is the header, "" = none; it is
-// compared with the tag of the post as this actor sees it now. Faults: not_found (also: somebody else's),
-// precondition_failed.
+// Delete removes a post or comment of the actor. Everything about it leaves the outbox and the log, then its end is
+// announced where its beginning was. What others wrote below it stays. ifMatch is the header, "" = none, compared with
+// the tag of the post as the actor sees it now. Faults: not_found (also: another person's), precondition_failed.
 //
-// The first transaction decides, and takes a page of what was announced with it; the pages that are left go before
-// the answer, in transactions of their own, so that a post with 100,000 notifications keeps nobody waiting. Whoever
-// gets an error may find the post deleted; its last pages are a job's then.
+// The first transaction decides, and redacts one page of announcements; other pages follow before the answer, each in a
+// transaction of its own. After an error the post may be deleted; its last pages are then a job's.
 func (s *Service) Delete(ctx context.Context, actor social.Actor, id social.ID, ifMatch string) error {
 	var rest int64
 	err := s.db.InTx(ctx, func(tx storage.Tx) error {
@@ -117,8 +115,7 @@ func (s *Service) announceEnd(ctx context.Context, tx storage.Tx, r row, now soc
 		return err
 	}
 	return outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: r.author},
-		Type:  social.EventPostDeleted,
-		Actor: r.author, Object: r.id, About: []social.ID{r.author}, Time: now, Data: data})
+		Type: social.EventPostDeleted, Actor: r.author, Object: r.id, About: []social.ID{r.author}, Time: now, Data: data})
 }
 
 // matches compares an If-Match header (RFC 9110 13.1.1: "*", or strong tags) with the tag that GET gives the post,

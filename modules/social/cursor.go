@@ -16,9 +16,6 @@ type Cursor struct {
 	Seq   Position
 }
 
-// MaxCursorLen bounds the text a cursor is read from; anything longer is not one.
-const MaxCursorLen = 64
-
 // ErrBadCursor is returned for text that is not of the form ^[1-9][0-9]{0,9}-(0|[1-9][0-9]{0,19})$ within
 // uint32 and uint64.
 var ErrBadCursor = errors.New("not an event id")

@@ -18,9 +18,7 @@ type ID [16]byte
 var ErrBadID = errors.New("not an id")
 
 // NewID returns a fresh id. It is safe for concurrent use.
-func NewID() ID {
-	return ID(uuid.Must(uuid.NewV7()))
-}
+func NewID() ID { return ID(uuid.Must(uuid.NewV7())) }
 
 // ParseID reads the canonical text form: 36 characters, lower case. Anything else gives ErrBadID.
 func ParseID(s string) (ID, error) {

@@ -62,9 +62,8 @@ func (s *Service) List(ctx context.Context, page social.PageQuery) (out social.L
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		scope, key := social.PageScope{List: "users"}, func(me Me) int64 { return me.key }
 		out, err = social.PageOf(s.pages, scope, page, false, key, func(w social.Window) ([]Me, error) {
-			low, high, order := w.Between()
-			return storage.All(ctx, q, s.scanMe, `SELECT `+meColumns+` FROM users
-				WHERE deleted_at IS NULL AND key > $1 AND key < $2 ORDER BY key `+order+` LIMIT $3`, low, high, w.Limit)
+			return storage.All(ctx, q, s.scanMe, `SELECT `+meColumns+` FROM users WHERE deleted_at IS NULL`+
+				w.Clause("key", 1), w.From(), w.Limit)
 		})
 		return err
 	})
@@ -172,8 +171,7 @@ func (s *Service) empty(ctx context.Context, tx storage.Tx, id social.ID, name s
 	}
 	// An id is no username, so the column stays unique.
 	_, err := tx.Exec(ctx, `UPDATE users SET username = $1, display_name = '', bio = '', bot = 0, locked = 0, email = NULL,
-		email_verified = 0,
-		role = 'user', state = 'deleting', locale = 'en', time_zone = 'UTC', password_hash = '',
+		email_verified = 0, role = 'user', state = 'deleting', locale = 'en', time_zone = 'UTC', password_hash = '',
 		followers_count = 0, following_count = 0, posts_count = 0, deleted_at = $2
 		WHERE id = $3`, id.String(), int64(now), id)
 	if err != nil {

@@ -47,8 +47,7 @@ func (c *Channel) stream(f *fiber.Ctx, p *frames.Preset) error {
 	if err := actor.Need(social.ScopeEvents); err != nil {
 		return err
 	}
-	header := func(name string) string { return strings.Clone(f.Get(name)) }
-	query, err := plugins.ParseEvents(plugins.Params{Query: queryOf(f), Header: header})
+	query, err := plugins.ParseEvents(plugins.ParamsOf(f))
 	if err != nil {
 		return err
 	}
@@ -65,15 +64,6 @@ func (c *Channel) stream(f *fiber.Ctx, p *frames.Preset) error {
 	f.Context().HijackSetNoResponse(true)
 	f.Context().Hijack(func(conn net.Conn) { c.take(conn, r) })
 	return nil
-}
-
-// queryOf copies the query out of the request, in order and with what is given twice.
-func queryOf(f *fiber.Ctx) [][2]string {
-	var out [][2]string
-	for k, v := range f.Context().QueryArgs().All() {
-		out = append(out, [2]string{string(k), string(v)})
-	}
-	return out
 }
 
 // takesStream reports whether an Accept header allows text/event-stream at all.

@@ -43,10 +43,7 @@ func (l *Log) Read(ctx context.Context, a social.Audience, after social.Cursor, 
 		m.open(tx, runs)
 		return m.run(&page)
 	})
-	if err != nil {
-		return social.EventPage{}, err
-	}
-	return page, nil
+	return page, err
 }
 
 // within judges a cursor once more by what a transaction shows: a trim may have passed since p was published, and

@@ -58,9 +58,7 @@ type record struct {
 	data   []byte
 }
 
-func keyOf(p social.Position) []byte {
-	return binary.BigEndian.AppendUint64(make([]byte, 0, keyLen), uint64(p))
-}
+func keyOf(p social.Position) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, keyLen), uint64(p)) }
 
 func positionOf(key []byte) social.Position { return social.Position(binary.BigEndian.Uint64(key)) }
 
@@ -129,9 +127,7 @@ func decode(key, v []byte) (record, error) {
 }
 
 // names reports whether the record is a person's: their stream, their act, or about them.
-func (r *record) names(hit func(social.ID) bool) bool {
-	return hit(r.stream.User) || r.isAbout(hit)
-}
+func (r *record) names(hit func(social.ID) bool) bool { return hit(r.stream.User) || r.isAbout(hit) }
 
 // isAbout reports whether the record names a person.
 func (r *record) isAbout(hit func(social.ID) bool) bool {

@@ -64,10 +64,7 @@ func (l *Log) Trim(ctx context.Context, before social.Position, limit int) (int,
 		}
 		return w.forget()
 	})
-	if err != nil {
-		return 0, err
-	}
-	return dropped, nil
+	return dropped, err
 }
 
 // oldestKeys copies up to limit keys from the front; rest tells that others stand at or below before.

@@ -176,9 +176,7 @@ func (s *stepper) Drop() error                          { return errors.ErrUnsup
 
 func versionTable(owner string) string { return "schema_" + owner }
 
-func validOwner(owner string) bool {
-	return owner != "" && strings.Trim(owner, "abcdefghijklmnopqrstuvwxyz_") == ""
-}
+func validOwner(owner string) bool { return owner != "" && strings.Trim(owner, "abcdefghijklmnopqrstuvwxyz_") == "" }
 
 // latest is the newest version among the files.
 func latest(files fs.FS) (uint, error) {

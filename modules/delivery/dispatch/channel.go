@@ -66,9 +66,7 @@ func New(name string, impl plugins.Channel, cfg Config, clock social.Clock, log 
 }
 
 // Start starts the channel. The error names it.
-func (c *Channel) Start(ctx context.Context) error {
-	return c.named(c.within(ctx, "Start", c.impl.Start))
-}
+func (c *Channel) Start(ctx context.Context) error { return c.named(c.within(ctx, "Start", c.impl.Start)) }
 
 // Drain tells a channel with long connections that the end comes.
 func (c *Channel) Drain(ctx context.Context) {

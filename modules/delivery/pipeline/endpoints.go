@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -38,9 +37,8 @@ func (p *Pipeline) Endpoints(ctx context.Context, owner social.ID, page social.P
 		scope := social.PageScope{List: "endpoints", Person: owner}
 		rows, err := social.PageOf(p.pages, scope, page, false, func(e endpoint) int64 { return e.key },
 			func(w social.Window) ([]endpoint, error) {
-				where, args := windowOf(w, []any{owner})
 				return storage.All(ctx, q, scanEndpoint, `SELECT `+endpointColumns+` FROM endpoints
-					WHERE owner_id = $1 AND deleted_at IS NULL`+where, args...)
+					WHERE owner_id = $1 AND deleted_at IS NULL`+w.Clause("key", 2), owner, w.From(), w.Limit)
 			})
 		out = viewsOf(rows, endpoint.view)
 		return err
@@ -221,20 +219,6 @@ func newSecret() string {
 	key := make([]byte, 24)
 	rand.Read(key) // never fails (crypto/rand)
 	return "whsec_" + base64.StdEncoding.EncodeToString(key)
-}
-
-// windowOf gives the condition and order of one page of a list by key. Its text is one of four.
-func windowOf(w social.Window, args []any) (string, []any) {
-	sign, order, where := " < $", " DESC", ""
-	if w.Rising {
-		sign, order = " > $", ""
-	}
-	if w.Bound {
-		args = append(args, w.Key)
-		where = " AND key" + sign + strconv.Itoa(len(args))
-	}
-	args = append(args, w.Limit)
-	return where + " ORDER BY key" + order + " LIMIT $" + strconv.Itoa(len(args)), args
 }
 
 func viewsOf[R, V any](l social.List[R], view func(R) V) social.List[V] {

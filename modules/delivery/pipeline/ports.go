@@ -60,9 +60,7 @@ func (absent) BellFollowers(context.Context, storage.Querier, social.ID, []socia
 	return nil, nil
 }
 
-func (absent) System(context.Context, storage.Tx, social.ID, string, string, json.RawMessage) error {
-	return nil
-}
+func (absent) System(context.Context, storage.Tx, social.ID, string, string, json.RawMessage) error { return nil }
 
 func (absent) Withdrawn(context.Context, storage.Querier, social.ID) (bool, error) { return false, nil }
 

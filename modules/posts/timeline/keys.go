@@ -13,11 +13,8 @@ import (
 // Keys holds, of authors that are read, the order keys of their newest posts for everybody or for followers.
 //
 // It is a projection of the store up to a mark. Every post carries, in posts.changed, the order key of the moment in
-// which it came into the lists or left them, so a snapshot tells what changed behind the mark, whichever process
-// wrote it, and nobody tells the projection of a commit. A reader gets what its own snapshot holds, also when that is
-// older than the mark.
-//
-// Safe for concurrent use.
+// which it came into the lists or left them, so a snapshot shows what changed behind the mark, whichever process wrote
+// it. A reader gets what its own snapshot holds, also when that is older than the mark. Safe for concurrent use.
 type Keys struct {
 	mu   sync.RWMutex
 	mark int64 // everything that changed up to it is in kept; -1 before the first reader

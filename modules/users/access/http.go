@@ -31,14 +31,11 @@ func (s *Service) Routes(api huma.API) {
 func add[I, O any](api huma.API, handler func(context.Context, *I) (*O, error), id, method, path, summary string,
 	status int, who social.Auth, errors ...int) {
 	huma.Register(api, huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary,
-		Tags:          []string{"auth"},
-		DefaultStatus: status, Errors: errors, Metadata: map[string]any{social.MetaAuth: who}}, handler)
+		Tags: []string{"auth"}, DefaultStatus: status, Errors: errors, Metadata: map[string]any{social.MetaAuth: who}}, handler)
 }
 
 // Suspended is the fault for a suspended person who asks for more than to look at the account and to leave.
-func Suspended() *social.Fault {
-	return social.NewFault(social.CodeAccountSuspended, "This account is suspended.")
-}
+func Suspended() *social.Fault { return social.NewFault(social.CodeAccountSuspended, "This account is suspended.") }
 
 // owned gives a handler the person who asks, and refuses who is suspended.
 func owned[I, O any](do func(context.Context, social.Actor, *I) (*O, error)) func(context.Context, *I) (*O, error) {
@@ -119,14 +116,7 @@ func (s *Service) postToken(ctx context.Context, a social.Actor, in *tokenInput)
 	}
 	once := storage.NewOnce(a, s.clock.Now(), "POST /v1/tokens", in.Key, in.RawBody)
 	t, err := s.IssueToken(ctx, a, d, once)
-	if err != nil {
-		return nil, err
-	}
-	out := &tokenOutput{Location: "/v1/tokens/" + t.ID.String(), Body: t}
-	if once.Replayed() {
-		out.Replayed = "true"
-	}
-	return out, nil
+	return &tokenOutput{Location: "/v1/tokens/" + t.ID.String(), Replayed: once.Header(), Body: t}, err
 }
 
 func (s *Service) deleteToken(ctx context.Context, a social.Actor, in *idInput) (*struct{}, error) {
