@@ -181,7 +181,9 @@ func probeChannels(list []dispatch.Health) (string, error) {
 	return strings.Join(names, ", "), nil
 }
 
-func newLimiter(c *config.Config, clock social.Clock) *server.Limiter { return server.NewLimiter(c.Limits, clock) }
+func newLimiter(c *config.Config, clock social.Clock) *server.Limiter {
+	return server.NewLimiter(c.Limits, clock)
+}
 
 func newServer(c *config.Config, log *zap.Logger, in struct {
 	fx.In

@@ -55,7 +55,7 @@ var law = []rule{
 	{pkg: "app/bench/floor", may: []string{"app/bench/machine", "modules/social"}},
 	{pkg: "app/bench/machine", may: []string{}},
 	{pkg: "app/bench/seed", may: []string{"app/bench/client", "modules/*", "storage", "storage/sqlite"}},
-	{pkg: "app/server", may: []string{"modules/social", "modules/users", "plugins", "storage"}, fence: []string{fiber, fasthttp, huma}},
+	{pkg: "app/server", may: []string{"modules/social", "plugins", "storage"}, fence: []string{fiber, fasthttp, huma}},
 	{pkg: "app/config", may: []string{"app/server", "app/demo", "modules/social", "modules/*", "modules/delivery/*",
 		"plugins", "plugins/sse"}},
 	{pkg: "app/demo", may: []string{"modules/social", "modules/*"}},
@@ -72,11 +72,10 @@ const (
 	migrate  = "github.com/golang-migrate/"
 	sqlite   = "github.com/ncruces/go-sqlite3"
 	cobra    = "github.com/spf13/cobra"
-	nats     = "github.com/nats-io/"
 	pgx      = "github.com/jackc/pgx"
 )
 
-var fences = []string{fiber, fasthttp, huma, fxLib, bbolt, migrate, sqlite, nats, pgx}
+var fences = []string{fiber, fasthttp, huma, fxLib, bbolt, migrate, sqlite, pgx}
 
 // fiber and huma are allowed in a file named http.go, and fx in module.go, of any package that lists them; the
 // finer rule (which file) is depguard's.

@@ -46,7 +46,6 @@ func (j *jobs) stop(ctx context.Context) error {
 	return dispatch.Await(ctx, &j.work)
 }
 
-// keep runs one job until ctx ends.
 func (j *jobs) keep(ctx context.Context, job social.Job) {
 	t := time.NewTimer(job.Every)
 	defer t.Stop()

@@ -103,10 +103,8 @@ func Gone(err error) error { return &verdict{err, errGone} }
 // RetryAfter marks a failure that should not be tried again before d has passed.
 func RetryAfter(err error, d time.Duration) error { return &verdict{err, later(d)} }
 
-// IsPermanent reports a Permanent or Gone error.
 func IsPermanent(err error) bool { return errors.Is(err, errPermanent) || IsGone(err) }
 
-// IsGone reports a Gone error.
 func IsGone(err error) bool { return errors.Is(err, errGone) }
 
 // After returns the wait a RetryAfter error asks for.

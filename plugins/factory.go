@@ -91,4 +91,6 @@ func (f Factory) Build(section []byte, env Env) (Channel, error) {
 }
 
 // Provide adds a factory to the program: app.Main(plugins.Provide(telegram.Factory)).
-func Provide(f Factory) fx.Option { return fx.Supply(fx.Annotate(f, fx.ResultTags(`group:"channels"`))) }
+func Provide(f Factory) fx.Option {
+	return fx.Supply(fx.Annotate(f, fx.ResultTags(`group:"channels"`)))
+}

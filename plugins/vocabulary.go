@@ -79,7 +79,9 @@ const (
 func Invalid(fields ...Field) *Fault { return social.Invalid(fields...) }
 
 // BodyField is a refused field of a request's body; pointer is a JSON Pointer ("/settings/url").
-func BodyField(pointer string, code FieldCode, detail string) Field { return social.BodyField(pointer, code, detail) }
+func BodyField(pointer string, code FieldCode, detail string) Field {
+	return social.BodyField(pointer, code, detail)
+}
 
 // NewFault is a fault with one sentence for people.
 func NewFault(code Code, detail string) *Fault { return social.NewFault(code, detail) }
@@ -90,8 +92,6 @@ func ActorFrom(ctx context.Context) Actor { return social.ActorFrom(ctx) }
 // AuthScope is the value of MetaAuth for routes that need a scope.
 func AuthScope(s Scope) social.Auth { return social.AuthScope(s) }
 
-// ParseID reads an id.
 func ParseID(text string) (ID, error) { return social.ParseID(text) }
 
-// ParseCursor reads an event's id.
 func ParseCursor(text string) (Cursor, error) { return social.ParseCursor(text) }

@@ -24,7 +24,6 @@ func NewCache[K comparable, V any](limit int, weight func(V) int) *Cache[K, V] {
 	return &Cache[K, V]{limit: limit, weight: weight, list: map[K]V{}}
 }
 
-// Get gives the value of a key.
 func (c *Cache[K, V]) Get(key K) (V, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -89,10 +88,8 @@ func (c *Cache[K, V]) DeleteFunc(match func(K, V) bool) {
 	}
 }
 
-// Clear drops everything.
 func (c *Cache[K, V]) Clear() { c.DeleteFunc(func(K, V) bool { return true }) }
 
-// Len is the number of entries.
 func (c *Cache[K, V]) Len() int {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

@@ -177,7 +177,6 @@ func (d *Demo) publish(ctx context.Context, who social.Actor, draft posts.Draft)
 	return nil
 }
 
-// everybody gives all accounts by name.
 func (d *Demo) everybody(ctx context.Context) (map[string]users.Me, error) {
 	all := map[string]users.Me{}
 	q := social.PageQuery{Limit: 100}

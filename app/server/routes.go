@@ -119,11 +119,21 @@ func (b behind) Get(path string, h ...fiber.Handler) fiber.Router {
 	b.Add(fiber.MethodHead, path, h...)
 	return b.Add(fiber.MethodGet, path, h...)
 }
-func (b behind) Head(path string, h ...fiber.Handler) fiber.Router { return b.Add(fiber.MethodHead, path, h...) }
-func (b behind) Post(path string, h ...fiber.Handler) fiber.Router { return b.Add(fiber.MethodPost, path, h...) }
-func (b behind) Put(path string, h ...fiber.Handler) fiber.Router { return b.Add(fiber.MethodPut, path, h...) }
-func (b behind) Patch(path string, h ...fiber.Handler) fiber.Router { return b.Add(fiber.MethodPatch, path, h...) }
-func (b behind) Delete(path string, h ...fiber.Handler) fiber.Router { return b.Add(fiber.MethodDelete, path, h...) }
+func (b behind) Head(path string, h ...fiber.Handler) fiber.Router {
+	return b.Add(fiber.MethodHead, path, h...)
+}
+func (b behind) Post(path string, h ...fiber.Handler) fiber.Router {
+	return b.Add(fiber.MethodPost, path, h...)
+}
+func (b behind) Put(path string, h ...fiber.Handler) fiber.Router {
+	return b.Add(fiber.MethodPut, path, h...)
+}
+func (b behind) Patch(path string, h ...fiber.Handler) fiber.Router {
+	return b.Add(fiber.MethodPatch, path, h...)
+}
+func (b behind) Delete(path string, h ...fiber.Handler) fiber.Router {
+	return b.Add(fiber.MethodDelete, path, h...)
+}
 func (b behind) Use(...any) fiber.Router                                  { panic(plainOnly) }
 func (b behind) Connect(string, ...fiber.Handler) fiber.Router            { panic(plainOnly) }
 func (b behind) Options(string, ...fiber.Handler) fiber.Router            { panic(plainOnly) }

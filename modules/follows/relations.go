@@ -46,7 +46,6 @@ func (s *Service) Relations(ctx context.Context, q storage.Querier, viewer socia
 	return out, nil
 }
 
-// IsFollowing reports whether follower follows followed now.
 func (s *Service) IsFollowing(ctx context.Context, q storage.Querier, follower, followed social.ID) (bool, error) {
 	if follower.IsZero() || followed.IsZero() {
 		return false, nil

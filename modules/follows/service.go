@@ -24,7 +24,7 @@ type Service struct {
 
 // New makes the service with absent answers in Ports. It does nothing else.
 func New(cfg Config, db storage.DB, bus *event.Bus, clock social.Clock, pages *social.PageCursors) *Service {
-	return &Service{Ports: Ports{Users: noUsers{}}, cfg: cfg, db: db, bus: bus, clock: clock, pages: pages,
+	return &Service{Ports: Ports{Users: event.Absent{}}, cfg: cfg, db: db, bus: bus, clock: clock, pages: pages,
 		following: storage.NewCache[social.ID](cfg.CachedEdges, keptEdges.weight)}
 }
 
@@ -94,7 +94,7 @@ func (s *Service) change(ctx context.Context, actor social.Actor, other social.I
 		return social.NewFault(social.CodeUnauthenticated, "Sign in first.")
 	}
 	if actor.UserID == other {
-		return social.NewFault(social.CodeSelfTarget, "Nobody follows themselves.")
+		return social.NewFault(social.CodeSelfTarget, "You cannot follow yourself.")
 	}
 	return s.db.InTx(ctx, func(tx storage.Tx) error {
 		people, err := s.Ports.Users.Refs(ctx, tx, []social.ID{actor.UserID, other})

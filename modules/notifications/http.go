@@ -44,7 +44,6 @@ func (s *Service) Routes(api huma.API) {
 	add(api, push, post, all, "push-notification", "Tell a person something, as a host application", h.push)
 }
 
-// add registers an operation of a kind.
 func add[I, O any](api huma.API, op huma.Operation, method, path, id, summary string,
 	handler func(context.Context, *I) (*O, error), errors ...int) {
 	op.Method, op.Path, op.OperationID, op.Summary, op.Tags = method, path, id, summary, []string{"notifications"}

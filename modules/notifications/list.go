@@ -47,7 +47,6 @@ func everything(state string) selection {
 	return selection{kinds: storedTypes, posts: true, state: state}
 }
 
-// selection checks a filter.
 func (f Filter) selection() (selection, error) {
 	sel := selection{state: f.State, grouped: f.Grouped}
 	if sel.state == "" {

@@ -67,7 +67,6 @@ func (s *Service) ByAuthor(ctx context.Context, reader, author social.ID, media,
 	return out, social.Wrap(err, "posts: posts of %s", author)
 }
 
-// page makes a page of posts.
 func (s *Service) page(ctx context.Context, q storage.Querier, reader social.ID, scope social.PageScope,
 	p social.PageQuery, rising bool, fetch func(social.Window) ([]row, error)) (social.List[Post], error) {
 	list, err := social.PageOf(s.pages, scope, p, rising, func(r row) int64 { return r.key }, fetch)

@@ -7,7 +7,7 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Ports are the questions posts asks. New fills them with absent answers; app/bindings.go sets them before start.
+// Ports are the questions posts asks. New fills in event.Absent; app/bindings.go sets them before start.
 type Ports struct {
 	Users   Users
 	People  People
@@ -40,24 +40,3 @@ type Follows interface {
 type Log interface {
 	Head() social.Cursor
 }
-
-// absent answers every port of a module that was left out.
-type absent struct{}
-
-func (absent) Refs(context.Context, storage.Querier, []social.ID) (map[social.ID]social.UserRef, error) {
-	return nil, nil
-}
-
-func (absent) RefsByName(context.Context, storage.Querier, []string) (map[string]social.UserRef, error) {
-	return nil, nil
-}
-
-func (absent) Views(context.Context, storage.Querier, social.ID, []social.ID) ([]social.User, error) {
-	return nil, nil
-}
-
-func (absent) IsFollowing(context.Context, storage.Querier, social.ID, social.ID) (bool, error) { return false, nil }
-
-func (absent) Following(context.Context, storage.Querier, social.ID) ([]social.FollowEdge, error) { return nil, nil }
-
-func (absent) Head() social.Cursor { return social.Cursor{} }

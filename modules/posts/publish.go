@@ -133,7 +133,6 @@ func (s *Service) stillThere(ctx context.Context, tx storage.Tx, list []Mention)
 	return out, nil
 }
 
-// parent gives the post that is answered.
 func (s *Service) parent(ctx context.Context, tx storage.Tx, reader, id social.ID) (row, error) {
 	r, err := s.find(ctx, tx, reader, id)
 	if social.IsFault(err, social.CodeNotFound) {

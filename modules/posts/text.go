@@ -73,7 +73,9 @@ func isNameByte(b byte) bool {
 }
 
 // isScheme reports whether the colon at i stands behind the scheme of a URL.
-func isScheme(text string, i int) bool { return i > 0 && isNameByte(text[i-1]) && strings.HasPrefix(text[i:], "://") }
+func isScheme(text string, i int) bool {
+	return i > 0 && isNameByte(text[i-1]) && strings.HasPrefix(text[i:], "://")
+}
 
 // nameLen is the length of the name at the beginning of s, 0 = there is none.
 func nameLen(s string) int {

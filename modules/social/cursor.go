@@ -51,7 +51,6 @@ func ParseCursor(s string) (Cursor, error) {
 // IsZero reports "no cursor": an epoch is never 0.
 func (c Cursor) IsZero() bool { return c.Epoch == 0 }
 
-// AppendText appends the text form.
 func (c Cursor) AppendText(b []byte) ([]byte, error) {
 	b = strconv.AppendUint(b, uint64(c.Epoch), 10)
 	b = append(b, '-')

@@ -41,14 +41,12 @@ func PathID(s string) ID {
 // IsZero reports whether id is "none".
 func (id ID) IsZero() bool { return id == ID{} }
 
-// Compare orders ids by their bytes.
 func (id ID) Compare(other ID) int { return bytes.Compare(id[:], other[:]) }
 
 func (id ID) String() string { return uuid.UUID(id).String() }
 
 func (id ID) MarshalText() ([]byte, error) { return uuid.UUID(id).MarshalText() }
 
-// UnmarshalText reads the canonical form only.
 func (id *ID) UnmarshalText(b []byte) error {
 	v, err := ParseID(string(b))
 	if err != nil {

@@ -52,7 +52,6 @@ type Limits interface {
 // Unlimited is the Limits that allows everything.
 type Unlimited struct{}
 
-// Take allows everything.
 func (Unlimited) Take(Budget, string) (time.Duration, bool) { return 0, true }
 
 // Job is background work in small steps. The host runs each job on one goroutine: Run every Every, and at once

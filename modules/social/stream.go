@@ -83,8 +83,9 @@ func (e Event) AppendJSON(b []byte) []byte {
 	return append(b, '}')
 }
 
-// MarshalJSON is AppendJSON.
-func (e Event) MarshalJSON() ([]byte, error) { return e.AppendJSON(make([]byte, 0, len(e.Data)+len(e.Type)+96)), nil }
+func (e Event) MarshalJSON() ([]byte, error) {
+	return e.AppendJSON(make([]byte, 0, len(e.Data)+len(e.Type)+96)), nil
+}
 
 // Source is a stream a person reads, and the moment from which they may see it.
 type Source struct {

@@ -221,4 +221,6 @@ func notInvited() *social.Fault {
 	return social.NewFault(social.CodeRegistrationClosed, "Registration needs a valid invite.")
 }
 
-func usernameTaken() *social.Fault { return social.NewFault(social.CodeUsernameTaken, "This username is taken.") }
+func usernameTaken() *social.Fault {
+	return social.NewFault(social.CodeUsernameTaken, "This username is taken.")
+}

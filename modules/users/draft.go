@@ -135,7 +135,6 @@ func checkLocale(pointer, locale string, bad []social.Field) (string, []social.F
 	return "", append(bad, social.BodyField(pointer, social.FieldBadFormat, "A language tag like en or pt-BR."))
 }
 
-// checkTimeZone takes an IANA name.
 func checkTimeZone(pointer, name string, bad []social.Field) (string, []social.Field) {
 	if name != "" && name != "Local" && len(name) <= 64 {
 		if zone, err := time.LoadLocation(name); err == nil {

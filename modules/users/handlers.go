@@ -29,7 +29,6 @@ type welcomeOutput struct {
 	Body      Welcome
 }
 
-// register answers POST /v1/auth/register.
 func (h *handlers) register(ctx context.Context, in *registerInput) (*welcomeOutput, error) {
 	w, err := h.users.Register(ctx, Registration(in.Body), in.UserAgent)
 	if err != nil {
@@ -52,7 +51,6 @@ type loginOutput struct {
 	Body      Welcome
 }
 
-// login answers POST /v1/auth/login.
 func (h *handlers) login(ctx context.Context, in *loginInput) (*loginOutput, error) {
 	w, err := h.users.Login(ctx, in.Body.Login, in.Body.Password, in.UserAgent)
 	return &loginOutput{SetCookie: h.users.SetCookie(w.Secret), Body: w}, err
@@ -66,7 +64,6 @@ type passwordInput struct {
 	}
 }
 
-// changePassword answers POST /v1/auth/password.
 func (h *handlers) changePassword(ctx context.Context, in *passwordInput) (*struct{}, error) {
 	a := social.ActorFrom(ctx)
 	if a.Suspended {
@@ -97,7 +94,6 @@ type profileInput struct {
 	}
 }
 
-// updateMe answers PATCH /v1/me.
 func (h *handlers) updateMe(ctx context.Context, in *profileInput) (*meOutput, error) {
 	me, err := h.users.UpdateMe(ctx, social.ActorFrom(ctx), ProfileChange(in.Body))
 	return &meOutput{Body: me}, err

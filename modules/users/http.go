@@ -46,4 +46,6 @@ func (c *Change[T]) UnmarshalJSON(b []byte) error {
 }
 
 // Schema is the value's own, or null.
-func (Change[T]) Schema(r huma.Registry) *huma.Schema { return huma.SchemaFromType(r, reflect.TypeFor[*T]()) }
+func (Change[T]) Schema(r huma.Registry) *huma.Schema {
+	return huma.SchemaFromType(r, reflect.TypeFor[*T]())
+}

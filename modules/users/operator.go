@@ -92,7 +92,6 @@ func (s *Service) Suspend(ctx context.Context, username string) error {
 	})
 }
 
-// Restore ends a suspension.
 func (s *Service) Restore(ctx context.Context, username string) error {
 	return s.onAccount(ctx, "restore", username, func(tx storage.Tx, id social.ID) error {
 		_, err := tx.Exec(ctx, `UPDATE users SET state = $1 WHERE id = $2`, StateActive, id)

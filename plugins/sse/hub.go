@@ -67,7 +67,6 @@ func newHub(cfg Config, env plugins.Env, random func() float64) *hub {
 	}
 }
 
-// tickOf is how exact deadlines are.
 func tickOf(cfg Config) time.Duration {
 	shortest := min(cfg.Heartbeat, cfg.ProgressTimeout, cfg.WriteTimeout, cfg.FinishTimeout)
 	return min(max(shortest/8, time.Millisecond), 250*time.Millisecond)
@@ -264,7 +263,6 @@ func (h *hub) drain(done chan struct{}) {
 	}
 }
 
-// abort cuts every connection off, now.
 func (h *hub) abort() {
 	for p := range h.audience.All() {
 		for c := p.conns; c != nil; c = c.next {

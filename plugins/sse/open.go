@@ -126,7 +126,9 @@ func (c *Channel) refuse(conn net.Conn, r request, reason plugins.ByeReason) {
 }
 
 // spread gives a duration between two, at random; r is in [0, 1).
-func spread(low, high time.Duration, r float64) time.Duration { return low + time.Duration(r*float64(high-low)) }
+func spread(low, high time.Duration, r float64) time.Duration {
+	return low + time.Duration(r*float64(high-low))
+}
 
 // byeRetry says when a client should come back, at random so that not all come at once; r is in [0, 1). 0 = not
 // said.

@@ -57,7 +57,9 @@ func (r records) target(bytes int) (*bbolt.Bucket, error) {
 const leafCost = 16
 
 // costOf is about what the record of an entry takes in a page.
-func costOf(e *storage.Entry) int { return leafCost + keyLen + headLen + len(e.Type) + len(e.About)*16 + len(e.Data) }
+func costOf(e *storage.Entry) int {
+	return leafCost + keyLen + headLen + len(e.Type) + len(e.About)*16 + len(e.Data)
+}
 
 // cursor goes through the records in rising order.
 type cursor struct {

@@ -191,7 +191,6 @@ func (l *Log) firstCommit(db *bbolt.DB, found contents) error {
 	return err
 }
 
-// makeBuckets makes what a new file has.
 func makeBuckets(tx *bbolt.Tx) error {
 	for _, name := range [][]byte{bucketMeta, bucketErased, bucketJournal, bucketInbox, bucketStreams} {
 		if _, err := tx.CreateBucket(name); err != nil {
@@ -220,7 +219,6 @@ func (l *Log) Head() social.Cursor {
 	return p.cursor(p.head)
 }
 
-// Oldest is the cursor at the floor.
 func (l *Log) Oldest() social.Cursor {
 	p := l.now.Load()
 	return p.cursor(p.floor)

@@ -30,7 +30,6 @@ type indexed struct {
 	at     posting
 }
 
-// insert takes the postings of one commit.
 func (m *memtable) insert(list ...indexed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -16,7 +16,9 @@ type posting uint64
 // maxPosition leaves room for the bit.
 const maxPosition = social.Position(math.MaxInt64)
 
-func postingOf(p social.Position, flags byte) posting { return posting(p)<<1 | posting(flags&flagInternal) }
+func postingOf(p social.Position, flags byte) posting {
+	return posting(p)<<1 | posting(flags&flagInternal)
+}
 
 func (p posting) position() social.Position { return social.Position(p >> 1) }
 func (p posting) internal() bool            { return p&1 != 0 }

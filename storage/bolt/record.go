@@ -58,11 +58,12 @@ type record struct {
 	data   []byte
 }
 
-func keyOf(p social.Position) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, keyLen), uint64(p)) }
+func keyOf(p social.Position) []byte {
+	return binary.BigEndian.AppendUint64(make([]byte, 0, keyLen), uint64(p))
+}
 
 func positionOf(key []byte) social.Position { return social.Position(binary.BigEndian.Uint64(key)) }
 
-// recordOf is the record an entry becomes.
 func recordOf(e *storage.Entry) record {
 	r := record{stream: e.Stream, time: e.Time, outbox: e.OutboxID, name: e.Type, data: e.Data}
 	if e.Internal {

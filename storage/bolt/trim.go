@@ -31,7 +31,6 @@ func (l *Log) lock(ctx context.Context) error {
 
 func (l *Log) unlock() { <-l.writing }
 
-// locked writes under the write lock.
 func (l *Log) locked(ctx context.Context, fn func(*writer) error) error {
 	if err := l.lock(ctx); err != nil {
 		return err

@@ -163,7 +163,9 @@ func (v *verifier) walk(b *bbolt.Bucket, low, high []byte, visit func(key, value
 }
 
 // pageOf is the page that a key of the mapped file stands in.
-func (v *verifier) pageOf(key []byte) int { return int((reflect.ValueOf(&key[0]).Pointer() - v.data) / v.pageSize) }
+func (v *verifier) pageOf(key []byte) int {
+	return int((reflect.ValueOf(&key[0]).Pointer() - v.data) / v.pageSize)
+}
 
 func (v *verifier) visitErased(key, value []byte) error {
 	person, at, err := decodeErasure(key, value)

@@ -62,4 +62,6 @@ func isStoreError(err error) bool {
 }
 
 // isFinal reports an error after which the process has to end.
-func isFinal(err error) bool { return errors.Is(err, storage.ErrFailed) || errors.Is(err, storage.ErrClosed) }
+func isFinal(err error) bool {
+	return errors.Is(err, storage.ErrFailed) || errors.Is(err, storage.ErrClosed)
+}

@@ -67,7 +67,6 @@ func (e *eraser) step(ctx context.Context) (more bool, err error) {
 	return true, nil
 }
 
-// begin looks for a walk to make.
 func (e *eraser) begin(ctx context.Context) error {
 	e.at = 0
 	return e.db.Read(ctx, func(q storage.Querier) (err error) {

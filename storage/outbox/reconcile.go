@@ -24,7 +24,6 @@ type Report struct {
 	Outbox   social.Position // the newest announcement, or the floor
 }
 
-// String is the report as one sentence.
 func (r Report) String() string {
 	s := fmt.Sprintf("%s; epoch %d, log at %d, outbox at %d, floor %d", r.Found, r.Epoch, r.Head, r.Outbox, r.Floor)
 	if r.Rebuild {

@@ -123,7 +123,6 @@ func (r *Relay) Err() error {
 	}
 }
 
-// Stats returns the counters.
 func (r *Relay) Stats() Stats {
 	s := Stats{Applied: r.applied.Load(), Quarantined: r.quarantined.Load()}
 	if oldest := social.Time(r.waiting.Load()); oldest != 0 {
@@ -132,7 +131,6 @@ func (r *Relay) Stats() Stats {
 	return s
 }
 
-// run copies until it is stopped.
 func (r *Relay) run(ctx context.Context) {
 	defer close(r.done)
 	defer r.cancel()

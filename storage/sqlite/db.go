@@ -120,10 +120,8 @@ func (d *DB) closeConns(readers int) error {
 	return errors.Join(errs...)
 }
 
-// Path is the database file.
 func (d *DB) Path() string { return d.cfg.Path }
 
-// Committed is storage.DB's.
 func (d *DB) Committed() <-chan struct{} { return d.writer.committed }
 
 // Check is storage.DB's. It reads the whole file.

@@ -53,7 +53,6 @@ func (r *rows) Close() error {
 	return nil
 }
 
-// end gives the statement back.
 func (r *rows) end() {
 	_ = r.s.Reset() // repeats the error of the last step
 	r.s, r.at = nil, false

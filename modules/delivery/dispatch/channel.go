@@ -28,7 +28,6 @@ type Health struct {
 	Busy   int    // attempts under way, of a sender
 }
 
-// OK reports that nothing is wrong.
 func (h Health) OK() bool { return h.State == "ok" }
 
 // Config says when a channel hangs and when it rests.
@@ -66,7 +65,9 @@ func New(name string, impl plugins.Channel, cfg Config, clock social.Clock, log 
 }
 
 // Start starts the channel. The error names it.
-func (c *Channel) Start(ctx context.Context) error { return c.named(c.within(ctx, "Start", c.impl.Start)) }
+func (c *Channel) Start(ctx context.Context) error {
+	return c.named(c.within(ctx, "Start", c.impl.Start))
+}
 
 // Drain tells a channel with long connections that the end comes.
 func (c *Channel) Drain(ctx context.Context) {
@@ -216,7 +217,6 @@ func (c *Channel) Health() Health {
 	return h
 }
 
-// Await waits for work until ctx ends.
 func Await(ctx context.Context, work *sync.WaitGroup) error {
 	done := make(chan struct{})
 	go func() { work.Wait(); close(done) }()

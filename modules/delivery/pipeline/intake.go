@@ -47,7 +47,6 @@ func (p *Pipeline) openMark(ctx context.Context, head social.Position) (mark soc
 	return mark, err
 }
 
-// dropMark forgets the place.
 func (p *Pipeline) dropMark(ctx context.Context) error {
 	return p.db.InTx(ctx, func(tx storage.Tx) error {
 		_, err := tx.Exec(ctx, `DELETE FROM sender_mark`)

@@ -139,7 +139,6 @@ func (c *Connections) Expire(ctx context.Context) {
 	}
 }
 
-// sweep ends what has expired.
 func (c *Connections) sweep() {
 	c.mu.Lock()
 	now := c.clock.Now()

@@ -140,7 +140,6 @@ func (l *tail) with(c change) *tail {
 	return next
 }
 
-// falling is the order of a tail.
 func falling(a, b int64) int { return cmp.Compare(b, a) }
 
 // change is a post that came into the lists, left them, or was never in them.

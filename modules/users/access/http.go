@@ -35,7 +35,9 @@ func add[I, O any](api huma.API, handler func(context.Context, *I) (*O, error), 
 }
 
 // Suspended is the fault for a suspended person who asks for more than to look at the account and to leave.
-func Suspended() *social.Fault { return social.NewFault(social.CodeAccountSuspended, "This account is suspended.") }
+func Suspended() *social.Fault {
+	return social.NewFault(social.CodeAccountSuspended, "This account is suspended.")
+}
 
 // owned gives a handler the person who asks, and refuses who is suspended.
 func owned[I, O any](do func(context.Context, social.Actor, *I) (*O, error)) func(context.Context, *I) (*O, error) {

@@ -99,8 +99,9 @@ func list[T any](ctx context.Context, s *Service, a social.Actor, name string, p
 	return out, social.Wrap(err, "users: %s of %s", name, a.UserID)
 }
 
-// Logout ends the session that asks.
-func (s *Service) Logout(ctx context.Context, a social.Actor) error { return s.EndSession(ctx, a, a.SessionID) }
+func (s *Service) Logout(ctx context.Context, a social.Actor) error {
+	return s.EndSession(ctx, a, a.SessionID)
+}
 
 // EndSession ends one of the person's sessions, with its tickets and streams. NotFound for another's, or none.
 func (s *Service) EndSession(ctx context.Context, a social.Actor, id social.ID) error {

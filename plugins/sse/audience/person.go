@@ -108,7 +108,6 @@ const (
 	None
 )
 
-// ModeOf gives the mode of a query.
 func ModeOf(m social.PostsMode) Mode {
 	switch m {
 	case social.PostsAll:

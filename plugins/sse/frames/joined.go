@@ -24,7 +24,6 @@ type Mark struct {
 	Pos social.Position
 }
 
-// Reset begins a write of whatever.
 func (j *Joined) Reset() {
 	j.buf, j.marks, j.count, j.frames = j.buf[:0], j.marks[:0], 0, false
 }
