@@ -4,9 +4,8 @@ import "sync"
 
 // Cache keeps values of the store in memory, by key, up to a limit of their weights. When there is no room, entries
 // go in no order. It knows nothing of the store: whoever reads an entry has to know that it holds in the snapshot at
-// hand, as a rule by a mark that the entry carries and the snapshot shows (several processes may write).
-//
-// Safe for concurrent use. A value is shared, so it is never changed once it is in.
+// hand, as a rule by a mark that the entry carries and the snapshot shows (several processes may write). Safe for
+// concurrent use. A value is shared, so it is never changed once it is in.
 type Cache[K comparable, V any] struct {
 	limit  int
 	weight func(V) int

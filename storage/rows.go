@@ -55,10 +55,8 @@ func Bit(b bool) int64 {
 	return 0
 }
 
-// Provisional reports whether q is an open transaction. The Querier that InTx gives is always a Tx, one that Read gives
-// never is, and a wrapper of either keeps it so. What a Tx shows may still be undone and its ids and keys be given to
-// others, until InTx returns nil; so a cache neither keeps what it read from one, nor answers one from what it keeps of
-// rows that the transaction may have changed.
+// Provisional reports whether q is an open transaction; a wrapper of a Querier keeps it so. What a Tx shows may be
+// undone, so a cache neither keeps what it read from one, nor answers one from what it keeps.
 func Provisional(q Querier) bool {
 	_, tx := q.(Tx)
 	return tx

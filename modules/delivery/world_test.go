@@ -36,7 +36,8 @@ func TestMain(m *testing.M) {
 
 // defaults has every key at its default.
 func defaults() delivery.Config {
-	return delivery.Config{Config: pipeline.DefaultConfig(), Caps: reading.Caps{MaxStreams: 20_000, MaxStreamsPerPerson: 10}}
+	return delivery.Config{Config: pipeline.DefaultConfig(), Caps: reading.Caps{MaxStreams: 20_000,
+		MaxStreamsPerPerson: 10}}
 }
 
 // world is a site without its other modules: a real store and a real log, and people who follow each other by a

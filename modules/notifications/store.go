@@ -100,8 +100,8 @@ func insertRow(ctx context.Context, tx storage.Tx, r *row) (bool, error) {
 func saveRow(ctx context.Context, tx storage.Tx, r *row) error {
 	_, err := tx.Exec(ctx, `UPDATE notifications SET head = $2, members = $3, actors = $4, state = $5, withdrawn_at = $6,
 		seen_at = $7, read_at = $8, left_unread = $9, archived_at = $10, updated_at = $11 WHERE key = $1`,
-		r.key, storage.Bit(r.head), r.members, r.actors, r.state, r.withdrawn, r.seenAt, r.readAt, storage.Bit(r.left), r.archived,
-		r.updated)
+		r.key, storage.Bit(r.head), r.members, r.actors, r.state, r.withdrawn, r.seenAt, r.readAt, storage.Bit(r.left),
+		r.archived, r.updated)
 	return social.Wrap(err, "save notification")
 }
 

@@ -94,7 +94,8 @@ func likesOf(ctx context.Context, q storage.Querier, post int64, w social.Window
 	return storage.All(ctx, q, func(row storage.Row) (l like, err error) {
 		err = row.Scan(&l.key, &l.user)
 		return l, err
-	}, `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1`+likeStanding+w.Clause("l.key", 2), post, w.From(), w.Limit)
+	}, `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1`+likeStanding+w.Clause("l.key", 2), post,
+		w.From(), w.Limit)
 }
 
 func insertLike(ctx context.Context, tx storage.Tx, post int64, user social.ID, now social.Time) (bool, error) {

@@ -32,7 +32,8 @@ func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once
 			return err
 		}
 		r := row{id: id, author: actor.UserID, rootID: id, rootAuthor: actor.UserID, visibility: c.Visibility,
-			text: c.Text, sensitive: c.Sensitive, warning: c.Warning, language: c.Language, mentions: mentions, tags: c.tags, createdAt: s.clock.Now()}
+			text: c.Text, sensitive: c.Sensitive, warning: c.Warning, language: c.Language, mentions: mentions,
+			tags: c.tags, createdAt: s.clock.Now()}
 		author, err := s.publish(ctx, tx, actor, &r, c.ReplyTo)
 		if err != nil {
 			return err

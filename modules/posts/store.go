@@ -42,7 +42,8 @@ const maxIn = 256 // values behind one IN
 
 // columns need the reader as $1. What has to be known of the reader is asked with the row.
 const columns = `p.key, p.id, p.author_id, p.root_key, p.root_id, p.root_author_id, p.reply_to, p.reply_author_id,
-	p.visibility, p.text, p.sensitive, p.warning, p.language, p.mentions, p.tags, p.like_count, p.comment_count, p.created_at,
+	p.visibility, p.text, p.sensitive, p.warning, p.language, p.mentions, p.tags, p.like_count, p.comment_count,
+	p.created_at,
 	CASE WHEN p.deleted_at <> 0 OR p.author_id IN (SELECT user_id FROM post_leavers) THEN 1 ELSE 0 END,
 	CASE WHEN EXISTS (SELECT 1 FROM post_likes l WHERE l.post_key = p.key AND l.user_id = $1) THEN 1 ELSE 0 END`
 

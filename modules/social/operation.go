@@ -55,7 +55,7 @@ type Unlimited struct{}
 func (Unlimited) Take(Budget, string) (time.Duration, bool) { return 0, true }
 
 // Job is background work in small steps. The host runs each job on one goroutine: Run every Every, and at once
-// again while it reports more. Run is given a deadline; an error is logged and tried again at the next turn.
+// again while it reports more. Run is given a deadline; an error is logged and tried again at the next run.
 type Job struct {
 	Name  string
 	Every time.Duration

@@ -1,7 +1,6 @@
 // Package webhook is the sender that posts notifications to an address a person gave, signed as Standard
-// Webhooks (https://www.standardwebhooks.com) says, so that any of its verifiers can check them.
-//
-// It makes one attempt and judges the answer; retries, their schedule and their rows are the host's.
+// Webhooks (https://www.standardwebhooks.com) says. It makes one attempt and judges the answer; retries, their schedule
+// and their rows are the host's.
 package webhook
 
 import (

@@ -89,10 +89,9 @@ func syncFile(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// Close ends the writer after the commit at hand, waits for the readers, and closes the file. Whoever still waits
-// for the writer gets ErrClosed and did not run. The write-ahead log of a store that has failed stays as it is,
-// for the next process to read what is on disk: nothing is synced again, moved or removed. It must not be called
-// inside InTx or Read.
+// Close ends the writer after the commit at hand, waits for the readers, and closes the file. Calls that still wait for
+// the writer get ErrClosed and did not run. The write-ahead log of a store that has failed stays as it is, for the next
+// process to read. Close must not be called inside InTx or Read.
 func (d *DB) Close() error {
 	d.once.Do(func() {
 		close(d.closing)

@@ -54,8 +54,8 @@ func (f databaseFile) WriteAt(p []byte, at int64) (int, error) {
 
 // logFile is a write-ahead log, or any other file beside the database. Consecutive writes are held back, up to limit
 // bytes (0 = none), until the sync. No reader misses held bytes: other connections read as far as the shared index
-// says, which SQLite writes after the sync (SyncFull), and the connection's own reads write them out first. What is held
-// at a crash belongs to no commit.
+// says, which SQLite writes after the sync (SyncFull), and the connection's own reads write them out first. What is
+// held at a crash belongs to no commit.
 type logFile struct {
 	vfs.File
 	limit int

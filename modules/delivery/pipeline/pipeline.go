@@ -34,7 +34,8 @@ type Pipeline struct {
 
 func New(cfg Config, db storage.DB, events Log, clock social.Clock, site social.Site, pages *social.PageCursors,
 	log *zap.Logger) *Pipeline {
-	return &Pipeline{Ports: Ports{Follows: event.Absent{}, Notifications: event.Absent{}, Posts: event.Absent{}}, cfg: cfg, db: db,
+	return &Pipeline{Ports: Ports{Follows: event.Absent{}, Notifications: event.Absent{}, Posts: event.Absent{}},
+		cfg: cfg, db: db,
 		events: events, clock: clock, log: log, site: site, pages: pages, senders: map[string]*sender{},
 		wake: make(chan struct{}, 1)}
 }

@@ -14,9 +14,8 @@ import (
 // Authenticate says who is asking. The host calls it once a request. Authorization wins over a ticket, a ticket over
 // the cookie, and a bad one never falls back to the next. Nothing given is the zero Actor, which is no error.
 //
-// A secret that is unknown, expired or revoked, or of another kind, gives the fault invalid_token, a ticket
-// invalid_ticket; any other error is the store's. A ticket allows events only, works once and for TicketTTL, and
-// ends with the session or token that made it.
+// A secret that is unknown, expired, revoked or of another kind gives the fault invalid_token, a ticket invalid_ticket.
+// A ticket allows events only, works once and for TicketTTL, and ends with the session or token that made it.
 func (s *Service) Authenticate(ctx context.Context, c social.Credentials) (social.Actor, error) {
 	switch {
 	case c.Bearer != "":

@@ -31,7 +31,8 @@ func (s *Service) Routes(api huma.API) {
 func add[I, O any](api huma.API, handler func(context.Context, *I) (*O, error), id, method, path, summary string,
 	status int, who social.Auth, errors ...int) {
 	huma.Register(api, huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary,
-		Tags: []string{"auth"}, DefaultStatus: status, Errors: errors, Metadata: map[string]any{social.MetaAuth: who}}, handler)
+		Tags: []string{"auth"}, DefaultStatus: status, Errors: errors,
+		Metadata: map[string]any{social.MetaAuth: who}}, handler)
 }
 
 // Suspended is the fault for a suspended person who asks for more than to look at the account and to leave.

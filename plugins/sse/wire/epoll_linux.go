@@ -26,7 +26,7 @@ const HaveEpoll = true
 // first short Write.
 //
 // A descriptor is closed by the loop alone, at an event of that descriptor; Abort shuts the connection down, which is
-// one. A registration can outlive its descriptor in a starting child process, so the loop asks the kernel what happened.
+// one. A registration can outlive its descriptor in a starting child process, so the loop asks the kernel what it is.
 type epoll struct {
 	cfg    Config
 	log    *zap.Logger
