@@ -197,5 +197,5 @@ func (r Rate) String() string {
 // interval is the time in which one unit comes back.
 func (r Rate) interval() time.Duration { return r.Per / time.Duration(r.Count) }
 
-// slowerThanOneASecond reports a rate that would limit somebody who asks once a second.
+// slowerThanOneASecond reports a rate that would limit a client that asks once a second.
 func (r Rate) slowerThanOneASecond() bool { return r.interval() > time.Second }

@@ -35,7 +35,7 @@ type Wishes struct {
 }
 
 // Follow makes actor follow a person, or changes the wishes of a follow that is there. Done again it answers the
-// same and changes nothing: no announcement, no fact. Faults: self_target, not_found for somebody who is not
+// same and changes nothing: no announcement, no fact. Faults: self_target, not_found for a person who is not
 // there, limit_reached.
 func (s *Service) Follow(ctx context.Context, actor social.Actor, followed social.ID, w Wishes) (social.Relationship,
 	error) {
@@ -57,7 +57,7 @@ func (s *Service) Follow(ctx context.Context, actor social.Actor, followed socia
 }
 
 // Unfollow ends a follow. Done again it answers the same and changes nothing. Faults: self_target, not_found for
-// somebody who is not there.
+// a person who is not there.
 func (s *Service) Unfollow(ctx context.Context, actor social.Actor, followed social.ID) (social.Relationship, error) {
 	var answer social.Relationship
 	err := s.change(ctx, actor, followed, func(tx storage.Tx, _ map[social.ID]social.UserRef, now social.Time) error {

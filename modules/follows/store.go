@@ -43,7 +43,7 @@ func getEdge(ctx context.Context, q storage.Querier, follower, followed social.I
 }
 
 // followedBy gives everybody a person follows, oldest follow first. Read as they lie and sorted here, 200 of them
-// cost a third of what they cost by the index of the list. deletedUsers: there may be somebody to leave out.
+// cost a third of what they cost by the index of the list. deletedUsers: there may be people to leave out.
 func followedBy(ctx context.Context, q storage.Querier, follower social.ID, deletedUsers bool) ([]social.FollowEdge,
 	error) {
 	query := `SELECT f.followed_id, f.since, f.key, f.bell FROM follows f WHERE f.follower_id = $1`

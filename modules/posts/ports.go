@@ -23,7 +23,7 @@ type Users interface {
 	RefsByName(ctx context.Context, q storage.Querier, names []string) (map[string]social.UserRef, error)
 }
 
-// People shows people to somebody. Absent: lists of people are empty.
+// People shows people to a viewer. Absent: lists of people are empty.
 type People interface {
 	// Views gives people as viewer sees them, in the order asked; unknown ones are left out.
 	Views(ctx context.Context, q storage.Querier, viewer social.ID, ids []social.ID) ([]social.User, error)

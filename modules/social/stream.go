@@ -128,7 +128,7 @@ func (a Audience) ForPosts(mode PostsMode) Audience {
 	return a
 }
 
-// Hides reports whether e names somebody hidden from this audience.
+// Hides reports whether e names a person hidden from this audience.
 func (a Audience) Hides(e Event) bool {
 	if len(a.Hidden) == 0 {
 		return false

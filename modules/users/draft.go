@@ -63,7 +63,7 @@ func draftAccount(r Registration, role social.Role) (draft, []social.Field) {
 	return d, bad
 }
 
-// insert writes the account; usernameTaken if the name is, or was somebody's.
+// insert writes the account; usernameTaken if the name is, or was taken before.
 func (s *Service) insert(ctx context.Context, tx storage.Tx, d draft) (Me, error) {
 	retired := sha256.Sum256([]byte(d.username))
 	var one int

@@ -99,7 +99,7 @@ func (s *Service) Restore(ctx context.Context, username string) error {
 	})
 }
 
-// CreateToken makes a personal token for somebody that ends after lasts; 0 = never. As for IssueToken, the role
+// CreateToken makes a personal token for a person that ends after lasts; 0 = never. As for IssueToken, the role
 // bounds the scopes.
 func (s *Service) CreateToken(ctx context.Context, username, name string, scopes []social.Scope,
 	lasts time.Duration) (Token, error) {
@@ -115,7 +115,7 @@ func (s *Service) CreateToken(ctx context.Context, username, name string, scopes
 	return s.IssueToken(ctx, a, d, nil)
 }
 
-// RevokeToken ends a personal token of somebody; their streams opened with it end too.
+// RevokeToken ends a personal token of a person; their streams opened with it end too.
 func (s *Service) RevokeToken(ctx context.Context, username string, id social.ID) error {
 	a, err := s.owner(ctx, username)
 	if err != nil {

@@ -109,7 +109,7 @@ func (h *hub) run(ctx context.Context) {
 // do has fn run on the hub's goroutine, soon and in order. False = the hub has ended and fn will not run.
 func (h *hub) do(fn func()) bool { return h.inbox.put(fn) }
 
-// step runs what is in the inbox, serves some connections, and hands out work. It reports whether more can be
+// step runs what is in the inbox, serves some connections, and starts work. It reports whether more can be
 // done at once.
 func (h *hub) step() bool {
 	tasks := h.inbox.take()

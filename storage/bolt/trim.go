@@ -158,7 +158,7 @@ func (w *writer) sweep(limit int) (emptied int, left bool, err error) {
 	return len(found), left, nil
 }
 
-// removeAside removes a file that was set aside if somebody was erased.
+// removeAside removes a file that was set aside if a person was erased.
 func (l *Log) removeAside() error {
 	if len(l.now.Load().erased) == 0 {
 		return nil

@@ -103,7 +103,7 @@ func (e *eraser) find(ctx context.Context, last int64) (through int64, ids []int
 	return through, ids, err
 }
 
-// means reports whether a row is somebody's who was erased behind it.
+// means reports whether a row is of a person who was erased behind it.
 func (e *eraser) means(id int64, stream []byte, actor social.ID, about []byte) bool {
 	s, _ := social.StreamOf(stream)
 	people, _ := unpackAbout(about)

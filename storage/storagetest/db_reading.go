@@ -139,7 +139,8 @@ func values(k *dbKit) {
 				&got.ID, &got.Made, &got.Flag); err != nil {
 				return err
 			}
-			if thing != text || got.ID != p.ID || got.Flag != p.Flag || (got.Made == nil) != (p.Made == nil) || (got.Made != nil && *got.Made != *p.Made) {
+			if thing != text || got.ID != p.ID || got.Flag != p.Flag || (got.Made == nil) != (p.Made == nil) ||
+				(got.Made != nil && *got.Made != *p.Made) {
 				k.broken("%q %+v came back as %q %+v", text, p, thing, got)
 			}
 		}

@@ -46,7 +46,7 @@ func (p *Pipeline) Endpoints(ctx context.Context, owner social.ID, page social.P
 	return out, social.Wrap(err, "delivery: list endpoints")
 }
 
-// Endpoint is one of a person's endpoints; not found when it is somebody else's.
+// Endpoint is one of a person's endpoints; not found when it is another person's.
 func (p *Pipeline) Endpoint(ctx context.Context, owner, id social.ID) (out Endpoint, err error) {
 	err = p.db.Read(ctx, func(q storage.Querier) error {
 		e, err := ownEndpoint(ctx, q, owner, id)
