@@ -12,8 +12,7 @@ import (
 
 // Channel is a way to reach people. Its life: build (no side effects), Start once, work, Stop once.
 //
-// A panic, a hang or a flood in one channel never reaches another, nor the write path: the host recovers, gives
-// every call a deadline, and goes on without it.
+// A panic, a hang or a flood in one channel never reaches another, nor the write path: every call has a deadline.
 type Channel interface {
 	// Start acquires what the channel needs and returns soon; it is given ctx for that only. An error ends the
 	// start of the program, naming the channel.

@@ -12,9 +12,8 @@ import (
 
 // Publish writes a post or a comment: the row, the counts above it, the announcement and the fact, in one
 // transaction. A top-level post for everybody or for followers is announced in by:<author>, whatever their number;
-// a comment, and a post for named people only, reach people as notifications. With once, a repeated request gives
-// the first answer. Faults: validation_failed; /reply_to not_found (absent, not visible), not_allowed (its top post
-// was deleted).
+// a comment, and a post for named people only, reach people as notifications. Faults: validation_failed; /reply_to
+// not_found (absent, not visible), not_allowed (its top post was deleted).
 func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once *storage.Once) (Post, error) {
 	c, err := d.check(s.cfg)
 	if err != nil {
