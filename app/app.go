@@ -105,9 +105,7 @@ const startTimeout = 30 * time.Minute
 const stopTimeout = 15 * time.Second
 
 // New wires a server of parts. Nothing is opened before its Start.
-func New(o Options, parts ...fx.Option) *fx.App {
-	return fx.New(wiring(o, parts...), fx.Invoke(run))
-}
+func New(o Options, parts ...fx.Option) *fx.App { return fx.New(wiring(o, parts...), fx.Invoke(run)) }
 
 // Validate reports whether the parts fit together, without making anything.
 func Validate(o Options, parts ...fx.Option) error {

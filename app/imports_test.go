@@ -36,7 +36,8 @@ var law = []rule{
 		"storage", "plugins"}},
 	{pkg: "modules/delivery/reading", may: []string{"modules/social", "storage", "plugins"}},
 	{pkg: "modules/users", may: []string{"modules/social", "modules/event", "modules/users/access", "storage",
-		"storage/outbox"}, fence: []string{huma, fxLib}},
+		"storage/outbox"},
+		fence: []string{huma, fxLib}},
 	{pkg: "modules/users/access", may: []string{"modules/social", "storage", "storage/outbox"}, fence: []string{huma}},
 	{pkg: "modules/posts", may: []string{"modules/social", "modules/event", "modules/posts/*", "storage",
 		"storage/outbox"}, fence: []string{huma, fxLib}},
@@ -51,8 +52,8 @@ var law = []rule{
 	{pkg: "plugins/sse/wire"},
 	{pkg: "plugins/sse/frames", may: []string{"modules/social", "plugins"}},
 	{pkg: "plugins/sse/audience", may: []string{"modules/social"}},
-	{pkg: "plugins/sse", may: []string{"modules/social", "plugins", "plugins/sse/*"},
-		fence: []string{fiber, fasthttp, huma, fxLib}},
+	{pkg: "plugins/sse", may: []string{"modules/social", "plugins", "plugins/sse/*"}, fence: []string{fiber, fasthttp,
+		huma, fxLib}},
 	{pkg: "plugins/*", may: []string{"modules/social", "plugins"}, fence: []string{fxLib}},
 	{pkg: "app", may: []string{"*"}, fence: []string{fiber, fasthttp, huma, fxLib}},
 	{pkg: "app/cli", may: []string{}},
@@ -61,8 +62,7 @@ var law = []rule{
 	{pkg: "app/bench/floor", may: []string{"app/bench/machine", "modules/social"}},
 	{pkg: "app/bench/machine", may: []string{}},
 	{pkg: "app/bench/seed", may: []string{"app/bench/client", "modules/*", "storage", "storage/sqlite"}},
-	{pkg: "app/server", may: []string{"modules/social", "modules/users", "plugins", "storage"},
-		fence: []string{fiber, fasthttp, huma}},
+	{pkg: "app/server", may: []string{"modules/social", "plugins", "storage"}, fence: []string{fiber, fasthttp, huma}},
 	{pkg: "app/config", may: []string{"app/server", "app/demo", "modules/social", "modules/*", "modules/delivery/*",
 		"plugins", "plugins/sse"}},
 	{pkg: "app/demo", may: []string{"modules/social", "modules/*"}},
@@ -79,11 +79,10 @@ const (
 	migrate  = "github.com/golang-migrate/"
 	sqlite   = "github.com/ncruces/go-sqlite3"
 	cobra    = "github.com/spf13/cobra"
-	nats     = "github.com/nats-io/"
 	pgx      = "github.com/jackc/pgx"
 )
 
-var fences = []string{fiber, fasthttp, huma, fxLib, bbolt, migrate, sqlite, nats, pgx}
+var fences = []string{fiber, fasthttp, huma, fxLib, bbolt, migrate, sqlite, pgx}
 
 // fiber and huma are allowed in a file named http.go, and fx in module.go, of any package that lists them; the
 // finer rule (which file) is depguard's.

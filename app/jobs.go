@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/belfry-social/belfry/modules/delivery/dispatch"
 	"github.com/belfry-social/belfry/modules/social"
 )
 
@@ -42,17 +43,9 @@ func (j *jobs) stop(ctx context.Context) error {
 		return nil
 	}
 	j.cancel()
-	done := make(chan struct{})
-	go func() { j.work.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return dispatch.Await(ctx, &j.work)
 }
 
-// keep runs one job until ctx ends.
 func (j *jobs) keep(ctx context.Context, job social.Job) {
 	t := time.NewTimer(job.Every)
 	defer t.Stop()

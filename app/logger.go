@@ -46,7 +46,6 @@ func (l *fxLog) use(log *zap.Logger) {
 	l.to.UseErrorLevel(zap.DebugLevel)
 }
 
-// LogEvent is Fx's.
 func (l *fxLog) LogEvent(e fxevent.Event) {
 	if l.to != nil {
 		l.to.LogEvent(e)

@@ -171,7 +171,6 @@ func (p *program) steps() []step {
 	return steps
 }
 
-// drain ends the streams.
 func (p *program) drain(ctx context.Context) error {
 	if p.Delivery != nil {
 		p.Delivery.Drain(ctx)

@@ -80,7 +80,6 @@ func (s *shell) serve(ctx context.Context, f cli.Flags, withDemo bool) error {
 	return nil
 }
 
-// settings loads the configuration and lists it.
 func (s *shell) settings(f cli.Flags) ([]cli.Setting, error) {
 	_, list, err := s.load(f)
 	if err != nil {

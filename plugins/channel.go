@@ -12,8 +12,7 @@ import (
 
 // Channel is a way to reach people. Its life: build (no side effects), Start once, work, Stop once.
 //
-// A panic, a hang or a flood in one channel never reaches another, nor the write path: the host recovers, gives
-// every call a deadline, and goes on without it.
+// A panic, a hang or a flood in one channel never reaches another, nor the write path: every call has a deadline.
 type Channel interface {
 	// Start acquires what the channel needs and returns soon; it is given ctx for that only. An error ends the
 	// start of the program, naming the channel.
@@ -62,11 +61,10 @@ type Delivery struct {
 // /readyz as degraded, and its text in the details there.
 type HealthChecker interface{ Health() error }
 
-// Router is an optional part of a channel that serves routes. Routes is called once, before the server listens
-// and before Start. r stands behind the host's middleware: the actor is in the context
-// (ActorFrom(c.UserContext())), errors are *Fault and become problem+json. doc, never nil,
-// takes the operations of the routes; a route without one fails the host's tests. Routes of channels stand before
-// those of modules, so a handler may pass a request on with c.Next.
+// Router is an optional part of a channel that serves routes. Routes is called once, before the server listens and
+// before Start. r stands behind the host's middleware: the actor is ActorFrom(c.UserContext()), errors are *Fault and
+// become problem+json. doc takes the operations of the routes; a route without one fails the host's tests. Routes of
+// channels stand before those of modules, so a handler may pass a request on with c.Next.
 type Router interface {
 	Routes(r fiber.Router, doc *huma.OpenAPI)
 }
@@ -104,10 +102,8 @@ func Gone(err error) error { return &verdict{err, errGone} }
 // RetryAfter marks a failure that should not be tried again before d has passed.
 func RetryAfter(err error, d time.Duration) error { return &verdict{err, later(d)} }
 
-// IsPermanent reports a Permanent or Gone error.
 func IsPermanent(err error) bool { return errors.Is(err, errPermanent) || IsGone(err) }
 
-// IsGone reports a Gone error.
 func IsGone(err error) bool { return errors.Is(err, errGone) }
 
 // After returns the wait a RetryAfter error asks for.

@@ -58,7 +58,6 @@ type Connections interface {
 // ByeReason says why a stream ends.
 type ByeReason string
 
-// The reasons.
 const (
 	ByeRestart  ByeReason = "restart"
 	ByeMaxAge   ByeReason = "max_age"

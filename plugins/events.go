@@ -82,11 +82,11 @@ type Params struct {
 	Header func(name string) string
 }
 
-// ParamsOf copies the parameters out of a request, what is given twice included.
+// ParamsOf copies the parameters out of a request.
 func ParamsOf(c *fiber.Ctx) Params {
 	p := Params{Header: func(name string) string { return strings.Clone(c.Get(name)) }}
-	for name, value := range c.Context().QueryArgs().All() {
-		p.Query = append(p.Query, [2]string{string(name), string(value)})
+	for key, value := range c.Context().QueryArgs().All() {
+		p.Query = append(p.Query, [2]string{string(key), string(value)})
 	}
 	return p
 }

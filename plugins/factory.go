@@ -23,11 +23,9 @@ type Factory struct {
 
 // Define makes a factory. name is the key below "channels:" in config.yaml and the channel's name everywhere.
 // defaults is the config with every key at its default; C is a struct with yaml tags whose "enabled" field the
-// host reads, and may have Validate() error on its value or pointer, which names the key first
-// ("timeout: must be positive"). build has no side effects.
-//
-// The section is decoded strictly on top of the defaults: an unknown key, a wrong type or a failed Validate is
-// an error with line and column and ends the start.
+// host reads, and may have Validate() error on its value or pointer, which names the key first. build has no
+// side effects. The section is decoded strictly on top of the defaults: an unknown key, a wrong type or a failed
+// Validate is an error with line and column and ends the start.
 func Define[C any](name string, defaults C, build func(cfg C, env Env) (Channel, error)) Factory {
 	return Factory{
 		name:     name,
@@ -54,7 +52,6 @@ func Define[C any](name string, defaults C, build func(cfg C, env Env) (Channel,
 	}
 }
 
-// Name is the key below "channels:".
 func (f Factory) Name() string { return f.name }
 
 // Defaults is a pointer to a fresh config with every key at its default.

@@ -92,8 +92,6 @@ func ActorFrom(ctx context.Context) Actor { return social.ActorFrom(ctx) }
 // AuthScope is the value of MetaAuth for routes that need a scope.
 func AuthScope(s Scope) social.Auth { return social.AuthScope(s) }
 
-// ParseID reads an id.
 func ParseID(text string) (ID, error) { return social.ParseID(text) }
 
-// ParseCursor reads an event's id.
 func ParseCursor(text string) (Cursor, error) { return social.ParseCursor(text) }

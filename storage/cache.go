@@ -2,11 +2,10 @@ package storage
 
 import "sync"
 
-// Cache keeps values of the store in memory, by key, up to a limit of their weights; for want of room entries are
-// dropped in no order. A Cache knows nothing of the store: its reader has to prove that an entry holds in the snapshot
-// at hand, as a rule by a mark that the entry carries and the snapshot shows (several processes may write).
-//
-// Safe for concurrent use. A value is shared and never changed once it is in.
+// Cache keeps values of the store in memory, by key, up to a limit of their weights. When there is no room, entries
+// go in no order. It knows nothing of the store: whoever reads an entry has to know that it holds in the snapshot at
+// hand, as a rule by a mark that the entry carries and the snapshot shows (several processes may write). Safe for
+// concurrent use. A value is shared, so it is never changed once it is in.
 type Cache[K comparable, V any] struct {
 	limit  int
 	weight func(V) int
@@ -24,7 +23,6 @@ func NewCache[K comparable, V any](limit int, weight func(V) int) *Cache[K, V] {
 	return &Cache[K, V]{limit: limit, weight: weight, list: map[K]V{}}
 }
 
-// Get gives the value of a key.
 func (c *Cache[K, V]) Get(key K) (V, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -89,10 +87,8 @@ func (c *Cache[K, V]) DeleteFunc(match func(K, V) bool) {
 	}
 }
 
-// Clear drops everything.
 func (c *Cache[K, V]) Clear() { c.DeleteFunc(func(K, V) bool { return true }) }
 
-// Len is the number of entries.
 func (c *Cache[K, V]) Len() int {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

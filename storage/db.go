@@ -21,9 +21,8 @@ var (
 )
 
 // Querier reads: committed work, in one snapshot, or in a Tx also its own work (see Provisional). Rows must be closed
-// before the next call on the same Querier. Statements are prepared once and kept, so the text of a query must come
-// from a bounded set: never build it from input. Placeholders are $1, $2, …; only SQL that SQLite and PostgreSQL both
-// run.
+// before the next call on the same Querier. Statements are prepared once and kept, so the text of a query comes from a
+// bounded set, never from input. Placeholders are $1, $2, …; only SQL that SQLite and PostgreSQL both run.
 type Querier interface {
 	Query(ctx context.Context, query string, args ...any) (Rows, error)
 	// QueryRow's Scan gives sql.ErrNoRows when nothing is there.

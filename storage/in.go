@@ -8,8 +8,7 @@ import (
 
 // In appends the values of list to args and gives the text of their placeholders, "($3,$4,…)", for use behind IN.
 // The count is rounded up to a power of two by repeating the last value, so the texts made of one query stay few
-// (see Querier). An empty list gives "(NULL)", which nothing is in. Callers bound the list: at most 256 values at
-// a time keeps every engine quick.
+// (see Querier). An empty list gives "(NULL)", which nothing is in. Callers bound the list, to 256 values at a time.
 func In[T any](args []any, list []T) (string, []any) {
 	if len(list) == 0 {
 		return "(NULL)", args

@@ -96,8 +96,16 @@ func (o *Once) Save(ctx context.Context, tx Tx, answer any) error {
 	return nil
 }
 
-// Replayed reports whether the last Begin found a kept answer; the handler then sets Idempotency-Replayed.
+// Replayed reports whether the last Begin found a kept answer.
 func (o *Once) Replayed() bool { return o != nil && o.replayed }
+
+// Header is the value of Idempotency-Replayed: "true", or "" for no header.
+func (o *Once) Header() string {
+	if o.Replayed() {
+		return "true"
+	}
+	return ""
+}
 
 // TrimOnce drops at most limit answers that are no longer kept, and tells whether there may be more. It is
 // background work, in small steps.

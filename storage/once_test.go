@@ -18,7 +18,8 @@ import (
 
 func open(t testing.TB) *sqlite.DB {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), sqlite.FileName), Synchronous: sqlite.SyncOff})
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), sqlite.FileName),
+		Synchronous: sqlite.SyncOff})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +36,8 @@ type answer struct {
 }
 
 // publish is a service that makes one thing a call, repeatable by key; made counts what became true.
-func publish(ctx context.Context, db storage.DB, once *storage.Once, text string, made *atomic.Int64) (a answer, err error) {
+func publish(ctx context.Context, db storage.DB, once *storage.Once, text string, made *atomic.Int64) (a answer,
+	err error) {
 	replayed := false
 	err = db.InTx(ctx, func(tx storage.Tx) error {
 		a = answer{ID: social.NewID(), Text: text}
@@ -101,12 +103,15 @@ func TestOnceScope(t *testing.T) {
 	}
 	service := social.Actor{ServiceID: person.UserID}
 	for name, again := range map[string]func() (answer, error){
-		"another person":      func() (answer, error) { return call(other, now, "POST /v1/posts", "key", "one") },
-		"a service token":     func() (answer, error) { return call(service, now, "POST /v1/posts", "key", "one") },
-		"another route":       func() (answer, error) { return call(person, now, "POST /v1/endpoints", "key", "one") },
-		"another key":         func() (answer, error) { return call(person, now, "POST /v1/posts", "Key", "one") },
-		"no key":              func() (answer, error) { return call(person, now, "POST /v1/posts", "", "one") },
-		"a day later":         func() (answer, error) { return call(person, now.Add(storage.OnceTTL), "POST /v1/posts", "key", "one") },
+		"another person":  func() (answer, error) { return call(other, now, "POST /v1/posts", "key", "one") },
+		"a service token": func() (answer, error) { return call(service, now, "POST /v1/posts", "key", "one") },
+		"another route":   func() (answer, error) { return call(person, now, "POST /v1/endpoints", "key", "one") },
+		"another key":     func() (answer, error) { return call(person, now, "POST /v1/posts", "Key", "one") },
+		"no key":          func() (answer, error) { return call(person, now, "POST /v1/posts", "", "one") },
+		"a day later": func() (answer, error) {
+			return call(person, now.Add(storage.OnceTTL), "POST /v1/posts",
+				"key", "one")
+		},
 		"nobody is signed in": func() (answer, error) { return call(social.Actor{}, now, "POST /v1/posts", "key", "one") },
 	} {
 		if a, err := again(); err != nil || a.ID == first.ID {
@@ -117,7 +122,8 @@ func TestOnceScope(t *testing.T) {
 		t.Errorf("%d acts, want 8", made.Load())
 	}
 	// The answer of "a day later" is the one kept now.
-	if _, err := call(person, now.Add(storage.OnceTTL+time.Hour), "POST /v1/posts", "key", "two"); !social.IsFault(err, social.CodeIdempotencyMismatch) {
+	if _, err := call(person, now.Add(storage.OnceTTL+time.Hour), "POST /v1/posts", "key", "two"); !social.IsFault(err,
+		social.CodeIdempotencyMismatch) {
 		t.Errorf("another body under the same key is answered %v", err)
 	}
 }
@@ -148,7 +154,8 @@ func TestTrimAndEraseOnce(t *testing.T) {
 	for i := range 10 {
 		at := now.Add(time.Duration(i) * time.Hour)
 		for _, a := range []social.Actor{person, other} {
-			if _, err := publish(t.Context(), db, storage.NewOnce(a, at, "POST /v1/posts", fmt.Sprint(i), nil), "", &made); err != nil {
+			if _, err := publish(t.Context(), db, storage.NewOnce(a, at, "POST /v1/posts", fmt.Sprint(i), nil), "",
+				&made); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -173,7 +180,10 @@ func TestTrimAndEraseOnce(t *testing.T) {
 			t.Errorf("trim %d: more %v, kept %d, %v, want %+v", i, more, kept(), err, want)
 		}
 	}
-	if err := db.InTx(t.Context(), func(tx storage.Tx) error { return storage.EraseOnce(t.Context(), tx, person.UserID) }); err != nil {
+	if err := db.InTx(t.Context(), func(tx storage.Tx) error {
+		return storage.EraseOnce(t.Context(), tx,
+			person.UserID)
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if got := kept(); got != 5 {
@@ -184,7 +194,10 @@ func TestTrimAndEraseOnce(t *testing.T) {
 	if _, err := publish(t.Context(), db, pushed, "", &made); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.InTx(t.Context(), func(tx storage.Tx) error { return storage.EraseOnce(t.Context(), tx, other.UserID) }); err != nil {
+	if err := db.InTx(t.Context(), func(tx storage.Tx) error {
+		return storage.EraseOnce(t.Context(), tx,
+			other.UserID)
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if got := kept(); got != 0 {
@@ -219,7 +232,8 @@ func TestServerKey(t *testing.T) {
 		t.Errorf("another store has the same key, %v", err)
 	}
 	a, b := storage.DeriveKey(first, "one use"), storage.DeriveKey(first, "another use")
-	if len(a) != storage.KeyLen || bytes.Equal(a, b) || bytes.Equal(a, first) || !bytes.Equal(a, storage.DeriveKey(first, "one use")) {
+	if len(a) != storage.KeyLen || bytes.Equal(a, b) || bytes.Equal(a, first) || !bytes.Equal(a, storage.DeriveKey(first,
+		"one use")) {
 		t.Error("derived keys are not one for each label")
 	}
 	// RFC 5869, test case 3, gives the extract and expand steps without salt; its first 32 bytes with an empty label.

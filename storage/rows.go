@@ -1,6 +1,10 @@
 package storage
 
-import "context"
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
 
 // Each runs a query and gives every row, in the query's order, to scan. An error of scan ends it and is returned as it
 // is. The rows are closed when it returns, so scan asks nothing of q.
@@ -26,10 +30,7 @@ func All[T any](ctx context.Context, q Querier, scan func(Row) (T, error), query
 		out = append(out, v)
 		return err
 	}, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return out, err
 }
 
 // One scans a row of one column, for All.
@@ -38,10 +39,24 @@ func One[T any](row Row) (v T, err error) {
 	return v, err
 }
 
-// Provisional reports whether q is an open transaction. The Querier that InTx gives is always a Tx, one that Read gives
-// never is, and a wrapper of either keeps it so. What a Tx shows may still be undone and its ids and keys be given to
-// others, until InTx returns nil; so a cache neither keeps what it read from one, nor answers one from what it keeps of
-// rows that the transaction may have changed.
+// Found tells a row that is not there, which is false and no error, from a failure. It takes the error of a Scan.
+func Found(err error) (bool, error) {
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Bit is a boolean as every store keeps it.
+func Bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Provisional reports whether q is an open transaction; a wrapper of a Querier keeps it so. What a Tx shows may be
+// undone, so a cache neither keeps what it read from one, nor answers one from what it keeps.
 func Provisional(q Querier) bool {
 	_, tx := q.(Tx)
 	return tx

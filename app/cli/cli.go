@@ -132,7 +132,6 @@ func exactArgs(n int) cobra.PositionalArgs {
 
 func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
-// leaf makes a command that does something.
 func leaf(use, short string, args cobra.PositionalArgs, run func(context.Context, []string) error) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: args, RunE: func(cmd *cobra.Command, argv []string) error {
 		return run(cmd.Context(), argv)

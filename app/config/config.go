@@ -83,7 +83,6 @@ type Log struct {
 	Format string `yaml:"format"`
 }
 
-// Default has every key at its default.
 func Default() Config {
 	return Config{
 		Server: server.DefaultConfig(),

@@ -107,7 +107,6 @@ func (l *loader) parse() error {
 	return nil
 }
 
-// checkTop refuses unknown top-level keys.
 func (l *loader) checkTop() error {
 	known := append(children(reflect.ValueOf(Config{})), field{key: "channels"})
 	for _, kv := range mapping(l.root) {

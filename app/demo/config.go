@@ -13,10 +13,8 @@ type Config struct {
 	Seed   uint64        `yaml:"seed"`
 }
 
-// DefaultConfig has every key at its default.
 func DefaultConfig() Config { return Config{People: 24, Posts: 60, Every: 4 * time.Second, Seed: 1} }
 
-// Validate checks the section; its error begins with the key.
 func (c Config) Validate() error {
 	switch {
 	case c.People < 3 || c.People > 1000:

@@ -33,7 +33,7 @@ type Demo struct {
 	names   []string
 	posted  []social.ID // of everybody, newest last
 	mine    []social.ID // of the account "demo"
-	turn    int
+	step    int
 	cancel  context.CancelFunc
 	stopped chan struct{}
 }
@@ -75,7 +75,6 @@ func (d *Demo) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends it.
 func (d *Demo) Stop(context.Context) error {
 	if d.cancel != nil {
 		d.cancel()
@@ -178,7 +177,6 @@ func (d *Demo) publish(ctx context.Context, who social.Actor, draft posts.Draft)
 	return nil
 }
 
-// everybody gives all accounts by name.
 func (d *Demo) everybody(ctx context.Context) (map[string]users.Me, error) {
 	all := map[string]users.Me{}
 	q := social.PageQuery{Limit: 100}
@@ -242,9 +240,9 @@ func (d *Demo) keepAlive(ctx context.Context) {
 // act does one thing that the account "demo" hears of, in turn: a post of somebody it follows, a like, an
 // answer or a mention; and now and then something small elsewhere.
 func (d *Demo) act(ctx context.Context) error {
-	d.turn++
+	d.step++
 	who := d.rand.IntN(len(d.people))
-	switch d.turn % 4 {
+	switch d.step % 4 {
 	case 1: // people 0, 3, 6, … are followed by the account "demo"
 		return d.publish(ctx, d.people[who-who%3], posts.Draft{Text: d.sentence()})
 	case 2:

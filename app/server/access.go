@@ -7,24 +7,20 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/belfry-social/belfry/modules/social"
-	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/plugins"
 )
-
-// Credentials are what a request brought. All strings are copies.
-type Credentials = users.Credentials
 
 // Authenticator resolves credentials to an actor, at most once a request and only if one is set, from many
 // goroutines. Unknown, expired or revoked credentials give the fault invalid_token (invalid_ticket for a ticket, which
 // one call uses up); any other error is the store's.
 type Authenticator interface {
-	Authenticate(ctx context.Context, c Credentials) (social.Actor, error)
+	Authenticate(ctx context.Context, c social.Credentials) (social.Actor, error)
 }
 
 // nobody is the Authenticator without a users module: no credential is valid.
 type nobody struct{}
 
-func (nobody) Authenticate(_ context.Context, c Credentials) (social.Actor, error) {
+func (nobody) Authenticate(_ context.Context, c social.Credentials) (social.Actor, error) {
 	if c.Ticket != "" {
 		return social.Actor{}, social.NewFault(social.CodeInvalidTicket, "This ticket is not valid.")
 	}
@@ -62,7 +58,7 @@ func (s *Server) identify(c *fiber.Ctx) (social.Actor, error) {
 		return social.Actor{}, err
 	}
 	var a social.Actor
-	if creds != (Credentials{}) {
+	if creds != (social.Credentials{}) {
 		if a, err = s.auth.Authenticate(c.UserContext(), creds); err != nil {
 			return social.Actor{}, err
 		}
@@ -73,21 +69,21 @@ func (s *Server) identify(c *fiber.Ctx) (social.Actor, error) {
 
 // credentials reads the one credential that counts: Authorization wins over everything, and a bad one never falls
 // back; then the ticket, on /v1/events only; then the cookie.
-func (s *Server) credentials(c *fiber.Ctx) (Credentials, error) {
+func (s *Server) credentials(c *fiber.Ctx) (social.Credentials, error) {
 	if header := c.Request().Header.Peek(fiber.HeaderAuthorization); header != nil {
 		scheme, secret, _ := strings.Cut(string(header), " ")
 		secret = strings.TrimSpace(secret)
 		if !strings.EqualFold(scheme, "Bearer") || secret == "" {
-			return Credentials{}, invalidToken()
+			return social.Credentials{}, invalidToken()
 		}
-		return Credentials{Bearer: secret}, nil
+		return social.Credentials{Bearer: secret}, nil
 	}
 	if head := c.Method() == fiber.MethodHead; (head || c.Method() == fiber.MethodGet) && c.Path() == plugins.EventsPath {
 		if ticket := c.Query("ticket"); ticket != "" {
-			return Credentials{Ticket: ticket, Peek: head}, nil
+			return social.Credentials{Ticket: ticket, Peek: head}, nil
 		}
 	}
-	return Credentials{Cookie: string(c.Request().Header.Cookie(s.cookie))}, nil
+	return social.Credentials{Cookie: string(c.Request().Header.Cookie(s.cookie))}, nil
 }
 
 // checkSite refuses cross-site requests with a session cookie: every method that may change something, and event

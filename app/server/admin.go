@@ -19,15 +19,12 @@ import (
 // AdminConfig is the section "admin": the operator's listener. It has no authentication and belongs on loopback or a
 // private network.
 type AdminConfig struct {
-	Enabled bool `yaml:"enabled"`
-	// Listen is host and port.
-	Listen string `yaml:"listen"`
+	Enabled bool   `yaml:"enabled"`
+	Listen  string `yaml:"listen"` // host and port
 }
 
-// DefaultAdminConfig has every key at its default.
 func DefaultAdminConfig() AdminConfig { return AdminConfig{Enabled: true, Listen: "127.0.0.1:8081"} }
 
-// Validate checks the section; its error begins with the key.
 func (c AdminConfig) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Listen); c.Enabled && err != nil {
 		return errors.New("listen: must be host:port")

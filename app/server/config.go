@@ -14,41 +14,24 @@ import (
 
 // Config is the section "server": where and how HTTP is served.
 type Config struct {
-	// Listen is the address to serve on, host and port.
-	Listen string `yaml:"listen"`
-	// PublicURL is how people reach the server: scheme and host, perhaps a port, no path. Empty: http:// and
-	// the listen address.
-	PublicURL string `yaml:"public_url"`
-	// AllowedHosts are further host names that requests may ask for, without ports. Others are answered 400.
-	AllowedHosts []string `yaml:"allowed_hosts"`
-	// TrustedProxies are addresses or networks (10.0.0.0/8) whose X-Forwarded-For is believed.
-	TrustedProxies []string `yaml:"trusted_proxies"`
-	// InsecureHTTP allows a public URL with http that is not on loopback; passwords then travel in the clear.
-	InsecureHTTP bool `yaml:"insecure_http"`
-	// CORSOrigins are the exact origins of other sites whose pages may call the API with a token.
-	CORSOrigins []string `yaml:"cors_origins"`
-	// MaxConnections bounds open connections, event streams not counted; beyond it new ones get 503.
-	MaxConnections int `yaml:"max_connections"`
-	// MaxStreams bounds open event streams and waiting long polls of this node; beyond it a stream is told to come
-	// back later.
-	MaxStreams int `yaml:"max_streams"`
-	// MaxStreamsPerPerson bounds those of one person; one more ends the oldest.
-	MaxStreamsPerPerson int `yaml:"max_streams_per_person"`
-	// ReadTimeout bounds how long a request may take to arrive, from its first byte to the end of its body.
-	ReadTimeout time.Duration `yaml:"read_timeout"`
-	// WriteTimeout bounds how long an answer may take to leave; event streams have rules of their own.
-	WriteTimeout time.Duration `yaml:"write_timeout"`
-	// IdleTimeout is how long a kept connection waits for its next request.
-	IdleTimeout time.Duration `yaml:"idle_timeout"`
-	// RequestTimeout bounds how long a request may be worked on, a long poll included.
-	RequestTimeout time.Duration `yaml:"request_timeout"`
-	// BodyLimit bounds a request body.
-	BodyLimit social.Size `yaml:"body_limit"`
-	// HeaderLimit bounds the request line and all headers together.
-	HeaderLimit social.Size `yaml:"header_limit"`
+	Listen string `yaml:"listen"` // host and port
+	// PublicURL is how people reach the server: scheme and host, perhaps a port, no path. Empty: http:// and Listen.
+	PublicURL           string        `yaml:"public_url"`
+	AllowedHosts        []string      `yaml:"allowed_hosts"`          // further host names, without ports; others get 400
+	TrustedProxies      []string      `yaml:"trusted_proxies"`        // addresses or networks whose X-Forwarded-For counts
+	InsecureHTTP        bool          `yaml:"insecure_http"`          // a public http URL beyond loopback is allowed
+	CORSOrigins         []string      `yaml:"cors_origins"`           // exact origins whose pages may call with a token
+	MaxConnections      int           `yaml:"max_connections"`        // event streams not counted; beyond it 503
+	MaxStreams          int           `yaml:"max_streams"`            // event streams and long polls of this node
+	MaxStreamsPerPerson int           `yaml:"max_streams_per_person"` // one more ends the oldest
+	ReadTimeout         time.Duration `yaml:"read_timeout"`           // of a request, first byte to end of body
+	WriteTimeout        time.Duration `yaml:"write_timeout"`          // of an answer; streams have rules of their own
+	IdleTimeout         time.Duration `yaml:"idle_timeout"`           // of a kept connection, until its next request
+	RequestTimeout      time.Duration `yaml:"request_timeout"`        // of the work on a request, a long poll included
+	BodyLimit           social.Size   `yaml:"body_limit"`
+	HeaderLimit         social.Size   `yaml:"header_limit"` // the request line and all headers together
 }
 
-// DefaultConfig has every key at its default.
 func DefaultConfig() Config {
 	return Config{
 		Listen:         "127.0.0.1:8080",
@@ -91,7 +74,6 @@ func (c Config) Local() string {
 // Secure reports that people reach the server by https, so that cookies are for https only.
 func (c Config) Secure() bool { return strings.HasPrefix(c.Origin(), "https://") }
 
-// Validate checks the section; its error begins with the key.
 func (c Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return errors.New("listen: must be host:port")

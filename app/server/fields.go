@@ -22,9 +22,9 @@ func fieldMessage(code social.FieldCode, detail, pointer string) string {
 	return string(code) + "|" + detail + "|" + pointer
 }
 
-// tellFields gives huma's rules their words: each message becomes a fieldMessage. The verbs are huma's; %.0v stands
+// nameFields gives huma's rules their words: each message becomes a fieldMessage. The verbs are huma's; %.0v stands
 // for a reason that is not told on.
-func tellFields() {
+func nameFields() {
 	for _, m := range []struct {
 		message *string
 		code    social.FieldCode
@@ -59,7 +59,7 @@ func tellFields() {
 	validation.MsgExpectedRequiredProperty = fieldMessage(social.FieldRequired, "This field is needed.", "/%s")
 }
 
-// fieldOf is what one error of huma's says. A location of huma's is no JSON Pointer, and a message that tellFields
+// fieldOf is what one error of huma's says. A location of huma's is no JSON Pointer, and a message that nameFields
 // did not give may repeat the refused value.
 func fieldOf(d *huma.ErrorDetail) social.Field {
 	in, path := splitLocation(d.Location)

@@ -56,7 +56,6 @@ func isLoopback(name string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// trustedNetworks reads addresses and networks.
 func trustedNetworks(list []string) ([]netip.Prefix, error) {
 	out := make([]netip.Prefix, 0, len(list))
 	for _, text := range list {

@@ -65,7 +65,6 @@ type bodyReader struct {
 	bad      []social.Field
 }
 
-// replace changes body[from:to].
 func (s *bodyReader) replace(from, to int64, text []byte) {
 	s.out = append(append(s.out, s.body[s.copied:from]...), text...)
 	s.copied = to

@@ -15,27 +15,18 @@ import (
 // LimitsConfig is the section "limits": how much one person, service token or address may ask for. Limits are
 // kept in memory, per node, and start anew with the process.
 type LimitsConfig struct {
-	// Enabled switches all of them; off is for load tests.
-	Enabled bool `yaml:"enabled"`
-	// Read is for GET and HEAD, polls included. Not below one a second.
-	Read Rate `yaml:"read"`
-	// Write is for every other method. Not below one a second.
-	Write Rate `yaml:"write"`
-	// Streams is for opening event streams. Not below one a second.
-	Streams Rate `yaml:"streams"`
-	// LoginAccount is for logins of one account from one address, right or wrong.
-	LoginAccount Rate `yaml:"login_account"`
-	// LoginAddress is for logins from one address.
-	LoginAddress Rate `yaml:"login_address"`
-	// Register is for new accounts from one address.
-	Register Rate `yaml:"register"`
-	// Service is for everything one service token asks.
-	Service Rate `yaml:"service"`
+	Enabled      bool `yaml:"enabled"`       // switches all of them; off is for load tests
+	Read         Rate `yaml:"read"`          // for GET and HEAD, polls included. Not below one a second
+	Write        Rate `yaml:"write"`         // for every other method. Not below one a second
+	Streams      Rate `yaml:"streams"`       // for opening event streams. Not below one a second
+	LoginAccount Rate `yaml:"login_account"` // for logins of one account from one address, right or wrong
+	LoginAddress Rate `yaml:"login_address"` // for logins from one address
+	Register     Rate `yaml:"register"`      // for new accounts from one address
+	Service      Rate `yaml:"service"`       // for everything one service token asks
 	// Keys bounds how many counters are kept; beyond it the one used longest ago is forgotten.
 	Keys int `yaml:"keys"`
 }
 
-// DefaultLimitsConfig has every key at its default.
 func DefaultLimitsConfig() LimitsConfig {
 	return LimitsConfig{
 		Enabled:      true,
@@ -172,7 +163,6 @@ type Rate struct {
 // errBadRate is returned for text that is not a rate.
 var errBadRate = errors.New(`not a rate: write a number and a duration, as "120/1m"`)
 
-// UnmarshalText reads the form of String.
 func (r *Rate) UnmarshalText(b []byte) error {
 	count, per, ok := strings.Cut(string(b), "/")
 	if !ok {
@@ -190,7 +180,6 @@ func (r *Rate) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// MarshalText writes the form of String.
 func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
 // String is the number, a slash and the duration without zero parts: "600/1m", "10/15m", "10/1h".
@@ -208,5 +197,5 @@ func (r Rate) String() string {
 // interval is the time in which one unit comes back.
 func (r Rate) interval() time.Duration { return r.Per / time.Duration(r.Count) }
 
-// slowerThanOneASecond reports a rate that would limit somebody who asks once a second.
+// slowerThanOneASecond reports a rate that would limit a client that asks once a second.
 func (r Rate) slowerThanOneASecond() bool { return r.interval() > time.Second }

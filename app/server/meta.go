@@ -23,24 +23,11 @@ func tag(c *fiber.Ctx, weak bool) {
 	}
 	etag := social.ETagOf(c.Response().Body(), weak)
 	c.Set(fiber.HeaderETag, etag)
-	if matches(c.Get(fiber.HeaderIfNoneMatch), etag) {
+	if social.HasETag(c.Get(fiber.HeaderIfNoneMatch), etag) {
 		c.Response().ResetBody()
 		c.Response().Header.Del(fiber.HeaderContentType)
 		c.Status(fiber.StatusNotModified)
 	}
-}
-
-// matches compares weakly (RFC 9110 section 13.1.2): one of the listed tags, or *.
-func matches(ifNoneMatch, etag string) bool {
-	if strings.TrimSpace(ifNoneMatch) == "*" {
-		return true
-	}
-	for _, given := range strings.Split(ifNoneMatch, ",") {
-		if strings.TrimPrefix(strings.TrimSpace(given), "W/") == strings.TrimPrefix(etag, "W/") {
-			return true
-		}
-	}
-	return false
 }
 
 // linkPages adds the Link header to a page of a list. Huma hands it every body before it is encoded.

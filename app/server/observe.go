@@ -145,7 +145,6 @@ func requestID(given string) string {
 // engineLog puts what fasthttp says into the one log. It speaks of connections that broke off, which is normal.
 type engineLog struct{ log *zap.Logger }
 
-// Printf is fasthttp.Logger.
 func (l engineLog) Printf(format string, args ...any) {
 	l.log.Debug("http engine", zap.String("text", fmt.Sprintf(format, args...)))
 }

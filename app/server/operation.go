@@ -32,7 +32,7 @@ var adoptHuma = sync.OnceFunc(func() {
 		c.Locals(localProblem, p)
 		return p
 	}
-	tellFields()
+	nameFields()
 	huma.ValidateStrictCasing = true
 	huma.DefaultArrayNullable = false
 })

@@ -95,13 +95,10 @@ func (p *Problem) Error() string {
 	return string(p.Code) + ": " + p.Detail
 }
 
-// Unwrap gives the internal cause.
 func (p *Problem) Unwrap() error { return p.cause }
 
-// GetStatus is the HTTP status; huma asks for it.
 func (p *Problem) GetStatus() int { return p.Status }
 
-// ContentType is application/problem+json; huma asks for it.
 func (p *Problem) ContentType(string) string { return problemType }
 
 // newProblem maps an error to a problem: a *social.Fault by its code, errors of the store and expired deadlines by

@@ -35,7 +35,6 @@ type Readiness struct {
 	checks          []Check
 }
 
-// NewReadiness makes a Readiness with these checks.
 func NewReadiness(checks ...Check) *Readiness { return &Readiness{checks: checks} }
 
 // Ready is called once everything runs and the relay has caught up.

@@ -99,7 +99,6 @@ func (s *Server) bye(c *fiber.Ctx, err error) error {
 // RouterFunc is a plugins.Router made of a function, for a module with plain routes.
 type RouterFunc func(r fiber.Router, doc *huma.OpenAPI)
 
-// Routes calls the function.
 func (f RouterFunc) Routes(r fiber.Router, doc *huma.OpenAPI) { f(r, doc) }
 
 // behind is the router of a channel: plain routes, each preceded by one handler of the host. Methods that would affect

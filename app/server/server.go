@@ -155,7 +155,6 @@ func (s *Server) Register(routes ...func(huma.API)) {
 	s.late.add()
 }
 
-// Listen opens the listener that cfg names.
 func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", s.cfg.Listen)

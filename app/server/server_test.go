@@ -52,12 +52,12 @@ func (c *fakeClock) Add(d time.Duration) {
 // fakeAuth knows some secrets. It records what it was asked.
 type fakeAuth struct {
 	mu    sync.Mutex
-	asked []server.Credentials
-	knows map[server.Credentials]social.Actor
+	asked []social.Credentials
+	knows map[social.Credentials]social.Actor
 	err   error
 }
 
-func (a *fakeAuth) Authenticate(_ context.Context, c server.Credentials) (social.Actor, error) {
+func (a *fakeAuth) Authenticate(_ context.Context, c social.Credentials) (social.Actor, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.asked = append(a.asked, c)
@@ -92,7 +92,7 @@ var (
 )
 
 func newFakeAuth() *fakeAuth {
-	return &fakeAuth{knows: map[server.Credentials]social.Actor{
+	return &fakeAuth{knows: map[social.Credentials]social.Actor{
 		{Cookie: "good"}:       session,
 		{Cookie: "suspended"}:  suspended,
 		{Cookie: "moderator"}:  moderator,

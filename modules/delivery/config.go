@@ -10,6 +10,3 @@ type Config struct {
 	pipeline.Config
 	reading.Caps
 }
-
-// DefaultConfig has every key at its default.
-func DefaultConfig() Config { return Config{pipeline.DefaultConfig(), reading.DefaultCaps()} }

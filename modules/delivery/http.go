@@ -25,7 +25,6 @@ const (
 	deliveryRoute   = deliveriesRoute + "/{delivery_id}"
 )
 
-// Routes registers the operations on endpoints and deliveries.
 func (s *Service) Routes(api huma.API) {
 	get, post := http.MethodGet, http.MethodPost
 	huma.Register(api, operation(get, endpointsRoute, "list-endpoints", "My endpoints, newest first",
@@ -64,7 +63,7 @@ func operation(method, path, id, summary string, status int, errs ...int) huma.O
 	return op
 }
 
-// EndpointPath and DeliveryPath are the ids of a path. One that cannot be read is zero, which nothing has: not found.
+// EndpointPath and DeliveryPath are the ids of a path.
 type EndpointPath struct {
 	ID string `path:"id"`
 }
@@ -72,11 +71,6 @@ type EndpointPath struct {
 type DeliveryPath struct {
 	EndpointPath
 	DeliveryID string `path:"delivery_id"`
-}
-
-func idOf(text string) social.ID {
-	id, _ := social.ParseID(text)
-	return id
 }
 
 type (
@@ -96,20 +90,13 @@ type answer[T any] struct {
 	Body     T
 }
 
-func replayed(once *storage.Once) string {
-	if once.Replayed() {
-		return "true"
-	}
-	return ""
-}
-
 func (s *Service) listEndpoints(ctx context.Context, in *struct{ social.PageQuery }) (*endpointList, error) {
 	page, err := s.Endpoints(ctx, social.ActorFrom(ctx).UserID, in.PageQuery)
 	return &endpointList{page}, err
 }
 
 func (s *Service) getEndpoint(ctx context.Context, in *EndpointPath) (*endpoint, error) {
-	e, err := s.Endpoint(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID))
+	e, err := s.Endpoint(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID))
 	return &endpoint{Body: e}, err
 }
 
@@ -132,7 +119,7 @@ func (s *Service) createEndpoint(ctx context.Context, in *createInput) (*endpoin
 	}
 	once := storage.NewOnce(actor, s.clock.Now(), "POST "+endpointsRoute, in.Key, in.RawBody)
 	e, err := s.AddEndpoint(ctx, actor.UserID, d, once)
-	return &endpoint{Location: endpointsRoute + "/" + e.ID.String(), Replayed: replayed(once), Body: e}, err
+	return &endpoint{Location: endpointsRoute + "/" + e.ID.String(), Replayed: once.Header(), Body: e}, err
 }
 
 type patchInput struct {
@@ -162,12 +149,12 @@ func (s *Service) patchEndpoint(ctx context.Context, in *patchInput) (*endpoint,
 	if _, ok := given["enabled"]; ok && p.Enabled == nil {
 		return nil, social.Invalid(social.BodyField("/enabled", social.FieldWrongType, "True or false."))
 	}
-	e, err := s.ChangeEndpoint(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID), p)
+	e, err := s.ChangeEndpoint(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID), p)
 	return &endpoint{Body: e}, err
 }
 
 func (s *Service) deleteEndpoint(ctx context.Context, in *EndpointPath) (*struct{}, error) {
-	return nil, s.RemoveEndpoint(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID))
+	return nil, s.RemoveEndpoint(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID))
 }
 
 type rotateInput struct {
@@ -186,8 +173,8 @@ func (s *Service) postRotate(ctx context.Context, in *rotateInput) (*endpoint, e
 	actor := social.ActorFrom(ctx)
 	once := storage.NewOnce(actor, s.clock.Now(), "POST "+endpointsRoute+"/"+in.ID+"/rotate-secret", in.Key,
 		[]byte(overlap.String()))
-	e, err := s.RotateSecret(ctx, actor.UserID, idOf(in.ID), overlap, once)
-	return &endpoint{Replayed: replayed(once), Body: e}, err
+	e, err := s.RotateSecret(ctx, actor.UserID, social.PathID(in.ID), overlap, once)
+	return &endpoint{Replayed: once.Header(), Body: e}, err
 }
 
 type testInput struct {
@@ -198,8 +185,8 @@ type testInput struct {
 func (s *Service) postTest(ctx context.Context, in *testInput) (*delivery, error) {
 	actor, at := social.ActorFrom(ctx), endpointsRoute+"/"+in.ID
 	once := storage.NewOnce(actor, s.clock.Now(), "POST "+at+"/test", in.Key, nil)
-	d, err := s.TestEndpoint(ctx, actor.UserID, idOf(in.ID), once)
-	return &delivery{Location: at + "/deliveries/" + d.ID.String(), Replayed: replayed(once), Body: d}, err
+	d, err := s.TestEndpoint(ctx, actor.UserID, social.PathID(in.ID), once)
+	return &delivery{Location: at + "/deliveries/" + d.ID.String(), Replayed: once.Header(), Body: d}, err
 }
 
 type deliveriesInput struct {
@@ -209,24 +196,22 @@ type deliveriesInput struct {
 }
 
 func (s *Service) listDeliveries(ctx context.Context, in *deliveriesInput) (*deliveryList, error) {
-	page, err := s.Deliveries(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID), in.State, in.PageQuery)
+	page, err := s.Deliveries(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID), in.State, in.PageQuery)
 	return &deliveryList{page}, err
 }
 
 func (s *Service) getDelivery(ctx context.Context, in *DeliveryPath) (*delivery, error) {
-	d, err := s.Delivery(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID), idOf(in.DeliveryID))
+	d, err := s.Delivery(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID), social.PathID(in.DeliveryID))
 	return &delivery{Body: d}, err
 }
 
 func (s *Service) postRetry(ctx context.Context, in *DeliveryPath) (*delivery, error) {
-	d, err := s.RetryDelivery(ctx, social.ActorFrom(ctx).UserID, idOf(in.ID), idOf(in.DeliveryID))
+	d, err := s.RetryDelivery(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID), social.PathID(in.DeliveryID))
 	return &delivery{Body: d}, err
 }
 
-// EventRoutes mounts GET and HEAD /v1/events, the JSON ways, behind the host's middleware: the actor is in the context,
-// the read budget was spent there, faults are returned. The host calls it after the routes of channels, so that the
-// channel that serves streams takes a stream; a request for one that comes here is answered 204: there is no such
-// channel.
+// EventRoutes mounts GET and HEAD /v1/events, the JSON ways, behind the host's middleware and after the routes of
+// channels: a request for a stream that comes here is answered 204, since no channel serves streams.
 func (s *Service) EventRoutes(r fiber.Router, doc *huma.OpenAPI) {
 	r.Head(plugins.EventsPath, s.getEvents) // before Get, which mounts a HEAD of its own
 	r.Get(plugins.EventsPath, s.getEvents)
@@ -266,21 +251,11 @@ func (s *Service) getEvents(c *fiber.Ctx) error {
 	tag := page.ETag()
 	c.Set(fiber.HeaderETag, tag)
 	c.Set(fiber.HeaderCacheControl, "private, no-cache")
-	if q.Wait == 0 && hasTag(c.Get(fiber.HeaderIfNoneMatch), tag) {
+	if q.Wait == 0 && social.HasETag(c.Get(fiber.HeaderIfNoneMatch), tag) {
 		return c.SendStatus(fiber.StatusNotModified)
 	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 	return c.Send(page.AppendJSON(nil))
-}
-
-// hasTag reports whether an If-None-Match header (RFC 9110, 13.1.2) names the tag; tags are compared weakly.
-func hasTag(header, tag string) bool {
-	for t := range strings.SplitSeq(header, ",") {
-		if t = strings.TrimPrefix(strings.TrimSpace(t), "W/"); t == tag || t == "*" {
-			return true
-		}
-	}
-	return false
 }
 
 func eventPageSchema() *huma.Schema {

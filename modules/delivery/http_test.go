@@ -11,7 +11,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/humatest"
 
-	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
@@ -37,7 +36,7 @@ func hook() named {
 func TestRoutes(t *testing.T) {
 	w := newWorld(t)
 	w.clock = w.fix.Clock
-	s := w.service(delivery.DefaultConfig(), hook())
+	s := w.service(defaults(), hook())
 	_, api := humatest.New(t, huma.DefaultConfig("test", "1"))
 	s.Routes(api)
 	for path, item := range api.OpenAPI().Paths {

@@ -23,7 +23,7 @@ func TestLongPoll(t *testing.T) {
 		w := newWorld(t)
 		me, author := social.NewID(), social.NewID()
 		w.people.follow(me, author, 0, true)
-		service := w.start(w.service(delivery.DefaultConfig()))
+		service := w.start(w.service(defaults()))
 		s := newSite(t, service, social.Actor{UserID: me})
 
 		began := time.Now()
@@ -61,7 +61,7 @@ func TestLongPoll(t *testing.T) {
 func TestHeadDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		s := newSite(t, w.start(w.service(delivery.DefaultConfig())), social.Actor{UserID: social.NewID()})
+		s := newSite(t, w.start(w.service(defaults())), social.Actor{UserID: social.NewID()})
 		began := time.Now()
 		if a := s.do("HEAD", "?wait=30"); a.status != 200 || a.body != "" || time.Since(began) != 0 {
 			t.Errorf("HEAD gave %d %q after %s, want 200 at once", a.status, a.body, time.Since(began))
@@ -73,7 +73,7 @@ func TestLongPollFollowsAudience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		me, author := social.NewID(), social.NewID()
-		s := newSite(t, w.start(w.service(delivery.DefaultConfig())), social.Actor{UserID: me})
+		s := newSite(t, w.start(w.service(defaults())), social.Actor{UserID: me})
 		got := asked(s, "?wait=20")
 		synctest.Wait()
 		w.people.follow(me, author, 1, true)
@@ -111,7 +111,7 @@ func TestLongPollEnds(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
 				me := social.Actor{UserID: social.NewID(), SessionID: social.NewID()}
-				service := w.start(w.service(delivery.DefaultConfig()))
+				service := w.start(w.service(defaults()))
 				s := newSite(t, service, me)
 				got := asked(s, "?wait=60")
 				synctest.Wait()
@@ -135,7 +135,7 @@ func TestLongPollEnds(t *testing.T) {
 
 func TestLongPollOverTotalCap(t *testing.T) {
 	w := newWorld(t)
-	cfg := delivery.DefaultConfig()
+	cfg := defaults()
 	cfg.MaxStreams = 0
 	s := newSite(t, w.service(cfg), social.Actor{UserID: social.NewID()})
 	if a := s.get("?wait=1"); a.body != "overloaded" {
@@ -145,7 +145,7 @@ func TestLongPollOverTotalCap(t *testing.T) {
 
 func TestAfterDrainNobodyWaits(t *testing.T) {
 	w := newWorld(t)
-	service := w.service(delivery.DefaultConfig())
+	service := w.service(defaults())
 	s := newSite(t, service, social.Actor{UserID: social.NewID()})
 	service.Drain(t.Context())
 	for _, query := range []string{"", "?wait=30"} {

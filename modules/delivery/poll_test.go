@@ -104,7 +104,7 @@ func TestPollBody(t *testing.T) {
 	me := social.Actor{UserID: social.NewID()}
 	w.append(storage.Entry{Stream: social.Stream{Kind: social.To, User: me.UserID}, Type: social.EventReadState,
 		Data: []byte(`{"change":"seen"}`)})
-	s := newSite(t, w.service(delivery.DefaultConfig()), me)
+	s := newSite(t, w.service(defaults()), me)
 	a := s.get("?after=oldest")
 	want := `{"items":[{"id":"1-1","type":"read_state","time":"2025-03-01T12:00:00.000Z","data":{"change":"seen"}}],` +
 		`"next":"1-1","more":false,"head":"1-1","oldest":"1-0"}`
@@ -133,7 +133,7 @@ func TestPollNotModified(t *testing.T) {
 	me := social.Actor{UserID: social.NewID()}
 	e, _ := w.notification(me.UserID, "like")
 	w.append(e)
-	s := newSite(t, w.service(delivery.DefaultConfig()), me)
+	s := newSite(t, w.service(defaults()), me)
 	for _, tt := range []struct {
 		query, tag string
 		want       int
@@ -165,7 +165,7 @@ func TestPollFiltersAndPages(t *testing.T) {
 	other, _ := w.notification(stranger, "like")
 	//       1       2         3         4         5          6        7       8      9       10
 	w.append(like(), by(bell), by(quiet), by(bell), by(quiet), by(me), hidden, other, like(), by(stranger))
-	s := newSite(t, w.service(delivery.DefaultConfig()), social.Actor{UserID: me})
+	s := newSite(t, w.service(defaults()), social.Actor{UserID: me})
 	for _, tt := range []struct {
 		query, ids, next string
 		more             bool
@@ -202,7 +202,7 @@ func TestFilteredPagesReachTheEnd(t *testing.T) {
 	}
 	list[1400].Type = social.EventReadState
 	w.append(list...)
-	s := newSite(t, w.service(delivery.DefaultConfig()), social.Actor{UserID: me})
+	s := newSite(t, w.service(defaults()), social.Actor{UserID: me})
 	next, found, asks := "oldest", "", 0
 	for more := true; more; asks++ {
 		p := s.get("?types=read_state&limit=1&after=" + next).page(t)
@@ -227,7 +227,7 @@ func TestPollCursorGone(t *testing.T) {
 	if _, err := w.log.Trim(t.Context(), 2, 100); err != nil {
 		t.Fatal(err)
 	}
-	s := newSite(t, w.service(delivery.DefaultConfig()), me)
+	s := newSite(t, w.service(defaults()), me)
 	for id, want := range map[string]string{
 		"1-1":       "cursor_gone gap expired from 1-1 to 1-2",
 		"2-3":       "cursor_gone gap epoch from 2-3 to 1-5",
@@ -268,13 +268,13 @@ func TestPollRefusals(t *testing.T) {
 		{"parameter twice", social.Actor{UserID: me}, "?limit=1&limit=2", "", "validation_failed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a := newSite(t, w.service(delivery.DefaultConfig()), tt.actor).get(tt.query, "Accept", tt.accept)
+			a := newSite(t, w.service(defaults()), tt.actor).get(tt.query, "Accept", tt.accept)
 			if a.body != tt.want {
 				t.Errorf("answer is %d %q, want %q", a.status, a.body, tt.want)
 			}
 		})
 	}
-	s := newSite(t, w.service(delivery.DefaultConfig()), social.Actor{UserID: me})
+	s := newSite(t, w.service(defaults()), social.Actor{UserID: me})
 	if a := s.get("", "Accept", "text/event-stream"); a.status != 204 || a.body != "" {
 		t.Errorf("a stream where none is served: %d %q, want 204", a.status, a.body)
 	}
@@ -288,7 +288,7 @@ func (closedLog) Oldest() social.Cursor { return social.Cursor{} }
 
 func TestBeforeTheLogIsOpen(t *testing.T) {
 	w := newWorld(t)
-	s := delivery.New(delivery.DefaultConfig(), w.fix.DB, closedLog{}, w.clock, social.Site{}, w.fix.Pages, w.logger())
+	s := delivery.New(defaults(), w.fix.DB, closedLog{}, w.clock, social.Site{}, w.fix.Pages, w.logger())
 	if a := newSite(t, s, social.Actor{UserID: social.NewID()}).get(""); a.body != "unavailable" {
 		t.Errorf("answer is %d %q, want unavailable", a.status, a.body)
 	}
@@ -307,7 +307,7 @@ func TestPollJudgesNothingTwoWays(t *testing.T) {
 		w.people.follow(me, left, 0, true)
 		e, _ := w.post(left)
 		w.append(e)
-		s := newSite(t, w.service(delivery.DefaultConfig()), social.Actor{UserID: me})
+		s := newSite(t, w.service(defaults()), social.Actor{UserID: me})
 		w.people.asked = func() {
 			if asks--; asks != 0 {
 				return

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/belfry-social/belfry/modules/delivery"
 )
 
 // lifeChannel records its life and fails where told.
@@ -61,7 +59,7 @@ func TestStartNamesTheChannelThatFails(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
 				var events lives
-				s := w.service(delivery.DefaultConfig(), named{"first", lifeChannel{name: "first", events: &events}},
+				s := w.service(defaults(), named{"first", lifeChannel{name: "first", events: &events}},
 					named{"bad", lifeChannel{name: "bad", events: &events, start: start}}, named{"last", lifeChannel{name: "last",
 						events: &events}})
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -83,7 +81,7 @@ func TestStartNamesTheChannelThatFails(t *testing.T) {
 
 func TestStopWithoutStart(t *testing.T) {
 	w := newWorld(t)
-	s := w.service(delivery.DefaultConfig())
+	s := w.service(defaults())
 	w.stop(s)
 	w.stop(s)
 }

@@ -17,6 +17,8 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/delivery/pipeline"
+	"github.com/belfry-social/belfry/modules/delivery/reading"
 	"github.com/belfry-social/belfry/modules/moduletest"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
@@ -30,6 +32,12 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
+}
+
+// defaults has every key at its default.
+func defaults() delivery.Config {
+	return delivery.Config{Config: pipeline.DefaultConfig(), Caps: reading.Caps{MaxStreams: 20_000,
+		MaxStreamsPerPerson: 10}}
 }
 
 // world is a site without its other modules: a real store and a real log, and people who follow each other by a

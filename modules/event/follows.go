@@ -9,7 +9,6 @@ type FollowStarted struct {
 	At       social.Time
 }
 
-// FactName is "follow started".
 func (FollowStarted) FactName() string { return "follow started" }
 
 // FollowEnded: a follow was taken back by either side, or with an account.
@@ -19,5 +18,4 @@ type FollowEnded struct {
 	At       social.Time
 }
 
-// FactName is "follow ended".
 func (FollowEnded) FactName() string { return "follow ended" }

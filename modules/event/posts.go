@@ -48,7 +48,6 @@ func (p PostInfo) Kind() string {
 // PostPublished: a post or a comment was written. Its own event entry stands in the outbox already.
 type PostPublished struct{ Post PostInfo }
 
-// FactName is "post published".
 func (PostPublished) FactName() string { return "post published" }
 
 // PostRemoved: a post or a comment was deleted by its author or with the account.
@@ -57,7 +56,6 @@ type PostRemoved struct {
 	At   social.Time
 }
 
-// FactName is "post removed".
 func (PostRemoved) FactName() string { return "post removed" }
 
 // PostLiked: Liker likes Post and did not before.
@@ -67,7 +65,6 @@ type PostLiked struct {
 	At    social.Time
 }
 
-// FactName is "post liked".
 func (PostLiked) FactName() string { return "post liked" }
 
 // PostUnliked: a like was taken back.
@@ -77,5 +74,4 @@ type PostUnliked struct {
 	At    social.Time
 }
 
-// FactName is "post unliked".
 func (PostUnliked) FactName() string { return "post unliked" }

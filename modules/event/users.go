@@ -9,5 +9,4 @@ type UserDeleted struct {
 	At     social.Time
 }
 
-// FactName is "user deleted".
 func (UserDeleted) FactName() string { return "user deleted" }

@@ -10,10 +10,8 @@ type Config struct {
 	CachedEdges int `yaml:"cached_edges"`
 }
 
-// DefaultConfig is what holds without a word in config.yaml.
 func DefaultConfig() Config { return Config{MaxFollowing: 10_000, CachedEdges: 1 << 18} }
 
-// Validate names the first key that makes no sense.
 func (c Config) Validate() error {
 	switch {
 	case c.MaxFollowing < 1:

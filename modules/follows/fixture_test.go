@@ -130,7 +130,8 @@ func (s *site) following(t testing.TB, who string) []string {
 }
 
 // page is Page in a snapshot of its own.
-func (s *site) page(t testing.TB, viewer, person social.ID, following bool, p social.PageQuery) (l social.List[social.ID], err error) {
+func (s *site) page(t testing.TB, viewer, person social.ID, following bool,
+	p social.PageQuery) (l social.List[social.ID], err error) {
 	s.Read(t, func(q storage.Querier) error {
 		l, err = s.Page(t.Context(), q, viewer, person, following, p)
 		return nil

@@ -23,44 +23,29 @@ type personInput struct {
 
 type relationOutput struct{ Body social.Relationship }
 
-// Routes adds the operations of follows.
 func (s *Service) Routes(api huma.API) {
 	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWriteFollows)}
 	tags := []string{"follows"}
 	huma.Register(api, huma.Operation{OperationID: "follow", Method: http.MethodPut, Path: "/v1/users/{id}/follow",
-		Tags:    tags,
-		Summary: "Follow a person, or change the bell", DefaultStatus: http.StatusOK, Metadata: write,
+		Tags: tags, Summary: "Follow a person, or change the bell", DefaultStatus: http.StatusOK, Metadata: write,
 		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity}}, s.putFollow)
 	huma.Register(api, huma.Operation{OperationID: "unfollow", Method: http.MethodDelete, Path: "/v1/users/{id}/follow",
-		Tags:    tags,
-		Summary: "Follow a person no more", DefaultStatus: http.StatusOK, Metadata: write,
+		Tags: tags, Summary: "Follow a person no more", DefaultStatus: http.StatusOK, Metadata: write,
 		Errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity}}, s.deleteFollow)
 }
 
 func (s *Service) putFollow(ctx context.Context, in *followInput) (*relationOutput, error) {
-	id, err := social.ParseID(in.ID)
-	if err != nil {
-		return nil, social.NotFound()
-	}
+	id := social.PathID(in.ID)
 	var w Wishes
 	if in.Body != nil {
 		w = Wishes{Bell: in.Body.Notify, Reposts: in.Body.Reposts}
 	}
 	r, err := s.Follow(ctx, social.ActorFrom(ctx), id, w)
-	if err != nil {
-		return nil, err
-	}
-	return &relationOutput{Body: r}, nil
+	return &relationOutput{Body: r}, err
 }
 
 func (s *Service) deleteFollow(ctx context.Context, in *personInput) (*relationOutput, error) {
-	id, err := social.ParseID(in.ID)
-	if err != nil {
-		return nil, social.NotFound()
-	}
+	id := social.PathID(in.ID)
 	r, err := s.Unfollow(ctx, social.ActorFrom(ctx), id)
-	if err != nil {
-		return nil, err
-	}
-	return &relationOutput{Body: r}, nil
+	return &relationOutput{Body: r}, err
 }

@@ -35,7 +35,6 @@ func pairOf(ctx context.Context, q storage.Querier, one, other social.ID) (pair,
 // reversed is the pair as the other sees it.
 func (p pair) reversed() pair { return pair{one: p.other, other: p.one, forth: p.back, back: p.forth} }
 
-// relation is how one stands to other.
 func (p pair) relation() social.Relationship {
 	r := social.Relationship{UserID: p.other, Follow: social.FollowNone, FollowedBy: p.back != nil}
 	if p.forth != nil {
@@ -60,7 +59,6 @@ func (p pair) announcement(actor social.ID, now social.Time) (outbox.Announcemen
 		Actor: actor, About: about, Time: now, Data: data}, err
 }
 
-// announce announces that.
 func (p pair) announce(ctx context.Context, tx storage.Tx, actor social.ID, now social.Time) error {
 	a, err := p.announcement(actor, now)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Ports are the questions follows asks. New fills them with absent answers; app/bindings.go sets them before start.
+// Ports are the questions follows asks. New fills in event.Absent; app/bindings.go sets them before start.
 type Ports struct {
 	Users Users
 }
@@ -16,10 +16,4 @@ type Ports struct {
 type Users interface {
 	// Refs gives the names of people; deleted ones are absent.
 	Refs(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error)
-}
-
-type noUsers struct{}
-
-func (noUsers) Refs(context.Context, storage.Querier, []social.ID) (map[social.ID]social.UserRef, error) {
-	return nil, nil
 }

@@ -2,7 +2,6 @@ package follows
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/belfry-social/belfry/modules/event"
@@ -27,7 +26,6 @@ func (s *Service) Reactions() []event.Reaction {
 	}
 }
 
-// Jobs are the background work of follows.
 func (s *Service) Jobs() []social.Job {
 	return []social.Job{{Name: "follows: end those of ended accounts", Every: cleanupEvery, Run: s.endFollows}}
 }
@@ -73,8 +71,5 @@ func (s *Service) endFollows(ctx context.Context) (more bool, err error) {
 		}
 		return err
 	})
-	if err != nil {
-		return false, fmt.Errorf("follows: end follows of an account: %w", err)
-	}
-	return more, nil
+	return more, social.Wrap(err, "follows: end follows of an account")
 }

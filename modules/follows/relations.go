@@ -46,7 +46,6 @@ func (s *Service) Relations(ctx context.Context, q storage.Querier, viewer socia
 	return out, nil
 }
 
-// IsFollowing reports whether follower follows followed now.
 func (s *Service) IsFollowing(ctx context.Context, q storage.Querier, follower, followed social.ID) (bool, error) {
 	if follower.IsZero() || followed.IsZero() {
 		return false, nil
@@ -68,9 +67,8 @@ func (s *Service) Edge(ctx context.Context, q storage.Querier,
 // Following gives everybody follower follows, oldest follow first; at most Config.MaxFollowing. Every timeline and
 // every connect asks it, so the answer is kept in memory and shared: callers must not change it.
 //
-// A kept list holds in every snapshot that shows the mark with which it was loaded, whichever process wrote. A list is
-// neither kept nor taken from memory in an open transaction, which may be undone, and while follows of ended accounts
-// are left, which marks do not tell of.
+// A kept list holds in every snapshot that shows its mark, whichever process wrote. Memory is not used in an open
+// transaction, which may be undone, and while follows of ended accounts are left, of which marks do not tell.
 func (s *Service) Following(ctx context.Context, q storage.Querier, follower social.ID) ([]social.FollowEdge, error) {
 	if follower.IsZero() {
 		return nil, nil

@@ -24,7 +24,7 @@ type Service struct {
 
 // New makes the service with absent answers in Ports. It does nothing else.
 func New(cfg Config, db storage.DB, bus *event.Bus, clock social.Clock, pages *social.PageCursors) *Service {
-	return &Service{Ports: Ports{Users: noUsers{}}, cfg: cfg, db: db, bus: bus, clock: clock, pages: pages,
+	return &Service{Ports: Ports{Users: event.Absent{}}, cfg: cfg, db: db, bus: bus, clock: clock, pages: pages,
 		following: storage.NewCache[social.ID](cfg.CachedEdges, keptEdges.weight)}
 }
 
@@ -35,7 +35,7 @@ type Wishes struct {
 }
 
 // Follow makes actor follow a person, or changes the wishes of a follow that is there. Done again it answers the
-// same and changes nothing: no announcement, no fact. Faults: self_target, not_found for somebody who is not
+// same and changes nothing: no announcement, no fact. Faults: self_target, not_found for a person who is not
 // there, limit_reached.
 func (s *Service) Follow(ctx context.Context, actor social.Actor, followed social.ID,
 	w Wishes) (social.Relationship, error) {
@@ -53,14 +53,11 @@ func (s *Service) Follow(ctx context.Context, actor social.Actor, followed socia
 		answer = p.relation()
 		return err
 	})
-	if err != nil {
-		return social.Relationship{}, social.Wrap(err, "follows: follow %s", followed)
-	}
-	return answer, nil
+	return answer, social.Wrap(err, "follows: follow %s", followed)
 }
 
 // Unfollow ends a follow. Done again it answers the same and changes nothing. Faults: self_target, not_found for
-// somebody who is not there.
+// a person who is not there.
 func (s *Service) Unfollow(ctx context.Context, actor social.Actor, followed social.ID) (social.Relationship, error) {
 	var answer social.Relationship
 	err := s.change(ctx, actor, followed, func(tx storage.Tx, _ map[social.ID]social.UserRef, now social.Time) error {
@@ -87,10 +84,7 @@ func (s *Service) Unfollow(ctx context.Context, actor social.Actor, followed soc
 		}
 		return s.bus.Emit(ctx, tx, event.FollowEnded{Follower: actor.UserID, Followed: followed, At: now})
 	})
-	if err != nil {
-		return social.Relationship{}, social.Wrap(err, "follows: unfollow %s", followed)
-	}
-	return answer, nil
+	return answer, social.Wrap(err, "follows: unfollow %s", followed)
 }
 
 // change runs fn in a transaction in which both people are there.
@@ -100,7 +94,7 @@ func (s *Service) change(ctx context.Context, actor social.Actor, other social.I
 		return social.NewFault(social.CodeUnauthenticated, "Sign in first.")
 	}
 	if actor.UserID == other {
-		return social.NewFault(social.CodeSelfTarget, "Nobody follows themselves.")
+		return social.NewFault(social.CodeSelfTarget, "You cannot follow yourself.")
 	}
 	return s.db.InTx(ctx, func(tx storage.Tx) error {
 		people, err := s.Ports.Users.Refs(ctx, tx, []social.ID{actor.UserID, other})

@@ -3,8 +3,6 @@ package follows
 import (
 	"cmp"
 	"context"
-	"database/sql"
-	"errors"
 	"slices"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -45,9 +43,9 @@ func getEdge(ctx context.Context, q storage.Querier, follower, followed social.I
 }
 
 // followedBy gives everybody a person follows, oldest follow first. Read as they lie and sorted here, 200 of them
-// cost a third of what they cost by the index of the list. deletedUsers: there may be somebody to leave out.
-func followedBy(ctx context.Context, q storage.Querier, follower social.ID,
-	deletedUsers bool) ([]social.FollowEdge, error) {
+// cost a third of what they cost by the index of the list. deletedUsers: there may be people to leave out.
+func followedBy(ctx context.Context, q storage.Querier, follower social.ID, deletedUsers bool) ([]social.FollowEdge,
+	error) {
 	query := `SELECT f.followed_id, f.since, f.key, f.bell FROM follows f WHERE f.follower_id = $1`
 	if deletedUsers {
 		query += standing
@@ -64,13 +62,13 @@ func followedBy(ctx context.Context, q storage.Querier, follower social.ID,
 func insertEdge(ctx context.Context, tx storage.Tx, e edge) error {
 	_, err := tx.Exec(ctx, `INSERT INTO follows (follower_id, followed_id, key, since, bell, reposts, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		e.follower, e.followed, e.key, int64(e.since), bit(e.bell), bit(e.reposts), int64(e.createdAt))
+		e.follower, e.followed, e.key, int64(e.since), storage.Bit(e.bell), storage.Bit(e.reposts), int64(e.createdAt))
 	return err
 }
 
 func setWishes(ctx context.Context, tx storage.Tx, e edge) error {
 	_, err := tx.Exec(ctx, `UPDATE follows SET bell = $3, reposts = $4 WHERE follower_id = $1 AND followed_id = $2`,
-		e.follower, e.followed, bit(e.bell), bit(e.reposts))
+		e.follower, e.followed, storage.Bit(e.bell), storage.Bit(e.reposts))
 	return err
 }
 
@@ -99,22 +97,17 @@ func isFull(ctx context.Context, q storage.Querier, follower social.ID, limit in
 	var one int
 	err := q.QueryRow(ctx, `SELECT 1 FROM follows WHERE follower_id = $1 ORDER BY key LIMIT 1 OFFSET $2`, follower,
 		limit-1).Scan(&one)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	return err == nil, err
+	return storage.Found(err)
 }
 
 // page reads one window of the people whom a person follows, or of those who follow the person.
 func page(ctx context.Context, q storage.Querier, person social.ID, following bool, w social.Window) ([]edge, error) {
-	side, order := `f.followed_id`, ` AND f.key < $2`+standing+` ORDER BY f.key DESC LIMIT $3`
+	side := `f.followed_id = $1`
 	if following {
-		side = `f.follower_id`
+		side = `f.follower_id = $1`
 	}
-	if w.Rising {
-		order = ` AND f.key > $2` + standing + ` ORDER BY f.key LIMIT $3`
-	}
-	return queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE `+side+` = $1`+order, person, w.From(), w.Limit)
+	return queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE `+side+standing+w.Clause("f.key", 2), person,
+		w.From(), w.Limit)
 }
 
 // deletedUserPage gives a person whose account has ended and up to limit of their follows, in either direction.
@@ -122,10 +115,7 @@ func page(ctx context.Context, q storage.Querier, person social.ID, following bo
 func deletedUserPage(ctx context.Context, q storage.Querier, limit int) (social.ID, []edge, bool, error) {
 	var person social.ID
 	err := q.QueryRow(ctx, `SELECT user_id FROM follow_leavers ORDER BY at, user_id LIMIT 1`).Scan(&person)
-	if errors.Is(err, sql.ErrNoRows) {
-		return social.ID{}, nil, false, nil
-	}
-	if err != nil {
+	if found, err := storage.Found(err); !found {
 		return social.ID{}, nil, false, err
 	}
 	const own, others = `SELECT ` + columns + ` FROM follows f WHERE f.follower_id = $1 ORDER BY f.key LIMIT $2`,
@@ -136,11 +126,4 @@ func deletedUserPage(ctx context.Context, q storage.Querier, limit int) (social.
 	}
 	more, err := queryEdges(ctx, q, others, person, limit-len(list))
 	return person, append(list, more...), true, err
-}
-
-func bit(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -7,22 +7,17 @@ import (
 
 // Config is how long acts belong together and how work in pages is cut.
 type Config struct {
-	// GroupWindow is how old a group may be for another act to join it.
-	GroupWindow time.Duration `yaml:"group_window"`
+	GroupWindow time.Duration `yaml:"group_window"` // how old a group may be for another act to join it
 	// ReviveWindow is how long after its withdrawal an act that is done again revives its row silently.
 	ReviveWindow time.Duration `yaml:"revive_window"`
-	// Batch is how many rows one transaction empties; the rest is a job's.
-	Batch int `yaml:"batch"`
-	// SweepEvery is how often the job looks for rows to empty.
-	SweepEvery time.Duration `yaml:"sweep_every"`
+	Batch        int           `yaml:"batch"`       // how many rows one transaction empties; the rest is a job's
+	SweepEvery   time.Duration `yaml:"sweep_every"` // how often the job looks for rows to empty
 }
 
-// DefaultConfig is what holds without a word in config.yaml.
 func DefaultConfig() Config {
 	return Config{GroupWindow: 24 * time.Hour, ReviveWindow: 24 * time.Hour, Batch: 200, SweepEvery: 2 * time.Second}
 }
 
-// Validate names the first key that makes no sense.
 func (c Config) Validate() error {
 	switch {
 	case c.GroupWindow < 0:

@@ -22,7 +22,6 @@ type Counts struct {
 // maxCount is where each figure stops.
 const maxCount = 1000
 
-// add counts n groups of a type.
 func (c *Counts) add(name string, unread, unseen int) {
 	if unread > 0 {
 		c.ByType[name] += unread
@@ -31,7 +30,6 @@ func (c *Counts) add(name string, unread, unseen int) {
 	c.Unseen += unseen
 }
 
-// cap stops every figure at maxCount.
 func (c *Counts) cap() {
 	for name, n := range c.ByType {
 		if n > maxCount {

@@ -128,8 +128,7 @@ func (s *Service) touchedPosts(ctx context.Context, q storage.Querier, v *viewer
 		ids, err := storage.All(ctx, q, func(row storage.Row) (id social.ID, err error) {
 			return id, row.Scan(&f.last, &id)
 		}, `SELECT key, post_id FROM notification_posts WHERE receiver_id = $1 AND key > $2 AND key < $3 AND deleted = 0
-			AND `+where+
-			` ORDER BY key `+at.order()+` LIMIT $4`, v.person, at.low, at.high, at.limit)
+			AND `+where+` ORDER BY key `+at.order()+` LIMIT $4`, v.person, at.low, at.high, at.limit)
 		if err != nil {
 			return f, fmt.Errorf("state of posts: %w", err)
 		}

@@ -15,7 +15,6 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Routes registers what clients may ask.
 func (s *Service) Routes(api huma.API) {
 	h := handlers{s}
 	const get, put, post, del = http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete
@@ -45,7 +44,6 @@ func (s *Service) Routes(api huma.API) {
 	add(api, push, post, all, "push-notification", "Tell a person something, as a host application", h.push)
 }
 
-// add registers an operation of a kind.
 func add[I, O any](api huma.API, op huma.Operation, method, path, id, summary string,
 	handler func(context.Context, *I) (*O, error), errors ...int) {
 	op.Method, op.Path, op.OperationID, op.Summary, op.Tags = method, path, id, summary, []string{"notifications"}
@@ -98,10 +96,7 @@ type membersOutput struct {
 }
 
 func (h handlers) members(ctx context.Context, in *membersInput) (*membersOutput, error) {
-	key, err := social.ParseID(in.Key)
-	if err != nil {
-		return nil, social.NotFound()
-	}
+	key := social.PathID(in.Key)
 	list, err := h.s.Members(ctx, social.ActorFrom(ctx).UserID, key, in.PageQuery)
 	return &membersOutput{Body: list}, err
 }
@@ -130,10 +125,7 @@ type itemHandler = func(context.Context, *itemInput) (*itemOutput, error)
 
 func (h handlers) item(do func(ctx context.Context, person, id social.ID) (Notification, error)) itemHandler {
 	return func(ctx context.Context, in *itemInput) (*itemOutput, error) {
-		id, err := social.ParseID(in.ID)
-		if err != nil {
-			return nil, social.NotFound()
-		}
+		id := social.PathID(in.ID)
 		n, err := do(ctx, social.ActorFrom(ctx).UserID, id)
 		return &itemOutput{Body: n}, err
 	}
@@ -147,10 +139,7 @@ func (h handlers) change(set func(ctx context.Context, person, id social.ID, on 
 }
 
 func (h handlers) delete(ctx context.Context, in *itemInput) (*struct{}, error) {
-	id, err := social.ParseID(in.ID)
-	if err != nil {
-		return nil, social.NotFound()
-	}
+	id := social.PathID(in.ID)
 	return nil, h.s.Delete(ctx, social.ActorFrom(ctx).UserID, id)
 }
 
@@ -258,15 +247,9 @@ func (h handlers) push(ctx context.Context, in *pushInput) (*pushOutput, error) 
 	}
 	once := storage.NewOnce(social.ActorFrom(ctx), h.s.clock.Now(), "POST /v1/notifications", in.Key, in.RawBody)
 	answer, err := h.s.Push(ctx, p, once)
-	if err != nil {
-		return nil, err
-	}
-	out := &pushOutput{Status: http.StatusOK, Body: answer}
+	out := &pushOutput{Status: http.StatusOK, Replayed: once.Header(), Body: answer}
 	if answer.Notification != nil {
 		out.Status, out.Location = http.StatusCreated, "/v1/notifications/"+answer.Notification.ID.String()
 	}
-	if once.Replayed() {
-		out.Replayed = "true"
-	}
-	return out, nil
+	return out, err
 }

@@ -2,6 +2,7 @@ package notifications
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,7 +47,6 @@ func everything(state string) selection {
 	return selection{kinds: storedTypes, posts: true, state: state}
 }
 
-// selection checks a filter.
 func (f Filter) selection() (selection, error) {
 	sel := selection{state: f.State, grouped: f.Grouped}
 	if sel.state == "" {
@@ -101,8 +101,11 @@ type span struct {
 }
 
 func spanOf(w social.Window) span {
-	low, high, _ := w.Between()
-	return span{low: low, high: high, rising: w.Rising, limit: w.Limit}
+	at := span{low: -1, high: w.From(), rising: w.Rising, limit: w.Limit}
+	if w.Rising {
+		at.low, at.high = w.From(), math.MaxInt64
+	}
+	return at
 }
 
 func (s span) order() string {

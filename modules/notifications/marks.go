@@ -193,10 +193,7 @@ func readMembers(ctx context.Context, tx storage.Tx, group social.ID, above int6
 			WHERE `+joiner+` AND read_at IS NULL AND key > $2 ORDER BY key DESC LIMIT $3) AS newest
 		UNION ALL SELECT key FROM notifications WHERE `+founder+` AND read_at IS NULL AND key > $2)`,
 		group, above, limit, now)
-	if err != nil {
-		return 0, fmt.Errorf("read group: %w", err)
-	}
-	return n, nil
+	return n, social.Wrap(err, "read group")
 }
 
 // SetRead marks one item as read or unread and gives it as it is then.

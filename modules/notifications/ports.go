@@ -8,7 +8,7 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Ports are the questions notifications asks. New fills them with absent answers; app/bindings.go sets them before
+// Ports are the questions notifications asks. New fills in event.Absent; app/bindings.go sets them before
 // start.
 type Ports struct {
 	Users   Users
@@ -46,33 +46,3 @@ type Follows interface {
 
 // Log tells its newest position, zero while it is not open. Absent: answers carry no Belfry-Cursor.
 type Log interface{ Head() social.Cursor }
-
-// absent answers every port of a module that was left out.
-type absent struct{}
-
-func (absent) Refs(context.Context, storage.Querier, []social.ID) (map[social.ID]social.UserRef, error) {
-	return nil, nil
-}
-
-func (absent) RefsByName(context.Context, storage.Querier, []string) (map[string]social.UserRef, error) {
-	return nil, nil
-}
-
-func (absent) Info(context.Context, storage.Querier, []social.ID) (map[social.ID]event.PostInfo, error) {
-	return nil, nil
-}
-
-func (absent) RecentBy(context.Context, storage.Querier, social.ID, []social.FollowEdge,
-	social.Window) ([]event.PostInfo, error) {
-	return nil, nil
-}
-
-func (absent) Following(context.Context, storage.Querier, social.ID) ([]social.FollowEdge, error) {
-	return nil, nil
-}
-
-func (absent) IsFollowing(context.Context, storage.Querier, social.ID, social.ID) (bool, error) {
-	return false, nil
-}
-
-func (absent) Head() social.Cursor { return social.Cursor{} }

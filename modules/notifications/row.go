@@ -65,8 +65,7 @@ type row struct {
 }
 
 const rowColumns = `key, id, receiver_id, type, word, actor_id, object_id, subject, group_id, head, members, actors,
-	began_at,
-	state, withdrawn_at, seen_at, read_at, left_unread, archived_at, content, url, data, created_at, updated_at`
+	began_at, state, withdrawn_at, seen_at, read_at, left_unread, archived_at, content, url, data, created_at, updated_at`
 
 // rowScanner scans one row after the other into the same places. A row shares nothing with the next.
 func rowScanner() func(storage.Row) (row, error) {

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -26,7 +27,7 @@ type Service struct {
 func New(cfg Config, db storage.DB, clock social.Clock, site social.Site, pages *social.PageCursors,
 	log *zap.Logger) *Service {
 	return &Service{cfg: cfg, db: db, clock: clock, site: site, pages: pages, log: log.Named("notifications"),
-		Ports: Ports{Users: absent{}, Posts: absent{}, Follows: absent{}, Log: absent{}}}
+		Ports: Ports{Users: event.Absent{}, Posts: event.Absent{}, Follows: event.Absent{}, Log: event.Absent{}}}
 }
 
 // Get gives one notification or derived item of a person. NotFound also when it is another's or was withdrawn.
@@ -86,7 +87,6 @@ func (s *Service) mine(ctx context.Context, q storage.Querier, v *viewer, id soc
 	return r, nil
 }
 
-// visible is mine for what is shown.
 func (s *Service) visible(ctx context.Context, q storage.Querier, v *viewer, id social.ID, get stored) (*row, error) {
 	r, err := s.mine(ctx, q, v, id, get)
 	if err != nil || r == nil || r.post != nil {

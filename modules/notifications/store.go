@@ -31,11 +31,8 @@ func saveWatermarks(ctx context.Context, tx storage.Tx, person social.ID, w wate
 // oneRow gives the first row of a query over rowColumns; nil = none.
 func oneRow(ctx context.Context, q storage.Querier, query string, args ...any) (*row, error) {
 	r, err := rowScanner()(q.QueryRow(ctx, query, args...))
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("notification: %w", err)
+	if found, err := storage.Found(err); !found {
+		return nil, social.Wrap(err, "notification")
 	}
 	return &r, nil
 }
@@ -72,13 +69,10 @@ func openGroup(ctx context.Context, q storage.Querier, receiver social.ID, kind 
 	err = q.QueryRow(ctx, `SELECT n.key, n.group_id, n.members, n.actors, n.began_at, n.seen_at IS NULL
 		AND n.key > COALESCE(w.seen_key, 0)
 		FROM notifications n LEFT JOIN notification_watermarks w ON w.person_id = n.receiver_id
-		WHERE n.receiver_id = $1 AND n.type = $2 AND n.subject = $3 AND n.head = 1 ORDER BY n.key DESC
-		LIMIT 1`, receiver, kind, subject).Scan(&g.key, &g.group, &g.members, &g.actors, &g.began, &open)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("group: %w", err)
+		WHERE n.receiver_id = $1 AND n.type = $2 AND n.subject = $3 AND n.head = 1 ORDER BY n.key DESC LIMIT 1`,
+		receiver, kind, subject).Scan(&g.key, &g.group, &g.members, &g.actors, &g.began, &open)
+	if found, err := storage.Found(err); !found {
+		return nil, false, social.Wrap(err, "group")
 	}
 	return g, open != 0, nil
 }
@@ -106,8 +100,8 @@ func insertRow(ctx context.Context, tx storage.Tx, r *row) (bool, error) {
 func saveRow(ctx context.Context, tx storage.Tx, r *row) error {
 	_, err := tx.Exec(ctx, `UPDATE notifications SET head = $2, members = $3, actors = $4, state = $5, withdrawn_at = $6,
 		seen_at = $7, read_at = $8, left_unread = $9, archived_at = $10, updated_at = $11 WHERE key = $1`,
-		r.key, number(r.head), r.members, r.actors, r.state, r.withdrawn, r.seenAt, r.readAt, number(r.left), r.archived,
-		r.updated)
+		r.key, storage.Bit(r.head), r.members, r.actors, r.state, r.withdrawn, r.seenAt, r.readAt, storage.Bit(r.left),
+		r.archived, r.updated)
 	return social.Wrap(err, "save notification")
 }
 
@@ -128,7 +122,7 @@ func savePostState(ctx context.Context, tx storage.Tx, r *row) error {
 		archived_at, deleted) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (receiver_id, key) DO UPDATE SET seen_at = excluded.seen_at, read_at = excluded.read_at,
 			left_unread = excluded.left_unread, archived_at = excluded.archived_at, deleted = excluded.deleted`,
-		r.receiver, r.key, r.id, r.seenAt, r.readAt, number(r.left), r.archived, number(r.state == stateDeleted))
+		r.receiver, r.key, r.id, r.seenAt, r.readAt, storage.Bit(r.left), r.archived, storage.Bit(r.state == stateDeleted))
 	return social.Wrap(err, "save state of a post")
 }
 
@@ -141,11 +135,4 @@ func isGone(ctx context.Context, q storage.Querier, r *row) (bool, error) {
 		return false, nil
 	}
 	return err == nil, social.Wrap(err, "tombstone")
-}
-
-func number(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }

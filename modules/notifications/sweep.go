@@ -2,22 +2,19 @@ package notifications
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Jobs delete, in pages, the rows that tombstones hide.
 func (s *Service) Jobs() []social.Job {
 	return []social.Job{{Name: "notifications: empty rows", Every: s.cfg.SweepEvery, Run: s.sweep}}
 }
 
 func addTombstone(ctx context.Context, tx storage.Tx, id social.ID, person bool, at social.Time) error {
 	_, err := tx.Exec(ctx, `INSERT INTO notification_tombstones (id, person, at) VALUES ($1, $2, $3)
-		ON CONFLICT (id) DO NOTHING`, id, number(person), at)
+		ON CONFLICT (id) DO NOTHING`, id, storage.Bit(person), at)
 	return social.Wrap(err, "tombstone")
 }
 
@@ -29,11 +26,8 @@ func (s *Service) sweep(ctx context.Context) (more bool, err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		return q.QueryRow(ctx, `SELECT id, person FROM notification_tombstones LIMIT 1`).Scan(&id, &person)
 	})
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("notifications: sweep: %w", err)
+	if found, err := storage.Found(err); !found {
+		return false, social.Wrap(err, "notifications: sweep")
 	}
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		var left bool
@@ -49,10 +43,7 @@ func (s *Service) sweep(ctx context.Context) (more bool, err error) {
 		_, err = tx.Exec(ctx, `DELETE FROM notification_tombstones WHERE id = $1`, id)
 		return err
 	})
-	if err != nil {
-		return false, fmt.Errorf("notifications: sweep %s: %w", id, err)
-	}
-	return true, nil
+	return true, social.Wrap(err, "notifications: sweep %s", id)
 }
 
 // emptyPost deletes one page of rows about a post, and of the states of it as a derived item. more = there may be

@@ -11,7 +11,6 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// Routes registers the operations that show people.
 func (s *Service) Routes(api huma.API) {
 	add(api, s.getUser, "users", "get-user", "/v1/users/{id}", "A user.", social.AuthOptional, "strong", 404)
 	add(api, s.getUserByName, "users", "get-user-by-name", "/v1/users/by-name/{username}", "A user by name, in any case.",
@@ -41,10 +40,7 @@ type idInput struct {
 type userOutput struct{ Body social.User }
 
 func (s *Service) getUser(ctx context.Context, in *idInput) (*userOutput, error) {
-	id, err := social.ParseID(in.ID)
-	if err != nil {
-		return nil, social.NotFound()
-	}
+	id := social.PathID(in.ID)
 	u, err := s.User(ctx, social.ActorFrom(ctx).UserID, id)
 	return &userOutput{Body: u}, err
 }
@@ -67,10 +63,7 @@ type usersOutput struct{ Body social.List[social.User] }
 
 func (s *Service) getFollows(following bool) func(context.Context, *listInput) (*usersOutput, error) {
 	return func(ctx context.Context, in *listInput) (*usersOutput, error) {
-		id, err := social.ParseID(in.ID)
-		if err != nil {
-			return nil, social.NotFound()
-		}
+		id := social.PathID(in.ID)
 		list, err := s.Follows(ctx, social.ActorFrom(ctx).UserID, id, following, in.PageQuery)
 		return &usersOutput{Body: list}, err
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Ports are the questions people asks. New fills them with absent answers; the host sets others before start.
+// Ports are the questions people asks. New fills in event.Absent; the host sets others before start.
 type Ports struct {
 	Users   Users
 	Follows Follows
@@ -31,29 +31,4 @@ type Follows interface {
 	// Page gives one page of whom a person follows, or of who follows them, newest follow first, for a viewer.
 	Page(ctx context.Context, q storage.Querier, viewer, person social.ID, following bool,
 		p social.PageQuery) (social.List[social.ID], error)
-}
-
-// absent answers every port of a module that was left out.
-type absent struct{}
-
-func (absent) Profiles(context.Context, storage.Querier, []social.ID) ([]social.User, error) {
-	return nil, nil
-}
-
-func (absent) Refs(context.Context, storage.Querier, []social.ID) (map[social.ID]social.UserRef, error) {
-	return nil, nil
-}
-
-func (absent) RefsByName(context.Context, storage.Querier, []string) (map[string]social.UserRef, error) {
-	return nil, nil
-}
-
-func (absent) Relations(context.Context, storage.Querier, social.ID,
-	[]social.ID) (map[social.ID]social.Relationship, error) {
-	return nil, nil
-}
-
-func (absent) Page(context.Context, storage.Querier, social.ID, social.ID, bool,
-	social.PageQuery) (out social.List[social.ID], err error) {
-	return out, nil
 }

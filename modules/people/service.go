@@ -3,6 +3,7 @@ package people
 import (
 	"context"
 
+	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -18,7 +19,7 @@ type Service struct {
 
 // New makes a Service whose ports answer as if the other modules were left out.
 func New(db storage.DB) *Service {
-	return &Service{Ports: Ports{Users: absent{}, Follows: absent{}}, db: db}
+	return &Service{Ports: Ports{Users: event.Absent{}, Follows: event.Absent{}}, db: db}
 }
 
 // Views gives people as viewer sees them, in the order asked; unknown and deleted people are left out. A zero

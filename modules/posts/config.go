@@ -14,12 +14,10 @@ type Config struct {
 	CachedBytes int `yaml:"cached_bytes"`
 }
 
-// DefaultConfig is what holds without a word in config.yaml.
 func DefaultConfig() Config {
 	return Config{MaxText: 5000, MaxWarning: 200, MaxMentions: 50, MaxTags: 30, CachedKeys: 1 << 21, CachedBytes: 16 << 20}
 }
 
-// Validate names the first key that makes no sense.
 func (c Config) Validate() error {
 	switch {
 	case c.MaxText < 1 || c.MaxText > 5000:

@@ -75,7 +75,6 @@ type usersOutput struct{ Body social.List[social.User] }
 
 type likeOutput struct{ Body LikeState }
 
-// Routes adds the operations of posts.
 func (s *Service) Routes(api huma.API) {
 	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWritePosts)}
 	one := map[string]any{social.MetaAuth: social.AuthOptional, social.MetaETag: "strong"}
@@ -114,14 +113,7 @@ func (s *Service) create(ctx context.Context, in *createInput) (*createOutput, e
 	actor := social.ActorFrom(ctx)
 	once := storage.NewOnce(actor, s.clock.Now(), "POST /v1/posts", in.Key, in.RawBody)
 	p, err := s.Publish(ctx, actor, d, once)
-	if err != nil {
-		return nil, err
-	}
-	out := &createOutput{Location: "/v1/posts/" + p.ID.String(), Body: p}
-	if once.Replayed() {
-		out.Replayed = "true"
-	}
-	return out, nil
+	return &createOutput{Location: "/v1/posts/" + p.ID.String(), Replayed: once.Header(), Body: p}, err
 }
 
 func (b draftBody) draft() (Draft, error) {
@@ -145,73 +137,40 @@ func (b draftBody) draft() (Draft, error) {
 }
 
 func (s *Service) get(ctx context.Context, in *postInput) (*postOutput, error) {
-	id, err := social.ParseID(in.ID)
-	if err != nil {
-		return nil, social.NotFound()
-	}
+	id := social.PathID(in.ID)
 	p, err := s.Get(ctx, social.ActorFrom(ctx).UserID, id)
-	if err != nil {
-		return nil, err
-	}
-	return &postOutput{Body: p}, nil
+	return &postOutput{Body: p}, err
 }
 
 func (s *Service) delete(ctx context.Context, in *deleteInput) (*struct{}, error) {
-	id, err := social.ParseID(in.ID)
-	if err != nil {
-		return nil, social.NotFound()
-	}
+	id := social.PathID(in.ID)
 	return nil, s.Delete(ctx, social.ActorFrom(ctx), id, in.IfMatch)
 }
 
 func (s *Service) getComments(ctx context.Context, in *commentsInput) (*postsOutput, error) {
-	id, err := social.ParseID(in.ID)
-	if err != nil {
-		return nil, social.NotFound()
-	}
+	id := social.PathID(in.ID)
 	list, err := s.Comments(ctx, social.ActorFrom(ctx).UserID, id, in.Order == "newest", in.PageQuery)
-	if err != nil {
-		return nil, err
-	}
-	return &postsOutput{Body: list}, nil
+	return &postsOutput{Body: list}, err
 }
 
 func (s *Service) setLike(on bool) func(context.Context, *postInput) (*likeOutput, error) {
 	return func(ctx context.Context, in *postInput) (*likeOutput, error) {
-		id, err := social.ParseID(in.ID)
-		if err != nil {
-			return nil, social.NotFound()
-		}
+		id := social.PathID(in.ID)
 		state, err := s.Like(ctx, social.ActorFrom(ctx), id, on)
-		if err != nil {
-			return nil, err
-		}
-		return &likeOutput{Body: state}, nil
+		return &likeOutput{Body: state}, err
 	}
 }
 
 func (s *Service) getLikes(ctx context.Context, in *pageInput) (*usersOutput, error) {
-	id, err := social.ParseID(in.ID)
-	if err != nil {
-		return nil, social.NotFound()
-	}
+	id := social.PathID(in.ID)
 	list, err := s.Likes(ctx, social.ActorFrom(ctx).UserID, id, in.PageQuery)
-	if err != nil {
-		return nil, err
-	}
-	return &usersOutput{Body: list}, nil
+	return &usersOutput{Body: list}, err
 }
 
 func (s *Service) getByAuthor(ctx context.Context, in *authorInput) (*postsOutput, error) {
-	id, err := social.ParseID(in.ID)
-	if err != nil {
-		return nil, social.NotFound()
-	}
+	id := social.PathID(in.ID)
 	list, err := s.ByAuthor(ctx, social.ActorFrom(ctx).UserID, id, in.Media, in.Comments, in.PageQuery)
-	if err != nil {
-		return nil, err
-	}
-	return &postsOutput{Body: list}, nil
+	return &postsOutput{Body: list}, err
 }
 
 func (s *Service) getHome(ctx context.Context, in *homeInput) (*homeOutput, error) {

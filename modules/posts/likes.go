@@ -54,10 +54,7 @@ func (s *Service) Like(ctx context.Context, actor social.Actor, id social.ID, on
 		}
 		return s.bus.Emit(ctx, tx, event.PostUnliked{Post: post, Liker: liker.ID, At: now})
 	})
-	if err != nil {
-		return LikeState{}, social.Wrap(err, "posts: like %s", id)
-	}
-	return answer, nil
+	return answer, social.Wrap(err, "posts: like %s", id)
 }
 
 // Likes lists who likes a post, newest like first, as reader sees them. not_found as for Get.
@@ -97,16 +94,11 @@ type like struct {
 const likeStanding = ` AND l.user_id NOT IN (SELECT user_id FROM post_leavers)`
 
 func likesOf(ctx context.Context, q storage.Querier, post int64, w social.Window) ([]like, error) {
-	query := `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1 AND l.key < $2` + likeStanding +
-		` ORDER BY l.key DESC LIMIT $3`
-	if w.Rising {
-		query = `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1 AND l.key > $2` + likeStanding +
-			` ORDER BY l.key LIMIT $3`
-	}
 	return storage.All(ctx, q, func(row storage.Row) (l like, err error) {
 		err = row.Scan(&l.key, &l.user)
 		return l, err
-	}, query, post, w.From(), w.Limit)
+	}, `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1`+likeStanding+w.Clause("l.key", 2), post,
+		w.From(), w.Limit)
 }
 
 func insertLike(ctx context.Context, tx storage.Tx, post int64, user social.ID, now social.Time) (bool, error) {

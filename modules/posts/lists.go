@@ -52,7 +52,7 @@ func (s *Service) ByAuthor(ctx context.Context, reader, author social.ID, media,
 		if _, err := judge.follows(ctx, author); err != nil {
 			return err
 		}
-		filter := author.String() + string(" m"[bit(media)]) + string(" c"[bit(comments)])
+		filter := author.String() + string(" m"[storage.Bit(media)]) + string(" c"[storage.Bit(comments)])
 		scope := social.PageScope{List: "posts", Filter: filter, Person: reader}
 		out, err = s.page(ctx, q, reader, scope, p, false, func(w social.Window) ([]row, error) {
 			if media {
@@ -67,7 +67,6 @@ func (s *Service) ByAuthor(ctx context.Context, reader, author social.ID, media,
 	return out, social.Wrap(err, "posts: posts of %s", author)
 }
 
-// page makes a page of posts.
 func (s *Service) page(ctx context.Context, q storage.Querier, reader social.ID, scope social.PageScope,
 	p social.PageQuery, rising bool, fetch func(social.Window) ([]row, error)) (social.List[Post], error) {
 	list, err := social.PageOf(s.pages, scope, p, rising, func(r row) int64 { return r.key }, fetch)
@@ -138,15 +137,9 @@ func commentsOf(ctx context.Context, q storage.Querier, reader social.ID, top ro
 		commentStanding
 	const belowComment = `SELECT ` + columns +
 		` FROM post_ancestors a JOIN posts p ON p.key = a.post_key WHERE a.ancestor_key = $2 AND ` + commentStanding
-	query := below + ` AND p.key < $3 ORDER BY p.key DESC LIMIT $4`
-	switch {
-	case top.key == top.rootKey && w.Rising:
-		query = below + ` AND p.key > $3 ORDER BY p.key LIMIT $4`
-	case top.key == top.rootKey:
-	case w.Rising:
-		query = belowComment + ` AND a.post_key > $3 ORDER BY a.post_key LIMIT $4`
-	default:
-		query = belowComment + ` AND a.post_key < $3 ORDER BY a.post_key DESC LIMIT $4`
+	query := below + w.Clause("p.key", 3)
+	if top.key != top.rootKey {
+		query = belowComment + w.Clause("a.post_key", 3)
 	}
 	return queryRows(ctx, q, false, query, reader, top.key, w.From(), w.Limit)
 }
@@ -163,10 +156,7 @@ func rowsBy(ctx context.Context, q storage.Querier, reader, author social.ID, re
 		query += ` AND (p.visibility <> 1 OR p.root_author_id = $1 OR ` + isNamed +
 			` OR p.root_author_id NOT IN ` + list + `)`
 	}
-	order := ` AND p.key < $3 ORDER BY p.key DESC LIMIT $4`
-	if w.Rising {
-		order = ` AND p.key > $3 ORDER BY p.key LIMIT $4`
-	}
+	order := w.Clause("p.key", 3)
 	list, err := queryRows(ctx, q, true, query+` AND `+topLevel+order, args...)
 	if err != nil || !comments {
 		return list, err

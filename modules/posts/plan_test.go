@@ -19,7 +19,7 @@ func TestPlans(t *testing.T) {
 	ear := &listener{DB: f.DB, texts: map[string]int{}}
 	s := New(DefaultConfig(), social.Site{}, ear, f.Bus, f.Clock, f.Pages)
 	everybody := crowd{}
-	s.Ports = Ports{Users: everybody, People: everybody, Follows: everybody, Log: noLog{}}
+	s.Ports = Ports{Users: everybody, People: everybody, Follows: everybody, Log: event.Absent{}}
 	f.Bus.React(s.Reactions()...)
 	ctx, a := t.Context(), social.Actor{UserID: social.NewID()}
 	must := func(err error) {
@@ -180,7 +180,7 @@ func (h heardTx) Exec(ctx context.Context, text string, args ...any) (int64, err
 }
 
 // crowd is a town in which everybody is there, and follows nobody but is followed.
-type crowd struct{ noFollows }
+type crowd struct{ event.Absent }
 
 func (crowd) Refs(_ context.Context, _ storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error) {
 	out := map[social.ID]social.UserRef{}

@@ -7,7 +7,7 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Ports are the questions posts asks. New fills them with absent answers; app/bindings.go sets them before start.
+// Ports are the questions posts asks. New fills in event.Absent; app/bindings.go sets them before start.
 type Ports struct {
 	Users   Users
 	People  People
@@ -23,7 +23,7 @@ type Users interface {
 	RefsByName(ctx context.Context, q storage.Querier, names []string) (map[string]social.UserRef, error)
 }
 
-// People shows people to somebody. Absent: lists of people are empty.
+// People shows people to a viewer. Absent: lists of people are empty.
 type People interface {
 	// Views gives people as viewer sees them, in the order asked; unknown ones are left out.
 	Views(ctx context.Context, q storage.Querier, viewer social.ID, ids []social.ID) ([]social.User, error)
@@ -40,33 +40,3 @@ type Follows interface {
 type Log interface {
 	Head() social.Cursor
 }
-
-type noUsers struct{}
-
-func (noUsers) Refs(context.Context, storage.Querier, []social.ID) (map[social.ID]social.UserRef, error) {
-	return nil, nil
-}
-
-func (noUsers) RefsByName(context.Context, storage.Querier, []string) (map[string]social.UserRef, error) {
-	return nil, nil
-}
-
-type noPeople struct{}
-
-func (noPeople) Views(context.Context, storage.Querier, social.ID, []social.ID) ([]social.User, error) {
-	return nil, nil
-}
-
-type noFollows struct{}
-
-func (noFollows) IsFollowing(context.Context, storage.Querier, social.ID, social.ID) (bool, error) {
-	return false, nil
-}
-
-func (noFollows) Following(context.Context, storage.Querier, social.ID) ([]social.FollowEdge, error) {
-	return nil, nil
-}
-
-type noLog struct{}
-
-func (noLog) Head() social.Cursor { return social.Cursor{} }

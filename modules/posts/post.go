@@ -114,10 +114,11 @@ func (s *Service) post(r row, author *social.UserRef, reader social.ID) Post {
 
 // info is what other modules need to know of a row.
 func (s *Service) info(r row, author social.UserRef) event.PostInfo {
-	return event.PostInfo{ID: r.id, Key: r.key, Author: author, ReplyTo: r.replyTo, ReplyAuthor: r.replyAuthor,
-		RootID: r.rootID, RootAuthor: r.rootAuthor, Visibility: r.visibility, Mentions: named(r.mentions, author.ID),
-		Excerpt: excerpt(r.text), URL: s.site.PostURL(r.id), LikeCount: r.likes, CommentCount: r.comments,
-		CreatedAt: r.createdAt}
+	i := event.PostInfo{ID: r.id, Key: r.key, Author: author, ReplyTo: r.replyTo, ReplyAuthor: r.replyAuthor,
+		RootID: r.rootID, RootAuthor: r.rootAuthor, Visibility: r.visibility, Excerpt: excerpt(r.text),
+		URL: s.site.PostURL(r.id), LikeCount: r.likes, CommentCount: r.comments, CreatedAt: r.createdAt}
+	i.Mentions = named(r.mentions, author.ID)
+	return i
 }
 
 // named gives the people of mentions once each, without author.

@@ -12,9 +12,8 @@ import (
 
 // Publish writes a post or a comment: the row, the counts above it, the announcement and the fact, in one
 // transaction. A top-level post for everybody or for followers is announced in by:<author>, whatever their number;
-// a comment, and a post for named people only, reach people as notifications. With once, a repeated request gives
-// the first answer. Faults: validation_failed; /reply_to not_found (absent, not visible), not_allowed (its top post
-// was deleted).
+// a comment, and a post for named people only, reach people as notifications. Faults: validation_failed; /reply_to
+// not_found (absent, not visible), not_allowed (its top post was deleted).
 func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once *storage.Once) (Post, error) {
 	c, err := d.check(s.cfg)
 	if err != nil {
@@ -41,10 +40,7 @@ func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once
 		answer = s.post(r, &author, actor.UserID)
 		return once.Save(ctx, tx, answer)
 	})
-	if err != nil {
-		return Post{}, social.Wrap(err, "posts: publish %s", id)
-	}
-	return answer, nil
+	return answer, social.Wrap(err, "posts: publish %s", id)
 }
 
 // mentions gives the names that are people, in order. It reads before the transaction, because a text may hold
@@ -110,9 +106,8 @@ func (s *Service) publish(ctx context.Context, tx storage.Tx, actor social.Actor
 		if err != nil {
 			return author, err
 		}
-		err = outbox.Announce(ctx, tx, outbox.Announcement{
-			Stream: social.Stream{Kind: social.By, User: author.ID}, Type: social.EventPostCreated,
-			Actor: author.ID, Object: r.id, About: about(*r), Time: r.createdAt, Data: data})
+		err = outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: author.ID},
+			Type: social.EventPostCreated, Actor: author.ID, Object: r.id, About: about(*r), Time: r.createdAt, Data: data})
 		if err != nil {
 			return author, err
 		}
@@ -138,7 +133,6 @@ func (s *Service) stillThere(ctx context.Context, tx storage.Tx, list []Mention)
 	return out, nil
 }
 
-// parent gives the post that is answered.
 func (s *Service) parent(ctx context.Context, tx storage.Tx, reader, id social.ID) (row, error) {
 	r, err := s.find(ctx, tx, reader, id)
 	if social.IsFault(err, social.CodeNotFound) {

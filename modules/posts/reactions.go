@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/belfry-social/belfry/modules/event"
@@ -29,7 +28,6 @@ func (s *Service) Reactions() []event.Reaction {
 	}
 }
 
-// Jobs are the background work of posts.
 func (s *Service) Jobs() []social.Job {
 	return []social.Job{
 		{Name: "posts: empty ended accounts", Every: cleanupEvery, Run: s.emptyDeletedUser},
@@ -61,10 +59,7 @@ func (s *Service) emptyDeletedUser(ctx context.Context) (more bool, err error) {
 		_, err = tx.Exec(ctx, `DELETE FROM post_leavers WHERE user_id = $1`, person)
 		return err
 	})
-	if err != nil {
-		return false, fmt.Errorf("posts: empty an ended account: %w", err)
-	}
-	return true, nil
+	return true, social.Wrap(err, "posts: empty an ended account")
 }
 
 func nextDeletedUser(ctx context.Context, q storage.Querier) (person social.ID, found bool, err error) {

@@ -2,10 +2,7 @@ package posts
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/belfry-social/belfry/modules/event"
@@ -21,14 +18,12 @@ type Tombstone struct {
 	DeletedAt social.Time `json:"deleted_at"`
 }
 
-// Delete removes a post or comment of the actor. Everything about it leaves the outbox and the log, then its end
-// is announced where its beginning was. What others wrote below it stays. ifMatch is the header, "" = none; it is
-// compared with the tag of the post as this actor sees it now. Faults: not_found (also: somebody else's),
-// precondition_failed.
+// Delete removes a post or comment of the actor. Everything about it leaves the outbox and the log, then its end is
+// announced where its beginning was. What others wrote below it stays. ifMatch is the header, "" = none, compared with
+// the tag of the post as the actor sees it now. Faults: not_found (also: another person's), precondition_failed.
 //
-// The first transaction decides, and takes a page of what was announced with it; the pages that are left go before
-// the answer, in transactions of their own, so that a post with 100,000 notifications keeps nobody waiting. Whoever
-// gets an error may find the post deleted; its last pages are a job's then.
+// The first transaction decides, and redacts one page of announcements; other pages follow before the answer, each in a
+// transaction of its own. After an error the post may be deleted; its last pages are then a job's.
 func (s *Service) Delete(ctx context.Context, actor social.Actor, id social.ID, ifMatch string) error {
 	var rest int64
 	err := s.db.InTx(ctx, func(tx storage.Tx) error {
@@ -92,11 +87,8 @@ func (s *Service) goOnRedacting(ctx context.Context) (more bool, err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		return q.QueryRow(ctx, `SELECT post_id, before_id FROM post_redactions ORDER BY post_id LIMIT 1`).Scan(&id, &before)
 	})
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("posts: redactions: %w", err)
+	if found, err := storage.Found(err); !found {
+		return false, social.Wrap(err, "posts: redactions")
 	}
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		_, err := s.redactPage(ctx, tx, id, before)
@@ -122,9 +114,8 @@ func (s *Service) announceEnd(ctx context.Context, tx storage.Tx, r row, now soc
 	if err != nil {
 		return err
 	}
-	return outbox.Announce(ctx, tx, outbox.Announcement{
-		Stream: social.Stream{Kind: social.By, User: r.author}, Type: social.EventPostDeleted,
-		Actor: r.author, Object: r.id, About: []social.ID{r.author}, Time: now, Data: data})
+	return outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: r.author},
+		Type: social.EventPostDeleted, Actor: r.author, Object: r.id, About: []social.ID{r.author}, Time: now, Data: data})
 }
 
 // matches compares an If-Match header (RFC 9110 13.1.1: "*", or strong tags) with the tag that GET gives the post,

@@ -28,7 +28,8 @@ type Service struct {
 // New makes the service with absent answers in Ports. It does nothing else.
 func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock social.Clock,
 	pages *social.PageCursors) *Service {
-	return &Service{Ports: Ports{Users: noUsers{}, People: noPeople{}, Follows: noFollows{}, Log: noLog{}}, cfg: cfg,
+	return &Service{Ports: Ports{Users: event.Absent{}, People: event.Absent{}, Follows: event.Absent{},
+		Log: event.Absent{}}, cfg: cfg,
 		site: site, db: db, bus: bus, clock: clock, pages: pages, keys: timeline.New(cfg.CachedKeys),
 		contents: storage.NewCache[int64](cfg.CachedBytes, (*content).size)}
 }

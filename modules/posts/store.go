@@ -2,8 +2,6 @@ package posts
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -145,10 +143,7 @@ func rowsByKey(ctx context.Context, q storage.Querier, reader social.ID, keys []
 func rootStands(ctx context.Context, q storage.Querier, key int64) (bool, error) {
 	var one int
 	err := q.QueryRow(ctx, `SELECT 1 FROM posts p WHERE p.key = $1 AND `+standing, key).Scan(&one)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	return err == nil, err
+	return storage.Found(err)
 }
 
 // insertRow writes a post with its places: whom it names, what it stands below, and the counts above it.
@@ -165,8 +160,8 @@ func insertRow(ctx context.Context, tx storage.Tx, r row, parent row) error {
 		reply_author_id, visibility, text, sensitive, warning, language, mentions, tags, changed, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $1, $16)`,
 		r.key, r.id, r.author, r.rootKey, r.rootID, r.rootAuthor, r.replyTo, r.replyAuthor,
-		slices.Index(visibilities, r.visibility), r.text, bit(r.sensitive), r.warning, r.language,
-		mentions, tags, int64(r.createdAt))
+		slices.Index(visibilities, r.visibility),
+		r.text, storage.Bit(r.sensitive), r.warning, r.language, mentions, tags, int64(r.createdAt))
 	if err != nil {
 		return err
 	}
@@ -177,7 +172,7 @@ func insertRow(ctx context.Context, tx storage.Tx, r row, parent row) error {
 	}
 	for _, id := range people {
 		if _, err := tx.Exec(ctx, `INSERT INTO post_mentions (post_key, user_id, addressed) VALUES ($1, $2, $3)`, r.key,
-			id, bit(addressed)); err != nil {
+			id, storage.Bit(addressed)); err != nil {
 			return err
 		}
 	}
@@ -226,11 +221,4 @@ func emptyRow(ctx context.Context, tx storage.Tx, r row, key int64, now social.T
 		return err
 	}
 	return countComment(ctx, tx, r, -1)
-}
-
-func bit(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }

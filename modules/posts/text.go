@@ -14,7 +14,7 @@ const (
 	maxTag           = 64    // code points, folded
 )
 
-// name is an "@name" in a text that may or may not be somebody. Start and end count code points.
+// name is an "@name" in a text that may or may not be a person's. Start and end count code points.
 type name struct {
 	name       string // lower case
 	start, end int

@@ -44,7 +44,6 @@ type Actor struct {
 	ExpiresAt Time    // when the session or token ends; 0 = never
 }
 
-// IsAnonymous reports that nobody is signed in.
 func (a Actor) IsAnonymous() bool { return a.UserID.IsZero() && a.ServiceID.IsZero() }
 
 // Allows reports whether the actor carries s, ignoring the role.
@@ -76,6 +75,17 @@ func (a Actor) Need(s Scope) error {
 	return nil
 }
 
+// Credentials are what a request brought. All strings are copies that outlive the request; "" = not given.
+type Credentials struct {
+	// Bearer is what followed "Bearer " in Authorization. For another scheme, or nothing behind it, the host hands
+	// over the header as it is: that is no token.
+	Bearer string
+	Ticket string // of GET /v1/events only; the host passes it on no other route
+	Cookie string // the value of the cookie named by the site
+	// Peek looks at a ticket without using it up, for HEAD.
+	Peek bool
+}
+
 type actorKey struct{}
 
 // WithActor puts a into ctx. The host's middleware calls it once a request.
@@ -91,7 +101,6 @@ func ActorFrom(ctx context.Context) Actor {
 
 type requestIDKey struct{}
 
-// WithRequestID puts the request's id into ctx.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }

@@ -51,23 +51,19 @@ func ParseCursor(s string) (Cursor, error) {
 // IsZero reports "no cursor": an epoch is never 0.
 func (c Cursor) IsZero() bool { return c.Epoch == 0 }
 
-// AppendText appends the text form.
 func (c Cursor) AppendText(b []byte) ([]byte, error) {
 	b = strconv.AppendUint(b, uint64(c.Epoch), 10)
 	b = append(b, '-')
 	return strconv.AppendUint(b, uint64(c.Seq), 10), nil
 }
 
-// String returns the text form.
 func (c Cursor) String() string {
 	b, _ := c.AppendText(make([]byte, 0, 31))
 	return string(b)
 }
 
-// MarshalText writes the text form.
 func (c Cursor) MarshalText() ([]byte, error) { return c.AppendText(nil) }
 
-// UnmarshalText reads the text form.
 func (c *Cursor) UnmarshalText(b []byte) error {
 	v, err := ParseCursor(string(b))
 	if err != nil {
@@ -98,7 +94,6 @@ type GapError struct {
 	Reason GapReason
 }
 
-// Error names reason and both ends.
 func (e *GapError) Error() string {
 	return "gap " + string(e.Reason) + " from " + e.From.String() + " to " + e.To.String()
 }

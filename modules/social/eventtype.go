@@ -28,8 +28,3 @@ type AccessRevokedData struct {
 	// KeepTokens spares streams of personal tokens.
 	KeepTokens bool `json:"keep_tokens,omitempty"`
 }
-
-// AudienceChangedData names the other person of a changed relation.
-type AudienceChangedData struct {
-	Other string `json:"other"`
-}

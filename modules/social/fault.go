@@ -110,7 +110,6 @@ func Invalid(fields ...Field) *Fault {
 	return &Fault{Code: CodeValidationFailed, Detail: d, Fields: fields}
 }
 
-// Error returns code and detail.
 func (f *Fault) Error() string { return string(f.Code) + ": " + f.Detail }
 
 // IsFault reports whether err is, or wraps, a Fault with the code.

@@ -18,9 +18,7 @@ type ID [16]byte
 var ErrBadID = errors.New("not an id")
 
 // NewID returns a fresh id. It is safe for concurrent use.
-func NewID() ID {
-	return ID(uuid.Must(uuid.NewV7()))
-}
+func NewID() ID { return ID(uuid.Must(uuid.NewV7())) }
 
 // ParseID reads the canonical text form: 36 characters, lower case. Anything else gives ErrBadID.
 func ParseID(s string) (ID, error) {
@@ -34,19 +32,21 @@ func ParseID(s string) (ID, error) {
 	return ID(u), nil
 }
 
+// PathID reads an id of a path. One that cannot be read is zero, which nothing has: not found.
+func PathID(s string) ID {
+	id, _ := ParseID(s)
+	return id
+}
+
 // IsZero reports whether id is "none".
 func (id ID) IsZero() bool { return id == ID{} }
 
-// Compare orders ids by their bytes.
 func (id ID) Compare(other ID) int { return bytes.Compare(id[:], other[:]) }
 
-// String returns the canonical text form.
 func (id ID) String() string { return uuid.UUID(id).String() }
 
-// MarshalText writes the canonical form.
 func (id ID) MarshalText() ([]byte, error) { return uuid.UUID(id).MarshalText() }
 
-// UnmarshalText reads the canonical form only.
 func (id *ID) UnmarshalText(b []byte) error {
 	v, err := ParseID(string(b))
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 
 // The functions below append JSON byte for byte as encoding/json writes it.
 
-// AppendJSONID appends an id.
 func AppendJSONID(b []byte, id ID) []byte {
 	b = append(b, '"')
 	for i, part := range [...][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:]} {

@@ -52,12 +52,10 @@ type Limits interface {
 // Unlimited is the Limits that allows everything.
 type Unlimited struct{}
 
-// Take allows everything.
 func (Unlimited) Take(Budget, string) (time.Duration, bool) { return 0, true }
 
 // Job is background work in small steps. The host runs each job on one goroutine: Run every Every, and at once
-// again while it reports more. Run is given a deadline; an error is
-// logged, and the next run comes as always.
+// again while it reports more. Run is given a deadline; an error is logged and tried again at the next run.
 type Job struct {
 	Name  string
 	Every time.Duration

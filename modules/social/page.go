@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
+	"strconv"
 )
 
 // PageQuery is what a client asked of a list. It is embedded in the input of every list operation; the host
@@ -98,18 +99,18 @@ func (w Window) From() int64 {
 	}
 }
 
-// Between gives the window as a query wants it: two bounds of the key, both excluded, and the word behind ORDER BY key.
-func (w Window) Between() (low, high int64, order string) {
+// Clause ends the query of a window: condition and order by the key column, and the limit. From is $n, Limit $n+1.
+func (w Window) Clause(column string, n int) string {
+	sign, order := " < $", " DESC"
 	if w.Rising {
-		return w.From(), math.MaxInt64, "ASC"
+		sign, order = " > $", ""
 	}
-	return -1, w.From(), "DESC"
+	return " AND " + column + sign + strconv.Itoa(n) + " ORDER BY " + column + order + " LIMIT $" + strconv.Itoa(n+1)
 }
 
 // PageCursors signs and reads page cursors. The zero value has to be opened first. Safe for concurrent use then.
 type PageCursors struct{ key []byte }
 
-// NewPageCursors is an open PageCursors.
 func NewPageCursors(key []byte) *PageCursors {
 	p := &PageCursors{}
 	p.Open(key)

@@ -18,13 +18,10 @@ func (s Secret) String() string {
 	return masked
 }
 
-// GoString hides the text in %#v.
 func (s Secret) GoString() string { return `"` + s.String() + `"` }
 
-// MarshalText hides the text.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText takes the text as it is.
 func (s *Secret) UnmarshalText(b []byte) error {
 	*s = Secret(b)
 	return nil

@@ -3,6 +3,7 @@ package social
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"strings"
 )
 
 // Site is what every part knows of this server.
@@ -34,4 +35,14 @@ func ETagOf(body []byte, weak bool) string {
 		return "W/" + tag
 	}
 	return tag
+}
+
+// HasETag reports whether an If-None-Match header names a tag, or is *. Tags are compared weakly (RFC 9110, 13.1.2).
+func HasETag(ifNoneMatch, tag string) bool {
+	for given := range strings.SplitSeq(ifNoneMatch, ",") {
+		if strings.TrimPrefix(strings.TrimSpace(given), "W/") == strings.TrimPrefix(tag, "W/") {
+			return true
+		}
+	}
+	return strings.TrimSpace(ifNoneMatch) == "*"
 }

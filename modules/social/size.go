@@ -38,7 +38,6 @@ func (s *Size) UnmarshalText(b []byte) error {
 // MarshalText writes the largest unit that divides the size.
 func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// String is the form of MarshalText.
 func (s Size) String() string {
 	for _, u := range sizeUnits[:3] {
 		if s >= Size(u.bytes) && int64(s)%u.bytes == 0 {

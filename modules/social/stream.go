@@ -83,7 +83,6 @@ func (e Event) AppendJSON(b []byte) []byte {
 	return append(b, '}')
 }
 
-// MarshalJSON is AppendJSON.
 func (e Event) MarshalJSON() ([]byte, error) {
 	return e.AppendJSON(make([]byte, 0, len(e.Data)+len(e.Type)+96)), nil
 }
@@ -129,7 +128,7 @@ func (a Audience) ForPosts(mode PostsMode) Audience {
 	return a
 }
 
-// Hides reports whether e names somebody hidden from this audience.
+// Hides reports whether e names a person hidden from this audience.
 func (a Audience) Hides(e Event) bool {
 	if len(a.Hidden) == 0 {
 		return false

@@ -21,7 +21,6 @@ var ErrBadTime = errors.New("not an RFC 3339 time")
 
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
-// TimeOf cuts t to milliseconds.
 func TimeOf(t time.Time) Time { return Time(t.UnixMilli()) }
 
 // Std returns the moment as a time.Time in UTC.
@@ -36,10 +35,8 @@ func (t Time) Sub(u Time) time.Duration { return time.Duration(t-u) * time.Milli
 // String returns RFC 3339 in UTC with three decimals.
 func (t Time) String() string { return t.Std().Format(timeLayout) }
 
-// AppendText appends the form of String.
 func (t Time) AppendText(b []byte) ([]byte, error) { return t.Std().AppendFormat(b, timeLayout), nil }
 
-// MarshalText writes the form of String.
 func (t Time) MarshalText() ([]byte, error) { return t.AppendText(nil) }
 
 // UnmarshalText reads RFC 3339 with any offset and any number of decimals.

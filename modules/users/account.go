@@ -64,10 +64,7 @@ func (s *Service) Register(ctx context.Context, r Registration, userAgent string
 		w.Session, w.Secret, err = s.Begin(ctx, tx, draft.id, userAgent)
 		return err
 	})
-	if err != nil {
-		return Welcome{}, social.Wrap(err, "users: register")
-	}
-	return w, nil
+	return w, social.Wrap(err, "users: register")
 }
 
 // Login signs a person in by username. An unknown name, a wrong password and an account that is gone give the same
@@ -119,10 +116,7 @@ func (s *Service) Login(ctx context.Context, login, password, userAgent string) 
 		w.User, err = s.meByID(ctx, tx, id)
 		return err
 	})
-	if err != nil {
-		return Welcome{}, social.Wrap(err, "users: login %s", id)
-	}
-	return w, nil
+	return w, social.Wrap(err, "users: login %s", id)
 }
 
 // ChangePassword sets a new password, ends every other session, and with revokeTokens every personal token. The

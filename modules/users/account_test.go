@@ -288,9 +288,9 @@ func TestChangePassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.actor(t, here)
-	_, err = w.users.Authenticate(t.Context(), users.Credentials{Cookie: there.Secret})
+	_, err = w.users.Authenticate(t.Context(), social.Credentials{Cookie: there.Secret})
 	wantCode(t, "another session", err, social.CodeInvalidToken)
-	if _, err := w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token}); err != nil {
+	if _, err := w.users.Authenticate(t.Context(), social.Credentials{Bearer: *token.Token}); err != nil {
 		t.Errorf("a token that was to stay: %v", err)
 	}
 	_, err = w.users.Login(t.Context(), "alice", password, "")
@@ -298,7 +298,7 @@ func TestChangePassword(t *testing.T) {
 	if err := w.users.ChangePassword(t.Context(), a, fresh, password, true); err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token})
+	_, err = w.users.Authenticate(t.Context(), social.Credentials{Bearer: *token.Token})
 	wantCode(t, "a token that was to go", err, social.CodeInvalidToken)
 	if _, err := w.users.Login(t.Context(), "alice", password, ""); err != nil {
 		t.Errorf("the new password: %v", err)

@@ -25,35 +25,35 @@ func TestAuthenticate(t *testing.T) {
 	}
 	tampered := token[:10] + flip(token[10:11]) + token[11:]
 	for name, tt := range map[string]struct {
-		in   users.Credentials
+		in   social.Credentials
 		code social.Code
 		want func(social.Actor) bool
 	}{
 		"nothing": {want: func(a social.Actor) bool { return a.IsAnonymous() }},
-		"cookie": {in: users.Credentials{Cookie: welcome.Secret},
+		"cookie": {in: social.Credentials{Cookie: welcome.Secret},
 			want: func(got social.Actor) bool { return got.SessionID == welcome.Session.ID && got.UserID == a.UserID }},
-		"token": {in: users.Credentials{Bearer: token}, want: func(got social.Actor) bool {
+		"token": {in: social.Credentials{Bearer: token}, want: func(got social.Actor) bool {
 			return got.UserID == a.UserID && len(got.Scopes) == 2 && got.SessionID.IsZero()
 		}},
-		"token over cookie": {in: users.Credentials{Bearer: token, Cookie: welcome.Secret},
+		"token over cookie": {in: social.Credentials{Bearer: token, Cookie: welcome.Secret},
 			want: func(got social.Actor) bool { return got.SessionID.IsZero() }},
-		"service token": {in: users.Credentials{Bearer: service}, want: func(got social.Actor) bool {
+		"service token": {in: social.Credentials{Bearer: service}, want: func(got social.Actor) bool {
 			return got.ServiceID == serviceID && got.UserID.IsZero() && !got.Suspended && got.Allows(social.ScopeNotifySend) &&
 				!got.Allows(social.ScopeRead)
 		}},
-		"bad token, good cookie": {in: users.Credentials{Bearer: "nonsense", Cookie: welcome.Secret},
+		"bad token, good cookie": {in: social.Credentials{Bearer: "nonsense", Cookie: welcome.Secret},
 			code: social.CodeInvalidToken},
-		"bad ticket, good cookie": {in: users.Credentials{Ticket: "nonsense", Cookie: welcome.Secret},
+		"bad ticket, good cookie": {in: social.Credentials{Ticket: "nonsense", Cookie: welcome.Secret},
 			code: social.CodeInvalidTicket},
-		"tampered token":   {in: users.Credentials{Bearer: tampered}, code: social.CodeInvalidToken},
-		"another scheme":   {in: users.Credentials{Bearer: "Basic YWxpY2U6eA=="}, code: social.CodeInvalidToken},
-		"alg none":         {in: users.Credentials{Bearer: "eyJhbGciOiJub25lIn0.e30."}, code: social.CodeInvalidToken},
-		"cookie as token":  {in: users.Credentials{Bearer: welcome.Secret}, code: social.CodeInvalidToken},
-		"token as cookie":  {in: users.Credentials{Cookie: token}, code: social.CodeInvalidToken},
-		"ticket as token":  {in: users.Credentials{Bearer: ticket.Ticket}, code: social.CodeInvalidToken},
-		"ticket as cookie": {in: users.Credentials{Cookie: ticket.Ticket}, code: social.CodeInvalidToken},
-		"token as ticket":  {in: users.Credentials{Ticket: token}, code: social.CodeInvalidTicket},
-		"1 MiB": {in: users.Credentials{Bearer: "bf_" + strings.Repeat("A", 1<<20)},
+		"tampered token":   {in: social.Credentials{Bearer: tampered}, code: social.CodeInvalidToken},
+		"another scheme":   {in: social.Credentials{Bearer: "Basic YWxpY2U6eA=="}, code: social.CodeInvalidToken},
+		"alg none":         {in: social.Credentials{Bearer: "eyJhbGciOiJub25lIn0.e30."}, code: social.CodeInvalidToken},
+		"cookie as token":  {in: social.Credentials{Bearer: welcome.Secret}, code: social.CodeInvalidToken},
+		"token as cookie":  {in: social.Credentials{Cookie: token}, code: social.CodeInvalidToken},
+		"ticket as token":  {in: social.Credentials{Bearer: ticket.Ticket}, code: social.CodeInvalidToken},
+		"ticket as cookie": {in: social.Credentials{Cookie: ticket.Ticket}, code: social.CodeInvalidToken},
+		"token as ticket":  {in: social.Credentials{Ticket: token}, code: social.CodeInvalidTicket},
+		"1 MiB": {in: social.Credentials{Bearer: "bf_" + strings.Repeat("A", 1<<20)},
 			code: social.CodeInvalidToken},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -158,7 +158,7 @@ func TestRevocation(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.token = s.world.token(t, s.actor, social.ScopeRead)
-			all := map[string]users.Credentials{"session": {Cookie: s.welcome.Secret}, "other": {Cookie: s.other.Secret},
+			all := map[string]social.Credentials{"session": {Cookie: s.welcome.Secret}, "other": {Cookie: s.other.Secret},
 				"token": {Bearer: *s.token.Token}}
 			for what, c := range all {
 				if _, err := s.users.Authenticate(t.Context(), c); err != nil {
@@ -206,7 +206,7 @@ func TestRevocationRefused(t *testing.T) {
 		t.Errorf("announced %v", rows)
 	}
 	w.actor(t, bob)
-	if _, err := w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token}); err != nil {
+	if _, err := w.users.Authenticate(t.Context(), social.Credentials{Bearer: *token.Token}); err != nil {
 		t.Errorf("bob's token: %v", err)
 	}
 }

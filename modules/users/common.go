@@ -57,7 +57,6 @@ func trimmed(s string) string {
 	return strings.TrimFunc(s, func(r rune) bool { return r < 'a' || r > 'z' && r < 0x80 })
 }
 
-// plainForm undoes the usual replacements of letters.
 func plainForm(s string) string {
 	return strings.NewReplacer("0", "o", "1", "i", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s", "!",
 		"i").Replace(s)

@@ -17,24 +17,18 @@ const (
 
 // Config is the section "users" of config.yaml.
 type Config struct {
-	// Registration comes from the key registration.mode; "" is ModeOpen.
-	Registration Mode `yaml:"-"`
-	// SessionIdle ends a session this long after its last use.
-	SessionIdle time.Duration `yaml:"session_idle"`
-	// SessionMax ends a session this long after login, however much it is used.
-	SessionMax time.Duration `yaml:"session_max"`
-	// HashWait is how long a login waits for a free hashing slot before it is refused as overloaded. There is one slot a
-	// core.
+	Registration Mode          `yaml:"-"`            // the key registration.mode; "" is ModeOpen
+	SessionIdle  time.Duration `yaml:"session_idle"` // a session ends this long after its last use
+	SessionMax   time.Duration `yaml:"session_max"`  // and this long after login, however much it is used
+	// HashWait is how long a login waits for a hashing slot, one a core, before it is refused as overloaded.
 	HashWait time.Duration `yaml:"hash_wait"`
 }
 
-// DefaultConfig has every key at its default.
 func DefaultConfig() Config {
 	return Config{Registration: ModeOpen, SessionIdle: 30 * 24 * time.Hour, SessionMax: 180 * 24 * time.Hour,
 		HashWait: 2 * time.Second}
 }
 
-// Validate names the first bad key.
 func (c Config) Validate() error {
 	switch {
 	case c.Registration != "" && c.Registration != ModeOpen && c.Registration != ModeInvite &&

@@ -63,7 +63,7 @@ func draftAccount(r Registration, role social.Role) (draft, []social.Field) {
 	return d, bad
 }
 
-// insert writes the account; usernameTaken if the name is, or was somebody's.
+// insert writes the account; usernameTaken if the name is, or was taken before.
 func (s *Service) insert(ctx context.Context, tx storage.Tx, d draft) (Me, error) {
 	retired := sha256.Sum256([]byte(d.username))
 	var one int
@@ -135,7 +135,6 @@ func checkLocale(pointer, locale string, bad []social.Field) (string, []social.F
 	return "", append(bad, social.BodyField(pointer, social.FieldBadFormat, "A language tag like en or pt-BR."))
 }
 
-// checkTimeZone takes an IANA name.
 func checkTimeZone(pointer, name string, bad []social.Field) (string, []social.Field) {
 	if name != "" && name != "Local" && len(name) <= 64 {
 		if zone, err := time.LoadLocation(name); err == nil {

@@ -29,7 +29,6 @@ type welcomeOutput struct {
 	Body      Welcome
 }
 
-// register answers POST /v1/auth/register.
 func (h *handlers) register(ctx context.Context, in *registerInput) (*welcomeOutput, error) {
 	w, err := h.users.Register(ctx, Registration(in.Body), in.UserAgent)
 	if err != nil {
@@ -52,13 +51,9 @@ type loginOutput struct {
 	Body      Welcome
 }
 
-// login answers POST /v1/auth/login.
 func (h *handlers) login(ctx context.Context, in *loginInput) (*loginOutput, error) {
 	w, err := h.users.Login(ctx, in.Body.Login, in.Body.Password, in.UserAgent)
-	if err != nil {
-		return nil, err
-	}
-	return &loginOutput{SetCookie: h.users.SetCookie(w.Secret), Body: w}, nil
+	return &loginOutput{SetCookie: h.users.SetCookie(w.Secret), Body: w}, err
 }
 
 type passwordInput struct {
@@ -69,7 +64,6 @@ type passwordInput struct {
 	}
 }
 
-// changePassword answers POST /v1/auth/password.
 func (h *handlers) changePassword(ctx context.Context, in *passwordInput) (*struct{}, error) {
 	a := social.ActorFrom(ctx)
 	if a.Suspended {
@@ -84,10 +78,7 @@ type meOutput struct{ Body Me }
 // me answers GET /v1/me, also for a suspended person.
 func (h *handlers) me(ctx context.Context, _ *struct{}) (*meOutput, error) {
 	me, err := h.users.Me(ctx, social.ActorFrom(ctx).UserID)
-	if err != nil {
-		return nil, err
-	}
-	return &meOutput{Body: me}, nil
+	return &meOutput{Body: me}, err
 }
 
 type profileInput struct {
@@ -103,11 +94,7 @@ type profileInput struct {
 	}
 }
 
-// updateMe answers PATCH /v1/me.
 func (h *handlers) updateMe(ctx context.Context, in *profileInput) (*meOutput, error) {
 	me, err := h.users.UpdateMe(ctx, social.ActorFrom(ctx), ProfileChange(in.Body))
-	if err != nil {
-		return nil, err
-	}
-	return &meOutput{Body: me}, nil
+	return &meOutput{Body: me}, err
 }

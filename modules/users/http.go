@@ -11,7 +11,6 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// Routes registers the operations of this module and of its room.
 func (s *Service) Routes(api huma.API) {
 	s.Service.Routes(api)
 	h := &handlers{s}

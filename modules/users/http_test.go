@@ -97,7 +97,7 @@ func TestHTTPSignIn(t *testing.T) {
 	if strings.Contains(r.Body.String(), cookie.Value) {
 		t.Error("the session's secret is in the body")
 	}
-	who, err := a.users.Authenticate(t.Context(), users.Credentials{Cookie: cookie.Value})
+	who, err := a.users.Authenticate(t.Context(), social.Credentials{Cookie: cookie.Value})
 	if err != nil || who.UserID.String() != id {
 		t.Fatalf("the cookie stands for %+v, %v", who, err)
 	}

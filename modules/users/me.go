@@ -34,7 +34,6 @@ const (
 	meColumns   = viewColumns + `, email, email_verified, role, state, locale, time_zone, key`
 )
 
-// userFields are where viewColumns are scanned to.
 func userFields(u *social.User) []any {
 	return []any{&u.ID, &u.Username, &u.DisplayName, &u.Bio, &u.Bot, &u.Locked, &u.FollowersCount, &u.FollowingCount,
 		&u.PostsCount, &u.CreatedAt}

@@ -34,15 +34,12 @@ var routeNames = []string{"block", "follow", "followers", "following", "mute", "
 
 // officeNames speak for the site. Only the operator gives them out.
 var officeNames = []string{
-	"abuse", "about", "account", "admin", "administrator", "admins", "all", "anonymous", "api", "belfry", "billing", "bot",
-	"channel", "contact", "deleted", "everybody", "everyone", "feedback", "guest", "help", "here", "home", "hostmaster",
-	"info",
-	"instance", "legal", "login", "logout", "mail", "me", "mod", "moderation", "moderator", "moderators", "mods", "news",
-	"nobody",
-	"noreply", "notifications", "null", "official", "operator", "owner", "postmaster", "privacy", "register", "root",
-	"security",
-	"server", "service", "settings", "site", "staff", "status", "support", "sysadmin", "system", "team", "terms",
-	"undefined", "unknown", "user", "users", "webmaster", "www",
+	"abuse", "about", "account", "admin", "administrator", "admins", "all", "anonymous", "api", "belfry", "billing",
+	"bot", "channel", "contact", "deleted", "everybody", "everyone", "feedback", "guest", "help", "here", "home",
+	"hostmaster", "info", "instance", "legal", "login", "logout", "mail", "me", "mod", "moderation", "moderator",
+	"moderators", "mods", "news", "nobody", "noreply", "notifications", "null", "official", "operator", "owner",
+	"postmaster", "privacy", "register", "root", "security", "server", "service", "settings", "site", "staff", "status",
+	"support", "sysadmin", "system", "team", "terms", "undefined", "unknown", "user", "users", "webmaster", "www",
 }
 
 // isReserved reports a name that registration does not give out; the operator may give out more.

@@ -62,9 +62,8 @@ func (s *Service) List(ctx context.Context, page social.PageQuery) (out social.L
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		scope, key := social.PageScope{List: "users"}, func(me Me) int64 { return me.key }
 		out, err = social.PageOf(s.pages, scope, page, false, key, func(w social.Window) ([]Me, error) {
-			low, high, order := w.Between()
-			return storage.All(ctx, q, s.scanMe, `SELECT `+meColumns+` FROM users
-				WHERE deleted_at IS NULL AND key > $1 AND key < $2 ORDER BY key `+order+` LIMIT $3`, low, high, w.Limit)
+			return storage.All(ctx, q, s.scanMe, `SELECT `+meColumns+` FROM users WHERE deleted_at IS NULL`+
+				w.Clause("key", 1), w.From(), w.Limit)
 		})
 		return err
 	})
@@ -93,7 +92,6 @@ func (s *Service) Suspend(ctx context.Context, username string) error {
 	})
 }
 
-// Restore ends a suspension.
 func (s *Service) Restore(ctx context.Context, username string) error {
 	return s.onAccount(ctx, "restore", username, func(tx storage.Tx, id social.ID) error {
 		_, err := tx.Exec(ctx, `UPDATE users SET state = $1 WHERE id = $2`, StateActive, id)
@@ -101,7 +99,7 @@ func (s *Service) Restore(ctx context.Context, username string) error {
 	})
 }
 
-// CreateToken makes a personal token for somebody that ends after lasts; 0 = never. As for IssueToken, the role
+// CreateToken makes a personal token for a person that ends after lasts; 0 = never. As for IssueToken, the role
 // bounds the scopes.
 func (s *Service) CreateToken(ctx context.Context, username, name string, scopes []social.Scope,
 	lasts time.Duration) (Token, error) {
@@ -117,7 +115,7 @@ func (s *Service) CreateToken(ctx context.Context, username, name string, scopes
 	return s.IssueToken(ctx, a, d, nil)
 }
 
-// RevokeToken ends a personal token of somebody; their streams opened with it end too.
+// RevokeToken ends a personal token of a person; their streams opened with it end too.
 func (s *Service) RevokeToken(ctx context.Context, username string, id social.ID) error {
 	a, err := s.owner(ctx, username)
 	if err != nil {
@@ -172,8 +170,7 @@ func (s *Service) empty(ctx context.Context, tx storage.Tx, id social.ID, name s
 	}
 	// An id is no username, so the column stays unique.
 	_, err := tx.Exec(ctx, `UPDATE users SET username = $1, display_name = '', bio = '', bot = 0, locked = 0, email = NULL,
-		email_verified = 0,
-		role = 'user', state = 'deleting', locale = 'en', time_zone = 'UTC', password_hash = '',
+		email_verified = 0, role = 'user', state = 'deleting', locale = 'en', time_zone = 'UTC', password_hash = '',
 		followers_count = 0, following_count = 0, posts_count = 0, deleted_at = $2
 		WHERE id = $3`, id.String(), int64(now), id)
 	if err == nil {

@@ -103,7 +103,7 @@ func TestCreateToken(t *testing.T) {
 	if err != nil || token.Token == nil {
 		t.Fatalf("token %+v, %v", token, err)
 	}
-	if a, err := w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token}); err != nil ||
+	if a, err := w.users.Authenticate(t.Context(), social.Credentials{Bearer: *token.Token}); err != nil ||
 		a.UserID != me.ID || !a.Allows(social.ScopeEvents) || a.Allows(social.ScopeRead) {
 		t.Errorf("the token stands for %+v, %v", a, err)
 	}
@@ -117,7 +117,7 @@ func TestCreateToken(t *testing.T) {
 	w.register(t, "bob")
 	wantCode(t, "revoke a token of somebody else", w.users.RevokeToken(t.Context(), "bob", token.ID), social.CodeNotFound)
 	wantCode(t, "revoke", w.users.RevokeToken(t.Context(), "Alice", token.ID), "")
-	_, err = w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token})
+	_, err = w.users.Authenticate(t.Context(), social.Credentials{Bearer: *token.Token})
 	wantCode(t, "the revoked token", err, social.CodeInvalidToken)
 	_, err = w.users.CreateToken(t.Context(), "alice", "program", []social.Scope{social.ScopeAdmin}, 0)
 	wantField(t, "a scope the role lacks", err, "/scopes/0", social.FieldNotAllowed)
@@ -175,7 +175,7 @@ func TestDelete(t *testing.T) {
 			}
 		}
 	}
-	for _, c := range []users.Credentials{{Cookie: welcome.Secret}, {Bearer: *token.Token}} {
+	for _, c := range []social.Credentials{{Cookie: welcome.Secret}, {Bearer: *token.Token}} {
 		_, err := w.users.Authenticate(t.Context(), c)
 		wantCode(t, "authenticate", err, social.CodeInvalidToken)
 	}

@@ -83,7 +83,7 @@ func (h *hasher) run(ctx context.Context, fn func() error) error {
 	return nil
 }
 
-// checkNewPassword looks at a password that somebody wants to have. pointer names the field.
+// checkNewPassword looks at a new password. pointer names the field.
 func checkNewPassword(pointer, password, username string) []social.Field {
 	switch {
 	case len(password) > maxPassword:

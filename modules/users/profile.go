@@ -39,16 +39,11 @@ func (s *Service) UpdateMe(ctx context.Context, a social.Actor, c ProfileChange)
 		c.apply(&me)
 		_, err = tx.Exec(ctx, `UPDATE users SET display_name = $1, bio = $2, bot = $3, locale = $4, time_zone = $5,
 			email = $6, email_verified = $7 WHERE id = $8`,
-			me.DisplayName, me.Bio, flag(me.Bot), me.Locale, me.TimeZone, me.Email, flag(me.EmailVerified), a.UserID)
-		if err == nil && c.DisplayName.Set {
-			err = changeNames(ctx, tx)
-		}
+			me.DisplayName, me.Bio, storage.Bit(me.Bot), me.Locale, me.TimeZone, me.Email, storage.Bit(me.EmailVerified),
+			a.UserID)
 		return err
 	})
-	if err != nil {
-		return Me{}, social.Wrap(err, "users: update %s", a.UserID)
-	}
-	return me, nil
+	return me, social.Wrap(err, "users: update %s", a.UserID)
 }
 
 // apply checks all fields and makes the change; with bad fields the account is of no use.
@@ -92,12 +87,4 @@ func (c ProfileChange) apply(me *Me) (bad []social.Field) {
 		}
 	}
 	return bad
-}
-
-// flag is a boolean as both stores keep it.
-func flag(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }

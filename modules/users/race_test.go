@@ -78,10 +78,10 @@ func TestRevocationDuringALookup(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := s.Authenticate(t.Context(), users.Credentials{Cookie: welcome.Secret}); err != nil {
+	if _, err := s.Authenticate(t.Context(), social.Credentials{Cookie: welcome.Secret}); err != nil {
 		t.Fatalf("the look-up that was first: %v", err)
 	}
-	_, err = s.Authenticate(t.Context(), users.Credentials{Cookie: welcome.Secret})
+	_, err = s.Authenticate(t.Context(), social.Credentials{Cookie: welcome.Secret})
 	wantCode(t, "the one after", err, social.CodeInvalidToken)
 }
 

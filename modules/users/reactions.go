@@ -8,7 +8,6 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Reactions keep the counts on accounts true.
 func (s *Service) Reactions() []event.Reaction {
 	return []event.Reaction{
 		event.On("users: count a follow", func(ctx context.Context, tx storage.Tx, f event.FollowStarted) error {

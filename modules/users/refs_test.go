@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/belfry-social/belfry/modules/social"
-	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -156,7 +155,7 @@ func BenchmarkRefs(b *testing.B) {
 
 func BenchmarkAuthenticate(b *testing.B) {
 	w := open(b)
-	c := users.Credentials{Cookie: w.register(b, "alice").Secret}
+	c := social.Credentials{Cookie: w.register(b, "alice").Secret}
 	for b.Loop() {
 		if _, err := w.users.Authenticate(b.Context(), c); err != nil {
 			b.Fatal(err)

@@ -26,7 +26,6 @@ type Service struct {
 
 // What the room calls its things, for those who use it through this module.
 type (
-	Credentials  = access.Credentials
 	Session      = access.Session
 	Ticket       = access.Ticket
 	Token        = access.Token
@@ -53,7 +52,6 @@ func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock soci
 	}
 }
 
-// now is the time of one act.
 func (s *Service) now() social.Time { return s.clock.Now() }
 
 // spend takes one of a budget and gives the fault "rate_limited" when nothing is left.

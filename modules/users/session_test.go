@@ -15,7 +15,7 @@ const day = 24 * time.Hour
 
 func TestSessionEnds(t *testing.T) {
 	valid := func(w *world, secret string) bool {
-		_, err := w.users.Authenticate(t.Context(), users.Credentials{Cookie: secret})
+		_, err := w.users.Authenticate(t.Context(), social.Credentials{Cookie: secret})
 		if err != nil {
 			wantCode(t, "authenticate", err, social.CodeInvalidToken)
 		}
@@ -82,7 +82,7 @@ func TestLastUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	use := func() {
-		for _, c := range []users.Credentials{{Cookie: welcome.Secret}, {Bearer: *token.Token}, {Bearer: secret}} {
+		for _, c := range []social.Credentials{{Cookie: welcome.Secret}, {Bearer: *token.Token}, {Bearer: secret}} {
 			if _, err := w.users.Authenticate(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
@@ -150,7 +150,7 @@ func TestSessionsAreBounded(t *testing.T) {
 	if len(rows) != 1 || !strings.Contains(string(rows[0].Data), first.Session.ID.String()) {
 		t.Errorf("announced %v, want the end of the first session", rows)
 	}
-	_, err := w.users.Authenticate(t.Context(), users.Credentials{Cookie: first.Secret})
+	_, err := w.users.Authenticate(t.Context(), social.Credentials{Cookie: first.Secret})
 	wantCode(t, "the session that began first", err, social.CodeInvalidToken)
 }
 

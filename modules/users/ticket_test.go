@@ -22,7 +22,7 @@ func TestTicket(t *testing.T) {
 		return w, a, ticket
 	}
 	redeem := func(w *world, ticket users.Ticket) (social.Actor, error) {
-		return w.users.Authenticate(t.Context(), users.Credentials{Ticket: ticket.Ticket})
+		return w.users.Authenticate(t.Context(), social.Credentials{Ticket: ticket.Ticket})
 	}
 	t.Run("works once, for events only", func(t *testing.T) {
 		w, a, ticket := make(t)
@@ -55,7 +55,7 @@ func TestTicket(t *testing.T) {
 	t.Run("a look does not use it up", func(t *testing.T) {
 		w, a, ticket := make(t)
 		for range 2 {
-			got, err := w.users.Authenticate(t.Context(), users.Credentials{Ticket: ticket.Ticket, Peek: true})
+			got, err := w.users.Authenticate(t.Context(), social.Credentials{Ticket: ticket.Ticket, Peek: true})
 			if err != nil || got.UserID != a.UserID {
 				t.Errorf("look: %+v, %v", got, err)
 			}
@@ -67,7 +67,7 @@ func TestTicket(t *testing.T) {
 	t.Run("until 30 s", func(t *testing.T) {
 		w, _, ticket := make(t)
 		w.Advance(30*time.Second - time.Millisecond)
-		if _, err := w.users.Authenticate(t.Context(), users.Credentials{Ticket: ticket.Ticket, Peek: true}); err != nil {
+		if _, err := w.users.Authenticate(t.Context(), social.Credentials{Ticket: ticket.Ticket, Peek: true}); err != nil {
 			t.Errorf("a millisecond before: %v", err)
 		}
 		w.Advance(time.Millisecond)
@@ -91,7 +91,7 @@ func TestTicket(t *testing.T) {
 	t.Run("ends with its token", func(t *testing.T) {
 		w, a, _ := make(t)
 		token := w.token(t, a, social.ScopeEvents)
-		by, err := w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token})
+		by, err := w.users.Authenticate(t.Context(), social.Credentials{Bearer: *token.Token})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +118,7 @@ func TestTicket(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		by, err := w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token})
+		by, err := w.users.Authenticate(t.Context(), social.Credentials{Bearer: *token.Token})
 		if err != nil || by.ExpiresAt != soon {
 			t.Fatalf("by %+v, %v", by, err)
 		}
@@ -129,7 +129,7 @@ func TestTicket(t *testing.T) {
 		w.Advance(time.Second)
 		_, err = redeem(w, ticket)
 		wantCode(t, "after its token has expired", err, social.CodeInvalidTicket)
-		_, err = w.users.Authenticate(t.Context(), users.Credentials{Bearer: *token.Token})
+		_, err = w.users.Authenticate(t.Context(), social.Credentials{Bearer: *token.Token})
 		wantCode(t, "the expired token", err, social.CodeInvalidToken)
 	})
 }

@@ -149,15 +149,15 @@ func TestServiceToken(t *testing.T) {
 	if err != nil || len(list) != 3 || list[0].Name != "shop 2" || list[0].LastUsedAt != nil {
 		t.Fatalf("services %+v, %v", list, err)
 	}
-	if _, err := w.users.Authenticate(t.Context(), users.Credentials{Bearer: secrets[2]}); err != nil {
+	if _, err := w.users.Authenticate(t.Context(), social.Credentials{Bearer: secrets[2]}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.users.RevokeService(t.Context(), list[0].ID); err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.users.Authenticate(t.Context(), users.Credentials{Bearer: secrets[2]})
+	_, err = w.users.Authenticate(t.Context(), social.Credentials{Bearer: secrets[2]})
 	wantCode(t, "after its end", err, social.CodeInvalidToken)
-	if _, err := w.users.Authenticate(t.Context(), users.Credentials{Bearer: secrets[1]}); err != nil {
+	if _, err := w.users.Authenticate(t.Context(), social.Credentials{Bearer: secrets[1]}); err != nil {
 		t.Errorf("another service: %v", err)
 	}
 	wantCode(t, "revoke twice", w.users.RevokeService(t.Context(), list[0].ID), social.CodeNotFound)

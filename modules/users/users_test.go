@@ -74,7 +74,7 @@ func (w *world) register(t testing.TB, name string) users.Welcome {
 // actor is who comes with the session of a welcome.
 func (w *world) actor(t testing.TB, welcome users.Welcome) social.Actor {
 	t.Helper()
-	a, err := w.users.Authenticate(t.Context(), users.Credentials{Cookie: welcome.Secret})
+	a, err := w.users.Authenticate(t.Context(), social.Credentials{Cookie: welcome.Secret})
 	if err != nil {
 		t.Fatalf("authenticate: %v", err)
 	}

@@ -19,7 +19,6 @@ type Config struct {
 	Level   string `yaml:"level"` // of the lines: debug, info or warn
 }
 
-// Validate names the key that is wrong.
 func (c Config) Validate() error {
 	if l, err := zapcore.ParseLevel(c.Level); err != nil || l > zapcore.WarnLevel {
 		return errors.New("level: must be debug, info or warn")
@@ -39,7 +38,6 @@ type Channel struct {
 	level zapcore.Level
 }
 
-// New makes the channel.
 func New(cfg Config, env plugins.Env) (plugins.Channel, error) {
 	level, err := zapcore.ParseLevel(cfg.Level)
 	return &Channel{log: env.Log, level: level}, err

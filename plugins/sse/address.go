@@ -8,10 +8,8 @@ import (
 	"github.com/belfry-social/belfry/plugins"
 )
 
-// addresses counts the open streams of each client address, IPv6 by /64. Safe for concurrent use.
-//
-// Only public addresses are counted. Behind one of this machine or of a private network stands, as a rule, a proxy
-// that nobody named in server.trusted_proxies: a cap on it would be one on everybody.
+// addresses counts the open streams of each public client address, IPv6 by /64. Behind any other stands, as a rule, a
+// proxy that is not in server.trusted_proxies: a cap on it would be one on everybody. Safe for concurrent use.
 type addresses struct {
 	limit int // 0 = none
 

@@ -60,7 +60,6 @@ const (
 	holderGoroutine = "goroutine"
 )
 
-// Validate names the first key that is wrong.
 func (c *Config) Validate() error {
 	workers := func(n int) bool { return n < 1 || n > 1024 }
 	for _, rule := range []struct {

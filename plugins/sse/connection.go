@@ -69,7 +69,7 @@ func (c *connection) trouble() *slow {
 	return c.slow
 }
 
-// recovered lets go of the state of a slow connection once nothing of it counts any more.
+// recovered drops the state of a slow connection once nothing of it counts any more.
 func (c *connection) recovered() {
 	if s := c.slow; s != nil && len(s.rest) == 0 && s.checkAt == 0 && s.tryAt == 0 && s.failures == 0 &&
 		s.ending == "" && s.finishAt == 0 {

@@ -30,15 +30,11 @@
 //	gate.mu        requests between the server and the hub
 //	addresses.mu   open streams by address
 //
-// Order of locks: one of wire's, then inbox.mu (a Peer is told under pooledSocket.told). The hub's goroutine takes
-// wire's locks with none of its own held.
+// Order of locks: one of wire's, then inbox.mu. The hub's goroutine takes wire's locks with none of its own held.
 //
-// Goroutines: Publish's caller encodes; the hub; asking workers (audiences); catch-up workers (the log); the
-// holder's. Each has its own recover: a panic costs one connection.
-//
-// A connection begins on a goroutine of the server (open.go), which sets its fields, has the holder take it, and
-// puts it into the hub's inbox: that hands the fields over. The holder may tell of the end before the hub has heard
-// of the beginning.
+// Each goroutine (the hub, the asking and catch-up workers, the holder's) has its own recover: a panic costs one
+// connection. A connection begins on a goroutine of the server (open.go) and is handed over by the hub's inbox; its end
+// may be reported before its beginning.
 //
 // # Audiences
 //
@@ -48,10 +44,8 @@
 // nothing behind a control entry is judged by an older relation, nothing is missed by it, and no one else waits.
 //
 // An answer may be younger than the entry that asked for it. That is safe: a follow carries the position since
-// which it holds, an end of it and a block only hide more, and a later entry asks again.
-//
-// A person who leaves lingers in the index for a minute, within a bound (linger.go), so that coming back asks nobody.
-// The first control entry of a lingering person ends that.
+// which it holds, its end and a block only hide more, and a later entry asks again. A person whose last connection
+// ended lingers in the index for a minute, within a bound (linger.go), or until a control entry for that person.
 //
 // # Deletion
 //

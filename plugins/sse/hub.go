@@ -67,7 +67,6 @@ func newHub(cfg Config, env plugins.Env, random func() float64) *hub {
 	}
 }
 
-// tickOf is how exact deadlines are.
 func tickOf(cfg Config) time.Duration {
 	shortest := min(cfg.Heartbeat, cfg.ProgressTimeout, cfg.WriteTimeout, cfg.FinishTimeout)
 	return min(max(shortest/8, time.Millisecond), 250*time.Millisecond)
@@ -110,7 +109,7 @@ func (h *hub) run(ctx context.Context) {
 // do has fn run on the hub's goroutine, soon and in order. False = the hub has ended and fn will not run.
 func (h *hub) do(fn func()) bool { return h.inbox.put(fn) }
 
-// step runs what is in the inbox, serves some connections, and hands out work. It reports whether more can be
+// step runs what is in the inbox, serves some connections, and starts work. It reports whether more can be
 // done at once.
 func (h *hub) step() bool {
 	tasks := h.inbox.take()
@@ -264,7 +263,6 @@ func (h *hub) drain(done chan struct{}) {
 	}
 }
 
-// abort cuts every connection off, now.
 func (h *hub) abort() {
 	for p := range h.audience.All() {
 		for c := p.conns; c != nil; c = c.next {

@@ -26,7 +26,6 @@ func (b *inbox) put(task func()) bool {
 	return true
 }
 
-// take gives all tasks.
 func (b *inbox) take() (tasks []func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -34,7 +33,6 @@ func (b *inbox) take() (tasks []func()) {
 	return tasks
 }
 
-// open takes tasks from now on.
 func (b *inbox) open() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -22,7 +22,7 @@ type lingering struct {
 	weight int
 }
 
-// leaving is the moment at which a person's last connection left; void once the person has come back.
+// leaving is the moment at which a person's last connection left. It stands for nothing when they came back since.
 type leaving struct {
 	person *person
 	at     time.Duration
@@ -78,7 +78,7 @@ func (h *hub) leave(c *connection) {
 	h.forgetSome()
 }
 
-// forget takes a lingering person out of the index.
+// forget takes a person without connections out of the index.
 func (h *hub) forget(p *person) {
 	h.linger.weight -= p.Weight()
 	h.metrics.kept.Dec()

@@ -57,7 +57,6 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect is called by a scrape.
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	for _, c := range m.all {
 		c.Collect(out)

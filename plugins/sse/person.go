@@ -13,7 +13,7 @@ import (
 	"github.com/belfry-social/belfry/plugins/sse/audience"
 )
 
-// person is an entry of the audience index: a person with connections, or one who lingers (linger.go). The hub's
+// person is one with at least one connection, or one whose last connection left a moment ago. The hub's
 // goroutine owns it.
 type person struct {
 	audience.Person

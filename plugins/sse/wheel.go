@@ -55,7 +55,7 @@ func (w *wheel) advance(now time.Duration, look func(*connection)) {
 	for w.at < int64(now/w.tick) {
 		w.at++
 		for c := w.slots[w.at%int64(len(w.slots))]; c != nil; {
-			due, next := c.wake.tick == w.at, c.wake.next // else: in a later turn of the wheel
+			due, next := c.wake.tick == w.at, c.wake.next // else: in a later round of the wheel
 			if due {
 				w.remove(c)
 				look(c)

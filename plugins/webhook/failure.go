@@ -18,7 +18,6 @@ type sendError struct {
 	detail  string
 }
 
-// Error names outcome and detail.
 func (e *sendError) Error() string {
 	if e.status != 0 {
 		return fmt.Sprintf("webhook: status %d", e.status)

@@ -1,7 +1,6 @@
 // Package webhook is the sender that posts notifications to an address a person gave, signed as Standard
-// Webhooks (https://www.standardwebhooks.com) says, so that any of its verifiers can check them.
-//
-// It makes one attempt and judges the answer; retries, their schedule and their rows are the host's.
+// Webhooks (https://www.standardwebhooks.com) says. It makes one attempt and judges the answer; retries, their schedule
+// and their rows are the host's.
 package webhook
 
 import (
@@ -29,7 +28,6 @@ type Config struct {
 	Timeout      time.Duration `yaml:"timeout"`       // one attempt in all
 }
 
-// Validate names the key that is wrong.
 func (c Config) Validate() error {
 	if c.Timeout <= 0 || c.Timeout > time.Minute {
 		return errors.New("timeout: must be above 0 and at most 1m")
@@ -82,7 +80,6 @@ func New(cfg Config, env plugins.Env) (plugins.Channel, error) {
 // Start does nothing: connections are made when there is something to send.
 func (c *Channel) Start(context.Context) error { return nil }
 
-// Stop closes idle connections.
 func (c *Channel) Stop(context.Context) error {
 	c.client.CloseIdleConnections()
 	return nil

@@ -63,13 +63,12 @@ func (q *queue) withdraw(c *call) bool {
 	return false
 }
 
-// Append applies entries. Calls that come while a commit runs share the next one, in the order in which they came;
-// there is no timer. An entry at or below the mark is taken for a repetition, so a caller has to begin no
-// later than right behind a mark it has seen: several callers may give overlapping stretches, but a stretch given
-// out of order is a hole. ctx counts until a commit has taken the call; its outcome is the answer then.
+// Append applies entries. Calls that come while a commit runs share the next one, in order; there is no timer. An entry
+// at or below the mark is taken for a repetition: several callers may give overlapping stretches, but a stretch out of
+// order is a hole. ctx counts until a commit has taken the call; its outcome is the answer then.
 //
-// Entries that no log could take (positions that do not rise, an unknown operation, data over
-// storage.MaxPayload: storage.ErrTooLarge) are refused before anything is written.
+// Entries that no log could take (positions that do not rise, an unknown operation, data over storage.MaxPayload) are
+// refused before anything is written.
 func (l *Log) Append(ctx context.Context, entries ...storage.Entry) error {
 	c := &call{entries: entries, done: make(chan struct{})}
 	var last social.Position

@@ -48,7 +48,6 @@ func DefaultConfig(path string) Config {
 	}
 }
 
-// Validate names the first key that cannot be.
 func (c Config) Validate() error {
 	switch {
 	case c.Path == "":

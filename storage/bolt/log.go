@@ -63,12 +63,10 @@ func (p *published) gap(after social.Cursor) error {
 	return nil
 }
 
-// Open opens or makes the log at cfg.Path. A file that is damaged anywhere is renamed to <path>.aside (an older one
-// of that name is replaced) and an empty log is opened in its place; SetAside then tells why. A log without an
-// epoch, new or set aside, has Head().Epoch == 0 and takes nothing before Reset.
-//
-// Open reads the whole file once, about two seconds of processor time per GiB. storage.ErrLocked: another process
-// holds it; storage.ErrAhead: it was written by a newer version. Neither touches the file.
+// Open opens or makes the log at cfg.Path. A file that is damaged anywhere replaces <path>.aside, and an empty log is
+// opened in its place; SetAside then tells why. A log without an epoch, new or set aside, has Head().Epoch == 0 and
+// takes nothing before Reset. Open reads the whole file once, about two seconds of processor time per GiB.
+// storage.ErrLocked: another process holds it; storage.ErrAhead: a newer version wrote it. Neither touches the file.
 func Open(cfg Config) (*Log, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("log: %w", err)
@@ -191,7 +189,6 @@ func (l *Log) firstCommit(db *bbolt.DB, found contents) error {
 	return err
 }
 
-// makeBuckets makes what a new file has.
 func makeBuckets(tx *bbolt.Tx) error {
 	for _, name := range [][]byte{bucketMeta, bucketErased, bucketJournal, bucketInbox, bucketStreams} {
 		if _, err := tx.CreateBucket(name); err != nil {
@@ -220,7 +217,6 @@ func (l *Log) Head() social.Cursor {
 	return p.cursor(p.head)
 }
 
-// Oldest is the cursor at the floor.
 func (l *Log) Oldest() social.Cursor {
 	p := l.now.Load()
 	return p.cursor(p.floor)

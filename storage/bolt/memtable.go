@@ -30,7 +30,6 @@ type indexed struct {
 	at     posting
 }
 
-// insert takes the postings of one commit.
 func (m *memtable) insert(list ...indexed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -48,7 +47,7 @@ func (m *memtable) freeze() map[social.Stream][]posting {
 	return m.frozen
 }
 
-// drop lets go of what is frozen: all up to flushed is in the buckets.
+// drop releases what is frozen: all up to flushed is in the buckets.
 func (m *memtable) drop(flushed social.Position) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -24,7 +24,6 @@ func newNewest(limit int) *newest {
 	return &newest{at: map[uint64]social.Position{}, limit: limit}
 }
 
-// note records the postings of one commit.
 func (n *newest) note(list []indexed) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -43,10 +43,7 @@ func (l *Log) Read(ctx context.Context, a social.Audience, after social.Cursor, 
 		m.open(tx, runs)
 		return m.run(&page)
 	})
-	if err != nil {
-		return social.EventPage{}, err
-	}
-	return page, nil
+	return page, err
 }
 
 // within judges a cursor once more by what a transaction shows: a trim may have passed since p was published, and
@@ -90,7 +87,6 @@ func (h *byPosition) Pop() any {
 	return last
 }
 
-// open begins each run.
 func (m *merge) open(tx *bbolt.Tx, runs []run) {
 	m.records = recordsIn(tx).cursor()
 	streams := tx.Bucket(bucketStreams)
@@ -108,7 +104,6 @@ func (m *merge) open(tx *bbolt.Tx, runs []run) {
 	heap.Init(&m.runs)
 }
 
-// run fills page in rising order.
 func (m *merge) run(page *social.EventPage) error {
 	for scanned := 0; len(m.runs) > 0 && m.runs[0].at.position() <= m.now.head; scanned++ {
 		top := m.runs[0]

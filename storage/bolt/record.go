@@ -64,7 +64,6 @@ func keyOf(p social.Position) []byte {
 
 func positionOf(key []byte) social.Position { return social.Position(binary.BigEndian.Uint64(key)) }
 
-// recordOf is the record an entry becomes.
 func recordOf(e *storage.Entry) record {
 	r := record{stream: e.Stream, time: e.Time, outbox: e.OutboxID, name: e.Type, data: e.Data}
 	if e.Internal {
@@ -129,9 +128,7 @@ func decode(key, v []byte) (record, error) {
 }
 
 // names reports whether the record is a person's: their stream, their act, or about them.
-func (r *record) names(hit func(social.ID) bool) bool {
-	return hit(r.stream.User) || r.isAbout(hit)
-}
+func (r *record) names(hit func(social.ID) bool) bool { return hit(r.stream.User) || r.isAbout(hit) }
 
 // isAbout reports whether the record names a person.
 func (r *record) isAbout(hit func(social.ID) bool) bool {

@@ -117,7 +117,6 @@ func (l *Log) scan(ctx context.Context, p *published,
 	return events, through, err
 }
 
-// At reads one record.
 func (l *Log) At(ctx context.Context, at social.Position) (e social.Event, ok bool, err error) {
 	p := l.now.Load()
 	if at <= p.floor || at > p.head {

@@ -23,10 +23,9 @@ type contents struct {
 	table  *memtable
 }
 
-// verify walks everything in the file and tells what is wrong with it: keys out of order or not to be found, a record
-// or state whose checksum fails, a number of records or people that is not the state's, postings in the journal and
-// not in their stream or the other way round, a page in use that counts as free. It runs before any transaction that
-// writes.
+// verify walks everything in the file, before any transaction writes: keys out of order or not to be found, a checksum
+// that fails, a number of records or people that is not the state's, postings in the journal and not in their stream or
+// the other way round, a page in use that counts as free.
 func (l *Log) verify(db *bbolt.DB) (contents, error) {
 	info := db.Info()
 	v := verifier{

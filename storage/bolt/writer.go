@@ -173,7 +173,6 @@ func lackOf(err error) error {
 	return nil
 }
 
-// applyAll does the entries of a batch.
 func (w *writer) applyAll(batch []*call) (err error) {
 	bytes := 0
 	for _, c := range batch {
@@ -194,7 +193,6 @@ func (w *writer) applyAll(batch []*call) (err error) {
 	return nil
 }
 
-// apply does one entry.
 func (w *writer) apply(e *storage.Entry) error {
 	if e.Position <= w.mark {
 		return nil

@@ -95,7 +95,6 @@ func scanRow(s storage.Row) (r row, err error) {
 	return r, err
 }
 
-// entry decodes a row.
 func (r *row) entry() (e storage.Entry, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -171,7 +170,6 @@ func packAbout(ids []social.ID) []byte {
 	return out
 }
 
-// unpackAbout reads what packAbout wrote.
 func unpackAbout(b []byte) (ids []social.ID, err error) {
 	const n = len(social.ID{})
 	if len(b)%n != 0 || len(b) > social.MaxAbout*n {

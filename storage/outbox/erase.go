@@ -67,7 +67,6 @@ func (e *eraser) step(ctx context.Context) (more bool, err error) {
 	return true, nil
 }
 
-// begin looks for a walk to make.
 func (e *eraser) begin(ctx context.Context) error {
 	e.at = 0
 	return e.db.Read(ctx, func(q storage.Querier) (err error) {
@@ -104,7 +103,7 @@ func (e *eraser) find(ctx context.Context, last int64) (through int64, ids []int
 	return through, ids, err
 }
 
-// means reports whether a row is somebody's who was erased behind it.
+// means reports whether a row is of a person who was erased behind it.
 func (e *eraser) means(id int64, stream []byte, actor social.ID, about []byte) bool {
 	s, _ := social.StreamOf(stream)
 	people, _ := unpackAbout(about)

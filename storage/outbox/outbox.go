@@ -27,9 +27,8 @@ type Announcement struct {
 // Announce writes announcements as part of tx, in the order given. They are announced if and only if tx commits, and
 // in the order in which transactions commit.
 //
-// Services and reactions call it, any number of times in one transaction. No announcements is a no-op. Data over
-// storage.MaxPayload gives storage.ErrTooLarge and writes nothing of the call; any other error is the store's, and the
-// transaction has to be given up.
+// Services and reactions call it, any number of times in one transaction. Data over storage.MaxPayload gives
+// storage.ErrTooLarge and writes nothing; after any other error the transaction has to be given up.
 func Announce(ctx context.Context, tx storage.Tx, list ...Announcement) error {
 	if err := checkSizes(list); err != nil {
 		return err
@@ -94,12 +93,9 @@ type Match struct {
 	Before int64         // only those with a lower outbox id; 0 = all that are in the outbox now
 }
 
-// Redact empties, in tx, the payloads of the announcements m means that are in the outbox now, and adds the
-// entries that empty them in the log: they name what was emptied here, so that their size and cost are those of this
-// redaction, however often the same object was redacted before. Call it before the announcement that tells of the
-// deletion is added. It is repeatable and does nothing when nothing matches.
-//
-// All of it is the writer's time: where there may be more than a few thousand, RedactPage is the way.
+// Redact empties, in tx, the payloads of the announcements m means that are in the outbox now, and adds the entries
+// that empty them in the log, which name what was emptied here. Call it before the announcement of the deletion is
+// added. It is repeatable. Where there may be more than a few thousand, RedactPage spares the writer.
 func Redact(ctx context.Context, tx storage.Tx, now social.Time, m Match) error {
 	for {
 		rest, err := RedactPage(ctx, tx, now, m)

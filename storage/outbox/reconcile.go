@@ -24,7 +24,6 @@ type Report struct {
 	Outbox   social.Position // the newest announcement, or the floor
 }
 
-// String is the report as one sentence.
 func (r Report) String() string {
 	s := fmt.Sprintf("%s; epoch %d, log at %d, outbox at %d, floor %d", r.Found, r.Epoch, r.Head, r.Outbox, r.Floor)
 	if r.Rebuild {
@@ -47,14 +46,11 @@ type history struct {
 // Reconcile makes log and store agree on one history. The host calls it once at start, before anything reads the log,
 // and CatchUp after it; so it has the whole log. The store is the truth; a log that does not fit is set aside.
 //
-// The epoch stays when every position still stands for what it stood for: the log is in step, merely behind, or
-// gone altogether (new, deleted, damaged) and is filled again from the outbox under the same ids. A new epoch is
-// drawn, and each client told of one gap, when the log is of another epoch, is ahead of the store, holds something
-// else than the store at one position (an older copy of the store was put back), or ends below the oldest
-// announcement that is still kept.
-//
-// The new epoch is durable in the store before the log is reset, so a crash between the two ends in the same place,
-// one epoch further.
+// The epoch stays when every position still stands for what it stood for: the log is in step, behind, or gone (new,
+// deleted, damaged) and is filled again from the outbox under the same ids. A new epoch is drawn, and each client sees
+// one gap, when the log is of another epoch, is ahead of the store, differs from it at a position (an older copy of the
+// store was put back), or ends below the oldest announcement kept. The new epoch is durable in the store before the log
+// is reset, so a crash in between ends in the same place, one epoch further.
 func Reconcile(ctx context.Context, db storage.DB, log storage.Log) (Report, error) {
 	head, oldest := log.Head(), log.Oldest()
 	h, err := historyOf(ctx, db, head.Seq)

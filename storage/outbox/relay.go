@@ -24,9 +24,8 @@ const (
 // Relay copies announcements from the store into the log, in the order in which they committed. It keeps no place
 // of its own: it copies what stands above the log's applied mark. A commit wakes it, and so does each second.
 //
-// An entry that cannot be understood is tried ten times within a second, during which everybody waits, since order
-// is shared; then it is set aside (outbox.set_aside_at), counted and logged once, and the others flow on. A full
-// disk sets nothing aside: the relay waits and tries again. A store that has failed ends it; Done and Err tell.
+// An entry that cannot be decoded is tried ten times within a second, then set aside (outbox.set_aside_at), counted and
+// logged. A full disk sets nothing aside: the relay tries again. A store that has failed ends it; Done and Err tell.
 type Relay struct {
 	db    storage.DB
 	log   storage.LogAppender
@@ -123,7 +122,6 @@ func (r *Relay) Err() error {
 	}
 }
 
-// Stats returns the counters.
 func (r *Relay) Stats() Stats {
 	s := Stats{Applied: r.applied.Load(), Quarantined: r.quarantined.Load()}
 	if oldest := social.Time(r.waiting.Load()); oldest != 0 {
@@ -132,7 +130,6 @@ func (r *Relay) Stats() Stats {
 	return s
 }
 
-// run copies until it is stopped.
 func (r *Relay) run(ctx context.Context) {
 	defer close(r.done)
 	defer r.cancel()

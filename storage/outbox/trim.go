@@ -16,15 +16,12 @@ const trimRows = 256
 // TrimJob keeps log and outbox within an age and a number of bytes of the log; 0 = no bound. It drops the oldest in
 // small steps, both sides together: first in the log, then in the store.
 //
-// A crash may fall between the two. Then the log's floor stands above the store's, some announcements have no event
-// any more, and the next run takes them away. If the log is lost just then, it is filled again from the store's
-// lower floor: readers find a little more than was promised, under the same ids. The other order would leave, for a
-// while, events without announcements: a deletion could not find them to redact them, and a lost log could not be
-// filled again with what clients were promised.
+// After a crash between the two the log's floor stands above the store's, and the next run removes the announcements
+// without an event. The other order would leave events without announcements: a deletion could not find them to redact
+// them, and a lost log could not be filled again with what clients were promised.
 //
-// In the store, the floor moves in the transaction that removes the first announcement below it; so whatever is
-// missing lies at or below the floor. Announcements at or below it that are still there are removed by later steps,
-// and nobody copies them: the relay begins at the log's mark, which is never below the floor.
+// In the store, the floor moves in the transaction that removes the first announcement below it; so whatever is missing
+// lies at or below the floor. The relay begins at the log's mark, which is never below it.
 func TrimJob(db storage.DB, log storage.LogKeeper, clock social.Clock, age time.Duration, bytes int64) social.Job {
 	t := &trimmer{db: db, log: log, clock: clock, age: age, bytes: bytes}
 	return social.Job{Name: "outbox: trim", Every: time.Minute, Run: func(ctx context.Context) (bool, error) {

@@ -165,15 +165,18 @@ var (
 func benched(b *testing.B, cfg sqlite.Config) *sqlite.DB {
 	cfg.Path = filepath.Join(b.TempDir(), "b.db")
 	db := open(b, cfg)
-	migrate(b, db, `CREATE TABLE people (id BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, acts BIGINT NOT NULL) WITHOUT ROWID;
-		CREATE TABLE acts (key INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, author BLOB NOT NULL, body TEXT NOT NULL, at BIGINT NOT NULL);
+	migrate(b, db, `CREATE TABLE people (id BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, acts BIGINT NOT NULL)
+			WITHOUT ROWID;
+		CREATE TABLE acts (key INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, author BLOB NOT NULL, body TEXT NOT NULL,
+			at BIGINT NOT NULL);
 		CREATE INDEX acts_author ON acts (author, key);
 		CREATE INDEX acts_author_at ON acts (author, at, key);
 		CREATE INDEX acts_at ON acts (at)`)
 	err := db.InTx(b.Context(), func(tx storage.Tx) error {
 		for i := range 1000 {
 			id := social.ID{0: 1, 14: byte(i >> 8), 15: byte(i)}
-			if _, err := tx.Exec(b.Context(), `INSERT INTO people (id, name, acts) VALUES ($1, $2, 0)`, id, fmt.Sprint("person", i)); err != nil {
+			if _, err := tx.Exec(b.Context(), `INSERT INTO people (id, name, acts) VALUES ($1, $2, 0)`, id,
+				fmt.Sprint("person", i)); err != nil {
 				return err
 			}
 		}
@@ -209,7 +212,8 @@ func act(ctx context.Context) func(tx storage.Tx) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO acts (key, id, author, body, at) VALUES ($1, $2, $3, $4, $5)`, key, id, who, string(body), key)
+		_, err = tx.Exec(ctx, `INSERT INTO acts (key, id, author, body, at) VALUES ($1, $2, $3, $4, $5)`, key, id, who,
+			string(body), key)
 		if err != nil {
 			return err
 		}

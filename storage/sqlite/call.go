@@ -23,9 +23,8 @@ var errExited = errors.New("sqlite: runtime.Goexit was called in a transaction")
 
 // InTx is storage.DB's. Concurrent calls share one commit, at most 64 of them.
 //
-// A function that calls runtime.Goexit (as testing.T.FailNow does) is undone and ends its caller's goroutine.
-// InTx inside fn waits for itself, and is refused with ErrBusy after Config.BusyTimeout. After ErrFailed it is not
-// known whether the work is on disk: it may be found there by the next process.
+// A function that calls runtime.Goexit (as testing.T.FailNow does) is undone and ends its caller's goroutine. InTx
+// inside fn waits for itself, and is refused with ErrBusy after Config.BusyTimeout.
 func (d *DB) InTx(ctx context.Context, fn func(tx storage.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -77,7 +77,6 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// pragmas are the settings of a connection.
 func (c Config) pragmas() []string {
 	return []string{
 		"busy_timeout(" + strconv.FormatInt(c.BusyTimeout.Milliseconds(), 10) + ")",

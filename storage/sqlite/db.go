@@ -99,10 +99,9 @@ func syncFile(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// Close ends the writer after the commit at hand, waits for the readers, and closes the file. Whoever still waits
-// for the writer gets ErrClosed and did not run. The write-ahead log of a store that has failed stays as it is,
-// for the next process to read what is on disk: nothing is synced again, moved or removed. It must not be called
-// inside InTx or Read.
+// Close ends the writer after the commit at hand, waits for the readers, and closes the file. Calls that still wait for
+// the writer get ErrClosed and did not run. The write-ahead log of a store that has failed stays as it is, for the next
+// process to read. Close must not be called inside InTx or Read.
 func (d *DB) Close() error {
 	d.once.Do(func() {
 		close(d.closing)
@@ -130,10 +129,8 @@ func (d *DB) closeConns(readers int) error {
 	return errors.Join(errs...)
 }
 
-// Path is the database file.
 func (d *DB) Path() string { return d.cfg.Path }
 
-// Committed is storage.DB's.
 func (d *DB) Committed() <-chan struct{} { return d.writer.committed }
 
 // Check is storage.DB's. It reads the whole file.

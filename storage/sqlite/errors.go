@@ -17,7 +17,7 @@ func mapped(err error) error {
 		return err
 	}
 	if s := sentinel(code); s != nil && !errors.Is(err, s) {
-		return fmt.Errorf("%w: %w (%d)", s, err, code)
+		return fmt.Errorf("%w: %w (%d)", s, err, int(code))
 	}
 	return err
 }

@@ -67,7 +67,8 @@ func TestWhoFailsAfterWritingIsUndoneAlone(t *testing.T) {
 			return err
 		},
 	} {
-		for end, fail := range map[string]func() error{"error": func() error { return errRefused }, "panic": func() error { panic("after it wrote") }} {
+		for end, fail := range map[string]func() error{"error": func() error { return errRefused },
+			"panic": func() error { panic("after it wrote") }} {
 			t.Run(name+", "+end, func(t *testing.T) {
 				db, ctx := opened(t, sqlite.Config{}), t.Context()
 				errs, runs := batch(t, db, put(ctx, "a"), func(tx storage.Tx) error {

@@ -18,7 +18,6 @@ const fileLayer = "belfry"
 // I/O error, which would end the store (I9). The frames of a synced commit are gathered into one write.
 type files struct{ vfs.VFSFilename }
 
-// OpenFilename is vfs.VFSFilename's.
 func (l files) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
 	if path := name.String(); path != "" && flags&vfs.OPEN_CREATE != 0 && flags&vfs.OPEN_EXCLUSIVE == 0 {
 		if f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err == nil { // else the library reports it
@@ -48,23 +47,15 @@ type mainFile interface {
 
 type databaseFile struct{ mainFile }
 
-// DeviceCharacteristics is vfs.File's. On F2FS the library's file promises atomic writes, whose calls mainFile leaves
-// out: SQLite would fail each commit that tries one.
-func (f databaseFile) DeviceCharacteristics() vfs.DeviceCharacteristic {
-	return f.mainFile.DeviceCharacteristics() &^ vfs.IOCAP_BATCH_ATOMIC
-}
-
-// WriteAt is io.WriterAt's.
 func (f databaseFile) WriteAt(p []byte, at int64) (int, error) {
 	n, err := f.mainFile.WriteAt(p, at)
 	return n, refused(err)
 }
 
-// logFile is a write-ahead log, or any other file beside the database. Consecutive writes are held back, up to
-// limit bytes, until the sync; a limit of 0 holds nothing. Nobody looks for held bytes in the file: another
-// connection reads as far as the shared index says, which SQLite writes after the sync where every commit is
-// synced (SyncFull), and the connection's own reads write them out first. What is held at a crash belongs to no
-// commit.
+// logFile is a write-ahead log, or any other file beside the database. Consecutive writes are held back, up to limit
+// bytes (0 = none), until the sync. No reader misses held bytes: other connections read as far as the shared index
+// says, which SQLite writes after the sync (SyncFull), and the connection's own reads write them out first. What is
+// held at a crash belongs to no commit.
 type logFile struct {
 	vfs.File
 	limit int
@@ -75,7 +66,6 @@ type logFile struct {
 // gatherSize is room for the frames of some thirty pages; a larger commit takes more writes.
 const gatherSize = 128 << 10
 
-// WriteAt is io.WriterAt's.
 func (f *logFile) WriteAt(p []byte, at int64) (int, error) {
 	if len(f.held) > 0 && (at != f.from+int64(len(f.held)) || len(f.held)+len(p) > f.limit) {
 		if err := f.flush(); err != nil {
@@ -103,7 +93,6 @@ func (f *logFile) flush() error {
 	return refused(err)
 }
 
-// ReadAt is io.ReaderAt's.
 func (f *logFile) ReadAt(p []byte, at int64) (n int, err error) {
 	if err = f.flush(); err == nil {
 		n, err = f.File.ReadAt(p, at)
@@ -111,7 +100,6 @@ func (f *logFile) ReadAt(p []byte, at int64) (n int, err error) {
 	return n, err
 }
 
-// Size is vfs.File's.
 func (f *logFile) Size() (n int64, err error) {
 	if err = f.flush(); err == nil {
 		n, err = f.File.Size()
@@ -119,7 +107,6 @@ func (f *logFile) Size() (n int64, err error) {
 	return n, err
 }
 
-// Truncate is vfs.File's.
 func (f *logFile) Truncate(size int64) error {
 	if err := f.flush(); err != nil {
 		return err
@@ -127,7 +114,6 @@ func (f *logFile) Truncate(size int64) error {
 	return f.File.Truncate(size)
 }
 
-// Sync is vfs.File's.
 func (f *logFile) Sync(flags vfs.SyncFlag) error {
 	if err := f.flush(); err != nil {
 		return err

@@ -119,12 +119,14 @@ func TestAnsweredIsInTheFile(t *testing.T) {
 	fill := func(name string, n int, answer error) func(tx storage.Tx) error {
 		return func(tx storage.Tx) error {
 			for i := range n {
-				if _, err := tx.Exec(t.Context(), `INSERT INTO things (name, body) VALUES ($1, $2)`, fmt.Sprint(name, i), make([]byte, 3000)); err != nil {
+				if _, err := tx.Exec(t.Context(), `INSERT INTO things (name, body) VALUES ($1, $2)`, fmt.Sprint(name, i),
+					make([]byte, 3000)); err != nil {
 					return err
 				}
 			}
 			var bytes int
-			if err := tx.QueryRow(t.Context(), `SELECT coalesce(sum(length(body)), 0) FROM things WHERE name >= $1 AND name < $2`, name, name+"~").Scan(&bytes); err != nil {
+			if err := tx.QueryRow(t.Context(), `SELECT coalesce(sum(length(body)), 0) FROM things
+				WHERE name >= $1 AND name < $2`, name, name+"~").Scan(&bytes); err != nil {
 				return err
 			}
 			if bytes != n*3000 {
@@ -149,7 +151,11 @@ func TestAnsweredIsInTheFile(t *testing.T) {
 			t.Errorf("after %d answered rows %d are in the file", rows, got)
 		}
 		for range 20 { // as many commits as bring a checkpoint
-			if err := db.InTx(t.Context(), func(tx storage.Tx) error { _, err := tx.NextKey(t.Context()); return err }); err != nil {
+			if err := db.InTx(t.Context(), func(tx storage.Tx) error {
+				_,
+					err := tx.NextKey(t.Context())
+				return err
+			}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -164,7 +170,8 @@ func TestFewWrites(t *testing.T) {
 	for i := range commits {
 		err := db.InTx(t.Context(), func(tx storage.Tx) error {
 			for j := range rows {
-				if _, err := tx.Exec(t.Context(), `INSERT INTO things (name, body) VALUES ($1, $2)`, fmt.Sprint(i, "-", j), make([]byte, 3000)); err != nil {
+				if _, err := tx.Exec(t.Context(), `INSERT INTO things (name, body) VALUES ($1, $2)`, fmt.Sprint(i, "-", j),
+					make([]byte, 3000)); err != nil {
 					return err
 				}
 			}

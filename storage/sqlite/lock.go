@@ -20,15 +20,12 @@ const LockName = "belfry.lock"
 // DirLock is the right of one process to use a data directory.
 type DirLock struct{ file *os.File }
 
-// LockDir makes the directory if it is not there, closes it to other accounts, and locks it. It is called before
-// anything in the directory is opened or migrated, and never waits: when another process holds the lock the error
-// wraps storage.ErrLocked and names that process. The lock ends with Unlock or with the process, however it ends;
-// the file stays.
+// LockDir makes the directory if it is not there, closes it to other accounts, and locks it, before anything in it is
+// opened. It never waits: when another process holds the lock the error wraps storage.ErrLocked and names that process.
+// The lock ends with Unlock or with the process; the file stays.
 //
-// The directory has to belong to this account. It has mode 0700 afterwards, and the files in it whose names begin
-// with "belfry" have 0600; a directory that others may enter and that holds other things is refused instead of
-// changed. One on a network file system is refused, because its locks cannot be relied on. Every error names the
-// directory and the cure.
+// The directory has to belong to this account and gets mode 0700, its files named belfry* 0600. One that others may
+// enter and that holds other things is refused, as is a network file system, whose locks cannot be relied on.
 func LockDir(dir string) (*DirLock, error) {
 	if err := prepareDir(dir); err != nil {
 		return nil, fmt.Errorf("data directory %s: %w", dir, err)

@@ -46,7 +46,8 @@ func TestLockDir(t *testing.T) {
 	_, err = sqlite.LockDir(dir)
 	if !errors.Is(err, storage.ErrLocked) {
 		t.Errorf("a second process is answered %v, want ErrLocked", err)
-	} else if pid := strconv.Itoa(child.Process.Pid); !strings.Contains(err.Error(), pid) || !strings.Contains(err.Error(), dir) {
+	} else if pid := strconv.Itoa(child.Process.Pid); !strings.Contains(err.Error(), pid) ||
+		!strings.Contains(err.Error(), dir) {
 		t.Errorf("%q does not name the holder %s and the directory", err, pid)
 	}
 	if err := child.Process.Kill(); err != nil { // the lock ends with the process, however it ends
@@ -59,7 +60,8 @@ func TestLockDir(t *testing.T) {
 		if err != nil {
 			t.Fatalf("after the holder died: %v", err)
 		}
-		if _, err := sqlite.LockDir(dir); !errors.Is(err, storage.ErrLocked) || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
+		if _, err := sqlite.LockDir(dir); !errors.Is(err, storage.ErrLocked) || !strings.Contains(err.Error(),
+			strconv.Itoa(os.Getpid())) {
 			t.Errorf("twice in one process is answered %v", err)
 		}
 		if err := l.Unlock(); err != nil {

@@ -107,7 +107,6 @@ type stepper struct {
 	fail  func(Point) error
 }
 
-// inTx runs fn in one transaction.
 func (s *stepper) inTx(fn func() error) error {
 	_, err := s.conn.exec("BEGIN IMMEDIATE")
 	if err == nil {
@@ -157,7 +156,6 @@ func (s *stepper) SetVersion(version int, dirty bool) error {
 	})
 }
 
-// Version tells how far the tables are.
 func (s *stepper) Version() (version int, dirty bool, err error) {
 	err = s.conn.scan(`SELECT version, dirty FROM `+s.table, &version, &dirty)
 	if errors.Is(err, sql.ErrNoRows) {

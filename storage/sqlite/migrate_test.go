@@ -75,12 +75,13 @@ func TestMigrateCrash(t *testing.T) {
 // migrateAndDie is the child: it ends itself the nth time it comes to a point.
 func migrateAndDie(t *testing.T, dir, when string) {
 	seen := map[sqlite.Point]int{}
-	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(dir, sqlite.FileName), Failpoint: func(p sqlite.Point) error {
-		if seen[p]++; fmt.Sprintf("%s %d", p, seen[p]) == when {
-			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		}
-		return nil
-	}})
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(dir, sqlite.FileName),
+		Failpoint: func(p sqlite.Point) error {
+			if seen[p]++; fmt.Sprintf("%s %d", p, seen[p]) == when {
+				return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			}
+			return nil
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,8 @@ func TestMigrateKeepsReferences(t *testing.T) {
 	const (
 		tables = `CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a INTEGER REFERENCES a (id) ON DELETE CASCADE);
 			INSERT INTO a VALUES (1); INSERT INTO b VALUES (1);`
-		rebuild = `CREATE TABLE fresh (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO fresh (id) SELECT id FROM a; DROP TABLE a;
+		rebuild = `CREATE TABLE fresh (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO fresh (id) SELECT id FROM a;
+			DROP TABLE a;
 			ALTER TABLE fresh RENAME TO a;`
 		spoil = `DELETE FROM a;`
 	)
@@ -108,7 +110,8 @@ func TestMigrateKeepsReferences(t *testing.T) {
 	if err := db.Read(t.Context(), countB); err != nil || rows != 1 {
 		t.Errorf("after rebuilding a, b has %d rows, %v", rows, err)
 	}
-	if err := db.Migrate(t.Context(), files("refs", tables, rebuild, spoil)); err == nil || !strings.Contains(err.Error(), "refers to no row") {
+	if err := db.Migrate(t.Context(), files("refs", tables, rebuild,
+		spoil)); err == nil || !strings.Contains(err.Error(), "refers to no row") {
 		t.Errorf("a file that breaks references is answered %v", err)
 	}
 	if err := db.Read(t.Context(), countB); err != nil || rows != 1 {
@@ -178,7 +181,8 @@ func TestMigrateFails(t *testing.T) {
 // error.
 func TestMigrateLeavesTheLog(t *testing.T) {
 	db := open(t, sqlite.Config{Path: filepath.Join(t.TempDir(), sqlite.FileName)})
-	if err := db.Migrate(t.Context(), files("acts", `CREATE TABLE large (b BLOB); INSERT INTO large VALUES (zeroblob(8000000));`)); err != nil {
+	if err := db.Migrate(t.Context(), files("acts",
+		`CREATE TABLE large (b BLOB); INSERT INTO large VALUES (zeroblob(8000000));`)); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(db.Path())

@@ -18,7 +18,6 @@ type rows struct {
 
 var errCut = errors.New("sqlite: rows were ended by the next statement")
 
-// Next is storage.Rows'.
 func (r *rows) Next() bool {
 	if r.s == nil {
 		return false
@@ -30,7 +29,6 @@ func (r *rows) Next() bool {
 	return r.at
 }
 
-// Scan is storage.Rows'.
 func (r *rows) Scan(dest ...any) error {
 	if r.s == nil || !r.at {
 		return errors.New("sqlite: Scan without a row")
@@ -46,10 +44,8 @@ func (r *rows) Scan(dest ...any) error {
 	return nil
 }
 
-// Err is storage.Rows'.
 func (r *rows) Err() error { return r.err }
 
-// Close is storage.Rows'.
 func (r *rows) Close() error {
 	if r.s != nil {
 		r.end()
@@ -57,7 +53,6 @@ func (r *rows) Close() error {
 	return nil
 }
 
-// end gives the statement back.
 func (r *rows) end() {
 	_ = r.s.Reset() // repeats the error of the last step
 	r.s, r.at = nil, false
@@ -70,7 +65,6 @@ type row struct {
 	err error // of the start
 }
 
-// Scan is storage.Row's.
 func (r *row) Scan(dest ...any) error {
 	if r.err != nil {
 		return r.err

@@ -73,7 +73,6 @@ func (s *stmt) value(kind sqlite3.Datatype, i int) any {
 	return nil
 }
 
-// assign puts v into *dest.
 func assign(dest, v any) error {
 	if d, ok := dest.(sql.Scanner); ok {
 		return d.Scan(v)

@@ -92,7 +92,8 @@ func TestStatements(t *testing.T) {
 			t.Errorf("arguments out of order give %q, %v", got, err)
 		}
 	}
-	for _, bad := range []string{`SELECT $1`, `SELECT ?`, `SELECT @name`, `SELECT "text"`, `SELECT 1; SELECT 2`, `SELECT`, ``, `-- nothing`} {
+	for _, bad := range []string{`SELECT $1`, `SELECT ?`, `SELECT @name`, `SELECT "text"`, `SELECT 1; SELECT 2`,
+		`SELECT`, ``, `-- nothing`} {
 		if got, err := scanned(bad); err == nil {
 			t.Errorf("%q gives %q", bad, got)
 		}
@@ -141,7 +142,8 @@ func TestStatements(t *testing.T) {
 func TestErrorBetweenRows(t *testing.T) {
 	db := opened(t, sqlite.Config{})
 	broken := func(q storage.Querier) {
-		rows, err := q.Query(t.Context(), `SELECT CASE n WHEN 2 THEN abs(-9223372036854775808) ELSE n END FROM (SELECT 1 AS n UNION ALL SELECT 2)`)
+		rows, err := q.Query(t.Context(), `SELECT CASE n WHEN 2 THEN abs(-9223372036854775808) ELSE n END FROM
+			(SELECT 1 AS n UNION ALL SELECT 2)`)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,7 +21,6 @@ type querier struct {
 
 var errOver = fmt.Errorf("sqlite: transaction used after its function returned: %w", sql.ErrTxDone)
 
-// Query is storage.Querier's.
 func (q *querier) Query(_ context.Context, query string, args ...any) (storage.Rows, error) {
 	r := &rows{}
 	if err := q.start(r, query, args); err != nil {
@@ -30,7 +29,6 @@ func (q *querier) Query(_ context.Context, query string, args ...any) (storage.R
 	return r, nil
 }
 
-// QueryRow is storage.Querier's.
 func (q *querier) QueryRow(_ context.Context, query string, args ...any) storage.Row {
 	r := &row{q: q}
 	r.err = q.start(&r.rows, query, args)
@@ -57,7 +55,6 @@ func newTx(w *writer) *tx {
 	return t
 }
 
-// Exec is storage.Tx's.
 func (t *tx) Exec(_ context.Context, query string, args ...any) (int64, error) {
 	if err := t.usable(); err != nil {
 		return 0, err
@@ -66,7 +63,6 @@ func (t *tx) Exec(_ context.Context, query string, args ...any) (int64, error) {
 	return n, t.check(err)
 }
 
-// NextKey is storage.Tx's.
 func (t *tx) NextKey(context.Context) (int64, error) {
 	if err := t.usable(); err != nil {
 		return 0, err

@@ -277,7 +277,8 @@ func TestRealFullDisk(t *testing.T) {
 					size = 64 << 10
 				}
 				err := db.InTx(t.Context(), func(tx storage.Tx) error {
-					if _, err := tx.Exec(t.Context(), `INSERT INTO things (name, body) VALUES ($1, $2)`, name, make([]byte, size)); err != nil {
+					if _, err := tx.Exec(t.Context(), `INSERT INTO things (name, body) VALUES ($1, $2)`, name, make([]byte,
+						size)); err != nil {
 						return err
 					}
 					_, err := tx.Exec(t.Context(), `UPDATE things SET body = body WHERE name = $1`, name)

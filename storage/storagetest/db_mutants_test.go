@@ -30,7 +30,8 @@ func TestDBMutants(t *testing.T) {
 		{"one savepoint for all", []string{"separate fates"}, group(flaws{sharedFate: true})},
 		{"keeps what was refused", []string{"refused", "separate fates"}, group(flaws{noRollback: true})},
 		{"looks for the end after the function only", []string{"swallowed"}, group(flaws{})},
-		{"commits what panicked", []string{"panic"}, mutateDB(dbMutant{inTx: func(db *sqlite.DB, ctx context.Context, fn func(storage.Tx) error) error {
+		{"commits what panicked", []string{"panic"}, mutateDB(dbMutant{inTx: func(db *sqlite.DB, ctx context.Context,
+			fn func(storage.Tx) error) error {
 			var failure error
 			err := db.InTx(ctx, func(tx storage.Tx) (err error) {
 				defer func() {
@@ -42,7 +43,8 @@ func TestDBMutants(t *testing.T) {
 			})
 			return errors.Join(err, failure)
 		}})},
-		{"swallows the end of a goroutine", []string{"goexit"}, mutateDB(dbMutant{inTx: func(db *sqlite.DB, ctx context.Context, fn func(storage.Tx) error) error {
+		{"swallows the end of a goroutine", []string{"goexit"}, mutateDB(dbMutant{inTx: func(db *sqlite.DB,
+			ctx context.Context, fn func(storage.Tx) error) error {
 			return db.InTx(ctx, func(tx storage.Tx) (err error) {
 				done := make(chan struct{})
 				go func() { defer close(done); err = fn(tx) }()
@@ -50,17 +52,21 @@ func TestDBMutants(t *testing.T) {
 				return err
 			})
 		}})},
-		{"answers by the context", []string{"running context"}, mutateDB(dbMutant{inTx: func(db *sqlite.DB, ctx context.Context, fn func(storage.Tx) error) error {
+		{"answers by the context", []string{"running context"}, mutateDB(dbMutant{inTx: func(db *sqlite.DB,
+			ctx context.Context, fn func(storage.Tx) error) error {
 			err := db.InTx(ctx, fn)
 			return errors.Join(err, ctx.Err())
 		}})},
-		{"lets the context reach the engine", []string{"running context"}, mutateDB(dbMutant{inTx: func(db *sqlite.DB, ctx context.Context, fn func(storage.Tx) error) error {
+		{"lets the context reach the engine", []string{"running context"}, mutateDB(dbMutant{inTx: func(db *sqlite.DB,
+			ctx context.Context, fn func(storage.Tx) error) error {
 			return db.InTx(ctx, func(tx storage.Tx) error { return fn(interruptible{tx}) })
 		}})},
-		{"runs in spite of an ended context", []string{"ended context"}, mutateDB(dbMutant{inTx: func(db *sqlite.DB, ctx context.Context, fn func(storage.Tx) error) error {
+		{"runs in spite of an ended context", []string{"ended context"}, mutateDB(dbMutant{inTx: func(db *sqlite.DB,
+			ctx context.Context, fn func(storage.Tx) error) error {
 			return db.InTx(context.WithoutCancel(ctx), fn)
 		}})},
-		{"runs although its caller has left", []string{"waiting context"}, mutateDB(dbMutant{inTx: func(db *sqlite.DB, ctx context.Context, fn func(storage.Tx) error) error {
+		{"runs although its caller has left", []string{"waiting context"}, mutateDB(dbMutant{inTx: func(db *sqlite.DB,
+			ctx context.Context, fn func(storage.Tx) error) error {
 			answer, w := make(chan error, 1), watch(context.WithoutCancel(ctx))
 			go func() { answer <- db.InTx(w, fn) }()
 			<-w.waits
@@ -81,10 +87,12 @@ func TestDBMutants(t *testing.T) {
 				return fn(eachItsOwn{handle})
 			}}
 		}},
-		{"reads through the writer", []string{"read only"}, mutateDB(dbMutant{read: func(db *sqlite.DB, ctx context.Context, fn func(storage.Querier) error) error {
+		{"reads through the writer", []string{"read only"}, mutateDB(dbMutant{read: func(db *sqlite.DB, ctx context.Context,
+			fn func(storage.Querier) error) error {
 			return db.InTx(ctx, func(tx storage.Tx) error { return fn(tx) })
 		}})},
-		{"counts keys in each transaction", []string{"keys"}, mutateDB(dbMutant{inTx: func(db *sqlite.DB, ctx context.Context, fn func(storage.Tx) error) error {
+		{"counts keys in each transaction", []string{"keys"}, mutateDB(dbMutant{inTx: func(db *sqlite.DB,
+			ctx context.Context, fn func(storage.Tx) error) error {
 			return db.InTx(ctx, func(tx storage.Tx) error { return fn(&ownKeys{Tx: tx}) })
 		}})},
 		{"gives keys before its turn", []string{"keys"}, func(_ testing.TB, db *sqlite.DB, _ string) storage.DB {
@@ -94,20 +102,23 @@ func TestDBMutants(t *testing.T) {
 				return db.InTx(ctx, func(tx storage.Tx) error { return fn(&ownKeys{tx, own}) })
 			}}
 		}},
-		{"does not name a broken unique key", []string{"unique"}, mutateDB(dbMutant{inTx: func(db *sqlite.DB, ctx context.Context, fn func(storage.Tx) error) error {
+		{"does not name a broken unique key", []string{"unique"}, mutateDB(dbMutant{inTx: func(db *sqlite.DB,
+			ctx context.Context, fn func(storage.Tx) error) error {
 			if err := db.InTx(ctx, fn); err != nil {
 				return errors.New(err.Error())
 			}
 			return nil
 		}})},
 		{"never wakes the relay", []string{"committed"}, mutateDB(dbMutant{wakes: make(chan struct{})})},
-		{"migrates beyond what it knows", []string{"newer store"}, mutateDB(dbMutant{migrate: func(db *sqlite.DB, ctx context.Context, m storage.Migrations) error {
+		{"migrates beyond what it knows", []string{"newer store"}, mutateDB(dbMutant{migrate: func(db *sqlite.DB,
+			ctx context.Context, m storage.Migrations) error {
 			if err := db.Migrate(ctx, m); !errors.Is(err, storage.ErrAhead) {
 				return err
 			}
 			return nil
 		}})},
-		{"takes every owner for one", []string{"owners apart"}, mutateDB(dbMutant{migrate: func(db *sqlite.DB, ctx context.Context, m storage.Migrations) error {
+		{"takes every owner for one", []string{"owners apart"}, mutateDB(dbMutant{migrate: func(db *sqlite.DB,
+			ctx context.Context, m storage.Migrations) error {
 			if m.Owner == "other" {
 				m.Owner = "steps"
 			}
@@ -145,7 +156,10 @@ func TestDBControl(t *testing.T) {
 // TestDBMutantDeadBatch pins the words: a store that goes on in a dead batch is found by the refused callers' rows.
 func TestDBMutantDeadBatch(t *testing.T) {
 	failures := judgeDB(t, dbCaseOf(t, "dead batch"), group(flaws{ignoresDeath: true}))
-	if !slices.ContainsFunc(failures, func(f string) bool { return strings.Contains(f, "a refused caller's row is in the database") }) {
+	if !slices.ContainsFunc(failures, func(f string) bool {
+		return strings.Contains(f,
+			"a refused caller's row is in the database")
+	}) {
 		t.Errorf("reported: %q", failures)
 	}
 }

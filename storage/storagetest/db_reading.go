@@ -123,7 +123,8 @@ func values(k *dbKit) {
 			if p.Flag {
 				flag = 1
 			}
-			if _, err := tx.Exec(k.ctx, `INSERT INTO kit_parts (thing, part, made, flag) VALUES ($1, $2, $3, $4)`, text, p.ID, p.Made, flag); err != nil {
+			if _, err := tx.Exec(k.ctx, `INSERT INTO kit_parts (thing, part, made, flag) VALUES ($1, $2, $3, $4)`, text, p.ID,
+				p.Made, flag); err != nil {
 				return err
 			}
 		}
@@ -134,10 +135,12 @@ func values(k *dbKit) {
 		for _, p := range want { // one statement text, run with different values
 			var got part
 			var thing string
-			if err := q.QueryRow(k.ctx, `SELECT thing, part, made, flag FROM kit_parts WHERE part = $1`, p.ID).Scan(&thing, &got.ID, &got.Made, &got.Flag); err != nil {
+			if err := q.QueryRow(k.ctx, `SELECT thing, part, made, flag FROM kit_parts WHERE part = $1`, p.ID).Scan(&thing,
+				&got.ID, &got.Made, &got.Flag); err != nil {
 				return err
 			}
-			if thing != text || got.ID != p.ID || got.Flag != p.Flag || (got.Made == nil) != (p.Made == nil) || (got.Made != nil && *got.Made != *p.Made) {
+			if thing != text || got.ID != p.ID || got.Flag != p.Flag || (got.Made == nil) != (p.Made == nil) ||
+				(got.Made != nil && *got.Made != *p.Made) {
 				k.broken("%q %+v came back as %q %+v", text, p, thing, got)
 			}
 		}

@@ -24,9 +24,11 @@ func TestSchemaRefuses(t *testing.T) {
 		want       string // "" = accepted
 	}{
 		{"nothing wrong", lite, post, ""},
-		{"a deferred foreign key", lite + "CREATE TABLE b (a BLOB REFERENCES a (id) DEFERRABLE INITIALLY DEFERRED);", post + "CREATE TABLE b (a BYTEA REFERENCES a (id));", "deferrable"},
+		{"a deferred foreign key", lite + "CREATE TABLE b (a BLOB REFERENCES a (id) DEFERRABLE INITIALLY DEFERRED);", post +
+			"CREATE TABLE b (a BYTEA REFERENCES a (id));", "deferrable"},
 		{"or rollback", lite + "INSERT OR\nROLLBACK INTO a VALUES (NULL);", post, "ends the transaction of everybody"},
-		{"on conflict rollback", "CREATE TABLE a (id BLOB PRIMARY KEY ON CONFLICT ROLLBACK)", post, "ends the transaction of everybody"},
+		{"on conflict rollback", "CREATE TABLE a (id BLOB PRIMARY KEY ON CONFLICT ROLLBACK)", post,
+			"ends the transaction of everybody"},
 		{"raise rollback", lite + "SELECT RAISE( ROLLBACK, 'x');", post, "ends the transaction of everybody"},
 		{"its own commit", lite + "COMMIT;", post, "each file is one already"},
 		{"its own begin", "BEGIN;" + lite, post, "each file is one already"},
@@ -51,10 +53,12 @@ func TestSchemaRefuses(t *testing.T) {
 		})
 	}
 	for name, files := range map[string]fstest.MapFS{
-		"a file on one engine only": {"sqlite/0001_init.up.sql": {}, "postgres/0001_init.up.sql": {}, "postgres/0002_more.up.sql": {}},
-		"a hole in the numbers":     {"sqlite/0001_init.up.sql": {}, "sqlite/0003_more.up.sql": {}, "postgres/0001_init.up.sql": {}, "postgres/0003_more.up.sql": {}},
-		"another kind of name":      {"sqlite/1.sql": {}, "postgres/1.sql": {}},
-		"no files":                  {},
+		"a file on one engine only": {"sqlite/0001_init.up.sql": {}, "postgres/0001_init.up.sql": {},
+			"postgres/0002_more.up.sql": {}},
+		"a hole in the numbers": {"sqlite/0001_init.up.sql": {}, "sqlite/0003_more.up.sql": {},
+			"postgres/0001_init.up.sql": {}, "postgres/0003_more.up.sql": {}},
+		"another kind of name": {"sqlite/1.sql": {}, "postgres/1.sql": {}},
+		"no files":             {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			report := &dbReporter{TB: t}

@@ -4,6 +4,9 @@ import { call, get } from "./api.js";
 import { guard, h, icon, put, rich, when } from "./dom.js";
 import { enter, go, local, refreshCounts, renderTop, site } from "./main.js";
 
+// count names a number of things: "1 post", "2 posts".
+const count = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;
+
 export function signInView() {
   const name = h("input", { name: "username", autocomplete: "username", autocapitalize: "none", required: true, minlength: 2, maxlength: 30 });
   const password = h("input", { name: "password", type: "password", autocomplete: "current-password", required: true, minlength: 8 });
@@ -134,7 +137,7 @@ export async function personView(name) {
   };
   paint();
   return {
-    element: h("section", {}, h("div", { class: "card" }, h("h1", {}, user.display_name), h("p", { class: "quiet" }, `@${user.username} · ${user.followers_count} followers · follows ${user.following_count} · ${user.posts_count} posts`), user.bio && h("p", {}, user.bio), actions), posts.element),
+    element: h("section", {}, h("div", { class: "card" }, h("h1", {}, user.display_name), h("p", { class: "quiet" }, `@${user.username} · ${count(user.followers_count, "follower")} · follows ${user.following_count} · ${count(user.posts_count, "post")}`), user.bio && h("p", {}, user.bio), actions), posts.element),
     onEvent: (type, data) => {
       if (type === "post.created" && data.author.id === user.id) posts.put(data);
       if (type === "post.deleted") posts.drop(data.id);

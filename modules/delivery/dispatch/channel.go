@@ -28,7 +28,6 @@ type Health struct {
 	Busy   int    // attempts under way, of a sender
 }
 
-// OK reports that nothing is wrong.
 func (h Health) OK() bool { return h.State == "ok" }
 
 // Config says when a channel hangs and when it rests.
@@ -193,7 +192,6 @@ func (c *Channel) Tripped() bool {
 	return c.failures >= c.cfg.Failures
 }
 
-// Health tells how the channel does.
 func (c *Channel) Health() Health {
 	c.mu.Lock()
 	h, now := Health{Name: c.Name, State: "ok", Busy: len(c.calls)}, c.clock()
@@ -219,7 +217,6 @@ func (c *Channel) Health() Health {
 	return h
 }
 
-// Await waits for work until ctx ends.
 func Await(ctx context.Context, work *sync.WaitGroup) error {
 	done := make(chan struct{})
 	go func() { work.Wait(); close(done) }()

@@ -35,7 +35,6 @@ type claim struct {
 	until social.Time // when the hold is given up for lost, and what names it
 }
 
-// run is the goroutine of one sender.
 func (s *sender) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if rest := s.c.Rest(); rest > 0 {

@@ -28,7 +28,6 @@ var files embed.FS
 // Migrations are the tables of the pipeline.
 var Migrations = storage.EmbeddedMigrations("delivery", files)
 
-// DefaultConfig has every key at its default.
 func DefaultConfig() Config {
 	const m, h = time.Minute, time.Hour
 	return Config{
@@ -44,7 +43,6 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate names the key that is wrong.
 func (c Config) Validate() error {
 	for _, n := range []struct {
 		key   string

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"slices"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -24,8 +25,8 @@ func (p *Pipeline) Deliveries(ctx context.Context, owner, endpoint social.ID, st
 		scope := social.PageScope{List: "deliveries", Filter: endpoint.String() + " " + state, Person: owner}
 		rows, err := social.PageOf(p.pages, scope, page, false, func(d delivery) int64 { return d.key },
 			func(w social.Window) ([]delivery, error) {
-				where, args := windowOf(w, args)
-				return storage.All(ctx, q, scanDelivery, query+where, args...)
+				all := append(slices.Clip(args), w.From(), w.Limit)
+				return storage.All(ctx, q, scanDelivery, query+w.Clause("key", len(args)+1), all...)
 			})
 		if err != nil {
 			return err

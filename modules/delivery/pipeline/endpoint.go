@@ -105,12 +105,7 @@ func (e endpoint) wants(kind string) bool {
 }
 
 // wantsPosts is the column that says whether posts are fanned out to it.
-func (e endpoint) wantsPosts() int64 {
-	if e.wants(typePost) {
-		return 1
-	}
-	return 0
-}
+func (e endpoint) wantsPosts() int64 { return storage.Bit(e.wants(typePost)) }
 
 // typePost is the type of the derived notification "someone you follow posted".
 const typePost = "post"

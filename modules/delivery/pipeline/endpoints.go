@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -38,9 +37,8 @@ func (p *Pipeline) Endpoints(ctx context.Context, owner social.ID,
 		scope := social.PageScope{List: "endpoints", Person: owner}
 		rows, err := social.PageOf(p.pages, scope, page, false, func(e endpoint) int64 { return e.key },
 			func(w social.Window) ([]endpoint, error) {
-				where, args := windowOf(w, []any{owner})
 				return storage.All(ctx, q, scanEndpoint, `SELECT `+endpointColumns+` FROM endpoints
-					WHERE owner_id = $1 AND deleted_at IS NULL`+where, args...)
+					WHERE owner_id = $1 AND deleted_at IS NULL`+w.Clause("key", 2), owner, w.From(), w.Limit)
 			})
 		out = viewsOf(rows, endpoint.view)
 		return err
@@ -48,7 +46,7 @@ func (p *Pipeline) Endpoints(ctx context.Context, owner social.ID,
 	return out, social.Wrap(err, "delivery: list endpoints")
 }
 
-// Endpoint is one of a person's endpoints; not found when it is somebody else's.
+// Endpoint is one of a person's endpoints; not found when it is another person's.
 func (p *Pipeline) Endpoint(ctx context.Context, owner, id social.ID) (out Endpoint, err error) {
 	err = p.db.Read(ctx, func(q storage.Querier) error {
 		e, err := ownEndpoint(ctx, q, owner, id)
@@ -175,13 +173,12 @@ func saveEndpoint(ctx context.Context, tx storage.Tx, e endpoint, wasOn bool) er
 
 // RemoveEndpoint takes an endpoint away from its owner at once. One that is not there is not found.
 func (p *Pipeline) RemoveEndpoint(ctx context.Context, owner, id social.ID) error {
-	err := p.db.InTx(ctx, func(tx storage.Tx) error {
+	return social.Wrap(p.db.InTx(ctx, func(tx storage.Tx) error {
 		if _, err := ownEndpoint(ctx, tx, owner, id); err != nil {
 			return err
 		}
 		return bury(ctx, tx, `id`, id, p.clock.Now())
-	})
-	return social.Wrap(err, "delivery: remove endpoint")
+	}), "delivery: remove endpoint")
 }
 
 // RotateSecret gives an endpoint a new secret; the one before signs as well until overlap has passed.
@@ -222,20 +219,6 @@ func newSecret() string {
 	key := make([]byte, 24)
 	rand.Read(key) // never fails (crypto/rand)
 	return "whsec_" + base64.StdEncoding.EncodeToString(key)
-}
-
-// windowOf gives the condition and order of one page of a list by key. Its text is one of four.
-func windowOf(w social.Window, args []any) (string, []any) {
-	sign, order, where := " < $", " DESC", ""
-	if w.Rising {
-		sign, order = " > $", ""
-	}
-	if w.Bound {
-		args = append(args, w.Key)
-		where = " AND key" + sign + strconv.Itoa(len(args))
-	}
-	args = append(args, w.Limit)
-	return where + " ORDER BY key" + order + " LIMIT $" + strconv.Itoa(len(args)), args
 }
 
 func viewsOf[R, V any](l social.List[R], view func(R) V) social.List[V] {

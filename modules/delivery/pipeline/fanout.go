@@ -41,10 +41,7 @@ func (p *Pipeline) fanOutStep(ctx context.Context) (more bool, err error) {
 	err = p.db.Read(ctx, func(q storage.Querier) error {
 		return q.QueryRow(ctx, `SELECT position FROM fanouts ORDER BY position LIMIT 1`).Scan(&position)
 	})
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
+	if found, err := storage.Found(err); !found {
 		return false, err
 	}
 	post, err := p.postAt(ctx, position)

@@ -21,10 +21,8 @@ const (
 )
 
 // intake turns the tail of the log into rows: deliveries for what names a person, one fan-out for a post. The mark
-// moves in the transaction that makes the rows, so a crash repeats nothing and loses nothing.
-//
-// A batch of which nothing comes writes nothing: the stored mark may stay behind by markLag events, which are judged
-// again after a crash, with the same result.
+// moves in the transaction that makes the rows, so a crash repeats nothing and loses nothing. A batch of which nothing
+// comes writes nothing: the mark may lag by markLag events, which are judged again after a crash, with the same result.
 type intake struct {
 	p     *Pipeline
 	saved social.Position // the mark in the store
@@ -47,7 +45,6 @@ func (p *Pipeline) openMark(ctx context.Context, head social.Position) (mark soc
 	return mark, err
 }
 
-// dropMark forgets the place.
 func (p *Pipeline) dropMark(ctx context.Context) error {
 	return p.db.InTx(ctx, func(tx storage.Tx) error {
 		_, err := tx.Exec(ctx, `DELETE FROM sender_mark`)

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/modules/delivery/dispatch"
+	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
@@ -31,10 +32,10 @@ type Pipeline struct {
 	work    sync.WaitGroup
 }
 
-// New makes a pipeline without side effects.
 func New(cfg Config, db storage.DB, events Log, clock social.Clock, site social.Site, pages *social.PageCursors,
 	log *zap.Logger) *Pipeline {
-	return &Pipeline{Ports: Ports{Follows: absent{}, Notifications: absent{}, Posts: absent{}}, cfg: cfg, db: db,
+	return &Pipeline{Ports: Ports{Follows: event.Absent{}, Notifications: event.Absent{}, Posts: event.Absent{}},
+		cfg: cfg, db: db,
 		events: events, clock: clock, log: log, site: site, pages: pages, senders: map[string]*sender{},
 		wake: make(chan struct{}, 1)}
 }

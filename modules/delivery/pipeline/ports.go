@@ -48,24 +48,3 @@ type Posts interface {
 	// Info gives what is known of posts; deleted ones are absent.
 	Info(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]event.PostInfo, error)
 }
-
-type absent struct{}
-
-func (absent) Edge(context.Context, storage.Querier, social.ID, social.ID) (social.FollowEdge, bool, error) {
-	return social.FollowEdge{}, false, nil
-}
-
-func (absent) BellFollowers(context.Context, storage.Querier, social.ID,
-	[]social.ID) (map[social.ID]social.FollowEdge, error) {
-	return nil, nil
-}
-
-func (absent) System(context.Context, storage.Tx, social.ID, string, string, json.RawMessage) error {
-	return nil
-}
-
-func (absent) Withdrawn(context.Context, storage.Querier, social.ID) (bool, error) { return false, nil }
-
-func (absent) Info(context.Context, storage.Querier, []social.ID) (map[social.ID]event.PostInfo, error) {
-	return nil, nil
-}

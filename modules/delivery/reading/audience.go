@@ -25,7 +25,6 @@ type Audiences struct {
 	db storage.DB
 }
 
-// NewAudiences makes it without side effects.
 func NewAudiences(db storage.DB) *Audiences { return &Audiences{db: db} }
 
 // Audience gives the streams of a person: what is addressed to them, what they publish themselves (bell off, so

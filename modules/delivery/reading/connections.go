@@ -24,9 +24,6 @@ type Caps struct {
 	MaxStreamsPerPerson int
 }
 
-// DefaultCaps are the caps where nothing is configured.
-func DefaultCaps() Caps { return Caps{MaxStreams: 20_000, MaxStreamsPerPerson: 10} }
-
 // Connections counts the open streams and waiting long polls of this node, holds the caps, and ends what lost its
 // right. Safe for concurrent use.
 type Connections struct {
@@ -51,7 +48,6 @@ type connection struct {
 	closed                 bool // its place is given back
 }
 
-// NewConnections makes it without side effects.
 func NewConnections(caps Caps, clock social.Clock, log *zap.Logger) *Connections {
 	return &Connections{Limits: social.Unlimited{}, caps: caps, clock: clock, log: log,
 		people: map[social.ID][]*connection{}}
@@ -143,7 +139,6 @@ func (c *Connections) Expire(ctx context.Context) {
 	}
 }
 
-// sweep ends what has expired.
 func (c *Connections) sweep() {
 	c.mu.Lock()
 	now := c.clock.Now()

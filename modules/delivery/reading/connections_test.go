@@ -145,7 +145,7 @@ func TestW33RevokedSessionLosesItsStream(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := connections(t, reading.DefaultCaps())
+				s := connections(t, reading.Caps{MaxStreams: 20_000, MaxStreamsPerPerson: 10})
 				me, s1, s2, token := idNow(), idNow(), idNow(), idNow()
 				all := []*held{
 					open(t, s, "session 1", social.Actor{UserID: me, SessionID: s1}),
@@ -170,7 +170,7 @@ func TestW33RevokedSessionLosesItsStream(t *testing.T) {
 
 func TestSigningInAgainAfterARevocationWorks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := connections(t, reading.DefaultCaps())
+		s := connections(t, reading.Caps{MaxStreams: 20_000, MaxStreamsPerPerson: 10})
 		me := social.NewID()
 		revoke(t, s, me, social.AccessRevokedData{})
 		synctest.Wait()
@@ -181,7 +181,7 @@ func TestSigningInAgainAfterARevocationWorks(t *testing.T) {
 
 func TestExpiredSessionLosesItsStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := connections(t, reading.DefaultCaps())
+		s := connections(t, reading.Caps{MaxStreams: 20_000, MaxStreamsPerPerson: 10})
 		now := social.TimeOf(time.Now())
 		soon := open(t, s, "soon", social.Actor{UserID: social.NewID(), ExpiresAt: now.Add(time.Minute)})
 		later := open(t, s, "later", social.Actor{UserID: social.NewID(), ExpiresAt: now.Add(2 * time.Minute)})

@@ -34,7 +34,6 @@ type Polls struct {
 	drain       func()
 }
 
-// NewPolls makes it without side effects.
 func NewPolls(log plugins.History, audiences *Audiences, connections *Connections) *Polls {
 	drained := make(chan struct{})
 	return &Polls{log: log, audiences: audiences, connections: connections, drained: drained,

@@ -17,20 +17,14 @@ func (t *Timeline) WindowFor(ctx context.Context, reader social.ID, w social.Win
 	return social.Merge(w, keys, addressed, func(key int64) int64 { return key }), err
 }
 
-const (
-	addressedAll = `SELECT m.post_key, p.author_id FROM post_mentions m JOIN posts p ON p.key = m.post_key
-		WHERE m.user_id = $1 AND m.addressed = 1 AND p.deleted_at = 0`
-	addressedBelow = addressedAll + ` AND m.post_key < $2 ORDER BY m.post_key DESC LIMIT $3`
-)
+const selectAddressed = `SELECT m.post_key, p.author_id FROM post_mentions m JOIN posts p ON p.key = m.post_key
+	WHERE m.user_id = $1 AND m.addressed = 1 AND p.deleted_at = 0`
 
 // addressed gives the keys of top-level posts for named people only that the reader wrote or is named in, of the
 // authors among sources, as far as they have a place in the window beside the keys that are there already. Strangers
 // may have addressed any number of posts to the reader: a full window ends the search among them.
 func (t *Timeline) addressed(ctx context.Context, reader social.ID, w social.Window, there []int64) ([]int64, error) {
-	query := addressedBelow
-	if w.Rising {
-		query = addressedAll + ` AND m.post_key > $2 ORDER BY m.post_key LIMIT $3`
-	}
+	query := selectAddressed + w.Clause("m.post_key", 2)
 	var authors map[social.ID]bool
 	var out []int64
 	for bound := w.From(); ; {

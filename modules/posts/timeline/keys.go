@@ -12,12 +12,9 @@ import (
 
 // Keys holds, of authors that are read, the order keys of their newest posts for everybody or for followers.
 //
-// Keys is a projection of the store up to a mark. Every post carries, in posts.changed, the order key of the write that
-// put the post into the lists or took it out, so a snapshot shows what changed behind the mark, whichever process
-// wrote, and no commit has to be reported. A reader gets what its own snapshot holds, also when that is older than the
-// mark.
-//
-// Safe for concurrent use.
+// It is a projection of the store up to a mark. Every post carries, in posts.changed, the order key of the moment in
+// which it came into the lists or left them, so a snapshot shows what changed behind the mark, whichever process wrote
+// it. A reader gets what its own snapshot holds, also when that is older than the mark. Safe for concurrent use.
 type Keys struct {
 	mu   sync.RWMutex
 	mark int64 // everything that changed up to it is in kept; -1 before the first reader
@@ -143,7 +140,6 @@ func (l *tail) with(c change) *tail {
 	return next
 }
 
-// falling is the order of a tail.
 func falling(a, b int64) int { return cmp.Compare(b, a) }
 
 // change is a post that came into the lists, left them, or was never in them.

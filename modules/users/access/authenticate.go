@@ -11,24 +11,12 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Credentials are what a request brought. All strings are copies that outlive the request; "" = not given.
-type Credentials struct {
-	// Bearer is what followed "Bearer " in Authorization. For another scheme, or nothing behind it, the host hands
-	// over the header as it is: that is no token.
-	Bearer string
-	Ticket string // of GET /v1/events only; the host passes it on no other route
-	Cookie string // the value of the cookie named by Service.Cookie
-	// Peek looks at a ticket without using it up, for HEAD.
-	Peek bool
-}
-
 // Authenticate says who is asking. The host calls it once a request. Authorization wins over a ticket, a ticket over
 // the cookie, and a bad one never falls back to the next. Nothing given is the zero Actor, which is no error.
 //
-// A secret that is unknown, expired or revoked, or of another kind, gives the fault invalid_token, a ticket
-// invalid_ticket; any other error is the store's. A ticket allows events only, works once and for TicketTTL, and
-// ends with the session or token that made it.
-func (s *Service) Authenticate(ctx context.Context, c Credentials) (social.Actor, error) {
+// A secret that is unknown, expired, revoked or of another kind gives the fault invalid_token, a ticket invalid_ticket.
+// A ticket allows events only, works once and for TicketTTL, and ends with the session or token that made it.
+func (s *Service) Authenticate(ctx context.Context, c social.Credentials) (social.Actor, error) {
 	switch {
 	case c.Bearer != "":
 		return s.check(ctx, c.Bearer, tokenPrefix, actorByToken)

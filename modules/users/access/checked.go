@@ -31,7 +31,7 @@ func (s *Service) learn(h secretHash, a social.Actor, now social.Time, ends uint
 }
 
 // Forget drops what is kept of a person's checked secrets; of service tokens, for the zero ID. Call it after every
-// commit that changes what somebody may do, so that this process obeys at once.
+// commit that changes what a person may do, so that this process obeys at once.
 func (s *Service) Forget(person social.ID) {
 	s.ends.Add(1)
 	s.checked.DeleteFunc(func(_ secretHash, c checked) bool { return c.actor.UserID == person })

@@ -1,4 +1,4 @@
-// Package access keeps the secrets that let somebody in, and says whom they stand for: sessions, personal and service
+// Package access keeps the secrets that grant access, and says whose they are: sessions, personal and service
 // tokens, stream tickets and invites.
 //
 // A secret is 256 random bits and is shown once; the store keeps its SHA-256. Whatever ends access writes, in the

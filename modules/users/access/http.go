@@ -10,7 +10,6 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Routes registers the operations of this room.
 func (s *Service) Routes(api huma.API) {
 	const created, ok, empty = http.StatusCreated, http.StatusOK, http.StatusNoContent
 	add(api, s.postLogout, "logout", "POST", "/v1/auth/logout", "Sign out; the session's streams end.",
@@ -32,8 +31,8 @@ func (s *Service) Routes(api huma.API) {
 func add[I, O any](api huma.API, handler func(context.Context, *I) (*O, error), id, method, path, summary string,
 	status int, who social.Auth, errors ...int) {
 	huma.Register(api, huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary,
-		Tags:          []string{"auth"},
-		DefaultStatus: status, Errors: errors, Metadata: map[string]any{social.MetaAuth: who}}, handler)
+		Tags: []string{"auth"}, DefaultStatus: status, Errors: errors,
+		Metadata: map[string]any{social.MetaAuth: who}}, handler)
 }
 
 // Suspended is the fault for a suspended person who asks for more than to look at the account and to leave.
@@ -79,10 +78,7 @@ func (s *Service) getSessions(ctx context.Context, a social.Actor, in *pageInput
 
 // deleteSession takes the cookie of the session that asks for its own end.
 func (s *Service) deleteSession(ctx context.Context, a social.Actor, in *idInput) (*goneOutput, error) {
-	id, err := social.ParseID(in.ID)
-	if err != nil {
-		return nil, social.NotFound()
-	}
+	id := social.PathID(in.ID)
 	out := &goneOutput{}
 	if id == a.SessionID {
 		out.SetCookie = s.cookie.Clear()
@@ -123,21 +119,11 @@ func (s *Service) postToken(ctx context.Context, a social.Actor, in *tokenInput)
 	}
 	once := storage.NewOnce(a, s.clock.Now(), "POST /v1/tokens", in.Key, in.RawBody)
 	t, err := s.IssueToken(ctx, a, d, once)
-	if err != nil {
-		return nil, err
-	}
-	out := &tokenOutput{Location: "/v1/tokens/" + t.ID.String(), Body: t}
-	if once.Replayed() {
-		out.Replayed = "true"
-	}
-	return out, nil
+	return &tokenOutput{Location: "/v1/tokens/" + t.ID.String(), Replayed: once.Header(), Body: t}, err
 }
 
 func (s *Service) deleteToken(ctx context.Context, a social.Actor, in *idInput) (*struct{}, error) {
-	id, err := social.ParseID(in.ID)
-	if err != nil {
-		return nil, social.NotFound()
-	}
+	id := social.PathID(in.ID)
 	return nil, s.EndToken(ctx, a, id)
 }
 

@@ -41,7 +41,6 @@ func New(cfg Config, site social.Site, db storage.DB, clock social.Clock, pages 
 		pages: pages, log: log, checked: storage.NewCache[secretHash, checked](maxChecked, nil), uses: newUses()}
 }
 
-// Jobs are the room's background work.
 func (s *Service) Jobs() []social.Job {
 	return []social.Job{
 		{Name: "users: note last uses", Every: 10 * time.Second, Run: s.noteUses},

@@ -38,7 +38,6 @@ func (s *Service) CreateService(ctx context.Context, name string) (string, socia
 	return secret, id, nil
 }
 
-// Services lists all service tokens, newest first.
 func (s *Service) Services(ctx context.Context) ([]ServiceToken, error) {
 	var list []ServiceToken
 	err := s.db.Read(ctx, func(q storage.Querier) (err error) {

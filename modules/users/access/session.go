@@ -81,26 +81,24 @@ func (s *Service) Sessions(ctx context.Context, a social.Actor, q social.PageQue
 		return it, err
 	}
 	return list(ctx, s, a, "sessions", q, func(it Session) int64 { return it.key }, scan,
-		`SELECT id, key, user_agent, address, created_at, last_used_at, expires_at FROM sessions WHERE expires_at > $5`,
+		`SELECT id, key, user_agent, address, created_at, last_used_at, expires_at FROM sessions WHERE expires_at > $4`,
 		int64(s.clock.Now()))
 }
 
-// list gives a page of what a person has, newest first. query has a condition, whose arguments begin at $5.
+// list gives a page of what a person has, newest first. query has a condition, whose arguments begin at $4.
 func list[T any](ctx context.Context, s *Service, a social.Actor, name string, page social.PageQuery, key func(T) int64,
 	scan func(storage.Row) (T, error), query string, args ...any) (out social.List[T], err error) {
 	scope := social.PageScope{List: name, Person: a.UserID}
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		out, err = social.PageOf(s.pages, scope, page, false, key, func(w social.Window) ([]T, error) {
-			low, high, order := w.Between()
-			tail := ` AND user_id = $1 AND key > $2 AND key < $3 ORDER BY key ` + order + ` LIMIT $4`
-			return storage.All(ctx, q, scan, query+tail, append([]any{a.UserID, low, high, w.Limit}, args...)...)
+			args := append([]any{a.UserID, w.From(), w.Limit}, args...)
+			return storage.All(ctx, q, scan, query+` AND user_id = $1`+w.Clause("key", 2), args...)
 		})
 		return err
 	})
 	return out, social.Wrap(err, "users: %s of %s", name, a.UserID)
 }
 
-// Logout ends the session that asks.
 func (s *Service) Logout(ctx context.Context, a social.Actor) error {
 	return s.EndSession(ctx, a, a.SessionID)
 }

@@ -28,7 +28,7 @@ func TestSession(t *testing.T) {
 		session, secret, err = s.Begin(t.Context(), tx, person, "Test/1.0")
 		return err
 	})
-	who, err := s.Authenticate(t.Context(), access.Credentials{Cookie: secret})
+	who, err := s.Authenticate(t.Context(), social.Credentials{Cookie: secret})
 	if err != nil || who.UserID != person || who.SessionID != session.ID || !who.Suspended {
 		t.Fatalf("the secret stands for %+v, %v", who, err)
 	}
@@ -39,11 +39,11 @@ func TestSession(t *testing.T) {
 	if err := s.EndSession(t.Context(), who, session.ID); err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Authenticate(t.Context(), access.Credentials{Cookie: secret})
+	_, err = s.Authenticate(t.Context(), social.Credentials{Cookie: secret})
 	if !social.IsFault(err, social.CodeInvalidToken) {
 		t.Errorf("after its end the secret gives %v", err)
 	}
-	_, err = s.Authenticate(t.Context(), access.Credentials{Ticket: ticket.Ticket})
+	_, err = s.Authenticate(t.Context(), social.Credentials{Ticket: ticket.Ticket})
 	if !social.IsFault(err, social.CodeInvalidTicket) {
 		t.Errorf("after the end of its session a ticket gives %v", err)
 	}

@@ -76,10 +76,7 @@ func (s *Service) IssueToken(ctx context.Context, a social.Actor, d TokenDraft, 
 		t.Token = &secret
 		return nil
 	})
-	if err != nil {
-		return Token{}, social.Wrap(err, "users: token for %s", a.UserID)
-	}
-	return t, nil
+	return t, social.Wrap(err, "users: token for %s", a.UserID)
 }
 
 func (s *Service) insertToken(ctx context.Context, tx storage.Tx, user social.ID, t Token, hash secretHash) error {

@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -78,10 +77,7 @@ func (s *Service) noteUses(ctx context.Context) (bool, error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return false, fmt.Errorf("users: note %d last uses: %w", len(batch), err)
-	}
-	return more, nil
+	return more, social.Wrap(err, "users: note %d last uses", len(batch))
 }
 
 // noteUse writes one use. A session that is used again lives on, but not past its end counted from login.

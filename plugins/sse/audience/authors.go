@@ -35,7 +35,7 @@ const (
 	firstAuthor
 )
 
-// authors is the table of those whose by: streams somebody known reads.
+// authors is the table of those whose by: streams a known person reads.
 type authors struct {
 	places map[social.ID]uint32
 	table  []author

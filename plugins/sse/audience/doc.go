@@ -11,7 +11,7 @@
 //
 //   - a in p.follows if and only if p in a.readers, with the same bell. The own by: stream is the exception: it
 //     stands under the place own in p.follows only.
-//   - An author stands in the table while somebody known reads them, and then under one place.
+//   - An author stands in the table while a known person reads them, and then under one place.
 //   - An edge that is not in p.sinces has a since at or below p.From. So above p.From everything is known, and
 //     nothing at or below it may be judged before the audience is asked again.
 //

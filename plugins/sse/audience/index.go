@@ -22,7 +22,6 @@ type Index[M Member] struct {
 	edges   []edge // scratch of Install
 }
 
-// New makes an index that knows nobody.
 func New[M Member]() *Index[M] {
 	return &Index[M]{people: map[social.ID]M{}, authors: newAuthors()}
 }
@@ -30,7 +29,6 @@ func New[M Member]() *Index[M] {
 // Find gives a person the index knows, or zero.
 func (x *Index[M]) Find(id social.ID) M { return x.people[id] }
 
-// All gives everybody the index knows.
 func (x *Index[M]) All() iter.Seq[M] { return maps.Values(x.people) }
 
 // Enter adds a person, who reads nothing yet.

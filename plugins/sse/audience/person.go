@@ -53,7 +53,7 @@ func (p *Person) since(author uint32) social.Position {
 	return 0
 }
 
-// hide notes whether somebody is hidden from the person.
+// hide notes whether a person is hidden from the person.
 func (p *Person) hide(other social.ID, hidden bool) {
 	if _, was := p.hidden[other]; was == hidden {
 		return
@@ -102,14 +102,12 @@ func (j *Judge) Shows(s social.Stream, at social.Position, about []social.ID) bo
 // Mode is social.PostsMode in one byte.
 type Mode uint8
 
-// The modes.
 const (
 	Notify Mode = iota
 	All
 	None
 )
 
-// ModeOf gives the mode of a query.
 func ModeOf(m social.PostsMode) Mode {
 	switch m {
 	case social.PostsAll:
@@ -121,5 +119,5 @@ func ModeOf(m social.PostsMode) Mode {
 	}
 }
 
-// takes reports whether a mode shows the posts of somebody followed with or without the bell.
+// takes reports whether a mode shows the posts of a person followed with or without the bell.
 func (m Mode) takes(bell bool) bool { return m == All || (bell && m == Notify) }

@@ -48,7 +48,6 @@ func PresetOf(name string) *Preset {
 	return nil
 }
 
-// PresetNames are the names of all presets.
 func PresetNames() []string {
 	names := make([]string, len(presets))
 	for i := range presets {

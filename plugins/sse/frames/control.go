@@ -66,7 +66,6 @@ func appendHeld(b []byte, c social.Cursor) []byte {
 	return appendID(b, c)
 }
 
-// quoted is a cursor in JSON.
 func quoted(c social.Cursor) string {
 	if c.IsZero() {
 		return "null"

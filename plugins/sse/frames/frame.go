@@ -34,7 +34,6 @@ func (f *Frame) Empty() bool { return len(f.block) == 0 }
 // size is what a frame costs in memory, roughly.
 func (f *Frame) size() int { return len(f.block) + len(f.About)*16 + 128 }
 
-// payload is the event's data member.
 func (f *Frame) payload() []byte { return f.block[f.data : len(f.block)-len("}\n\n")] }
 
 // Kinds is a set of event types.
@@ -51,7 +50,6 @@ var shown = [...]string{social.EventNotification, social.EventNotificationUpdate
 	social.EventReadState, social.EventFollowChanged, social.EventPostCreated, social.EventPostUpdated,
 	social.EventPostDeleted}
 
-// KindOf gives the set of one type.
 func KindOf(typ string) Kinds {
 	if i := slices.Index(shown[:], typ); i >= 0 {
 		return 1 << i
@@ -59,7 +57,6 @@ func KindOf(typ string) Kinds {
 	return unknown
 }
 
-// Wanted gives the types a query shows.
 func Wanted(q plugins.EventsQuery) (k Kinds) {
 	for _, typ := range append(shown[:len(shown):len(shown)], "") {
 		if q.Shows(social.Event{Type: typ}) {

@@ -24,7 +24,6 @@ type Mark struct {
 	Pos social.Position
 }
 
-// Reset begins a write of whatever.
 func (j *Joined) Reset() {
 	j.buf, j.marks, j.count, j.frames = j.buf[:0], j.marks[:0], 0, false
 }
@@ -78,7 +77,6 @@ func (j *Joined) AddEvent(e social.Event, p *Preset) bool {
 	return true
 }
 
-// Bytes is the write at hand.
 func (j *Joined) Bytes() []byte {
 	if j.count == 0 {
 		return nil

@@ -21,15 +21,12 @@ const HaveEpoll = true
 // what happens to all of them. Other connections, and those for which descriptors or the kernel's memory are at
 // their end, go to a parked holder.
 //
-// Registration is edge-triggered: an idle socket is always writable, so a level-triggered one would have to be
-// changed at each stall and again after it. Therefore the loop reads until there is nothing more, and a short Write
-// and the loop that hears of room agree under the socket's lock. Room is asked for from a socket's first short
-// Write on.
+// Registration is edge-triggered, since an idle socket is always writable: the loop reads until there is nothing more,
+// and a short Write and the loop that hears of room agree under the socket's lock. Room is registered for at a socket's
+// first short Write.
 //
-// A descriptor is closed by the loop alone, while it handles an event of that descriptor; Abort shuts the connection
-// down, which is such an event. A registration can outlive its descriptor while a child process that is being
-// started holds it, so an event is no more than a reason to look at a descriptor: what has happened, the kernel is
-// asked.
+// A descriptor is closed by the loop alone, at an event of that descriptor; Abort shuts the connection down, which is
+// one. A registration can outlive its descriptor in a starting child process, so the loop asks the kernel what it is.
 type epoll struct {
 	cfg    Config
 	log    *zap.Logger

@@ -74,7 +74,6 @@ func (h *parked) next() (s *pooledSocket) {
 	return s
 }
 
-// write is a writing goroutine.
 func (h *parked) write() {
 	for s := h.next(); s != nil; s = h.next() {
 		s.pass()

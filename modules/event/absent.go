@@ -1,0 +1,74 @@
+package event
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/storage"
+)
+
+// Absent answers the questions of every port to a module that was left out: there is nobody and nothing.
+type Absent struct{}
+
+type (
+	ids   = []social.ID
+	refs  = map[social.ID]social.UserRef
+	edges = map[social.ID]social.FollowEdge
+)
+
+func (Absent) Refs(context.Context, storage.Querier, ids) (refs, error) { return nil, nil }
+
+func (Absent) RefsByName(context.Context, storage.Querier, []string) (map[string]social.UserRef, error) {
+	return nil, nil
+}
+
+func (Absent) Profiles(context.Context, storage.Querier, ids) (list []social.User, err error) {
+	return list, err
+}
+
+func (Absent) Views(context.Context, storage.Querier, social.ID, ids) (list []social.User, err error) {
+	return list, err
+}
+
+func (Absent) Relations(context.Context, storage.Querier, social.ID, ids) (map[social.ID]social.Relationship, error) {
+	return nil, nil
+}
+
+func (Absent) Page(context.Context, storage.Querier, social.ID, social.ID, bool,
+	social.PageQuery) (list social.List[social.ID], err error) {
+	return list, err
+}
+
+func (Absent) Following(context.Context, storage.Querier, social.ID) ([]social.FollowEdge, error) {
+	return nil, nil
+}
+
+func (Absent) IsFollowing(context.Context, storage.Querier, social.ID, social.ID) (bool, error) {
+	return false, nil
+}
+
+func (Absent) Edge(context.Context, storage.Querier, social.ID, social.ID) (e social.FollowEdge, ok bool, err error) {
+	return e, false, nil
+}
+
+func (Absent) BellFollowers(context.Context, storage.Querier, social.ID, ids) (edges, error) {
+	return nil, nil
+}
+
+func (Absent) Info(context.Context, storage.Querier, ids) (map[social.ID]PostInfo, error) {
+	return nil, nil
+}
+
+func (Absent) RecentBy(context.Context, storage.Querier, social.ID, []social.FollowEdge,
+	social.Window) ([]PostInfo, error) {
+	return nil, nil
+}
+
+func (Absent) System(context.Context, storage.Tx, social.ID, string, string, json.RawMessage) error {
+	return nil
+}
+
+func (Absent) Withdrawn(context.Context, storage.Querier, social.ID) (bool, error) { return false, nil }
+
+func (Absent) Head() social.Cursor { return social.Cursor{} }
