@@ -20,7 +20,7 @@ func (s *Service) Home(ctx context.Context, reader social.ID,
 		list, err = s.homeIn(ctx, q, reader, p)
 		return err
 	})
-	return out, head, social.Wrap(err, "posts: home of %s", reader)
+	return list, head, social.Wrap(err, "posts: home of %s", reader)
 }
 
 func (s *Service) homeIn(ctx context.Context, q storage.Querier, reader social.ID,

@@ -41,6 +41,9 @@ func (s *Service) UpdateMe(ctx context.Context, a social.Actor, c ProfileChange)
 			email = $6, email_verified = $7 WHERE id = $8`,
 			me.DisplayName, me.Bio, storage.Bit(me.Bot), me.Locale, me.TimeZone, me.Email, storage.Bit(me.EmailVerified),
 			a.UserID)
+		if err == nil && c.DisplayName.Set {
+			err = changeNames(ctx, tx)
+		}
 		return err
 	})
 	return me, social.Wrap(err, "users: update %s", a.UserID)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 )
 

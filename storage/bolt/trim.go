@@ -13,31 +13,6 @@ import (
 // trimStep bounds the records one transaction drops, so that trimming does not hold up appends for long.
 const trimStep = 1024
 
-// lock takes the write lock; unlock gives it back.
-func (l *Log) lock(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	select {
-	case l.writing <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-l.closed:
-		return storage.ErrClosed
-	}
-}
-
-func (l *Log) unlock() { <-l.writing }
-
-func (l *Log) locked(ctx context.Context, fn func(*writer) error) error {
-	if err := l.lock(ctx); err != nil {
-		return err
-	}
-	defer l.unlock()
-	return l.write(fn)
-}
-
 // Trim drops at most 1,024 records at a time, whatever limit says. It works on a full log.
 func (l *Log) Trim(ctx context.Context, before social.Position, limit int) (int, error) {
 	limit = min(limit, trimStep)

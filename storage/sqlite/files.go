@@ -47,6 +47,12 @@ type mainFile interface {
 
 type databaseFile struct{ mainFile }
 
+// DeviceCharacteristics is vfs.File's. On F2FS the library's file promises atomic writes, whose calls mainFile leaves
+// out: SQLite would fail each commit that tries one.
+func (f databaseFile) DeviceCharacteristics() vfs.DeviceCharacteristic {
+	return f.mainFile.DeviceCharacteristics() &^ vfs.IOCAP_BATCH_ATOMIC
+}
+
 func (f databaseFile) WriteAt(p []byte, at int64) (int, error) {
 	n, err := f.mainFile.WriteAt(p, at)
 	return n, refused(err)

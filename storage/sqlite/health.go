@@ -26,10 +26,12 @@ func (w *writer) note(err error) error {
 // failure is why nothing may be written any more. After a failed fsync the kernel may call the same pages
 // clean: the next fsync would succeed without having written them. So it is never tried again.
 func (w *writer) failure() error {
-	if p := w.cause.Load(); p != nil {
-		return fmt.Errorf("sqlite: nothing is written any more: %w", *p)
+	select {
+	case <-w.failed: // nobody is refused before Failed tells
+		return fmt.Errorf("sqlite: nothing is written any more: %w", *w.cause.Load())
+	default:
+		return nil
 	}
-	return nil
 }
 
 // tryDisk finds out whether a full or read-only disk takes writes again.

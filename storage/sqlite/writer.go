@@ -15,8 +15,8 @@ import (
 // Callers that wait while a commit is under way share the next one, with fates of their own (I29). A savepoint for each
 // would cost a copy of every page that changes, and most callers succeed, or fail before they write. So a batch begins
 // without; when a caller fails that has written, all is undone and the batch runs again, each under a savepoint, and so
-// do the next batches. Some errors (disk full, an I/O error, ON CONFLICT ROLLBACK) end the whole transaction in SQLite, after which every
-// further statement would commit by itself. So any error of SAVEPOINT, RELEASE, ROLLBACK TO or COMMIT, and any
+// do the next batches. Some errors (disk full, an I/O error, ON CONFLICT ROLLBACK) end the whole transaction in SQLite,
+// after which every further statement would commit by itself. So any error of SAVEPOINT, RELEASE, ROLLBACK TO or COMMIT, and any
 // statement after which there is no transaction any more, means that the batch is dead: nothing more runs in it,
 // the caller at fault is refused, and the others run again, one by one. Refusals too wait for the commit: one that
 // was caused by work of the same batch would be wrong if that work is undone.
@@ -40,8 +40,8 @@ type writer struct {
 	savepoints int // batches to come that have savepoints from the start
 }
 
-// savepointBatches is how many batches have savepoints after a failure, so that one who fails all the time does not have
-// everybody run twice all the time.
+// savepointBatches is how many batches have savepoints after a failure, so that a caller who fails all the time does not
+// have everybody run twice all the time.
 const savepointBatches = 16
 
 const (
@@ -178,8 +178,8 @@ func (w *writer) share(batch []*call) (again []*call) {
 // errWrote: a caller without a savepoint has failed after it wrote.
 var errWrote = errors.New("sqlite: work of one caller has to be undone")
 
-// member runs one caller of a batch. lost means that the whole transaction has ended, or has to (errWrote); err then says
-// what c is told of it, nil = it is not the fault of c.
+// member runs one caller of a batch. lost means that the whole transaction has ended, or has to (errWrote); err then
+// says what c is told of it, nil = it is not the fault of c.
 func (w *writer) member(c *call, savepoint bool) (err, lost error) {
 	if !savepoint {
 		w.conn.wrote = false
@@ -231,8 +231,8 @@ func (w *writer) invoke(c *call) (err, lost error) {
 	return err, nil
 }
 
-// call runs the functions of callers, on a goroutine of its own, which they may end (runtime.Goexit): then another takes
-// its place. It is one goroutine for all of them, because SQLite needs a deep stack: to grow it cost 8 us an act.
+// call runs the functions of callers, on a goroutine of its own, which they may end (runtime.Goexit): then another
+// takes its place. It is one goroutine for all of them, because SQLite needs a deep stack: to grow it cost 8 us an act.
 func (w *writer) call() {
 	closed := false
 	defer func() {
