@@ -35,9 +35,9 @@ func In[T any](args []any, list []T) (string, []any) {
 }
 
 // Values appends the values of list, which are whole numbers, to args and gives them as a table of one column, named
-// column1: "(VALUES (CAST($3 AS BIGINT)),($4),…)", for use in a join. SQLite answers it in half the time of IN, for which
-// it makes a sorted table first. The count is rounded up to a power of two by NULLs, which nothing equals. An empty
-// list gives one NULL. Callers bound the list as for In.
+// column1: "(VALUES (CAST($3 AS BIGINT)),($4),…)", for use in a join. SQLite answers it in half the time of IN, for
+// which it makes a sorted table first. The count is rounded up to a power of two by NULLs, which nothing equals. An
+// empty list gives one NULL. Callers bound the list as for In.
 func Values(args []any, list []int64) (string, []any) {
 	size := 1
 	for size < len(list) {
