@@ -27,7 +27,7 @@ type Config struct {
 	SendBuffer      social.Size   `yaml:"send_buffer"`      // SO_SNDBUF: how much the kernel hides from progress_timeout
 	CatchUpWorkers  int           `yaml:"catch_up_workers"` // goroutines that read the log for those behind the tail
 	AudienceWorkers int           `yaml:"audience_workers"` // goroutines that ask what people read
-	WriteWorkers    int           `yaml:"write_workers"`    // goroutines that write to connections that epoll does not hold
+	WriteWorkers    int           `yaml:"write_workers"`    // goroutines that write where epoll does not
 	// MaxStreamsPerAddress bounds the open streams of one public address, IPv6 by /64; 0 = no bound.
 	MaxStreamsPerAddress int      `yaml:"max_streams_per_address"`
 	Aliases              []string `yaml:"aliases"` // connect, sub, alarm

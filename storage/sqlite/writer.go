@@ -16,9 +16,9 @@ import (
 // would cost a copy of every page that changes, and most callers succeed, or fail before they write. So a batch begins
 // without; when a caller fails that has written, all is undone and the batch runs again, each under a savepoint, and so
 // do the next batches. Some errors (disk full, an I/O error, ON CONFLICT ROLLBACK) end the whole transaction in SQLite,
-// after which every further statement would commit by itself. So any error of SAVEPOINT, RELEASE, ROLLBACK TO or COMMIT,
-// and any statement after which there is no transaction any more, means that the batch is dead: nothing more runs in it,
-// the caller at fault is refused, and the others run again, one by one. Refusals too wait for the commit: one that
+// after which every further statement would commit by itself. So any error of SAVEPOINT, RELEASE, ROLLBACK TO or
+// COMMIT, and any statement after which there is no transaction, means that the batch is dead: nothing runs in it, the
+// caller at fault is refused, and the others run again, one by one. Refusals too wait for the commit: one that
 // was caused by work of the same batch would be wrong if that work is undone.
 type writer struct {
 	conn      *conn
