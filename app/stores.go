@@ -59,8 +59,8 @@ func (l *eventLog) Oldest() social.Cursor {
 	return l.Log.Oldest()
 }
 
-func (l *eventLog) Read(ctx context.Context, a social.Audience, after social.Cursor, limit int) (social.EventPage,
-	error) {
+func (l *eventLog) Read(ctx context.Context, a social.Audience, after social.Cursor,
+	limit int) (social.EventPage, error) {
 	if l.Log == nil {
 		return social.EventPage{}, storage.ErrClosed
 	}
