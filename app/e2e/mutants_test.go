@@ -79,7 +79,8 @@ func (m mutant) killed(dir string) error {
 			return err
 		}
 	}
-	cmd := exec.Command("go", "test", "-overlay", overlay, "-count=1", "-failfast", "-timeout=90s", "-run", m.run, "./"+m.pkg)
+	cmd := exec.Command("go", "test", "-overlay", overlay, "-count=1", "-failfast", "-timeout=90s",
+		"-run", m.run, "./"+m.pkg)
 	cmd.Dir = filepath.Join("..", "..")
 	out, err := cmd.CombinedOutput()
 	switch {
