@@ -30,13 +30,13 @@ func (c *Cache[K, V]) Get(key K) (V, bool) {
 	return v, ok
 }
 
-// GetAll gives the values of keys, in their order, as they stand at one moment; the zero V where there is none.
-func (c *Cache[K, V]) GetAll(keys []K) []V {
-	out := make([]V, len(keys))
+// GetAll gives the values of n keys, in their order, as they stand at one moment; the zero V where there is none.
+func (c *Cache[K, V]) GetAll(n int, key func(i int) K) []V {
+	out := make([]V, n)
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	for i, key := range keys {
-		out[i] = c.list[key]
+	for i := range out {
+		out[i] = c.list[key(i)]
 	}
 	return out
 }

@@ -3,7 +3,6 @@ package storage
 import (
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // In appends the values of list to args and gives the text of their placeholders, "($3,$4,…)", for use behind IN.
@@ -17,21 +16,18 @@ func In[T any](args []any, list []T) (string, []any) {
 	for size < len(list) {
 		size *= 2
 	}
-	var b strings.Builder
-	b.Grow(size * 5)
+	text := make([]byte, 0, size*5)
 	args = slices.Grow(args, size)
 	for i := range size {
-		b.WriteByte("(,"[min(i, 1)])
-		b.WriteByte('$')
-		b.WriteString(strconv.Itoa(len(args) + 1))
+		text = append(text, "(,"[min(i, 1)], '$')
+		text = strconv.AppendInt(text, int64(len(args)+1), 10)
 		if i < len(list) {
 			args = append(args, list[i])
 		} else {
 			args = append(args, args[len(args)-1])
 		}
 	}
-	b.WriteByte(')')
-	return b.String(), args
+	return string(append(text, ')')), args
 }
 
 // Values appends the values of list, which are whole numbers, to args and gives them as a table of one column, named
@@ -43,19 +39,17 @@ func Values(args []any, list []int64) (string, []any) {
 	for size < len(list) {
 		size *= 2
 	}
-	var b strings.Builder
-	b.Grow(size*7 + 30)
-	b.WriteString("(VALUES (CAST($" + strconv.Itoa(len(args)+1) + " AS BIGINT))")
+	text := make([]byte, 0, size*7+30)
+	args = slices.Grow(args, size)
+	before, after := "(VALUES (CAST($", " AS BIGINT))"
 	for i := range size {
-		if i > 0 {
-			b.WriteString(",($" + strconv.Itoa(len(args)+1) + ")")
-		}
+		text = append(strconv.AppendInt(append(text, before...), int64(len(args)+1), 10), after...)
+		before, after = ",($", ")"
 		if i < len(list) {
 			args = append(args, list[i])
 		} else {
 			args = append(args, nil)
 		}
 	}
-	b.WriteByte(')')
-	return b.String(), args
+	return string(append(text, ')')), args
 }

@@ -44,7 +44,7 @@ func (s *Server) serveHealth() {
 }
 
 func (s *Server) status(c *fiber.Ctx, status int, body any) error {
-	text, err := encodeJSON(body)
+	text, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -168,17 +169,37 @@ func decodeJSON(data []byte, into any) error {
 	return errors.New(fieldMessage(code, notExpected, clipPointer(wrong.JSONPointer)))
 }
 
-// encodeJSON is the form of every answer: encoding/json's own, without a line end. ETags are made of these bytes,
+// writeJSON writes the form of every answer: encoding/json's own, without a line end. ETags are made of these bytes,
 // so a module that compares If-Match gets them with json.Marshal. A body with a method AppendJSON writes itself, in
 // the same form.
-func encodeJSON(v any) ([]byte, error) {
-	if own, ok := v.(interface {
+func writeJSON(w io.Writer, v any) error {
+	own, ok := v.(interface {
 		AppendJSON(b []byte) ([]byte, error)
-	}); ok {
-		return own.AppendJSON(make([]byte, 0, 2048))
+	})
+	if !ok {
+		body, err := json.Marshal(v)
+		if err == nil {
+			_, err = w.Write(body)
+		}
+		return err
 	}
-	return json.Marshal(v)
+	buffer, _ := buffers.Get().(*[]byte)
+	body, err := own.AppendJSON((*buffer)[:0])
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(body) // fasthttp copies it
+	if cap(body) <= maxBuffer {
+		*buffer = body
+		buffers.Put(buffer)
+	}
+	return err
 }
+
+// buffers are for bodies that write themselves: a page of posts is a third of what its request allocates.
+var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, 4<<10)) }}
+
+const maxBuffer = 256 << 10 // more is not kept
 
 // isControl reports U+0000..U+001F other than tab and line feed.
 func isControl(r rune) bool { return r < ' ' && r != '\t' && r != '\n' }

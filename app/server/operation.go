@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"io"
 	"mime"
 	"net/url"
 	"slices"
@@ -54,14 +53,7 @@ func humaProblem(status int, errs []error) *Problem {
 func (s *Server) newAPI(router fiber.Router) huma.API {
 	adoptHuma()
 	format := huma.Format{
-		Marshal: func(w io.Writer, v any) error {
-			body, err := encodeJSON(v)
-			if err != nil {
-				return err
-			}
-			_, err = w.Write(body)
-			return err
-		},
+		Marshal:   writeJSON,
 		Unmarshal: decodeJSON, // strictJSON has read the body before
 	}
 	api := humafiber.NewWithGroup(s.fiber, router, huma.Config{

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -204,7 +205,7 @@ func (p *Problem) headers(set func(name, value string)) {
 
 // write makes p the answer, in place of whatever was there.
 func (p *Problem) write(c *fasthttp.RequestCtx) {
-	body, err := encodeJSON(p)
+	body, err := json.Marshal(p)
 	if err != nil { // cannot happen: only strings and numbers
 		body = []byte(`{"code":"internal","status":500}`)
 	}

@@ -49,7 +49,7 @@ func (s *Service) show(ctx context.Context, q storage.Querier, reader social.ID,
 		return nil, err
 	}
 	var missing []int64
-	kept := s.contents.GetAll(keys)
+	kept := s.contents.GetAll(len(keys), func(i int) int64 { return keys[i] })
 	for i, c := range kept {
 		if c != nil && c.changed == out[i].live.changed {
 			out[i].content = c

@@ -29,12 +29,7 @@ func (s *Service) homeIn(ctx context.Context, q storage.Querier, reader social.I
 	if err != nil {
 		return social.List[Post]{}, err
 	}
-	sources := make([]timeline.Source, 1, len(edges)+1)
-	sources[0].Author = reader
-	for _, e := range edges {
-		sources = append(sources, timeline.Source{Author: e.User})
-	}
-	t, err := s.keys.Of(ctx, q, sources)
+	t, err := s.keys.Of(ctx, q, timeline.Sources{Own: reader, Edges: edges})
 	if err != nil {
 		return social.List[Post]{}, err
 	}
@@ -84,11 +79,7 @@ func present(list []shown, refs map[social.ID]social.UserRef) []Post {
 // are not in it.
 func (s *Service) RecentBy(ctx context.Context, q storage.Querier, reader social.ID, edges []social.FollowEdge,
 	w social.Window) ([]event.PostInfo, error) {
-	sources := make([]timeline.Source, len(edges))
-	for i, e := range edges {
-		sources[i] = timeline.Source{Author: e.User, After: e.SinceKey}
-	}
-	t, err := s.keys.Of(ctx, q, sources)
+	t, err := s.keys.Of(ctx, q, timeline.Sources{Edges: edges, FromSince: true})
 	if err != nil {
 		return nil, social.Wrap(err, "posts: recent for %s", reader)
 	}

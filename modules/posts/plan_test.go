@@ -8,6 +8,7 @@ import (
 
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/moduletest"
+	"github.com/belfry-social/belfry/modules/posts/timeline"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
 )
@@ -57,7 +58,7 @@ func TestPlans(t *testing.T) {
 			must(err)
 			_, err = commentsOf(ctx, q, a.UserID, row{key: 1, rootKey: 1}, w)
 			must(err)
-			home, err := s.keys.Of(ctx, q, nil)
+			home, err := s.keys.Of(ctx, q, timeline.Sources{})
 			must(err)
 			_, err = home.WindowFor(ctx, a.UserID, w)
 			must(err)

@@ -40,8 +40,7 @@ func (l List[T]) AppendJSON(b []byte) ([]byte, error) {
 		}
 		b = append(b, text...)
 	} else {
-		const size = 1 << 10 // of an item, about
-		b = append(slices.Grow(b, (len(l.Items)+1)*size), '[')
+		b = append(b, '[')
 		for i := range l.Items {
 			if i > 0 {
 				b = append(b, ',')

@@ -33,7 +33,7 @@ func (s *Service) Refs(ctx context.Context, q storage.Querier, ids []social.ID) 
 			return nil, fmt.Errorf("users: mark of names: %w", err)
 		}
 		missing, learn = nil, func(r social.UserRef) { s.names.Put(r.ID, &name{r, mark}) }
-		for i, known := range s.names.GetAll(ids) {
+		for i, known := range s.names.GetAll(len(ids), func(i int) social.ID { return ids[i] }) {
 			if known != nil && known.mark == mark {
 				refs[ids[i]] = known.UserRef
 			} else {

@@ -33,9 +33,10 @@ func (t *Timeline) addressed(ctx context.Context, reader social.ID, w social.Win
 			return nil, err
 		}
 		if len(list) > 0 && authors == nil {
-			authors = make(map[social.ID]bool, len(t.sources))
-			for _, s := range t.sources {
-				authors[s.Author] = true
+			authors = make(map[social.ID]bool, len(t.tails))
+			for i := range t.tails {
+				author, _ := t.sources.at(i)
+				authors[author] = true
 			}
 		}
 		for _, c := range list {

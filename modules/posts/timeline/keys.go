@@ -38,22 +38,41 @@ func New(limit int) *Keys {
 	return &Keys{mark: -1, kept: storage.NewCache[social.ID](limit, func(l *tail) int { return len(l.keys) + 1 })}
 }
 
-// Source is one author of a timeline. After is the key behind which their posts count; 0 = all.
-type Source struct {
-	Author social.ID
-	After  int64
+// Sources are the authors of a timeline.
+type Sources struct {
+	Own       social.ID // whose posts all count; zero = nobody
+	Edges     []social.FollowEdge
+	FromSince bool // of the edges' people only what is behind SinceKey counts
+}
+
+func (s Sources) len() int {
+	if s.Own.IsZero() {
+		return len(s.Edges)
+	}
+	return len(s.Edges) + 1
+}
+
+// at gives a source and the key behind which its posts count.
+func (s Sources) at(i int) (author social.ID, after int64) {
+	switch {
+	case i == len(s.Edges):
+		return s.Own, 0
+	case s.FromSince:
+		return s.Edges[i].User, s.Edges[i].SinceKey
+	}
+	return s.Edges[i].User, 0
 }
 
 // Of gives the timeline of sources in the snapshot of q, for as long as that is open, and brings the projection up to
 // the snapshot. What an open transaction sees stays in its own timeline.
-func (k *Keys) Of(ctx context.Context, q storage.Querier, sources []Source) (*Timeline, error) {
+func (k *Keys) Of(ctx context.Context, q storage.Querier, sources Sources) (*Timeline, error) {
 	t := &Timeline{keys: k, q: q, sources: sources}
-	authors := make([]social.ID, len(sources))
-	for i := range sources {
-		authors[i] = sources[i].Author
-	}
 	k.mu.RLock()
-	t.mark, t.tails = k.mark, k.kept.GetAll(authors)
+	t.mark = k.mark
+	t.tails = k.kept.GetAll(sources.len(), func(i int) social.ID {
+		author, _ := sources.at(i)
+		return author
+	})
 	k.mu.RUnlock()
 	changes, err := t.catchUp(ctx)
 	if err != nil {
@@ -67,7 +86,7 @@ func (k *Keys) Of(ctx context.Context, q storage.Querier, sources []Source) (*Ti
 			continue
 		}
 		for _, c := range changes {
-			if c.author == authors[i] {
+			if author, _ := sources.at(i); c.author == author {
 				t.tails[i] = t.tails[i].with(c)
 			}
 		}

@@ -15,7 +15,7 @@ type Timeline struct {
 	keys    *Keys
 	q       storage.Querier
 	mark    int64 // of the snapshot
-	sources []Source
+	sources Sources
 	tails   []*tail // of the sources, in order
 }
 
@@ -23,8 +23,8 @@ type Timeline struct {
 // the newest, or rising. Its cost is one binary search for each author and one step of a heap for each key, wherever
 // the window lies.
 func (t *Timeline) Window(ctx context.Context, w social.Window) ([]int64, error) {
-	m := merger{rising: w.Rising, heads: make([]head, 0, len(t.sources))}
-	for i := range t.sources {
+	m := merger{rising: w.Rising, heads: make([]head, 0, len(t.tails))}
+	for i := range t.tails {
 		at, err := t.find(ctx, i, w.From(), w.Rising)
 		if err != nil {
 			return nil, err
@@ -54,7 +54,8 @@ func (t *Timeline) Window(ctx context.Context, w social.Window) ([]int64, error)
 // find gives the index, in the tail of source i, of the first key beyond a bound; it may lie outside.
 func (t *Timeline) find(ctx context.Context, i int, bound int64, rising bool) (int, error) {
 	if rising {
-		bound = max(bound, t.sources[i].After)
+		_, after := t.sources.at(i)
+		bound = max(bound, after)
 	}
 	for {
 		l := t.tails[i]
@@ -82,10 +83,11 @@ func (t *Timeline) find(ctx context.Context, i int, bound int64, rising bool) (i
 // key gives a key of source i; false where its tail ends.
 func (t *Timeline) key(i, at int) (int64, bool) {
 	keys := t.tails[i].keys
-	if at < 0 || at >= len(keys) || keys[at] <= t.sources[i].After {
+	if at < 0 || at >= len(keys) {
 		return 0, false
 	}
-	return keys[at], true
+	_, after := t.sources.at(i)
+	return keys[at], keys[at] > after
 }
 
 // step moves a head to the next index of its source, and loads what has to be there.
@@ -103,7 +105,8 @@ func (t *Timeline) step(ctx context.Context, h *head, rising bool) error {
 
 // load reads more of the tail of source i than is there. The projection keeps it if it stands where the snapshot does.
 func (t *Timeline) load(ctx context.Context, i int, have *tail) error {
-	author, chunk, below := t.sources[i].Author, firstChunk, int64(math.MaxInt64)
+	author, _ := t.sources.at(i)
+	chunk, below := firstChunk, int64(math.MaxInt64)
 	l := &tail{since: t.mark}
 	if have != nil && len(have.keys) > 0 {
 		l.keys, chunk, below = have.keys, max(firstChunk, len(have.keys)), have.keys[len(have.keys)-1]

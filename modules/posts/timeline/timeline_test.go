@@ -75,14 +75,20 @@ func (tb *table) touch(t testing.TB, i int, gone bool) {
 }
 
 // want gives the keys of a window by the plain list.
-func want(list []post, sources []timeline.Source, reader social.ID, w social.Window) []int64 {
+func want(list []post, sources timeline.Sources, reader social.ID, w social.Window) []int64 {
+	after := map[social.ID]int64{sources.Own: 0}
+	for _, e := range sources.Edges {
+		after[e.User] = 0
+		if sources.FromSince {
+			after[e.User] = e.SinceKey
+		}
+	}
 	var out []int64
 	for _, p := range list {
-		for _, s := range sources {
-			seen := p.visibility < 2 && p.key > s.After || p.visibility == 2 && (p.author == reader || p.named == reader)
-			if p.author == s.Author && !p.gone && seen && (!w.Bound || p.key != w.Key && (p.key > w.Key) == w.Rising) {
-				out = append(out, p.key)
-			}
+		since, there := after[p.author]
+		seen := p.visibility < 2 && p.key > since || p.visibility == 2 && (p.author == reader || p.named == reader)
+		if there && !p.gone && seen && (!w.Bound || p.key != w.Key && (p.key > w.Key) == w.Rising) {
+			out = append(out, p.key)
 		}
 	}
 	slices.Sort(out)
@@ -102,13 +108,18 @@ func TestWindowsModel(t *testing.T) {
 		people := []social.ID{social.NewID(), social.NewID(), social.NewID()}
 		who := rapid.SampledFrom(people)
 		look := func(q storage.Querier, keys *timeline.Keys, list []post) {
-			var sources []timeline.Source
+			sources := timeline.Sources{FromSince: rapid.Bool().Draw(r, "from since")}
 			for _, person := range people {
-				if rapid.IntRange(0, 3).Draw(r, "is a source") > 0 {
-					sources = append(sources, timeline.Source{Author: person})
-					if len(list) > 0 && rapid.IntRange(0, 3).Draw(r, "has a beginning") == 0 {
-						sources[len(sources)-1].After = rapid.SampledFrom(list).Draw(r, "after").key
+				role := rapid.IntRange(0, 3).Draw(r, "role")
+				switch {
+				case role == 1 && sources.Own.IsZero():
+					sources.Own = person
+				case role > 0:
+					e := social.FollowEdge{User: person}
+					if len(list) > 0 && rapid.Bool().Draw(r, "has a beginning") {
+						e.SinceKey = rapid.SampledFrom(list).Draw(r, "since").key
 					}
+					sources.Edges = append(sources.Edges, e)
 				}
 			}
 			home, err := keys.Of(t.Context(), q, sources)
@@ -188,10 +199,11 @@ func TestWindowsModel(t *testing.T) {
 // which posts for named people there are.
 func TestKeptTimelineAsksLittle(t *testing.T) {
 	tb := open(t)
-	var sources []timeline.Source
+	sources := timeline.Sources{Own: social.NewID()}
+	tb.write(t, post{author: sources.Own})
 	for range 50 {
-		sources = append(sources, timeline.Source{Author: social.NewID()})
-		tb.write(t, post{author: sources[len(sources)-1].Author})
+		sources.Edges = append(sources.Edges, social.FollowEdge{User: social.NewID()})
+		tb.write(t, post{author: sources.Edges[len(sources.Edges)-1].User})
 	}
 	keys := timeline.New(1 << 10)
 	for round, most := range []int{100, 2, 2} {
@@ -201,14 +213,14 @@ func TestKeptTimelineAsksLittle(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			got, err := home.WindowFor(t.Context(), sources[0].Author, social.Window{Limit: 20})
+			got, err := home.WindowFor(t.Context(), sources.Own, social.Window{Limit: 20})
 			if len(got) != 20 || asked.n > most {
 				t.Errorf("round %d: %d keys with %d questions, want 20 with at most %d", round, len(got), asked.n, most)
 			}
 			return err
 		})
 		if round == 0 {
-			tb.write(t, post{author: sources[round].Author})
+			tb.write(t, post{author: sources.Own})
 		}
 	}
 }
