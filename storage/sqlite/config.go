@@ -80,6 +80,7 @@ func (c Config) withDefaults() (Config, error) {
 func (c Config) pragmas() []string {
 	return []string{
 		"busy_timeout(" + strconv.FormatInt(c.BusyTimeout.Milliseconds(), 10) + ")",
+		"page_size(2048)",
 		"journal_mode(wal)",
 		"synchronous(" + string(c.Synchronous) + ")",
 		"foreign_keys(1)",

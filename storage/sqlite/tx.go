@@ -101,28 +101,37 @@ func (t *tx) check(err error) error {
 	return err
 }
 
-// orderKeys counts in memory, since there is one writer, and is written once a commit. Keys of work that was
-// undone are not given out again by this process; that is allowed.
+// orderKeys counts in memory, since there is one writer. The table holds a number that none given out is above, and is
+// written once in keyBlock keys: a row of its own costs each commit a page. So a process begins up to keyBlock above
+// the last key of the one before.
 type orderKeys struct {
-	loaded      bool
-	last, saved int64
+	loaded          bool
+	last            int64
+	bound, reserved int64 // what the table holds, and what it will hold after the commit at hand
 }
+
+const keyBlock = 1024
 
 func (k *orderKeys) next(c *conn) (int64, error) {
 	if !k.loaded {
 		if err := c.scan(`SELECT last FROM order_keys WHERE id = 1`, &k.last); err != nil {
 			return 0, fmt.Errorf("order key: %w", err)
 		}
-		k.loaded, k.saved = true, k.last
+		k.loaded, k.bound = true, k.last
 	}
 	k.last++
 	return k.last, nil
 }
 
+// save is called before each commit, kept after it.
 func (k *orderKeys) save(c *conn) error {
-	if k.last == k.saved {
+	k.reserved = k.bound
+	if k.last <= k.bound {
 		return nil
 	}
-	_, err := c.exec(`UPDATE order_keys SET last = $1 WHERE id = 1`, k.last)
+	k.reserved = k.last + keyBlock
+	_, err := c.exec(`UPDATE order_keys SET last = $1 WHERE id = 1`, k.reserved)
 	return err
 }
+
+func (k *orderKeys) kept() { k.bound = k.reserved }

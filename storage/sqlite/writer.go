@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// writer owns the writing connection, and the goroutines that gather callers and run their functions.
+// writer owns the writing connection, and the goroutine that gathers callers and runs their functions.
 //
 // Callers that wait while a commit is under way share the next one, with fates of their own (I29). A savepoint for each
 // would cost a copy of every page that changes, and most callers succeed, or fail before they write. So a batch begins
@@ -28,8 +28,7 @@ type writer struct {
 	stop      chan struct{} // closed by Close: end after the work at hand
 	stopped   chan struct{} // closed when the goroutine has ended
 	committed chan struct{}
-	functions chan func()   // to the goroutine that runs them
-	returned  chan struct{} // after each
+	left      []*call       // callers to run one by one, before others are gathered
 
 	failed  chan struct{} // closed at the first ErrFailed, after which nothing is written
 	cause   atomic.Pointer[error]
@@ -46,7 +45,7 @@ const savepointBatches = 16
 
 const (
 	checkpointLook  = 16   // commits between looks at the write-ahead log
-	checkpointPages = 1000 // pages in it that make a checkpoint worth while; SQLite's own default
+	checkpointPages = 4000 // pages in it that make a checkpoint worth while: 8 MB
 	probeEvery      = time.Second
 )
 
@@ -59,27 +58,34 @@ func newWriter(c *conn, cfg Config) *writer {
 		conn: c, limit: limit, fail: cfg.Failpoint,
 		queue: make(chan *call, cfg.MaxWaiting), committed: make(chan struct{}, 1),
 		stop: make(chan struct{}), stopped: make(chan struct{}), failed: make(chan struct{}),
-		functions: make(chan func()), returned: make(chan struct{}, 1),
 	}
 }
 
-// run is the goroutine.
+// run is the goroutine. The function of a caller may end it (runtime.Goexit); then another takes its place.
 func (w *writer) run() {
-	defer close(w.stopped)
-	go w.call()
-	defer close(w.functions)
+	closed := false
+	defer func() {
+		if closed {
+			close(w.stopped)
+		} else {
+			go w.run()
+		}
+	}()
 	for {
-		batch := w.collect()
-		if len(batch) == 0 {
-			return
-		}
-		if len(batch) > 1 {
-			batch = w.share(batch)
-		}
-		for _, c := range batch {
+		for len(w.left) > 0 {
+			c := w.left[0]
+			w.left = w.left[1:]
 			w.alone(c)
 		}
 		w.checkpoint()
+		w.left = w.collect()
+		if len(w.left) == 0 {
+			closed = true
+			return
+		}
+		if len(w.left) > 1 {
+			w.left = w.share(w.left)
+		}
 	}
 }
 
@@ -210,17 +216,7 @@ func (w *writer) member(c *call, savepoint bool) (err, lost error) {
 // part of err.
 func (w *writer) invoke(c *call) (err, lost error) {
 	t := newTx(w)
-	err = errExited
-	w.functions <- func() {
-		defer func() {
-			if r := recover(); r != nil {
-				err = fmt.Errorf("sqlite: panic in a transaction: %v\n%s", r, debug.Stack())
-			}
-			w.returned <- struct{}{}
-		}()
-		err = c.fn(t)
-	}
-	<-w.returned
+	err = w.call(c, t)
 	if e := t.usable(); err == nil {
 		err = e
 	}
@@ -231,19 +227,22 @@ func (w *writer) invoke(c *call) (err, lost error) {
 	return err, nil
 }
 
-// call runs the functions of callers, on a goroutine of its own, which they may end (runtime.Goexit): then another
-// takes its place. It is one goroutine for all of them, because SQLite needs a deep stack: to grow it cost 8 us an act.
-func (w *writer) call() {
-	closed := false
+// call runs the function of c. If that ends the goroutine, the transaction is undone, and the others in it run again.
+func (w *writer) call(c *call, t *tx) (err error) {
+	returned := false
 	defer func() {
-		if !closed {
-			go w.call()
+		if r := recover(); r != nil {
+			err = fmt.Errorf("sqlite: panic in a transaction: %v\n%s", r, debug.Stack())
+		} else if !returned {
+			t.over = true
+			w.rollback()
+			w.left = slices.DeleteFunc(w.left, func(other *call) bool { return other == c })
+			c.answer(errExited)
 		}
 	}()
-	for fn := range w.functions {
-		fn()
-	}
-	closed = true
+	err = c.fn(t)
+	returned = true
+	return err
 }
 
 func (c *call) answer(err error) {
@@ -280,7 +279,7 @@ func (w *writer) commit() error {
 		return err
 	}
 	_ = w.fail(PointCommitted)
-	w.keys.saved = w.keys.last
+	w.keys.kept()
 	w.trouble.Store(nil)
 	select {
 	case w.committed <- struct{}{}:

@@ -35,7 +35,7 @@ func TestPostReachesBellFollowersOnly(t *testing.T) {
 		}
 		e, id := w.post(author, people["mentioned"])
 		w.append(e)
-		synctest.Wait()
+		settle()
 		got := p.all()
 		if len(got) != 1 || got[0].d.Receiver != people["bell"] || got[0].event.Type != social.EventPostCreated {
 			t.Fatalf("sent %+v, want the post to the one with the bell", got)
@@ -92,7 +92,7 @@ func TestUnfollowStopsTheNextAttempt(t *testing.T) {
 		endpoint := w.endpoint(s, me)
 		e, _ := w.post(author)
 		w.append(e)
-		synctest.Wait()
+		settle()
 		w.people.unfollow(me, author)
 		time.Sleep(time.Hour)
 		if got := states(w.deliveries(s, me, endpoint.ID)); len(p.all()) != 1 || got != "cancelled" {

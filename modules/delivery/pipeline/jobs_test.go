@@ -25,7 +25,7 @@ func TestDeletedEndpointAndAccount(t *testing.T) {
 		}
 		e, _ := w.notification(leaver, "like")
 		w.append(e)
-		synctest.Wait()
+		settle()
 		first := len(p.all())
 		if err := s.RemoveEndpoint(t.Context(), me, mine.ID); err != nil {
 			t.Fatal(err)
@@ -73,7 +73,7 @@ func TestOldFinishedDeliveriesAreDropped(t *testing.T) {
 		p.answers(func(plugins.Delivery) error { return failure{"http_status", 500} })
 		e, _ := w.notification(me, "like")
 		w.append(e)
-		synctest.Wait()
+		settle()
 		w.runJobs(s)
 		if n := len(w.deliveries(s, me, endpoint.ID)); n != 451 {
 			t.Errorf("%d deliveries after 20 hours, want all 451", n)

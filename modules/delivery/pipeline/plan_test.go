@@ -60,7 +60,7 @@ func TestIntakeAsksOnceForManyEvents(t *testing.T) {
 					w.endpoint(s, me)
 				}
 				w.start(s)
-				synctest.Wait()
+				settle()
 				db.n.Store(0)
 				batch := make([]storage.Entry, 100)
 				for i := range batch {
@@ -68,7 +68,7 @@ func TestIntakeAsksOnceForManyEvents(t *testing.T) {
 				}
 				batch[70], _ = w.notification(me, "like")
 				w.append(batch...)
-				synctest.Wait()
+				settle()
 				if got := db.n.Load(); got != tt.want {
 					t.Errorf("%d looks for one batch, want %d", got, tt.want)
 				}

@@ -34,7 +34,7 @@ func TestNotificationReachesTheEndpointsThatWantIt(t *testing.T) {
 		internal, _ := w.notification(me, "like")
 		internal.Internal = true
 		w.append(internal)
-		synctest.Wait()
+		settle()
 		for _, tt := range []struct {
 			endpoint pipeline.Endpoint
 			want     int
@@ -78,7 +78,7 @@ func TestRevivedNotificationIsNotSentAgain(t *testing.T) {
 			`{"id":%q,"type":"like","created_at":"2026-05-04T10:11:12.345Z","updated_at":"2026-05-04T10:11:13.345Z"}`,
 			social.NewID()))}
 		w.append(revived, joined)
-		synctest.Wait()
+		settle()
 		if got := p.all(); len(got) != 1 || *got[0].event.ID != "1-2" {
 			t.Errorf("sent %+v, want only the row that joined a group", got)
 		}
@@ -99,7 +99,7 @@ func TestWithdrawnIsCancelledBeforeTheNextAttempt(t *testing.T) {
 		at := w.append(note)
 		w.append(redacted)
 		w.append(deleted)
-		synctest.Wait()
+		settle()
 		w.people.withdraw(noteID)
 		w.people.withdraw(deletedID)
 		w.append(storage.Entry{Op: storage.OpRedact, Targets: []social.Position{at.Seq + 1}})
@@ -122,7 +122,7 @@ func TestWhatTheLogDroppedIsDead(t *testing.T) {
 		endpoint := w.endpoint(s, me)
 		e, _ := w.notification(me, "like")
 		w.append(e)
-		synctest.Wait()
+		settle()
 		if _, err := w.log.Trim(t.Context(), 1, 10); err != nil {
 			t.Fatal(err)
 		}
@@ -168,16 +168,16 @@ func TestHangingEndpointCostsOthersNothing(t *testing.T) {
 			list = append(list, e)
 		}
 		w.append(list...)
-		synctest.Wait()
+		settle()
 		began := time.Now()
 		for range 20 {
 			e, _ := w.notification(me, "like")
 			more, _ := w.notification(hung, "like") // while its attempt is under way
 			w.append(e, more)
 		}
-		synctest.Wait()
+		settle()
 		got := p.all()
-		if len(got) != 20 || time.Since(began) != 0 {
+		if len(got) != 20 || time.Since(began) > time.Second {
 			t.Errorf("%d of 20 were sent beside the endpoint that hangs, in %s", len(got), time.Since(began))
 		}
 		for i := 1; i < len(got); i++ {
@@ -241,7 +241,7 @@ func TestBrokenChannelRestsAndTouchesNoOther(t *testing.T) {
 					e, _ := w.notification(me, "like")
 					w.append(e)
 				}
-				synctest.Wait()
+				settle()
 				if n := len(p.all()); n != 8 {
 					t.Errorf("the other channel made %d attempts, want 8 at once", n)
 				}

@@ -200,7 +200,7 @@ func TestGoneEndpointGetsNothingMore(t *testing.T) {
 		}
 		again, _ := w.notification(me, "like")
 		w.append(again)
-		synctest.Wait()
+		settle()
 		list = w.deliveries(s, me, endpoint.ID)
 		if list[0].State != "succeeded" || len(list[0].Attempts) != 2 || list[len(list)-1].State != "succeeded" {
 			t.Errorf("after switching on deliveries are %s with %d attempts of the first", states(list), len(list[0].Attempts))

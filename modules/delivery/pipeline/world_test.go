@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -136,6 +137,14 @@ func (w *world) stop(s *service) {
 	if err := s.Stop(ctx); err != nil {
 		w.t.Errorf("stop: %v", err)
 	}
+}
+
+// settle waits for all that happens at once. That is a moment long: SQLite sleeps some microseconds when two readers
+// begin together.
+func settle() {
+	synctest.Wait()
+	time.Sleep(time.Millisecond)
+	synctest.Wait()
 }
 
 // append puts events into the log and gives the cursor of the last.

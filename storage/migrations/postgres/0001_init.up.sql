@@ -1,7 +1,9 @@
+-- For a CHECK (x IN (a, b, c)) SQLite builds a table at each row; busy tables say it in another way.
+
 -- Announcements on their way into the event log. One row per stream; ids are never given out twice.
 CREATE TABLE outbox (
     id           BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    op           SMALLINT NOT NULL CHECK (op IN (1, 2, 3)),
+    op           SMALLINT NOT NULL CHECK (op BETWEEN 1 AND 3),
     stream       BYTEA,
     type         TEXT,
     actor_id     BYTEA,

@@ -1,7 +1,9 @@
+-- For a CHECK (x IN (a, b, c)) SQLite builds a table at each row; busy tables say it in another way.
+
 -- Announcements on their way into the event log. One row per stream; ids are never given out twice.
 CREATE TABLE outbox (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
-    op           INTEGER NOT NULL CHECK (op IN (1, 2, 3)),
+    op           INTEGER NOT NULL CHECK (op BETWEEN 1 AND 3),
     stream       BLOB,
     type         TEXT,
     actor_id     BLOB,

@@ -10,7 +10,7 @@ CREATE TABLE posts (
     root_author_id  bytea    NOT NULL,
     reply_to        bytea,
     reply_author_id bytea,
-    visibility      smallint NOT NULL CHECK (visibility IN (0, 1, 2)),
+    visibility      smallint NOT NULL CHECK (visibility BETWEEN 0 AND 2),
     text            text    NOT NULL,
     sensitive       smallint NOT NULL CHECK (sensitive IN (0, 1)),
     warning         text,

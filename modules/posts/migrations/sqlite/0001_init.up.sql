@@ -10,7 +10,7 @@ CREATE TABLE posts (
     root_author_id  BLOB    NOT NULL,
     reply_to        BLOB,
     reply_author_id BLOB,
-    visibility      INTEGER NOT NULL CHECK (visibility IN (0, 1, 2)),
+    visibility      INTEGER NOT NULL CHECK (visibility BETWEEN 0 AND 2),
     text            TEXT    NOT NULL,
     sensitive       INTEGER NOT NULL CHECK (sensitive IN (0, 1)),
     warning         TEXT,

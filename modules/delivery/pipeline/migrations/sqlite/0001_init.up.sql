@@ -37,7 +37,8 @@ CREATE TABLE deliveries (
     position        BIGINT,                      -- NULL = a test
     event_type      TEXT NOT NULL,
     notification_id BLOB,                        -- a post's own id for a post
-    state           TEXT NOT NULL CHECK (state IN ('pending', 'succeeded', 'dead', 'cancelled')),
+    state           TEXT NOT NULL CHECK
+        (state = 'pending' OR state = 'succeeded' OR state = 'dead' OR state = 'cancelled'),
     tries           INTEGER NOT NULL DEFAULT 0,  -- attempts since the schedule began
     attempts        INTEGER NOT NULL DEFAULT 0,  -- attempts in all
     next_attempt_at BIGINT,
