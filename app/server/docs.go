@@ -2,8 +2,7 @@ package server
 
 import (
 	"embed"
-	"html/template"
-	"strings"
+	"html"
 	"sync"
 
 	"github.com/gofiber/fiber/v2"
@@ -24,12 +23,14 @@ const (
 		"font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-var docsPage = template.Must(template.New("docs").Parse(`<!doctype html>
+// docsPage is the page for a site of that name.
+func docsPage(name string) []byte {
+	return []byte(`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{.}} API</title>
+<title>` + html.EscapeString(name) + ` API</title>
 <script type="module" src="` + docsScript + `"></script>
 </head>
 <body>
@@ -38,15 +39,13 @@ var docsPage = template.Must(template.New("docs").Parse(`<!doctype html>
  sort-tags="true" fetch-credentials="same-origin" persist-auth="false"></rapi-doc>
 </body>
 </html>
-`))
+`)
+}
 
 // serveDocs adds the document, made once when it is first asked for, and the page that shows it.
 func (s *Server) serveDocs(site social.Site) {
 	document := sync.OnceValues(func() ([]byte, error) { return render(s.doc) })
-	var page strings.Builder
-	if err := docsPage.Execute(&page, site.Name); err != nil {
-		panic(err) // the template is ours
-	}
+	page := docsPage(site.Name)
 	script, err := assets.ReadFile("assets/rapidoc-min.js")
 	if err != nil {
 		panic(err) // it is embedded
@@ -62,7 +61,7 @@ func (s *Server) serveDocs(site social.Site) {
 	s.get(docsPath, func(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderContentSecurityPolicy, docsPolicy)
 		c.Set(fiber.HeaderCacheControl, "no-cache")
-		return s.static(c, fiber.MIMETextHTMLCharsetUTF8, []byte(page.String()))
+		return s.static(c, fiber.MIMETextHTMLCharsetUTF8, page)
 	})
 	s.get(docsScript, func(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderCacheControl, "public, max-age=31536000, immutable")
