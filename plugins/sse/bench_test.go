@@ -130,9 +130,10 @@ func (d *drain) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (d *drain) Waiting() int { return 0 }
-func (d *drain) Finish()      {}
-func (d *drain) Abort()       {}
+func (d *drain) Waiting() int           { return 0 }
+func (d *drain) Silence() time.Duration { return 0 }
+func (d *drain) Finish()                {}
+func (d *drain) Abort()                 {}
 
 // cpu is what this process has used so far.
 func cpu() time.Duration {

@@ -20,14 +20,12 @@ type Config struct {
 	MaxAge          time.Duration `yaml:"max_age"`          // a connection ends after this +-20 %; 0 = never
 	TailBytes       social.Size   `yaml:"tail_bytes"`       // memory for the newest events
 	ProgressTimeout time.Duration `yaml:"progress_timeout"` // data waits and less than 1 KiB was taken: closed
-	WriteTimeout    time.Duration `yaml:"write_timeout"`    // one event stands half written: closed
-	PeerTimeout     time.Duration `yaml:"peer_timeout"`     // bytes stay unacknowledged: closed (TCP_USER_TIMEOUT)
+	PeerTimeout     time.Duration `yaml:"peer_timeout"`     // bytes are out and nothing is acknowledged: closed (Linux)
 	FinishTimeout   time.Duration `yaml:"finish_timeout"`   // from bye to the hard close
 	QueryTimeout    time.Duration `yaml:"query_timeout"`    // one question to the log or the store
 	SendBuffer      social.Size   `yaml:"send_buffer"`      // SO_SNDBUF: how much the kernel hides from progress_timeout
 	CatchUpWorkers  int           `yaml:"catch_up_workers"` // goroutines that read the log for those behind the tail
 	AudienceWorkers int           `yaml:"audience_workers"` // goroutines that ask what people read
-	WriteWorkers    int           `yaml:"write_workers"`    // goroutines that write where epoll does not
 	// MaxStreamsPerAddress bounds the open streams of one public address, IPv6 by /64; 0 = no bound.
 	MaxStreamsPerAddress int      `yaml:"max_streams_per_address"`
 	Aliases              []string `yaml:"aliases"` // connect, sub, alarm
@@ -40,14 +38,12 @@ var defaults = Config{
 	MaxAge:          time.Hour,
 	TailBytes:       64 << 20,
 	ProgressTimeout: 10 * time.Second,
-	WriteTimeout:    30 * time.Second,
 	PeerTimeout:     25 * time.Second,
 	FinishTimeout:   time.Second,
 	QueryTimeout:    5 * time.Second,
 	SendBuffer:      64 << 10,
 	CatchUpWorkers:  4,
 	AudienceWorkers: 4,
-	WriteWorkers:    16,
 	// A public address is a household, a company or a carrier's gateway. One of these rarely has more than some
 	// hundred people on one site at once, and with a twentieth of server.max_streams it cannot shut others out.
 	MaxStreamsPerAddress: 1000,
@@ -68,7 +64,6 @@ func (c *Config) Validate() error {
 	}{
 		{c.Heartbeat <= 0, "heartbeat: must be positive"},
 		{c.ProgressTimeout <= 0, "progress_timeout: must be positive"},
-		{c.WriteTimeout <= 0, "write_timeout: must be positive"},
 		{c.PeerTimeout <= 0, "peer_timeout: must be positive"},
 		{c.FinishTimeout <= 0, "finish_timeout: must be positive"},
 		{c.QueryTimeout <= 0, "query_timeout: must be positive"},
@@ -77,7 +72,6 @@ func (c *Config) Validate() error {
 		{c.SendBuffer < 4<<10, "send_buffer: at least 4KiB"},
 		{workers(c.CatchUpWorkers), "catch_up_workers: from 1 to 1024"},
 		{workers(c.AudienceWorkers), "audience_workers: from 1 to 1024"},
-		{workers(c.WriteWorkers), "write_workers: from 1 to 1024"},
 		{c.MaxStreamsPerAddress < 0, "max_streams_per_address: must not be negative; 0 = no bound"},
 		{!slices.Contains([]string{holderAuto, holderEpoll, holderGoroutine}, c.Holder), "holder: auto, epoll or goroutine"},
 		{c.Holder == holderEpoll && !wire.HaveEpoll,
@@ -98,8 +92,7 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// wire is the part of the holder. The hub judges a write behind which others wait; the limit is for one alone.
+// wire is the part of the holder.
 func (c *Config) wire() wire.Config {
-	return wire.Config{Goroutines: c.Holder == holderGoroutine, SendBuffer: int(c.SendBuffer), PeerTimeout: c.PeerTimeout,
-		Writers: c.WriteWorkers, WriteLimit: c.WriteTimeout}
+	return wire.Config{Goroutines: c.Holder == holderGoroutine, SendBuffer: int(c.SendBuffer), PeerTimeout: c.PeerTimeout}
 }

@@ -28,6 +28,7 @@ type connection struct {
 
 	// Moments on the hub's clock; 0 = none.
 	lastWrite time.Duration
+	outSince  time.Duration // bytes may be on their way, and nothing was acknowledged since then as far as is known
 	maxAt     time.Duration // max_age
 
 	epoch uint32 // of the positions; 0 after a gap that could not be placed
@@ -46,13 +47,10 @@ type connection struct {
 // slow is the state of a connection whose kernel is full, whose reads failed, or that is about to end.
 type slow struct {
 	// rest is what the kernel did not take of one block; with it restPos will be delivered.
-	rest      []byte
-	restPos   social.Position
-	restSince time.Duration // since when rest stands; counts while there is one
+	rest    []byte
+	restPos social.Position
 
-	checkAt time.Duration // progress is judged; 0 = no data waits
-	written int64         // bytes the kernel took since data began to wait
-	taken   int64         // how many of them the peer had taken when progress was judged last
+	progress progress
 
 	tryAt    time.Duration // the log is read again; 0 = not waited for
 	failures int           // of the log, in a row
@@ -71,7 +69,7 @@ func (c *connection) trouble() *slow {
 
 // recovered drops the state of a slow connection once nothing of it counts any more.
 func (c *connection) recovered() {
-	if s := c.slow; s != nil && len(s.rest) == 0 && s.checkAt == 0 && s.tryAt == 0 && s.failures == 0 &&
+	if s := c.slow; s != nil && len(s.rest) == 0 && s.progress.checkAt == 0 && s.tryAt == 0 && s.failures == 0 &&
 		s.ending == "" && s.finishAt == 0 {
 		c.slow = nil
 	}
@@ -148,7 +146,7 @@ func (h *hub) admit(c *connection, user social.ID) {
 	h.join(c, user)
 	c.late = c.person.held
 	c.undelivered = c.delivered + 1
-	c.lastWrite = h.now
+	c.lastWrite, c.outSince = h.now, h.now // ready
 	if c.maxAt > 0 {
 		c.maxAt += h.now
 	}
@@ -191,12 +189,12 @@ func (c *connection) due(cfg *Config) (at time.Duration) {
 	}
 	moments := append(make([]time.Duration, 0, 8), s.finishAt)
 	if !c.finished {
-		moments = append(moments, c.maxAt, s.tryAt, s.checkAt)
+		moments = append(moments, c.maxAt, s.tryAt, s.progress.checkAt)
 		if !c.stalled {
 			moments = append(moments, c.lastWrite+cfg.Heartbeat)
 		}
-		if len(s.rest) > 0 {
-			moments = append(moments, s.restSince+cfg.WriteTimeout)
+		if c.outSince > 0 {
+			moments = append(moments, c.outSince+cfg.PeerTimeout)
 		}
 	}
 	for _, t := range moments {
@@ -212,6 +210,8 @@ func (h *hub) look(c *connection) {
 	switch {
 	case c.slow != nil && h.lookSlow(c, c.slow):
 	case c.finished:
+	case h.vanished(c):
+		h.cut(c, endedByPeer)
 	case c.maxAt > 0 && h.now >= c.maxAt:
 		c.maxAt = 0
 		h.end(c, plugins.ByeMaxAge)
@@ -231,9 +231,7 @@ func (h *hub) lookSlow(c *connection, s *slow) bool {
 		c.finished, s.finishAt = true, 0
 		c.sock.Abort()
 	case c.finished:
-	case len(s.rest) > 0 && h.now >= s.restSince+h.cfg.WriteTimeout:
-		h.cut(c, endedSlow)
-	case s.checkAt > 0 && h.now >= s.checkAt && !h.progressed(c):
+	case s.progress.checkAt > 0 && h.now >= s.progress.checkAt && h.stuck(c):
 		h.cut(c, endedStuck)
 	case s.tryAt > 0 && h.now >= s.tryAt:
 		s.tryAt = 0
@@ -243,19 +241,3 @@ func (h *hub) lookSlow(c *connection, s *slow) bool {
 	}
 	return true
 }
-
-// minProgress is what a peer has to take in progress_timeout while data waits.
-const minProgress = 1 << 10
-
-// progressed judges whether the peer takes what it is given.
-func (h *hub) progressed(c *connection) bool {
-	s := c.slow
-	before := s.taken
-	s.taken, s.checkAt = c.sent(), h.now+h.cfg.ProgressTimeout
-	return s.taken-before >= minProgress
-}
-
-// sent is how many bytes have left this machine's kernel for the peer since data began to wait; what waited then
-// counts below zero. That a full socket can be written to again says less: kernels tell it in steps for which a
-// slow reader needs longer than progress_timeout.
-func (c *connection) sent() int64 { return c.slow.written - int64(max(c.sock.Waiting(), 0)) }

@@ -68,7 +68,7 @@ func newHub(cfg Config, env plugins.Env, random func() float64) *hub {
 }
 
 func tickOf(cfg Config) time.Duration {
-	shortest := min(cfg.Heartbeat, cfg.ProgressTimeout, cfg.WriteTimeout, cfg.FinishTimeout)
+	shortest := min(cfg.Heartbeat, cfg.ProgressTimeout/checks, cfg.PeerTimeout, cfg.FinishTimeout)
 	return min(max(shortest/8, time.Millisecond), 250*time.Millisecond)
 }
 

@@ -4,9 +4,8 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // Why connections ended, beside the reasons of bye.
 const (
-	endedByPeer = "peer"  // the client left
+	endedByPeer = "peer"  // the client left, or its machine vanished
 	endedStuck  = "stuck" // took nothing while data waited
-	endedSlow   = "slow"  // let one block stand too long
 	endedPanic  = "panic"
 )
 
@@ -42,7 +41,7 @@ func newMetrics() *metrics {
 		pages:       counter("catch_up_pages_total", "Reads of the log for streams behind the tail."),
 		failures:    counter("failures_total", "Questions to the store or the log that failed."),
 		ended: vec("ended_total",
-			"Streams that ended: by a bye with its reason, by the client (peer), cut off (stuck, slow, panic)."),
+			"Streams that ended: by a bye with its reason, by the client (peer), cut off (stuck, panic)."),
 		gaps: vec("gaps_total", "Gaps that were told, by reason."),
 	}
 	m.all = []prometheus.Collector{m.connections, m.people, m.kept, m.tail, m.blocks, m.bytes, m.questions, m.pages,

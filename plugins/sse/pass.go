@@ -107,6 +107,9 @@ func (h *hub) write(c *connection, j *frames.Joined) bool {
 		return false
 	}
 	c.lastWrite = h.now
+	if c.outSince == 0 {
+		c.outSince = h.now
+	}
 	begin, whole, marks := 0, 0, j.Marks()
 	for whole < len(marks) && marks[whole].End <= n {
 		begin = marks[whole].End
@@ -118,11 +121,11 @@ func (h *hub) write(c *connection, j *frames.Joined) bool {
 	h.metrics.countWritten(n, whole)
 	s := c.slow
 	if s != nil {
-		s.written += int64(n)
+		s.progress.written += int64(n)
 	}
 	if n == len(buf) {
 		if s != nil {
-			s.rest, s.checkAt = nil, 0
+			s.rest = nil
 			c.recovered()
 		}
 		return true
@@ -130,7 +133,7 @@ func (h *hub) write(c *connection, j *frames.Joined) bool {
 	s = c.trouble()
 	oldRest := whole == 0 && len(s.rest) > 0
 	if !oldRest {
-		s.rest, s.restSince = nil, h.now
+		s.rest = nil
 	}
 	if oldRest || n > begin {
 		s.rest, s.restPos = bytes.Clone(buf[n:marks[whole].End]), marks[whole].Pos
@@ -143,10 +146,7 @@ func (h *hub) write(c *connection, j *frames.Joined) bool {
 // stall notes that the kernel is full. From now on the peer has to make progress.
 func (h *hub) stall(c *connection) {
 	c.stalled = true
-	if s := c.trouble(); s.checkAt == 0 {
-		s.written = 0
-		s.taken, s.checkAt = c.sent(), h.now+h.cfg.ProgressTimeout
-	}
+	h.watch(c)
 	h.wheel.set(c, c.due(&h.cfg))
 }
 

@@ -3,20 +3,10 @@ package wire
 import (
 	"errors"
 	"net"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// setOptions bounds what the kernel holds back of a slow client, and how long it waits for a vanished peer.
-// Without them such a client is only noticed later, so errors are passed over.
-func setOptions(c *net.TCPConn, cfg Config) {
-	_ = c.SetWriteBuffer(cfg.SendBuffer)
-	if raw, err := c.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) {
-			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(cfg.PeerTimeout.Milliseconds()))
-		})
-	}
-}
 
 // duplicate gives a descriptor for the same connection that Go's poller does not know. It does not block, and is
 // closed in child processes.
@@ -43,6 +33,22 @@ func writeNow(fd int, p []byte) (int, error) {
 			return 0, err
 		}
 	}
+}
+
+// silence is how long the peer's machine has acknowledged nothing while bytes are on their way to it; 0 = none are, or
+// the kernel does not say. Behind a closed window none are: the machine that closed it answers the kernel's probes, and
+// those grow rarer than any limit, so their answers tell nothing.
+func silence(fd int) time.Duration {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil || info.Unacked == 0 {
+		return 0
+	}
+	return max(time.Duration(info.Last_ack_recv)*time.Millisecond, 1)
+}
+
+// giveUp has the kernel forget a connection that is being closed if its peer takes nothing for so long.
+func giveUp(fd int, after time.Duration) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(after.Milliseconds()))
 }
 
 // unsent is how many bytes were written and not yet acknowledged; 0 if the kernel does not say.

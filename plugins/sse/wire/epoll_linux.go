@@ -87,7 +87,7 @@ func (h *epoll) take(c *net.TCPConn, p Peer) (*epollSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	setOptions(c, h.cfg)
+	_ = c.SetWriteBuffer(h.cfg.SendBuffer) // an error = a slow client is noticed later
 	fd, err := duplicate(c)
 	if err != nil {
 		return nil, err
@@ -261,6 +261,15 @@ func (s *epollSocket) Waiting() int {
 	return unsent(int(s.fd))
 }
 
+func (s *epollSocket) Silence() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd < 0 {
+		return 0
+	}
+	return silence(int(s.fd))
+}
+
 func (s *epollSocket) Finish() { s.shutdown(unix.SHUT_WR) }
 
 // Abort leaves the close to the loop, which hears of the shutdown at once.
@@ -270,6 +279,9 @@ func (s *epollSocket) shutdown(how int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fd >= 0 {
+		if how == unix.SHUT_RDWR {
+			giveUp(int(s.fd), s.holder.cfg.PeerTimeout)
+		}
 		_ = unix.Shutdown(int(s.fd), how) // an error = the client was faster; the loop hears of that too
 	}
 }

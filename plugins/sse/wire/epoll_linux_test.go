@@ -79,8 +79,8 @@ func TestEpollDescriptor(t *testing.T) {
 			{"NONBLOCK", must(unix.FcntlInt(uintptr(s.fd), unix.F_GETFL, 0)) & unix.O_NONBLOCK, unix.O_NONBLOCK},
 			{"SO_SNDBUF, which the kernel doubles", must(unix.GetsockoptInt(int(s.fd), unix.SOL_SOCKET, unix.SO_SNDBUF)),
 				2 * cfg.SendBuffer},
-			{"TCP_USER_TIMEOUT", must(unix.GetsockoptInt(int(s.fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)),
-				int(cfg.PeerTimeout.Milliseconds())},
+			{"TCP_USER_TIMEOUT, to which a closed window is death",
+				must(unix.GetsockoptInt(int(s.fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)), 0},
 		} {
 			if tt.got != tt.want {
 				t.Errorf("%s: got %d, want %d", tt.name, tt.got, tt.want)
@@ -186,7 +186,7 @@ func TestEpollNoDescriptor(t *testing.T) {
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := s.(*pooledSocket); !ok {
+		if _, ok := s.(*parkedSocket); !ok {
 			t.Errorf("held by %T", s)
 		}
 		if n := must(s.Write([]byte("here"))); n != 4 {

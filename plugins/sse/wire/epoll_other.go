@@ -3,7 +3,7 @@
 package wire
 
 import (
-	"net"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -13,5 +13,7 @@ const HaveEpoll = false
 
 func newEpoll(cfg Config, log *zap.Logger) Holder { return newParked(cfg, log) }
 
-// setOptions bounds what the kernel holds back of a slow client.
-func setOptions(c *net.TCPConn, cfg Config) { _ = c.SetWriteBuffer(cfg.SendBuffer) }
+// What these kernels tell of a connection is not asked for.
+func unsent(int) int            { return 0 }
+func silence(int) time.Duration { return 0 }
+func giveUp(int, time.Duration) {}

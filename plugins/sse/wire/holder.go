@@ -11,9 +11,7 @@ import (
 type Config struct {
 	Goroutines  bool          // parked for all, also where there is an epoll
 	SendBuffer  int           // SO_SNDBUF of TCP
-	PeerTimeout time.Duration // TCP_USER_TIMEOUT, on Linux
-	Writers     int           // goroutines of the parked holder that write
-	WriteLimit  time.Duration // a blocking write that takes longer closes its connection
+	PeerTimeout time.Duration // how long the kernel tries on behind Abort, on Linux
 }
 
 // Holder holds connections that mostly say nothing.
@@ -43,14 +41,17 @@ type Peer interface {
 	Gone()
 }
 
-// Socket is one connection in a holder. Write, Finish and Waiting are called by one goroutine, and Write not
-// between a short one and Writable.
+// Socket is one connection in a holder. Write, Finish, Waiting and Silence are called by one goroutine, and Write not
+// between a short one and Writable. It judges nobody: how long a client may take is the caller's to decide.
 type Socket interface {
 	// Write never blocks. It takes what there is room for; fewer bytes than given, and no error, say that it is
 	// full. p is not kept. An error says that the connection is broken; Gone follows without Abort.
 	Write(p []byte) (int, error)
 	// Waiting is how many bytes were taken by Write and not yet by the client's machine; 0 if that cannot be told.
 	Waiting() int
+	// Silence is how long the client's machine has acknowledged nothing while bytes are on their way to it; 0 if none
+	// are, which is so behind a window that the client has closed, or if that cannot be told.
+	Silence() time.Duration
 	// Finish shuts the write side down behind what was written and reads away what still comes. Gone follows when
 	// the client closes; it is the caller's to Abort if that takes too long.
 	Finish()

@@ -82,10 +82,15 @@ var ends = map[string]func() (server, client net.Conn){
 	"tcp": tcpPair,
 	"wrapped": func() (net.Conn, net.Conn) {
 		server, client := tcpPair()
-		return struct{ *net.TCPConn }{server.(*net.TCPConn)}, client // as TLS would be: not to be written without blocking
+		return wrapped{server.(*net.TCPConn)}, client
 	},
 	"pipe": net.Pipe,
 }
+
+// wrapped is what TLS would be: not to be written without blocking.
+type wrapped struct{ *net.TCPConn }
+
+func (w wrapped) NetConn() net.Conn { return w.TCPConn }
 
 func tcpPair() (server, client net.Conn) {
 	ln := must(net.Listen("tcp", "127.0.0.1:0"))
@@ -98,7 +103,7 @@ func tcpPair() (server, client net.Conn) {
 const patience = 10 * time.Second
 
 func testConfig() Config {
-	return Config{SendBuffer: 64 << 10, PeerTimeout: 25 * time.Second, Writers: 16, WriteLimit: 20 * time.Second}
+	return Config{SendBuffer: 64 << 10, PeerTimeout: 25 * time.Second}
 }
 
 // eachHolder runs a test with each holder of this system.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // kit is one holder under one promise.
@@ -172,6 +173,29 @@ var promises = map[string]func(k *kit){
 		p := newHeard()
 		k.hold(server, client, p)
 		await(k.T, "Gone", p.gone)
+	},
+	"however many are full, another one is written to": func(k *kit) {
+		for range 40 {
+			s, p, _ := k.take()
+			k.fill(s, p)
+		}
+		s, _, client := k.take()
+		if n := must(s.Write([]byte("not held up"))); n != 11 {
+			k.Errorf("%d bytes were taken", n)
+		}
+		_ = client.SetReadDeadline(time.Now().Add(patience))
+		k.arrives(client, "not held up")
+	},
+	"nothing is on its way to who was written nothing": func(k *kit) {
+		s, p, client := k.take()
+		if n, d := s.Waiting(), s.Silence(); n != 0 || d != 0 {
+			k.Errorf("%d bytes wait, for %v", n, d)
+		}
+		client.Close()
+		await(k.T, "Gone", p.gone)
+		if n, d := s.Waiting(), s.Silence(); n != 0 || d != 0 {
+			k.Errorf("in a closed one %d bytes wait, for %v", n, d)
+		}
 	},
 	"a full one can be aborted": func(k *kit) {
 		s, p, _ := k.take()
