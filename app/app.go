@@ -122,6 +122,7 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 		fx.Supply(o, o.Clock, &event.Bus{}),
 		fx.Provide(newConfig, newLogger, server.NewRegistry, newSite, newStores),
 		fx.Provide(newReadiness, newLimiter, newServer, newCommands, newDemo),
+		fx.Provide(fx.Annotate((*stores).wipeJobs, fx.ResultTags(`group:"jobs,flatten"`))),
 		fx.Provide(
 			// A module takes the LogReader. The whole log is for tests, which look behind it.
 			func(s *stores) (storage.DB, *eventLog, storage.Log, storage.LogReader, *social.PageCursors) {

@@ -25,7 +25,8 @@ type Log struct {
 	queue   queue
 	newest  atomic.Pointer[newest]
 	table   atomic.Pointer[memtable]
-	flush   flush // the write lock guards it
+	flush   flush  // the write lock guards it
+	wiping  wiping // likewise
 	size    atomic.Int64
 	now     atomic.Pointer[published]
 	failed  atomic.Pointer[error] // set once: the log has ended
@@ -101,7 +102,7 @@ func (l *Log) open() (damage, err error) {
 	if damage, err = l.touch(db, found); damage != nil || err != nil {
 		return damage, err
 	}
-	l.db, l.flush = db, flush{}
+	l.db, l.flush, l.wiping = db, flush{}, wiping{}
 	l.measure()
 	l.newest.Store(found.newest)
 	l.table.Store(found.table)

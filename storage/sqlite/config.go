@@ -86,6 +86,6 @@ func (c Config) pragmas() []string {
 		"foreign_keys(1)",
 		"trusted_schema(0)",
 		"temp_store(memory)",
-		"secure_delete(fast)",
+		"secure_delete(1)",
 	}
 }

@@ -13,9 +13,10 @@ import (
 // fileLayer is the name by which a connection asks for files.
 const fileLayer = "belfry"
 
-// files is the file layer of SQLite: the library's own, with three differences. A new file is closed to other
+// files is the file layer of SQLite: the library's own, with four differences. A new file is closed to other
 // accounts. A write that finds the disk full or read-only says so; the library reports every failed write as an
-// I/O error, which would end the store (I9). The frames of a synced commit are gathered into one write.
+// I/O error, which would end the store (I9). The frames of a synced commit are gathered into one write. A page goes
+// into the database without what was left in its gap.
 type files struct{ vfs.VFSFilename }
 
 func (l files) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
@@ -29,7 +30,7 @@ func (l files) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, v
 		return nil, flags, err
 	}
 	if d, ok := f.(mainFile); ok && flags&vfs.OPEN_MAIN_DB != 0 {
-		return databaseFile{d}, flags, nil
+		return &databaseFile{mainFile: d}, flags, nil
 	}
 	log := &logFile{File: f}
 	if flags&vfs.OPEN_WAL != 0 && name.URIParameter("gather") != "" {
@@ -45,15 +46,23 @@ type mainFile interface {
 	vfs.FileSizeHint
 }
 
-type databaseFile struct{ mainFile }
+type databaseFile struct {
+	mainFile
+	page []byte
+}
 
 // DeviceCharacteristics is vfs.File's. On F2FS the library's file promises atomic writes, whose calls mainFile leaves
 // out: SQLite would fail each commit that tries one.
-func (f databaseFile) DeviceCharacteristics() vfs.DeviceCharacteristic {
+func (f *databaseFile) DeviceCharacteristics() vfs.DeviceCharacteristic {
 	return f.mainFile.DeviceCharacteristics() &^ vfs.IOCAP_BATCH_ATOMIC
 }
 
-func (f databaseFile) WriteAt(p []byte, at int64) (int, error) {
+// WriteAt is given a page at a time: with a write-ahead log a checkpoint alone writes here, and such a page no reader
+// needs in another form.
+func (f *databaseFile) WriteAt(p []byte, at int64) (int, error) {
+	if size := int64(len(p)); size > 0 && at%size == 0 {
+		p = wiped(p, at/size, &f.page)
+	}
 	n, err := f.mainFile.WriteAt(p, at)
 	return n, refused(err)
 }

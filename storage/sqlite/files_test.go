@@ -16,11 +16,11 @@ func (atomicFile) DeviceCharacteristics() vfs.DeviceCharacteristic {
 // TestNoBatchAtomicWrites: a file must not promise what its methods do not do. SQLite would begin an atomic write, be
 // told that there is no such call, and fail the commit.
 func TestNoBatchAtomicWrites(t *testing.T) {
-	got := databaseFile{atomicFile{}}.DeviceCharacteristics()
+	got := (&databaseFile{mainFile: atomicFile{}}).DeviceCharacteristics()
 	if got != vfs.IOCAP_POWERSAFE_OVERWRITE {
 		t.Errorf("the device characteristics are %#x", got)
 	}
-	var f any = databaseFile{}
+	var f any = &databaseFile{}
 	if _, ok := f.(vfs.FileBatchAtomicWrite); ok {
 		t.Error("atomic writes are there: then they may be promised")
 	}

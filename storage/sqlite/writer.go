@@ -24,11 +24,13 @@ type writer struct {
 	conn      *conn
 	limit     int // callers in one commit
 	fail      func(Point) error
+	patience  time.Duration // how long SQLite waits for a lock
 	queue     chan *call
+	wipes     chan *call    // callers of Wipe; taken between two batches
 	stop      chan struct{} // closed by Close: end after the work at hand
 	stopped   chan struct{} // closed when the goroutine has ended
 	committed chan struct{}
-	left      []*call       // callers to run one by one, before others are gathered
+	left      []*call // callers to run one by one, before others are gathered
 
 	failed  chan struct{} // closed at the first ErrFailed, after which nothing is written
 	cause   atomic.Pointer[error]
@@ -56,7 +58,7 @@ func newWriter(c *conn, cfg Config) *writer {
 	}
 	return &writer{
 		conn: c, limit: limit, fail: cfg.Failpoint,
-		queue: make(chan *call, cfg.MaxWaiting), committed: make(chan struct{}, 1),
+		queue: make(chan *call, cfg.MaxWaiting), wipes: make(chan *call), patience: cfg.BusyTimeout, committed: make(chan struct{}, 1),
 		stop: make(chan struct{}), stopped: make(chan struct{}), failed: make(chan struct{}),
 	}
 }
@@ -100,6 +102,8 @@ func (w *writer) collect() (batch []*call) {
 		select {
 		case c := <-w.queue:
 			batch = take(batch, c)
+		case c := <-w.wipes:
+			c.answer(w.wipe(w.patience))
 		case <-probe:
 			w.tryDisk()
 		case <-w.stop:
