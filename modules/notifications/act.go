@@ -123,27 +123,30 @@ func (s *Service) revive(ctx context.Context, tx storage.Tx, r *row, a act) erro
 	return err
 }
 
-// withdraw hides the row of an act and announces the removal.
+// withdraw hides the row of an act, takes back every announcement that names its actor there, those of others of the
+// group too, and announces the removal.
 func (s *Service) withdraw(ctx context.Context, tx storage.Tx, receiver social.ID, kind string, actor, object social.ID,
 	at social.Time) error {
 	r, err := rowByAct(ctx, tx, receiver, kind, actor, object)
 	if err != nil || r == nil || !r.shown() {
 		return err
 	}
-	if err := s.redact(ctx, tx, r, at); err != nil {
+	m := announcedOf(r)
+	m.Names = r.actor
+	if err := outbox.Redact(ctx, tx, at, m); err != nil {
 		return err
 	}
 	return s.leave(ctx, tx, r, stateWithdrawn, at)
 }
 
-// redact empties what was announced of a row.
-func (s *Service) redact(ctx context.Context, tx storage.Tx, r *row, at social.Time) error {
-	return outbox.Redact(ctx, tx, at, outbox.Match{Object: r.redactable(), Actor: r.actor,
-		Stream: social.Stream{Kind: social.To, User: r.receiver},
-		Types:  []string{social.EventNotification, social.EventNotificationUpdated}})
+// announcedOf means what was announced to the receiver about the object of a row, whoever acted.
+func announcedOf(r *row) outbox.Match {
+	return outbox.Match{Object: r.redactable(), Stream: social.Stream{Kind: social.To, User: r.receiver},
+		Types: []string{social.EventNotification, social.EventNotificationUpdated}}
 }
 
-// leave takes a shown row out of lists and its group and announces the removal.
+// leave takes a shown row out of lists and its group and announces the removal. When an act is taken back, what is
+// left of its group is announced anew: announcements that named the actor are gone.
 func (s *Service) leave(ctx context.Context, tx storage.Tx, r *row, state int, at social.Time) error {
 	was := *r
 	r.state, r.head = state, false
@@ -164,8 +167,34 @@ func (s *Service) leave(ctx context.Context, tx storage.Tx, r *row, state int, a
 	if state == stateDeleted {
 		reason = "deleted"
 	}
-	return announceRemoved(ctx, tx, r.receiver,
+	err := announceRemoved(ctx, tx, r.receiver,
 		removedData{ID: &r.id, Group: &removedGroup{Key: r.group, Count: count}, Reason: reason}, at)
+	if err != nil || state != stateWithdrawn || count == 0 {
+		return err
+	}
+	return s.announceGroup(ctx, tx, r.group, at)
+}
+
+// announceGroup announces a group as it is now, unless its receiver is gone. It is nothing new to the receiver, so its
+// update is later than its beginning.
+func (s *Service) announceGroup(ctx context.Context, tx storage.Tx, group social.ID, at social.Time) error {
+	head, err := headOf(ctx, tx, group)
+	if err != nil || head == nil {
+		return err
+	}
+	if gone, err := isGone(ctx, tx, head.object, head.receiver); err != nil || gone {
+		return err
+	}
+	w, err := watermarksOf(ctx, tx, head.receiver)
+	if err != nil {
+		return err
+	}
+	head.updated = max(at, head.created+1)
+	if err := saveRow(ctx, tx, head); err != nil {
+		return err
+	}
+	_, err = s.announce(ctx, tx, social.EventNotificationUpdated, w, castOf(nil), head, head.actor, at)
+	return err
 }
 
 // removeMember updates the group of a row that has left it, and returns how many members remain.

@@ -52,7 +52,7 @@ var countQuery = func() string {
 	b.WriteString(`SELECT type, word, COUNT(*), SUM(CASE WHEN seen_at IS NULL AND key > $3 THEN 1 ELSE 0 END) FROM (`)
 	arm := func(i int, where string) {
 		b.WriteString(`SELECT type, word, key, seen_at FROM (SELECT n.type, n.word, n.key, n.seen_at FROM notifications n
-			WHERE n.receiver_id = $1 AND n.state = 0 AND n.head = 1 AND ` + where + notGone +
+			WHERE n.receiver_id = $1 AND n.state = 0 AND n.head = 1 AND ` + where + groupNotGone +
 			` ORDER BY n.key DESC LIMIT ` + strconv.Itoa(maxCount+1) + `) AS arm` + strconv.Itoa(i))
 	}
 	for i, kind := range storedTypes {

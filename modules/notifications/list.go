@@ -148,6 +148,11 @@ func (s span) within(list []row) span {
 const notGone = ` AND (NOT EXISTS (SELECT 1 FROM notification_tombstones)
 	OR NOT EXISTS (SELECT 1 FROM notification_tombstones t WHERE t.id = n.object_id OR t.id = n.actor_id))`
 
+// groupNotGone is notGone for heads that speak for their group.
+const groupNotGone = ` AND (NOT EXISTS (SELECT 1 FROM notification_tombstones)
+	OR NOT EXISTS (SELECT 1 FROM notification_tombstones t
+		WHERE t.id = n.object_id OR t.id = n.actor_id AND n.members = 1))`
+
 // page reads one page of a selection: rows and derived items, merged on their keys. Derived items mostly come from
 // memory, so they are read first and bound how many rows are read.
 func (s *Service) page(ctx context.Context, q storage.Querier, v *viewer, sel selection, at span) ([]row, error) {
@@ -198,10 +203,10 @@ func rowsQuery(v *viewer, sel selection, at span) (string, []any) {
 	if len(sel.kinds) == 0 || at.low+1 >= at.high {
 		return "", nil
 	}
-	heads := []string{` AND n.head = 1`, ` AND n.head = 0`} // each has its index
+	heads, gone := []string{` AND n.head = 1`, ` AND n.head = 0`}, notGone // each has its index
 	switch {
 	case sel.grouped:
-		heads = heads[:1]
+		heads, gone = heads[:1], groupNotGone
 	case sel.state == inArchived || sel.state == inLeft:
 		heads = []string{``}
 	}
@@ -227,7 +232,7 @@ func rowsQuery(v *viewer, sel selection, at span) (string, []any) {
 				b.WriteString(` UNION ALL `)
 			}
 			for _, part := range []string{`SELECT n.key AS key FROM notifications n WHERE n.receiver_id = $1 AND `, column, this,
-				head, ` AND n.key > $2 AND n.key < $3`, notGone} {
+				head, ` AND n.key > $2 AND n.key < $3`, gone} {
 				b.WriteString(part)
 			}
 			arms++

@@ -252,7 +252,9 @@ func (s *Service) Delete(ctx context.Context, person, id social.ID) error {
 			return announceRemoved(ctx, tx, person, removedData{ID: &r.id, Group: &removedGroup{Key: r.group},
 				Reason: "deleted"}, now)
 		}
-		if err := s.redact(ctx, tx, r, now); err != nil {
+		m := announcedOf(r)
+		m.Actor = r.actor
+		if err := outbox.Redact(ctx, tx, now, m); err != nil {
 			return err
 		}
 		return s.leave(ctx, tx, r, stateDeleted, now)

@@ -95,18 +95,19 @@ func (r *row) typeName() string {
 	return r.kind
 }
 
+// speaksForOthers: a group is shown in the name of its other members when the newest is gone, until a job has made one
+// of them its head.
+func (r *row) speaksForOthers() bool { return r.head && r.members > 1 }
+
 func (r *row) shown() bool { return r.state < stateWithdrawn }
 
 // people are the newest actors of a group's newest member.
 func (r *row) people() []social.ID { return unpack(r.actors) }
 
 // redactable is the object under which everything about a row stands in the outbox: the post; for a follow the
-// follower, who has fewer follows than a famous person has followers; else the row itself.
+// followed; else the row itself.
 func (r *row) redactable() social.ID {
-	switch {
-	case r.kind == typeFollow:
-		return r.actor
-	case !r.object.IsZero():
+	if !r.object.IsZero() {
 		return r.object
 	}
 	return r.id

@@ -53,7 +53,7 @@ func (s *Service) Withdrawn(ctx context.Context, q storage.Querier, notification
 	if r == nil || !r.shown() {
 		return true, nil
 	}
-	return isGone(ctx, q, r)
+	return isGone(ctx, q, r.object, r.actor)
 }
 
 // find gives one item that is shown to a person.
@@ -92,7 +92,11 @@ func (s *Service) visible(ctx context.Context, q storage.Querier, v *viewer, id 
 	if err != nil || r == nil || r.post != nil {
 		return r, err
 	}
-	if gone, err := isGone(ctx, q, r); err != nil || gone || !r.shown() {
+	actor := r.actor
+	if r.speaksForOthers() {
+		actor = social.ID{}
+	}
+	if gone, err := isGone(ctx, q, r.object, actor); err != nil || gone || !r.shown() {
 		return nil, err
 	}
 	return r, nil

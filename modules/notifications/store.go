@@ -126,11 +126,11 @@ func savePostState(ctx context.Context, tx storage.Tx, r *row) error {
 	return social.Wrap(err, "save state of a post")
 }
 
-// isGone reports whether what a row is about, or who did it, has a tombstone.
-func isGone(ctx context.Context, q storage.Querier, r *row) (bool, error) {
+// isGone reports whether what a row is about, or who did it, has a tombstone; zero has none.
+func isGone(ctx context.Context, q storage.Querier, object, actor social.ID) (bool, error) {
 	var one int
-	err := q.QueryRow(ctx, `SELECT 1 FROM notification_tombstones WHERE id = $1 OR id = $2 LIMIT 1`, r.object,
-		r.actor).Scan(&one)
+	err := q.QueryRow(ctx, `SELECT 1 FROM notification_tombstones WHERE id = $1 OR id = $2 LIMIT 1`, object,
+		actor).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}

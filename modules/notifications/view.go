@@ -156,7 +156,12 @@ func (s *Service) item(w watermarks, c *cast, r, head *row, grouped bool) Notifi
 	for _, id := range head.people() {
 		if ref, ok := c.people[id]; ok {
 			n.Group.Actors = append(n.Group.Actors, ref)
+		} else if n.Group.Count > 1 {
+			n.Group.Count-- // whose account has ended, and who leaves the group soon
 		}
+	}
+	if n.Actor == nil && grouped && len(n.Group.Actors) > 0 {
+		n.Actor = &n.Group.Actors[0]
 	}
 	if r.data != nil {
 		n.Data = json.RawMessage(*r.data)
@@ -164,7 +169,7 @@ func (s *Service) item(w watermarks, c *cast, r, head *row, grouped bool) Notifi
 	n.Object = s.object(c, r)
 	others := int64(0)
 	if grouped {
-		others = head.members - 1
+		others = n.Group.Count - 1
 	}
 	n.Text = sentence(r, n.Actor, n.Object, others)
 	n.URL = s.link(r, n.Actor, n.Object)

@@ -5,6 +5,9 @@ import (
 	"strconv"
 	"testing"
 
+	"pgregory.net/rapid"
+
+	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/moduletest"
 	"github.com/belfry-social/belfry/modules/notifications"
 	"github.com/belfry-social/belfry/modules/social"
@@ -40,7 +43,7 @@ func TestW34Unlike(t *testing.T) {
 		return nil
 	})
 	rows := w.wantEvents("alice", social.EventNotification, social.EventNotificationUpdated,
-		social.EventNotificationRemoved)
+		social.EventNotificationRemoved, social.EventNotificationUpdated)
 	if rows[0].Redacted || !rows[1].Redacted {
 		t.Errorf("redacted are %v and %v, want bob's announcement only", rows[0], rows[1])
 	}
@@ -144,14 +147,18 @@ func TestUserDeleted(t *testing.T) {
 	if g := w.list("alice", notifications.Filter{})[0].Group; g.Count != 1 || len(g.Actors) != 1 {
 		t.Errorf("group is %+v, want carol alone", g)
 	}
-	rows := w.events("alice")
-	if len(rows) != 7 { // like, five comments, follow
-		t.Errorf("events %v, want 7 removals", rows)
-	}
-	for _, r := range rows {
-		if r.Type != social.EventNotificationRemoved || !r.Actor.IsZero() || len(r.About) != 0 {
+	removals := 0
+	for _, r := range w.events("alice") {
+		switch {
+		case r.Type == social.EventNotificationUpdated && r.Actor == w.user("carol").ID: // what is left of the group
+		case r.Type != social.EventNotificationRemoved || !r.Actor.IsZero() || len(r.About) != 0:
 			t.Errorf("%+v, want a removal that names nobody: it has to outlive the account", r)
+		default:
+			removals++
 		}
+	}
+	if removals != 7 { // like, five comments, follow
+		t.Errorf("%d removals, want 7", removals)
 	}
 	w.Read(t, func(q storage.Querier) error {
 		for _, count := range []string{`SELECT COUNT(*) FROM notifications WHERE receiver_id = $1 OR actor_id = $1`,
@@ -185,4 +192,136 @@ func TestNothingIsLeftOfAGroupOfAPersonWhoIsGone(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// shownTo is what a replay of somebody's stream shows of notifications: what was announced and not taken back.
+func (w *world) shownTo(who string) (list []notifications.Notification) {
+	w.t.Helper()
+	for _, r := range w.Announced(w.t, social.Stream{Kind: social.To, User: w.user(who).ID}) {
+		if r.Redacted || r.Type == social.EventNotificationRemoved {
+			continue
+		}
+		var n notifications.Notification
+		r.Decode(w.t, &n)
+		list = append(list, n)
+	}
+	return list
+}
+
+// wantReplayed asserts that a replay names these people and nobody else, and ends with the group as it is listed.
+func (w *world) wantReplayed(who string, names ...string) {
+	w.t.Helper()
+	shown := w.shownTo(who)
+	for _, n := range shown {
+		people := n.Group.Actors
+		if n.Actor != nil {
+			people = append(people, *n.Actor)
+		}
+		for _, p := range people {
+			if !slices.Contains(names, p.Username) {
+				w.t.Errorf("the replay names %s: %q of %v", p.Username, n.Text, n.Group.Actors)
+			}
+		}
+	}
+	for _, now := range w.list(who, notifications.Filter{Grouped: true}) {
+		i := len(shown) - 1
+		for i >= 0 && shown[i].Group.Key != now.Group.Key {
+			i--
+		}
+		if i < 0 || shown[i].ID != now.ID || shown[i].Text != now.Text || shown[i].Group.Count != now.Group.Count {
+			w.t.Errorf("the replay of %s does not end with %q: %+v", who, now.Text, shown)
+		}
+	}
+}
+
+// TestReplayForgetsWhoWithdrew: nobody who took an act back, or whose account has ended, is named by an announcement
+// of another's; and the others are still announced.
+func TestReplayForgetsWhoWithdrew(t *testing.T) {
+	w := newWorld(t)
+	p, other := w.post("alice", "harbour"), w.post("alice", "other")
+	for _, who := range []string{"bob", "cat", "dan"} {
+		w.like(who, p)
+		w.like(who, other)
+		w.follow(who, "alice")
+	}
+	w.unlike("bob", p)
+	w.unlike("bob", other)
+	w.wantReplayed("alice", "bob", "cat", "dan") // bob follows still
+	w.unfollow("bob", "alice")
+	w.wantReplayed("alice", "cat", "dan")
+	w.unlike("dan", p)
+	w.like("bob", p)
+	w.unlike("cat", p)
+	if got := told(w.shownTo("alice")); !slices.Contains(got, "like by bob on harbour") {
+		t.Errorf("bob is not announced any more: %q", got)
+	}
+	for _, n := range w.shownTo("alice") {
+		if n.Type == "like" && n.Object.ID == p.ID && (len(n.Group.Actors) != 1 || n.Group.Actors[0].Username != "bob") {
+			t.Errorf("the replay names %+v: %q", n.Group.Actors, n.Text)
+		}
+	}
+	w.wantReplayed("alice", "bob", "cat", "dan") // cat and dan like the other one
+}
+
+// TestReplayAfterAnyHistory: whatever people like and take back, a replay names those who like now, and no one else.
+func TestReplayAfterAnyHistory(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t)
+		p, names := w.post("alice", "harbour"), []string{"bob", "cat", "dan", "eve", "fay", "gil"}
+		likes := map[string]bool{}
+		for range rapid.IntRange(1, 30).Draw(rt, "acts") {
+			who := rapid.SampledFrom(names).Draw(rt, "who")
+			if likes[who] = !likes[who]; likes[who] {
+				w.like(who, p)
+			} else {
+				w.unlike(who, p)
+			}
+			if rapid.IntRange(0, 9).Draw(rt, "wait") == 0 {
+				w.day(rapid.Float64Range(0, 2).Draw(rt, "days"))
+			}
+		}
+		now := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !likes[name] })
+		w.wantReplayed("alice", now...)
+		if t.Failed() {
+			rt.FailNow()
+		}
+	})
+}
+
+// TestCountsDoNotDip: when the newest of a group's members is gone, the group is counted and shown in the name of the
+// others, before the job and after it, without the one who is gone.
+func TestCountsDoNotDip(t *testing.T) {
+	w := newWorld(t)
+	var posts []event.PostInfo
+	for i := range 20 {
+		posts = append(posts, w.post("alice", "post "+strconv.Itoa(i)))
+		for _, who := range []string{"carol", "dave", "bob"} {
+			w.like(who, posts[i])
+		}
+	}
+	alone := w.post("alice", "only bob likes it")
+	w.like("bob", alone)
+	w.deleteUser("bob")
+	for _, when := range []string{"at once", "after the job"} {
+		if c := w.counts("alice"); c.Unread != 20 || c.Unseen != 20 {
+			t.Errorf("%s: counts %+v, want 20", when, c)
+		}
+		list := w.list("alice", notifications.Filter{Grouped: true})
+		if len(list) != 20 {
+			t.Fatalf("%s: %d groups, want 20", when, len(list))
+		}
+		for _, n := range list {
+			if n.Text != "Dave and 1 other liked your post" || n.Group.Count != 2 || len(n.Group.Actors) != 2 {
+				t.Errorf("%s: %q, %+v", when, n.Text, n.Group)
+			}
+			members, err := w.s.Members(t.Context(), w.user("alice").ID, n.Group.Key, social.PageQuery{Limit: 50})
+			if err != nil || len(members.Items) != 2 {
+				t.Errorf("%s: %d members, %v", when, len(members.Items), err)
+			}
+		}
+		if n := len(w.list("alice", notifications.Filter{})); n != 40 {
+			t.Errorf("%s: %d items, want 40", when, n)
+		}
+		w.sweep()
+	}
 }

@@ -88,6 +88,7 @@ const RedactPageSize = 1000
 type Match struct {
 	Object social.ID
 	Actor  social.ID
+	Names  social.ID     // only those that name this person, as actor or in About
 	Stream social.Stream // zero = all streams
 	Types  []string      // nil = all types
 	Before int64         // only those with a lower outbox id; 0 = all that are in the outbox now
@@ -159,6 +160,9 @@ func Erase(ctx context.Context, tx storage.Tx, now social.Time, person social.ID
 // where gives the condition on outbox rows. Its text comes from a small set: each part is there or not.
 func (m Match) where() (string, []any) {
 	text, args := "object_id = $1", []any{m.Object}
+	if !m.Names.IsZero() {
+		text, args = named, append(args, m.Names)
+	}
 	and := func(column string, value any) {
 		args = append(args, value)
 		text += fmt.Sprintf(" AND %s $%d", column, len(args))
@@ -180,3 +184,13 @@ func (m Match) where() (string, []any) {
 	}
 	return text, args
 }
+
+// named means what is about $1 and names $2. Each place in about has its index; as one condition the engine uses none.
+const named = `id IN (
+	SELECT id FROM outbox WHERE op = 1 AND data IS NOT NULL AND object_id = $1 AND actor_id = $2
+	UNION ALL SELECT id FROM outbox WHERE op = 1 AND data IS NOT NULL AND object_id = $1
+		AND length(about) > 16 AND substr(about, 17, 16) = $2
+	UNION ALL SELECT id FROM outbox WHERE op = 1 AND data IS NOT NULL AND object_id = $1
+		AND length(about) > 32 AND substr(about, 33, 16) = $2
+	UNION ALL SELECT id FROM outbox WHERE op = 1 AND data IS NOT NULL AND object_id = $1
+		AND length(about) > 48 AND substr(about, 49, 16) = $2)`
