@@ -31,7 +31,7 @@ func (s *Service) Reactions() []event.Reaction {
 func (s *Service) Jobs() []social.Job {
 	return []social.Job{
 		{Name: "posts: empty ended accounts", Every: cleanupEvery, Run: s.emptyDeletedUser},
-		{Name: "posts: redact what was announced", Every: cleanupEvery, Run: s.goOnRedacting},
+		{Name: "posts: redact what was announced", Every: cleanupEvery, Run: s.goOnRedacting, AtStart: true},
 	}
 }
 

@@ -60,6 +60,10 @@ type Job struct {
 	Name  string
 	Every time.Duration
 	Run   func(ctx context.Context) (more bool, err error)
+
+	// AtStart: what an earlier process left half done could be seen, so the host runs the job to its end before
+	// anybody is served.
+	AtStart bool
 }
 
 type addressKey struct{}
