@@ -133,8 +133,8 @@ func (p *program) steps() []step {
 	}
 	steps = append(steps,
 		step{name: "tables", start: func(ctx context.Context) error { return s.migrate(ctx, p.Migrations) }},
-		step{name: "half-done work", start: p.finish},
 		step{name: "event log", start: s.openEvents},
+		step{name: "half-done work", start: p.finish},
 		step{name: "relay", start: func(ctx context.Context) error {
 			if err := s.relay.CatchUp(ctx); err != nil {
 				return err

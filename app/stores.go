@@ -36,6 +36,7 @@ type stores struct {
 	pages *social.PageCursors
 	relay *outbox.Relay
 	hooks Hooks
+	moved bool // the database lies in another place than at the last start
 }
 
 // database is the relational store behind a name that exists before it is open.
@@ -89,11 +90,14 @@ func (s *stores) openDB(ctx context.Context) error {
 	s.lock = lock
 	db, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(s.cfg.Data, sqlite.FileName),
 		Synchronous: sqlite.Sync(s.cfg.SQLite.Synchronous), Readers: s.cfg.SQLite.Readers, Failpoint: s.hooks.SQLite})
+	if sqlite.IsCorrupt(err) {
+		err = torn(fmt.Errorf("%w: %w", outbox.ErrTorn, err))
+	}
 	if err != nil {
 		return err
 	}
 	s.db.DB = db
-	return nil
+	return s.checkPlace(ctx)
 }
 
 // migrate brings all tables up to date and takes up the server key. Before tables that hold something are
@@ -163,12 +167,15 @@ func (s *stores) openEvents(ctx context.Context) error {
 		s.zap.Error("event log cannot be used and is set aside", zap.Error(aside))
 	}
 	s.log.Log = log
+	if err := s.checkLog(ctx, log); err != nil {
+		return err
+	}
 	report, err := outbox.Reconcile(ctx, s.db, s.log)
 	if err != nil {
 		return err
 	}
 	s.zap.Info("event log", zap.Stringer("state", report))
-	return nil
+	return s.keepPlace()
 }
 
 // close ends the relay, which has been flushed before, and closes what is open, log first.

@@ -161,8 +161,8 @@ func TestVanished(t *testing.T) {
 	}
 }
 
-// TestSlowReaderMoves: clients that read 2 KiB a second, through real sockets with a small receive buffer, behind 20 posts
-// a second, are kept and get everything in order; one beside them that reads nothing is closed. The hub's clock is moved by hand.
+// TestSlowReaderMoves: who reads 2 KiB a second, through a real socket with a small receive buffer, behind 20 posts a
+// second, is kept; who reads nothing beside it is closed. The hub's clock is moved by hand.
 func TestSlowReaderMoves(t *testing.T) {
 	eachHolder(t, func(t *testing.T, cfg Config) {
 		w := newWorld()
