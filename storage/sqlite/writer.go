@@ -60,7 +60,7 @@ func newWriter(c *conn, cfg Config) *writer {
 		conn: c, limit: limit, fail: cfg.Failpoint,
 		queue: make(chan *call, cfg.MaxWaiting), wipes: make(chan *call), patience: cfg.BusyTimeout,
 		committed: make(chan struct{}, 1),
-		stop: make(chan struct{}), stopped: make(chan struct{}), failed: make(chan struct{}),
+		stop:      make(chan struct{}), stopped: make(chan struct{}), failed: make(chan struct{}),
 	}
 }
 
