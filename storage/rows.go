@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // Each runs a query and gives every row, in the query's order, to scan. An error of scan ends it and is returned as it
@@ -45,6 +47,14 @@ func Found(err error) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// Absent turns a row that is not there into the fault not_found. It takes the error of a Scan.
+func Absent(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return social.NotFound()
+	}
+	return err
 }
 
 // Bit is a boolean as every store keeps it.

@@ -73,10 +73,7 @@ func readBatch(ctx context.Context, db storage.DB, mark social.Position) (b batc
 		}
 		return err
 	})
-	if err != nil {
-		return batch{}, fmt.Errorf("outbox: read above %d: %w", mark, err)
-	}
-	return b, nil
+	return b, social.Wrap(err, "outbox: read above %d", mark)
 }
 
 // row is one outbox row as it is stored. Its columns are read without judging them, so that a row nobody can
