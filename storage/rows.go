@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 
 	"github.com/belfry-social/belfry/modules/social"
 )
@@ -63,6 +64,26 @@ func Bit(b bool) int64 {
 		return 1
 	}
 	return 0
+}
+
+// PackIDs is how every store keeps a few ids in one column: 16 bytes each, at most so many, doubles and zeros dropped.
+func PackIDs(most int, ids ...social.ID) []byte {
+	out := make([]byte, 0, most*len(social.ID{}))
+	for i, id := range ids {
+		if !id.IsZero() && len(out) < cap(out) && !slices.Contains(ids[:i], id) {
+			out = append(out, id[:]...)
+		}
+	}
+	return out
+}
+
+// UnpackIDs gives the ids of a column that PackIDs made, as far as it holds whole ones.
+func UnpackIDs(b []byte) (ids []social.ID) {
+	ids = slices.Grow(ids, len(b)/len(social.ID{}))
+	for ; len(b) >= len(social.ID{}); b = b[len(social.ID{}):] {
+		ids = append(ids, social.ID(b[:len(social.ID{})]))
+	}
+	return ids
 }
 
 // Provisional reports whether q is an open transaction; a wrapper of a Querier keeps it so. What a Tx shows may be

@@ -78,7 +78,7 @@ func newestActors(ctx context.Context, q storage.Querier, group social.ID) ([]by
 		SELECT actor_id, key FROM (SELECT actor_id, key FROM notifications
 		WHERE `+joiner+` ORDER BY key DESC LIMIT 3) AS newest
 		UNION ALL SELECT actor_id, key FROM notifications WHERE `+founder+`) AS members ORDER BY key DESC LIMIT 3`, group)
-	return pack(ids...), social.Wrap(err, "actors of a group")
+	return storage.PackIDs(maxActors, ids...), social.Wrap(err, "actors of a group")
 }
 
 // insertRow reports false, and writes nothing, if there is a row of the same act.

@@ -64,8 +64,8 @@ const insert = `INSERT INTO outbox (op, stream, type, actor_id, object_id, about
 
 func (a Announcement) args() []any {
 	stream := a.Stream.Bytes()
-	return []any{stream[:], a.Type, a.Actor, a.Object, packAbout(a.About), storage.Bit(a.Internal), int64(a.Time),
-		[]byte(a.Data)}
+	about := storage.PackIDs(social.MaxAbout, a.About...)
+	return []any{stream[:], a.Type, a.Actor, a.Object, about, storage.Bit(a.Internal), int64(a.Time), []byte(a.Data)}
 }
 
 func checkSizes(list []Announcement) error {
