@@ -55,7 +55,7 @@ func newWriter(c *conn, cfg Config) *writer {
 		limit = 1
 	}
 	return &writer{
-		conn: c, limit: limit, fail: cfg.Failpoint,
+		conn: c, limit: limit, fail: cfg.Failpoint, keys: orderKeys{block: int64(cfg.KeyBlock)},
 		queue: make(chan *call, cfg.MaxWaiting), committed: make(chan struct{}, 1),
 		stop: make(chan struct{}), stopped: make(chan struct{}), failed: make(chan struct{}),
 	}
