@@ -109,7 +109,7 @@ func New(o Options, parts ...fx.Option) *fx.App { return fx.New(wiring(o, parts.
 
 // Validate reports whether the parts fit together, without making anything.
 func Validate(o Options, parts ...fx.Option) error {
-	return rootCause(fx.ValidateApp(wiring(o, parts...), fx.Invoke(run)))
+	return dig.RootCause(fx.ValidateApp(wiring(o, parts...), fx.Invoke(run))) // not the chain of constructors
 }
 
 func wiring(o Options, parts ...fx.Option) fx.Option {
@@ -120,10 +120,13 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 		fx.StartTimeout(startTimeout),
 		fx.StopTimeout(stopTimeout),
 		fx.Supply(o, o.Clock, &event.Bus{}),
-		fx.Provide(newConfig, newLogger, server.NewRegistry, newSite, newStores),
-		fx.Provide(newReadiness, newLimiter, newServer, newCommands, newDemo),
+		fx.Provide(newConfig, newLogger, server.NewRegistry, newStores, newReadiness, newServer, newCommands, newDemo),
 		fx.Provide(fx.Annotate((*stores).wipeJobs, fx.ResultTags(`group:"jobs,flatten"`))),
 		fx.Provide(
+			func(c *config.Config) social.Site {
+				return social.Site{Name: "Belfry", PublicURL: c.Server.Origin(), Version: Version()}
+			},
+			func(c *config.Config, now social.Clock) *server.Limiter { return server.NewLimiter(c.Limits, now) },
 			// A module takes the LogReader. The whole log is for tests, which look behind it.
 			func(s *stores) (storage.DB, *eventLog, storage.Log, storage.LogReader, *social.PageCursors) {
 				return s.db, s.log, s.log, s.log, s.pages
@@ -148,10 +151,6 @@ func newConfig(o Options, in struct {
 	Factories []plugins.Factory `group:"channels"`
 }) (*config.Config, settings, error) {
 	return config.Load(o.Source, in.Factories)
-}
-
-func newSite(c *config.Config) social.Site {
-	return social.Site{Name: "Belfry", PublicURL: c.Server.Origin(), Version: Version()}
 }
 
 func newReadiness(s *stores, in struct {
@@ -180,10 +179,6 @@ func probeChannels(list []dispatch.Health) (string, error) {
 		return "", errors.New(strings.Join(bad, "; "))
 	}
 	return strings.Join(names, ", "), nil
-}
-
-func newLimiter(c *config.Config, clock social.Clock) *server.Limiter {
-	return server.NewLimiter(c.Limits, clock)
 }
 
 func newServer(c *config.Config, log *zap.Logger, in struct {
@@ -218,14 +213,6 @@ func newDemo(o Options, c *config.Config, log *zap.Logger, in struct {
 	}
 	return demo.New(demo.Deps{Config: c.Demo, Users: in.Users, Posts: in.Posts, Follows: in.Follows,
 		Log: log.Named("demo"), Out: o.Err, Bar: isTerminal(o.Err)}), nil
-}
-
-// rootCause takes the chain of constructors off a wiring error: what is missing is what helps.
-func rootCause(err error) error {
-	if err == nil {
-		return nil
-	}
-	return dig.RootCause(err)
 }
 
 var _ server.Authenticator = (*users.Service)(nil)

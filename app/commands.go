@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"go.uber.org/dig"
 	"go.uber.org/fx"
 
 	"github.com/belfry-social/belfry/app/cli"
@@ -162,7 +163,8 @@ func (c *commands) checkLog(ctx context.Context) (any, error) {
 	if err := c.stores.log.Check(ctx); err != nil {
 		return nil, fmt.Errorf("event log: %w", err)
 	}
-	text := fmt.Sprintf("both stores are sound; head %s, oldest %s", c.stores.log.Head(), c.stores.log.Oldest())
+	kept := c.stores.log.Kept()
+	text := fmt.Sprintf("both stores are sound; head %s, oldest %s", kept.Newest(), kept.Oldest())
 	return cli.LogReply{Text: text}, nil
 }
 
@@ -330,7 +332,7 @@ func (s *shell) callHere(ctx context.Context, f cli.Flags, name string,
 	var c *commands
 	app := fx.New(wiring(o, s.parts...), fx.NopLogger, fx.Populate(&c))
 	if err := app.Err(); err != nil {
-		return out, rootCause(err)
+		return out, dig.RootCause(err)
 	}
 	defer func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/dig"
 	"go.uber.org/fx"
 	"golang.org/x/term"
 
@@ -56,12 +57,12 @@ func (s *shell) serve(ctx context.Context, f cli.Flags, withDemo bool) error {
 	o.Welcome = func(line, _ string) { fmt.Fprintln(s.streams.Out, line) }
 	app := New(o, s.parts...)
 	if err := app.Err(); err != nil {
-		return rootCause(err)
+		return dig.RootCause(err)
 	}
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := app.Start(starting); err != nil {
-		return rootCause(err)
+		return dig.RootCause(err)
 	}
 	var failed bool
 	select {
@@ -98,7 +99,7 @@ func (s *shell) load(f cli.Flags) (*config.Config, settings, error) {
 	var list settings
 	app := fx.New(wiring(s.options(f), s.parts...), fx.NopLogger, fx.Populate(&c, &list))
 	if err := app.Err(); err != nil {
-		return nil, nil, rootCause(err)
+		return nil, nil, dig.RootCause(err)
 	}
 	return c, list, nil
 }

@@ -42,7 +42,7 @@ type stores struct {
 // database is the relational store behind a name that exists before it is open.
 type database struct{ storage.DB }
 
-// eventLog likewise. Before it is open Head and Oldest are zero, Read gives storage.ErrClosed, and nothing else may be
+// eventLog likewise. Before it is open Head and Kept are zero, Read gives storage.ErrClosed, and nothing else may be
 // called.
 type eventLog struct{ storage.Log }
 
@@ -53,11 +53,11 @@ func (l *eventLog) Head() social.Cursor {
 	return l.Log.Head()
 }
 
-func (l *eventLog) Oldest() social.Cursor {
+func (l *eventLog) Kept() social.Kept {
 	if l.Log == nil {
-		return social.Cursor{}
+		return social.Kept{}
 	}
-	return l.Log.Oldest()
+	return l.Log.Kept()
 }
 
 func (l *eventLog) Read(ctx context.Context, a social.Audience, after social.Cursor,
@@ -68,10 +68,11 @@ func (l *eventLog) Read(ctx context.Context, a social.Audience, after social.Cur
 	return l.Log.Read(ctx, a, after, limit)
 }
 
-// Hooks are failpoints of the stores, for tests; zero in production.
+// Hooks are failpoints of the stores and the like, for tests; zero in production.
 type Hooks struct {
-	SQLite func(sqlite.Point) error
-	Bolt   func(bolt.Failpoint) error
+	KeyBlock int
+	SQLite   func(sqlite.Point) error
+	Bolt     func(bolt.Failpoint) error
 }
 
 func newStores(o Options, c *config.Config, log *zap.Logger) *stores {
@@ -89,7 +90,8 @@ func (s *stores) openDB(ctx context.Context) error {
 	}
 	s.lock = lock
 	db, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(s.cfg.Data, sqlite.FileName),
-		Synchronous: sqlite.Sync(s.cfg.SQLite.Synchronous), Readers: s.cfg.SQLite.Readers, Failpoint: s.hooks.SQLite})
+		Synchronous: sqlite.Sync(s.cfg.SQLite.Synchronous), Readers: s.cfg.SQLite.Readers,
+		Failpoint: s.hooks.SQLite, KeyBlock: s.hooks.KeyBlock})
 	if sqlite.IsCorrupt(err) {
 		err = torn(fmt.Errorf("%w: %w", outbox.ErrTorn, err))
 	}
@@ -109,6 +111,11 @@ func (s *stores) migrate(ctx context.Context, list []storage.Migrations) error {
 	}
 	if err := storage.MigrateAll(ctx, s.db, list...); err != nil {
 		return err
+	}
+	if db, ok := s.db.DB.(*sqlite.DB); ok {
+		if err := db.Fits(ctx); err != nil {
+			return err
+		}
 	}
 	master, err := storage.ServerKey(ctx, s.db)
 	if err != nil {
@@ -174,7 +181,11 @@ func (s *stores) openEvents(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.zap.Info("event log", zap.Stringer("state", report))
+	tell := s.zap.Info
+	if report.Lost {
+		tell = s.zap.Warn
+	}
+	tell("event log", zap.Stringer("state", report), zap.String("file", cfg.Path))
 	return s.keepPlace()
 }
 
@@ -228,7 +239,8 @@ func (s *stores) checks() []server.Check {
 			if err := s.log.Healthy(); err != nil {
 				return "", err
 			}
-			return fmt.Sprintf("head %s, oldest %s, %d bytes", s.log.Head(), s.log.Oldest(), s.log.Size()), nil
+			kept := s.log.Kept()
+			return fmt.Sprintf("head %s, oldest %s, %d bytes", kept.Newest(), kept.Oldest(), s.log.Size()), nil
 		}},
 		{Name: "outbox", Probe: s.probeOutbox},
 		{Name: "disk", Probe: func() (string, error) {

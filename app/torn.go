@@ -43,21 +43,17 @@ func (s *stores) place() string {
 	return sqlite.Place(filepath.Join(s.cfg.Data, sqlite.FileName))
 }
 
-// checkLog holds the log against the database when they may not fit, before either is changed. A log that is damaged
-// has been set aside, and can be asked nothing: then the database is checked alone.
+// checkLog holds the log against the database when they may not fit, before either is changed. Of a log that is gone or
+// damaged, which is set aside by now, nothing can be asked: then the database is checked alone.
 func (s *stores) checkLog(ctx context.Context, log *bolt.Log) error {
-	ahead, err := outbox.IsAhead(ctx, s.db, log)
-	switch {
-	case err != nil:
+	why, err := outbox.Misfit(ctx, s.db, log)
+	if err != nil || why == "" && !s.moved {
 		return err
-	case log.Head().Epoch == 0 && !s.moved:
-		return s.checkDB(ctx, "there is no event log that fits it")
-	case ahead && !s.moved:
-		if err := s.checkDB(ctx, "the event log is ahead of it"); err != nil {
+	}
+	if !s.moved {
+		if err := s.checkDB(ctx, why); err != nil {
 			return err
 		}
-	case !s.moved:
-		return nil
 	}
 	return torn(outbox.Compare(ctx, s.db, log))
 }

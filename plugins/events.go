@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,10 +121,14 @@ func ParseEvents(p Params) (EventsQuery, error) {
 			q.Preferred, q.Wait = n, time.Duration(n)*time.Second
 		}
 	}
-	for i, id := range []string{p.Header("Last-Event-ID"), seen["lastEventId"], seen["after"]} {
-		if id != "" {
-			q.setFrom(id, i == 2) // words stand in after only
-			break
+	id, after := cmp.Or(p.Header("Last-Event-ID"), seen["lastEventId"]), seen["after"]
+	switch {
+	case id == "" && (after == "now" || after == "oldest"): // words stand in after only
+		q.from = after
+	case id != "" || after != "":
+		c, err := ParseCursor(cmp.Or(id, after))
+		if q.from, q.cursor = "cursor", c; err != nil {
+			q.from = "invalid"
 		}
 	}
 	return q, nil
@@ -160,35 +165,22 @@ func (q *EventsQuery) set(name, value string) (code FieldCode, detail string) {
 	return code, detail
 }
 
-func (q *EventsQuery) setFrom(id string, words bool) {
-	if words && (id == "now" || id == "oldest") {
-		q.from = id
-		return
-	}
-	c, err := ParseCursor(id)
-	if err != nil {
-		q.from = "invalid"
-		return
-	}
-	q.from, q.cursor = "cursor", c
-}
-
-// Start says from where to read a log with this head and oldest cursor. Exactly one of these holds: honoured is
+// Start says from where to read a log that keeps this much. Exactly one of these holds: honoured is
 // true (a given cursor is good); gap is not nil (it is not, and reading goes on from gap.To); or neither (no cursor
 // was given: now or oldest).
-func (q EventsQuery) Start(head, oldest Cursor) (after Cursor, honoured bool, gap *GapError) {
+func (q EventsQuery) Start(kept Kept) (after Cursor, honoured bool, gap *GapError) {
 	switch q.from {
 	case "oldest":
-		return oldest, false, nil
+		return kept.Oldest(), false, nil
 	case "cursor":
-		if gap = q.cursor.GapOf(head, oldest.Seq); gap == nil {
+		if gap = kept.GapOf(q.cursor); gap == nil {
 			return q.cursor, true, nil
 		}
 		return gap.To, false, gap
 	case "invalid":
-		return head, false, &GapError{To: head, Reason: social.GapInvalid}
+		return kept.Newest(), false, &GapError{To: kept.Newest(), Reason: social.GapInvalid}
 	default:
-		return head, false, nil
+		return kept.Newest(), false, nil
 	}
 }
 

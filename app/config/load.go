@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -39,7 +40,7 @@ var ErrInvalid = errors.New("configuration")
 // Load reads a configuration strictly: an unknown key, a key given twice, a wrong type or a value out of bounds
 // is an error that names file, line and column, or the environment variable or flag.
 func Load(src Source, factories []plugins.Factory) (*Config, []Setting, error) {
-	l := loader{src: src, factories: factories, origin: map[string]string{}}
+	l := loader{src: src, factories: factories, origin: map[string]string{}, used: map[string]bool{}}
 	cfg, err := l.load()
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -60,7 +61,6 @@ func (l *loader) load() (*Config, error) {
 	if err := l.parse(); err != nil {
 		return nil, err
 	}
-	l.used = map[string]bool{}
 	cfg := Default()
 	if err := l.checkTop(); err != nil {
 		return nil, err
@@ -83,10 +83,7 @@ func (l *loader) load() (*Config, error) {
 }
 
 func (l *loader) parse() error {
-	l.file = l.src.File
-	if l.file == "" {
-		l.file = DefaultFile
-	}
+	l.file = cmp.Or(l.src.File, DefaultFile)
 	text, err := l.src.ReadFile(l.file)
 	if errors.Is(err, os.ErrNotExist) && l.src.File == "" {
 		return nil
@@ -248,11 +245,8 @@ func (l *loader) settings(cfg *Config) []Setting {
 		if err != nil {
 			text = []byte("?")
 		}
-		origin := l.origin[f.key]
-		if origin == "" {
-			origin = "default"
-		}
-		out = append(out, Setting{Key: f.key, Value: strings.TrimSpace(string(text)), Origin: origin})
+		out = append(out, Setting{Key: f.key, Value: strings.TrimSpace(string(text)),
+			Origin: cmp.Or(l.origin[f.key], "default")})
 	}
 	return out
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // AdminConfig is the section "admin": the operator's listener. It has no authentication and belongs on loopback or a
@@ -35,21 +37,12 @@ func (c AdminConfig) Validate() error {
 // serveHealth adds /healthz and /readyz, the latter without details, which are for the operator.
 func (s *Server) serveHealth() {
 	s.get("/healthz", func(c *fiber.Ctx) error {
-		return s.status(c, fiber.StatusOK, map[string]string{"status": "ok"})
+		return c.JSON(fiber.Map{"status": "ok"})
 	})
 	s.get("/readyz", func(c *fiber.Ctx) error {
 		state, ok, _ := s.ready.Report()
-		return s.status(c, readyStatus(ok), map[string]string{"status": state})
+		return c.Status(readyStatus(ok)).JSON(fiber.Map{"status": state})
 	})
-}
-
-func (s *Server) status(c *fiber.Ctx, status int, body any) error {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return c.Status(status).Send(text)
 }
 
 func readyStatus(ok bool) int {
@@ -116,10 +109,7 @@ func (a *Admin) Handler() http.Handler { return a.http.Handler }
 func (a *Admin) Listen(ctx context.Context) (net.Listener, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", a.listen)
-	if err != nil {
-		return nil, fmt.Errorf("admin: listen on %s: %w", a.listen, err)
-	}
-	return ln, nil
+	return ln, social.Wrap(err, "admin: listen on %s", a.listen)
 }
 
 // Serve answers on ln until Shutdown; nil then.

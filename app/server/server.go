@@ -158,10 +158,7 @@ func (s *Server) Register(routes ...func(huma.API)) {
 func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", s.cfg.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("server: listen on %s: %w", s.cfg.Listen, err)
-	}
-	return ln, nil
+	return ln, social.Wrap(err, "server: listen on %s", s.cfg.Listen)
 }
 
 // Serve answers on ln until Drain or Shutdown closes it; nil then. It is called once.

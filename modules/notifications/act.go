@@ -65,7 +65,7 @@ func (s *Service) add(ctx context.Context, tx storage.Tx, r *row, c *cast) (*Not
 		if g != nil && unseen && r.created.Sub(g.began) < s.cfg.GroupWindow {
 			joins = g
 			r.group, r.members, r.began = g.group, g.members+1, g.began
-			r.actors = pack(append([]social.ID{r.actor}, g.people()...)...)
+			r.actors = storage.PackIDs(maxActors, append([]social.ID{r.actor}, g.people()...)...)
 		}
 	}
 	if r.key, err = tx.NextKey(ctx); err != nil {
@@ -99,7 +99,7 @@ func (s *Service) revive(ctx context.Context, tx storage.Tx, r *row, a act) erro
 	}
 	switch {
 	case head == nil:
-		r.head, r.members, r.actors = true, 1, pack(r.actor)
+		r.head, r.members, r.actors = true, 1, storage.PackIDs(maxActors, r.actor)
 		head = r
 	case head.key < r.key:
 		r.head, r.members = true, head.members+1
@@ -156,32 +156,30 @@ func (s *Service) leave(ctx context.Context, tx storage.Tx, r *row, state int, a
 	if err := saveRow(ctx, tx, r); err != nil {
 		return err
 	}
-	count := int64(0)
-	if !r.subject.IsZero() {
-		var err error
-		if count, err = s.removeMember(ctx, tx, &was, at); err != nil {
-			return err
-		}
-	}
-	reason := "withdrawn"
+	var head *row
+	count, reason := int64(0), "withdrawn"
 	if state == stateDeleted {
 		reason = "deleted"
 	}
+	if !r.subject.IsZero() {
+		var err error
+		if head, err = s.removeMember(ctx, tx, &was, state, at); err != nil {
+			return err
+		}
+	}
+	if head != nil {
+		count = head.members
+	}
 	err := announceRemoved(ctx, tx, r.receiver,
 		removedData{ID: &r.id, Group: &removedGroup{Key: r.group, Count: count}, Reason: reason}, at)
-	if err != nil || state != stateWithdrawn || count == 0 {
+	if err != nil || state != stateWithdrawn || head == nil {
 		return err
 	}
-	return s.announceGroup(ctx, tx, r.group, at)
+	return s.announceGroup(ctx, tx, head, at)
 }
 
-// announceGroup announces a group as it is now, unless its receiver is gone. It is nothing new to the receiver, so its
-// update is later than its beginning.
-func (s *Service) announceGroup(ctx context.Context, tx storage.Tx, group social.ID, at social.Time) error {
-	head, err := headOf(ctx, tx, group)
-	if err != nil || head == nil {
-		return err
-	}
+// announceGroup announces a group as it is now, unless its receiver is gone.
+func (s *Service) announceGroup(ctx context.Context, tx storage.Tx, head *row, at social.Time) error {
 	if gone, err := isGone(ctx, tx, head.object, head.receiver); err != nil || gone {
 		return err
 	}
@@ -189,25 +187,26 @@ func (s *Service) announceGroup(ctx context.Context, tx storage.Tx, group social
 	if err != nil {
 		return err
 	}
-	head.updated = max(at, head.created+1)
-	if err := saveRow(ctx, tx, head); err != nil {
-		return err
-	}
 	_, err = s.announce(ctx, tx, social.EventNotificationUpdated, w, castOf(nil), head, head.actor, at)
 	return err
 }
 
-// removeMember updates the group of a row that has left it, and returns how many members remain.
-func (s *Service) removeMember(ctx context.Context, tx storage.Tx, was *row, at social.Time) (int64, error) {
-	head, err := headOf(ctx, tx, was.group)
+// removeMember updates the group of a row that has left it, and returns its newest member; nil = none is left. A group
+// that is announced anew is nothing new to the receiver, so its update is later than its beginning.
+func (s *Service) removeMember(ctx context.Context, tx storage.Tx, was *row, state int,
+	at social.Time) (head *row, err error) {
+	head, err = headOf(ctx, tx, was.group)
 	if err != nil || head == nil {
-		return 0, err
+		return nil, err
+	}
+	if state == stateWithdrawn {
+		head.updated = max(at, head.created+1)
 	}
 	if was.head {
 		head.head, head.members = true, was.members
 		w, err := watermarksOf(ctx, tx, was.receiver)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		if w.seen(was) != nil && w.seen(head) == nil {
 			head.seenAt = &at
@@ -218,9 +217,9 @@ func (s *Service) removeMember(ctx context.Context, tx storage.Tx, was *row, at 
 	}
 	head.members--
 	if head.actors, err = newestActors(ctx, tx, was.group); err != nil {
-		return 0, err
+		return nil, err
 	}
-	return head.members, saveRow(ctx, tx, head)
+	return head, saveRow(ctx, tx, head)
 }
 
 // announce writes the event of a row and returns the item in it. actor is who acted now: after a revival the newest row

@@ -1,8 +1,6 @@
 package notifications
 
 import (
-	"slices"
-
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -102,7 +100,7 @@ func (r *row) speaksForOthers() bool { return r.head && r.members > 1 }
 func (r *row) shown() bool { return r.state < stateWithdrawn }
 
 // people are the newest actors of a group's newest member.
-func (r *row) people() []social.ID { return unpack(r.actors) }
+func (r *row) people() []social.ID { return storage.UnpackIDs(r.actors) }
 
 // redactable is the object under which everything about a row stands in the outbox: the post; for a follow the
 // followed; else the row itself.
@@ -139,22 +137,3 @@ func (w watermarks) read(r *row) *social.Time {
 
 // maxActors is how many people of a group are named.
 const maxActors = 3
-
-// pack joins the ids of at most maxActors people, each once.
-func pack(ids ...social.ID) []byte {
-	out := make([]byte, 0, maxActors*16)
-	for i, id := range ids {
-		if len(out) < maxActors*16 && !id.IsZero() && !slices.Contains(ids[:i], id) {
-			out = append(out, id[:]...)
-		}
-	}
-	return out
-}
-
-func unpack(b []byte) []social.ID {
-	out := make([]social.ID, 0, maxActors)
-	for ; len(b) >= 16; b = b[16:] {
-		out = append(out, social.ID(b[:16]))
-	}
-	return out
-}

@@ -2,7 +2,6 @@ package users
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"time"
 	"unicode/utf8"
@@ -77,10 +76,7 @@ func (h *hasher) run(ctx context.Context, fn func() error) error {
 		return ctx.Err()
 	}
 	defer func() { <-h.slots }()
-	if err := fn(); err != nil {
-		return fmt.Errorf("hash password: %w", err)
-	}
-	return nil
+	return social.Wrap(fn(), "hash password")
 }
 
 // checkNewPassword looks at a new password. pointer names the field.

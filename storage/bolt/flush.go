@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -43,15 +44,11 @@ func (l *Log) advance(n int) {
 
 func (l *Log) beginFlush() {
 	table := l.table.Load().freeze()
-	streams := make([]social.Stream, 0, len(table))
-	for s := range table {
-		streams = append(streams, s)
-	}
-	slices.SortFunc(streams, func(a, b social.Stream) int {
+	streams := slices.SortedFunc(maps.Keys(table), func(a, b social.Stream) int {
 		x, y := a.Bytes(), b.Bytes()
 		return bytes.Compare(x[:], y[:])
 	})
-	l.flush = flush{through: l.now.Load().head, streams: streams, table: table}
+	l.flush = flush{through: l.now.Load().Head, streams: streams, table: table}
 }
 
 // makeRoom ends the flush at work when the memtable is full again, which is so only after batches have failed.

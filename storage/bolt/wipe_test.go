@@ -47,7 +47,7 @@ func loudHistory(t *testing.T, path string, seed uint64) *bolt.Log {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	if err := l.Reset(t.Context(), 1, 0); err != nil {
+	if err := l.Reset(t.Context(), social.Epochs{{Number: 1}}, 0); err != nil {
 		t.Fatal(err)
 	}
 	random := rand.New(rand.NewPCG(seed, 1))
@@ -161,7 +161,7 @@ func TestWipeAmongOthers(t *testing.T) {
 	if more, err := l.Wipe(t.Context()); more || err != nil {
 		t.Errorf("with nothing written since: %v, %v", more, err)
 	}
-	if err := l.Reset(t.Context(), 2, 0); err != nil {
+	if err := l.Reset(t.Context(), social.Epochs{{Number: 2}}, 0); err != nil {
 		t.Fatal(err)
 	}
 	wipe(t, l)

@@ -44,17 +44,22 @@ func Compare(ctx context.Context, db storage.DB, log storage.LogReader) error {
 	return nil
 }
 
-// IsAhead reports whether the log holds events that the store does not know.
-func IsAhead(ctx context.Context, db storage.DB, log storage.LogReader) (bool, error) {
-	var floor, top social.Position
-	err := db.Read(ctx, func(q storage.Querier) error {
-		return q.QueryRow(ctx, `SELECT floor, (SELECT COALESCE(MAX(id), 0) FROM outbox) FROM log_state WHERE id = 1`).
-			Scan(&floor, &top)
-	})
+// Misfit says in words why the log cannot be of the store as it is; "" = it can.
+func Misfit(ctx context.Context, db storage.DB, log storage.LogReader) (string, error) {
+	kept, err := storeKept(ctx, db)
 	if err != nil {
-		return false, fmt.Errorf("outbox: newest announcement: %w", err)
+		return "", err
 	}
-	return log.Head().Seq > max(floor, top), nil
+	head := log.Head()
+	switch gap := kept.GapOf(head); {
+	case head.IsZero() && kept.Head > 0:
+		return "there is no event log that fits it", nil
+	case head.IsZero() || gap == nil || gap.Reason == social.GapExpired:
+		return "", nil
+	case gap.Reason == social.GapFuture:
+		return "the event log is ahead of it", nil
+	}
+	return "the event log is of another history", nil
 }
 
 type comparison struct {
@@ -71,7 +76,7 @@ func (c *comparison) bounds(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c.from, c.to = max(c.from, c.log.Oldest().Seq), min(c.to, c.log.Head().Seq)
+		c.from, c.to = max(c.from, c.log.Kept().Floor), min(c.to, c.log.Head().Seq)
 		return q.QueryRow(ctx, `SELECT COALESCE(MAX(id), $1 + 1) FROM outbox
 			WHERE op = 1 AND set_aside_at IS NULL AND id > $1 AND id <= $2`, int64(c.from), int64(c.to)).Scan(&c.newest)
 	})

@@ -15,7 +15,7 @@ import (
 func TestCompare(t *testing.T) {
 	for name, tt := range map[string]struct {
 		between func(s *site)
-		ahead   bool
+		misfit  bool
 		torn    string
 	}{
 		"nothing happened": {func(*site) {}, false, ""},
@@ -70,8 +70,8 @@ func TestCompare(t *testing.T) {
 			if errors.Is(err, outbox.ErrTorn) != (tt.torn != "") || tt.torn != "" && !strings.Contains(err.Error(), tt.torn) {
 				t.Errorf("got %v, want %q", err, tt.torn)
 			}
-			if ahead, err := outbox.IsAhead(t.Context(), s.db, s.log); ahead != tt.ahead || err != nil {
-				t.Errorf("ahead: %v, %v; want %v", ahead, err, tt.ahead)
+			if why, err := outbox.Misfit(t.Context(), s.db, s.log); (why != "") != tt.misfit || err != nil {
+				t.Errorf("misfit: %q, %v; want %v", why, err, tt.misfit)
 			}
 		})
 	}

@@ -33,6 +33,9 @@ func Announce(ctx context.Context, tx storage.Tx, list ...Announcement) error {
 	if err := checkSizes(list); err != nil {
 		return err
 	}
+	if err := tx.OpenEpoch(ctx); err != nil {
+		return err
+	}
 	for _, a := range list {
 		if _, err := tx.Exec(ctx, insert, a.args()...); err != nil {
 			return fmt.Errorf("outbox: add %s: %w", a.Type, err)
@@ -51,25 +54,21 @@ func Add(ctx context.Context, tx storage.Tx, list ...Announcement) (int64, error
 	if err := checkSizes(list); err != nil {
 		return 0, err
 	}
-	if err := Announce(ctx, tx, list[:len(list)-1]...); err != nil {
+	if err := Announce(ctx, tx, list[:len(list)-1]...); err != nil { // it opens the epoch
 		return 0, err
 	}
 	var id int64
-	if err := tx.QueryRow(ctx, insert+` RETURNING id`, last.args()...).Scan(&id); err != nil {
-		return 0, fmt.Errorf("outbox: add %s: %w", last.Type, err)
-	}
-	return id, nil
+	err := tx.QueryRow(ctx, insert+` RETURNING id`, last.args()...).Scan(&id)
+	return id, social.Wrap(err, "outbox: add %s", last.Type)
 }
 
 const insert = `INSERT INTO outbox (op, stream, type, actor_id, object_id, about, internal, time, data)
 	VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8)`
 
 func (a Announcement) args() []any {
-	stream, internal := a.Stream.Bytes(), int64(0)
-	if a.Internal {
-		internal = 1
-	}
-	return []any{stream[:], a.Type, a.Actor, a.Object, packAbout(a.About), internal, int64(a.Time), []byte(a.Data)}
+	stream := a.Stream.Bytes()
+	about := storage.PackIDs(social.MaxAbout, a.About...)
+	return []any{stream[:], a.Type, a.Actor, a.Object, about, storage.Bit(a.Internal), int64(a.Time), []byte(a.Data)}
 }
 
 func checkSizes(list []Announcement) error {
@@ -88,7 +87,7 @@ const RedactPageSize = 1000
 type Match struct {
 	Object social.ID
 	Actor  social.ID
-	Names  social.ID     // only those that name this person, as actor or in About
+	Names  social.ID     // only those that name this person, as actor or, in a notification.updated, in About
 	Stream social.Stream // zero = all streams
 	Types  []string      // nil = all types
 	Before int64         // only those with a lower outbox id; 0 = all that are in the outbox now
@@ -111,10 +110,8 @@ func Redact(ctx context.Context, tx storage.Tx, now social.Time, m Match) error 
 // Before of the next page, in a transaction to come: what is announced of the same object meanwhile stays. Whoever
 // calls it keeps rest in the same tx, so that a crash between two pages does not end the redaction.
 func RedactPage(ctx context.Context, tx storage.Tx, now social.Time, m Match) (rest int64, err error) {
-	if rest, err = redactPage(ctx, tx, now, m); err != nil {
-		return 0, fmt.Errorf("outbox: redact %s: %w", m.Object, err)
-	}
-	return rest, nil
+	rest, err = redactPage(ctx, tx, now, m)
+	return rest, social.Wrap(err, "outbox: redact %s", m.Object)
 }
 
 func redactPage(ctx context.Context, tx storage.Tx, now social.Time, m Match) (rest int64, err error) {
@@ -128,6 +125,9 @@ func redactPage(ctx context.Context, tx storage.Tx, now social.Time, m Match) (r
 		return 0, err
 	}
 	data, err := json.Marshal(emptied)
+	if err == nil {
+		err = tx.OpenEpoch(ctx)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -150,11 +150,11 @@ type redaction struct {
 // Erase adds the entry that makes everything of a person vanish from the log at once. The caller writes the
 // person's tombstone in the same tx; emptying the outbox rows follows in pages (Relay's job).
 func Erase(ctx context.Context, tx storage.Tx, now social.Time, person social.ID) error {
-	_, err := tx.Exec(ctx, `INSERT INTO outbox (op, actor_id, internal, time) VALUES (3, $1, 1, $2)`, person, int64(now))
-	if err != nil {
-		return fmt.Errorf("outbox: erase %s: %w", person, err)
+	err := tx.OpenEpoch(ctx)
+	if err == nil {
+		_, err = tx.Exec(ctx, `INSERT INTO outbox (op, actor_id, internal, time) VALUES (3, $1, 1, $2)`, person, int64(now))
 	}
-	return nil
+	return social.Wrap(err, "outbox: erase %s", person)
 }
 
 // where gives the condition on outbox rows. Its text comes from a small set: each part is there or not.
@@ -188,9 +188,9 @@ func (m Match) where() (string, []any) {
 // named means what is about $1 and names $2. Each place in about has its index; as one condition the engine uses none.
 const named = `id IN (
 	SELECT id FROM outbox WHERE op = 1 AND data IS NOT NULL AND object_id = $1 AND actor_id = $2
-	UNION ALL SELECT id FROM outbox WHERE op = 1 AND data IS NOT NULL AND object_id = $1
+	UNION ALL SELECT id FROM outbox WHERE op = 1 AND type = 'notification.updated' AND data IS NOT NULL AND object_id = $1
 		AND length(about) > 16 AND substr(about, 17, 16) = $2
-	UNION ALL SELECT id FROM outbox WHERE op = 1 AND data IS NOT NULL AND object_id = $1
+	UNION ALL SELECT id FROM outbox WHERE op = 1 AND type = 'notification.updated' AND data IS NOT NULL AND object_id = $1
 		AND length(about) > 32 AND substr(about, 33, 16) = $2
-	UNION ALL SELECT id FROM outbox WHERE op = 1 AND data IS NOT NULL AND object_id = $1
+	UNION ALL SELECT id FROM outbox WHERE op = 1 AND type = 'notification.updated' AND data IS NOT NULL AND object_id = $1
 		AND length(about) > 48 AND substr(about, 49, 16) = $2)`
