@@ -78,9 +78,16 @@ func askedPath(c *fasthttp.RequestCtx) string {
 	return u.EscapedPath()
 }
 
-// readExpect puts the expectation of a request into the one form that fasthttp knows; its case is free, and from
-// HTTP/1.0 it counts for nothing (RFC 9110 10.1.1).
-func readExpect(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+// readTokens puts Expect and Connection into the one form that fasthttp knows: their tokens are of any case, and the
+// second is a list (RFC 9110 7.6.1, 10.1.1). From HTTP/1.0 an expectation counts for nothing.
+func readTokens(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	for _, line := range h.PeekAll(fiber.HeaderConnection) {
+		for token := range social.HeaderList(string(line)) {
+			if strings.EqualFold(token, "close") {
+				h.SetConnectionClose()
+			}
+		}
+	}
 	if expect := h.Peek(fiber.HeaderExpect); len(expect) > 0 {
 		if !h.IsHTTP11() {
 			h.Del(fiber.HeaderExpect)

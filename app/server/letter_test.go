@@ -86,6 +86,19 @@ func TestExpect(t *testing.T) {
 	}
 }
 
+// TestConnectionClose: the option is of any case, and one of a list (RFC 9110 7.6.1).
+func TestConnectionClose(t *testing.T) {
+	s := newSite(t)
+	address := s.serve()
+	for header, want := range map[string]bool{"": false, "Connection: keep-alive\r\n": false, "Connection: close\r\n": true,
+		"Connection: Close\r\n": true, "Connection: te, close\r\n": true, "Connection: close, te\r\n": true,
+		"Connection: te\r\nConnection: CLOSE\r\n": true, "Connection: closed\r\n": false} {
+		if a, closed := raw(t, address, "GET /healthz HTTP/1.1\r\n"+hostLine+header+"\r\n"); closed != want || a.Close != want {
+			t.Errorf("%q: said %v, closed %v, want %v", header, a.Close, closed, want)
+		}
+	}
+}
+
 // TestRefusalsAreReadable: a page of an allowed origin can read why its request met no route.
 func TestRefusalsAreReadable(t *testing.T) {
 	s := newSite(t, quick, func(cfg *server.Config, _ *server.LimitsConfig) {

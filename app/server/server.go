@@ -128,7 +128,7 @@ func (s *Server) newFiber() *fiber.App {
 			s.refuse(c, parseFault(err))
 		}
 	}
-	f.HeaderReceived = readExpect
+	f.HeaderReceived = readTokens
 	f.ExpectHandler = s.expect
 	route := f.Handler
 	f.Handler = func(c *fasthttp.RequestCtx) {
