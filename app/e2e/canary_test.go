@@ -43,7 +43,8 @@ func TestCanary(t *testing.T) {
 		t.Fatalf("login: %+v, %v", resp, err)
 	}
 	_ = resp.Body.Close()
-	secrets["cookie"] = resp.Cookies()[0].Value
+	cookie := resp.Cookies()[0]
+	secrets["cookie"] = cookie.Value
 	var ticket struct{ Ticket string }
 	_, out := ask(me, "POST", "/v1/stream-tickets", nil)
 	decode(t, out, &ticket)
@@ -72,7 +73,7 @@ func TestCanary(t *testing.T) {
 			t.Errorf("something that is no ticket any more is answered with %d", status)
 		}
 		ask(bad, "POST", "/v1/posts", map[string]any{"text": "", "password": secret})
-		ask(nobody, "GET", "/v1/me", nil, "Cookie: belfry="+secret)
+		ask(nobody, "GET", "/v1/me", nil, "Cookie: "+cookie.Name+"="+secret)
 		ask(nobody, "POST", "/v1/auth/login", map[string]any{"login": "canary", "password": secret + "x"}, "Authorization: ")
 		ask(nobody, "POST", "/v1/auth/register", map[string]any{"username": secret, "password": secret}, "Authorization: ")
 		ask(nobody, "POST", "/v1/auth/login", secret, "Authorization: ")

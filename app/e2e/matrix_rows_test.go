@@ -39,7 +39,8 @@ func (w *aviary) rows() []row {
 	}
 	rows := []row{
 		page("GET /v1/instance", "-", "/v1/instance"), page("GET /openapi.json", "-", "/openapi.json"),
-		page("GET /docs", "-", "/docs"),
+		page("GET /docs", "-", "/docs"), page("GET /problems/{code}", "-", "/problems/not_found"),
+		page("GET /favicon.ico", "-", "/favicon.ico"), page("GET /robots.txt", "-", "/robots.txt"),
 		page("GET /healthz", "-", "/healthz"), page("GET /readyz", "-", "/readyz"), page("GET /", "-", "/"),
 		page("GET /notifications", "-", "/notifications"), page("GET /p/{id}", "-", "/p/{hidden}"), page("GET /@{name}", "-",
 			"/@olive"),

@@ -29,9 +29,10 @@ func newDocument(site social.Site) *huma.OpenAPI {
 		Components: &huma.Components{
 			Schemas: huma.NewMapRegistry("#/components/schemas/", newSchemaNamer()),
 			SecuritySchemes: map[string]*huma.SecurityScheme{
-				"token": {Type: "http", Scheme: "bearer", Description: "A personal or service token."},
-				"session": {Type: "apiKey", In: "cookie", Name: "__Host-belfry",
-					Description: "The session of a browser; the cookie is named belfry where the site is http."},
+				"token": {Type: "http", Scheme: "bearer", Description: "A personal or service token. Another scheme in " +
+					"Authorization, such as Basic for a proxy in front, is as if absent."},
+				"session": {Type: "apiKey", In: "cookie", Name: site.CookieName(), Description: "The session of a browser. " +
+					"The name depends on the public URL; of several cookies of the name the first valid one counts."},
 			},
 		},
 	}

@@ -235,7 +235,7 @@ func (s *Service) getEvents(c *fiber.Ctx) error {
 	tag := page.ETag()
 	c.Set(fiber.HeaderETag, tag)
 	c.Set(fiber.HeaderCacheControl, "private, no-cache")
-	if q.Wait == 0 && social.HasETag(c.Get(fiber.HeaderIfNoneMatch), tag) {
+	if q.Wait == 0 && social.HasETag(c.Get(fiber.HeaderIfNoneMatch), tag, true) {
 		return c.SendStatus(fiber.StatusNotModified)
 	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)

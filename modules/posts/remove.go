@@ -3,7 +3,6 @@ package posts
 import (
 	"context"
 	"encoding/json"
-	"strings"
 
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/social"
@@ -118,22 +117,15 @@ func (s *Service) announceEnd(ctx context.Context, tx storage.Tx, r row, now soc
 		Type: social.EventPostDeleted, Actor: r.author, Object: r.id, About: []social.ID{r.author}, Time: now, Data: data})
 }
 
-// matches compares an If-Match header (RFC 9110 13.1.1: "*", or strong tags) with the tag that GET gives the post,
-// whose body the host writes with json.Marshal.
+// matches compares an If-Match header with the tag that GET gives the post, whose body the host writes with
+// json.Marshal. No header matches.
 func matches(header string, p Post) (bool, error) {
-	header = strings.TrimSpace(header)
-	if header == "" || header == "*" {
+	if header == "" {
 		return true, nil
 	}
 	body, err := json.Marshal(p)
 	if err != nil {
 		return false, err
 	}
-	tag := social.ETagOf(body, false)
-	for one := range strings.SplitSeq(header, ",") {
-		if strings.TrimSpace(one) == tag {
-			return true, nil
-		}
-	}
-	return false, nil
+	return social.HasETag(header, social.ETagOf(body, false), false), nil
 }

@@ -19,12 +19,12 @@ export async function go(path, push = true) {
 
 async function show() {
   const main = document.getElementById("main");
-  const path = location.pathname;
   let view;
   try {
+    const path = decodeURIComponent(location.pathname);
     if (!site.me) view = signInView();
     else if (path === "/notifications") view = await notificationsView();
-    else if (path.startsWith("/@")) view = await personView(decodeURIComponent(path.slice(2)));
+    else if (path.startsWith("/@")) view = await personView(path.slice(2));
     else if (path.startsWith("/p/")) view = await postView(path.slice(3));
     else view = await homeView();
   } catch (err) {

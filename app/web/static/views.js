@@ -147,7 +147,7 @@ export async function personView(name) {
 }
 
 export async function postView(id) {
-  const post = await get(`/v1/posts/${id}`);
+  const post = await get(`/v1/posts/${encodeURIComponent(id)}`);
   const path = `/v1/posts/${post.root_id}/comments`;
   const comments = list(await get(path), path, (c) => postCard(c), "No comments yet.");
   return {

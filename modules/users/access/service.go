@@ -37,8 +37,9 @@ type Service struct {
 // New has no side effects. The site's public URL decides the form of the cookie.
 func New(cfg Config, site social.Site, db storage.DB, clock social.Clock, pages *social.PageCursors,
 	log *zap.Logger) *Service {
-	return &Service{cfg: cfg, cookie: Cookie{Secure: strings.HasPrefix(site.PublicURL, "https://")}, db: db, clock: clock,
-		pages: pages, log: log, checked: storage.NewCache[secretHash, checked](maxChecked, nil), uses: newUses()}
+	cookie := Cookie{Name: site.CookieName(), Secure: strings.HasPrefix(site.PublicURL, "https://")}
+	return &Service{cfg: cfg, cookie: cookie, db: db, clock: clock, pages: pages,
+		log: log, checked: storage.NewCache[secretHash, checked](maxChecked, nil), uses: newUses()}
 }
 
 func (s *Service) Jobs() []social.Job {
