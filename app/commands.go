@@ -66,15 +66,25 @@ func (c *commands) run(ctx context.Context, name string, args json.RawMessage) (
 		if err := json.Unmarshal(args, &a); err != nil {
 			return nil, err
 		}
-		return c.runUser(ctx, name, a)
+		out, err := c.runUser(ctx, name, a)
+		return out, named(err, a.Username)
 	case cli.TokenCreate, cli.TokenService, cli.TokenDelete:
 		var a cli.TokenArgs
 		if err := json.Unmarshal(args, &a); err != nil {
 			return nil, err
 		}
-		return c.runToken(ctx, name, a)
+		out, err := c.runToken(ctx, name, a)
+		return out, named(err, a.Username)
 	}
 	return nil, fmt.Errorf("no such command: %s", name)
+}
+
+// named says who was not found: these commands are all about one person.
+func named(err error, username string) error {
+	if social.IsFault(err, social.CodeNotFound) {
+		return fmt.Errorf("there is no user %q", username)
+	}
+	return err
 }
 
 func (c *commands) runUser(ctx context.Context, name string, a cli.UserArgs) (any, error) {
@@ -122,7 +132,10 @@ func (c *commands) runToken(ctx context.Context, name string, a cli.TokenArgs) (
 		if err != nil {
 			return nil, err
 		}
-		return struct{}{}, c.users.RevokeToken(ctx, a.Username, id)
+		if err := c.users.RevokeToken(ctx, a.Username, id); !social.IsFault(err, social.CodeNotFound) {
+			return struct{}{}, err
+		}
+		return struct{}{}, nil // the token is gone, or the person with it
 	default:
 		scopes := make([]social.Scope, len(a.Scopes))
 		for i, s := range a.Scopes {

@@ -90,6 +90,7 @@ func newRoot(p Program, s Streams) *cobra.Command {
 	c := &command{program: p, streams: s, flags: Flags{Set: map[string]string{}}}
 	root := &cobra.Command{
 		Use:           "belfry",
+		Version:       p.Version["version"],
 		Short:         "A social backend in one binary",
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -98,6 +99,7 @@ func newRoot(p Program, s Streams) *cobra.Command {
 
 		SuggestionsMinimumDistance: 2,
 	}
+	root.SetVersionTemplate("belfry {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
 	})

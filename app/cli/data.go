@@ -181,10 +181,16 @@ func (c *command) listUsers(ctx context.Context, _ []string) error {
 	}
 }
 
-// password asks on a terminal, else reads one line.
+// password asks on a terminal, twice since nobody sees what is typed; else it reads one line.
 func (c *command) password() (string, error) {
 	p, err := c.streams.Password("Password: ")
 	if err == nil {
+		switch again, err := c.streams.Password("Again: "); {
+		case err != nil:
+			return "", fmt.Errorf("password: %w", err)
+		case again != p:
+			return "", errors.New("the two passwords differ; nothing was changed")
+		}
 		return p, nil
 	}
 	line, err := bufio.NewReader(io.LimitReader(c.streams.In, 1024)).ReadString('\n')
