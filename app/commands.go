@@ -20,6 +20,7 @@ import (
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
+	"github.com/belfry-social/belfry/storage/sqlite"
 )
 
 // socketFile is the command socket's name in the data directory. Its mode is 0600: whoever may read the data may
@@ -336,32 +337,62 @@ func callSocket(ctx context.Context, path, name string, args json.RawMessage) (o
 	return out, nil
 }
 
-// callHere opens the stores in this process, does the command and closes them.
+// callHere does a command in this process.
 func (s *shell) callHere(ctx context.Context, f cli.Flags, name string,
 	args json.RawMessage) (out commandReply, err error) {
-	o := s.options(f)
+	err = s.here(ctx, f, func(c *commands) error {
+		if err := c.openSite(ctx, s.streams.Err, name == cli.UserAdd); err != nil {
+			return err
+		}
+		if name != cli.MigrateStatus {
+			if err := c.stores.migrate(ctx, c.migrations); err != nil {
+				return err
+			}
+		}
+		if name == cli.LogCheck || name == cli.LogRebuild {
+			if err := c.stores.openEvents(ctx); err != nil {
+				return err
+			}
+		}
+		out = c.reply(ctx, name, args)
+		return nil
+	})
+	return out, err
+}
+
+// here makes the commands of this process, has fn use them, and closes what fn has opened.
+func (s *shell) here(ctx context.Context, f cli.Flags, fn func(*commands) error) (err error) {
 	var c *commands
-	app := fx.New(wiring(o, s.parts...), fx.NopLogger, fx.Populate(&c))
+	app := fx.New(wiring(s.options(f), s.parts...), fx.NopLogger, fx.Populate(&c))
 	if err := app.Err(); err != nil {
-		return out, rootCause(err)
+		return rootCause(err)
 	}
 	defer func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
 		err = errors.Join(err, c.stores.close(closing))
 	}()
+	return fn(c)
+}
+
+// openSite locks the data directory and opens the database in it. Without one it fails and leaves no trace, since the
+// name may be mistyped; make says that a new one is wanted, and then it is told on out.
+func (c *commands) openSite(ctx context.Context, out io.Writer, make bool) error {
+	dir := c.stores.cfg.Data
+	_, err := os.Stat(filepath.Join(dir, sqlite.FileName))
+	absent := errors.Is(err, os.ErrNotExist)
+	switch {
+	case err != nil && !absent:
+		return fmt.Errorf("data directory: %w", err)
+	case absent && !make:
+		return fmt.Errorf("data directory %s: there is no %s in it; name the right one with --data, "+
+			"or make one with belfry serve or belfry user add", dir, sqlite.FileName)
+	}
 	if err := c.stores.openDB(ctx); err != nil {
-		return out, err
+		return err
 	}
-	if name != cli.MigrateStatus {
-		if err := c.stores.migrate(ctx, c.migrations); err != nil {
-			return out, err
-		}
+	if absent {
+		fmt.Fprintf(out, "belfry: a new data directory is made: %s\n", dir)
 	}
-	if name == cli.LogCheck || name == cli.LogRebuild {
-		if err := c.stores.openEvents(ctx); err != nil {
-			return out, err
-		}
-	}
-	return c.reply(ctx, name, args), nil
+	return nil
 }
