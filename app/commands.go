@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"go.uber.org/fx"
@@ -36,8 +37,10 @@ type commands struct {
 	clock      social.Clock
 	serving    bool // a server runs on these stores
 
-	http *http.Server
-	done chan struct{}
+	http     *http.Server
+	done     chan struct{}
+	stopping chan struct{} // closed when the socket is about to close
+	backing  sync.Mutex    // held while a backup is made
 }
 
 func newCommands(s *stores, clock social.Clock, in struct {
@@ -204,9 +207,12 @@ type commandReply struct {
 }
 
 // listen opens the socket of a running server. The directory's lock is held, so a socket that is there is a
-// leftover.
+// leftover, as is the copy of a backup.
 func (c *commands) listen(ctx context.Context) error {
 	path := filepath.Join(c.stores.cfg.Data, socketFile)
+	if err := removeDatabase(filepath.Join(c.stores.cfg.Data, backupFile)); err != nil {
+		return err
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -220,7 +226,7 @@ func (c *commands) listen(ctx context.Context) error {
 	}
 	c.serving = true
 	c.http = &http.Server{Handler: http.HandlerFunc(c.answer), ReadHeaderTimeout: 5 * time.Second}
-	c.done = make(chan struct{})
+	c.done, c.stopping = make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(c.done)
 		_ = c.http.Serve(ln) // ends with close
@@ -232,6 +238,7 @@ func (c *commands) close(ctx context.Context) error {
 	if c.http == nil {
 		return nil
 	}
+	close(c.stopping)
 	if err := c.http.Shutdown(ctx); err != nil {
 		_ = c.http.Close()
 	}
@@ -244,6 +251,9 @@ func (c *commands) answer(w http.ResponseWriter, r *http.Request) {
 	var out commandReply
 	if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&req); err != nil {
 		out.Error = err.Error()
+	} else if req.Command == cli.Backup {
+		c.sendBackup(w, r)
+		return
 	} else {
 		out = c.reply(r.Context(), req.Command, req.Args)
 	}
@@ -305,8 +315,21 @@ func (s *shell) call(ctx context.Context, f cli.Flags, name string, args, reply 
 // repeated.
 var errNobody = errors.New("no server is running")
 
-// callSocket sends a command to a running server; errNobody if there is none.
+// callSocket has a running server do a command; errNobody if there is none.
 func callSocket(ctx context.Context, path, name string, args json.RawMessage) (out commandReply, err error) {
+	resp, err := askSocket(ctx, path, name, args)
+	if err != nil {
+		return out, err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
+		return out, unanswered(err)
+	}
+	return out, nil
+}
+
+// askSocket sends a command to a running server; errNobody if there is none.
+func askSocket(ctx context.Context, path, name string, args json.RawMessage) (*http.Response, error) {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 		if err != nil {
@@ -317,24 +340,21 @@ func callSocket(ctx context.Context, path, name string, args json.RawMessage) (o
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
 	body, err := json.Marshal(commandRequest{Command: name, Args: args})
 	if err != nil {
-		return out, err
+		return nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://belfry/", bytes.NewReader(body))
 	if err != nil {
-		return out, err
+		return nil, err
 	}
 	resp, err := client.Do(req)
-	if errors.Is(err, errNobody) {
-		return out, err
+	if err != nil && !errors.Is(err, errNobody) {
+		err = unanswered(err)
 	}
-	if err == nil {
-		defer resp.Body.Close()
-		err = json.NewDecoder(resp.Body).Decode(&out)
-	}
-	if err != nil {
-		return out, fmt.Errorf("the server ended before it answered, the command may be done or not: %w", err)
-	}
-	return out, nil
+	return resp, err
+}
+
+func unanswered(err error) error {
+	return fmt.Errorf("the server ended before it answered, the command may be done or not: %w", err)
 }
 
 // callHere does a command in this process.

@@ -28,7 +28,7 @@ type writer struct {
 	stop      chan struct{} // closed by Close: end after the work at hand
 	stopped   chan struct{} // closed when the goroutine has ended
 	committed chan struct{}
-	left      []*call       // callers to run one by one, before others are gathered
+	left      []*call // callers to run one by one, before others are gathered
 
 	failed  chan struct{} // closed at the first ErrFailed, after which nothing is written
 	cause   atomic.Pointer[error]
