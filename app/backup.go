@@ -164,6 +164,9 @@ func (s *shell) backup(ctx context.Context, f cli.Flags, to string, told cli.Tol
 	told("copying the database", 0, 0)
 	open := func() (io.ReadCloser, error) { return s.openBackup(ctx, f, c.Storage.Data) }
 	m, err := backup.Save(to, s.streams.Out, open, sqlite.Room, backup.Told(told))
+	if err != nil && ctx.Err() != nil {
+		err = errInterrupted
+	}
 	if err != nil {
 		return "", fmt.Errorf("backup: %w", err)
 	}

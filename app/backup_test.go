@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -162,4 +163,58 @@ func TestBackupIsNotHeldForEver(t *testing.T) {
 		_ = here.Close()
 		_ = s.Close()
 	})
+}
+
+// Whoever interrupts a backup or a restore, in whatever step, finds everything as it was.
+func TestInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	c := serving(t, filepath.Join(dir, "data"))
+	s := &shell{parts: Standard(), streams: cli.Streams{Err: io.Discard}}
+	flags := func(name string) cli.Flags {
+		return cli.Flags{Set: map[string]string{"storage.data": filepath.Join(dir, name), "log.level": "error"}}
+	}
+	run := func(stop string, do func(context.Context, cli.Told) (string, error)) (steps []string, err error) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		_, err = do(ctx, func(step string, _, _ int64) {
+			if steps = append(steps, step); step == stop {
+				cancel()
+			}
+		})
+		return slices.Compact(steps), err
+	}
+	backup := func(ctx context.Context, told cli.Told) (string, error) {
+		return s.backup(ctx, flags("data"), filepath.Join(dir, "site.tar"), told)
+	}
+	restore := func(ctx context.Context, told cli.Told) (string, error) {
+		return s.restore(ctx, flags("new"), filepath.Join(dir, "site.tar"), told)
+	}
+	left := func() (names []string) {
+		_ = filepath.WalkDir(dir, func(path string, e os.DirEntry, _ error) error {
+			if name := strings.TrimPrefix(path, dir+"/"); !strings.HasPrefix(name, "data/") && !e.IsDir() {
+				names = append(names, name)
+			}
+			return nil
+		})
+		return names
+	}
+	for _, step := range []string{"copying the database", "reading the backup"} {
+		if _, err := run(step, backup); !errors.Is(err, errInterrupted) || len(left()) > 0 {
+			t.Errorf("backup, %s: %v; there is %v", step, err, left())
+		}
+		ended(t, c)
+	}
+	if _, err := run("", backup); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"new/belfry.lock", "site.tar"}
+	steps := []string{"reading the backup", "checking the database", "writing the event log", "checking both stores"}
+	for _, step := range steps {
+		if _, err := run(step, restore); !errors.Is(err, errInterrupted) || !slices.Equal(left(), want) {
+			t.Errorf("restore, %s: %v; there is %v", step, err, left())
+		}
+	}
+	if got, err := run("", restore); err != nil || !slices.Equal(got, steps) {
+		t.Errorf("restore goes through %q, %v; want %q", got, err, steps)
+	}
 }

@@ -48,17 +48,20 @@ func (s *shell) restore(ctx context.Context, f cli.Flags, from string, told cli.
 		if err == nil {
 			err = r.end()
 		}
+		if err != nil && ctx.Err() != nil {
+			err = errInterrupted
+		}
 		text = fmt.Sprintf("%s is restored from a backup of %s; %s", r.dir, inWords(m), text)
 		return errors.Join(err, r.undo(ctx, err))
 	})
-	if ctx.Err() != nil {
-		err = ctx.Err()
-	}
 	if err != nil {
 		return "", fmt.Errorf("restore from %s: %w", from, err)
 	}
 	return text, nil
 }
+
+// errInterrupted stands for whatever a reading or writing that was ended from outside says of it.
+var errInterrupted = errors.New("it was interrupted, and nothing is kept")
 
 // restoring is a restore under way.
 type restoring struct {
@@ -153,7 +156,7 @@ func (r *restoring) compare(ctx context.Context, m backup.Manifest) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Tables)) {
 		if got, want := tables[name], m.Tables[name]; got != want {
-			return fmt.Errorf("table %s has %d rows up to %d, the manifest says %d up to %d", name, got.Rows, got.Highest,
+			return fmt.Errorf("table %s has %d rows (highest number %d), the manifest says %d (%d)", name, got.Rows, got.Highest,
 				want.Rows, want.Highest)
 		}
 	}
