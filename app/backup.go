@@ -68,12 +68,7 @@ func (c *commands) copyStore(ctx context.Context, path string) (m backup.Manifes
 	if err = errors.Join(err, made.Close()); err != nil {
 		return m, err
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return m, err
-	}
-	defer f.Close()
-	file, err := backup.Sum(backup.Database, f)
+	file, err := backup.Sum(backup.Database, path)
 	m.Files = []backup.File{file}
 	return m, err
 }

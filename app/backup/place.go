@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -131,22 +132,20 @@ func Open(from string, in io.Reader) (io.ReadCloser, error) {
 	if from == "-" {
 		return io.NopCloser(in), nil
 	}
-	f, err := os.Open(from)
+	info, err := os.Stat(from)
 	if err != nil {
 		return nil, err
 	}
-	if info, err := f.Stat(); err != nil || !info.IsDir() {
-		return f, err
+	if !info.IsDir() {
+		return os.Open(from)
 	}
-	defer f.Close()
-	text, err := os.Open(filepath.Join(from, manifestName))
+	text, err := os.ReadFile(filepath.Join(from, manifestName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s is no backup: it has no %s", from, manifestName)
 	} else if err != nil {
 		return nil, err
 	}
-	defer text.Close()
-	m, err := readManifest(text)
+	m, err := readManifest(bytes.NewReader(text))
 	if err != nil {
 		return nil, err
 	}

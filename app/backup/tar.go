@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 )
 
 // Write writes a backup as a tar. open gives the files that the manifest names, in its order.
@@ -62,11 +63,15 @@ func writeFile(t *tar.Writer, m Manifest, f File, open func(File) (io.ReadCloser
 	return nil
 }
 
-// Sum gives the entry of a manifest for a file.
-func Sum(name string, r io.Reader) (File, error) {
+// Sum gives the entry of a manifest, under a name, for the file at path.
+func Sum(name, path string) (File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return File{}, err
+	}
 	h := sha256.New()
-	n, err := io.Copy(h, r)
-	return File{Name: name, Size: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
+	n, err := io.Copy(h, f)
+	return File{Name: name, Size: n, SHA256: hex.EncodeToString(h.Sum(nil))}, errors.Join(err, f.Close())
 }
 
 // Told hears how much of a step is done; a step of unknown length has the total 0. It is called often.

@@ -22,9 +22,9 @@ func (c *command) backup() *cobra.Command {
 			return c.watched(func(told Told) (string, error) { return c.program.Backup(ctx, c.flags, argv[0], told) },
 				argv[0] == "-")
 		})
-	cmd.Long = "Make a backup of the whole site: a tar, or its files in a directory that is empty or, with / at the end of its " +
-		"name, made. What is there is not written over. With - the tar goes to standard output. The server need not be " +
-		"stopped; the data directory needs room for a copy of the database meanwhile."
+	cmd.Long = "Make a backup of the whole site: a tar, or its files in a directory that is empty or, with / at the end " +
+		"of its name, made. What is there is not written over. With - the tar goes to standard output. The server need " +
+		"not be stopped; the data directory needs room for a copy of the database meanwhile."
 	return cmd
 }
 
@@ -33,8 +33,9 @@ func (c *command) restore() *cobra.Command {
 		func(ctx context.Context, argv []string) error {
 			return c.watched(func(told Told) (string, error) { return c.program.Restore(ctx, c.flags, argv[0], told) }, false)
 		})
-	cmd.Long = "Make a data directory of a backup. The directory has to be empty or absent. Everything is checked before the site " +
-		"can be served: sums, counts, both stores. When that is cut off, run it again. With - the tar comes from standard input."
+	cmd.Long = "Make a data directory of a backup. The directory has to be empty or absent. Everything is checked " +
+		"before the site can be served: sums, counts, both stores. When that is cut off, run it again. With - the tar " +
+		"comes from standard input."
 	return cmd
 }
 
@@ -95,6 +96,6 @@ func (b *bar) write(line string) {
 func (b *bar) clear() {
 	if b.width > 0 {
 		b.write("")
-		fmt.Fprint(b.out, "\r")
+		fmt.Fprintf(b.out, "\r")
 	}
 }

@@ -38,11 +38,12 @@ func TestBackupAndRestore(t *testing.T) {
 		}
 		p.Restore = p.Backup
 		var out, errs bytes.Buffer
-		code := cli.Execute(t.Context(), p, strings.Fields(tt.line), cli.Streams{Out: &out, Err: &errs, Terminal: tt.terminal})
+		streams := cli.Streams{Out: &out, Err: &errs, Terminal: tt.terminal}
+		code := cli.Execute(t.Context(), p, strings.Fields(tt.line), streams)
 		if code != tt.code || out.String() != tt.out || !strings.Contains(errs.String(), tt.errs) ||
 			(tt.errs == "") != (errs.Len() == 0) {
-			t.Errorf("%s: code %d, out %q, errors %q; want %d, %q, %q", tt.line, code, out.String(), errs.String(), tt.code, tt.out,
-				tt.errs)
+			t.Errorf("%s: code %d, out %q, errors %q; want %d, %q, %q", tt.line, code, out.String(), errs.String(), tt.code,
+				tt.out, tt.errs)
 		}
 	}
 }

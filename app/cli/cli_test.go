@@ -296,10 +296,12 @@ func TestTail(t *testing.T) {
 	explaining := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(422)
-		_, _ = io.WriteString(w, `{"detail":"1 field was refused.","errors":[{"pointer":"/posts","detail":"One of a\u001b, b."}]}`)
+		_, _ = io.WriteString(w, `{"detail":"1 field was refused.",
+			"errors":[{"pointer":"/posts","detail":"One of a\u001b, b."}]}`)
 	}))
 	defer explaining.Close()
-	if code, _, errs := f.run(t.Context(), "", "tail", "--token", "bf_x", "--url", explaining.URL); code != cli.ExitFailed ||
+	code, _, errs = f.run(t.Context(), "", "tail", "--token", "bf_x", "--url", explaining.URL)
+	if code != cli.ExitFailed ||
 		errs != "belfry: the server answered 422 Unprocessable Entity: 1 field was refused. /posts: One of a , b.\n" {
 		t.Errorf("refused with a reason: code %d, %q", code, errs)
 	}

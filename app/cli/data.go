@@ -111,7 +111,8 @@ func (c *command) migrate() *cobra.Command {
 func (c *command) user() *cobra.Command {
 	var args UserArgs
 	var yes bool
-	add := leaf("add USERNAME", "Make an account, and the site if there is none; asks for the password, or reads it from standard input", exactArgs(1),
+	const asks = "asks for the password, or reads it from standard input"
+	add := leaf("add USERNAME", "Make an account, and the site if there is none; "+asks, exactArgs(1),
 		func(ctx context.Context, argv []string) (err error) {
 			args.Username = argv[0]
 			if args.Password, err = c.password(); err != nil {

@@ -54,7 +54,7 @@ func (d *DB) roomFor(ctx context.Context, path string) error {
 // account. Where the system does not tell, it returns nil.
 func Room(dir string, bytes int64) error {
 	free, known, err := freeSpace(dir)
-	if err != nil || !known || free >= uint64(max(0, bytes)) { //nolint:gosec // not negative
+	if err != nil || !known || free >= uint64(max(0, bytes)) {
 		return err
 	}
 	return fmt.Errorf("%w: %s needs %.1f MB of room and has %.1f", storage.ErrFull, dir, float64(bytes)/1e6,

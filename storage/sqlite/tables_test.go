@@ -15,7 +15,8 @@ import (
 // TestTables: a copy has the counts of its original, and goes on with the numbers that were given to rows long gone.
 func TestTables(t *testing.T) {
 	db := open(t, sqlite.Config{Path: filepath.Join(t.TempDir(), sqlite.FileName)})
-	migrate(t, db, `CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT, x TEXT); CREATE TABLE "odd ""name" (x TEXT);
+	migrate(t, db, `CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT, x TEXT);
+		CREATE TABLE "odd ""name" (x TEXT);
 		INSERT INTO counted (x) VALUES ('a'), ('b'), ('c'); DELETE FROM counted WHERE id > 1;
 		INSERT INTO "odd ""name" VALUES ('a'), ('b')`)
 	want, err := db.Tables(t.Context())
