@@ -74,6 +74,13 @@ crash: ## kill -9 the program CYCLES times under load and check everything answe
 	@out=$$(cd app/e2e && CYCLES=$(CYCLES) REPORT=1 $(GO) test -v -count=1 -timeout 48h -run '^TestCrash$$' . 2>&1) \
 	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
 
+.PHONY: backup-verify
+backup-verify: BACKUPS ?= 20
+backup-verify: ACTS ?= 400
+backup-verify: ## BACKUPS online backups while 16 people write, each restored and compared, ids and all
+	@out=$$(cd app/e2e && BACKUPS=$(BACKUPS) ACTS=$(ACTS) REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestBackup$$' . 2>&1) \
+	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
+
 .PHONY: bitrot
 bitrot: N ?= 1000
 bitrot: ## damage the event log N times between runs and check that nothing wrong is served

@@ -83,11 +83,22 @@ func newStores(o Options, c *config.Config, log *zap.Logger) *stores {
 
 // openDB locks the directory and opens the relational store, without touching its tables.
 func (s *stores) openDB(ctx context.Context) error {
-	lock, err := sqlite.LockDir(s.cfg.Data)
-	if err != nil {
+	if err := s.lockDir(); err != nil {
 		return err
 	}
-	s.lock = lock
+	if err := s.restored(); err != nil {
+		return err
+	}
+	return s.openFile(ctx)
+}
+
+func (s *stores) lockDir() (err error) {
+	s.lock, err = sqlite.LockDir(s.cfg.Data)
+	return err
+}
+
+// openFile opens the relational store of a locked directory.
+func (s *stores) openFile(ctx context.Context) error {
 	db, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(s.cfg.Data, sqlite.FileName),
 		Synchronous: sqlite.Sync(s.cfg.SQLite.Synchronous), Readers: s.cfg.SQLite.Readers,
 		Failpoint: s.hooks.SQLite, KeyBlock: s.hooks.KeyBlock})
@@ -159,6 +170,22 @@ func (s *stores) trimOnce() social.Job {
 
 // openEvents opens the log and makes it agree with the database. Nothing is read from it before the relay's CatchUp.
 func (s *stores) openEvents(ctx context.Context) error {
+	if err := s.openLog(); err != nil {
+		return err
+	}
+	report, err := outbox.Reconcile(ctx, s.db, s.log)
+	if err != nil {
+		return err
+	}
+	tell := s.zap.Info
+	if report.Lost {
+		tell = s.zap.Warn
+	}
+	tell("event log", zap.Stringer("state", report), zap.String("file", filepath.Join(s.cfg.Data, logFile)))
+	return nil
+}
+
+func (s *stores) openLog() error {
 	cfg := bolt.DefaultConfig(filepath.Join(s.cfg.Data, logFile))
 	cfg.MaxSize = int64(s.cfg.Log.MaxSize)
 	cfg.Failpoint = s.hooks.Bolt
@@ -170,29 +197,26 @@ func (s *stores) openEvents(ctx context.Context) error {
 		s.zap.Error("event log cannot be used and is set aside", zap.Error(aside))
 	}
 	s.log.Log = log
-	report, err := outbox.Reconcile(ctx, s.db, s.log)
-	if err != nil {
-		return err
-	}
-	tell := s.zap.Info
-	if report.Lost {
-		tell = s.zap.Warn
-	}
-	tell("event log", zap.Stringer("state", report), zap.String("file", cfg.Path))
 	return nil
 }
 
-// close ends the relay, which has been flushed before, and closes what is open, log first.
+// close ends the relay, which has been flushed before, closes what is open, log first, and gives the directory back.
 func (s *stores) close(ctx context.Context) error {
+	err := s.closeFiles(ctx)
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Unlock())
+	}
+	return err
+}
+
+// closeFiles is close without the lock. It is safe twice.
+func (s *stores) closeFiles(ctx context.Context) error {
 	errs := []error{s.relay.Stop(ctx)}
 	if s.log.Log != nil {
 		errs = append(errs, s.log.Close())
 	}
 	if s.db.DB != nil {
 		errs = append(errs, s.db.Close())
-	}
-	if s.lock != nil {
-		errs = append(errs, s.lock.Unlock())
 	}
 	return errors.Join(errs...)
 }

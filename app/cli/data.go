@@ -111,7 +111,8 @@ func (c *command) migrate() *cobra.Command {
 func (c *command) user() *cobra.Command {
 	var args UserArgs
 	var yes bool
-	add := leaf("add USERNAME", "Make an account; asks for the password, or reads it from standard input", exactArgs(1),
+	const asks = "asks for the password, or reads it from standard input"
+	add := leaf("add USERNAME", "Make an account, and the site if there is none; "+asks, exactArgs(1),
 		func(ctx context.Context, argv []string) (err error) {
 			args.Username = argv[0]
 			if args.Password, err = c.password(); err != nil {
@@ -181,10 +182,16 @@ func (c *command) listUsers(ctx context.Context, _ []string) error {
 	}
 }
 
-// password asks on a terminal, else reads one line.
+// password asks on a terminal, twice since nobody sees what is typed; else it reads one line.
 func (c *command) password() (string, error) {
 	p, err := c.streams.Password("Password: ")
 	if err == nil {
+		switch again, err := c.streams.Password("Again: "); {
+		case err != nil:
+			return "", fmt.Errorf("password: %w", err)
+		case again != p:
+			return "", errors.New("the two passwords differ; nothing was changed")
+		}
 		return p, nil
 	}
 	line, err := bufio.NewReader(io.LimitReader(c.streams.In, 1024)).ReadString('\n')

@@ -158,16 +158,19 @@ func checkScopes(role social.Role, scopes []social.Scope) []social.Field {
 	case len(scopes) > len(known):
 		return []social.Field{social.BodyField("/scopes", social.FieldTooMany, "Too many scopes.")}
 	}
+	own := personalScopes(role)
+	oneOf := "One of " + strings.ReplaceAll(joinScopes(own), " ", ", ") + "."
 	var bad []social.Field
 	for i, scope := range scopes {
 		pointer := "/scopes/" + strconv.Itoa(i)
 		switch {
 		case !slices.Contains(known, scope):
-			bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, "Unknown scope."))
+			bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, oneOf))
 		case slices.Contains(scopes[:i], scope):
 			bad = append(bad, social.BodyField(pointer, social.FieldDuplicate, "Give each scope once."))
-		case !slices.Contains(personalScopes(role), scope):
-			bad = append(bad, social.BodyField(pointer, social.FieldNotAllowed, "Your tokens cannot have this scope."))
+		case !slices.Contains(own, scope):
+			detail := "The role does not allow this scope. " + oneOf
+			bad = append(bad, social.BodyField(pointer, social.FieldNotAllowed, detail))
 		}
 	}
 	return bad
