@@ -17,8 +17,10 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/belfry-social/belfry/app/cli"
+	"github.com/belfry-social/belfry/modules/posts"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
+	"github.com/belfry-social/belfry/modules/users/access"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 )
@@ -32,6 +34,7 @@ const socketFile = "belfry.sock"
 type commands struct {
 	stores     *stores
 	users      *users.Service
+	posts      *posts.Service
 	migrations []storage.Migrations
 	clock      social.Clock
 	serving    bool // a server runs on these stores
@@ -43,9 +46,10 @@ type commands struct {
 func newCommands(s *stores, clock social.Clock, in struct {
 	fx.In
 	Users      *users.Service       `optional:"true"`
+	Posts      *posts.Service       `optional:"true"`
 	Migrations []storage.Migrations `group:"migrations"`
 }) *commands {
-	return &commands{stores: s, users: in.Users, migrations: in.Migrations, clock: clock}
+	return &commands{stores: s, users: in.Users, posts: in.Posts, migrations: in.Migrations, clock: clock}
 }
 
 // run does one command. The answer is a JSON value.
@@ -62,7 +66,9 @@ func (c *commands) run(ctx context.Context, name string, args json.RawMessage) (
 		return nil, errors.New("this program has no users module")
 	}
 	switch name {
-	case cli.UserAdd, cli.UserResetPassword, cli.UserList, cli.UserRole, cli.UserDelete:
+	case cli.Invite, cli.PostDelete, cli.Audit:
+		return c.operate(ctx, name, args)
+	case cli.UserAdd, cli.UserResetPassword, cli.UserList, cli.UserRole, cli.UserDelete, cli.UserSuspend, cli.UserRestore:
 		var a cli.UserArgs
 		if err := json.Unmarshal(args, &a); err != nil {
 			return nil, err
@@ -92,6 +98,10 @@ func (c *commands) runUser(ctx context.Context, name string, a cli.UserArgs) (an
 		return struct{}{}, c.users.SetRole(ctx, a.Username, social.Role(a.Role))
 	case cli.UserDelete:
 		return struct{}{}, c.users.Delete(ctx, a.Username)
+	case cli.UserSuspend:
+		return struct{}{}, c.users.Suspend(ctx, a.Username)
+	case cli.UserRestore:
+		return struct{}{}, c.users.Restore(ctx, a.Username)
 	default:
 		page, err := c.users.List(ctx, social.PageQuery{Limit: 100, Cursor: a.After})
 		if err != nil {
@@ -183,6 +193,7 @@ func (c *commands) rebuildLog(ctx context.Context) (any, error) {
 type commandRequest struct {
 	Command string          `json:"command"`
 	Args    json.RawMessage `json:"args"`
+	Account string          `json:"account"` // of the operating system: who gives the command
 }
 
 type commandReply struct {
@@ -232,7 +243,7 @@ func (c *commands) answer(w http.ResponseWriter, r *http.Request) {
 	if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&req); err != nil {
 		out.Error = err.Error()
 	} else {
-		out = c.reply(r.Context(), req.Command, req.Args)
+		out = c.reply(byOperator(r.Context(), req.Account, req.Args), req.Command, req.Args)
 	}
 	_ = json.NewEncoder(w).Encode(out) // the command may have been given up
 }
@@ -272,6 +283,7 @@ func (s *shell) call(ctx context.Context, f cli.Flags, name string, args, reply 
 	if err != nil {
 		return err
 	}
+	ctx = byOperator(ctx, account(s.environ), raw)
 	out, err := callSocket(ctx, filepath.Join(c.Storage.Data, socketFile), name, raw)
 	if errors.Is(err, errNobody) {
 		out, err = s.callHere(ctx, f, name, raw)
@@ -302,7 +314,8 @@ func callSocket(ctx context.Context, path, name string, args json.RawMessage) (o
 		return conn, nil
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
-	body, err := json.Marshal(commandRequest{Command: name, Args: args})
+	by, _ := access.OperatorFrom(ctx)
+	body, err := json.Marshal(commandRequest{Command: name, Args: args, Account: by.Account})
 	if err != nil {
 		return out, err
 	}

@@ -50,6 +50,7 @@ const (
 	// The types of internal entries (Event.Internal).
 	EventAudienceChanged = social.EventAudienceChanged
 	EventAccessRevoked   = social.EventAccessRevoked
+	EventAccessRestored  = social.EventAccessRestored
 
 	PostsNotify = social.PostsNotify
 	PostsAll    = social.PostsAll

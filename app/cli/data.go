@@ -23,11 +23,16 @@ const (
 	UserList          = "user list"
 	UserRole          = "user role"
 	UserDelete        = "user delete"
+	UserSuspend       = "user suspend"
+	UserRestore       = "user restore"
 	TokenCreate       = "token create"
 	TokenService      = "token service"
 	TokenDelete       = "token delete"
 	LogRebuild        = "log rebuild"
 	LogCheck          = "log check"
+	Invite            = "invite"
+	PostDelete        = "post delete"
+	Audit             = "audit"
 )
 
 // UserArgs are the arguments of the user commands; each uses what it needs.
@@ -37,6 +42,7 @@ type UserArgs struct {
 	DisplayName string `json:"display_name,omitempty"`
 	Role        string `json:"role,omitempty"`
 	After       string `json:"after,omitempty"` // user list: a page cursor
+	Reason      string `json:"reason,omitempty"`
 }
 
 // UserLine is one account of UserList and the reply of UserAdd.
@@ -128,12 +134,14 @@ func (c *command) user() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.tell(ctx, UserResetPassword, UserArgs{Username: argv[0], Password: password}, nil,
+			args.Username, args.Password = argv[0], password
+			return c.tell(ctx, UserResetPassword, args, nil,
 				func() string { return "the password of " + argv[0] + " is changed, all sessions are ended" })
 		})
 	role := leaf("role USERNAME user|moderator|admin", "Change a role", exactArgs(2),
 		func(ctx context.Context, argv []string) error {
-			return c.tell(ctx, UserRole, UserArgs{Username: argv[0], Role: argv[1]}, nil,
+			args.Username, args.Role = argv[0], argv[1]
+			return c.tell(ctx, UserRole, args, nil,
 				func() string { return argv[0] + " is " + argv[1] + " now" })
 		})
 	remove := leaf("delete USERNAME", "End an account and erase everything of it", exactArgs(1),
@@ -141,12 +149,23 @@ func (c *command) user() *cobra.Command {
 			if !yes {
 				return &usageError{errors.New("this cannot be undone; say --yes")}
 			}
-			return c.tell(ctx, UserDelete, UserArgs{Username: argv[0]}, nil,
+			args.Username = argv[0]
+			return c.tell(ctx, UserDelete, args, nil,
 				func() string { return argv[0] + " is gone" })
 		})
 	remove.Flags().BoolVar(&yes, "yes", false, "really")
+	suspend := leaf("suspend USERNAME", "Let a person only look at the own account and leave; streams end at once",
+		exactArgs(1), func(ctx context.Context, argv []string) error {
+			args.Username = argv[0]
+			return c.tell(ctx, UserSuspend, args, nil, func() string { return argv[0] + " is suspended" })
+		})
+	restore := leaf("restore USERNAME", "End a suspension", exactArgs(1), func(ctx context.Context, argv []string) error {
+		args.Username = argv[0]
+		return c.tell(ctx, UserRestore, args, nil, func() string { return argv[0] + " is active again" })
+	})
 	list := leaf("list", "List accounts", noArgs, c.listUsers)
-	return group("user", "Look after accounts", add, reset, list, role, remove)
+	reasons(&args.Reason, add, reset, role, remove, suspend, restore)
+	return group("user", "Look after accounts", add, reset, list, role, suspend, restore, remove)
 }
 
 func (c *command) call(ctx context.Context, name string, args, reply any) error {
