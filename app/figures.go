@@ -10,8 +10,8 @@ import (
 	"github.com/belfry-social/belfry/storage/sqlite"
 )
 
-// figures are what /metrics tells of the program itself and of its stores, read when they are asked for. What belongs to
-// the stores is left out until everything runs.
+// figures are what /metrics tells of the program itself and of its stores, read when they are asked for. What belongs
+// to the stores is left out until everything runs.
 type figures struct {
 	stores *stores
 	ready  *server.Readiness
@@ -40,7 +40,7 @@ func newFigures(s *stores, ready *server.Readiness) *figures {
 	f.check = desc("check_ok", "1 when a check of /readyz is well.", "check")
 	f.lag = desc("outbox_lag_seconds", "Age of the oldest announcement that is not in the event log; 0 when none waits.")
 	f.relayed = desc("outbox_relayed_total", "Announcements copied into the event log since the start.")
-	f.setAside = desc("outbox_set_aside", "Announcements that could not be read and were set aside, those of earlier runs too.")
+	f.setAside = desc("outbox_set_aside", "Announcements that could not be read and were set aside, also by earlier runs.")
 	f.logUsed = desc("log_used_bytes", "Bytes of the event log in use; the file does not shrink.")
 	f.logHead = desc("log_head_position", "Newest position of the event log.")
 	f.logFloor = desc("log_floor_position", "Highest position that was trimmed from the event log.")

@@ -29,7 +29,7 @@ type jobs struct {
 
 func newJobs(list []social.Job, clock social.Clock, log *zap.Logger) *jobs {
 	j := &jobs{list: list, clock: clock, log: log, failed: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "belfry_job_failures_total", Help: "Runs of work in the background that failed; it is tried again at its next turn.",
+		Name: "belfry_job_failures_total", Help: "Runs of background work that failed; it is tried again at its next turn.",
 	}, []string{"job"})}
 	for _, job := range list {
 		j.failed.WithLabelValues(job.Name) // so that the first failure is seen to rise from 0

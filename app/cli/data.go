@@ -67,6 +67,7 @@ type TokenArgs struct {
 	Scopes    []string `json:"scopes,omitempty"`
 	ExpiresIn string   `json:"expires_in,omitempty"` // a duration; "" = never
 	ID        string   `json:"id,omitempty"`
+	Reason    string   `json:"reason,omitempty"`
 }
 
 // TokenReply is the reply of TokenCreate and TokenService. The secret is shown once.
@@ -134,14 +135,12 @@ func (c *command) user() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			args.Username, args.Password = argv[0], password
-			return c.tell(ctx, UserResetPassword, args, nil,
+			return c.tell(ctx, UserResetPassword, UserArgs{Username: argv[0], Password: password, Reason: args.Reason}, nil,
 				func() string { return "the password of " + argv[0] + " is changed, all sessions are ended" })
 		})
 	role := leaf("role USERNAME user|moderator|admin", "Change a role", exactArgs(2),
 		func(ctx context.Context, argv []string) error {
-			args.Username, args.Role = argv[0], argv[1]
-			return c.tell(ctx, UserRole, args, nil,
+			return c.tell(ctx, UserRole, UserArgs{Username: argv[0], Role: argv[1], Reason: args.Reason}, nil,
 				func() string { return argv[0] + " is " + argv[1] + " now" })
 		})
 	remove := leaf("delete USERNAME", "End an account and erase everything of it", exactArgs(1),
@@ -149,19 +148,18 @@ func (c *command) user() *cobra.Command {
 			if !yes {
 				return &usageError{errors.New("this cannot be undone; say --yes")}
 			}
-			args.Username = argv[0]
-			return c.tell(ctx, UserDelete, args, nil,
+			return c.tell(ctx, UserDelete, UserArgs{Username: argv[0], Reason: args.Reason}, nil,
 				func() string { return argv[0] + " is gone" })
 		})
 	remove.Flags().BoolVar(&yes, "yes", false, "really")
 	suspend := leaf("suspend USERNAME", "Let a person only look at the own account and leave; streams end at once",
 		exactArgs(1), func(ctx context.Context, argv []string) error {
-			args.Username = argv[0]
-			return c.tell(ctx, UserSuspend, args, nil, func() string { return argv[0] + " is suspended" })
+			return c.tell(ctx, UserSuspend, UserArgs{Username: argv[0], Reason: args.Reason}, nil,
+				func() string { return argv[0] + " is suspended" })
 		})
 	restore := leaf("restore USERNAME", "End a suspension", exactArgs(1), func(ctx context.Context, argv []string) error {
-		args.Username = argv[0]
-		return c.tell(ctx, UserRestore, args, nil, func() string { return argv[0] + " is active again" })
+		return c.tell(ctx, UserRestore, UserArgs{Username: argv[0], Reason: args.Reason}, nil,
+			func() string { return argv[0] + " is active again" })
 	})
 	list := leaf("list", "List accounts", noArgs, c.listUsers)
 	reasons(&args.Reason, add, reset, role, remove, suspend, restore)
@@ -229,8 +227,9 @@ func (c *command) token() *cobra.Command {
 	create.Flags().DurationVar(&expires, "expires-in", 0, "how long it lasts; 0 = for ever")
 	service := leaf("service NAME", "Make a service token, with which a host application pushes notifications",
 		exactArgs(1), func(ctx context.Context, argv []string) error {
-			return c.makeToken(ctx, TokenService, TokenArgs{Name: argv[0]})
+			return c.makeToken(ctx, TokenService, TokenArgs{Name: argv[0], Reason: args.Reason})
 		})
+	reasons(&args.Reason, create, service)
 	return group("token", "Make tokens for programs", create, service)
 }
 

@@ -99,7 +99,7 @@ func expressions(t *testing.T) map[string]string {
 }
 
 // Every figure that the sample rules and the dashboard ask for is in /metrics of a server that has just begun, with
-// the labels and the values of labels that they name, and is described in the operator's page, which describes no others.
+// the labels and the values that they name, and is described in the operator's page, which describes no others.
 func TestMonitoringNamesRealFigures(t *testing.T) {
 	s := startSite(t, nil)
 	alice := s.register("alice")

@@ -32,8 +32,8 @@ func TestSuspensionEndsStreams(t *testing.T) {
 	if resp := <-waited; resp.StatusCode != 401 && resp.StatusCode != 403 { // as it was before it began or after
 		t.Errorf("the long poll was answered %d", resp.StatusCode)
 	}
-	for path, accept := range map[string]string{"/v1/events": "text/event-stream", "/v1/events?after=oldest": "application/json",
-		"/v1/timelines/home": "application/json"} {
+	for path, accept := range map[string]string{"/v1/events": "text/event-stream",
+		"/v1/events?after=oldest": "application/json", "/v1/timelines/home": "application/json"} {
 		mal.refused(t, 403, "account_suspended", "GET", path, nil, "Accept: "+accept)
 		token.refused(t, 403, "account_suspended", "GET", path, nil, "Accept: "+accept, "Authorization: Bearer "+made.Token)
 	}

@@ -13,7 +13,7 @@ func (s *Service) Figures() []prometheus.Collector {
 		return prometheus.NewDesc("channel_"+name, help, append([]string{"channel"}, labels...), nil)
 	}
 	return []prometheus.Collector{s.Pipeline.Figures(), &conduct{s: s,
-		state: desc("state", "1 for the state a channel is in; ok is the good one, open is resting after failures of its own.",
+		state: desc("state", "1 for the state a channel is in; ok is the good one, open a rest after failures.",
 			"state"),
 		running:  desc("calls_running", "Calls of the channel that have not returned."),
 		failures: desc("failures_total", "Calls that panicked or did not return in time."),

@@ -72,10 +72,11 @@ func TestAudit(t *testing.T) {
 	})
 	must(w.users.Delete(ctx, "mal"))
 	id := mal.ID.String()
-	want := []string{"user add|bob|role moderator|why not", "user suspend|" + id + "||why not", "user restore|" + id + "||",
-		"user role|" + id + "|role admin|why not", "user reset-password|" + id + "||why not",
+	want := []string{"user add|bob|role moderator|why not", "user suspend|" + id + "||why not",
+		"user restore|" + id + "||", "user role|" + id + "|role admin|why not", "user reset-password|" + id + "||why not",
 		"invite||uses 3, until " + w.Clock.Now().Add(time.Hour).String() + "|why not",
-		"token create|bob|" + token.ID.String() + " read events|why not", "token delete|bob|" + token.ID.String() + "|why not",
+		"token create|bob|" + token.ID.String() + " read events|why not",
+		"token delete|bob|" + token.ID.String() + "|why not",
 		"token service||" + service.String() + "|why not", "post delete|bob|" + post.String() + "|why not",
 		"user delete|" + id + "||why not"}
 	if got := w.audited(t); strings.Join(got, "\n") != strings.Join(want, "\n") {

@@ -41,10 +41,11 @@ func newFigures(p *Pipeline) *figures {
 	return &figures{p: p,
 		attempts: counter("attempts_total", "Attempts made, by outcome.", "outcome"),
 		retries:  counter("retries_total", "Attempts that were not the first of their delivery."),
-		ended:    counter("ended_total", "Deliveries that ended: succeeded, dead (given up), cancelled (taken back).", "state"),
+		ended:    counter("ended_total", "Deliveries that succeeded, died (given up) or were cancelled.", "state"),
 		disabled: counter("endpoints_disabled_total", "Endpoints that were switched off by what they answered.", "reason"),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Subsystem: "delivery", Name: "attempt_seconds",
-			Help: "Time that one attempt took.", Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 20}}, []string{"channel"}),
+			Help: "Time that one attempt took.", Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
+		}, []string{"channel"}),
 		pending: gauge("pending", "Deliveries that wait for an attempt, first or further."),
 		due:     gauge("due", "Deliveries whose attempt could be made now."),
 	}

@@ -179,7 +179,7 @@ func TestSigningInAgainAfterARevocationWorks(t *testing.T) {
 	})
 }
 
-// The same sessions open streams again as soon as a suspension is over; what ended for another reason meanwhile stays so.
+// The same sessions open streams again as soon as a suspension is over; what ended for another reason stays so.
 func TestRestoredPersonOpensStreamsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := connections(t, reading.Caps{MaxStreams: 20_000, MaxStreamsPerPerson: 10})
