@@ -184,7 +184,14 @@ func TestFsyncErrorOfTheLog(t *testing.T) {
 // whoever asks; the process ends by itself within 5 s and not with 0; and the next start has every write that was
 // answered, those among them whose answers were still on their way when the store failed.
 func TestFsyncErrorEndsProgram(t *testing.T) {
-	for _, fault := range []string{"sqlite commit:40:eio", "bolt before commit:20:eio", "bolt before sync:20:eio"} {
+	seed, rng := luck(t)
+	faults := []string{"sqlite commit:40:eio", "bolt before commit:20:eio", "bolt before sync:20:eio"}
+	for n := number(t, "FAILURES", len(faults)); len(faults) < n; {
+		place := []string{"sqlite begin", "sqlite commit", "bolt before commit", "bolt before sync"}[rng.IntN(4)]
+		faults = append(faults, fmt.Sprintf("%s:%d:eio", place, 10+rng.IntN(200)))
+	}
+	kept := 0
+	for _, fault := range faults {
 		t.Run(fault, func(t *testing.T) {
 			w := startWorld(t, nil, 2)
 			w.stop()
@@ -203,11 +210,12 @@ func TestFsyncErrorEndsProgram(t *testing.T) {
 				one(t, db, "answered "+text, `SELECT COUNT(*) FROM posts WHERE text = $1`, text)
 			}
 			checkWhole(t, db)
-			if len(answered) == 0 {
+			if kept += len(answered); len(answered) == 0 {
 				t.Error("nothing was answered at all")
 			}
 		})
 	}
+	report(t, "fsyncfail", seed, map[string]any{"failures": len(faults), "answered": kept})
 }
 
 // writeUntilRefused posts from many sides at once, each until it has been refused three times, and returns the texts
