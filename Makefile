@@ -87,6 +87,12 @@ bitrot: ## damage the event log N times between runs and check that nothing wron
 	@out=$$(cd app/e2e && FLIPS=$(N) REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestBitrot$$' . 2>&1) \
 	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
 
+.PHONY: fsyncfail
+fsyncfail: N ?= 50
+fsyncfail: ## fail a sync of either store N times under load and check that every answered write was kept
+	@out=$$(cd app/e2e && FAILURES=$(N) REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestFsyncErrorEndsProgram$$' . 2>&1) \
+	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
+
 .PHONY: mutants
 mutants: ## break the log, the relay and the stream engine on purpose, one line at a time, and want the kits to see it
 	cd app/e2e && MUTANTS=1 REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestMutants$$' .

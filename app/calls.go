@@ -16,6 +16,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/belfry-social/belfry/app/cli"
+	"github.com/belfry-social/belfry/modules/users/access"
 	"github.com/belfry-social/belfry/storage/sqlite"
 )
 
@@ -29,6 +30,7 @@ func (s *shell) call(ctx context.Context, f cli.Flags, name string, args, reply 
 	if err != nil {
 		return err
 	}
+	ctx = byOperator(ctx, account(s.environ), raw)
 	out, err := callSocket(ctx, filepath.Join(c.Storage.Data, socketFile), name, raw)
 	if errors.Is(err, errNobody) {
 		out, err = s.callHere(ctx, f, name, raw)
@@ -72,7 +74,8 @@ func askSocket(ctx context.Context, path, name string, args json.RawMessage) (*h
 		return conn, nil
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
-	body, err := json.Marshal(commandRequest{Command: name, Args: args})
+	by, _ := access.OperatorFrom(ctx)
+	body, err := json.Marshal(commandRequest{Command: name, Args: args, Account: by.Account})
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/belfry-social/belfry/app/cli"
+	"github.com/belfry-social/belfry/modules/posts"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
@@ -31,6 +32,7 @@ const socketFile = "belfry.sock"
 type commands struct {
 	stores     *stores
 	users      *users.Service
+	posts      *posts.Service
 	migrations []storage.Migrations
 	clock      social.Clock
 	serving    bool // a server runs on these stores
@@ -44,9 +46,10 @@ type commands struct {
 func newCommands(s *stores, clock social.Clock, in struct {
 	fx.In
 	Users      *users.Service       `optional:"true"`
+	Posts      *posts.Service       `optional:"true"`
 	Migrations []storage.Migrations `group:"migrations"`
 }) *commands {
-	return &commands{stores: s, users: in.Users, migrations: in.Migrations, clock: clock}
+	return &commands{stores: s, users: in.Users, posts: in.Posts, migrations: in.Migrations, clock: clock}
 }
 
 // run does one command. The answer is a JSON value.
@@ -63,7 +66,9 @@ func (c *commands) run(ctx context.Context, name string, args json.RawMessage) (
 		return nil, errors.New("this program has no users module")
 	}
 	switch name {
-	case cli.UserAdd, cli.UserResetPassword, cli.UserList, cli.UserRole, cli.UserDelete:
+	case cli.Invite, cli.PostDelete, cli.Audit:
+		return c.operate(ctx, name, args)
+	case cli.UserAdd, cli.UserResetPassword, cli.UserList, cli.UserRole, cli.UserDelete, cli.UserSuspend, cli.UserRestore:
 		var a cli.UserArgs
 		if err := json.Unmarshal(args, &a); err != nil {
 			return nil, err
@@ -103,6 +108,10 @@ func (c *commands) runUser(ctx context.Context, name string, a cli.UserArgs) (an
 		return struct{}{}, c.users.SetRole(ctx, a.Username, social.Role(a.Role))
 	case cli.UserDelete:
 		return struct{}{}, c.users.Delete(ctx, a.Username)
+	case cli.UserSuspend:
+		return struct{}{}, c.users.Suspend(ctx, a.Username)
+	case cli.UserRestore:
+		return struct{}{}, c.users.Restore(ctx, a.Username)
 	default:
 		page, err := c.users.List(ctx, social.PageQuery{Limit: 100, Cursor: a.After})
 		if err != nil {
@@ -198,6 +207,7 @@ func (c *commands) rebuildLog(ctx context.Context) (any, error) {
 type commandRequest struct {
 	Command string          `json:"command"`
 	Args    json.RawMessage `json:"args"`
+	Account string          `json:"account"` // of the operating system: who gives the command
 }
 
 type commandReply struct {
@@ -254,7 +264,7 @@ func (c *commands) answer(w http.ResponseWriter, r *http.Request) {
 		c.sendBackup(w, r)
 		return
 	} else {
-		out = c.reply(r.Context(), req.Command, req.Args)
+		out = c.reply(byOperator(r.Context(), req.Account, req.Args), req.Command, req.Args)
 	}
 	_ = json.NewEncoder(w).Encode(out) // the command may have been given up
 }

@@ -85,7 +85,7 @@ type beside struct {
 func environment(ts *testscript.TestScript) []string {
 	var out []string
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "BELFRY_SERVER_LISTEN", "BELFRY_ADMIN_LISTEN",
-		"BELFRY_CONFIG", "BELFRY_DEMO_EVERY", "BELFRY_DEMO_PEOPLE", "BELFRY_DEMO_POSTS"} {
+		"BELFRY_CONFIG", "BELFRY_REGISTRATION_MODE", "BELFRY_DEMO_EVERY", "BELFRY_DEMO_PEOPLE", "BELFRY_DEMO_POSTS"} {
 		if v := ts.Getenv(name); v != "" {
 			out = append(out, name+"="+v)
 		}

@@ -39,7 +39,10 @@ type stores struct {
 }
 
 // database is the relational store behind a name that exists before it is open.
-type database struct{ storage.DB }
+type database struct {
+	storage.DB
+	log *eventLog // its failure ends the writes here, too
+}
 
 // eventLog likewise. Before it is open Head and Kept are zero, Read gives storage.ErrClosed, and nothing else may be
 // called.
@@ -76,7 +79,8 @@ type Hooks struct {
 
 func newStores(o Options, c *config.Config, log *zap.Logger) *stores {
 	s := &stores{cfg: c.Storage, clock: o.Clock, zap: log.Named("storage"), hooks: o.Hooks,
-		db: &database{}, log: &eventLog{}, pages: &social.PageCursors{}}
+		log: &eventLog{}, pages: &social.PageCursors{}}
+	s.db = &database{log: s.log}
 	s.relay = outbox.NewRelay(s.db, s.log, o.Clock, s.zap.Named("relay"))
 	return s
 }

@@ -91,6 +91,10 @@ func TestCommands(t *testing.T) {
 			reply: token, out: "bf_secret\n", errs: "It is shown this once.\n"},
 		{line: "token service farm", call: `token service {"name":"farm"}`, reply: token, out: "bf_secret\n",
 			errs: "It is shown this once.\n"},
+		{line: "user suspend bob --reason spam", call: `user suspend {"username":"bob","reason":"spam"}`,
+			out: "bob is suspended\n"},
+		{line: "user restore bob", call: `user restore {"username":"bob"}`, out: "bob is active again\n"},
+		{line: "post delete 7 --yes --reason spam", call: `post delete {"id":"7","reason":"spam"}`, out: "7 is gone\n"},
 		{line: "log check", call: `log check {}`, reply: cli.LogReply{Text: "sound"}, out: "sound\n"},
 		{line: "log rebuild", call: `log rebuild {}`, reply: cli.LogReply{Text: "done"}, out: "done\n"},
 		{line: "migrate status", call: `migrate status {}`, reply: []cli.MigrateLine{{Owner: "posts", Version: 1, Latest: 2},
@@ -115,6 +119,34 @@ func TestCommands(t *testing.T) {
 				t.Errorf("failing: code %d, out %q, errors %q", code, out, errs)
 			}
 		})
+	}
+}
+
+func TestInvite(t *testing.T) {
+	f := &fake{reply: map[string]any{"invite": cli.InviteReply{Invite: "bfi_secret"}}}
+	code, out, errs := f.run(t.Context(), "", "invite", "--uses", "3", "--expires-in", "2h")
+	if code != cli.ExitOK || out != "bfi_secret\n" || errs != "It is shown this once.\n" ||
+		strings.Join(f.calls, " ") != `invite {"uses":3,"lasts":"2h0m0s"}` {
+		t.Errorf("code %d, out %q, errors %q, asked %q", code, out, errs, f.calls)
+	}
+}
+
+func TestAuditGoesThroughAllPages(t *testing.T) {
+	f := &fake{}
+	p := f.program()
+	p.Call = func(_ context.Context, _ cli.Flags, _ string, args, reply any) error {
+		*reply.(*cli.AuditPage) = map[string]cli.AuditPage{
+			"":   {Lines: []cli.AuditLine{{At: "now", Operator: "root", Action: "invite", Target: "uses 1"}}, Next: "c1"},
+			"c1": {Lines: []cli.AuditLine{{At: "then", Operator: "root", Action: "user role", Person: "al", Reason: "why"}}},
+		}[args.(cli.OperateArgs).After]
+		return nil
+	}
+	var out bytes.Buffer
+	code := cli.Execute(t.Context(), p, []string{"audit"}, cli.Streams{Out: &out, Err: io.Discard})
+	want := "time  operator  action     person  target  reason\nnow   root      invite             uses 1  \n" +
+		"then  root      user role  al              why\n"
+	if code != cli.ExitOK || out.String() != want {
+		t.Errorf("code %d\n%q\nwant\n%q", code, out.String(), want)
 	}
 }
 

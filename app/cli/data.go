@@ -23,11 +23,16 @@ const (
 	UserList          = "user list"
 	UserRole          = "user role"
 	UserDelete        = "user delete"
+	UserSuspend       = "user suspend"
+	UserRestore       = "user restore"
 	TokenCreate       = "token create"
 	TokenService      = "token service"
 	TokenDelete       = "token delete"
 	LogRebuild        = "log rebuild"
 	LogCheck          = "log check"
+	Invite            = "invite"
+	PostDelete        = "post delete"
+	Audit             = "audit"
 )
 
 // UserArgs are the arguments of the user commands; each uses what it needs.
@@ -37,6 +42,7 @@ type UserArgs struct {
 	DisplayName string `json:"display_name,omitempty"`
 	Role        string `json:"role,omitempty"`
 	After       string `json:"after,omitempty"` // user list: a page cursor
+	Reason      string `json:"reason,omitempty"`
 }
 
 // UserLine is one account of UserList and the reply of UserAdd.
@@ -61,6 +67,7 @@ type TokenArgs struct {
 	Scopes    []string `json:"scopes,omitempty"`
 	ExpiresIn string   `json:"expires_in,omitempty"` // a duration; "" = never
 	ID        string   `json:"id,omitempty"`
+	Reason    string   `json:"reason,omitempty"`
 }
 
 // TokenReply is the reply of TokenCreate and TokenService. The secret is shown once.
@@ -129,12 +136,12 @@ func (c *command) user() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.tell(ctx, UserResetPassword, UserArgs{Username: argv[0], Password: password}, nil,
+			return c.tell(ctx, UserResetPassword, UserArgs{Username: argv[0], Password: password, Reason: args.Reason}, nil,
 				func() string { return "the password of " + argv[0] + " is changed, all sessions are ended" })
 		})
 	role := leaf("role USERNAME user|moderator|admin", "Change a role", exactArgs(2),
 		func(ctx context.Context, argv []string) error {
-			return c.tell(ctx, UserRole, UserArgs{Username: argv[0], Role: argv[1]}, nil,
+			return c.tell(ctx, UserRole, UserArgs{Username: argv[0], Role: argv[1], Reason: args.Reason}, nil,
 				func() string { return argv[0] + " is " + argv[1] + " now" })
 		})
 	remove := leaf("delete USERNAME", "End an account and erase everything of it", exactArgs(1),
@@ -142,12 +149,22 @@ func (c *command) user() *cobra.Command {
 			if !yes {
 				return &usageError{errors.New("this cannot be undone; say --yes")}
 			}
-			return c.tell(ctx, UserDelete, UserArgs{Username: argv[0]}, nil,
+			return c.tell(ctx, UserDelete, UserArgs{Username: argv[0], Reason: args.Reason}, nil,
 				func() string { return argv[0] + " is gone" })
 		})
 	remove.Flags().BoolVar(&yes, "yes", false, "really")
+	suspend := leaf("suspend USERNAME", "Let a person only look at the own account and leave; streams end at once",
+		exactArgs(1), func(ctx context.Context, argv []string) error {
+			return c.tell(ctx, UserSuspend, UserArgs{Username: argv[0], Reason: args.Reason}, nil,
+				func() string { return argv[0] + " is suspended" })
+		})
+	restore := leaf("restore USERNAME", "End a suspension", exactArgs(1), func(ctx context.Context, argv []string) error {
+		return c.tell(ctx, UserRestore, UserArgs{Username: argv[0], Reason: args.Reason}, nil,
+			func() string { return argv[0] + " is active again" })
+	})
 	list := leaf("list", "List accounts", noArgs, c.listUsers)
-	return group("user", "Look after accounts", add, reset, list, role, remove)
+	reasons(&args.Reason, add, reset, role, remove, suspend, restore)
+	return group("user", "Look after accounts", add, reset, list, role, suspend, restore, remove)
 }
 
 func (c *command) call(ctx context.Context, name string, args, reply any) error {
@@ -217,8 +234,9 @@ func (c *command) token() *cobra.Command {
 	create.Flags().DurationVar(&expires, "expires-in", 0, "how long it lasts; 0 = for ever")
 	service := leaf("service NAME", "Make a service token, with which a host application pushes notifications",
 		exactArgs(1), func(ctx context.Context, argv []string) error {
-			return c.makeToken(ctx, TokenService, TokenArgs{Name: argv[0]})
+			return c.makeToken(ctx, TokenService, TokenArgs{Name: argv[0], Reason: args.Reason})
 		})
+	reasons(&args.Reason, create, service)
 	return group("token", "Make tokens for programs", create, service)
 }
 

@@ -22,13 +22,13 @@ async function show() {
   let view;
   try {
     const path = decodeURIComponent(location.pathname);
-    if (!site.me) view = signInView();
+    if (!site.me) view = await signInView();
     else if (path === "/notifications") view = await notificationsView();
     else if (path.startsWith("/@")) view = await personView(path.slice(2));
     else if (path.startsWith("/p/")) view = await postView(path.slice(3));
     else view = await homeView();
   } catch (err) {
-    if (err instanceof Problem && err.status === 401) { site.me = null; view = signInView(); }
+    if (err instanceof Problem && err.status === 401) { site.me = null; view = await signInView(); }
     else view = { element: h("div", { class: "card" }, h("h1", {}, err.status === 404 ? "Nothing is here" : "That did not work"), h("p", { class: "quiet" }, err.message)) };
   }
   current = view;

@@ -131,6 +131,7 @@ func (p *Pipeline) ChangeEndpoint(ctx context.Context, owner, id social.ID, c En
 		}
 	}
 	head, now := p.events.Head().Seq, p.clock.Now()
+	var dead int64
 	err = p.db.InTx(ctx, func(tx storage.Tx) error {
 		e, err := ownEndpoint(ctx, tx, owner, id)
 		if err != nil {
@@ -153,22 +154,27 @@ func (p *Pipeline) ChangeEndpoint(ctx context.Context, owner, id social.ID, c En
 		}
 		e.UpdatedAt = now
 		out = e.view()
-		return saveEndpoint(ctx, tx, e, wasOn)
+		dead, err = saveEndpoint(ctx, tx, e, wasOn)
+		return err
 	})
+	if err == nil {
+		p.figures.over(out.Channel, stateDead, dead)
+	}
 	return out, social.Wrap(err, "delivery: change endpoint")
 }
 
-func saveEndpoint(ctx context.Context, tx storage.Tx, e endpoint, wasOn bool) error {
+// saveEndpoint returns how many deliveries died because the endpoint is switched off now.
+func saveEndpoint(ctx context.Context, tx storage.Tx, e endpoint, wasOn bool) (int64, error) {
 	_, err := tx.Exec(ctx, `UPDATE endpoints SET name = $2, settings = $3, types = $4, wants_posts = $5, since = $6,
 		failing_since = $7, updated_at = $8 WHERE id = $1`, e.ID, e.Name, string(e.Settings), e.types, e.wantsPosts(),
 		int64(e.since), e.FailingSince, int64(e.UpdatedAt))
 	if on := e.disabled == ""; err != nil || on == wasOn {
-		return err
+		return 0, err
 	} else if !on {
 		return disable(ctx, tx, e.ID, e.disabled, e.UpdatedAt)
 	}
 	_, err = tx.Exec(ctx, `UPDATE endpoints SET disabled = '', unsettled = 0, due_at = `+nextDue+` WHERE id = $1`, e.ID)
-	return err
+	return 0, err
 }
 
 // RemoveEndpoint takes an endpoint away from its owner at once. One that is not there is not found.

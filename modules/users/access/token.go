@@ -74,7 +74,7 @@ func (s *Service) IssueToken(ctx context.Context, a social.Actor, d TokenDraft, 
 			return err
 		}
 		t.Token = &secret
-		return nil
+		return s.Audit(ctx, tx, "token create", a.UserID, t.ID.String()+" "+joinScopes(t.Scopes))
 	})
 	return t, social.Wrap(err, "users: token for %s", a.UserID)
 }
@@ -119,7 +119,10 @@ func (s *Service) EndToken(ctx context.Context, a social.Actor, id social.ID) er
 			return social.NotFound()
 		}
 		text := id.String()
-		return s.Revoke(ctx, tx, a.UserID, social.AccessRevokedData{TokenID: &text})
+		if err := s.Revoke(ctx, tx, a.UserID, social.AccessRevokedData{TokenID: &text}); err != nil {
+			return err
+		}
+		return s.Audit(ctx, tx, "token delete", a.UserID, text)
 	})
 	return social.Wrap(err, "users: end token %s", id)
 }
