@@ -76,7 +76,9 @@ type usersOutput struct{ Body social.List[social.User] }
 type likeOutput struct{ Body LikeState }
 
 func (s *Service) Routes(api huma.API) {
-	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWritePosts)}
+	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWritePosts),
+		social.MetaEvents: map[string]any{social.EventPostCreated: Content{}, social.EventPostUpdated: Content{},
+			social.EventPostDeleted: Tombstone{}}}
 	one := map[string]any{social.MetaAuth: social.AuthOptional, social.MetaETag: "strong"}
 	list := map[string]any{social.MetaAuth: social.AuthOptional, social.MetaETag: "weak"}
 	home := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeRead), social.MetaETag: "weak"}

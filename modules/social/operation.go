@@ -12,6 +12,9 @@ const (
 	MetaAuth  = "auth"  // an Auth
 	MetaETag  = "etag"  // "strong" or "weak": the host tags 200 answers to GET and answers If-None-Match
 	MetaLimit = "limit" // a Budget; default BudgetRead for GET and HEAD, else BudgetWrite
+	// MetaEvents is a map[string]any, by type of event, of values of the type of its data: the host describes the
+	// events of all operations in the document. A module says it once, on any of its operations.
+	MetaEvents = "events"
 )
 
 // Auth says who may call an operation: AuthNone, AuthOptional, AuthSession, or the name of a Scope.
