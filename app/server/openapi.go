@@ -63,12 +63,16 @@ func describe(_ *huma.OpenAPI, op *huma.Operation) {
 	default:
 		op.Security = []map[string][]string{token, session}
 	}
-	if rule != social.AuthNone && rule != social.AuthOptional && rule != social.AuthSession && op.Description == "" {
-		scope := string(rule)
-		if rule == social.AuthMe {
+	if scope := string(rule); op.Description == "" {
+		switch rule {
+		case social.AuthNone, social.AuthOptional, social.AuthSession, social.AuthAny:
+			scope = ""
+		case social.AuthMe:
 			scope = string(social.ScopeRead)
 		}
-		op.Description = "A token needs the scope `" + scope + "`."
+		if scope != "" {
+			op.Description = "A token needs the scope `" + scope + "`."
+		}
 	}
 	op.BodyReadTimeout = 0 // the body is here before a handler runs: huma would set a deadline on the socket again
 	if op.RequestBody != nil && op.RequestBody.Content[fiber.MIMEApplicationJSON] != nil {

@@ -17,7 +17,7 @@ const (
 	MetaEvents = "events"
 )
 
-// Auth says who may call an operation: AuthNone, AuthOptional, AuthSession, or the name of a Scope.
+// Auth says who may call an operation: one of the values below, or the name of a Scope.
 type Auth string
 
 // The values of Auth beside the scopes.
@@ -26,6 +26,7 @@ const (
 	AuthOptional Auth = "opt" // what is visible depends on who asks
 	AuthSession  Auth = "S"   // a session only, no token; also a suspended person
 	AuthMe       Auth = "me"  // scope read, also for a suspended person
+	AuthAny      Auth = "any" // a session or a personal token of any scope; also a suspended person
 )
 
 // AuthScope is the Auth that asks for a scope.
