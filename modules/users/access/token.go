@@ -170,8 +170,8 @@ func (s *Service) checkToken(role social.Role, d TokenDraft) []social.Field {
 }
 
 func checkTokenName(name string) []social.Field {
-	if name == "" {
-		return []social.Field{social.BodyField("/name", social.FieldTooShort, "At least 1 character.")}
+	if !social.Visible(name) {
+		return []social.Field{social.BodyField("/name", social.FieldTooShort, "At least 1 character that shows.")}
 	}
 	if !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
 		return []social.Field{social.BodyField("/name", social.FieldBadFormat, "One line of text.")}
