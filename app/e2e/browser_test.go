@@ -141,7 +141,13 @@ func npmInstall(t *testing.T) {
 	t.Helper()
 	npm := need(t, "npm")
 	need(t, "node")
-	if _, err := os.Stat(filepath.Join("browser", "node_modules", "playwright-core")); err == nil {
+	// npm writes this file last; a lock file that is younger has other packages.
+	lock, err := os.Stat(filepath.Join("browser", "package-lock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := os.Stat(filepath.Join("browser", "node_modules", ".package-lock.json"))
+	if err == nil && !done.ModTime().Before(lock.ModTime()) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

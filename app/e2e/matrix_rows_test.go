@@ -52,7 +52,9 @@ func (w *aviary) rows() []row {
 		}},
 		{op: "POST /v1/auth/login", auth: "-", mine: "401 bad_credentials", make: at("/v1/auth/login", m{"login": "olive",
 			"password": "not " + password}), stays: true},
-		{op: "POST /v1/auth/logout", auth: "S", mine: "204", make: func(*aviary) ask {
+		{op: "POST /v1/auth/token", auth: "-", mine: "401 bad_credentials", make: at("/v1/auth/token", m{"login": "olive",
+			"password": "not " + password, "name": "page", "scopes": []string{"read"}}), stays: true},
+		{op: "POST /v1/auth/logout", auth: "any", mine: "204", make: func(*aviary) ask {
 			return ask{path: "/v1/auth/logout",
 				signIn: true}
 		}},
@@ -256,7 +258,11 @@ func (w *aviary) answer(c asker, method string, a ask) (string, string) {
 	if a.accept != "" {
 		req.Header.Set("Accept", a.accept)
 	}
-	if name, value, ok := strings.Cut(c.header, ": "); ok {
+	header := c.header
+	if a.signIn && c.scope != "" {
+		header = w.another(c)
+	}
+	if name, value, ok := strings.Cut(header, ": "); ok {
 		req.Header.Set(name, value)
 	}
 	resp, err := client.http.Do(req)

@@ -28,7 +28,8 @@ func (w *world) announce(n int, who member) {
 			for i := range batch {
 				_, err := outbox.Add(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: who.ID},
 					Type: "notification.removed",
-					Time: social.Time(1000 + i), Data: fmt.Appendf(nil, `{"n":%d}`, done+i)})
+					Time: social.Time(1000 + i), Data: fmt.Appendf(nil,
+						`{"id":null,"group":null,"object_id":%q,"reason":"deleted"}`, social.NewID())})
 				if err != nil {
 					return err
 				}

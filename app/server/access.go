@@ -145,6 +145,14 @@ func authorize(rule social.Auth, a social.Actor) error {
 		}
 		a.Suspended = false
 		return a.Need(social.ScopeRead)
+	case social.AuthAny:
+		if !a.ServiceID.IsZero() {
+			return social.NewFault(social.CodeInsufficientScope, "This is for people; a service token does not allow it.")
+		}
+		if !a.IsAnonymous() {
+			return nil
+		}
+		return a.Need(social.ScopeRead)
 	case social.AuthMe:
 		a.Suspended = false
 		return a.Need(social.ScopeRead)

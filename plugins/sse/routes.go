@@ -23,7 +23,7 @@ func (c *Channel) Routes(r fiber.Router, doc *huma.OpenAPI) {
 	}
 	r.Head(plugins.EventsPath, events) // before Get, which mounts a HEAD of its own
 	r.Get(plugins.EventsPath, events)
-	plugins.DescribeEvents(doc, mimeStream, streamSchema())
+	describeStream(doc)
 	for _, name := range c.cfg.Aliases {
 		p := frames.PresetOf(name)
 		alias := func(f *fiber.Ctx) error {

@@ -87,7 +87,7 @@ function onEvent(type, data) {
   const event = data.data;
   if (type === "notification") ring(event.object?.id || event.id, event.text, local(event.url));
   if (type === "post.created" && event.author.id !== site.me.id) {
-    bellIsOn(event.author.id).then((on) => on && ring(event.id, `${event.author.display_name}: ${event.text}`.slice(0, 140), `/p/${event.id}`));
+    bellIsOn(event.author.id).then((on) => on && ring(event.id, `\u2068${event.author.display_name}\u2069: ${event.text}`.slice(0, 140), `/p/${event.id}`));
   }
   if (type === "follow.changed") relations.delete(event.user_id);
   if (type === "read_state") { site.counts = event.counts; renderTop(); }

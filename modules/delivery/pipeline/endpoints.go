@@ -59,6 +59,9 @@ func (p *Pipeline) Endpoint(ctx context.Context, owner, id social.ID) (out Endpo
 // AddEndpoint makes an endpoint; its secret is in this answer only.
 func (p *Pipeline) AddEndpoint(ctx context.Context, owner social.ID, d EndpointDraft,
 	once *storage.Once) (out Endpoint, err error) {
+	if err := checkName(d.Name); err != nil {
+		return Endpoint{}, err
+	}
 	settings, err := p.checkSettings(d.Channel, d.Settings)
 	if err != nil {
 		return Endpoint{}, err
@@ -118,6 +121,9 @@ func (p *Pipeline) revealing(ctx context.Context, tx storage.Tx, once *storage.O
 // ChangeEndpoint changes what is given. Switching on forgets failures, and begins with what comes from now on.
 func (p *Pipeline) ChangeEndpoint(ctx context.Context, owner, id social.ID, c EndpointPatch) (out Endpoint, err error) {
 	types, err := packTypes(c.Types)
+	if err == nil && c.Name != nil {
+		err = checkName(*c.Name)
+	}
 	if err != nil {
 		return Endpoint{}, err
 	}
@@ -218,6 +224,14 @@ func (p *Pipeline) checkSettings(channel string, settings json.RawMessage) (out 
 		err = fmt.Errorf("delivery: channel %s gave settings that are no JSON", channel)
 	}
 	return out, err
+}
+
+// checkName refuses a name that shows nothing; "" is the channel's.
+func checkName(name string) error {
+	if name != "" && !social.Visible(name) {
+		return social.Invalid(social.BodyField("/name", social.FieldTooShort, "At least 1 character that shows."))
+	}
+	return nil
 }
 
 // newSecret is a signing secret of the form that Standard Webhooks asks for: 24 random bytes.
