@@ -294,7 +294,7 @@ func TestHostileStream(t *testing.T) {
 
 	s.sub(t, "H18 payloads", func(t *testing.T) {
 		live, _ := bob.stream("")
-		for _, text := range []string{"line\nline", "id: 9\ndata: x\n\nevent: bye\n\n", "\u2028\u2029\ufeff", "tab\there",
+		for _, text := range []string{"line\nline", "id: 9\ndata: x\n\nevent: bye\n\n", "\u2028\u2029\ufeff.", "tab\there",
 			`"\ </script>`, "👩‍👩‍👧", ": hb\n", "\u0085\u009b"} {
 			resp, body := alice.do("POST", "/v1/posts", map[string]any{"text": text})
 			if resp.StatusCode == 422 && strings.ContainsAny(text, "\u0085\u009b") {

@@ -199,7 +199,7 @@ func (s *Service) postRetry(ctx context.Context, in *deliveryPath) (*delivery, e
 func (s *Service) EventRoutes(r fiber.Router, doc *huma.OpenAPI) {
 	r.Head(plugins.EventsPath, s.getEvents) // before Get, which mounts a HEAD of its own
 	r.Get(plugins.EventsPath, s.getEvents)
-	doc.Components.Schemas.Map()["EventPage"] = eventPageSchema()
+	plugins.Schemas(doc).Map()["EventPage"] = eventPageSchema()
 	plugins.DescribeEvents(doc, fiber.MIMEApplicationJSON, &huma.Schema{Ref: "#/components/schemas/EventPage"})
 }
 

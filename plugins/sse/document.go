@@ -40,7 +40,7 @@ type (
 // describeStream adds the stream to the document. OpenAPI has no word for the blocks of a stream: their data are
 // schemas of their own, named in the description.
 func describeStream(doc *huma.OpenAPI) {
-	schemas := doc.Components.Schemas
+	schemas := plugins.Schemas(doc)
 	for _, t := range []reflect.Type{reflect.TypeFor[Ready](), reflect.TypeFor[Gap](), reflect.TypeFor[Bye]()} {
 		schemas.Schema(t, true, "")
 	}

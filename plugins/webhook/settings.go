@@ -91,10 +91,11 @@ func (c *Channel) checkURL(text string) (string, error) {
 }
 
 // international is how a host that somebody typed becomes one that DNS knows (RFC 5891, 5; UTS #46, not transitional).
-var international = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true))
+var international = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true),
+	idna.VerifyDNSLength(true))
 
-// asciiURL gives an address, and its host, in ASCII (RFC 3987, 3.1): the host by IDNA (RFC 5891), so that bücher.example
-// is xn--bcher-kva.example, all else percent-encoded. One in ASCII stays as it is.
+// asciiURL gives an address, and its host, in ASCII (RFC 3987, 3.1): the host by IDNA, so that bücher.example is
+// xn--bcher-kva.example, all else percent-encoded. One in ASCII stays as it is.
 func asciiURL(text string, u *url.URL) (ascii, host string, err error) {
 	host = u.Hostname()
 	if isASCII(text) && isASCII(host) {

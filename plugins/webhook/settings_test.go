@@ -53,8 +53,10 @@ func TestInternationalAddress(t *testing.T) {
 			t.Errorf("%s is kept as %q, %v; want %s", given, got, err, want)
 		}
 	}
-	for _, given := range []string{"https://１２７.0.0.1/", "https://ｌocalhost/", "https://１２７。0。0。1/", "https://%EF%BC%91%EF%BC%92%EF%BC%97.0.0.1/",
-		"https://ｐrinter.local/", "https://bücher..example/", "https://-bü.example/", "https://evil.example／x.bücher.example/",
+	for _, given := range []string{"https://１２７.0.0.1/", "https://ｌocalhost/", "https://１２７。0。0。1/",
+		"https://%EF%BC%91%EF%BC%92%EF%BC%97.0.0.1/",
+		"https://ｐrinter.local/", "https://bücher..example/", "https://-bü.example/",
+		"https://evil.example／x.bücher.example/",
 		"https://bü\u202echer.example/", "https://ü" + strings.Repeat("x", 64) + ".example/", "https://u:p@bücher.example/",
 		"https://bücher.example:25/", "https://bücher.example/#x", "http://bücher.example/",
 		"https://bot.example/" + strings.Repeat("é", 400)} {
@@ -67,7 +69,8 @@ func TestInternationalAddress(t *testing.T) {
 // FuzzCheckEndpoint: what is kept is printable ASCII, names a host that may be public, and is kept as it is when given
 // again.
 func FuzzCheckEndpoint(f *testing.F) {
-	for _, seed := range []string{"https://bot.example/", "https://bücher.example:8443/ä?ö", "https://１２７.0.0.1/", "https://[::1]/",
+	for _, seed := range []string{"https://bot.example/", "https://bücher.example:8443/ä?ö", "https://１２７.0.0.1/",
+		"https://[::1]/",
 		"https://b%C3%BC.example", "https://u@x/", "https://x:80a", "//x", "https://ü"} {
 		f.Add(seed)
 	}
