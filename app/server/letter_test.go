@@ -90,10 +90,12 @@ func TestExpect(t *testing.T) {
 func TestConnectionClose(t *testing.T) {
 	s := newSite(t)
 	address := s.serve()
-	for header, want := range map[string]bool{"": false, "Connection: keep-alive\r\n": false, "Connection: close\r\n": true,
-		"Connection: Close\r\n": true, "Connection: te, close\r\n": true, "Connection: close, te\r\n": true,
+	for header, want := range map[string]bool{"": false, "Connection: keep-alive\r\n": false,
+		"Connection: close\r\n": true, "Connection: Close\r\n": true, "Connection: te, close\r\n": true,
+		"Connection: close, te\r\n":               true,
 		"Connection: te\r\nConnection: CLOSE\r\n": true, "Connection: closed\r\n": false} {
-		if a, closed := raw(t, address, "GET /healthz HTTP/1.1\r\n"+hostLine+header+"\r\n"); closed != want || a.Close != want {
+		a, closed := raw(t, address, "GET /healthz HTTP/1.1\r\n"+hostLine+header+"\r\n")
+		if closed != want || a.Close != want {
 			t.Errorf("%q: said %v, closed %v, want %v", header, a.Close, closed, want)
 		}
 	}
