@@ -91,7 +91,8 @@ func TestConnectionClose(t *testing.T) {
 	s := newSite(t)
 	address := s.serve()
 	for header, want := range map[string]bool{"": false, "Connection: keep-alive\r\n": false,
-		"Connection: close\r\n": true, "Connection: Close\r\n": true, "Connection: te, close\r\n": true, "Connection: close, te\r\n": true,
+		"Connection: close\r\n": true, "Connection: Close\r\n": true, "Connection: te, close\r\n": true,
+		"Connection: close, te\r\n":               true,
 		"Connection: te\r\nConnection: CLOSE\r\n": true, "Connection: closed\r\n": false} {
 		a, closed := raw(t, address, "GET /healthz HTTP/1.1\r\n"+hostLine+header+"\r\n")
 		if closed != want || a.Close != want {
