@@ -98,8 +98,8 @@ func TestRebuild(t *testing.T) {
 	}
 }
 
-// TestRestoredCopy (I27): an older copy of the store was put back and has gone on. An id of what the copy holds goes on,
-// on each road; one of what was lost gives one gap, and goes on from the head.
+// TestRestoredCopy (I27): an older copy of the store was put back and has gone on. An id of what the copy holds goes
+// on, by each road; one of what was lost gives one gap, and goes on from the head.
 func TestRestoredCopy(t *testing.T) {
 	_, rng := luck(t)
 	w := startWorld(t, nil, 3)

@@ -16,8 +16,8 @@ func Visible(text string) bool {
 }
 
 // Ignorable reports a character of Unicode's property Default_Ignorable_Code_Point, which shows nothing by itself:
-// joiners, variation selectors, fillers, format controls. The property is derived as DerivedCoreProperties.txt says; the
-// few format controls that it leaves out, of annotations and hieroglyphs, count as well.
+// joiners, variation selectors, fillers, format controls. The property is derived as DerivedCoreProperties.txt says;
+// the few format controls that it leaves out, of annotations and hieroglyphs, count as well.
 func Ignorable(r rune) bool {
 	return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) ||
 		unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r)

@@ -28,8 +28,8 @@ var refusedPorts = []uint64{1433, 1521, 2049, 2181, 2375, 2376, 2379, 2380, 3306
 	6379, 6380, 6443, 8086, 9042, 9092, 9200, 9300, 10250, 11211, 27017, 27018}
 
 // CheckEndpoint takes {"url": …} and nothing else: an absolute https address (http where the configuration allows
-// it), without user or fragment, whose host is not plainly private and whose port is not refused. The settings kept have
-// the address in ASCII.
+// it), without user or fragment, whose host is not plainly private and whose port is not refused. The settings kept
+// have the address in ASCII.
 func (c *Channel) CheckEndpoint(raw json.RawMessage) (json.RawMessage, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &members); err != nil || members == nil {
