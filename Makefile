@@ -30,8 +30,8 @@ test: ## run every test
 	$(GO) test -timeout 10m ./...
 
 .PHONY: race
-race: ## run the tests under the race detector, but for those that wait for a browser
-	$(GO) test -race -short -timeout 15m -skip '^(TestBrowser|TestStockClients)$$' ./...
+race: ## run the tests under the race detector, but for those that wait for a browser or for node
+	$(GO) test -race -short -timeout 15m -skip '^(TestBrowser|TestStockClients|TestGeneratedClient|TestQuickstart)$$' ./...
 
 .PHONY: format
 format: ## check formatting (make lint counts columns)
@@ -40,7 +40,7 @@ format: ## check formatting (make lint counts columns)
 .PHONY: sloc
 sloc: ## lines of product code (no tests, kits, load tool), by package on top; no file may have more than 400
 	@find app modules plugins storage -name '*.go' ! -name '*_test.go' ! -path 'app/bench/*' ! -path 'app/e2e/*' \
-	  ! -path '*/storagetest/*' ! -path '*/channeltest/*' ! -path '*/moduletest/*' -exec awk '{file[FILENAME]++} \
+	  ! -path '*/storagetest/*' ! -path '*/channeltest/*' ! -path '*/moduletest/*' ! -path '*/answertest/*' -exec awk '{file[FILENAME]++} \
 	  END {for (f in file) {n = split(f, part, "/"); top = part[1] (n > 2 ? "/" part[2] : ""); sum[top] += file[f]; all += file[f]; \
 	    if (file[f] > 400) {bad = 1; print f ": " file[f] " lines, at most 400"}} \
 	    for (p in sum) printf "%7d %s\n", sum[p], p | "sort -rn"; close("sort -rn"); printf "%7d in all\n", all; exit bad}' {} +
@@ -74,10 +74,23 @@ crash: ## kill -9 the program CYCLES times under load and check everything answe
 	@out=$$(cd app/e2e && CYCLES=$(CYCLES) REPORT=1 $(GO) test -v -count=1 -timeout 48h -run '^TestCrash$$' . 2>&1) \
 	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
 
+.PHONY: backup-verify
+backup-verify: BACKUPS ?= 20
+backup-verify: ACTS ?= 400
+backup-verify: ## BACKUPS online backups while 16 people write, each restored and compared, ids and all
+	@out=$$(cd app/e2e && BACKUPS=$(BACKUPS) ACTS=$(ACTS) REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestBackup$$' . 2>&1) \
+	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
+
 .PHONY: bitrot
 bitrot: N ?= 1000
 bitrot: ## damage the event log N times between runs and check that nothing wrong is served
 	@out=$$(cd app/e2e && FLIPS=$(N) REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestBitrot$$' . 2>&1) \
+	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
+
+.PHONY: fsyncfail
+fsyncfail: N ?= 50
+fsyncfail: ## fail a sync of either store N times under load and check that every answered write was kept
+	@out=$$(cd app/e2e && FAILURES=$(N) REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestFsyncErrorEndsProgram$$' . 2>&1) \
 	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
 
 .PHONY: mutants

@@ -60,7 +60,8 @@ func Main(extra ...fx.Option) { MainWith(append(Standard(), extra...)...) }
 func MainWith(parts ...fx.Option) {
 	ctx, stop := signals()
 	defer stop()
-	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Password: askPassword}
+	streams := cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Terminal: isTerminal(os.Stderr),
+		Password: askPassword}
 	os.Exit(Run(ctx, os.Args[1:], os.Environ(), streams, parts...))
 }
 

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,12 +10,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
-	"go.uber.org/dig"
 	"go.uber.org/fx"
 
 	"github.com/belfry-social/belfry/app/cli"
+	"github.com/belfry-social/belfry/modules/posts"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/storage"
@@ -32,20 +32,24 @@ const socketFile = "belfry.sock"
 type commands struct {
 	stores     *stores
 	users      *users.Service
+	posts      *posts.Service
 	migrations []storage.Migrations
 	clock      social.Clock
 	serving    bool // a server runs on these stores
 
-	http *http.Server
-	done chan struct{}
+	http     *http.Server
+	done     chan struct{}
+	stopping chan struct{} // closed when the socket is about to close
+	backing  sync.Mutex    // held while a backup is made
 }
 
 func newCommands(s *stores, clock social.Clock, in struct {
 	fx.In
 	Users      *users.Service       `optional:"true"`
+	Posts      *posts.Service       `optional:"true"`
 	Migrations []storage.Migrations `group:"migrations"`
 }) *commands {
-	return &commands{stores: s, users: in.Users, migrations: in.Migrations, clock: clock}
+	return &commands{stores: s, users: in.Users, posts: in.Posts, migrations: in.Migrations, clock: clock}
 }
 
 // run does one command. The answer is a JSON value.
@@ -62,20 +66,32 @@ func (c *commands) run(ctx context.Context, name string, args json.RawMessage) (
 		return nil, errors.New("this program has no users module")
 	}
 	switch name {
-	case cli.UserAdd, cli.UserResetPassword, cli.UserList, cli.UserRole, cli.UserDelete:
+	case cli.Invite, cli.PostDelete, cli.Audit:
+		return c.operate(ctx, name, args)
+	case cli.UserAdd, cli.UserResetPassword, cli.UserList, cli.UserRole, cli.UserDelete, cli.UserSuspend, cli.UserRestore:
 		var a cli.UserArgs
 		if err := json.Unmarshal(args, &a); err != nil {
 			return nil, err
 		}
-		return c.runUser(ctx, name, a)
+		out, err := c.runUser(ctx, name, a)
+		return out, named(err, a.Username)
 	case cli.TokenCreate, cli.TokenService, cli.TokenDelete:
 		var a cli.TokenArgs
 		if err := json.Unmarshal(args, &a); err != nil {
 			return nil, err
 		}
-		return c.runToken(ctx, name, a)
+		out, err := c.runToken(ctx, name, a)
+		return out, named(err, a.Username)
 	}
 	return nil, fmt.Errorf("no such command: %s", name)
+}
+
+// named says who was not found: these commands are all about one person.
+func named(err error, username string) error {
+	if social.IsFault(err, social.CodeNotFound) {
+		return fmt.Errorf("there is no user %q", username)
+	}
+	return err
 }
 
 func (c *commands) runUser(ctx context.Context, name string, a cli.UserArgs) (any, error) {
@@ -92,6 +108,10 @@ func (c *commands) runUser(ctx context.Context, name string, a cli.UserArgs) (an
 		return struct{}{}, c.users.SetRole(ctx, a.Username, social.Role(a.Role))
 	case cli.UserDelete:
 		return struct{}{}, c.users.Delete(ctx, a.Username)
+	case cli.UserSuspend:
+		return struct{}{}, c.users.Suspend(ctx, a.Username)
+	case cli.UserRestore:
+		return struct{}{}, c.users.Restore(ctx, a.Username)
 	default:
 		page, err := c.users.List(ctx, social.PageQuery{Limit: 100, Cursor: a.After})
 		if err != nil {
@@ -123,7 +143,10 @@ func (c *commands) runToken(ctx context.Context, name string, a cli.TokenArgs) (
 		if err != nil {
 			return nil, err
 		}
-		return struct{}{}, c.users.RevokeToken(ctx, a.Username, id)
+		if err := c.users.RevokeToken(ctx, a.Username, id); !social.IsFault(err, social.CodeNotFound) {
+			return struct{}{}, err
+		}
+		return struct{}{}, nil // the token is gone, or the person with it
 	default:
 		scopes := make([]social.Scope, len(a.Scopes))
 		for i, s := range a.Scopes {
@@ -184,6 +207,7 @@ func (c *commands) rebuildLog(ctx context.Context) (any, error) {
 type commandRequest struct {
 	Command string          `json:"command"`
 	Args    json.RawMessage `json:"args"`
+	Account string          `json:"account"` // of the operating system: who gives the command
 }
 
 type commandReply struct {
@@ -192,9 +216,12 @@ type commandReply struct {
 }
 
 // listen opens the socket of a running server. The directory's lock is held, so a socket that is there is a
-// leftover.
+// leftover, as is the copy of a backup.
 func (c *commands) listen(ctx context.Context) error {
 	path := filepath.Join(c.stores.cfg.Data, socketFile)
+	if err := removeDatabase(filepath.Join(c.stores.cfg.Data, backupFile)); err != nil {
+		return err
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -208,7 +235,7 @@ func (c *commands) listen(ctx context.Context) error {
 	}
 	c.serving = true
 	c.http = &http.Server{Handler: http.HandlerFunc(c.answer), ReadHeaderTimeout: 5 * time.Second}
-	c.done = make(chan struct{})
+	c.done, c.stopping = make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(c.done)
 		_ = c.http.Serve(ln) // ends with close
@@ -220,6 +247,7 @@ func (c *commands) close(ctx context.Context) error {
 	if c.http == nil {
 		return nil
 	}
+	close(c.stopping)
 	if err := c.http.Shutdown(ctx); err != nil {
 		_ = c.http.Close()
 	}
@@ -232,8 +260,11 @@ func (c *commands) answer(w http.ResponseWriter, r *http.Request) {
 	var out commandReply
 	if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&req); err != nil {
 		out.Error = err.Error()
+	} else if req.Command == cli.Backup {
+		c.sendBackup(w, r)
+		return
 	} else {
-		out = c.reply(r.Context(), req.Command, req.Args)
+		out = c.reply(byOperator(r.Context(), req.Account, req.Args), req.Command, req.Args)
 	}
 	_ = json.NewEncoder(w).Encode(out) // the command may have been given up
 }
@@ -261,96 +292,4 @@ func explain(err error) string {
 		text += " " + field.Pointer + ": " + field.Detail
 	}
 	return text
-}
-
-// call is cli.Program.Call: through the socket, or in this process.
-func (s *shell) call(ctx context.Context, f cli.Flags, name string, args, reply any) error {
-	c, _, err := s.load(f)
-	if err != nil {
-		return err
-	}
-	raw, err := json.Marshal(args)
-	if err != nil {
-		return err
-	}
-	out, err := callSocket(ctx, filepath.Join(c.Storage.Data, socketFile), name, raw)
-	if errors.Is(err, errNobody) {
-		out, err = s.callHere(ctx, f, name, raw)
-	}
-	if err != nil {
-		return err
-	}
-	if out.Error != "" {
-		return errors.New(out.Error)
-	}
-	if reply == nil {
-		return nil
-	}
-	return json.Unmarshal(out.Reply, reply)
-}
-
-// errNobody says that no server listens on the socket. After any other failure the command may have run and is not
-// repeated.
-var errNobody = errors.New("no server is running")
-
-// callSocket sends a command to a running server; errNobody if there is none.
-func callSocket(ctx context.Context, path, name string, args json.RawMessage) (out commandReply, err error) {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errNobody, err)
-		}
-		return conn, nil
-	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
-	body, err := json.Marshal(commandRequest{Command: name, Args: args})
-	if err != nil {
-		return out, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://belfry/", bytes.NewReader(body))
-	if err != nil {
-		return out, err
-	}
-	resp, err := client.Do(req)
-	if errors.Is(err, errNobody) {
-		return out, err
-	}
-	if err == nil {
-		defer resp.Body.Close()
-		err = json.NewDecoder(resp.Body).Decode(&out)
-	}
-	if err != nil {
-		return out, fmt.Errorf("the server ended before it answered, the command may be done or not: %w", err)
-	}
-	return out, nil
-}
-
-// callHere opens the stores in this process, does the command and closes them.
-func (s *shell) callHere(ctx context.Context, f cli.Flags, name string,
-	args json.RawMessage) (out commandReply, err error) {
-	o := s.options(f)
-	var c *commands
-	app := fx.New(wiring(o, s.parts...), fx.NopLogger, fx.Populate(&c))
-	if err := app.Err(); err != nil {
-		return out, dig.RootCause(err)
-	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-		defer cancel()
-		err = errors.Join(err, c.stores.close(closing))
-	}()
-	if err := c.stores.openDB(ctx); err != nil {
-		return out, err
-	}
-	if name != cli.MigrateStatus {
-		if err := c.stores.migrate(ctx, c.migrations); err != nil {
-			return out, err
-		}
-	}
-	if name == cli.LogCheck || name == cli.LogRebuild {
-		if err := c.stores.openEvents(ctx); err != nil {
-			return out, err
-		}
-	}
-	return c.reply(ctx, name, args), nil
 }

@@ -57,6 +57,7 @@ var law = []rule{
 	{pkg: "plugins/*", may: []string{"modules/social", "plugins"}, fence: []string{fxLib}},
 	{pkg: "app", may: []string{"*"}, fence: []string{fiber, fasthttp, huma, fxLib}},
 	{pkg: "app/cli", may: []string{}},
+	{pkg: "app/backup", may: []string{"modules/social"}},
 	{pkg: "app/bench", may: []string{"app/bench/*", "modules/social"}},
 	{pkg: "app/bench/client", may: []string{"app/bench/machine", "modules/social"}},
 	{pkg: "app/bench/floor", may: []string{"app/bench/machine", "modules/social"}},

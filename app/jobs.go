@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/modules/delivery/dispatch"
@@ -21,12 +22,19 @@ type jobs struct {
 	list   []social.Job
 	clock  social.Clock
 	log    *zap.Logger
+	failed *prometheus.CounterVec
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 }
 
 func newJobs(list []social.Job, clock social.Clock, log *zap.Logger) *jobs {
-	return &jobs{list: list, clock: clock, log: log}
+	j := &jobs{list: list, clock: clock, log: log, failed: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "belfry_job_failures_total", Help: "Runs of background work that failed; it is tried again at its next turn.",
+	}, []string{"job"})}
+	for _, job := range list {
+		j.failed.WithLabelValues(job.Name) // so that the first failure is seen to rise from 0
+	}
+	return j
 }
 
 func (j *jobs) start(context.Context) error {
@@ -59,6 +67,7 @@ func (j *jobs) keep(ctx context.Context, job social.Job) {
 		more, err := j.once(ctx, job)
 		switch {
 		case err != nil && ctx.Err() == nil:
+			j.failed.WithLabelValues(job.Name).Inc()
 			j.log.Error("job", zap.String("job", job.Name), zap.Error(err))
 		case more:
 			wait = 0

@@ -60,6 +60,7 @@ func run(lc fx.Lifecycle, p program) error {
 		return err
 	}
 	p.mount(channels)
+	p.figures()
 	r := &runner{steps: p.steps(), log: p.Log}
 	lc.Append(fx.Hook{OnStart: r.start, OnStop: r.stop})
 	return nil
@@ -83,6 +84,14 @@ func (p *program) channels() ([]plugins.Channel, error) {
 		out = append(out, ch)
 	}
 	return out, nil
+}
+
+// figures puts what the program and its channels tell of themselves into /metrics.
+func (p *program) figures() {
+	p.Registry.MustRegister(newFigures(p.Stores, p.Ready))
+	if p.Delivery != nil {
+		prometheus.WrapRegistererWithPrefix("belfry_", p.Registry).MustRegister(p.Delivery.Figures()...)
+	}
 }
 
 func (p *program) env(name string) plugins.Env {
@@ -115,6 +124,7 @@ func (p *program) mount(channels []plugins.Channel) {
 func (p *program) steps() []step {
 	s := p.Stores
 	jobs := newJobs(p.allJobs(), p.Options.Clock, p.Log.Named("jobs"))
+	p.Registry.MustRegister(jobs.failed)
 	steps := []step{
 		{name: "database", start: s.openDB, stop: s.close, timeout: 2 * time.Second},
 	}

@@ -30,6 +30,8 @@ func (s *shell) program() cli.Program {
 		Serve:         s.serve,
 		Settings:      s.settings,
 		Call:          s.call,
+		Backup:        s.backup,
+		Restore:       s.restore,
 		Address:       s.address,
 		Bench:         s.bench,
 		IsConfigError: func(err error) bool { return errors.Is(err, config.ErrInvalid) || errors.Is(err, bench.ErrUsage) },
@@ -129,7 +131,7 @@ func askPassword(prompt string) (string, error) {
 func (s *shell) bench(ctx context.Context, args []string) error {
 	info := versionInfo()
 	return bench.Run(ctx, bench.Options{
-		Out: s.streams.Out, Err: s.streams.Err, Terminal: s.streams.Err == os.Stderr && term.IsTerminal(int(os.Stderr.Fd())),
+		Out: s.streams.Out, Err: s.streams.Err, Terminal: s.streams.Terminal,
 		Version: strings.TrimSpace(info["version"] + " " + info["revision"]), Environ: s.environ,
 	}, args)
 }

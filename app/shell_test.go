@@ -11,6 +11,7 @@ import (
 	"net/http/cookiejar"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -21,10 +22,16 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/belfry-social/belfry/app"
+	"github.com/belfry-social/belfry/app/answertest"
 )
 
+// answers names the file where answers are noted that are not as the document says.
+const answers = "ANSWERS"
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"belfry": func() { app.Main() }})
+	testscript.Main(m, map[string]func(){"belfry": func() {
+		app.Main(answertest.ToFile(os.Getenv(answers)))
+	}})
 }
 
 // TestScripts runs the sessions of testdata/script: a person's way through the program, to be read as well. Beside
@@ -48,6 +55,13 @@ func TestScripts(t *testing.T) {
 				e.Setenv(name, l.Addr().String())
 				_ = l.Close() // it is only about the number
 			}
+			file := filepath.Join(e.WorkDir, "answers-against-the-document")
+			e.Setenv(answers, file)
+			e.Defer(func() {
+				if text, err := answertest.Faults(file); text != "" || err != nil {
+					e.T().Fatal("against the document: ", text, err)
+				}
+			})
 			e.Setenv("URL", "http://"+e.Getenv("LISTEN"))
 			e.Setenv("BELFRY_SERVER_LISTEN", e.Getenv("LISTEN"))
 			e.Setenv("BELFRY_ADMIN_LISTEN", e.Getenv("ADMIN"))
@@ -84,8 +98,8 @@ type beside struct {
 
 func environment(ts *testscript.TestScript) []string {
 	var out []string
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "BELFRY_SERVER_LISTEN", "BELFRY_ADMIN_LISTEN",
-		"BELFRY_CONFIG", "BELFRY_DEMO_EVERY", "BELFRY_DEMO_PEOPLE", "BELFRY_DEMO_POSTS"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", answers, "BELFRY_SERVER_LISTEN", "BELFRY_ADMIN_LISTEN",
+		"BELFRY_CONFIG", "BELFRY_REGISTRATION_MODE", "BELFRY_DEMO_EVERY", "BELFRY_DEMO_PEOPLE", "BELFRY_DEMO_POSTS"} {
 		if v := ts.Getenv(name); v != "" {
 			out = append(out, name+"="+v)
 		}

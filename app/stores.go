@@ -40,7 +40,10 @@ type stores struct {
 }
 
 // database is the relational store behind a name that exists before it is open.
-type database struct{ storage.DB }
+type database struct {
+	storage.DB
+	log *eventLog // its failure ends the writes here, too
+}
 
 // eventLog likewise. Before it is open Head and Kept are zero, Read gives storage.ErrClosed, and nothing else may be
 // called.
@@ -77,18 +80,30 @@ type Hooks struct {
 
 func newStores(o Options, c *config.Config, log *zap.Logger) *stores {
 	s := &stores{cfg: c.Storage, clock: o.Clock, zap: log.Named("storage"), hooks: o.Hooks,
-		db: &database{}, log: &eventLog{}, pages: &social.PageCursors{}}
+		log: &eventLog{}, pages: &social.PageCursors{}}
+	s.db = &database{log: s.log}
 	s.relay = outbox.NewRelay(s.db, s.log, o.Clock, s.zap.Named("relay"))
 	return s
 }
 
 // openDB locks the directory and opens the relational store, without touching its tables.
 func (s *stores) openDB(ctx context.Context) error {
-	lock, err := sqlite.LockDir(s.cfg.Data)
-	if err != nil {
+	if err := s.lockDir(); err != nil {
 		return err
 	}
-	s.lock = lock
+	if err := s.restored(); err != nil {
+		return err
+	}
+	return s.openFile(ctx)
+}
+
+func (s *stores) lockDir() (err error) {
+	s.lock, err = sqlite.LockDir(s.cfg.Data)
+	return err
+}
+
+// openFile opens the relational store of a locked directory.
+func (s *stores) openFile(ctx context.Context) error {
 	db, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(s.cfg.Data, sqlite.FileName),
 		Synchronous: sqlite.Sync(s.cfg.SQLite.Synchronous), Readers: s.cfg.SQLite.Readers,
 		Failpoint: s.hooks.SQLite, KeyBlock: s.hooks.KeyBlock})
@@ -163,6 +178,25 @@ func (s *stores) trimOnce() social.Job {
 
 // openEvents opens the log and makes it agree with the database. Nothing is read from it before the relay's CatchUp.
 func (s *stores) openEvents(ctx context.Context) error {
+	if err := s.openLog(); err != nil {
+		return err
+	}
+	if err := s.checkLog(ctx); err != nil {
+		return err
+	}
+	report, err := outbox.Reconcile(ctx, s.db, s.log)
+	if err != nil {
+		return err
+	}
+	tell := s.zap.Info
+	if report.Lost {
+		tell = s.zap.Warn
+	}
+	tell("event log", zap.Stringer("state", report), zap.String("file", filepath.Join(s.cfg.Data, logFile)))
+	return s.keepPlace()
+}
+
+func (s *stores) openLog() error {
 	cfg := bolt.DefaultConfig(filepath.Join(s.cfg.Data, logFile))
 	cfg.MaxSize = int64(s.cfg.Log.MaxSize)
 	cfg.Failpoint = s.hooks.Bolt
@@ -174,32 +208,26 @@ func (s *stores) openEvents(ctx context.Context) error {
 		s.zap.Error("event log cannot be used and is set aside", zap.Error(aside))
 	}
 	s.log.Log = log
-	if err := s.checkLog(ctx, log); err != nil {
-		return err
-	}
-	report, err := outbox.Reconcile(ctx, s.db, s.log)
-	if err != nil {
-		return err
-	}
-	tell := s.zap.Info
-	if report.Lost {
-		tell = s.zap.Warn
-	}
-	tell("event log", zap.Stringer("state", report), zap.String("file", cfg.Path))
-	return s.keepPlace()
+	return nil
 }
 
-// close ends the relay, which has been flushed before, and closes what is open, log first.
+// close ends the relay, which has been flushed before, closes what is open, log first, and gives the directory back.
 func (s *stores) close(ctx context.Context) error {
+	err := s.closeFiles(ctx)
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Unlock())
+	}
+	return err
+}
+
+// closeFiles is close without the lock. It is safe twice.
+func (s *stores) closeFiles(ctx context.Context) error {
 	errs := []error{s.relay.Stop(ctx)}
 	if s.log.Log != nil {
 		errs = append(errs, s.log.Close())
 	}
 	if s.db.DB != nil {
 		errs = append(errs, s.db.Close())
-	}
-	if s.lock != nil {
-		errs = append(errs, s.lock.Unlock())
 	}
 	return errors.Join(errs...)
 }

@@ -11,7 +11,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/belfry-social/belfry/storage/bolt"
 	"github.com/belfry-social/belfry/storage/outbox"
 	"github.com/belfry-social/belfry/storage/sqlite"
 )
@@ -45,8 +44,8 @@ func (s *stores) place() string {
 
 // checkLog holds the log against the database when they may not fit, before either is changed. Of a log that is gone or
 // damaged, which is set aside by now, nothing can be asked: then the database is checked alone.
-func (s *stores) checkLog(ctx context.Context, log *bolt.Log) error {
-	why, err := outbox.Misfit(ctx, s.db, log)
+func (s *stores) checkLog(ctx context.Context) error {
+	why, err := outbox.Misfit(ctx, s.db, s.log)
 	if err != nil || why == "" && !s.moved {
 		return err
 	}
@@ -55,7 +54,7 @@ func (s *stores) checkLog(ctx context.Context, log *bolt.Log) error {
 			return err
 		}
 	}
-	return torn(outbox.Compare(ctx, s.db, log))
+	return torn(outbox.Compare(ctx, s.db, s.log))
 }
 
 func (s *stores) checkDB(ctx context.Context, why string) error {

@@ -10,6 +10,20 @@ import (
 // EventsPath is where events are asked for, whatever the way.
 const EventsPath = "/v1/events"
 
+// EventSchema is where the document describes an event. The host makes it of what the modules say of theirs.
+const EventSchema = "#/components/schemas/Event"
+
+// Schemas are the named schemas of the document. One that has none yet, as in the test of a channel, begins them.
+func Schemas(doc *huma.OpenAPI) huma.Registry {
+	if doc.Components == nil {
+		doc.Components = &huma.Components{}
+	}
+	if doc.Components.Schemas == nil {
+		doc.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	}
+	return doc.Components.Schemas
+}
+
 // DescribeEvents adds one way of asking for events to the document: body is the schema of the 200 answer under
 // the media type given. The operation is made by whoever comes first, so the parts that serve its ways may call
 // this in any order, each for its own media type.

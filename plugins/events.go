@@ -22,47 +22,6 @@ const (
 	WayStream            // SSE
 )
 
-// ChooseWay reads an Accept header: a stream if text/event-stream is named with q > 0 and not below
-// application/json; else JSON if that is acceptable (*/* and no header count as JSON).
-func ChooseWay(accept string) Way {
-	if strings.TrimSpace(accept) == "" {
-		return WayJSON
-	}
-	stream, json, named := -1.0, -1.0, -1.0
-	for _, part := range strings.Split(accept, ",") {
-		mime, params, _ := strings.Cut(part, ";")
-		q := 1.0
-		for _, p := range strings.Split(params, ";") {
-			k, v, _ := strings.Cut(strings.TrimSpace(p), "=")
-			if strings.EqualFold(strings.TrimSpace(k), "q") {
-				f, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
-				if err != nil || f < 0 || f > 1 {
-					f = 0
-				}
-				q = f
-			}
-		}
-		switch strings.ToLower(strings.TrimSpace(mime)) {
-		case "text/event-stream":
-			stream = max(stream, q)
-		case "application/json":
-			named = max(named, q)
-		case "application/*", "*/*":
-			json = max(json, q)
-		}
-	}
-	if named >= 0 {
-		json = named // the more specific range decides
-	}
-	if stream > 0 && stream >= named {
-		return WayStream
-	}
-	if json > 0 {
-		return WayJSON
-	}
-	return WayNone
-}
-
 // EventsQuery is what a client asked of the events; all ways share it.
 type EventsQuery struct {
 	from   string // "now", "oldest", "cursor" or "invalid"
@@ -223,10 +182,11 @@ func boundedInt(value string, low, high int) (n int, code FieldCode, detail stri
 	return n, "", ""
 }
 
-// preferWait reads "wait=N" of a Prefer header (RFC 7240), cut to 60.
+// preferWait reads the first "wait=N" of a Prefer header (RFC 7240), cut to 60.
 func preferWait(header string) (int, bool) {
-	for _, part := range strings.Split(header, ",") {
-		k, v, _ := strings.Cut(strings.TrimSpace(part), "=")
+	for item := range social.HeaderList(header) {
+		preference, _, _ := strings.Cut(item, ";") // parameters of its own
+		k, v, _ := strings.Cut(preference, "=")
 		if !strings.EqualFold(strings.TrimSpace(k), "wait") {
 			continue
 		}

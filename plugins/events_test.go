@@ -24,24 +24,28 @@ func TestChooseWay(t *testing.T) {
 		"text/event-stream, */*":              plugins.WayStream,
 		"text/event-stream;q=0.1, */*":        plugins.WayStream,
 		"text/event-stream, application/json": plugins.WayStream, // not below
-		"text/event-stream;q=0.5, application/json;q=0.5":    plugins.WayStream,
-		"text/event-stream;q=0.4, application/json;q=0.5":    plugins.WayJSON,
-		"application/json;q=0, text/event-stream;q=0.001":    plugins.WayStream,
-		"text/event-stream;q=0, application/json":            plugins.WayJSON,
-		"text/event-stream;q=0, */*":                         plugins.WayJSON,
-		"text/event-stream;q=0":                              plugins.WayNone,
-		"text/event-stream;Q=0":                              plugins.WayNone,
-		"text/event-stream;q=2":                              plugins.WayNone, // not a weight (RFC 9110, 12.4.2)
-		"text/event-stream;q=x":                              plugins.WayNone,
-		"text/event-stream;q=NaN":                            plugins.WayNone,
-		"text/html":                                          plugins.WayNone,
-		"text/*":                                             plugins.WayNone, // does not name it
-		"application/json;q=0":                               plugins.WayNone,
-		"application/json;q=0, */*":                          plugins.WayNone, // the more specific range decides
-		"text/event-stream;q=0.5;q=0":                        plugins.WayNone,
-		",,;=,;q=1":                                          plugins.WayNone,
-		"text/html, application/xhtml+xml, */*;q=0.8":        plugins.WayJSON,
-		" text/event-stream ; q = 1 , application/json;q=.9": plugins.WayStream,
+		"text/event-stream;q=0.5, application/json;q=0.5":     plugins.WayStream,
+		"text/event-stream;q=0.4, application/json;q=0.5":     plugins.WayJSON,
+		"application/json;q=0, text/event-stream;q=0.001":     plugins.WayStream,
+		"text/event-stream;q=0, application/json":             plugins.WayJSON,
+		"text/event-stream;q=0, */*":                          plugins.WayJSON,
+		"text/event-stream;q=0":                               plugins.WayNone,
+		"text/event-stream;Q=0":                               plugins.WayNone,
+		"text/event-stream;q=2":                               plugins.WayNone, // not a weight (RFC 9110, 12.4.2)
+		"text/event-stream;q=x":                               plugins.WayNone,
+		"text/event-stream;q=NaN":                             plugins.WayNone,
+		"text/html":                                           plugins.WayNone,
+		"text/*":                                              plugins.WayNone, // does not name it
+		"application/json;q=0":                                plugins.WayNone,
+		"application/json;q=0, */*":                           plugins.WayNone, // the more specific range decides
+		"text/event-stream;q=0.5;q=0":                         plugins.WayNone,
+		",,;=,;q=1":                                           plugins.WayNone,
+		"text/html, application/xhtml+xml, */*;q=0.8":         plugins.WayJSON,
+		" text/event-stream ; q = 1 , application/json;q=.9":  plugins.WayStream,
+		"application/*;q=0, */*":                              plugins.WayNone, // the more specific range decides
+		"*/*, application/*;q=0.5":                            plugins.WayJSON,
+		`application/json;x="a,text/event-stream", text/html`: plugins.WayJSON, // a comma between quotes
+		"application/problem+json":                            plugins.WayNone,
 	} {
 		if got := plugins.ChooseWay(accept); got != want {
 			t.Errorf("Accept %q: way %d, want %d", accept, got, want)
@@ -138,6 +142,8 @@ func TestParseEvents(t *testing.T) {
 			func(q plugins.EventsQuery) bool { return q.Wait == 20*time.Second && q.Preferred == 20 }},
 		"prefer among others": {ask("", "Prefer: respond-async, WAIT = \"7\""),
 			func(q plugins.EventsQuery) bool { return q.Wait == 7*time.Second && q.Preferred == 7 }},
+		"prefer with a parameter": {ask("", "Prefer: wait=9; why=\"a, b\", wait=8"),
+			func(q plugins.EventsQuery) bool { return q.Wait == 9*time.Second && q.Preferred == 9 }},
 		"prefer is cut": {ask("", "Prefer: wait=600"),
 			func(q plugins.EventsQuery) bool { return q.Wait == time.Minute && q.Preferred == 60 }},
 		"prefer that is no number": {ask("", "Prefer: wait=soon"), func(q plugins.EventsQuery) bool {

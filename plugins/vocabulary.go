@@ -53,6 +53,7 @@ const (
 	// The types of internal entries (Event.Internal).
 	EventAudienceChanged = social.EventAudienceChanged
 	EventAccessRevoked   = social.EventAccessRevoked
+	EventAccessRestored  = social.EventAccessRestored
 
 	PostsNotify = social.PostsNotify
 	PostsAll    = social.PostsAll

@@ -38,6 +38,10 @@ type Program struct {
 	// Call runs a command on the data: through the socket of a running server, else in process under the lock.
 	// args and reply are JSON values; reply may be nil.
 	Call func(ctx context.Context, f Flags, command string, args, reply any) error
+	// Backup makes a backup at a place, "-" = standard output, and says in a line what it holds.
+	Backup func(ctx context.Context, f Flags, to string, told Told) (string, error)
+	// Restore makes a data directory of a backup, "-" = standard input, and says in a line what it found.
+	Restore func(ctx context.Context, f Flags, from string, told Told) (string, error)
 	// Address tells where the server can be reached from here.
 	Address func(f Flags) (url string, err error)
 	// Bench runs the load tool with the arguments behind its name.
@@ -50,6 +54,7 @@ type Program struct {
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
+	Terminal bool // Err is one
 	// Password asks for a password without echo; it fails where In is no terminal.
 	Password func(prompt string) (string, error)
 }
@@ -90,6 +95,7 @@ func newRoot(p Program, s Streams) *cobra.Command {
 	c := &command{program: p, streams: s, flags: Flags{Set: map[string]string{}}}
 	root := &cobra.Command{
 		Use:           "belfry",
+		Version:       p.Version["version"],
 		Short:         "A social backend in one binary",
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -98,14 +104,15 @@ func newRoot(p Program, s Streams) *cobra.Command {
 
 		SuggestionsMinimumDistance: 2,
 	}
+	root.SetVersionTemplate("belfry {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
 	})
 	pf := root.PersistentFlags()
 	pf.StringVar(&c.flags.Config, "config", "", "configuration file (default: config.yaml here, if it is there)")
 	pf.Var(setFlag{c.flags.Set, "storage.data"}, "data", "data directory (storage.data)")
-	root.AddCommand(c.serve(), c.migrate(), c.user(), c.token(), c.tail(), c.config(), c.log(), c.healthcheck(),
-		c.bench(), c.version())
+	root.AddCommand(c.serve(), c.migrate(), c.user(), c.token(), c.invite(), c.post(), c.audit(), c.tail(), c.config(),
+		c.log(), c.backup(), c.restore(), c.healthcheck(), c.bench(), c.version())
 	return root
 }
 

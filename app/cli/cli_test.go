@@ -91,6 +91,10 @@ func TestCommands(t *testing.T) {
 			reply: token, out: "bf_secret\n", errs: "It is shown this once.\n"},
 		{line: "token service farm", call: `token service {"name":"farm"}`, reply: token, out: "bf_secret\n",
 			errs: "It is shown this once.\n"},
+		{line: "user suspend bob --reason spam", call: `user suspend {"username":"bob","reason":"spam"}`,
+			out: "bob is suspended\n"},
+		{line: "user restore bob", call: `user restore {"username":"bob"}`, out: "bob is active again\n"},
+		{line: "post delete 7 --yes --reason spam", call: `post delete {"id":"7","reason":"spam"}`, out: "7 is gone\n"},
 		{line: "log check", call: `log check {}`, reply: cli.LogReply{Text: "sound"}, out: "sound\n"},
 		{line: "log rebuild", call: `log rebuild {}`, reply: cli.LogReply{Text: "done"}, out: "done\n"},
 		{line: "migrate status", call: `migrate status {}`, reply: []cli.MigrateLine{{Owner: "posts", Version: 1, Latest: 2},
@@ -115,6 +119,34 @@ func TestCommands(t *testing.T) {
 				t.Errorf("failing: code %d, out %q, errors %q", code, out, errs)
 			}
 		})
+	}
+}
+
+func TestInvite(t *testing.T) {
+	f := &fake{reply: map[string]any{"invite": cli.InviteReply{Invite: "bfi_secret"}}}
+	code, out, errs := f.run(t.Context(), "", "invite", "--uses", "3", "--expires-in", "2h")
+	if code != cli.ExitOK || out != "bfi_secret\n" || errs != "It is shown this once.\n" ||
+		strings.Join(f.calls, " ") != `invite {"uses":3,"lasts":"2h0m0s"}` {
+		t.Errorf("code %d, out %q, errors %q, asked %q", code, out, errs, f.calls)
+	}
+}
+
+func TestAuditGoesThroughAllPages(t *testing.T) {
+	f := &fake{}
+	p := f.program()
+	p.Call = func(_ context.Context, _ cli.Flags, _ string, args, reply any) error {
+		*reply.(*cli.AuditPage) = map[string]cli.AuditPage{
+			"":   {Lines: []cli.AuditLine{{At: "now", Operator: "root", Action: "invite", Target: "uses 1"}}, Next: "c1"},
+			"c1": {Lines: []cli.AuditLine{{At: "then", Operator: "root", Action: "user role", Person: "al", Reason: "why"}}},
+		}[args.(cli.OperateArgs).After]
+		return nil
+	}
+	var out bytes.Buffer
+	code := cli.Execute(t.Context(), p, []string{"audit"}, cli.Streams{Out: &out, Err: io.Discard})
+	want := "time  operator  action     person  target  reason\nnow   root      invite             uses 1  \n" +
+		"then  root      user role  al              why\n"
+	if code != cli.ExitOK || out.String() != want {
+		t.Errorf("code %d\n%q\nwant\n%q", code, out.String(), want)
 	}
 }
 
@@ -183,9 +215,46 @@ func TestFlagsAndSettings(t *testing.T) {
 	if _, out, _ := f.run(t.Context(), "", "version"); out != "belfry 1.2.3\n  GOOS plan9\n  go go9\n" {
 		t.Errorf("version: %q", out)
 	}
+	if code, out, errs := f.run(t.Context(), "", "--version"); code != 0 || out != "belfry 1.2.3\n" {
+		t.Errorf("--version: code %d, out %q, errors %q", code, out, errs)
+	}
 	if _, out, _ := f.run(t.Context(), "", "version",
 		"--json"); out != `{"GOOS":"plan9","go":"go9","version":"1.2.3"}`+"\n" {
 		t.Errorf("version --json: %q", out)
+	}
+}
+
+// A password that is typed is typed twice: nobody sees what was typed.
+func TestTypedPassword(t *testing.T) {
+	for _, line := range []string{"user add bob", "user reset-password bob"} {
+		for _, tt := range []struct {
+			typed []string
+			code  int
+			errs  string
+		}{
+			{[]string{"right", "right"}, cli.ExitOK, ""},
+			{[]string{"right", "wrong"}, cli.ExitFailed, "belfry: the two passwords differ; nothing was changed\n"},
+			{[]string{"right"}, cli.ExitFailed, "belfry: password: interrupted\n"},
+		} {
+			f := &fake{reply: map[string]any{cli.UserAdd: cli.UserLine{Username: "bob", Role: "user"}}}
+			var prompts []string
+			typed := tt.typed
+			var out, errs bytes.Buffer
+			code := cli.Execute(t.Context(), f.program(), strings.Fields(line), cli.Streams{In: strings.NewReader("no\n"),
+				Out: &out, Err: &errs, Password: func(prompt string) (string, error) {
+					prompts = append(prompts, prompt)
+					if len(typed) == 0 {
+						return "", errors.New("interrupted")
+					}
+					word := typed[0]
+					typed = typed[1:]
+					return word, nil
+				}})
+			if code != tt.code || errs.String() != tt.errs || len(prompts) != 2 || (len(f.calls) == 1) != (code == cli.ExitOK) {
+				t.Errorf("%s, typed %q: code %d, errors %q, prompts %q, calls %q", line, tt.typed, code, errs.String(), prompts,
+					f.calls)
+			}
+		}
 	}
 }
 
@@ -255,5 +324,17 @@ func TestTail(t *testing.T) {
 	if code, _, errs := f.run(t.Context(), "", "tail", "--token", "bf_x", "--url",
 		refusing.URL); code != cli.ExitFailed || errs != "belfry: the server answered 404 Not Found\n" {
 		t.Errorf("refused: code %d, %q", code, errs)
+	}
+	explaining := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(422)
+		_, _ = io.WriteString(w, `{"detail":"1 field was refused.",
+			"errors":[{"pointer":"/posts","detail":"One of a\u001b, b."}]}`)
+	}))
+	defer explaining.Close()
+	code, _, errs = f.run(t.Context(), "", "tail", "--token", "bf_x", "--url", explaining.URL)
+	if code != cli.ExitFailed ||
+		errs != "belfry: the server answered 422 Unprocessable Entity: 1 field was refused. /posts: One of a , b.\n" {
+		t.Errorf("refused with a reason: code %d, %q", code, errs)
 	}
 }

@@ -23,11 +23,16 @@ const (
 	UserList          = "user list"
 	UserRole          = "user role"
 	UserDelete        = "user delete"
+	UserSuspend       = "user suspend"
+	UserRestore       = "user restore"
 	TokenCreate       = "token create"
 	TokenService      = "token service"
 	TokenDelete       = "token delete"
 	LogRebuild        = "log rebuild"
 	LogCheck          = "log check"
+	Invite            = "invite"
+	PostDelete        = "post delete"
+	Audit             = "audit"
 )
 
 // UserArgs are the arguments of the user commands; each uses what it needs.
@@ -37,6 +42,7 @@ type UserArgs struct {
 	DisplayName string `json:"display_name,omitempty"`
 	Role        string `json:"role,omitempty"`
 	After       string `json:"after,omitempty"` // user list: a page cursor
+	Reason      string `json:"reason,omitempty"`
 }
 
 // UserLine is one account of UserList and the reply of UserAdd.
@@ -61,6 +67,7 @@ type TokenArgs struct {
 	Scopes    []string `json:"scopes,omitempty"`
 	ExpiresIn string   `json:"expires_in,omitempty"` // a duration; "" = never
 	ID        string   `json:"id,omitempty"`
+	Reason    string   `json:"reason,omitempty"`
 }
 
 // TokenReply is the reply of TokenCreate and TokenService. The secret is shown once.
@@ -111,7 +118,8 @@ func (c *command) migrate() *cobra.Command {
 func (c *command) user() *cobra.Command {
 	var args UserArgs
 	var yes bool
-	add := leaf("add USERNAME", "Make an account; asks for the password, or reads it from standard input", exactArgs(1),
+	const asks = "asks for the password, or reads it from standard input"
+	add := leaf("add USERNAME", "Make an account, and the site if there is none; "+asks, exactArgs(1),
 		func(ctx context.Context, argv []string) (err error) {
 			args.Username = argv[0]
 			if args.Password, err = c.password(); err != nil {
@@ -128,12 +136,12 @@ func (c *command) user() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.tell(ctx, UserResetPassword, UserArgs{Username: argv[0], Password: password}, nil,
+			return c.tell(ctx, UserResetPassword, UserArgs{Username: argv[0], Password: password, Reason: args.Reason}, nil,
 				func() string { return "the password of " + argv[0] + " is changed, all sessions are ended" })
 		})
 	role := leaf("role USERNAME user|moderator|admin", "Change a role", exactArgs(2),
 		func(ctx context.Context, argv []string) error {
-			return c.tell(ctx, UserRole, UserArgs{Username: argv[0], Role: argv[1]}, nil,
+			return c.tell(ctx, UserRole, UserArgs{Username: argv[0], Role: argv[1], Reason: args.Reason}, nil,
 				func() string { return argv[0] + " is " + argv[1] + " now" })
 		})
 	remove := leaf("delete USERNAME", "End an account and erase everything of it", exactArgs(1),
@@ -141,12 +149,22 @@ func (c *command) user() *cobra.Command {
 			if !yes {
 				return &usageError{errors.New("this cannot be undone; say --yes")}
 			}
-			return c.tell(ctx, UserDelete, UserArgs{Username: argv[0]}, nil,
+			return c.tell(ctx, UserDelete, UserArgs{Username: argv[0], Reason: args.Reason}, nil,
 				func() string { return argv[0] + " is gone" })
 		})
 	remove.Flags().BoolVar(&yes, "yes", false, "really")
+	suspend := leaf("suspend USERNAME", "Let a person only look at the own account and leave; streams end at once",
+		exactArgs(1), func(ctx context.Context, argv []string) error {
+			return c.tell(ctx, UserSuspend, UserArgs{Username: argv[0], Reason: args.Reason}, nil,
+				func() string { return argv[0] + " is suspended" })
+		})
+	restore := leaf("restore USERNAME", "End a suspension", exactArgs(1), func(ctx context.Context, argv []string) error {
+		return c.tell(ctx, UserRestore, UserArgs{Username: argv[0], Reason: args.Reason}, nil,
+			func() string { return argv[0] + " is active again" })
+	})
 	list := leaf("list", "List accounts", noArgs, c.listUsers)
-	return group("user", "Look after accounts", add, reset, list, role, remove)
+	reasons(&args.Reason, add, reset, role, remove, suspend, restore)
+	return group("user", "Look after accounts", add, reset, list, role, suspend, restore, remove)
 }
 
 func (c *command) call(ctx context.Context, name string, args, reply any) error {
@@ -181,10 +199,16 @@ func (c *command) listUsers(ctx context.Context, _ []string) error {
 	}
 }
 
-// password asks on a terminal, else reads one line.
+// password asks on a terminal, twice since nobody sees what is typed; else it reads one line.
 func (c *command) password() (string, error) {
 	p, err := c.streams.Password("Password: ")
 	if err == nil {
+		switch again, err := c.streams.Password("Again: "); {
+		case err != nil:
+			return "", fmt.Errorf("password: %w", err)
+		case again != p:
+			return "", errors.New("the two passwords differ; nothing was changed")
+		}
 		return p, nil
 	}
 	line, err := bufio.NewReader(io.LimitReader(c.streams.In, 1024)).ReadString('\n')
@@ -210,8 +234,9 @@ func (c *command) token() *cobra.Command {
 	create.Flags().DurationVar(&expires, "expires-in", 0, "how long it lasts; 0 = for ever")
 	service := leaf("service NAME", "Make a service token, with which a host application pushes notifications",
 		exactArgs(1), func(ctx context.Context, argv []string) error {
-			return c.makeToken(ctx, TokenService, TokenArgs{Name: argv[0]})
+			return c.makeToken(ctx, TokenService, TokenArgs{Name: argv[0], Reason: args.Reason})
 		})
+	reasons(&args.Reason, create, service)
 	return group("token", "Make tokens for programs", create, service)
 }
 

@@ -3,8 +3,10 @@ package cli
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -97,6 +99,22 @@ type finalError struct{ status string }
 
 func (e *finalError) Error() string { return "the server answered " + e.status }
 
+// refusal is the error of an answer, with what its problem document says.
+func refusal(resp *http.Response) error {
+	var problem struct {
+		Detail string
+		Errors []struct{ Pointer, Detail string }
+	}
+	text := resp.Status
+	if json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&problem) == nil && problem.Detail != "" {
+		text += ": " + problem.Detail
+		for _, field := range problem.Errors {
+			text += " " + field.Pointer + ": " + field.Detail
+		}
+	}
+	return &finalError{terminalSafe(text)}
+}
+
 func (t *tailer) connect(ctx context.Context) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.url, nil)
 	if err != nil {
@@ -113,7 +131,7 @@ func (t *tailer) connect(ctx context.Context) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return &finalError{resp.Status}
+		return refusal(resp)
 	}
 	return t.read(bufio.NewReaderSize(resp.Body, 128<<10))
 }

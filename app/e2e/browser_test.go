@@ -32,6 +32,24 @@ func TestBrowser(t *testing.T) {
 	}
 }
 
+// TestBrowserOverHTTP drives the web client under a name of the local network, at two sites of one host.
+func TestBrowserOverHTTP(t *testing.T) {
+	t.Parallel()
+	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
+	npmInstall(t)
+	first, second := freePort(t), freePort(t)
+	at := func(address string) string { _, port, _ := strings.Cut(address, ":"); return "http://nas.test:" + port }
+	for _, address := range []string{first, second} {
+		_, port, _ := strings.Cut(address, ":")
+		startSite(t, map[string]string{"server.listen": address, "server.public_url": "http://belfry.test:" + port,
+			"server.insecure_http": "true", "server.allowed_hosts": "nas.test", "server.cors_origins": at(second)})
+	}
+	out := node(t, nil, "hosts.mjs", at(first), at(second), chromium)
+	if !strings.HasSuffix(strings.TrimSpace(out), "done") {
+		t.Errorf("the journey broke off:\n%s", out)
+	}
+}
+
 // TestStockClients: the browser's EventSource and the npm package hear every post once and in order, byte for byte,
 // although their connections are cut twice (H18).
 func TestStockClients(t *testing.T) {
@@ -123,7 +141,13 @@ func npmInstall(t *testing.T) {
 	t.Helper()
 	npm := need(t, "npm")
 	need(t, "node")
-	if _, err := os.Stat(filepath.Join("browser", "node_modules", "playwright-core")); err == nil {
+	// npm writes this file last; a lock file that is younger has other packages.
+	lock, err := os.Stat(filepath.Join("browser", "package-lock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := os.Stat(filepath.Join("browser", "node_modules", ".package-lock.json"))
+	if err == nil && !done.ModTime().Before(lock.ModTime()) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
 
 // TestCanary (P23): passwords, tokens, tickets, cookies and webhook secrets are in no log line at debug level, no
-// metric and no body of an error, whatever is done with them.
+// metric, no body of an error and no manifest of a backup, whatever is done with them.
 func TestCanary(t *testing.T) {
 	w := startWorld(t, nil, 2)
 	w.stop()
@@ -43,7 +45,8 @@ func TestCanary(t *testing.T) {
 		t.Fatalf("login: %+v, %v", resp, err)
 	}
 	_ = resp.Body.Close()
-	secrets["cookie"] = resp.Cookies()[0].Value
+	cookie := resp.Cookies()[0]
+	secrets["cookie"] = cookie.Value
 	var ticket struct{ Ticket string }
 	_, out := ask(me, "POST", "/v1/stream-tickets", nil)
 	decode(t, out, &ticket)
@@ -72,7 +75,7 @@ func TestCanary(t *testing.T) {
 			t.Errorf("something that is no ticket any more is answered with %d", status)
 		}
 		ask(bad, "POST", "/v1/posts", map[string]any{"text": "", "password": secret})
-		ask(nobody, "GET", "/v1/me", nil, "Cookie: belfry="+secret)
+		ask(nobody, "GET", "/v1/me", nil, "Cookie: "+cookie.Name+"="+secret)
 		ask(nobody, "POST", "/v1/auth/login", map[string]any{"login": "canary", "password": secret + "x"}, "Authorization: ")
 		ask(nobody, "POST", "/v1/auth/register", map[string]any{"username": secret, "password": secret}, "Authorization: ")
 		ask(nobody, "POST", "/v1/auth/login", secret, "Authorization: ")
@@ -87,10 +90,16 @@ func TestCanary(t *testing.T) {
 	}
 	metrics := newCaller(c.Admin, "").must(t, 200, "GET", "/metrics", nil)
 	ready := newCaller(c.Admin, "").must(t, 200, "GET", "/readyz", nil)
+	kept := t.TempDir()
+	mustBelfry(t, "backup", kept, "--data", c.Data)
+	manifest, err := os.ReadFile(filepath.Join(kept, "manifest.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	c.term()
 	c.exit(deadline)
 	for place, text := range map[string]string{"the log": c.out.String(), "a metric": string(metrics),
-		"readyz": string(ready), "an error": errorBodies.String()} {
+		"readyz": string(ready), "an error": errorBodies.String(), "the manifest of a backup": string(manifest)} {
 		if len(text) == 0 {
 			t.Errorf("%s is empty: nothing was looked at", place)
 		}

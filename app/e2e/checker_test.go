@@ -296,7 +296,8 @@ func TestChecker(t *testing.T) {
 	who, author := member{ID: social.NewID(), Name: "reader"}, social.NewID()
 	to, by := social.Stream{Kind: social.To, User: who.ID}, social.Stream{Kind: social.By, User: author}
 	text := func(seq int) string { return fmt.Sprintf(`{"id":"1-%d","type":"x","data":%d}`, seq, seq) }
-	x := &truth{Kept: social.Kept{Epochs: social.Epochs{{Number: 1}}}, edges: map[edge][]turn{}, seen: map[social.Position]string{}}
+	x := &truth{Kept: social.Kept{Epochs: social.Epochs{{Number: 1}}}, edges: map[edge][]turn{},
+		seen: map[social.Position]string{}}
 	for seq, s := range []social.Stream{1: to, 2: to, 3: by, 4: to, 5: {Kind: social.To, User: author}, 6: to, 7: by,
 		8: to} {
 		if seq > 0 {

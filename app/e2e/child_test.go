@@ -20,6 +20,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/belfry-social/belfry/app"
+	"github.com/belfry-social/belfry/app/answertest"
 	"github.com/belfry-social/belfry/app/cli"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/bolt"
@@ -28,8 +29,9 @@ import (
 
 // The environment through which a test tells a child what to be.
 const (
-	childArgs  = "E2E_ARGS"  // the command line, one argument a line
-	childFault = "E2E_FAULT" // "<place>:<which time>:<kill, late, eio or enospc>", several with ","
+	childArgs    = "E2E_ARGS"    // the command line, one argument a line
+	childFault   = "E2E_FAULT"   // "<place>:<which time>:<kill, late, eio or enospc>", several with ","
+	childAnswers = "E2E_ANSWERS" // where answers are noted that are not as the document says
 )
 
 // TestProgram is not a test: in a child process it is the whole program, main and all, with failpoints.
@@ -39,7 +41,7 @@ func TestProgram(*testing.T) {
 		return
 	}
 	os.Args = append([]string{"belfry"}, strings.Split(args, "\n")...)
-	app.Main(withHooks(faults(os.Getenv(childFault))))
+	app.Main(withHooks(faults(os.Getenv(childFault))), answertest.ToFile(os.Getenv(childAnswers)))
 }
 
 // withHooks is a part that puts failpoints into the stores.
@@ -105,9 +107,15 @@ type child struct {
 // newChild prepares a child; nothing runs yet. env are configuration keys as "BELFRY_KEY=value".
 func newChild(t testing.TB, data string, env ...string) *child {
 	t.Helper()
+	answers := t.TempDir() + "/answers"
 	c := &child{t: t, Data: data, URL: "http://" + freePort(t), Admin: "http://" + freePort(t),
-		env: append([]string{"BELFRY_LIMITS_ENABLED=false"}, env...)}
-	t.Cleanup(c.kill)
+		env: append([]string{"BELFRY_LIMITS_ENABLED=false", childAnswers + "=" + answers}, env...)}
+	t.Cleanup(func() {
+		c.kill()
+		if text, err := answertest.Faults(answers); text != "" || err != nil {
+			t.Errorf("against the document: %s%v", text, err)
+		}
+	})
 	return c
 }
 

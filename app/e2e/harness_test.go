@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +23,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/belfry-social/belfry/app"
+	"github.com/belfry-social/belfry/app/answertest"
 	"github.com/belfry-social/belfry/app/config"
 )
 
@@ -39,6 +41,7 @@ type site struct {
 	program *fx.App
 	set     map[string]string
 	parts   []fx.Option
+	answers answertest.Watch // every answer is held against the document
 }
 
 // startSite runs the standard program on an empty directory, with rate limits off and the configuration keys given
@@ -50,6 +53,8 @@ func startSite(t testing.TB, set map[string]string, parts ...fx.Option) *site {
 	if s.parts == nil {
 		s.parts = app.Standard()
 	}
+	s.answers.Fault = func(text string) { t.Error("against the document: " + text) }
+	s.parts = append(slices.Clip(s.parts), s.answers.Part())
 	s.start()
 	t.Cleanup(s.stop)
 	return s
@@ -248,6 +253,7 @@ func (b block) event(t testing.TB) (e struct {
 // stream is an open event stream. Blocks arrives block by block and is closed at the end.
 type stream struct {
 	t      testing.TB
+	check  func(event, data string) // of each block; nil = none
 	Blocks chan block
 	cancel context.CancelFunc
 	once   sync.Once
@@ -277,7 +283,7 @@ func (p *person) stream(query string, header ...string) (*stream, block) {
 		cancel()
 		p.site.t.Fatalf("stream: status %d, type %q: %s", resp.StatusCode, resp.Header.Get("Content-Type"), out)
 	}
-	s := &stream{t: p.site.t, Blocks: make(chan block, 1024), cancel: cancel}
+	s := &stream{t: p.site.t, check: p.site.answers.Block, Blocks: make(chan block, 1024), cancel: cancel}
 	go s.read(resp.Body)
 	p.site.t.Cleanup(s.close)
 	return s, s.next()
@@ -333,6 +339,9 @@ func (s *stream) read(body io.ReadCloser) {
 			if b.Event == "" || b.Data == "" {
 				s.err = fmt.Errorf("block without event or data: %+v", b)
 				return
+			}
+			if s.check != nil {
+				s.check(b.Event, b.Data)
 			}
 			s.Blocks <- b
 			b, last = block{}, 0

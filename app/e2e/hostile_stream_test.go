@@ -231,6 +231,28 @@ func TestHostileCursors(t *testing.T) {
 			c.close()
 		}
 	})
+	s.sub(t, "H17 two ids", func(t *testing.T) {
+		cookie := bob.http.Jar.Cookies(mustURL(t, s.URL))[0]
+		two := "Last-Event-ID: " + kept + "\r\nLast-Event-ID: " + page.Head + "\r\nCookie: " + cookie.String() + "\r\n"
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(deadline))
+		_, _ = io.WriteString(conn, "GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"+two+"\r\n")
+		text := ""
+		for r := bufio.NewReader(conn); !strings.Contains(text, `"reason":"invalid"`); {
+			line, err := r.ReadString('\n')
+			if text += line; err != nil || !strings.HasPrefix(text, "HTTP/1.1 200 OK\r\n") {
+				t.Fatalf("no gap: %q %v", text, err)
+			}
+		}
+		resp, body, _ := s.raw(t, "GET /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"+two+"\r\n")
+		if resp.StatusCode != 410 || !strings.Contains(body, `"reason":"invalid"`) {
+			t.Errorf("poll: %d %s", resp.StatusCode, body)
+		}
+	})
 	s.sub(t, "H17 malformed header", func(t *testing.T) {
 		cookie := bob.http.Jar.Cookies(mustURL(t, s.URL))[0]
 		for _, id := range []string{"1-1\x00", "1-1\r2"} {
@@ -272,7 +294,7 @@ func TestHostileStream(t *testing.T) {
 
 	s.sub(t, "H18 payloads", func(t *testing.T) {
 		live, _ := bob.stream("")
-		for _, text := range []string{"line\nline", "id: 9\ndata: x\n\nevent: bye\n\n", "\u2028\u2029\ufeff", "tab\there",
+		for _, text := range []string{"line\nline", "id: 9\ndata: x\n\nevent: bye\n\n", "\u2028\u2029\ufeff.", "tab\there",
 			`"\ </script>`, "👩‍👩‍👧", ": hb\n", "\u0085\u009b"} {
 			resp, body := alice.do("POST", "/v1/posts", map[string]any{"text": text})
 			if resp.StatusCode == 422 && strings.ContainsAny(text, "\u0085\u009b") {

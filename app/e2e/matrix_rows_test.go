@@ -39,7 +39,8 @@ func (w *aviary) rows() []row {
 	}
 	rows := []row{
 		page("GET /v1/instance", "-", "/v1/instance"), page("GET /openapi.json", "-", "/openapi.json"),
-		page("GET /docs", "-", "/docs"),
+		page("GET /docs", "-", "/docs"), page("GET /problems/{code}", "-", "/problems/not_found"),
+		page("GET /favicon.ico", "-", "/favicon.ico"), page("GET /robots.txt", "-", "/robots.txt"),
 		page("GET /healthz", "-", "/healthz"), page("GET /readyz", "-", "/readyz"), page("GET /", "-", "/"),
 		page("GET /notifications", "-", "/notifications"), page("GET /p/{id}", "-", "/p/{hidden}"), page("GET /@{name}", "-",
 			"/@olive"),
@@ -51,7 +52,9 @@ func (w *aviary) rows() []row {
 		}},
 		{op: "POST /v1/auth/login", auth: "-", mine: "401 bad_credentials", make: at("/v1/auth/login", m{"login": "olive",
 			"password": "not " + password}), stays: true},
-		{op: "POST /v1/auth/logout", auth: "S", mine: "204", make: func(*aviary) ask {
+		{op: "POST /v1/auth/token", auth: "-", mine: "401 bad_credentials", make: at("/v1/auth/token", m{"login": "olive",
+			"password": "not " + password, "name": "page", "scopes": []string{"read"}}), stays: true},
+		{op: "POST /v1/auth/logout", auth: "any", mine: "204", make: func(*aviary) ask {
 			return ask{path: "/v1/auth/logout",
 				signIn: true}
 		}},
@@ -255,7 +258,11 @@ func (w *aviary) answer(c asker, method string, a ask) (string, string) {
 	if a.accept != "" {
 		req.Header.Set("Accept", a.accept)
 	}
-	if name, value, ok := strings.Cut(c.header, ": "); ok {
+	header := c.header
+	if a.signIn && c.scope != "" {
+		header = w.another(c)
+	}
+	if name, value, ok := strings.Cut(header, ": "); ok {
 		req.Header.Set(name, value)
 	}
 	resp, err := client.http.Do(req)

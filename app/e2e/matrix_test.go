@@ -26,6 +26,7 @@ type asker struct {
 	who    *person // whose client: with a session cookie, or without anything
 	header string  // Authorization
 	scope  string  // of a token; "" with a session
+	of     string  // whose token
 	is     string  // anonymous, owner, other, service, suspended, revoked
 }
 
@@ -68,6 +69,9 @@ func (r row) want(c asker) string {
 		return said
 	case c.is == "service" || r.auth == string(social.ScopeNotifySend):
 		return "403 insufficient_scope"
+	}
+	if r.auth == "any" {
+		return said
 	}
 	needs := map[string]string{"opt": "read", "me": "read", "S": "a session"}[r.auth]
 	if needs == "" {
@@ -213,7 +217,7 @@ func newAviary(t *testing.T) *aviary {
 		made, err := w.users.CreateToken(ctx, of, name, []social.Scope{scope}, time.Hour)
 		must(err)
 		c := asker{name: "token " + string(scope), who: nobody, header: bearer(*made.Token), scope: string(scope),
-			is: "other"}
+			is: "other", of: of}
 		if of == "olive" {
 			c.is = "owner"
 		}
@@ -271,4 +275,14 @@ func (w *aviary) furnish(hook, service string, asked <-chan struct{}) {
 	w.token = list.Items[0].ID
 	w.owner.want(200, "GET", "/v1/auth/sessions?limit=1", nil, &list)
 	w.session = list.Items[0].ID
+}
+
+// another is the header of a second token like an asker's, for what ends a token.
+func (w *aviary) another(c asker) string {
+	w.t.Helper()
+	made, err := w.users.CreateToken(w.t.Context(), c.of, "second", []social.Scope{social.Scope(c.scope)}, time.Hour)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return "Authorization: Bearer " + *made.Token
 }

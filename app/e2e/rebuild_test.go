@@ -28,7 +28,8 @@ func (w *world) announce(n int, who member) {
 			for i := range batch {
 				_, err := outbox.Add(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: who.ID},
 					Type: "notification.removed",
-					Time: social.Time(1000 + i), Data: fmt.Appendf(nil, `{"n":%d}`, done+i)})
+					Time: social.Time(1000 + i), Data: fmt.Appendf(nil,
+						`{"id":null,"group":null,"object_id":%q,"reason":"deleted"}`, social.NewID())})
 				if err != nil {
 					return err
 				}
@@ -97,8 +98,8 @@ func TestRebuild(t *testing.T) {
 	}
 }
 
-// TestRestoredCopy (I27): an older copy of the store was put back and has gone on. An id of what the copy holds goes on,
-// on each road; one of what was lost gives one gap, and goes on from the head.
+// TestRestoredCopy (I27): an older copy of the store was put back and has gone on. An id of what the copy holds goes
+// on, by each road; one of what was lost gives one gap, and goes on from the head.
 func TestRestoredCopy(t *testing.T) {
 	_, rng := luck(t)
 	w := startWorld(t, nil, 3)

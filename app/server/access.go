@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -31,14 +32,6 @@ func invalidToken() *social.Fault {
 	return social.NewFault(social.CodeInvalidToken, "This session or token is unknown, expired or revoked.")
 }
 
-// cookieName is the session cookie's name: with https one that only this host can set.
-func cookieName(secure bool) string {
-	if secure {
-		return "__Host-belfry"
-	}
-	return "belfry"
-}
-
 type localKey int
 
 const (
@@ -58,51 +51,82 @@ func (s *Server) identify(c *fiber.Ctx) (social.Actor, error) {
 		return social.Actor{}, err
 	}
 	var a social.Actor
-	if creds != (social.Credentials{}) {
-		if a, err = s.auth.Authenticate(c.UserContext(), creds); err != nil {
-			return social.Actor{}, err
+	for _, cred := range creds {
+		var f *social.Fault
+		a, err = s.auth.Authenticate(c.UserContext(), cred)
+		if !errors.As(err, &f) || f.Code != social.CodeInvalidToken {
+			break // valid, or a trouble that says nothing of it
 		}
+	}
+	if err != nil {
+		return social.Actor{}, err
 	}
 	c.Locals(localActor, a)
 	return a, nil
 }
 
-// credentials reads the one credential that counts: Authorization wins over everything, and a bad one never falls
-// back; then the ticket, on /v1/events only; then the cookie.
-func (s *Server) credentials(c *fiber.Ctx) (social.Credentials, error) {
-	if header := c.Request().Header.Peek(fiber.HeaderAuthorization); header != nil {
-		scheme, secret, _ := strings.Cut(string(header), " ")
-		secret = strings.TrimSpace(secret)
-		if !strings.EqualFold(scheme, "Bearer") || secret == "" {
-			return social.Credentials{}, invalidToken()
+// credentials reads what counts: a bearer wins over everything, and a bad one never falls back; then the ticket, on
+// /v1/events only; then the cookies, of which the first valid one counts. Another scheme in Authorization is a proxy's
+// affair and as if absent.
+func (s *Server) credentials(c *fiber.Ctx) ([]social.Credentials, error) {
+	if secret, ok := bearer(c); ok {
+		if secret == "" {
+			return nil, invalidToken()
 		}
-		return social.Credentials{Bearer: secret}, nil
+		return []social.Credentials{{Bearer: secret}}, nil
 	}
 	if head := c.Method() == fiber.MethodHead; (head || c.Method() == fiber.MethodGet) && c.Path() == plugins.EventsPath {
 		if ticket := c.Query("ticket"); ticket != "" {
-			return social.Credentials{Ticket: ticket, Peek: head}, nil
+			return []social.Credentials{{Ticket: ticket, Peek: head}}, nil
 		}
 	}
-	return social.Credentials{Cookie: string(c.Request().Header.Cookie(s.cookie))}, nil
+	return s.sessions(c), nil
+}
+
+// bearer is the secret in Authorization; ok = it is of our scheme.
+func bearer(c *fiber.Ctx) (secret string, ok bool) {
+	scheme, secret, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
+	return strings.TrimSpace(secret), strings.EqualFold(scheme, "Bearer")
+}
+
+// maxSessions is how many cookies of the session's name are looked at. Several come from a parent domain or from
+// another path.
+const maxSessions = 8
+
+// sessions are the credentials in the cookies of the session's name, in the order in which they came.
+func (s *Server) sessions(c *fiber.Ctx) (list []social.Credentials) {
+	for name, value := range c.Request().Header.Cookies() {
+		if string(name) == s.cookie && len(value) > 0 && len(list) < maxSessions {
+			list = append(list, social.Credentials{Cookie: string(value)})
+		}
+	}
+	return list
 }
 
 // checkSite refuses cross-site requests with a session cookie: every method that may change something, and event
-// streams. Browsers name the origin in Sec-Fetch-Site, older ones in Origin; a request with neither is not a browser's.
+// streams. Browsers name the origin in Sec-Fetch-Site; older ones, and all of them over plain http, in Origin only. A
+// request with neither is not a browser's.
 func (s *Server) checkSite(c *fiber.Ctx, events bool) error {
 	read := c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead
 	safe := c.Method() == fiber.MethodOptions || read && !events
-	h := &c.Request().Header
-	if safe || len(h.Cookie(s.cookie)) == 0 || h.Peek(fiber.HeaderAuthorization) != nil {
+	if _, token := bearer(c); safe || token || len(s.sessions(c)) == 0 {
 		return nil
 	}
+	h := &c.Request().Header
 	if site := string(h.Peek("Sec-Fetch-Site")); site != "" {
 		if site == "same-origin" || site == "none" {
 			return nil
 		}
-	} else if origin := h.Peek(fiber.HeaderOrigin); origin == nil || string(origin) == s.origin {
+	} else if origin := h.Peek(fiber.HeaderOrigin); origin == nil || s.isOwn(string(origin), string(h.Host())) {
 		return nil
 	}
 	return social.NewFault(social.CodeCrossSite, "Requests with a session have to come from this site's own pages.")
+}
+
+// isOwn reports whether an Origin header is this site's: the public one or, over http, that of the host that this
+// request asks for, which the guard has let pass.
+func (s *Server) isOwn(origin, host string) bool {
+	return origin == s.origin || (!s.cfg.Secure() && origin == "http://"+strings.ToLower(strings.TrimSuffix(host, ":80")))
 }
 
 // authorize applies the rule of an operation to who is asking. nil = go on.
@@ -120,6 +144,14 @@ func authorize(rule social.Auth, a social.Actor) error {
 			return social.NewFault(social.CodeInsufficientScope, "This needs a session; a token does not allow it.")
 		}
 		a.Suspended = false
+		return a.Need(social.ScopeRead)
+	case social.AuthAny:
+		if !a.ServiceID.IsZero() {
+			return social.NewFault(social.CodeInsufficientScope, "This is for people; a service token does not allow it.")
+		}
+		if !a.IsAnonymous() {
+			return nil
+		}
 		return a.Need(social.ScopeRead)
 	case social.AuthMe:
 		a.Suspended = false

@@ -36,18 +36,18 @@ func TestWhoIsAsking(t *testing.T) {
 		{"revoked", "Authorization", "Bearer bf_revoked"},
 		{"revoked session", "Cookie", "__Host-belfry=old"},
 		{"other scheme", "Authorization", "Basic Z29vZDpnb29k"},
-		{"empty token", "Authorization", "Bearer "},
+		{"empty token", "Authorization", "Bearer"},
 	}
 	// Columns in the order of the callers.
 	for rule, want := range map[string][]string{
 		"none":     {ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok},
-		"optional": {ok, ok, susp, ok, ok, scope, scope, bad, bad, bad, bad},
-		"session":  {no, ok, ok, ok, scope, scope, scope, bad, bad, bad, bad},
-		"me":       {no, ok, ok, ok, ok, scope, scope, bad, bad, bad, bad},
-		"read":     {no, ok, susp, ok, ok, scope, scope, bad, bad, bad, bad},
-		"posts":    {no, ok, susp, ok, scope, scope, scope, bad, bad, bad, bad},
-		"notify":   {no, scope, scope, scope, scope, scope, ok, bad, bad, bad, bad},
-		"moderate": {no, hid, hid, ok, hid, hid, hid, bad, bad, bad, bad},
+		"optional": {ok, ok, susp, ok, ok, scope, scope, bad, bad, ok, bad},
+		"session":  {no, ok, ok, ok, scope, scope, scope, bad, bad, no, bad},
+		"me":       {no, ok, ok, ok, ok, scope, scope, bad, bad, no, bad},
+		"read":     {no, ok, susp, ok, ok, scope, scope, bad, bad, no, bad},
+		"posts":    {no, ok, susp, ok, scope, scope, scope, bad, bad, no, bad},
+		"notify":   {no, scope, scope, scope, scope, scope, ok, bad, bad, no, bad},
+		"moderate": {no, hid, hid, ok, hid, hid, hid, bad, bad, no, bad},
 	} {
 		for i, c := range callers {
 			for _, method := range []string{"GET", "POST"} {
@@ -84,7 +84,8 @@ func TestCredentialPrecedence(t *testing.T) {
 		t.Errorf("AuthNone asked %d times who this is", got)
 	}
 	local := newSite(t, func(cfg *server.Config, _ *server.LimitsConfig) { cfg.PublicURL = "http://127.0.0.1:8080" })
-	if a := local.do("GET", "/v1/who/read", "", "Cookie", "belfry=good", "Host", "127.0.0.1:8080"); a.StatusCode != 200 {
+	if a := local.do("GET", "/v1/who/read", "", "Cookie", "belfry_8080=good", "Host",
+		"127.0.0.1:8080"); a.StatusCode != 200 {
 		t.Errorf("the cookie of a site on http: got %d %s", a.StatusCode, a.body)
 	}
 }

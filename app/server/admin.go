@@ -21,25 +21,33 @@ import (
 // AdminConfig is the section "admin": the operator's listener. It has no authentication and belongs on loopback or a
 // private network.
 type AdminConfig struct {
-	Enabled bool   `yaml:"enabled"`
-	Listen  string `yaml:"listen"` // host and port
+	Enabled      bool     `yaml:"enabled"`
+	Listen       string   `yaml:"listen"`        // host and port
+	AllowedHosts []string `yaml:"allowed_hosts"` // further host names, without ports; others get 400
 }
 
-func DefaultAdminConfig() AdminConfig { return AdminConfig{Enabled: true, Listen: "127.0.0.1:8081"} }
+func DefaultAdminConfig() AdminConfig {
+	return AdminConfig{Enabled: true, Listen: "127.0.0.1:8081", AllowedHosts: []string{}}
+}
 
 func (c AdminConfig) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Listen); c.Enabled && err != nil {
 		return errors.New("listen: must be host:port")
 	}
-	return nil
+	return validateHosts(c.AllowedHosts)
 }
+
+const (
+	healthPath = "/healthz"
+	readyPath  = "/readyz"
+)
 
 // serveHealth adds /healthz and /readyz, the latter without details, which are for the operator.
 func (s *Server) serveHealth() {
-	s.get("/healthz", func(c *fiber.Ctx) error {
+	s.get(healthPath, func(c *fiber.Ctx) error {
 		return c.JSON(fiber.Map{"status": "ok"})
 	})
-	s.get("/readyz", func(c *fiber.Ctx) error {
+	s.get(readyPath, func(c *fiber.Ctx) error {
 		state, ok, _ := s.ready.Report()
 		return c.Status(readyStatus(ok)).JSON(fiber.Map{"status": state})
 	})
@@ -62,10 +70,10 @@ type Admin struct {
 // NewAdmin makes the listener's server; it opens nothing.
 func NewAdmin(cfg AdminConfig, ready *Readiness, metrics prometheus.Gatherer) *Admin {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET "+healthPath, func(w http.ResponseWriter, _ *http.Request) {
 		writeStatus(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET "+readyPath, func(w http.ResponseWriter, _ *http.Request) {
 		state, ok, results := ready.Report()
 		writeStatus(w, readyStatus(ok), map[string]any{"status": state, "checks": results})
 	})
@@ -76,18 +84,17 @@ func NewAdmin(cfg AdminConfig, ready *Readiness, metrics prometheus.Gatherer) *A
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return &Admin{listen: cfg.Listen, http: &http.Server{
-		Handler: byAddress(cfg.Listen, mux), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		Handler:           byHost(newHosts(cfg.Listen, cfg.AllowedHosts), mux),
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 	}}
 }
 
-// byAddress refuses hosts other than the listener's own and loopback (DNS rebinding).
-func byAddress(listen string, next http.Handler) http.Handler {
-	own := hostName(listen)
+// byHost refuses hosts other than addresses, loopback and those named (DNS rebinding). A request without a host, which
+// only HTTP/1.0 may be, is no browser's.
+func byHost(known hosts, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name := hostName(r.Host)
-		_, err := netip.ParseAddr(name)
-		if err != nil && name != own && !isLoopback(name) {
-			http.Error(w, "this host is not served here", http.StatusBadRequest)
+		if _, err := netip.ParseAddr(hostName(r.Host)); err != nil && r.Host != "" && !known.allows(r.Host) {
+			http.Error(w, "this host is not served here: see admin.allowed_hosts", http.StatusBadRequest)
 			return
 		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"strings"
 	"time"
 
@@ -51,12 +50,16 @@ func DefaultConfig() Config {
 	}
 }
 
-// Origin is the public URL without a trailing slash.
+// Origin is the public URL as browsers write it in the header Origin. One that Validate refuses stays as it is.
 func (c Config) Origin() string {
-	if c.PublicURL != "" {
-		return strings.TrimSuffix(c.PublicURL, "/")
+	text := c.PublicURL
+	if text == "" {
+		text = c.Local()
 	}
-	return c.Local()
+	if origin, err := canonicalOrigin(text); err == nil {
+		return origin
+	}
+	return text
 }
 
 // Local is the address at which the server is reached from its own machine.
@@ -84,30 +87,35 @@ func (c Config) Validate() error {
 	if _, err := trustedNetworks(c.TrustedProxies); err != nil {
 		return fmt.Errorf("trusted_proxies: %w", err)
 	}
-	for _, h := range c.AllowedHosts {
-		if h == "" || strings.ContainsAny(h, "/*@ ") {
-			return errors.New("allowed_hosts: must be host names or addresses, without ports and wildcards")
-		}
+	if err := validateHosts(c.AllowedHosts); err != nil {
+		return err
 	}
 	for _, o := range c.CORSOrigins {
 		if o == "*" {
 			return errors.New("cors_origins: * is refused: name each origin")
 		}
-		if !isOrigin(o) {
-			return errors.New("cors_origins: must be origins such as https://app.example, in lower case")
+		origin, err := canonicalOrigin(o)
+		if err != nil {
+			return fmt.Errorf("cors_origins: %w", err)
+		}
+		if o != origin {
+			return fmt.Errorf("cors_origins: the form that browsers send is %s", origin)
 		}
 	}
 	return c.validateNumbers()
 }
 
 func (c Config) validateURL() error {
-	u, err := url.Parse(c.Origin())
-	switch {
-	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
-		return errors.New("public_url: must be an http or https URL")
-	case u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		return errors.New("public_url: must have neither path, query nor user")
-	case u.Scheme == "http" && !isLoopback(hostName(u.Host)) && !c.InsecureHTTP:
+	text := c.PublicURL
+	if text == "" {
+		text = c.Local()
+	}
+	origin, err := canonicalOrigin(text)
+	if err != nil {
+		return fmt.Errorf("public_url: %w", err)
+	}
+	host := strings.TrimPrefix(origin, "http://")
+	if host != origin && !isLoopback(hostName(host)) && !c.InsecureHTTP {
 		return errors.New("public_url: must be https, unless it is on loopback or insecure_http is set")
 	}
 	return nil
@@ -133,11 +141,4 @@ func (c Config) validateNumbers() error {
 		}
 	}
 	return nil
-}
-
-// isOrigin reports the exact form of an origin as browsers send it.
-func isOrigin(o string) bool {
-	u, err := url.Parse(o)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil &&
-		o == u.Scheme+"://"+strings.ToLower(u.Host)
 }

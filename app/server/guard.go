@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -18,12 +20,82 @@ import (
 // guard refuses ambiguous framing before anything else reads the request (request smuggling): fasthttp tolerates
 // Content-Length beside Transfer-Encoding, folded headers and names with spaces, and may read them differently than
 // the proxy in front. Every refusal is 400 and closes the connection, so trailing bytes never run as a request.
-type guard struct{ hosts hosts }
+type guard struct {
+	hosts hosts
+	limit int // of the request line and all headers
+}
+
+// headerSlack is how much longer than its limit a header block may be and is still read, so that a refusal for its
+// length knows the origin of the page that has to read it.
+const headerSlack = 16 << 10
 
 // once are the headers that stand at most once in a request.
 var once = map[string]struct{}{
 	"host": {}, "content-length": {}, "transfer-encoding": {}, "content-type": {}, "authorization": {}, "origin": {},
-	"idempotency-key": {}, "if-match": {}, "last-event-id": {}, "sec-fetch-site": {},
+	"idempotency-key": {}, "sec-fetch-site": {},
+}
+
+// lists are the headers that routes read as one list, however many lines they stand in (RFC 9110 5.3). Two event ids
+// become one that cannot be read: the stream goes on with a gap, where a refusal would end an EventSource for good.
+var lists = [...]string{fiber.HeaderAccept, fiber.HeaderIfMatch, fiber.HeaderIfNoneMatch, "Prefer", "Last-Event-ID"}
+
+func joinLists(h *fasthttp.RequestHeader) {
+	for _, name := range lists {
+		if lines := h.PeekAll(name); len(lines) > 1 {
+			list := bytes.Join(lines, []byte(", "))
+			h.Del(name)
+			h.SetBytesV(name, list)
+		}
+	}
+}
+
+// decodePath decodes what is percent-encoded in a path (RFC 3986 6.2.2.2), so that routes and parameters are found in
+// each way to write them. A segment that would hold a slash, a percent sign or a control character stays as it is:
+// it is the name of nothing here.
+func decodePath(u *fasthttp.URI) {
+	path := string(u.PathOriginal())
+	if !strings.Contains(path, "%") {
+		return
+	}
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		plain, err := url.PathUnescape(s)
+		if err == nil && utf8.ValidString(plain) && !strings.ContainsFunc(plain, func(r rune) bool {
+			return r == '/' || r == '%' || unicode.IsControl(r)
+		}) {
+			segments[i] = plain
+		}
+	}
+	u.SetPath(strings.Join(segments, "/"))
+}
+
+// askedPath is the path of a request as the client wrote it.
+func askedPath(c *fasthttp.RequestCtx) string {
+	u, err := url.ParseRequestURI(string(c.Request.Header.RequestURI()))
+	if err != nil {
+		return "/"
+	}
+	return u.EscapedPath()
+}
+
+// readTokens puts Expect and Connection into the one form that fasthttp knows: their tokens are of any case, and the
+// second is a list (RFC 9110 7.6.1, 10.1.1). From HTTP/1.0 an expectation counts for nothing.
+func readTokens(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	for _, line := range h.PeekAll(fiber.HeaderConnection) {
+		for token := range social.HeaderList(string(line)) {
+			if strings.EqualFold(token, "close") {
+				h.SetConnectionClose()
+			}
+		}
+	}
+	if expect := h.Peek(fiber.HeaderExpect); len(expect) > 0 {
+		if !h.IsHTTP11() {
+			h.Del(fiber.HeaderExpect)
+		} else if bytes.EqualFold(expect, []byte("100-continue")) {
+			h.Set(fiber.HeaderExpect, "100-continue")
+		}
+	}
+	return fasthttp.RequestConfig{} // the limits stay
 }
 
 // methods are those the server knows; another one in the request line is malformed.
@@ -37,8 +109,12 @@ func (g guard) check(c *fasthttp.RequestCtx) *social.Fault {
 	if _, ok := methods[string(c.Method())]; !ok {
 		return malformed("The method is not known.")
 	}
+	h := &c.Request.Header
+	if len(h.Method())+len(h.RequestURI())+len(" HTTP/1.1\r\n ")+len(h.RawHeaders()) > g.limit {
+		return routerFault(fiber.StatusRequestHeaderFieldsTooLarge)
+	}
 	seen := map[string]string{}
-	for line := range bytes.Lines(c.Request.Header.RawHeaders()) {
+	for line := range bytes.Lines(h.RawHeaders()) {
 		line = bytes.TrimRight(line, "\r\n")
 		if len(line) == 0 {
 			continue
@@ -56,7 +132,7 @@ func (g guard) check(c *fasthttp.RequestCtx) *social.Fault {
 		}
 		seen[key] = string(bytes.Trim(value, " \t"))
 	}
-	if f := checkFraming(seen, c.Request.Header.IsHTTP11()); f != nil {
+	if f := checkFraming(seen, h.IsHTTP11()); f != nil {
 		return f
 	}
 	return g.checkTarget(c, seen)
@@ -74,22 +150,23 @@ func checkFraming(seen map[string]string, http11 bool) *social.Fault {
 	return nil
 }
 
-// checkTarget looks at the request target and the hosts it and the Host header name.
+// checkTarget looks at the request target and the hosts it and the Host header name. Probes ask for an address or a
+// name that nobody told the server, or for none; what they are told is no secret.
 func (g guard) checkTarget(c *fasthttp.RequestCtx, seen map[string]string) *social.Fault {
-	host, ok := seen["host"]
-	if !ok || !g.hosts.allows(host) {
-		return malformed("The host is not served here.")
-	}
+	host := seen["host"]
 	target := string(c.Request.Header.RequestURI())
 	u, err := url.ParseRequestURI(target)
+	probe := err == nil && (u.Path == healthPath || u.Path == readyPath)
 	switch {
+	case !g.hosts.allows(host) && (!probe || (host != "" && hostName(host) == "")):
+		return malformed("The host is not served here.")
 	case target == "*" && string(c.Method()) == fiber.MethodOptions:
 		return nil
 	case err != nil:
 		return malformed("The request target is malformed.")
 	case strings.HasPrefix(target, "/"):
 		return nil
-	case u.User != nil || (u.Scheme != "http" && u.Scheme != "https") || !g.hosts.allows(u.Host):
+	case u.User != nil || (u.Scheme != "http" && u.Scheme != "https") || (!probe && !g.hosts.allows(u.Host)):
 		return malformed("The host is not served here.")
 	}
 	return nil
@@ -102,10 +179,14 @@ func malformed(why string) *social.Fault { return social.NewFault(social.CodeBad
 func (s *Server) refuse(c *fasthttp.RequestCtx, fault *social.Fault) {
 	id := requestID(string(c.Request.Header.Peek(fiber.HeaderXRequestID)))
 	s.standardHeaders(c, id)
+	s.allowOrigin(c)
 	p := newProblem(fault)
 	p.RequestID, p.Instance = id, "/"
 	p.write(c)
 	c.SetConnectionClose()
+	if k, ok := c.Conn().(*conn); ok {
+		k.unread.Store(true)
+	}
 	s.metrics.refused.WithLabelValues(string(p.Code)).Inc()
 	level := zap.InfoLevel
 	if p.Code == social.CodeRequestTimeout {

@@ -179,9 +179,9 @@ func TestH2Memory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	fmt.Fprintf(conn, "POST /v1/notes HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n", hostLine)
-	chunk := "8000\r\n" + strings.Repeat("x", 0x8000) + "\r\n"
+	chunk := []byte("8000\r\n" + strings.Repeat("x", 0x8000) + "\r\n")
 	for i := 0; i < 2000; i++ { // 65 MB in all
-		if _, err := io.WriteString(conn, chunk); err != nil {
+		if _, err := conn.Write(chunk); err != nil {
 			break
 		}
 	}

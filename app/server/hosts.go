@@ -4,22 +4,21 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 )
 
-// hosts are the host names that are served: the public host, loopback names, and server.allowed_hosts. All others are
-// refused, against DNS rebinding.
+// hosts are the host names that are served: a listener's own, those in allowed_hosts, and loopback names. All others
+// are refused, against DNS rebinding.
 type hosts map[string]struct{}
 
-func newHosts(origin string, allowed []string) hosts {
-	h := hosts{}
-	if u, err := url.Parse(origin); err == nil {
-		h[hostName(u.Host)] = struct{}{}
-	}
+// newHosts takes the own host with or without a port.
+func newHosts(own string, allowed []string) hosts {
+	h := hosts{hostName(own): {}}
 	for _, name := range allowed {
-		h[hostName(name)] = struct{}{}
+		if host, err := canonicalHost(name); err == nil { // Validate has refused others
+			h[host] = struct{}{}
+		}
 	}
 	return h
 }

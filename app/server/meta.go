@@ -23,7 +23,7 @@ func tag(c *fiber.Ctx, weak bool) {
 	}
 	etag := social.ETagOf(c.Response().Body(), weak)
 	c.Set(fiber.HeaderETag, etag)
-	if social.HasETag(c.Get(fiber.HeaderIfNoneMatch), etag) {
+	if social.HasETag(c.Get(fiber.HeaderIfNoneMatch), etag, true) {
 		c.Response().ResetBody()
 		c.Response().Header.Del(fiber.HeaderContentType)
 		c.Status(fiber.StatusNotModified)
@@ -60,7 +60,7 @@ func pageTarget(c *fiber.Ctx, cursor string) string {
 		query = url.Values{}
 	}
 	query.Set("cursor", cursor)
-	return c.Path() + "?" + query.Encode()
+	return askedPath(c.Context()) + "?" + query.Encode()
 }
 
 // spend takes one of a budget and says in the headers what is left. Anonymous requests spend their address's.

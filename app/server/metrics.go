@@ -6,6 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // NewRegistry makes the registry behind /metrics, with the figures of the process and of Go's runtime. Nothing is
@@ -44,6 +46,10 @@ func newServerMetrics(r prometheus.Registerer, connections func() float64) *serv
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "belfry_http_refused_total", Help: "Requests refused before they met a route, by code of the problem.",
 		}, []string{"code"}),
+	}
+	for _, code := range []social.Code{social.CodeBadRequest, social.CodeRequestTimeout, social.CodeBodyTooLarge,
+		social.CodeHeadersTooLarge} {
+		m.refused.WithLabelValues(string(code)) // so that the first one is seen to rise from 0
 	}
 	r.MustRegister(m.requests, m.seconds, m.running, m.refused, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "belfry_http_connections", Help: "Open connections, event streams not counted.",

@@ -94,7 +94,7 @@ func (s *Server) note(c *fiber.Ctx, id string, took time.Duration) {
 	p, _ := c.Locals(localProblem).(*Problem)
 	if p == nil || p.Status < 500 {
 		level := zap.InfoLevel
-		if route == "/healthz" || route == "/readyz" {
+		if route == healthPath || route == readyPath {
 			level = zap.DebugLevel // asked every few seconds by whoever watches
 		}
 		s.log.Log(level, "request", fields...)
@@ -126,7 +126,7 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 		}
 	}
 	p := newProblem(err)
-	p.RequestID, p.Instance = social.RequestIDFrom(c.UserContext()), clip(c.Path(), 256)
+	p.RequestID, p.Instance = social.RequestIDFrom(c.UserContext()), clip(askedPath(c.Context()), 256)
 	c.Locals(localProblem, p)
 	p.write(c.Context())
 	return nil

@@ -16,6 +16,9 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
+// schemaPrefix is where the document keeps its schemas.
+const schemaPrefix = "#/components/schemas/"
+
 // newDocument begins the OpenAPI document. Operations add themselves as they are registered.
 func newDocument(site social.Site) *huma.OpenAPI {
 	doc := &huma.OpenAPI{
@@ -27,11 +30,12 @@ func newDocument(site social.Site) *huma.OpenAPI {
 			License: &huma.License{Name: "MIT", Identifier: "MIT"},
 		},
 		Components: &huma.Components{
-			Schemas: huma.NewMapRegistry("#/components/schemas/", newSchemaNamer()),
+			Schemas: huma.NewMapRegistry(schemaPrefix, newSchemaNamer()),
 			SecuritySchemes: map[string]*huma.SecurityScheme{
-				"token": {Type: "http", Scheme: "bearer", Description: "A personal or service token."},
-				"session": {Type: "apiKey", In: "cookie", Name: "__Host-belfry",
-					Description: "The session of a browser; the cookie is named belfry where the site is http."},
+				"token": {Type: "http", Scheme: "bearer", Description: "A personal or service token. Another scheme in " +
+					"Authorization, such as Basic for a proxy in front, is as if absent."},
+				"session": {Type: "apiKey", In: "cookie", Name: site.CookieName(), Description: "The session of a browser. " +
+					"The name depends on the public URL; of several cookies of the name the first valid one counts."},
 			},
 		},
 	}
@@ -60,12 +64,16 @@ func describe(_ *huma.OpenAPI, op *huma.Operation) {
 	default:
 		op.Security = []map[string][]string{token, session}
 	}
-	if rule != social.AuthNone && rule != social.AuthOptional && rule != social.AuthSession && op.Description == "" {
-		scope := string(rule)
-		if rule == social.AuthMe {
+	if scope := string(rule); op.Description == "" {
+		switch rule {
+		case social.AuthNone, social.AuthOptional, social.AuthSession, social.AuthAny:
+			scope = ""
+		case social.AuthMe:
 			scope = string(social.ScopeRead)
 		}
-		op.Description = "A token needs the scope `" + scope + "`."
+		if scope != "" {
+			op.Description = "A token needs the scope `" + scope + "`."
+		}
 	}
 	op.BodyReadTimeout = 0 // the body is here before a handler runs: huma would set a deadline on the socket again
 	if op.RequestBody != nil && op.RequestBody.Content[fiber.MIMEApplicationJSON] != nil {
@@ -96,6 +104,7 @@ func newSchemaNamer() func(reflect.Type, string) string {
 
 // render encodes the document as clients see it.
 func render(doc *huma.OpenAPI) ([]byte, error) {
+	describeEvents(doc)
 	commonAnswers(doc)
 	body, err := json.Marshal(doc)
 	if err != nil {
@@ -105,38 +114,77 @@ func render(doc *huma.OpenAPI) ([]byte, error) {
 	if err := json.Unmarshal(body, &tree); err != nil {
 		return nil, fmt.Errorf("openapi: read back: %w", err)
 	}
-	openAnswers(tree)
+	mendAnswers(tree, doc.Components.Schemas)
 	return json.Marshal(tree)
 }
 
-// commonAnswers gives every operation the problems any operation may have.
+// commonAnswers gives every operation the answers any operation may have. "default" is for those of later versions: a
+// status that an operation has today is declared.
 func commonAnswers(doc *huma.OpenAPI) {
-	problem := &huma.MediaType{Schema: doc.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")}
+	schema := doc.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
 	if code := doc.Components.Schemas.Map()["Problem"].Properties["code"]; len(code.Enum) == 0 {
 		for _, c := range slices.Sorted(maps.Keys(problems)) {
 			code.Enum = append(code.Enum, string(c))
 		}
 	}
-	for _, item := range doc.Paths {
-		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
-			if op == nil {
-				continue
+	doc.Components.Responses = map[string]*huma.Response{"Problem": {Description: "A problem; its code says which.",
+		Content: map[string]*huma.MediaType{problemType: {Schema: schema}}}}
+	problem := &huma.Response{Ref: "#/components/responses/Problem"}
+	for _, op := range operations(doc) {
+		op.Responses["default"] = problem
+		for _, status := range commonProblems(op) {
+			op.Responses[strconv.Itoa(status)] = problem
+		}
+		for status := range op.Responses {
+			if code, err := strconv.Atoi(status); err == nil && code >= 400 {
+				op.Responses[status] = problem
 			}
-			if op.Responses["default"] == nil {
-				op.Responses["default"] = &huma.Response{Description: "A problem."}
-			}
-			for status, r := range op.Responses {
-				if code, err := strconv.Atoi(status); status == "default" || (err == nil && code >= 400) {
-					r.Content = map[string]*huma.MediaType{problemType: problem}
-				}
-			}
+		}
+		if _, tagged := op.Metadata[social.MetaETag]; tagged && op.Method == fiber.MethodGet {
+			op.Responses["304"] = &huma.Response{Description: "It is as the client has it."}
 		}
 	}
 }
 
-// openAnswers allows further members in every object that is not part of a request body: answers may grow, and a
-// client generated from the document must not refuse them then.
-func openAnswers(tree map[string]any) {
+// commonProblems are the statuses of the problems that the host answers in the name of an operation: framing, limits,
+// who may call it, what it takes, the state of the stores.
+func commonProblems(op *huma.Operation) []int {
+	list := []int{400, 406, 408, 413, 422, 429, 431, 500, 503}
+	writes := budgetOf(op.Method) == social.BudgetWrite
+	if rule := op.Metadata[social.MetaAuth]; rule != social.AuthNone {
+		list = append(list, 401, 403)
+	}
+	if writes {
+		list = append(list, 403, 507) // from another site; no space
+	}
+	if op.RequestBody != nil {
+		list = append(list, 415)
+	}
+	if strings.Contains(op.Path, "{") {
+		list = append(list, 404)
+	}
+	if slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == "Idempotency-Key" }) {
+		list = append(list, 409)
+	}
+	return list
+}
+
+// operations are all of the document, in the order of their paths.
+func operations(doc *huma.OpenAPI) (list []*huma.Operation) {
+	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
+		item := doc.Paths[path]
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if op != nil {
+				list = append(list, op)
+			}
+		}
+	}
+	return list
+}
+
+// mendAnswers says what huma leaves out of the schemas of answers, which are those of no request body: that further
+// members may come, which a client generated from the document must not refuse then, and what may be null.
+func mendAnswers(tree map[string]any, types huma.Registry) {
 	components, _ := tree["components"].(map[string]any)
 	schemas, _ := components["schemas"].(map[string]any)
 	closed := map[string]bool{}
@@ -152,13 +200,52 @@ func openAnswers(tree map[string]any) {
 	}
 	each(tree["paths"], func(m map[string]any) { bind(m["requestBody"]) })
 	for name, schema := range schemas {
-		if !closed[name] {
-			each(schema, func(m map[string]any) {
-				if m["additionalProperties"] == false {
-					delete(m, "additionalProperties")
-				}
-			})
+		if closed[name] {
+			continue
 		}
+		each(schema, func(m map[string]any) {
+			if m["additionalProperties"] == false {
+				delete(m, "additionalProperties")
+			}
+		})
+		if t := types.TypeFromRef(schemaPrefix + name); t != nil {
+			properties, _ := schema.(map[string]any)["properties"].(map[string]any)
+			mendFields(t, properties)
+		}
+	}
+}
+
+// mendFields gives the fields of an answer their times and nulls. A nil pointer without omitempty is null, whatever it
+// points to; huma says so of plain values only.
+func mendFields(t reflect.Type, properties map[string]any) {
+	for _, f := range reflect.VisibleFields(t) {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		schema, ok := properties[name].(map[string]any)
+		if !ok || !f.IsExported() {
+			continue
+		}
+		pointer := f.Type.Kind() == reflect.Pointer
+		if f.Type == reflect.TypeFor[social.Time]() || pointer && f.Type.Elem() == reflect.TypeFor[social.Time]() {
+			schema["format"] = "date-time"
+		}
+		if pointer && !strings.Contains(options, "omitempty") {
+			orNull(schema)
+		}
+	}
+}
+
+// orNull makes a schema allow null.
+func orNull(schema map[string]any) {
+	if ref, ok := schema["$ref"]; ok {
+		delete(schema, "$ref")
+		schema["anyOf"] = []any{map[string]any{"$ref": ref}, map[string]any{"type": "null"}}
+		return
+	}
+	if kind, ok := schema["type"].(string); ok {
+		schema["type"] = []any{kind, "null"}
+	}
+	if values, ok := schema["enum"].([]any); ok && !slices.Contains(values, nil) {
+		schema["enum"] = append(values, nil)
 	}
 }
 

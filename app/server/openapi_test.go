@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -116,6 +117,81 @@ func TestOpenAPI(t *testing.T) {
 		}
 	}
 	golden(t, filepath.Join("testdata", "openapi.json"), []byte(a.body))
+}
+
+type thing struct {
+	Owner *owner       `json:"owner"`
+	Ref   *social.ID   `json:"ref"`
+	Kind  *string      `json:"kind" enum:"a,b"`
+	At    *social.Time `json:"at"`
+	Made  social.Time  `json:"made"`
+	Later *owner       `json:"later,omitempty"`
+	List  []string     `json:"list" nullable:"true"`
+}
+
+type owner struct {
+	Name string `json:"name"`
+}
+
+// TestAnswersInTheDocument: what may be null in an answer is so in the document, events are told apart by type, and
+// every status is declared.
+func TestAnswersInTheDocument(t *testing.T) {
+	s := newSite(t)
+	type answer struct{ Body thing }
+	s.Register(func(api humaapi.API) {
+		humaapi.Register(api, humaapi.Operation{OperationID: "put-thing", Method: "PUT", Path: "/v1/things/{id}",
+			Metadata: map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWritePosts),
+				social.MetaEvents: map[string]any{"thing.made": thing{}, "thing_gone": owner{}}}},
+			func(context.Context, *struct {
+				ID  string `path:"id"`
+				Key string `header:"Idempotency-Key"`
+			}) (*answer, error) {
+				return nil, nil
+			})
+	})
+	var doc struct {
+		Paths      map[string]map[string]struct{ Responses map[string]any }
+		Components struct {
+			Schemas map[string]struct {
+				Properties    map[string]json.RawMessage
+				OneOf         json.RawMessage
+				Discriminator json.RawMessage
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(s.do("GET", "/openapi.json", "").body), &doc); err != nil {
+		t.Fatal(err)
+	}
+	schemas := doc.Components.Schemas
+	for name, want := range map[string]string{
+		"owner": `{"anyOf":[{"$ref":"#/components/schemas/Owner"},{"type":"null"}]}`,
+		"ref":   `{"type":["string","null"]}`,
+		"kind":  `{"enum":["a","b",null],"type":["string","null"]}`,
+		"at":    `{"format":"date-time","type":["string","null"]}`,
+		"made":  `{"format":"date-time","type":"string"}`,
+		"later": `{"$ref":"#/components/schemas/Owner"}`,
+		"list":  `{"items":{"type":"string"},"type":["array","null"]}`,
+	} {
+		if got := string(schemas["Thing"].Properties[name]); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	if got, want := string(schemas["Event"].OneOf), `[{"$ref":"#/components/schemas/EventThingMade"},`+
+		`{"$ref":"#/components/schemas/EventThingGone"}]`; got != want {
+		t.Errorf("Event is one of %s, want %s", got, want)
+	}
+	if got, want := string(schemas["Event"].Discriminator), `{"mapping":{"thing.made":"#/components/schemas/EventThing`+
+		`Made","thing_gone":"#/components/schemas/EventThingGone"},"propertyName":"type"}`; got != want {
+		t.Errorf("Event is told apart by %s, want %s", got, want)
+	}
+	if got, want := string(schemas["EventThingGone"].Properties["type"]),
+		`{"enum":["thing_gone"],"type":"string"}`; got != want {
+		t.Errorf("its type is %s, want %s", got, want)
+	}
+	want := strings.Fields("200 400 401 403 404 406 408 409 413 422 429 431 500 503 507 default")
+	if got := slices.Sorted(maps.Keys(doc.Paths["/v1/things/{id}"]["put"].Responses)); !slices.Equal(got, want) {
+		t.Errorf("it answers %v, want %v", got, want)
+	}
 }
 
 // walkRefs checks that every $ref leads somewhere.

@@ -1,12 +1,12 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"mime"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -16,6 +16,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/plugins"
 )
 
 // adoptHuma sets huma's package variables: problems as errors, exact member names, lists that are never null. They are
@@ -25,7 +26,7 @@ var adoptHuma = sync.OnceFunc(func() {
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, _ string, errs ...error) huma.StatusError {
 		p := humaProblem(status, errs)
 		c := humafiber.Unwrap(ctx)
-		p.RequestID, p.Instance = social.RequestIDFrom(ctx.Context()), clip(c.Path(), 256)
+		p.RequestID, p.Instance = social.RequestIDFrom(ctx.Context()), clip(askedPath(c.Context()), 256)
 		p.headers(ctx.SetHeader)
 		ctx.SetHeader(fiber.HeaderCacheControl, cacheNever)
 		c.Locals(localProblem, p)
@@ -136,8 +137,10 @@ func checkInput(c *fiber.Ctx, op *huma.Operation) error {
 	return nil
 }
 
-// checkParameters refuses query parameters that are unknown, given twice or not text, and an Idempotency-Key that
-// is not visible ASCII.
+const headerKey = "Idempotency-Key"
+
+// checkParameters refuses query parameters that are unknown, given twice or not text, and, where a key is read, an
+// Idempotency-Key that is empty or not visible ASCII.
 func checkParameters(c *fiber.Ctx, op *huma.Operation) error {
 	query, err := url.ParseQuery(string(c.Request().URI().QueryString()))
 	if err != nil {
@@ -147,7 +150,7 @@ func checkParameters(c *fiber.Ctx, op *huma.Operation) error {
 	for name, values := range query {
 		pointer := jsonPointer([]string{name})[1:]
 		switch {
-		case !hasParam(op, name):
+		case !hasParam(op, "query", name):
 			bad = append(bad, social.QueryField(pointer, social.FieldUnknown, "There is no such parameter."))
 		case len(values) > 1:
 			bad = append(bad, social.QueryField(pointer, social.FieldDuplicate, "Give this parameter once."))
@@ -156,12 +159,10 @@ func checkParameters(c *fiber.Ctx, op *huma.Operation) error {
 		}
 	}
 	slices.SortFunc(bad, byPointer)
-	for _, b := range c.Request().Header.Peek("Idempotency-Key") {
-		if b <= ' ' || b >= 0x7f {
-			bad = append(bad, social.Field{In: "header", Pointer: "/Idempotency-Key", Code: social.FieldBadFormat,
-				Detail: "Visible ASCII characters."})
-			break
-		}
+	if keys := c.Request().Header.PeekAll(headerKey); len(keys) > 0 && hasParam(op, "header", headerKey) &&
+		(len(keys[0]) == 0 || bytes.ContainsFunc(keys[0], func(r rune) bool { return r <= ' ' || r >= 0x7f })) {
+		bad = append(bad, social.Field{In: "header", Pointer: "/" + headerKey, Code: social.FieldBadFormat,
+			Detail: "1 to 255 visible ASCII characters."})
 	}
 	if len(bad) > 0 {
 		return social.Invalid(bad...)
@@ -169,8 +170,8 @@ func checkParameters(c *fiber.Ctx, op *huma.Operation) error {
 	return nil
 }
 
-func hasParam(op *huma.Operation, name string) bool {
-	return slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name })
+func hasParam(op *huma.Operation, in, name string) bool {
+	return slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.In == in && p.Name == name })
 }
 
 // checkBody refuses a body of another media type and one that is not strict JSON.
@@ -201,24 +202,11 @@ func checkBody(c *fiber.Ctx, op *huma.Operation) error {
 	return nil
 }
 
-// acceptsJSON reads an Accept header: no header, application/json, a problem's type, application/* or */*, where
-// the more specific range decides and q=0 refuses.
+// acceptsJSON reports whether an Accept header takes application/json. Who names the type of problems takes it too.
 func acceptsJSON(accept string) bool {
-	if strings.TrimSpace(accept) == "" {
-		return true
+	weight, named := plugins.Weight(accept, fiber.MIMEApplicationJSON)
+	if w, problem := plugins.Weight(accept, problemType); problem && !named {
+		weight = w
 	}
-	best, found := 0, false
-	for part := range strings.SplitSeq(accept, ",") {
-		media, params, err := mime.ParseMediaType(part)
-		if err != nil {
-			continue
-		}
-		rank := map[string]int{"*/*": 1, "application/*": 2, problemType: 3, fiber.MIMEApplicationJSON: 4}[media]
-		q, err := strconv.ParseFloat(params["q"], 64)
-		ok := params["q"] == "" || (err == nil && q > 0)
-		if rank > best || (rank == best && rank > 0 && ok) {
-			best, found = rank, ok
-		}
-	}
-	return found
+	return weight > 0
 }

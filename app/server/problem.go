@@ -203,16 +203,20 @@ func (p *Problem) headers(set func(name, value string)) {
 	}
 }
 
-// write makes p the answer, in place of whatever was there.
+// write makes p the answer, in place of whatever was there. Outside the API a browser is shown a page.
 func (p *Problem) write(c *fasthttp.RequestCtx) {
 	body, err := json.Marshal(p)
 	if err != nil { // cannot happen: only strings and numbers
 		body = []byte(`{"code":"internal","status":500}`)
 	}
+	mime := problemType
+	if wantsPage(c) {
+		mime, body = fiber.MIMETextHTMLCharsetUTF8, problemPage(p.Title, p.Detail, string(p.Code)+", request "+p.RequestID)
+	}
 	c.Response.ResetBody()
 	c.Response.SetStatusCode(p.Status)
 	c.Response.Header.Del(fiber.HeaderETag)
-	c.Response.Header.SetContentType(problemType)
+	c.Response.Header.SetContentType(mime)
 	c.Response.Header.Set(fiber.HeaderCacheControl, "no-store")
 	p.headers(c.Response.Header.Set)
 	c.Response.SetBody(body)

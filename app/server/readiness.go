@@ -40,6 +40,9 @@ func NewReadiness(checks ...Check) *Readiness { return &Readiness{checks: checks
 // Ready is called once everything runs and the relay has caught up.
 func (r *Readiness) Ready() { r.ready.Store(true) }
 
+// Begun reports that Ready was called: everything has been opened.
+func (r *Readiness) Begun() bool { return r.ready.Load() }
+
 // Drain is called first at shutdown.
 func (r *Readiness) Drain() { r.draining.Store(true) }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -61,17 +62,19 @@ type Server struct {
 	draining atomic.Bool
 	running  atomic.Int64 // requests in a handler
 	conns    connections
+	closing  lingering
 	mu       sync.Mutex
 	listener net.Listener
 }
 
-// New builds a server with the routes every site has: /healthz, /readyz, /openapi.json and /docs. It opens
+// New builds a server with the routes every site has: /healthz, /readyz, /problems/, /openapi.json and /docs. It opens
 // nothing. It panics if Fiber would hand out strings that change after their request (I14): a mistake of ours.
 func New(cfg Config, deps Deps) *Server {
+	_, host, _ := strings.Cut(cfg.Origin(), "://")
 	s := &Server{
-		cfg: cfg, origin: cfg.Origin(), cookie: cookieName(cfg.Secure()), origins: cfg.CORSOrigins,
+		cfg: cfg, origin: cfg.Origin(), cookie: social.Site{PublicURL: cfg.Origin()}.CookieName(), origins: cfg.CORSOrigins,
 		auth: deps.Auth, limits: deps.Limits, ready: deps.Ready, clock: deps.Clock, log: deps.Log,
-		guard: guard{hosts: newHosts(cfg.Origin(), cfg.AllowedHosts)},
+		guard: guard{hosts: newHosts(host, cfg.AllowedHosts), limit: int(cfg.HeaderLimit)},
 	}
 	s.trusted, _ = trustedNetworks(cfg.TrustedProxies) // Validate has refused bad ones
 	if s.auth == nil {
@@ -95,8 +98,9 @@ func New(cfg Config, deps Deps) *Server {
 	s.doc = newDocument(deps.Site)
 	s.late = &lateRoutes{Router: s.fiber}
 	s.api = s.newAPI(s.late)
-	s.fiber.Use(s.observe, s.cors)
+	s.fiber.Use(s.observe, s.cors, asterisk)
 	s.serveHealth()
+	s.serveProblems()
 	s.serveDocs(deps.Site)
 	return s
 }
@@ -105,7 +109,8 @@ func New(cfg Config, deps Deps) *Server {
 func (s *Server) newFiber() *fiber.App {
 	a := fiber.New(fiber.Config{
 		Immutable: true, CaseSensitive: true, StrictRouting: true, DisableStartupMessage: true, Network: "tcp",
-		BodyLimit: int(s.cfg.BodyLimit), ReadBufferSize: int(s.cfg.HeaderLimit), Concurrency: s.cfg.MaxConnections,
+		BodyLimit: int(s.cfg.BodyLimit), ReadBufferSize: int(s.cfg.HeaderLimit) + headerSlack,
+		Concurrency: s.cfg.MaxConnections,
 		ReadTimeout: s.cfg.ReadTimeout, WriteTimeout: s.cfg.WriteTimeout, IdleTimeout: s.cfg.IdleTimeout,
 		DisablePreParseMultipartForm: true,
 		ErrorHandler:                 s.fail,
@@ -123,6 +128,7 @@ func (s *Server) newFiber() *fiber.App {
 			s.refuse(c, parseFault(err))
 		}
 	}
+	f.HeaderReceived = readTokens
 	f.ExpectHandler = s.expect
 	route := f.Handler
 	f.Handler = func(c *fasthttp.RequestCtx) {
@@ -130,6 +136,8 @@ func (s *Server) newFiber() *fiber.App {
 			s.refuse(c, fault)
 			return
 		}
+		joinLists(&c.Request.Header)
+		decodePath(c.URI())
 		route(c)
 	}
 	return a
@@ -170,7 +178,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		_ = ln.Close() // Drain may have done it
 		return nil
 	}
-	return s.fiber.Listener(ln)
+	return s.fiber.Listener(listener{ln, &s.closing})
 }
 
 // Drain begins the shutdown without waiting: /readyz turns 503, the listener closes, and open connections close after
@@ -190,6 +198,7 @@ func (s *Server) Drain() {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	defer s.stop()
+	defer s.closing.stop()
 	s.conns.close(true)
 	err := s.fiber.Server().ShutdownWithContext(ctx)
 	if err != nil && s.running.Load() == 0 {
@@ -237,6 +246,9 @@ func (l *connections) note(c net.Conn, state fasthttp.ConnState) {
 	case fasthttp.StateActive:
 		if _, known := l.silent[c]; known { // a connection served directly, in a test, was never new
 			l.silent[c] = false
+		}
+		if k, ok := c.(*conn); ok {
+			k.unread.Store(false) // unless the request is refused
 		}
 	case fasthttp.StateHijacked, fasthttp.StateClosed:
 		delete(l.silent, c)

@@ -674,8 +674,11 @@ func TestHijackedConnectionStays(t *testing.T) {
 	s.Fiber().Get("/take", func(c *web.Ctx) error {
 		c.Context().HijackSetNoResponse(true)
 		c.Context().Hijack(func(conn net.Conn) {
-			if wrapped, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
-				conn = wrapped.UnsafeConn()
+			for wrapped := true; wrapped; { // as plugins/sse/wire does
+				var w interface{ UnsafeConn() net.Conn }
+				if w, wrapped = conn.(interface{ UnsafeConn() net.Conn }); wrapped {
+					conn = w.UnsafeConn()
+				}
 			}
 			taken <- conn
 		})

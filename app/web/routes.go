@@ -1,12 +1,15 @@
 package web
 
 import (
+	"cmp"
+
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// Routes adds the web client: one page for all its addresses, and its assets. Its routes stand behind the
+// Routes adds the web client: one page for all its addresses, its assets, and what browsers and crawlers ask every site
+// for. Its routes stand behind the
 // server's guard and headers and ask nobody who they are: what the page shows it fetches from the API.
 func Routes(r fiber.Router) {
 	page := Page()
@@ -16,13 +19,18 @@ func Routes(r fiber.Router) {
 			return sendFile(c, page, "text/html; charset=utf-8", tag)
 		})
 	}
-	r.Get("/assets/:name", func(c *fiber.Ctx) error {
-		content, mediaType, ok := Asset(c.Params("name"))
-		if !ok {
-			return social.NotFound()
+	asset := func(name string) fiber.Handler {
+		return func(c *fiber.Ctx) error {
+			content, mediaType, ok := Asset(cmp.Or(name, c.Params("name")))
+			if !ok {
+				return social.NotFound()
+			}
+			return sendFile(c, content, mediaType, social.ETagOf(content, false))
 		}
-		return sendFile(c, content, mediaType, social.ETagOf(content, false))
-	})
+	}
+	r.Get("/assets/:name", asset(""))
+	r.Get("/favicon.ico", asset("bell.svg"))
+	r.Get("/robots.txt", asset("robots.txt"))
 }
 
 // sendFile answers with an embedded file. Browsers ask each time whether it has changed, since its name stays the
@@ -31,7 +39,7 @@ func sendFile(c *fiber.Ctx, content []byte, mediaType, tag string) error {
 	c.Set(fiber.HeaderContentSecurityPolicy, ContentSecurityPolicy)
 	c.Set(fiber.HeaderCacheControl, "no-cache")
 	c.Set(fiber.HeaderETag, tag)
-	if c.Get(fiber.HeaderIfNoneMatch) == tag {
+	if social.HasETag(c.Get(fiber.HeaderIfNoneMatch), tag, true) {
 		return c.SendStatus(fiber.StatusNotModified)
 	}
 	c.Set(fiber.HeaderContentType, mediaType)

@@ -42,6 +42,8 @@ func Asset(name string) (content []byte, mediaType string, ok bool) {
 		return b, "text/css; charset=utf-8", true
 	case ".svg":
 		return b, "image/svg+xml", true
+	case ".txt":
+		return b, "text/plain; charset=utf-8", true
 	}
 	return b, mime.TypeByExtension(path.Ext(name)), true
 }

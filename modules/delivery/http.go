@@ -199,7 +199,8 @@ func (s *Service) postRetry(ctx context.Context, in *deliveryPath) (*delivery, e
 func (s *Service) EventRoutes(r fiber.Router, doc *huma.OpenAPI) {
 	r.Head(plugins.EventsPath, s.getEvents) // before Get, which mounts a HEAD of its own
 	r.Get(plugins.EventsPath, s.getEvents)
-	plugins.DescribeEvents(doc, fiber.MIMEApplicationJSON, eventPageSchema())
+	plugins.Schemas(doc).Map()["EventPage"] = eventPageSchema()
+	plugins.DescribeEvents(doc, fiber.MIMEApplicationJSON, &huma.Schema{Ref: "#/components/schemas/EventPage"})
 }
 
 func (s *Service) getEvents(c *fiber.Ctx) error {
@@ -235,27 +236,22 @@ func (s *Service) getEvents(c *fiber.Ctx) error {
 	tag := page.ETag()
 	c.Set(fiber.HeaderETag, tag)
 	c.Set(fiber.HeaderCacheControl, "private, no-cache")
-	if q.Wait == 0 && social.HasETag(c.Get(fiber.HeaderIfNoneMatch), tag) {
+	if q.Wait == 0 && social.HasETag(c.Get(fiber.HeaderIfNoneMatch), tag, true) {
 		return c.SendStatus(fiber.StatusNotModified)
 	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 	return c.Send(page.AppendJSON(nil))
 }
 
+// eventPageSchema is what a page of events (reading.Page) looks like.
 func eventPageSchema() *huma.Schema {
 	text := func(doc string) *huma.Schema { return &huma.Schema{Type: huma.TypeString, Description: doc} }
-	object := func(required []string, properties map[string]*huma.Schema) *huma.Schema {
-		return &huma.Schema{Type: huma.TypeObject, Required: required, Properties: properties}
-	}
-	item := object([]string{"id", "type", "time", "data"}, map[string]*huma.Schema{
-		"id": text("Its position."), "type": text("What happened."), "time": {Type: huma.TypeString, Format: "date-time"},
-		"data": {Type: huma.TypeObject, AdditionalProperties: true, Description: "By type."},
-	})
-	return object([]string{"items", "next", "more", "head", "oldest"}, map[string]*huma.Schema{
-		"items":  {Type: huma.TypeArray, Items: item},
-		"next":   text("The position to ask from next."),
-		"more":   {Type: huma.TypeBoolean, Description: "Ask again at once."},
-		"head":   text("The newest durable position."),
-		"oldest": text("Reading after it gives everything kept."),
-	})
+	return &huma.Schema{Type: huma.TypeObject, Required: []string{"items", "next", "more", "head", "oldest"},
+		Properties: map[string]*huma.Schema{
+			"items":  {Type: huma.TypeArray, Items: &huma.Schema{Ref: plugins.EventSchema}},
+			"next":   text("The position to ask from next."),
+			"more":   {Type: huma.TypeBoolean, Description: "Ask again at once."},
+			"head":   text("The newest durable position."),
+			"oldest": text("Reading after it gives everything kept."),
+		}}
 }

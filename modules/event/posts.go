@@ -50,7 +50,7 @@ type PostPublished struct{ Post PostInfo }
 
 func (PostPublished) FactName() string { return "post published" }
 
-// PostRemoved: a post or a comment was deleted by its author or with the account.
+// PostRemoved: a post or a comment was deleted by its author, by an operator or with the account.
 type PostRemoved struct {
 	Post PostInfo
 	At   social.Time

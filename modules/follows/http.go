@@ -20,7 +20,8 @@ type followInput struct {
 type relationOutput = social.Answer[social.Relationship]
 
 func (s *Service) Routes(api huma.API) {
-	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWriteFollows)}
+	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWriteFollows),
+		social.MetaEvents: map[string]any{social.EventFollowChanged: social.Relationship{}}}
 	tags := []string{"follows"}
 	huma.Register(api, huma.Operation{OperationID: "follow", Method: http.MethodPut, Path: "/v1/users/{id}/follow",
 		Tags: tags, Summary: "Follow a person, or change the bell", DefaultStatus: http.StatusOK, Metadata: write,

@@ -247,7 +247,7 @@ type removedData struct {
 	ID       *social.ID    `json:"id"`
 	Group    *removedGroup `json:"group"`
 	ObjectID *social.ID    `json:"object_id"`
-	Reason   string        `json:"reason"`
+	Reason   string        `json:"reason" doc:"withdrawn, deleted or hidden."`
 }
 
 type removedGroup struct {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -26,6 +27,9 @@ func (s *Service) Routes(api huma.API) {
 	write := huma.Operation{Metadata: map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWriteNotifications)}}
 	end, push := write, kind(social.ScopeNotifySend, social.MetaLimit, social.BudgetService)
 	end.DefaultStatus, push.DefaultStatus = http.StatusNoContent, http.StatusCreated
+	read.Metadata[social.MetaEvents] = map[string]any{social.EventNotification: Notification{},
+		social.EventNotificationUpdated: Notification{}, social.EventNotificationRemoved: removedData{},
+		social.EventReadState: readState{}}
 
 	add(api, read, get, all, "list-notifications", "The notifications of the person, newest first", h.list)
 	add(api, state, get, all+"/counts", "count-notifications", "How many are unseen and unread", h.counts)
@@ -41,6 +45,9 @@ func (s *Service) Routes(api huma.API) {
 	add(api, write, del, one+"/archived", "unset-archived", "Put one item back into the inbox",
 		h.change(s.SetArchived, false), 404)
 	add(api, end, del, one, "delete-notification", "Delete one notification", h.delete, 404)
+	push.Responses = map[string]*huma.Response{"200": {Description: "The receiver does not want it: dropped says why.",
+		Content: map[string]*huma.MediaType{"application/json": {
+			Schema: api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Pushed](), true, "")}}}}
 	add(api, push, post, all, "push-notification", "Tell a person something, as a host application", h.push)
 }
 

@@ -13,8 +13,8 @@ import (
 // readState is the data of read_state: what one device did, for the others. Exactly one of IDs, Group and UpTo is
 // set; Counts is authoritative.
 type readState struct {
-	Change string      `json:"change"` // seen, read, unread, archived, unarchived
-	IDs    []social.ID `json:"ids"`
+	Change string      `json:"change" enum:"seen,read,unread,archived,unarchived"`
+	IDs    []social.ID `json:"ids" nullable:"true"`
 	Group  *social.ID  `json:"group"`
 	UpTo   *social.ID  `json:"up_to"`
 	Counts Counts      `json:"counts"`

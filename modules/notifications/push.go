@@ -124,6 +124,9 @@ func (p Push) check() (*string, error) {
 		bad = append(bad, social.BodyField("/type", social.FieldBadFormat,
 			"A lowercase letter, then up to 31 lowercase letters, digits or underscores."))
 	}
+	if !social.Visible(p.Content) {
+		bad = append(bad, social.BodyField("/content", social.FieldTooShort, "At least 1 character that shows."))
+	}
 	if p.URL != "" && !isLink(p.URL) {
 		bad = append(bad, social.BodyField("/url", social.FieldBadFormat, "An http or https address, or a path from /."))
 	}

@@ -1,7 +1,6 @@
 package notifications
 
 import (
-	"cmp"
 	"strconv"
 	"strings"
 
@@ -20,7 +19,7 @@ var phrases = map[string]string{
 }
 
 // sentence tells the receiver what happened: "Bob liked your post", "Bob and 2 others liked your post". What was
-// pushed speaks for itself.
+// pushed speaks for itself. A name of another direction is isolated, so that it moves nothing else.
 func sentence(r *row, actor *social.UserRef, object *Object, others int64) string {
 	phrase, ok := phrases[r.kind]
 	if !ok {
@@ -31,7 +30,9 @@ func sentence(r *row, actor *social.UserRef, object *Object, others int64) strin
 	}
 	who := "Someone"
 	if actor != nil {
-		who = cmp.Or(actor.DisplayName, actor.Username)
+		if who = social.Isolate(actor.DisplayName); !social.Visible(who) {
+			who = actor.Username
+		}
 	}
 	switch {
 	case others == 1:

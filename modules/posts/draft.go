@@ -35,8 +35,8 @@ func (d Draft) check(cfg Config) (checked, error) {
 		bad = append(bad, social.BodyField(pointer, code, detail))
 	}
 	switch {
-	case strings.TrimSpace(d.Text) == "":
-		refuse("/text", social.FieldRequired, "A post needs a text.")
+	case !social.Visible(d.Text):
+		refuse("/text", social.FieldRequired, "A post needs a text that shows.")
 	case utf8.RuneCountInString(d.Text) > cfg.MaxText:
 		refuse("/text", social.FieldTooLong, fmt.Sprintf("At most %d characters.", cfg.MaxText))
 	}
@@ -49,8 +49,8 @@ func (d Draft) check(cfg Config) (checked, error) {
 	}
 	if w := d.Warning; w != nil {
 		switch {
-		case strings.TrimSpace(*w) == "":
-			refuse("/warning", social.FieldTooShort, "At least 1 character.")
+		case !social.Visible(*w):
+			refuse("/warning", social.FieldTooShort, "At least 1 character that shows.")
 		case utf8.RuneCountInString(*w) > cfg.MaxWarning:
 			refuse("/warning", social.FieldTooLong, fmt.Sprintf("At most %d characters.", cfg.MaxWarning))
 		}

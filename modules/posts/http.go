@@ -58,7 +58,9 @@ type homeOutput struct {
 }
 
 func (s *Service) Routes(api huma.API) {
-	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWritePosts)}
+	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWritePosts),
+		social.MetaEvents: map[string]any{social.EventPostCreated: Content{}, social.EventPostUpdated: Content{},
+			social.EventPostDeleted: Tombstone{}}}
 	one := map[string]any{social.MetaAuth: social.AuthOptional, social.MetaETag: "strong"}
 	list := map[string]any{social.MetaAuth: social.AuthOptional, social.MetaETag: "weak"}
 	home := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeRead), social.MetaETag: "weak"}

@@ -3,7 +3,6 @@ package posts
 import (
 	"context"
 	"encoding/json"
-	"strings"
 
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/social"
@@ -25,24 +24,35 @@ type Tombstone struct {
 // The first transaction decides, and redacts one page of announcements; other pages follow before the answer, each in a
 // transaction of its own. After an error the post may be deleted; its last pages are then a job's.
 func (s *Service) Delete(ctx context.Context, actor social.Actor, id social.ID, ifMatch string) error {
-	var rest int64
-	err := s.db.InTx(ctx, func(tx storage.Tx) error {
-		rest = 0
+	err := s.end(ctx, id, func(tx storage.Tx) (row, social.UserRef, error) {
 		author, err := s.person(ctx, tx, actor)
 		if err != nil {
-			return err
+			return row{}, author, err
 		}
 		r, found, err := ownRow(ctx, tx, actor.UserID, id)
 		if err != nil {
-			return err
+			return r, author, err
 		}
 		if !found {
-			return social.NotFound()
+			return r, author, social.NotFound()
 		}
-		if ok, err := matches(ifMatch, s.post(r, &author, actor.UserID)); err != nil || !ok {
-			if err == nil {
-				err = social.NewFault(social.CodePreconditionFailed, "The post has changed.")
-			}
+		ok, err := matches(ifMatch, s.post(r, &author, actor.UserID))
+		if err == nil && !ok {
+			err = social.NewFault(social.CodePreconditionFailed, "The post has changed.")
+		}
+		return r, author, err
+	})
+	return social.Wrap(err, "posts: delete %s", id)
+}
+
+// end removes the post that find gives, or tells why not.
+func (s *Service) end(ctx context.Context, id social.ID,
+	find func(tx storage.Tx) (row, social.UserRef, error)) error {
+	var rest int64
+	err := s.db.InTx(ctx, func(tx storage.Tx) error {
+		rest = 0
+		r, author, err := find(tx)
+		if err != nil {
 			return err
 		}
 		now := s.clock.Now()
@@ -62,7 +72,7 @@ func (s *Service) Delete(ctx context.Context, actor social.Actor, id social.ID, 
 		})
 		rest = left
 	}
-	return social.Wrap(err, "posts: delete %s", id)
+	return err
 }
 
 // redactPage empties one page of what was announced of a post before an outbox id, 0 = by now, and keeps where to go
@@ -118,22 +128,15 @@ func (s *Service) announceEnd(ctx context.Context, tx storage.Tx, r row, now soc
 		Type: social.EventPostDeleted, Actor: r.author, Object: r.id, About: []social.ID{r.author}, Time: now, Data: data})
 }
 
-// matches compares an If-Match header (RFC 9110 13.1.1: "*", or strong tags) with the tag that GET gives the post,
-// whose body the host writes with json.Marshal.
+// matches compares an If-Match header with the tag that GET gives the post, whose body the host writes with
+// json.Marshal. No header matches.
 func matches(header string, p Post) (bool, error) {
-	header = strings.TrimSpace(header)
-	if header == "" || header == "*" {
+	if header == "" {
 		return true, nil
 	}
 	body, err := json.Marshal(p)
 	if err != nil {
 		return false, err
 	}
-	tag := social.ETagOf(body, false)
-	for one := range strings.SplitSeq(header, ",") {
-		if strings.TrimSpace(one) == tag {
-			return true, nil
-		}
-	}
-	return false, nil
+	return social.HasETag(header, social.ETagOf(body, false), false), nil
 }

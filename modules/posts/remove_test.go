@@ -309,3 +309,35 @@ func TestPostsAndCommentsOfAPerson(t *testing.T) {
 	same(t, "third", said(third), []string{"comment 1", "post 1"})
 	same(t, "back", said(page(*third.Prev)), []string{"comment 2", "post 2"})
 }
+
+// An operator removes anybody's post with the same end as its author, once.
+func TestOperatorRemoves(t *testing.T) {
+	s := open(t, "alice", "bob")
+	p := s.say(t, "alice", "buy my watches, @bob")
+	c := s.answer(t, "bob", p, "no")
+	s.facts.drain()
+	before := len(s.Outbox(t))
+	for _, id := range []social.ID{p.ID, c.ID} {
+		if err := s.Remove(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := s.facts.drain()
+	if len(list) != 2 || list[0].(event.PostRemoved).Post.Author.ID != s.id("alice") ||
+		list[1].(event.PostRemoved).Post.ID != c.ID {
+		t.Errorf("facts %v", factNames(list))
+	}
+	ends := 0
+	for _, row := range s.Outbox(t)[before:] {
+		if row.Type == social.EventPostDeleted {
+			ends++
+		}
+	}
+	if ends != 1 {
+		t.Errorf("%d ends are announced, want that of the post", ends)
+	}
+	_, err := s.Get(t.Context(), s.id("alice"), p.ID)
+	wantFault(t, err, social.CodeNotFound)
+	wantFault(t, s.Remove(t.Context(), p.ID), social.CodeNotFound)
+	wantFault(t, s.Remove(t.Context(), social.NewID()), social.CodeNotFound)
+}

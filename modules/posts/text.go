@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/width"
+
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 const (
@@ -22,95 +24,126 @@ type name struct {
 
 // parse finds names and tags in a text, in order. Neither begins inside a word, an address or a URL:
 //
-//   - a URL is a scheme, "://" and everything up to white space;
-//   - a name is "@", a letter and 1 to 29 letters, digits or underscores of ASCII. It is none if the run is
-//     longer, goes on with a Latin letter, or with "@" (an address on another server);
+//   - a URL is a scheme, "://" and everything up to white space, "<", ">" or a quotation mark (RFC 3986, appendix C);
+//   - a name is "@" or "＠", a letter and 1 to 29 letters, digits or underscores of ASCII, which may be full-width. It is
+//     none if the run is longer, goes on with a Latin letter, or with "@" (an address on another server);
 //   - a tag is "#" or "＃" and letters, marks, digits and underscores of any script, one of them no digit and no
-//     underscore; at most 64 code points after folding. A longer run is none.
+//     underscore; at most 64 code points after folding. A longer run is none. Characters that show nothing, such as
+//     joiners, stand inside it and are not part of its folded form.
 func parse(text string) (names []name, tags []Tag) {
-	before := rune(-1) // the code point before text[i]
-	point := 0         // how many code points are before text[i]
+	point := 0 // how many code points are before text[i]
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])
 		end := i + size
 		switch {
 		case r == ':' && isScheme(text, i):
-			for end < len(text) {
-				next, n := utf8.DecodeRuneInString(text[end:])
-				if unicode.IsSpace(next) {
-					break
-				}
-				end += n
+			if rest := strings.IndexFunc(text[end:], endsURL); rest >= 0 {
+				end += rest
+			} else {
+				end = len(text)
 			}
-		case r == '@' && !joins(before):
-			if n := nameLen(text[end:]); n > 0 {
+		case narrow(r) == '@' && !joins(text[:i]):
+			if called, n := nameOf(text[end:]); called != "" {
 				end += n
-				names = append(names, name{strings.ToLower(text[i+1 : end]), point, point + 1 + n})
+				names = append(names, name{called, point, point + 1 + len(called)})
 			}
-		case (r == '#' || r == '＃') && !joins(before) && before != '&':
+		case narrow(r) == '#' && !joins(text[:i]) && !strings.HasSuffix(text[:i], "&"):
 			if word, tag := tagOf(text[end:]); tag != "" {
 				end += len(word)
 				tags = append(tags, Tag{tag, point, point + 1 + utf8.RuneCountInString(word)})
 			}
 		}
-		before, _ = utf8.DecodeLastRuneInString(text[:end])
 		point += utf8.RuneCountInString(text[i:end])
 		i = end
 	}
 	return names, tags
 }
 
-// joins reports whether what follows r belongs to r's word, address or path.
-func joins(r rune) bool {
-	if r < utf8.RuneSelf {
-		return isNameByte(byte(r)) || (r > 0 && strings.ContainsRune("@#/=", r))
+func endsURL(r rune) bool { return unicode.IsSpace(r) || r == '<' || r == '>' || r == '"' }
+
+// joins reports whether what follows before belongs to its last word, address or path: behind Latin letters, digits of
+// ASCII and a few signs. Other scripts are written without spaces. Marks belong to the letter they stand on; a variation
+// selector or an enclosing mark makes a symbol of it (1️⃣).
+func joins(before string) bool {
+	for {
+		r, size := utf8.DecodeLastRuneInString(before)
+		switch {
+		case size == 0, unicode.In(r, unicode.Variation_Selector, unicode.Me):
+			return false
+		case unicode.IsMark(r):
+			before = before[:len(before)-size]
+			continue
+		}
+		plain := narrow(r)
+		return isNamePart(plain) || plain == '@' || plain == '#' || r == '/' || r == '=' || unicode.Is(unicode.Latin, r)
 	}
-	return r == '＃' || unicode.Is(unicode.Latin, r) || unicode.IsMark(r) || unicode.IsDigit(r)
 }
 
-func isNameByte(b byte) bool {
-	return b == '_' || '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
+// narrow gives a full-width form of an ASCII character as that character (Unicode, Halfwidth and Fullwidth Forms).
+func narrow(r rune) rune {
+	if '！' <= r && r <= '～' {
+		return r - '！' + '!'
+	}
+	return r
+}
+
+func isNamePart(r rune) bool {
+	return r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
 }
 
 // isScheme reports whether the colon at i stands behind the scheme of a URL.
 func isScheme(text string, i int) bool {
-	return i > 0 && isNameByte(text[i-1]) && strings.HasPrefix(text[i:], "://")
+	return i > 0 && isNamePart(rune(text[i-1])) && strings.HasPrefix(text[i:], "://")
 }
 
-// nameLen is the length of the name at the beginning of s, 0 = there is none.
-func nameLen(s string) int {
-	n := 0
-	for n < len(s) && isNameByte(s[n]) {
-		n++
+// nameOf gives the name at the beginning of s, narrow and in lower case, and its length there; "" = there is none.
+func nameOf(s string) (called string, size int) {
+	var b []byte
+	for size < len(s) && len(b) <= maxName {
+		r, n := utf8.DecodeRuneInString(s[size:])
+		if r = narrow(r); !isNamePart(r) {
+			break
+		}
+		b = append(b, byte(unicode.ToLower(r)))
+		size += n
 	}
-	if n < minName || n > maxName || s[0] == '_' || s[0] <= '9' {
-		return 0
+	if len(b) < minName || len(b) > maxName || b[0] < 'a' {
+		return "", 0
 	}
-	if next, _ := utf8.DecodeRuneInString(s[n:]); n < len(s) && (next == '@' || unicode.Is(unicode.Latin, next) ||
-		unicode.IsMark(next)) {
-		return 0
+	next, n := utf8.DecodeRuneInString(s[size:])
+	if n > 0 && (narrow(next) == '@' || unicode.Is(unicode.Latin, next) || unicode.IsMark(next)) {
+		return "", 0
 	}
-	return n
+	return string(b), size
 }
 
 // tagOf gives the word at the beginning of s and its folded form, "" = it is no tag.
 func tagOf(s string) (word, tag string) {
 	end, letters := len(s), false
 	for i, r := range s {
-		if r == utf8.RuneError || !(r == '_' || unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsDigit(r)) {
+		part := r == '_' || unicode.IsDigit(r)
+		switch {
+		case unicode.IsMark(r), r == '\u200c', r == '\u200d': // in a word, behind a letter
+			part = i > 0
+		case unicode.IsLetter(r) && !social.Ignorable(r):
+			part, letters = true, true
+		}
+		if !part {
 			end = i
 			break
 		}
-		letters = letters || unicode.IsLetter(r)
 	}
-	word = s[:end]
-	if !letters || strings.HasPrefix(s[end:], "#") || strings.HasPrefix(s[end:], "＃") {
+	word = strings.TrimRightFunc(s[:end], social.Ignorable)
+	if !letters || strings.HasPrefix(s[end:], "#") || strings.HasPrefix(s[end:], "＃") ||
+		len(word) > 2*maxTag*utf8.UTFMax {
 		return word, ""
 	}
-	if len(word) > maxTag*utf8.UTFMax {
-		return word, ""
-	}
-	tag = cases.Fold().String(width.Fold.String(word))
+	tag = strings.Map(func(r rune) rune {
+		if social.Ignorable(r) {
+			return -1
+		}
+		return r
+	}, cases.Fold().String(width.Fold.String(word)))
 	if utf8.RuneCountInString(tag) > maxTag {
 		return word, ""
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 func TestParse(t *testing.T) {
@@ -40,6 +42,20 @@ func TestParse(t *testing.T) {
 		{"longest tag", "#" + strings.Repeat("b", 64), "#" + strings.Repeat("b", 64) + " 0-65"},
 		{"too long a tag", "#" + strings.Repeat("b", 65), ""},
 		{"too long when folded", "#" + strings.Repeat("ß", 33), ""},
+		{"mark before", "नमस्ते@bob ที่@bob مرحباً@bob", "@bob 6-10 @bob 14-18 @bob 25-29"},
+		{"emoji with a selector before", "❤️@bob 1️⃣@bob #️⃣@bob ❤️#love", "@bob 2-6 @bob 10-14 @bob 18-22 #love 25-30"},
+		{"mark on a Latin letter before", "x\u0323\u0301@bob x\u0301#tag", ""},
+		{"digits of a script without spaces", "๑๒@bob १@amy", "@bob 2-6 @amy 8-12"},
+		{"full-width digit before", "１@bob", ""},
+		{"behind a tag", "#हिन्दी@bob", "#हिन्दी 0-7 @bob 7-11"},
+		{"full-width at", "＠bob ＠ｂｏｂ @Ｂob＿1", "@bob 0-4 @bob 5-9 @bob_1 10-16"},
+		{"full-width at twice", "＠＠bob a＠bob @bob＠example.com", ""},
+		{"URL in angle brackets", "<https://x.example>@bob https://x.example\"#tag", "@bob 19-23 #tag 42-46"},
+		{"URL in a link", "<a href=\"https://x.example/@amy\">@bob</a>", "@bob 33-37"},
+		{"joiner in a tag", "#نمی\u200cخواهم #نمیخواهم", "#نمیخواهم 0-10 #نمیخواهم 11-20"},
+		{"selector behind a tag", "#love\ufe0f #love\u200d❤", "#love 0-5 #love 7-12"},
+		{"letters that show nothing", "#\u3164 #a\u3164b #\u115f", "#a 3-5"},
+		{"keycap", "#️⃣abc", ""},
 		{"twice", "@bob @bob", "@bob 0-4 @bob 5-9"},
 		{"bad UTF-8", "\xff@bob #\xff", "@bob 1-5"},
 	} {
@@ -69,7 +85,7 @@ func found(text string) string {
 
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{"", "First light, @bob #harbour", "＃ＡＢＣ", "https://x/@a", "🎉@bob\n#x", "\xff@bob",
-		"@bob@x", "##", "&#39;", "#\u0301a"} {
+		"@bob@x", "##", "&#39;", "#\u0301a", "❤️@bob", "＠ｂob", "<https://x>@bob", "#a\u200cb\ufe0f"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -77,8 +93,8 @@ func FuzzParse(f *testing.F) {
 		points := []rune(text)
 		last := 0
 		for _, n := range names {
-			if n.start < last || n.end > len(points) || points[n.start] != '@' ||
-				strings.ToLower(string(points[n.start+1:n.end])) != n.name {
+			if n.start < last || n.end > len(points) || narrow(points[n.start]) != '@' ||
+				strings.ToLower(strings.Map(narrow, string(points[n.start+1:n.end]))) != n.name {
 				t.Fatalf("%q: name %+v does not stand there", text, n)
 			}
 			if len(n.name) < minName || len(n.name) > maxName || n.name[0] < 'a' || n.name[0] > 'z' {
@@ -89,7 +105,7 @@ func FuzzParse(f *testing.F) {
 		last = 0
 		for _, g := range tags {
 			if g.Start < last || g.End > len(points) || points[g.Start] != '#' && points[g.Start] != '＃' || g.Tag == "" ||
-				utf8.RuneCountInString(g.Tag) > maxTag {
+				utf8.RuneCountInString(g.Tag) > maxTag || strings.ContainsFunc(g.Tag, social.Ignorable) {
 				t.Fatalf("%q: tag %+v does not stand there", text, g)
 			}
 			last = g.End

@@ -16,6 +16,7 @@ const (
 const (
 	EventAudienceChanged = "audience.changed" // data {"other": id}: read that one relation again
 	EventAccessRevoked   = "access.revoked"   // data AccessRevokedData: close streams
+	EventAccessRestored  = "access.restored"  // data {}: a suspension is over, the same sessions may open streams again
 )
 
 // AccessRevokedData says which streams of the person in whose to: stream it stands have to end. With all three

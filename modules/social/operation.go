@@ -12,9 +12,12 @@ const (
 	MetaAuth  = "auth"  // an Auth
 	MetaETag  = "etag"  // "strong" or "weak": the host tags 200 answers to GET and answers If-None-Match
 	MetaLimit = "limit" // a Budget; default BudgetRead for GET and HEAD, else BudgetWrite
+	// MetaEvents is a map[string]any, by type of event, of values of the type of its data: the host describes the
+	// events of all operations in the document. A module says it once, on any of its operations.
+	MetaEvents = "events"
 )
 
-// Auth says who may call an operation: AuthNone, AuthOptional, AuthSession, or the name of a Scope.
+// Auth says who may call an operation: one of the values below, or the name of a Scope.
 type Auth string
 
 // The values of Auth beside the scopes.
@@ -23,6 +26,7 @@ const (
 	AuthOptional Auth = "opt" // what is visible depends on who asks
 	AuthSession  Auth = "S"   // a session only, no token; also a suspended person
 	AuthMe       Auth = "me"  // scope read, also for a suspended person
+	AuthAny      Auth = "any" // a session or a personal token of any scope; also a suspended person
 )
 
 // AuthScope is the Auth that asks for a scope.

@@ -19,6 +19,20 @@ func (s Site) PostURL(id ID) string { return s.PublicURL + "/p/" + id.String() }
 // UserURL is the absolute address of a profile.
 func (s Site) UserURL(username string) string { return s.PublicURL + "/@" + username }
 
+// CookieName is the name of the session cookie: with https one that only this host can set (RFC 6265bis 4.1.3.2), and
+// with the port if the public URL has one, because the servers of a host share their cookies.
+func (s Site) CookieName() string {
+	name := "belfry"
+	scheme, host, _ := strings.Cut(s.PublicURL, "://")
+	if scheme == "https" {
+		name = "__Host-belfry"
+	}
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		name += "_" + host[i+1:]
+	}
+	return name
+}
+
 // FollowEdge is one follow as others need it.
 type FollowEdge struct {
 	User     ID       // the followed
@@ -35,14 +49,4 @@ func ETagOf(body []byte, weak bool) string {
 		return "W/" + tag
 	}
 	return tag
-}
-
-// HasETag reports whether an If-None-Match header names a tag, or is *. Tags are compared weakly (RFC 9110, 13.1.2).
-func HasETag(ifNoneMatch, tag string) bool {
-	for given := range strings.SplitSeq(ifNoneMatch, ",") {
-		if strings.TrimPrefix(strings.TrimSpace(given), "W/") == strings.TrimPrefix(tag, "W/") {
-			return true
-		}
-	}
-	return strings.TrimSpace(ifNoneMatch) == "*"
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/modules/users/access"
 	"github.com/belfry-social/belfry/storage"
 )
 
@@ -69,13 +70,40 @@ func (s *Service) Register(ctx context.Context, r Registration, userAgent string
 // fault, bad_credentials, after the same work. Attempts are counted, right or wrong, for the account from this
 // address and for the address, so nobody can lock out an account from another address.
 func (s *Service) Login(ctx context.Context, login, password, userAgent string) (Welcome, error) {
-	bad := social.NewFault(social.CodeBadCredentials, "Wrong username or password.")
-	if fields := checkGivenPassword("/password", password); len(fields) > 0 {
-		return Welcome{}, social.Invalid(fields...)
+	var w Welcome
+	err := s.signIn(ctx, login, password, nil, func(tx storage.Tx, me Me) (err error) {
+		w.User = me
+		w.Session, w.Secret, err = s.Begin(ctx, tx, me.ID, userAgent)
+		return err
+	})
+	return w, err
+}
+
+// LoginToken is Login with a personal token in place of the session. Faults beside those of Login: account_suspended,
+// limit_reached.
+func (s *Service) LoginToken(ctx context.Context, login, password string, d TokenDraft) (Token, error) {
+	var t Token
+	err := s.signIn(ctx, login, password, s.CheckPasswordToken(d), func(tx storage.Tx, me Me) (err error) {
+		if me.State == StateSuspended {
+			return access.Suspended()
+		}
+		t, err = s.IssueForPassword(ctx, tx, me.ID, d)
+		return err
+	})
+	return t, err
+}
+
+// signIn checks a password and, in the transaction that finds it still valid, does what follows from it. bad is what is
+// refused beside the password.
+func (s *Service) signIn(ctx context.Context, login, password string, bad []social.Field,
+	then func(storage.Tx, Me) error) error {
+	wrong := social.NewFault(social.CodeBadCredentials, "Wrong username or password.")
+	if fields := append(bad, checkGivenPassword("/password", password)...); len(fields) > 0 {
+		return social.Invalid(fields...)
 	}
 	name, _ := FoldName(login) // "" is nobody's
 	if err := s.spendLogin(ctx, name); err != nil {
-		return Welcome{}, err
+		return err
 	}
 	var id social.ID
 	var kept string
@@ -86,16 +114,15 @@ func (s *Service) Login(ctx context.Context, login, password, userAgent string) 
 		return err
 	})
 	if err != nil {
-		return Welcome{}, social.Wrap(err, "users: login")
+		return social.Wrap(err, "users: login")
 	}
 	match, err := s.hasher.verify(ctx, password, kept)
 	if err != nil {
-		return Welcome{}, social.Wrap(err, "users: login")
+		return social.Wrap(err, "users: login")
 	}
 	if !match {
-		return Welcome{}, bad
+		return wrong
 	}
-	var w Welcome
 	defer s.Forget(id)
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		same, err := samePassword(ctx, tx, id, kept)
@@ -103,15 +130,15 @@ func (s *Service) Login(ctx context.Context, login, password, userAgent string) 
 			return err
 		}
 		if !same {
-			return bad // changed, or the account ended, while the hash was computed
+			return wrong // changed, or the account ended, while the hash was computed
 		}
-		if w.Session, w.Secret, err = s.Begin(ctx, tx, id, userAgent); err != nil {
+		me, err := s.meByID(ctx, tx, id)
+		if err != nil {
 			return err
 		}
-		w.User, err = s.meByID(ctx, tx, id)
-		return err
+		return then(tx, me)
 	})
-	return w, social.Wrap(err, "users: login %s", id)
+	return social.Wrap(err, "users: login %s", id)
 }
 
 // ChangePassword sets a new password, ends every other session, and with revokeTokens every personal token. The

@@ -89,17 +89,25 @@ func (s *Service) insert(ctx context.Context, tx storage.Tx, d draft) (Me, error
 	return s.meByID(ctx, tx, d.id)
 }
 
-// checkText takes one line of text, or several: NFC, no control characters.
+// checkText takes one line of text, which is a name, or several: NFC, no control characters. A name shows something, if
+// it is not empty, and does not reorder the text around it.
 func checkText(pointer, text string, limit int, lines bool, bad []social.Field) (string, []social.Field) {
 	text = norm.NFC.String(text)
-	control := func(r rune) bool { return unicode.IsControl(r) && (!lines || r != '\n' && r != '\t') }
+	control := func(r rune) bool {
+		if lines {
+			return unicode.IsControl(r) && r != '\n' && r != '\t'
+		}
+		return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp) || social.Reorders(r)
+	}
 	switch {
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, control):
-		detail := "One line of text."
+		detail := "One line of text, without characters that change its direction."
 		if lines {
 			detail = "Text without control characters."
 		}
 		bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, detail))
+	case !lines && text != "" && !social.Visible(text):
+		bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, "At least one character that shows."))
 	case utf8.RuneCountInString(text) > limit:
 		bad = append(bad, tooLong(pointer, limit))
 	}

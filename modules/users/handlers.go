@@ -56,6 +56,28 @@ func (h *handlers) login(ctx context.Context, in *loginInput) (*loginOutput, err
 	return &loginOutput{SetCookie: h.users.SetCookie(w.Secret), Body: w}, err
 }
 
+type loginTokenInput struct {
+	Body struct {
+		Login    string `json:"login" doc:"The username."`
+		Password string `json:"password" doc:"1 to 256 bytes." writeOnly:"true"`
+		access.TokenBody
+	}
+}
+
+type loginTokenOutput struct {
+	Location string `header:"Location"`
+	Body     Token
+}
+
+func (h *handlers) loginToken(ctx context.Context, in *loginTokenInput) (*loginTokenOutput, error) {
+	d, err := in.Body.Draft()
+	if err != nil {
+		return nil, err
+	}
+	t, err := h.users.LoginToken(ctx, in.Body.Login, in.Body.Password, d)
+	return &loginTokenOutput{Location: "/v1/tokens/" + t.ID.String(), Body: t}, err
+}
+
 type passwordInput struct {
 	Body struct {
 		CurrentPassword string `json:"current_password" writeOnly:"true"`

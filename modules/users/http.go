@@ -19,6 +19,9 @@ func (s *Service) Routes(api huma.API) {
 		created, social.AuthNone, 403, 409, 422, 429, 503)
 	add(api, h.login, "auth", "login", "POST", "/v1/auth/login", "Sign in.",
 		ok, social.AuthNone, 401, 422, 429, 503)
+	add(api, h.loginToken, "auth", "login-token", "POST", "/v1/auth/token",
+		"Sign in without a cookie: a personal token for a password, for pages of other origins and native programs.",
+		created, social.AuthNone, 401, 403, 409, 422, 429, 503)
 	add(api, h.changePassword, "auth", "change-password", "POST", "/v1/auth/password",
 		"Set a new password; every other session ends.", empty, social.AuthSession, 401, 403, 422, 429, 503)
 	add(api, h.me, "users", "get-me", "GET", "/v1/me", "The account of the person who asks.",

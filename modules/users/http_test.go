@@ -258,7 +258,7 @@ func TestHTTPOperations(t *testing.T) {
 	}
 	want := map[string]social.Auth{
 		"POST /v1/auth/register": social.AuthNone, "POST /v1/auth/login": social.AuthNone,
-		"POST /v1/auth/logout":   social.AuthSession,
+		"POST /v1/auth/token": social.AuthNone, "POST /v1/auth/logout": social.AuthAny,
 		"POST /v1/auth/password": social.AuthSession, "GET /v1/auth/sessions": social.AuthSession,
 		"DELETE /v1/auth/sessions/{id}": social.AuthSession,
 		"GET /v1/tokens":                social.AuthSession, "POST /v1/tokens": social.AuthSession,

@@ -36,8 +36,10 @@ func (s *Service) Add(ctx context.Context, username, password string, role socia
 	d.passwordHash = hash
 	var me Me
 	err = s.db.InTx(ctx, func(tx storage.Tx) (err error) {
-		me, err = s.insert(ctx, tx, d)
-		return err
+		if me, err = s.insert(ctx, tx, d); err != nil {
+			return err
+		}
+		return s.Audit(ctx, tx, "user add", me.ID, "role "+string(me.Role))
 	})
 	return me, social.Wrap(err, "users: add %s", d.username)
 }
@@ -52,7 +54,7 @@ func (s *Service) ResetPassword(ctx context.Context, username, password string) 
 	if err != nil {
 		return social.Wrap(err, "users: reset password of %s", name)
 	}
-	return s.onAccount(ctx, "reset password of", username, func(tx storage.Tx, id social.ID) error {
+	return s.onAccount(ctx, "reset-password", "", username, func(tx storage.Tx, id social.ID) error {
 		return s.setPassword(ctx, tx, id, hash, social.ID{}, social.AccessRevokedData{KeepTokens: true})
 	})
 }
@@ -75,28 +77,39 @@ func (s *Service) SetRole(ctx context.Context, username string, role social.Role
 	if fields := checkRole(role); len(fields) > 0 {
 		return social.Invalid(fields...)
 	}
-	return s.onAccount(ctx, "set role of", username, func(tx storage.Tx, id social.ID) error {
+	return s.onAccount(ctx, "role", "role "+string(role), username, func(tx storage.Tx, id social.ID) error {
 		_, err := tx.Exec(ctx, `UPDATE users SET role = $1 WHERE id = $2`, string(role), id)
 		return err
 	})
 }
 
-// Suspend lets a person only look at the own account and leave, until Restore. Streams end at once, sessions and
-// tokens stay for later.
+// Suspend lets a person only look at the own account and leave, until Restore: sessions and tokens open nothing else
+// from the next request on, and streams end at once. The fault invalid_state when the account is suspended already.
 func (s *Service) Suspend(ctx context.Context, username string) error {
-	return s.onAccount(ctx, "suspend", username, func(tx storage.Tx, id social.ID) error {
-		if _, err := tx.Exec(ctx, `UPDATE users SET state = $1 WHERE id = $2`, StateSuspended, id); err != nil {
+	return s.onAccount(ctx, "suspend", "", username, func(tx storage.Tx, id social.ID) error {
+		if err := changeState(ctx, tx, id, StateActive, StateSuspended); err != nil {
 			return err
 		}
 		return s.Revoke(ctx, tx, id, social.AccessRevokedData{})
 	})
 }
 
+// Restore ends a suspension. The fault invalid_state when there is none.
 func (s *Service) Restore(ctx context.Context, username string) error {
-	return s.onAccount(ctx, "restore", username, func(tx storage.Tx, id social.ID) error {
-		_, err := tx.Exec(ctx, `UPDATE users SET state = $1 WHERE id = $2`, StateActive, id)
-		return err
+	return s.onAccount(ctx, "restore", "", username, func(tx storage.Tx, id social.ID) error {
+		if err := changeState(ctx, tx, id, StateSuspended, StateActive); err != nil {
+			return err
+		}
+		return s.Readmit(ctx, tx, id)
 	})
+}
+
+func changeState(ctx context.Context, tx storage.Tx, id social.ID, from, to string) error {
+	n, err := tx.Exec(ctx, `UPDATE users SET state = $1 WHERE id = $2 AND state = $3`, to, id, from)
+	if err == nil && n == 0 {
+		err = social.NewFault(social.CodeInvalidState, "This account is "+to+" already.")
+	}
+	return err
 }
 
 // CreateToken makes a personal token for a person that ends after lasts; 0 = never. As for IssueToken, the role
@@ -143,7 +156,7 @@ func (s *Service) owner(ctx context.Context, username string) (social.Actor, err
 //  3. event.UserDeleted: what other modules announce about the ending stands behind the erasure and is heard;
 //  4. access.revoked, for the same reason the last: every node closes the person's streams when it meets it.
 func (s *Service) Delete(ctx context.Context, username string) error {
-	return s.onAccount(ctx, "delete", username, func(tx storage.Tx, id social.ID) error {
+	return s.onAccount(ctx, "delete", "", username, func(tx storage.Tx, id social.ID) error {
 		now := s.now()
 		name, _ := FoldName(username)
 		if err := s.empty(ctx, tx, id, name, now); err != nil {
@@ -182,9 +195,10 @@ func (s *Service) empty(ctx context.Context, tx storage.Tx, id social.ID, name s
 	return s.End(ctx, tx, id, social.ID{}, true)
 }
 
-// onAccount runs fn in a transaction for the account with this name and forgets its checked secrets afterwards.
-// NotFound when there is none.
-func (s *Service) onAccount(ctx context.Context, act, username string,
+// onAccount runs fn in a transaction for the account with this name, notes it in the audit and forgets its checked
+// secrets afterwards. act is the command behind "user", detail what the audit tells beside it. NotFound when there is
+// no such account.
+func (s *Service) onAccount(ctx context.Context, act, detail, username string,
 	fn func(tx storage.Tx, id social.ID) error) error {
 	name, _ := FoldName(username)
 	var id social.ID
@@ -194,7 +208,10 @@ func (s *Service) onAccount(ctx context.Context, act, username string,
 		if err != nil {
 			return storage.Absent(err)
 		}
-		return fn(tx, id)
+		if err := fn(tx, id); err != nil {
+			return err
+		}
+		return s.Audit(ctx, tx, "user "+act, id, detail)
 	})
 	return social.Wrap(err, "users: %s %s", act, name)
 }

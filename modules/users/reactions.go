@@ -22,6 +22,9 @@ func (s *Service) Reactions() []event.Reaction {
 		event.On("users: count a removed post", func(ctx context.Context, tx storage.Tx, f event.PostRemoved) error {
 			return countPost(ctx, tx, f.Post, -1)
 		}),
+		event.On("users: note what an operator removed", func(ctx context.Context, tx storage.Tx, f event.PostRemoved) error {
+			return s.Audit(ctx, tx, "post delete", f.Post.Author.ID, f.Post.ID.String())
+		}),
 	}
 }
 

@@ -27,7 +27,8 @@ func sampleEvents() (out []plugins.Event) {
 	author, reader := plugins.ID{1}, plugins.ID{2}
 	for _, typ := range []string{plugins.EventNotification, plugins.EventNotificationUpdated,
 		plugins.EventNotificationRemoved, plugins.EventReadState, plugins.EventFollowChanged, plugins.EventPostCreated,
-		plugins.EventPostUpdated, plugins.EventPostDeleted, plugins.EventAudienceChanged, plugins.EventAccessRevoked} {
+		plugins.EventPostUpdated, plugins.EventPostDeleted, plugins.EventAudienceChanged, plugins.EventAccessRevoked,
+		plugins.EventAccessRestored} {
 		e := plugins.Event{Cursor: plugins.Cursor{Epoch: 1, Seq: plugins.Position(len(out) + 1)}, Type: typ,
 			Stream: plugins.Stream{Kind: plugins.To, User: reader}, Time: 1777889472345,
 			About: []plugins.ID{author}, Data: []byte(`{"text":"` + Canary + `"}`)}
@@ -37,7 +38,7 @@ func sampleEvents() (out []plugins.Event) {
 		switch typ {
 		case plugins.EventAudienceChanged:
 			e.Internal, e.Data = true, []byte(`{"other":"`+author.String()+`"}`)
-		case plugins.EventAccessRevoked:
+		case plugins.EventAccessRevoked, plugins.EventAccessRestored:
 			e.Internal, e.Data = true, []byte(`{}`)
 		}
 		out = append(out, e)

@@ -1,6 +1,11 @@
 package sse
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/plugins"
+)
 
 // Why connections ended, beside the reasons of bye.
 const (
@@ -43,6 +48,14 @@ func newMetrics() *metrics {
 		ended: vec("ended_total",
 			"Streams that ended: by a bye with its reason, by the client (peer), cut off (stuck, panic)."),
 		gaps: vec("gaps_total", "Gaps that were told, by reason."),
+	}
+	for _, reason := range []string{string(plugins.ByeRestart), string(plugins.ByeMaxAge), string(plugins.ByeTooMany),
+		string(plugins.ByeOverload), string(plugins.ByeRevoked), endedByPeer, endedStuck, endedPanic} {
+		m.ended.WithLabelValues(reason) // so that the first one is seen to rise from 0
+	}
+	for _, reason := range []social.GapReason{social.GapExpired, social.GapEpoch, social.GapFuture, social.GapInvalid,
+		social.GapDamaged} {
+		m.gaps.WithLabelValues(string(reason))
 	}
 	m.all = []prometheus.Collector{m.connections, m.people, m.kept, m.tail, m.blocks, m.bytes, m.questions, m.pages,
 		m.failures, m.ended, m.gaps}

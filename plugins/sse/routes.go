@@ -23,11 +23,11 @@ func (c *Channel) Routes(r fiber.Router, doc *huma.OpenAPI) {
 	}
 	r.Head(plugins.EventsPath, events) // before Get, which mounts a HEAD of its own
 	r.Get(plugins.EventsPath, events)
-	plugins.DescribeEvents(doc, mimeStream, streamSchema())
+	describeStream(doc)
 	for _, name := range c.cfg.Aliases {
 		p := frames.PresetOf(name)
 		alias := func(f *fiber.Ctx) error {
-			if !takesStream(f.Get(fiber.HeaderAccept)) {
+			if weight, _ := plugins.Weight(f.Get(fiber.HeaderAccept), mimeStream); weight == 0 {
 				return social.NewFault(social.CodeNotAcceptable, "This route streams: ask for text/event-stream.")
 			}
 			return c.stream(f, p)
@@ -56,7 +56,6 @@ func (c *Channel) stream(f *fiber.Ctx, p *frames.Preset) error {
 		f.Set(fiber.HeaderCacheControl, "no-store, no-transform")
 		f.Set("X-Accel-Buffering", "no")
 		f.Set(fiber.HeaderVary, "Accept, Authorization, Cookie, Origin")
-		f.Context().Response.Header.SetContentLength(-1) // a stream has no length
 		return nil
 	}
 	r := request{actor: actor, query: query, preset: p, address: strings.Clone(social.AddressFrom(ctx)),
@@ -64,10 +63,4 @@ func (c *Channel) stream(f *fiber.Ctx, p *frames.Preset) error {
 	f.Context().HijackSetNoResponse(true)
 	f.Context().Hijack(func(conn net.Conn) { c.take(conn, r) })
 	return nil
-}
-
-// takesStream reports whether an Accept header allows text/event-stream at all.
-func takesStream(accept string) bool {
-	return strings.TrimSpace(accept) == "" || strings.Contains(accept, "*/*") || strings.Contains(accept, "text/*") ||
-		plugins.ChooseWay(accept) == plugins.WayStream
 }

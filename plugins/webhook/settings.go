@@ -2,10 +2,14 @@ package webhook
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
@@ -24,7 +28,8 @@ var refusedPorts = []uint64{1433, 1521, 2049, 2181, 2375, 2376, 2379, 2380, 3306
 	6379, 6380, 6443, 8086, 9042, 9092, 9200, 9300, 10250, 11211, 27017, 27018}
 
 // CheckEndpoint takes {"url": …} and nothing else: an absolute https address (http where the configuration allows
-// it), without user or fragment, whose host is not plainly private and whose port is not refused.
+// it), without user or fragment, whose host is not plainly private and whose port is not refused. The settings kept
+// have the address in ASCII.
 func (c *Channel) CheckEndpoint(raw json.RawMessage) (json.RawMessage, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &members); err != nil || members == nil {
@@ -43,42 +48,91 @@ func (c *Channel) CheckEndpoint(raw json.RawMessage) (json.RawMessage, error) {
 	if err := json.Unmarshal(members["url"], &s.URL); err != nil {
 		return nil, refuse("/settings/url", social.FieldWrongType, "A string.")
 	}
-	if err := c.checkURL(s.URL); err != nil {
+	var err error
+	if s.URL, err = c.checkURL(s.URL); err != nil {
 		return nil, err
 	}
 	return json.RawMessage(`{"url":` + strconv.Quote(s.URL) + `}`), nil // printable ASCII: quoted alike in JSON
 }
 
-func (c *Channel) checkURL(text string) error {
+// checkURL gives the address in the form in which it is used.
+func (c *Channel) checkURL(text string) (string, error) {
 	const at = "/settings/url"
-	if len(text) > maxURL {
-		return refuse(at, social.FieldTooLong, "At most 2048 characters.")
-	}
 	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Opaque != "" {
+		return "", refuse(at, social.FieldBadFormat, "An absolute address, https://…")
+	}
+	text, host, err := asciiURL(text, u)
 	switch {
-	case err != nil || u.Host == "" || u.Opaque != "" || !printable(text):
-		return refuse(at, social.FieldBadFormat, "An absolute address, https://…")
+	case err != nil:
+		return "", refuse(at, social.FieldBadFormat, "The host is not a valid international name.")
+	case len(text) > maxURL:
+		return "", refuse(at, social.FieldTooLong, "At most 2048 characters, in ASCII.")
+	case !printable(text):
+		return "", refuse(at, social.FieldBadFormat, "An absolute address, https://…")
 	case u.Scheme != "https" && (u.Scheme != "http" || !c.cfg.AllowHTTP):
-		return refuse(at, social.FieldNotAllowed, "The address must begin with https://.")
+		return "", refuse(at, social.FieldNotAllowed, "The address must begin with https://.")
 	case u.User != nil:
-		return refuse(at, social.FieldNotAllowed, "No user or password in the address.")
+		return "", refuse(at, social.FieldNotAllowed, "No user or password in the address.")
 	case u.Fragment != "":
-		return refuse(at, social.FieldNotAllowed, "No fragment in the address.")
+		return "", refuse(at, social.FieldNotAllowed, "No fragment in the address.")
 	case c.cfg.AllowPrivate:
-		return nil
-	case !plugins.PublicHost(u.Hostname()):
-		return refuse(at, social.FieldNotAllowed, "The host must be public.")
+		return text, nil
+	case !plugins.PublicHost(host):
+		return "", refuse(at, social.FieldNotAllowed, "The host must be public.")
 	}
 	if p := u.Port(); p != "" {
 		port, err := strconv.ParseUint(p, 10, 16)
 		if err != nil || (port < 1024 && port != 80 && port != 443) || slices.Contains(refusedPorts, port) {
-			return refuse(at, social.FieldNotAllowed, "This port is not allowed.")
+			return "", refuse(at, social.FieldNotAllowed, "This port is not allowed.")
 		}
 	}
-	return nil
+	return text, nil
 }
 
-// printable refuses spaces, controls and raw non-ASCII, which net/url lets through in places.
+// international is how a host that somebody typed becomes one that DNS knows (RFC 5891, 5; UTS #46, not transitional).
+var international = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true),
+	idna.VerifyDNSLength(true))
+
+// asciiURL gives an address, and its host, in ASCII (RFC 3987, 3.1): the host by IDNA, so that bücher.example is
+// xn--bcher-kva.example, all else percent-encoded. One in ASCII stays as it is.
+func asciiURL(text string, u *url.URL) (ascii, host string, err error) {
+	host = u.Hostname()
+	if isASCII(text) && isASCII(host) {
+		return text, host, nil
+	}
+	if !isASCII(host) {
+		if host, err = international.ToASCII(host); err != nil {
+			return "", "", err
+		}
+		authority := host
+		if p := u.Port(); p != "" {
+			authority += ":" + p
+		}
+		_, rest, _ := strings.Cut(text, "://")
+		if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+			rest = rest[i:]
+		} else {
+			rest = ""
+		}
+		text = u.Scheme + "://" + authority + rest
+	}
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		if c < utf8.RuneSelf {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String(), host, nil
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
+}
+
+// printable refuses spaces and controls, which net/url lets through in places.
 func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' })
 }

@@ -30,6 +30,15 @@ func checkFileSystem(dir string) error {
 	return checkType(int64(stat.Type)) //nolint:unconvert // 32 bits wide on some machines
 }
 
+// freeSpace is what an account without privileges may still write.
+func freeSpace(dir string) (bytes uint64, known bool, err error) {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(dir, &stat); err != nil {
+		return 0, false, fmt.Errorf("room in %s: %w", dir, err)
+	}
+	return stat.Bavail * uint64(stat.Bsize), stat.Blocks > 0, nil // no blocks: a file system without a bound
+}
+
 func checkType(kind int64) error {
 	if name, ok := network[kind]; ok {
 		return fmt.Errorf("it is on a network file system (%s), where locks do not hold; name a directory on a local disk",

@@ -19,16 +19,16 @@ export async function go(path, push = true) {
 
 async function show() {
   const main = document.getElementById("main");
-  const path = location.pathname;
   let view;
   try {
-    if (!site.me) view = signInView();
+    const path = decodeURIComponent(location.pathname);
+    if (!site.me) view = await signInView();
     else if (path === "/notifications") view = await notificationsView();
-    else if (path.startsWith("/@")) view = await personView(decodeURIComponent(path.slice(2)));
+    else if (path.startsWith("/@")) view = await personView(path.slice(2));
     else if (path.startsWith("/p/")) view = await postView(path.slice(3));
     else view = await homeView();
   } catch (err) {
-    if (err instanceof Problem && err.status === 401) { site.me = null; view = signInView(); }
+    if (err instanceof Problem && err.status === 401) { site.me = null; view = await signInView(); }
     else view = { element: h("div", { class: "card" }, h("h1", {}, err.status === 404 ? "Nothing is here" : "That did not work"), h("p", { class: "quiet" }, err.message)) };
   }
   current = view;
@@ -87,7 +87,7 @@ function onEvent(type, data) {
   const event = data.data;
   if (type === "notification") ring(event.object?.id || event.id, event.text, local(event.url));
   if (type === "post.created" && event.author.id !== site.me.id) {
-    bellIsOn(event.author.id).then((on) => on && ring(event.id, `${event.author.display_name}: ${event.text}`.slice(0, 140), `/p/${event.id}`));
+    bellIsOn(event.author.id).then((on) => on && ring(event.id, `\u2068${event.author.display_name}\u2069: ${event.text}`.slice(0, 140), `/p/${event.id}`));
   }
   if (type === "follow.changed") relations.delete(event.user_id);
   if (type === "read_state") { site.counts = event.counts; renderTop(); }

@@ -7,7 +7,9 @@ import { enter, go, local, refreshCounts, renderTop, site } from "./main.js";
 // count names a number of things: "1 post", "2 posts".
 const count = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;
 
-export function signInView() {
+export async function signInView() {
+  const { registration } = await get("/v1/instance"); // open, invite or closed
+  const invite = h("input", { name: "invite", autocomplete: "off" });
   const name = h("input", { name: "username", autocomplete: "username", autocapitalize: "none", required: true, minlength: 2, maxlength: 30 });
   const password = h("input", { name: "password", type: "password", autocomplete: "current-password", required: true, minlength: 8 });
   const error = h("p", { class: "error", role: "alert" });
@@ -17,11 +19,13 @@ export function signInView() {
     const { body } = await call("POST", path, input());
     await enter(body.user);
   };
-  const form = h("form", {}, h("label", {}, "Name", name), h("label", {}, "Password (8 characters or more)", password), h("div", { class: "row" }, login, register), error);
+  const form = h("form", {}, h("label", {}, "Name", name), h("label", {}, "Password (8 characters or more)", password),
+    registration === "invite" && h("label", {}, "Invite, to make an account", invite),
+    h("div", { class: "row" }, login, registration !== "closed" && register), error);
   form.addEventListener("submit", guard(login, error, send("/v1/auth/login", () => ({ login: name.value.trim(), password: password.value }))));
   register.addEventListener("click", (event) => {
     if (!form.reportValidity()) return;
-    guard(register, error, send("/v1/auth/register", () => ({ username: name.value.trim(), password: password.value })))(event);
+    guard(register, error, send("/v1/auth/register", () => ({ username: name.value.trim(), password: password.value, ...(invite.value && { invite: invite.value.trim() }) })))(event);
   });
   return { element: h("section", { class: "card" }, h("h1", {}, "Welcome to Belfry"), h("p", { class: "quiet" }, "Whatever happens to you reaches you, live and in order."), form) };
 }
@@ -147,7 +151,7 @@ export async function personView(name) {
 }
 
 export async function postView(id) {
-  const post = await get(`/v1/posts/${id}`);
+  const post = await get(`/v1/posts/${encodeURIComponent(id)}`);
   const path = `/v1/posts/${post.root_id}/comments`;
   const comments = list(await get(path), path, (c) => postCard(c), "No comments yet.");
   return {

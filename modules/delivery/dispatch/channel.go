@@ -18,17 +18,32 @@ const (
 	HangsAfter = 10 * time.Second // a listener that takes longer for one batch is reported
 	Overrun    = time.Second      // what a call may take beyond its deadline to return
 	StopGrace  = time.Second      // what calls may take to return before the channel is stopped under them
+
+	noneSucceeds = 10             // attempts in a row that failed: the operator should look, whoever's fault it is
+	oldNews      = 24 * time.Hour // failures that no attempt has followed for so long are not told any more
 )
 
 // Health is how one channel does, from memory.
 type Health struct {
 	Name   string
-	State  string // ok, failing (failures in a row), open (the breaker lets it rest), hanging, degraded (by its own word)
+	State  string // one of States
 	Detail string // for the operator; empty when ok
 	Busy   int    // attempts under way, of a sender
 }
 
-func (h Health) OK() bool { return h.State == "ok" }
+func (h Health) OK() bool { return h.State == StateOK }
+
+// The states of a channel.
+const (
+	StateOK       = "ok"
+	StateFailing  = "failing"  // failures of its own in a row, or no attempt succeeds
+	StateOpen     = "open"     // the breaker lets it rest
+	StateHanging  = "hanging"  // a call does not return
+	StateDegraded = "degraded" // by its own word
+)
+
+// States are all of them.
+var States = []string{StateOK, StateFailing, StateOpen, StateHanging, StateDegraded}
 
 // Config says when a channel hangs and when it rests.
 type Config struct {
@@ -56,6 +71,24 @@ type Channel struct {
 	failures int // in a row
 	last     error
 	until    time.Time // it is open until then
+	counts   Counts
+
+	refused int       // attempts in a row that failed, of a sender
+	outcome string    // of the last of them
+	since   time.Time // when that was
+}
+
+// Counts are what a channel has done wrong since the start.
+type Counts struct {
+	Failures uint64 // panics and overruns
+	Rests    uint64 // times the breaker opened
+}
+
+// Counts may be called at any time.
+func (c *Channel) Counts() Counts {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.counts
 }
 
 // New makes a channel of an implementation, under its full name.
@@ -169,13 +202,33 @@ func (c *Channel) Judge(err error) (rests bool) {
 		return false
 	}
 	c.failures++
+	c.counts.Failures++
 	c.last = own
 	if c.failures < c.cfg.Failures {
 		return false
 	}
+	c.counts.Rests++
 	c.until = c.clock().Add(c.cfg.Pause)
 	c.Log.Error("channel rests after failures of its own", zap.Error(err))
 	return true
+}
+
+// Attempted notes how an attempt of a sender ended, in a word. One endpoint that fails is its owner's trouble; when
+// nothing succeeds any more, it is said once, and Health names the channel.
+func (c *Channel) Attempted(outcome string, succeeded bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.refused
+	if succeeded {
+		if c.refused = 0; before >= noneSucceeds {
+			c.Log.Info("the channel succeeds again", zap.Int("failed_before", before))
+		}
+		return
+	}
+	c.refused, c.outcome, c.since = before+1, outcome, c.clock()
+	if c.refused == noneSucceeds {
+		c.Log.Warn("no attempt of the channel succeeds", zap.Int("in_a_row", c.refused), zap.String("outcome", outcome))
+	}
 }
 
 // Rest tells for how long nothing may be asked of the channel; 0 = go on.
@@ -194,8 +247,9 @@ func (c *Channel) Tripped() bool {
 
 func (c *Channel) Health() Health {
 	c.mu.Lock()
-	h, now := Health{Name: c.Name, State: "ok", Busy: len(c.calls)}, c.clock()
+	h, now := Health{Name: c.Name, State: StateOK, Busy: len(c.calls)}, c.clock()
 	failures, last, until := c.failures, c.last, c.until
+	refused, outcome, since := c.refused, c.outcome, c.since
 	var longest time.Duration
 	for _, since := range c.calls {
 		longest = max(longest, now.Sub(since))
@@ -204,14 +258,16 @@ func (c *Channel) Health() Health {
 	checker, checks := c.impl.(plugins.HealthChecker)
 	switch {
 	case until.After(now):
-		h.State, h.Detail = "open", fmt.Sprintf("resting after %d failures in a row: %v", failures, last)
+		h.State, h.Detail = StateOpen, fmt.Sprintf("resting after %d failures in a row: %v", failures, last)
 	case longest > c.cfg.Hangs:
-		h.State, h.Detail = "hanging", fmt.Sprintf("one call has taken %s", longest.Truncate(time.Second))
+		h.State, h.Detail = StateHanging, fmt.Sprintf("one call has taken %s", longest.Truncate(time.Second))
 	case failures > 0:
-		h.State, h.Detail = "failing", fmt.Sprintf("%d failures in a row: %v", failures, last)
+		h.State, h.Detail = StateFailing, fmt.Sprintf("%d failures in a row: %v", failures, last)
+	case refused >= noneSucceeds && now.Sub(since) < oldNews:
+		h.State, h.Detail = StateFailing, fmt.Sprintf("%d attempts in a row failed, the last by %s", refused, outcome)
 	case checks:
 		if err := c.Call("Health", checker.Health); err != nil {
-			h.State, h.Detail = "degraded", err.Error()
+			h.State, h.Detail = StateDegraded, err.Error()
 		}
 	}
 	return h

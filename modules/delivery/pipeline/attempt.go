@@ -28,7 +28,9 @@ func (s *sender) deliver(ctx context.Context, c claim) {
 		s.c.Log.Error("delivery cannot be prepared: it is tried again", zap.Stringer("endpoint", c.id), zap.Error(err))
 		return // the hold is the pause before the next try
 	case err == nil && event == nil:
-		s.record(ctx, c, d, cancelDelivery)
+		if s.record(ctx, c, d, cancelDelivery) {
+			s.p.figures.over(s.c.Name, stateCancelled, 1)
+		}
 		return
 	}
 	began := s.p.clock()
@@ -49,9 +51,44 @@ func (s *sender) deliver(ctx context.Context, c claim) {
 	}
 	v := s.p.cfg.judge(e, d, err, s.p.clock.Now(), s.random())
 	v.attempt.At, v.attempt.DurationMS = social.TimeOf(began), s.p.clock().Sub(began).Milliseconds()
-	s.record(ctx, c, d, func(ctx context.Context, tx storage.Tx, d delivery, now social.Time) error {
-		return s.p.recordAttempt(ctx, tx, e, d, v, now)
-	})
+	if !lost {
+		s.c.Attempted(v.attempt.Outcome, err == nil)
+	}
+	var settled int64
+	if s.record(ctx, c, d, func(ctx context.Context, tx storage.Tx, d delivery, now social.Time) (done bool, err error) {
+		done, settled, err = s.p.recordAttempt(ctx, tx, e, d, v, now)
+		return done, err
+	}) {
+		s.note(d, v, settled)
+	}
+}
+
+// note counts a recorded attempt and writes its line: ids and a word, nothing of what was sent or answered. settled is
+// how many other deliveries died because the endpoint was switched off.
+func (s *sender) note(d delivery, v verdict, settled int64) {
+	f, a := s.p.figures, v.attempt
+	f.made(s.c.Name, a)
+	if v.state != statePending {
+		f.over(s.c.Name, v.state, 1)
+	}
+	f.over(s.c.Name, stateDead, settled)
+	fields := []zap.Field{zap.Stringer("delivery", d.ID), zap.Stringer("endpoint", d.EndpointID),
+		zap.Int("attempt", a.Number), zap.String("outcome", a.Outcome), zap.Int64("duration_ms", a.DurationMS)}
+	if a.HTTPStatus != nil {
+		fields = append(fields, zap.Int("status", *a.HTTPStatus))
+	}
+	switch v.state {
+	case stateSucceeded:
+		s.c.Log.Info("delivered", fields...)
+	case stateDead:
+		s.c.Log.Warn("delivery given up", fields...)
+	default:
+		s.c.Log.Info("delivery attempted", append(fields, zap.Int64("again_in_ms", v.wait.Milliseconds()))...)
+	}
+	if v.disable != "" {
+		f.disabled.WithLabelValues(s.c.Name, v.disable).Inc()
+		s.c.Log.Warn("endpoint switched off", zap.Stringer("endpoint", d.EndpointID), zap.String("reason", v.disable))
+	}
 }
 
 // load reads a claimed endpoint, its first due delivery and the event as it is to be sent. sql.ErrNoRows says that

@@ -32,11 +32,12 @@ type Attempt struct {
 	Detail     string `json:"detail"`
 }
 
-// The states of a delivery. Only a pending one is attempted. "cancelled" is the third end.
+// The states of a delivery. Only a pending one is attempted.
 const (
 	statePending   = "pending"
 	stateSucceeded = "succeeded"
 	stateDead      = "dead"
+	stateCancelled = "cancelled"
 )
 
 // eventTest is the event type of a test delivery: one attempt, no event behind it.

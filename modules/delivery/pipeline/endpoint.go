@@ -17,7 +17,7 @@ type Endpoint struct {
 	Channel        string          `json:"channel"`
 	Name           string          `json:"name"`
 	Settings       json.RawMessage `json:"settings"`
-	Types          []string        `json:"types" doc:"Types of notifications it gets; null = all."`
+	Types          []string        `json:"types" nullable:"true" doc:"Types of notifications it gets; null = all."`
 	Enabled        bool            `json:"enabled"`
 	State          string          `json:"state" enum:"active,failing,disabled"`
 	DisabledReason *string         `json:"disabled_reason" enum:"owner,gone,failing_too_long,admin"`

@@ -59,6 +59,9 @@ func (p *Pipeline) Endpoint(ctx context.Context, owner, id social.ID) (out Endpo
 // AddEndpoint makes an endpoint; its secret is in this answer only.
 func (p *Pipeline) AddEndpoint(ctx context.Context, owner social.ID, d EndpointDraft,
 	once *storage.Once) (out Endpoint, err error) {
+	if err := checkName(d.Name); err != nil {
+		return Endpoint{}, err
+	}
 	settings, err := p.checkSettings(d.Channel, d.Settings)
 	if err != nil {
 		return Endpoint{}, err
@@ -118,6 +121,9 @@ func (p *Pipeline) revealing(ctx context.Context, tx storage.Tx, once *storage.O
 // ChangeEndpoint changes what is given. Switching on forgets failures, and begins with what comes from now on.
 func (p *Pipeline) ChangeEndpoint(ctx context.Context, owner, id social.ID, c EndpointPatch) (out Endpoint, err error) {
 	types, err := packTypes(c.Types)
+	if err == nil && c.Name != nil {
+		err = checkName(*c.Name)
+	}
 	if err != nil {
 		return Endpoint{}, err
 	}
@@ -131,6 +137,7 @@ func (p *Pipeline) ChangeEndpoint(ctx context.Context, owner, id social.ID, c En
 		}
 	}
 	head, now := p.events.Head().Seq, p.clock.Now()
+	var dead int64
 	err = p.db.InTx(ctx, func(tx storage.Tx) error {
 		e, err := ownEndpoint(ctx, tx, owner, id)
 		if err != nil {
@@ -153,22 +160,27 @@ func (p *Pipeline) ChangeEndpoint(ctx context.Context, owner, id social.ID, c En
 		}
 		e.UpdatedAt = now
 		out = e.view()
-		return saveEndpoint(ctx, tx, e, wasOn)
+		dead, err = saveEndpoint(ctx, tx, e, wasOn)
+		return err
 	})
+	if err == nil {
+		p.figures.over(out.Channel, stateDead, dead)
+	}
 	return out, social.Wrap(err, "delivery: change endpoint")
 }
 
-func saveEndpoint(ctx context.Context, tx storage.Tx, e endpoint, wasOn bool) error {
+// saveEndpoint returns how many deliveries died because the endpoint is switched off now.
+func saveEndpoint(ctx context.Context, tx storage.Tx, e endpoint, wasOn bool) (int64, error) {
 	_, err := tx.Exec(ctx, `UPDATE endpoints SET name = $2, settings = $3, types = $4, wants_posts = $5, since = $6,
 		failing_since = $7, updated_at = $8 WHERE id = $1`, e.ID, e.Name, string(e.Settings), e.types, e.wantsPosts(),
 		int64(e.since), e.FailingSince, int64(e.UpdatedAt))
 	if on := e.disabled == ""; err != nil || on == wasOn {
-		return err
+		return 0, err
 	} else if !on {
 		return disable(ctx, tx, e.ID, e.disabled, e.UpdatedAt)
 	}
 	_, err = tx.Exec(ctx, `UPDATE endpoints SET disabled = '', unsettled = 0, due_at = `+nextDue+` WHERE id = $1`, e.ID)
-	return err
+	return 0, err
 }
 
 // RemoveEndpoint takes an endpoint away from its owner at once. One that is not there is not found.
@@ -212,6 +224,14 @@ func (p *Pipeline) checkSettings(channel string, settings json.RawMessage) (out 
 		err = fmt.Errorf("delivery: channel %s gave settings that are no JSON", channel)
 	}
 	return out, err
+}
+
+// checkName refuses a name that shows nothing; "" is the channel's.
+func checkName(name string) error {
+	if name != "" && !social.Visible(name) {
+		return social.Invalid(social.BodyField("/name", social.FieldTooShort, "At least 1 character that shows."))
+	}
+	return nil
 }
 
 // newSecret is a signing secret of the form that Standard Webhooks asks for: 24 random bytes.

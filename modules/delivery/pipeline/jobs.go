@@ -36,13 +36,17 @@ func (p *Pipeline) Jobs() []social.Job {
 func (p *Pipeline) settleEndpoints(ctx context.Context) (more bool, err error) {
 	type unsettled struct {
 		id      social.ID
+		channel string
 		deleted *social.Time
 	}
+	var channel string
+	var dead int64
 	err = p.db.InTx(ctx, func(tx storage.Tx) error {
+		dead = 0
 		found, err := storage.All(ctx, tx, func(row storage.Row) (u unsettled, err error) {
-			err = row.Scan(&u.id, &u.deleted)
+			err = row.Scan(&u.id, &u.channel, &u.deleted)
 			return u, err
-		}, `SELECT id, deleted_at FROM endpoints WHERE unsettled = 1 ORDER BY id LIMIT 1`)
+		}, `SELECT id, channel, deleted_at FROM endpoints WHERE unsettled = 1 ORDER BY id LIMIT 1`)
 		if more = len(found) > 0; err != nil || !more {
 			return err
 		}
@@ -50,6 +54,7 @@ func (p *Pipeline) settleEndpoints(ctx context.Context) (more bool, err error) {
 		e, last := found[0], `UPDATE endpoints SET unsettled = 0 WHERE id = $1`
 		if e.deleted == nil {
 			n, err = settle(ctx, tx, e.id, p.clock.Now())
+			channel, dead = e.channel, n
 		} else {
 			last = `DELETE FROM endpoints WHERE id = $1`
 			n, err = drop(ctx, tx, `endpoint_id = $1 ORDER BY key`, e.id)
@@ -60,6 +65,9 @@ func (p *Pipeline) settleEndpoints(ctx context.Context) (more bool, err error) {
 		_, err = tx.Exec(ctx, last, e.id)
 		return err
 	})
+	if err == nil && dead > 0 {
+		p.figures.over(channel, stateDead, dead)
+	}
 	return more, social.Wrap(err, "delivery: settle endpoints")
 }
 
@@ -89,15 +97,16 @@ func drop(ctx context.Context, tx storage.Tx, where string, value any) (int64, e
 	return tx.Exec(ctx, `DELETE FROM deliveries WHERE id IN `+page, value, settlePage)
 }
 
-// disable switches an endpoint off. What waits for it becomes dead letters, the first settlePage of them at once.
-func disable(ctx context.Context, tx storage.Tx, id social.ID, reason string, now social.Time) error {
+// disable switches an endpoint off. What waits for it becomes dead letters, the first settlePage of them at once; it
+// returns how many those are.
+func disable(ctx context.Context, tx storage.Tx, id social.ID, reason string, now social.Time) (int64, error) {
 	n, err := settle(ctx, tx, id, now)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	_, err = tx.Exec(ctx, `UPDATE endpoints SET disabled = $2, due_at = NULL, busy_until = 0, unsettled = $3,
 		updated_at = $4 WHERE id = $1`, id, reason, n/settlePage, int64(now))
-	return err
+	return n, err
 }
 
 // bury removes the endpoints whose column ("id" or "owner_id") has this value: address and secrets at once, their

@@ -25,7 +25,7 @@ type verdict struct {
 
 // judge reads the error of Send. d is the delivery before this attempt; random (0..1) moves the wait.
 func (c Config) judge(e endpoint, d delivery, err error, now social.Time, random float64) verdict {
-	v := verdict{state: stateSucceeded, attempt: Attempt{Number: d.attempts + 1, Outcome: "ok"}}
+	v := verdict{state: stateSucceeded, attempt: Attempt{Number: d.attempts + 1, Outcome: outcomeOK}}
 	if err == nil {
 		return v
 	}
@@ -61,7 +61,7 @@ func outcomeOf(err error) (outcome string, status *int, detail string) {
 		if len(text) > maxDetail {
 			text = strings.ToValidUTF8(text[:maxDetail], "")
 		}
-		return name, status, text
+		return known(name), status, text
 	case errors.Is(err, context.DeadlineExceeded):
 		return "timeout", nil, "no answer in time"
 	case errors.Is(err, plugins.ErrBlockedAddress):
@@ -69,5 +69,5 @@ func outcomeOf(err error) (outcome string, status *int, detail string) {
 	case plugins.IsPermanent(err):
 		return "permanent", nil, "refused for good"
 	}
-	return "channel_error", nil, "the channel could not send it"
+	return outcomeChannel, nil, "the channel could not send it"
 }

@@ -26,6 +26,7 @@ type Pipeline struct {
 	site   social.Site
 	pages  *social.PageCursors
 
+	figures *figures
 	senders map[string]*sender
 	wake    chan struct{} // holds at most one: there may be posts to fan out
 	work    sync.WaitGroup
@@ -33,16 +34,19 @@ type Pipeline struct {
 
 func New(cfg Config, db storage.DB, events Log, clock social.Clock, site social.Site, pages *social.PageCursors,
 	log *zap.Logger) *Pipeline {
-	return &Pipeline{Ports: Ports{Follows: event.Absent{}, Notifications: event.Absent{}, Posts: event.Absent{}},
+	p := &Pipeline{Ports: Ports{Follows: event.Absent{}, Notifications: event.Absent{}, Posts: event.Absent{}},
 		cfg: cfg, db: db,
 		events: events, clock: clock, log: log, site: site, pages: pages, senders: map[string]*sender{},
 		wake: make(chan struct{}, 1)}
+	p.figures = newFigures(p)
+	return p
 }
 
 // Attach adds a sender, before Start.
 func (p *Pipeline) Attach(c *dispatch.Channel, impl plugins.Sender) {
 	p.senders[c.Name] = &sender{p: p, c: c, impl: impl, random: rand.Float64, slots: make(chan struct{}, p.cfg.Workers),
 		wake: make(chan struct{}, 1)}
+	p.figures.open(c.Name)
 }
 
 // Start begins intake, fan-out and the senders, which go on where their rows say, until ctx ends. Without senders

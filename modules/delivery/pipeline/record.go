@@ -12,14 +12,16 @@ import (
 )
 
 // record writes what came of a claim and gives the endpoint back, in one transaction; a nil write only gives it back.
-// Stop does not cut it off. What cannot be written is done again when the hold ends: at least once.
+// Stop does not cut it off. What cannot be written is done again when the hold ends: at least once. It reports whether
+// write did what it was for, and was kept.
 func (s *sender) record(ctx context.Context, c claim, d delivery,
-	write func(context.Context, storage.Tx, delivery, social.Time) error) {
+	write func(context.Context, storage.Tx, delivery, social.Time) (bool, error)) (done bool) {
 	ctx = context.WithoutCancel(ctx)
 	now := s.p.clock.Now()
 	err := s.p.db.InTx(ctx, func(tx storage.Tx) error {
-		if write != nil {
-			if err := write(ctx, tx, d, now); err != nil {
+		if done = false; write != nil {
+			var err error
+			if done, err = write(ctx, tx, d, now); err != nil {
 				return err
 			}
 		}
@@ -32,21 +34,23 @@ func (s *sender) record(ctx context.Context, c claim, d delivery,
 		s.c.Log.Error("attempt cannot be recorded: the endpoint is held until its time is up",
 			zap.Stringer("delivery", d.ID), zap.Stringer("endpoint", c.id), zap.Error(err))
 	}
+	return done && err == nil
 }
 
 // nextDue is when the endpoint $1 has something due.
 const nextDue = `(SELECT MIN(next_attempt_at) FROM deliveries WHERE endpoint_id = $1 AND state = 'pending')`
 
-// cancelDelivery ends a delivery whose cause is gone.
-func cancelDelivery(ctx context.Context, tx storage.Tx, d delivery, now social.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = $2
+// cancelDelivery ends a delivery whose cause is gone; false = it had ended.
+func cancelDelivery(ctx context.Context, tx storage.Tx, d delivery, now social.Time) (bool, error) {
+	n, err := tx.Exec(ctx, `UPDATE deliveries SET state = 'cancelled', next_attempt_at = NULL, finished_at = $2
 		WHERE id = $1 AND state = 'pending'`, d.ID, int64(now))
-	return err
+	return n > 0, err
 }
 
-// recordAttempt writes an attempt and what it means. A delivery cancelled meanwhile stays so.
+// recordAttempt writes an attempt and what it means. A delivery that ended meanwhile stays as it is, done = false.
+// settled is how many others died because the endpoint was switched off.
 func (p *Pipeline) recordAttempt(ctx context.Context, tx storage.Tx, e endpoint, d delivery, v verdict,
-	now social.Time) error {
+	now social.Time) (done bool, settled int64, err error) {
 	var next, finished *social.Time
 	if v.state == statePending {
 		at := now.Add(v.wait)
@@ -58,7 +62,7 @@ func (p *Pipeline) recordAttempt(ctx context.Context, tx storage.Tx, e endpoint,
 	n, err := tx.Exec(ctx, `UPDATE deliveries SET state = $2, tries = tries + 1, attempts = $3, next_attempt_at = $4,
 		finished_at = $5 WHERE id = $1 AND state = 'pending'`, d.ID, v.state, a.Number, next, finished)
 	if err != nil || n == 0 {
-		return err
+		return false, 0, err
 	}
 	status := 0
 	if a.HTTPStatus != nil {
@@ -68,7 +72,7 @@ func (p *Pipeline) recordAttempt(ctx context.Context, tx storage.Tx, e endpoint,
 		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
 		d.ID, a.Number, int64(a.At), a.Outcome, status, a.DurationMS, a.Detail)
 	if err != nil {
-		return err
+		return false, 0, err
 	}
 	ends := `failing_since = COALESCE(failing_since, $2), last_failure_at = $2`
 	if v.state == stateSucceeded {
@@ -76,12 +80,13 @@ func (p *Pipeline) recordAttempt(ctx context.Context, tx storage.Tx, e endpoint,
 	}
 	_, err = tx.Exec(ctx, `UPDATE endpoints SET `+ends+` WHERE id = $1`, e.ID, int64(now))
 	if err != nil || v.disable == "" {
-		return err
+		return err == nil, 0, err
 	}
-	if err := disable(ctx, tx, e.ID, v.disable, now); err != nil {
-		return err
+	if settled, err = disable(ctx, tx, e.ID, v.disable, now); err != nil {
+		return false, 0, err
 	}
-	return p.notifyDisabled(ctx, tx, e, v.disable)
+	err = p.notifyDisabled(ctx, tx, e, v.disable)
+	return err == nil, settled, err
 }
 
 // notifyDisabled makes a notification for the owner of an endpoint that was switched off.

@@ -37,6 +37,7 @@ type world struct {
 	clock    social.Clock
 	people   *relations
 	position atomic.Uint64
+	zap      *zap.Logger // nil = only what is fatal
 }
 
 func newWorld(t testing.TB) *world {
@@ -117,6 +118,9 @@ func (s *service) Health() (out []dispatch.Health) {
 }
 
 func (w *world) logger() *zap.Logger {
+	if w.zap != nil {
+		return w.zap
+	}
 	return zaptest.NewLogger(w.t, zaptest.Level(zap.FatalLevel))
 }
 

@@ -178,7 +178,13 @@ type revocation struct {
 // their way. It is part of the tail.
 func (c *Connections) Hear(events []social.Event) {
 	for _, e := range events {
-		if e.Type != social.EventAccessRevoked || !e.Internal {
+		switch {
+		case !e.Internal:
+			continue
+		case e.Type == social.EventAccessRestored:
+			c.pardon(e.Stream.User)
+			continue
+		case e.Type != social.EventAccessRevoked:
 			continue
 		}
 		var data social.AccessRevokedData
@@ -199,6 +205,13 @@ func (c *Connections) Hear(events []social.Event) {
 	}
 }
 
+// pardon forgets what ended all of a person's access, which was suspended: the sessions are as good as before.
+func (c *Connections) pardon(person social.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.revoked = slices.DeleteFunc(c.revoked, func(r revocation) bool { return r.person == person && r.all() })
+}
+
 // heardBefore reports whether a revocation that ends conn was heard while it was on its way; c.mu is held.
 func (c *Connections) heardBefore(conn *connection) bool {
 	return slices.ContainsFunc(c.revoked, func(r revocation) bool {
@@ -206,6 +219,9 @@ func (c *Connections) heardBefore(conn *connection) bool {
 			(r.exact() || !conn.madeAfter(r.at))
 	})
 }
+
+// all reports that nothing is spared.
+func (r revocation) all() bool { return !r.exact() && r.spare.IsZero() && !r.keepTokens }
 
 // exact reports that one session or token is named, not all of a person's.
 func (r revocation) exact() bool { return !r.session.IsZero() || !r.token.IsZero() }

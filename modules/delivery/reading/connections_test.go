@@ -179,6 +179,22 @@ func TestSigningInAgainAfterARevocationWorks(t *testing.T) {
 	})
 }
 
+// The same sessions open streams again as soon as a suspension is over; what ended for another reason stays so.
+func TestRestoredPersonOpensStreamsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := connections(t, reading.Caps{MaxStreams: 20_000, MaxStreamsPerPerson: 10})
+		me, session, ended := idNow(), idNow(), idNow()
+		time.Sleep(time.Second)
+		revoke(t, s, me, social.AccessRevokedData{})
+		revoke(t, s, me, social.AccessRevokedData{SessionID: text(ended)})
+		open(t, s, "suspended", social.Actor{UserID: me, SessionID: session}).expect(t, plugins.ByeRevoked)
+		s.Hear([]social.Event{{Type: social.EventAccessRestored, Internal: true,
+			Stream: social.Stream{Kind: social.To, User: me}, Data: []byte(`{}`)}})
+		open(t, s, "restored", social.Actor{UserID: me, SessionID: session}).expect(t, "")
+		open(t, s, "logged out", social.Actor{UserID: me, SessionID: ended}).expect(t, plugins.ByeRevoked)
+	})
+}
+
 func TestExpiredSessionLosesItsStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := connections(t, reading.Caps{MaxStreams: 20_000, MaxStreamsPerPerson: 10})

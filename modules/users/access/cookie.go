@@ -5,23 +5,16 @@ import (
 	"time"
 )
 
-// Cookie is the session cookie's form, which depends on the public URL. Secure (https) gives the __Host- prefix,
-// which binds the cookie to this one host (RFC 6265bis section 4.1.3.2); plain http knows neither the prefix nor
-// the attribute.
-type Cookie struct{ Secure bool }
-
-// Name is the cookie's name: __Host-belfry or belfry.
-func (c Cookie) Name() string {
-	if c.Secure {
-		return "__Host-belfry"
-	}
-	return "belfry"
+// Cookie is the session cookie's form, which depends on the public URL. Secure is for https.
+type Cookie struct {
+	Name   string
+	Secure bool
 }
 
 // Set is the value of a Set-Cookie header that hands over a session's secret. The server decides when a session
 // ends; maxAge, cut to seconds, only bounds how long a browser keeps the cookie.
 func (c Cookie) Set(secret string, maxAge time.Duration) string {
-	v := c.Name() + "=" + secret + "; Path=/; Max-Age=" + strconv.FormatInt(int64(maxAge/time.Second), 10) + "; HttpOnly"
+	v := c.Name + "=" + secret + "; Path=/; Max-Age=" + strconv.FormatInt(int64(maxAge/time.Second), 10) + "; HttpOnly"
 	if c.Secure {
 		v += "; Secure"
 	}

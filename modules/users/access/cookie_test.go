@@ -11,8 +11,8 @@ import (
 )
 
 func TestCookie(t *testing.T) {
-	for secure, name := range map[bool]string{true: "__Host-belfry", false: "belfry"} {
-		c := Cookie{Secure: secure}
+	for secure, name := range map[bool]string{true: "__Host-belfry", false: "belfry_8080"} {
+		c := Cookie{Name: name, Secure: secure}
 		for what, tt := range map[string]struct {
 			header, value string
 			maxAge        int
@@ -31,9 +31,10 @@ func TestCookie(t *testing.T) {
 
 func TestCookieOfSite(t *testing.T) {
 	for url, want := range map[string]string{"https://social.example": "__Host-belfry",
-		"http://127.0.0.1:8080": "belfry"} {
+		"https://social.example:8443": "__Host-belfry_8443", "http://social.example": "belfry",
+		"http://127.0.0.1:8080": "belfry_8080", "http://[::1]": "belfry", "http://[::1]:8080": "belfry_8080"} {
 		s := New(Config{}, social.Site{PublicURL: url}, nil, nil, nil, zap.NewNop())
-		if got := s.cookie.Name(); got != want {
+		if got := s.cookie.Name; got != want {
 			t.Errorf("at %s the cookie is %s, want %s", url, got, want)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 
 func (s *Service) Routes(api huma.API) {
 	const created, ok, empty = http.StatusCreated, http.StatusOK, http.StatusNoContent
-	add(api, s.postLogout, "logout", "POST", "/v1/auth/logout", "Sign out; the session's streams end.",
-		empty, social.AuthSession, 401)
+	add(api, s.postLogout, "logout", "POST", "/v1/auth/logout",
+		"Sign out: the session or token that asks ends, and its streams.", empty, social.AuthAny, 401)
 	add(api, owned(s.getSessions), "list-sessions", "GET", "/v1/auth/sessions", "The person's sessions.",
 		ok, social.AuthSession, 400, 401, 403, 422)
 	add(api, owned(s.deleteSession), "delete-session", "DELETE", "/v1/auth/sessions/{id}",
@@ -57,10 +57,12 @@ type goneOutput struct {
 
 // postLogout answers also a suspended person.
 func (s *Service) postLogout(ctx context.Context, _ *struct{}) (*goneOutput, error) {
-	if err := s.Logout(ctx, social.ActorFrom(ctx)); err != nil {
-		return nil, err
+	a := social.ActorFrom(ctx)
+	out := &goneOutput{}
+	if a.TokenID.IsZero() {
+		out.SetCookie = s.cookie.Clear()
 	}
-	return &goneOutput{SetCookie: s.cookie.Clear()}, nil
+	return out, s.Logout(ctx, a)
 }
 
 type sessionsOutput = social.Answer[social.List[Session]]
@@ -88,20 +90,33 @@ func (s *Service) getTokens(ctx context.Context, a social.Actor, in *social.Page
 type tokenInput struct {
 	Key     string `header:"Idempotency-Key" maxLength:"255"`
 	RawBody []byte
-	Body    struct {
-		Name      string         `json:"name" doc:"1 to 60 characters."`
-		Scopes    []social.Scope `json:"scopes" nullable:"false" doc:"read, events, write:posts, write:follows, write:notifications, write:account; with the role moderate, admin."`
-		ExpiresAt *string        `json:"expires_at" required:"false" doc:"RFC 3339, in the future; never if absent."`
+	Body    TokenBody
+}
+
+// TokenBody is what is wanted of a new token.
+type TokenBody struct {
+	Name      string         `json:"name" doc:"1 to 60 characters."`
+	Scopes    []social.Scope `json:"scopes" nullable:"false" doc:"read, events, write:posts, write:follows, write:notifications, write:account; with the role moderate, admin, but not for a password."`
+	ExpiresAt *string        `json:"expires_at" required:"false" doc:"RFC 3339, in the future; never if absent."`
+}
+
+// Draft reads the body.
+func (b TokenBody) Draft() (TokenDraft, error) {
+	d := TokenDraft{Name: b.Name, Scopes: b.Scopes}
+	if b.ExpiresAt == nil {
+		return d, nil
 	}
+	d.ExpiresAt = new(social.Time)
+	if err := d.ExpiresAt.UnmarshalText([]byte(*b.ExpiresAt)); err != nil {
+		return d, social.Invalid(social.BodyField("/expires_at", social.FieldBadFormat, "A time in RFC 3339."))
+	}
+	return d, nil
 }
 
 func (s *Service) postToken(ctx context.Context, a social.Actor, in *tokenInput) (*social.Created[Token], error) {
-	d := TokenDraft{Name: in.Body.Name, Scopes: in.Body.Scopes}
-	if text := in.Body.ExpiresAt; text != nil {
-		d.ExpiresAt = new(social.Time)
-		if err := d.ExpiresAt.UnmarshalText([]byte(*text)); err != nil {
-			return nil, social.Invalid(social.BodyField("/expires_at", social.FieldBadFormat, "A time in RFC 3339."))
-		}
+	d, err := in.Body.Draft()
+	if err != nil {
+		return nil, err
 	}
 	once := storage.NewOnce(a, s.clock.Now(), "POST /v1/tokens", in.Key, in.RawBody)
 	t, err := s.IssueToken(ctx, a, d, once)

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -19,7 +20,10 @@ func (s *Service) CreateInvite(ctx context.Context, uses int, ttl time.Duration)
 	err := s.db.InTx(ctx, func(tx storage.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO invites (hash, uses_left, created_at, expires_at) VALUES ($1, $2, $3, $4)`,
 			hash[:], uses, int64(now), int64(now.Add(ttl)))
-		return err
+		if err != nil {
+			return err
+		}
+		return s.Audit(ctx, tx, "invite", social.ID{}, fmt.Sprintf("uses %d, until %s", uses, now.Add(ttl)))
 	})
 	if err != nil {
 		return "", social.Wrap(err, "users: create invite")

@@ -37,8 +37,9 @@ type Service struct {
 // New has no side effects. The site's public URL decides the form of the cookie.
 func New(cfg Config, site social.Site, db storage.DB, clock social.Clock, pages *social.PageCursors,
 	log *zap.Logger) *Service {
-	return &Service{cfg: cfg, cookie: Cookie{Secure: strings.HasPrefix(site.PublicURL, "https://")}, db: db, clock: clock,
-		pages: pages, log: log, checked: storage.NewCache[secretHash, checked](maxChecked, nil), uses: newUses()}
+	cookie := Cookie{Name: site.CookieName(), Secure: strings.HasPrefix(site.PublicURL, "https://")}
+	return &Service{cfg: cfg, cookie: cookie, db: db, clock: clock, pages: pages,
+		log: log, checked: storage.NewCache[secretHash, checked](maxChecked, nil), uses: newUses()}
 }
 
 func (s *Service) Jobs() []social.Job {
@@ -69,6 +70,16 @@ func (s *Service) Revoke(ctx context.Context, tx storage.Tx, person social.ID, w
 	if err != nil {
 		return err
 	}
+	return s.announce(ctx, tx, person, social.EventAccessRevoked, data)
+}
+
+// Readmit announces that a suspension is over, inside the transaction that ends it: without it streams of the same
+// sessions would be ended for as long as the revocation is remembered.
+func (s *Service) Readmit(ctx context.Context, tx storage.Tx, person social.ID) error {
+	return s.announce(ctx, tx, person, social.EventAccessRestored, []byte(`{}`))
+}
+
+func (s *Service) announce(ctx context.Context, tx storage.Tx, person social.ID, typ string, data []byte) error {
 	return outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.To, User: person},
-		Type: social.EventAccessRevoked, Internal: true, Time: s.clock.Now(), Data: data})
+		Type: typ, Internal: true, Time: s.clock.Now(), Data: data})
 }

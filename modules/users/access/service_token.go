@@ -30,7 +30,10 @@ func (s *Service) CreateService(ctx context.Context, name string) (string, socia
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO service_tokens (id, key, name, hash, created_at) VALUES ($1, $2, $3, $4, $5)`,
 			id, key, name, hash[:], int64(now))
-		return err
+		if err != nil {
+			return err
+		}
+		return s.Audit(ctx, tx, "token service", social.ID{}, id.String())
 	})
 	if err != nil {
 		return "", social.ID{}, social.Wrap(err, "users: create service token")

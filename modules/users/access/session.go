@@ -99,7 +99,11 @@ func list[T any](ctx context.Context, s *Service, a social.Actor, name string, p
 	return out, social.Wrap(err, "users: %s of %s", name, a.UserID)
 }
 
+// Logout ends the session that asks, or the personal token.
 func (s *Service) Logout(ctx context.Context, a social.Actor) error {
+	if !a.TokenID.IsZero() {
+		return s.EndToken(ctx, a, a.TokenID)
+	}
 	return s.EndSession(ctx, a, a.SessionID)
 }
 

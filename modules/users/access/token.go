@@ -2,6 +2,8 @@ package access
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,17 +46,10 @@ type TokenDraft struct {
 // token without its secret. Faults: validation_failed (a scope that is none, or that the role lacks), limit_reached,
 // invalid_token (the session has ended meanwhile).
 func (s *Service) IssueToken(ctx context.Context, a social.Actor, d TokenDraft, once *storage.Once) (Token, error) {
-	now := s.clock.Now()
-	fields := checkTokenName(d.Name)
-	fields = append(fields, checkScopes(a.Role, d.Scopes)...)
-	if d.ExpiresAt != nil && *d.ExpiresAt <= now {
-		fields = append(fields, social.BodyField("/expires_at", social.FieldTooSmall, "A time in the future."))
-	}
-	if len(fields) > 0 {
+	if fields := s.checkToken(a.Role, d); len(fields) > 0 {
 		return Token{}, social.Invalid(fields...)
 	}
-	secret, hash := newSecret(tokenPrefix)
-	fresh := Token{ID: social.NewID(), Name: d.Name, Scopes: d.Scopes, CreatedAt: now, ExpiresAt: d.ExpiresAt}
+	fresh, secret, hash := s.newToken(d)
 	var t Token
 	err := s.db.InTx(ctx, func(tx storage.Tx) error {
 		t = Token{}
@@ -74,9 +69,46 @@ func (s *Service) IssueToken(ctx context.Context, a social.Actor, d TokenDraft, 
 			return err
 		}
 		t.Token = &secret
-		return nil
+		return s.Audit(ctx, tx, "token create", a.UserID, t.ID.String()+" "+joinScopes(t.Scopes))
 	})
 	return t, social.Wrap(err, "users: token for %s", a.UserID)
+}
+
+// CheckPasswordToken checks what is wanted of a token for a password: moderation and administration are not.
+func (s *Service) CheckPasswordToken(d TokenDraft) []social.Field {
+	return s.checkToken(social.RoleUser, d)
+}
+
+// IssueForPassword writes, in tx, a token for a person who has just given the password; its secret is in the answer.
+// At MaxTokens it takes the place of the one of its name that was used longest ago, so that a program that signs in
+// again and again is never shut out by its own tokens. The fault limit_reached if no token has its name. Call Forget
+// after the commit.
+func (s *Service) IssueForPassword(ctx context.Context, tx storage.Tx, person social.ID, d TokenDraft) (Token, error) {
+	t, secret, hash := s.newToken(d)
+	err := s.insertToken(ctx, tx, person, t, hash)
+	if social.IsFault(err, social.CodeLimitReached) {
+		var old social.ID
+		found := tx.QueryRow(ctx, `SELECT id FROM tokens WHERE user_id = $1 AND name = $2
+			ORDER BY COALESCE(last_used_at, created_at), key LIMIT 1`, person, t.Name).Scan(&old)
+		if errors.Is(found, sql.ErrNoRows) {
+			return Token{}, err
+		}
+		if err = found; err == nil {
+			err = s.removeToken(ctx, tx, person, old)
+		}
+		if err == nil {
+			err = s.insertToken(ctx, tx, person, t, hash)
+		}
+	}
+	t.Token = &secret
+	return t, err
+}
+
+// newToken makes a token that is not written yet.
+func (s *Service) newToken(d TokenDraft) (Token, string, secretHash) {
+	secret, hash := newSecret(tokenPrefix)
+	return Token{ID: social.NewID(), Name: d.Name, Scopes: d.Scopes, CreatedAt: s.clock.Now(), ExpiresAt: d.ExpiresAt},
+		secret, hash
 }
 
 func (s *Service) insertToken(ctx context.Context, tx storage.Tx, user social.ID, t Token, hash secretHash) error {
@@ -111,22 +143,38 @@ func (s *Service) Tokens(ctx context.Context, a social.Actor, q social.PageQuery
 func (s *Service) EndToken(ctx context.Context, a social.Actor, id social.ID) error {
 	defer s.Forget(a.UserID)
 	err := s.db.InTx(ctx, func(tx storage.Tx) error {
-		n, err := tx.Exec(ctx, `DELETE FROM tokens WHERE id = $1 AND user_id = $2`, id, a.UserID)
-		if err != nil {
+		if err := s.removeToken(ctx, tx, a.UserID, id); err != nil {
 			return err
 		}
-		if n == 0 {
-			return social.NotFound()
-		}
-		text := id.String()
-		return s.Revoke(ctx, tx, a.UserID, social.AccessRevokedData{TokenID: &text})
+		return s.Audit(ctx, tx, "token delete", a.UserID, id.String())
 	})
 	return social.Wrap(err, "users: end token %s", id)
 }
 
+// removeToken removes a token and announces its end.
+func (s *Service) removeToken(ctx context.Context, tx storage.Tx, person, id social.ID) error {
+	n, err := tx.Exec(ctx, `DELETE FROM tokens WHERE id = $1 AND user_id = $2`, id, person)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return social.NotFound()
+	}
+	text := id.String()
+	return s.Revoke(ctx, tx, person, social.AccessRevokedData{TokenID: &text})
+}
+
+func (s *Service) checkToken(role social.Role, d TokenDraft) []social.Field {
+	fields := append(checkTokenName(d.Name), checkScopes(role, d.Scopes)...)
+	if d.ExpiresAt != nil && *d.ExpiresAt <= s.clock.Now() {
+		fields = append(fields, social.BodyField("/expires_at", social.FieldTooSmall, "A time in the future."))
+	}
+	return fields
+}
+
 func checkTokenName(name string) []social.Field {
-	if name == "" {
-		return []social.Field{social.BodyField("/name", social.FieldTooShort, "At least 1 character.")}
+	if !social.Visible(name) {
+		return []social.Field{social.BodyField("/name", social.FieldTooShort, "At least 1 character that shows.")}
 	}
 	if !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
 		return []social.Field{social.BodyField("/name", social.FieldBadFormat, "One line of text.")}
@@ -158,16 +206,19 @@ func checkScopes(role social.Role, scopes []social.Scope) []social.Field {
 	case len(scopes) > len(known):
 		return []social.Field{social.BodyField("/scopes", social.FieldTooMany, "Too many scopes.")}
 	}
+	own := personalScopes(role)
+	oneOf := "One of " + strings.ReplaceAll(joinScopes(own), " ", ", ") + "."
 	var bad []social.Field
 	for i, scope := range scopes {
 		pointer := "/scopes/" + strconv.Itoa(i)
 		switch {
 		case !slices.Contains(known, scope):
-			bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, "Unknown scope."))
+			bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, oneOf))
 		case slices.Contains(scopes[:i], scope):
 			bad = append(bad, social.BodyField(pointer, social.FieldDuplicate, "Give each scope once."))
-		case !slices.Contains(personalScopes(role), scope):
-			bad = append(bad, social.BodyField(pointer, social.FieldNotAllowed, "Your tokens cannot have this scope."))
+		case !slices.Contains(own, scope):
+			detail := "The role does not allow this scope. " + oneOf
+			bad = append(bad, social.BodyField(pointer, social.FieldNotAllowed, detail))
 		}
 	}
 	return bad

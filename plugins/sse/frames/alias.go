@@ -92,8 +92,9 @@ func appendSentence(b []byte, f *Frame) []byte {
 	switch {
 	case text != "":
 		return append(b, text...)
-	case data.Author != nil && strings.TrimSpace(data.Author.DisplayName) != "":
-		return append(append(b, strings.Join(strings.Fields(data.Author.DisplayName), " ")...), " posted"...)
+	case data.Author != nil && social.Visible(data.Author.DisplayName):
+		name := strings.Join(strings.Fields(data.Author.DisplayName), " ")
+		return append(append(b, social.Isolate(name)...), " posted"...)
 	}
 	return append(b, "Something new for you"...)
 }

@@ -1,0 +1,111 @@
+package e2e_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestQuickstart: the page of docs/quickstart-web.md works as it stands there, from another origin: it signs in, lists,
+// streams, comes back after a restart with what it has missed, and asks for the password when its token has ended.
+func TestQuickstart(t *testing.T) {
+	t.Parallel() // with the other tests of the browser
+	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
+	npmInstall(t)
+	text, err := os.ReadFile("../../docs/quickstart-web.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := regexp.MustCompile("(?s)```html\n(.*?)```").FindSubmatch(text)
+	if page == nil {
+		t.Fatal("there is no page")
+	}
+	var at string
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(bytes.Replace(page[1], []byte("http://127.0.0.1:8080"), []byte(at), 1))
+	}))
+	defer elsewhere.Close()
+	origin := strings.Replace(elsewhere.URL, "127.0.0.1", "localhost", 1) // another site, not only another port
+	s := startSite(t, map[string]string{"server.cors_origins": origin})
+	at = s.URL
+	alice, bob := s.register("alice"), s.register("bob")
+	bob.follow(alice)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 4*deadline)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, need(t, "node"), "quickstart.mjs", origin, "alice", password, chromium)
+	cmd.Dir = "browser"
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(out)
+	expect := func(want string) {
+		t.Helper()
+		if line, err := lines.ReadString('\n'); line != want+"\n" {
+			cancel()
+			_ = cmd.Wait()
+			t.Fatalf("the page says %q, %v; want %q\n%s", line, err, want, stderr.String())
+		}
+	}
+	expect("followed you") // of the list
+	bob.post("Good morning, @alice")
+	expect("mentioned you in a post") // of the stream
+
+	post := alice.post("First light")
+	s.restart()
+	bob.want(200, "PUT", "/v1/posts/"+post+"/like", nil, nil) // the page is not back yet: bye asks for a second
+	expect("liked your post")
+	bob.post("Where is this?", "reply_to", post)
+	expect("commented on your post")
+
+	var tokens struct{ Items []struct{ ID string } }
+	alice.want(200, "GET", "/v1/tokens", nil, &tokens)
+	alice.want(204, "DELETE", "/v1/tokens/"+tokens.Items[0].ID, nil, nil)
+	expect("signed out")
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the browser: %v\n%s", err, stderr.String())
+	}
+}
+
+// TestLoginTokenRoad: the road of native programs, its answer, and that it sets no cookie.
+func TestLoginTokenRoad(t *testing.T) {
+	s := startSite(t, map[string]string{"limits.enabled": "true"})
+	alice := s.register("alice")
+	ask := map[string]any{"login": "alice", "password": password, "name": "terminal", "scopes": []string{"read"},
+		"expires_at": time.Now().Add(time.Hour).Format(time.RFC3339)}
+	nobody := s.anonymous()
+	var made struct{ ID, Token string }
+	resp := nobody.want(201, "POST", "/v1/auth/token", ask, &made, "Origin: https://elsewhere.example",
+		"Sec-Fetch-Site: cross-site")
+	if len(resp.Cookies()) > 0 || resp.Header.Get("Location") != "/v1/tokens/"+made.ID {
+		t.Errorf("the answer has the headers %v", resp.Header)
+	}
+	bearer := "Authorization: Bearer " + made.Token
+	nobody.want(200, "GET", "/v1/me", nil, nil, bearer)
+	nobody.want(403, "POST", "/v1/posts", map[string]any{"text": "hello"}, nil, bearer)
+	nobody.want(204, "POST", "/v1/auth/logout", nil, nil, bearer)
+	nobody.want(401, "GET", "/v1/me", nil, nil, bearer)
+	alice.want(200, "GET", "/v1/me", nil, nil)
+
+	// Ten attempts for an account, whichever way: the eleventh is refused, on both roads.
+	ask["password"] = "not " + password
+	for range 9 {
+		nobody.want(401, "POST", "/v1/auth/token", ask, nil)
+	}
+	nobody.want(429, "POST", "/v1/auth/token", ask, nil)
+	nobody.want(429, "POST", "/v1/auth/login", map[string]any{"login": "alice", "password": password}, nil)
+}

@@ -1,0 +1,97 @@
+package server
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The bounds of connections that linger.
+const (
+	lingerCount = 256
+	lingerBytes = 16 << 20 // of each
+	lingerTime  = 5 * time.Second
+)
+
+// lingering are connections that were closed before all that the client sends was read. Closing one at once answers
+// the rest with a reset, which takes the answer away from the client as well (RFC 9112 9.6). So it is closed for
+// writing, read for a while, and closed then. Safe for concurrent use.
+type lingering struct {
+	mu    sync.Mutex
+	open  map[net.Conn]struct{}
+	ended bool
+	done  sync.WaitGroup
+}
+
+// take closes c in time, on a goroutine of its own. False = it does not, because there are lingerCount already or the
+// server stops. The deadline of the refused request goes on holding, so what came too slowly does not linger.
+func (l *lingering) take(c net.Conn) bool {
+	half, ok := c.(interface{ CloseWrite() error })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !ok || l.ended || len(l.open) >= lingerCount {
+		return false
+	}
+	if l.open == nil {
+		l.open = map[net.Conn]struct{}{}
+	}
+	l.open[c] = struct{}{}
+	l.done.Go(func() {
+		late := time.AfterFunc(lingerTime, func() { _ = c.Close() })
+		defer late.Stop()
+		if half.CloseWrite() == nil {
+			_, _ = io.CopyN(io.Discard, c, lingerBytes) // until the client closes, too
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.open, c)
+		_ = c.Close()
+	})
+	return true
+}
+
+// stop closes what lingers, and lets nothing linger any more.
+func (l *lingering) stop() {
+	l.mu.Lock()
+	l.ended = true
+	for c := range l.open {
+		_ = c.Close()
+	}
+	l.mu.Unlock()
+	l.done.Wait()
+}
+
+// listener makes connections that can linger.
+type listener struct {
+	net.Listener
+	lingering *lingering
+}
+
+func (l listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	out := &conn{Conn: c, lingering: l.lingering}
+	out.unread.Store(true)
+	return out, nil
+}
+
+// conn lingers at its first Close if what the client sends was not read to its end.
+type conn struct {
+	net.Conn
+	unread    atomic.Bool
+	lingering *lingering
+}
+
+func (c *conn) Close() error {
+	if c.unread.Swap(false) && c.lingering.take(c.Conn) {
+		return nil
+	}
+	return c.Conn.Close()
+}
+
+// UnsafeConn is the socket, for a channel that takes the connection over.
+func (c *conn) UnsafeConn() net.Conn { return c.Conn }

@@ -1,0 +1,144 @@
+package pipeline
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/belfry-social/belfry/storage"
+)
+
+// outcomes are the words an attempt may end with, as Attempt.Outcome lists them.
+var outcomes = []string{outcomeOK, "http_status", "timeout", "connect", "tls", "blocked_address", "permanent",
+	outcomeChannel}
+
+const (
+	outcomeOK      = "ok"
+	outcomeChannel = "channel_error"
+)
+
+// countTime bounds what counting the waiting rows may take of whoever asks for the figures.
+const countTime = time.Second
+
+// figures are the pipeline's figures; the host puts belfry_ before their names. No label names a person or an endpoint.
+type figures struct {
+	p                                  *Pipeline
+	attempts, retries, ended, disabled *prometheus.CounterVec
+	seconds                            *prometheus.HistogramVec
+	pending, due                       *prometheus.Desc
+}
+
+func newFigures(p *Pipeline) *figures {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Subsystem: "delivery", Name: name, Help: help},
+			append([]string{"channel"}, labels...))
+	}
+	gauge := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc("delivery_"+name, help, []string{"channel"}, nil)
+	}
+	return &figures{p: p,
+		attempts: counter("attempts_total", "Attempts made, by outcome.", "outcome"),
+		retries:  counter("retries_total", "Attempts that were not the first of their delivery."),
+		ended:    counter("ended_total", "Deliveries that succeeded, died (given up) or were cancelled.", "state"),
+		disabled: counter("endpoints_disabled_total", "Endpoints that were switched off by what they answered.", "reason"),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Subsystem: "delivery", Name: "attempt_seconds",
+			Help: "Time that one attempt took.", Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
+		}, []string{"channel"}),
+		pending: gauge("pending", "Deliveries that wait for an attempt, first or further."),
+		due:     gauge("due", "Deliveries whose attempt could be made now."),
+	}
+}
+
+// open makes every series of a channel, so that the first failure is seen to rise from 0.
+func (f *figures) open(channel string) {
+	for _, o := range outcomes {
+		f.attempts.WithLabelValues(channel, o)
+	}
+	for _, state := range []string{stateSucceeded, stateDead, stateCancelled} {
+		f.ended.WithLabelValues(channel, state)
+	}
+	for _, reason := range []string{disabledGone, disabledFailing} {
+		f.disabled.WithLabelValues(channel, reason)
+	}
+	f.retries.WithLabelValues(channel)
+	f.seconds.WithLabelValues(channel)
+}
+
+// made counts an attempt that has been recorded.
+func (f *figures) made(channel string, a Attempt) {
+	f.attempts.WithLabelValues(channel, a.Outcome).Inc()
+	f.seconds.WithLabelValues(channel).Observe(float64(a.DurationMS) / 1000)
+	if a.Number > 1 {
+		f.retries.WithLabelValues(channel).Inc()
+	}
+}
+
+// over counts deliveries that have ended.
+func (f *figures) over(channel, state string, n int64) {
+	f.ended.WithLabelValues(channel, state).Add(float64(n))
+}
+
+func (f *figures) parts() []prometheus.Collector {
+	return []prometheus.Collector{f.attempts, f.retries, f.ended, f.disabled, f.seconds}
+}
+
+func (f *figures) Describe(out chan<- *prometheus.Desc) {
+	for _, c := range f.parts() {
+		c.Describe(out)
+	}
+	out <- f.pending
+	out <- f.due
+}
+
+// Collect counts what waits in the store. When that cannot be told in time the two figures are left out.
+func (f *figures) Collect(out chan<- prometheus.Metric) {
+	for _, c := range f.parts() {
+		c.Collect(out)
+	}
+	if len(f.p.senders) == 0 {
+		return
+	}
+	waiting, err := f.p.waiting()
+	if err != nil {
+		return
+	}
+	for name := range f.p.senders {
+		w := waiting[name]
+		out <- prometheus.MustNewConstMetric(f.pending, prometheus.GaugeValue, float64(w.pending), name)
+		out <- prometheus.MustNewConstMetric(f.due, prometheus.GaugeValue, float64(w.due), name)
+	}
+}
+
+// Figures are registered by the host.
+func (p *Pipeline) Figures() prometheus.Collector { return p.figures }
+
+type waiting struct{ pending, due int64 }
+
+// waiting counts the pending deliveries of each channel, by an index that has nothing else in it.
+func (p *Pipeline) waiting() (out map[string]waiting, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), countTime)
+	defer cancel()
+	err = p.db.Read(ctx, func(q storage.Querier) error {
+		out = map[string]waiting{}
+		return storage.Each(ctx, q, func(row storage.Row) error {
+			var channel string
+			var w waiting
+			err := row.Scan(&channel, &w.pending, &w.due)
+			out[channel] = w
+			return err
+		}, `SELECT e.channel, COUNT(*), SUM(CASE WHEN d.next_attempt_at <= $1 THEN 1 ELSE 0 END)
+			FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id WHERE d.state = 'pending' GROUP BY e.channel`,
+			int64(p.clock.Now()))
+	})
+	return out, err
+}
+
+// known is an outcome as the API lists it: a word of a channel's own is not shown.
+func known(outcome string) string {
+	if slices.Contains(outcomes, outcome) {
+		return outcome
+	}
+	return outcomeChannel
+}
