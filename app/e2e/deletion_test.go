@@ -36,11 +36,17 @@ func TestHalfDoneDeletion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	like := func() json.RawMessage {
+		return fmt.Appendf(nil, `{"id":%[1]q,"receiver_id":%[1]q,"type":"like","actor":null,"object":{"kind":"post","id":%[2]q,
+			"url":"x","excerpt":"a %[3]s","preview_url":null},"group":{"key":%[1]q,"count":1,"actors":[]},"text":"","content":null,
+			"url":"x","data":null,"is_read":false,"seen_at":null,"read_at":null,"archived_at":null,
+			"created_at":"2025-01-01T00:00:00.000Z","updated_at":"2025-01-01T00:00:00.000Z"}`, w.People[0].ID, post.ID, word)
+	}
 	err = w.db.InTx(t.Context(), func(tx storage.Tx) error { // as many likes announce it
-		for i := range told {
+		for range told {
 			err := outbox.Announce(t.Context(), tx, outbox.Announcement{
 				Stream: social.Stream{Kind: social.To, User: w.People[0].ID}, Type: social.EventNotification, Object: id, Time: 1,
-				Data: json.RawMessage(fmt.Sprintf(`{"id":"%d","object":{"excerpt":"a %s"}}`, i, word))})
+				Data: like()})
 			if err != nil {
 				return err
 			}

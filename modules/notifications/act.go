@@ -123,20 +123,65 @@ func (s *Service) revive(ctx context.Context, tx storage.Tx, r *row, a act) erro
 	return err
 }
 
-// withdraw hides the row of an act, takes back every announcement that names its actor there, those of others of the
-// group too, and announces the removal.
+// withdraw takes back an act: its row is hidden.
 func (s *Service) withdraw(ctx context.Context, tx storage.Tx, receiver social.ID, kind string, actor, object social.ID,
 	at social.Time) error {
 	r, err := rowByAct(ctx, tx, receiver, kind, actor, object)
 	if err != nil || r == nil || !r.shown() {
 		return err
 	}
+	return s.takeBack(ctx, tx, r, at)
+}
+
+// takeBack empties every announcement that names the actor of a shown row with its object, those of others of its
+// group too, takes the row out, announces that, and announces anew what is left of the group: first those others,
+// unless they are gone as well, and at the end the group as it is now.
+func (s *Service) takeBack(ctx context.Context, tx storage.Tx, r *row, at social.Time) error {
 	m := announcedOf(r)
 	m.Names = r.actor
-	if err := outbox.Redact(ctx, tx, at, m); err != nil {
+	others, err := outbox.RedactNamed(ctx, tx, at, m)
+	if err != nil {
 		return err
 	}
-	return s.leave(ctx, tx, r, stateWithdrawn, at)
+	head, err := s.leave(ctx, tx, r, stateWithdrawn, at)
+	if err != nil || head == nil {
+		return err
+	}
+	if gone, err := isGone(ctx, tx, head.object, head.receiver); err != nil || gone {
+		return err
+	}
+	return s.announceAgain(ctx, tx, head, others, at)
+}
+
+// announceAgain announces rows of a group that are shown, and then the group. They are nothing new to the receiver, so
+// their update is later than their beginning.
+func (s *Service) announceAgain(ctx context.Context, tx storage.Tx, head *row, others []social.ID,
+	at social.Time) error {
+	w, err := watermarksOf(ctx, tx, head.receiver)
+	if err != nil {
+		return err
+	}
+	list, c := []*row{}, castOf(nil)
+	for _, actor := range others {
+		r, err := rowByAct(ctx, tx, head.receiver, head.kind, actor, head.object)
+		if err != nil {
+			return err
+		}
+		if r != nil && r.shown() && r.group == head.group && r.key != head.key {
+			r.actors = head.actors
+			list = append(list, r)
+		}
+	}
+	for _, r := range append(list, head) {
+		r.updated = max(at, r.created+1)
+		if err := saveRow(ctx, tx, r); err != nil {
+			return err
+		}
+		if _, err := s.announce(ctx, tx, social.EventNotificationUpdated, w, c, r, r.actor, at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // announcedOf means what was announced to the receiver about the object of a row, whoever acted.
@@ -145,62 +190,38 @@ func announcedOf(r *row) outbox.Match {
 		Types: []string{social.EventNotification, social.EventNotificationUpdated}}
 }
 
-// leave takes a shown row out of lists and its group and announces the removal. When an act is taken back, what is
-// left of its group is announced anew: announcements that named the actor are gone.
-func (s *Service) leave(ctx context.Context, tx storage.Tx, r *row, state int, at social.Time) error {
+// leave takes a shown row out of lists and its group and announces the removal. head is the newest of those that are
+// left of the group; nil = nobody.
+func (s *Service) leave(ctx context.Context, tx storage.Tx, r *row, state int, at social.Time) (head *row, err error) {
 	was := *r
 	r.state, r.head = state, false
 	if state == stateWithdrawn {
 		r.withdrawn = &at
 	}
 	if err := saveRow(ctx, tx, r); err != nil {
-		return err
+		return nil, err
 	}
-	var head *row
 	count, reason := int64(0), "withdrawn"
 	if state == stateDeleted {
 		reason = "deleted"
 	}
 	if !r.subject.IsZero() {
-		var err error
-		if head, err = s.removeMember(ctx, tx, &was, state, at); err != nil {
-			return err
+		if head, err = s.removeMember(ctx, tx, &was, at); err != nil {
+			return nil, err
 		}
 	}
 	if head != nil {
 		count = head.members
 	}
-	err := announceRemoved(ctx, tx, r.receiver,
+	return head, announceRemoved(ctx, tx, r.receiver,
 		removedData{ID: &r.id, Group: &removedGroup{Key: r.group, Count: count}, Reason: reason}, at)
-	if err != nil || state != stateWithdrawn || head == nil {
-		return err
-	}
-	return s.announceGroup(ctx, tx, head, at)
 }
 
-// announceGroup announces a group as it is now, unless its receiver is gone.
-func (s *Service) announceGroup(ctx context.Context, tx storage.Tx, head *row, at social.Time) error {
-	if gone, err := isGone(ctx, tx, head.object, head.receiver); err != nil || gone {
-		return err
-	}
-	w, err := watermarksOf(ctx, tx, head.receiver)
-	if err != nil {
-		return err
-	}
-	_, err = s.announce(ctx, tx, social.EventNotificationUpdated, w, castOf(nil), head, head.actor, at)
-	return err
-}
-
-// removeMember updates the group of a row that has left it, and returns its newest member; nil = none is left. A group
-// that is announced anew is nothing new to the receiver, so its update is later than its beginning.
-func (s *Service) removeMember(ctx context.Context, tx storage.Tx, was *row, state int,
-	at social.Time) (head *row, err error) {
+// removeMember updates the group of a row that has left it, and returns its newest member; nil = none is left.
+func (s *Service) removeMember(ctx context.Context, tx storage.Tx, was *row, at social.Time) (head *row, err error) {
 	head, err = headOf(ctx, tx, was.group)
 	if err != nil || head == nil {
 		return nil, err
-	}
-	if state == stateWithdrawn {
-		head.updated = max(at, head.created+1)
 	}
 	if was.head {
 		head.head, head.members = true, was.members

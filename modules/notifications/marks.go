@@ -250,7 +250,8 @@ func (s *Service) Delete(ctx context.Context, person, id social.ID) error {
 		if err := outbox.Redact(ctx, tx, now, m); err != nil {
 			return err
 		}
-		return s.leave(ctx, tx, r, stateDeleted, now)
+		_, err = s.leave(ctx, tx, r, stateDeleted, now)
+		return err
 	})
 }
 

@@ -71,8 +71,7 @@ func (s *Service) emptyPerson(ctx context.Context, tx storage.Tx, person social.
 	for i := range acts {
 		r := &acts[i]
 		if r.shown() && r.receiver != person {
-			// What was announced is emptied with the account.
-			if err := s.leave(ctx, tx, r, stateWithdrawn, s.clock.Now()); err != nil {
+			if err := s.takeBack(ctx, tx, r, s.clock.Now()); err != nil {
 				return false, err
 			}
 		}

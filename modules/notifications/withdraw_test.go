@@ -208,7 +208,8 @@ func (w *world) shownTo(who string) (list []notifications.Notification) {
 	return list
 }
 
-// wantReplayed asserts that a replay names these people and nobody else, and ends with the group as it is listed.
+// wantReplayed asserts that a replay names these people and nobody else, announces every act that is listed in the name
+// of who did it, and ends with the group as it is listed.
 func (w *world) wantReplayed(who string, names ...string) {
 	w.t.Helper()
 	shown := w.shownTo(who)
@@ -221,6 +222,14 @@ func (w *world) wantReplayed(who string, names ...string) {
 			if !slices.Contains(names, p.Username) {
 				w.t.Errorf("the replay names %s: %q of %v", p.Username, n.Text, n.Group.Actors)
 			}
+		}
+	}
+	stream := w.Announced(w.t, social.Stream{Kind: social.To, User: w.user(who).ID})
+	for _, now := range w.list(who, notifications.Filter{}) {
+		if !slices.ContainsFunc(stream, func(r moduletest.Row) bool {
+			return !r.Redacted && r.Actor == now.Actor.ID && (now.Object == nil || r.Object == now.Object.ID)
+		}) {
+			w.t.Errorf("%s: %q is not announced any more", who, now.Text)
 		}
 	}
 	for _, now := range w.list(who, notifications.Filter{Grouped: true}) {
@@ -261,6 +270,19 @@ func TestReplayForgetsWhoWithdrew(t *testing.T) {
 		}
 	}
 	w.wantReplayed("alice", "bob", "cat", "dan") // cat and dan like the other one
+}
+
+// TestReplayAfterAnAccount: likewise when an account ends, and the job has been round.
+func TestReplayAfterAnAccount(t *testing.T) {
+	w := newWorld(t)
+	p := w.post("alice", "harbour")
+	for _, who := range []string{"bob", "cat", "dan", "eve"} {
+		w.like(who, p)
+		w.follow(who, "alice")
+	}
+	w.deleteUser("bob")
+	w.sweep()
+	w.wantReplayed("alice", "cat", "dan", "eve")
 }
 
 // TestReplayAfterAnyHistory: whatever people like and take back, a replay names those who like now, and no one else.

@@ -18,8 +18,8 @@ const compareRows = 1000
 // Compare holds every announcement against the journal, above both floors and up to where the shorter one ends. A
 // database that was copied while it was written can be sound by itself and lack a stretch in the middle, which the log
 // has. The host calls it at a start at which files do not fit, before Reconcile; it reads both, for some ten seconds a
-// million events. ErrTorn (wrapped) names the first position that does not fit. If the two do not even agree at their common
-// end they are of different histories, of which the one says nothing of the other: nil.
+// million events. ErrTorn (wrapped) names the first position that does not fit. If the two do not even agree at their
+// common end they are of different histories, of which the one says nothing of the other: nil.
 func Compare(ctx context.Context, db storage.DB, log storage.LogReader) error {
 	c := comparison{db: db, log: log}
 	if err := c.bounds(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -97,10 +98,25 @@ type Match struct {
 // that empty them in the log, which name what was emptied here. Call it before the announcement of the deletion is
 // added. It is repeatable. Where there may be more than a few thousand, RedactPage spares the writer.
 func Redact(ctx context.Context, tx storage.Tx, now social.Time, m Match) error {
+	_, err := RedactNamed(ctx, tx, now, m)
+	return err
+}
+
+// RedactNamed is Redact, and tells whose acts, other than those of m.Names, are not announced any more: each once.
+// Their announcements named that person too, so the caller announces them anew.
+func RedactNamed(ctx context.Context, tx storage.Tx, now social.Time, m Match) (others []social.ID, err error) {
 	for {
-		rest, err := RedactPage(ctx, tx, now, m)
-		if err != nil || rest == 0 {
-			return err
+		emptied, rest, err := redactPage(ctx, tx, now, m)
+		if err != nil {
+			return nil, social.Wrap(err, "outbox: redact %s", m.Object)
+		}
+		for _, e := range emptied {
+			if e.actor != m.Names && !e.actor.IsZero() && !slices.Contains(others, e.actor) {
+				others = append(others, e.actor)
+			}
+		}
+		if rest == 0 {
+			return others, nil
 		}
 		m.Before = rest
 	}
@@ -110,36 +126,47 @@ func Redact(ctx context.Context, tx storage.Tx, now social.Time, m Match) error 
 // Before of the next page, in a transaction to come: what is announced of the same object meanwhile stays. Whoever
 // calls it keeps rest in the same tx, so that a crash between two pages does not end the redaction.
 func RedactPage(ctx context.Context, tx storage.Tx, now social.Time, m Match) (rest int64, err error) {
-	rest, err = redactPage(ctx, tx, now, m)
+	_, rest, err = redactPage(ctx, tx, now, m)
 	return rest, social.Wrap(err, "outbox: redact %s", m.Object)
 }
 
-func redactPage(ctx context.Context, tx storage.Tx, now social.Time, m Match) (rest int64, err error) {
-	var emptied redaction
+// emptied is an announcement without a payload.
+type emptied struct {
+	id    social.Position
+	actor social.ID
+}
+
+func redactPage(ctx context.Context, tx storage.Tx, now social.Time, m Match) (list []emptied, rest int64, err error) {
 	where, args := m.where()
 	args = append(args, RedactPageSize)
-	emptied.IDs, err = storage.All(ctx, tx, storage.One[social.Position], fmt.Sprintf(`UPDATE outbox SET data = NULL
-		WHERE id IN (SELECT id FROM outbox WHERE op = 1 AND data IS NOT NULL AND %s LIMIT $%d) RETURNING id`,
+	list, err = storage.All(ctx, tx, func(from storage.Row) (e emptied, err error) {
+		return e, from.Scan(&e.id, &e.actor)
+	}, fmt.Sprintf(`UPDATE outbox SET data = NULL
+		WHERE id IN (SELECT id FROM outbox WHERE op = 1 AND data IS NOT NULL AND %s LIMIT $%d) RETURNING id, actor_id`,
 		where, len(args)), args...)
-	if err != nil || len(emptied.IDs) == 0 {
-		return 0, err
+	if err != nil || len(list) == 0 {
+		return nil, 0, err
 	}
-	data, err := json.Marshal(emptied)
+	entry := redaction{IDs: make([]social.Position, len(list))}
+	for i, e := range list {
+		entry.IDs[i] = e.id
+	}
+	data, err := json.Marshal(entry)
 	if err == nil {
 		err = tx.OpenEpoch(ctx)
 	}
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
 	err = tx.QueryRow(ctx, `INSERT INTO outbox (op, object_id, internal, time, data) VALUES (2, $1, 1, $2, $3)
 		RETURNING id`, m.Object, int64(now), data).Scan(&rest)
 	switch {
-	case err != nil || len(emptied.IDs) < RedactPageSize:
-		return 0, err
+	case err != nil || len(list) < RedactPageSize:
+		rest = 0
 	case m.Before != 0:
-		return m.Before, nil
+		rest = m.Before
 	}
-	return rest, nil
+	return list, rest, err
 }
 
 // redaction is the data of a redact entry: the outbox ids of what it emptied.

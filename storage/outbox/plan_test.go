@@ -39,7 +39,8 @@ func TestRedactionPlan(t *testing.T) {
 	}
 	text := strings.Join(plan, "; ")
 	for _, index := range []string{"outbox_object (object_id=? AND actor_id=?)",
-		"outbox_second (object_id=? AND <expr>=?)", "outbox_third (object_id=? AND <expr>=?)", "outbox_fourth (object_id=? AND <expr>=?)"} {
+		"outbox_second (object_id=? AND <expr>=?)", "outbox_third (object_id=? AND <expr>=?)",
+		"outbox_fourth (object_id=? AND <expr>=?)"} {
 		if !strings.Contains(text, index) {
 			t.Errorf("%s is not used: %s", index, text)
 		}
