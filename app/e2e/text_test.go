@@ -73,7 +73,8 @@ func TestNothingToSee(t *testing.T) {
 	s := startSite(t, nil)
 	alice := s.register("alice")
 	host := "Authorization: Bearer " + mustBelfry(t, "token", "service", "host", "--data", s.Data)
-	for _, nothing := range []string{"\u200b", "\u2800", "\u3164", "\ufeff", " \u00ad\u034f\ufe0f", "\u0301", "\t \u00a0"} {
+	invisible := []string{"\u200b", "\u2800", "\u3164", "\ufeff", " \u00ad\u034f\ufe0f", "\u0301", "\t \u00a0"}
+	for _, nothing := range invisible {
 		one := strings.ReplaceAll(nothing, "\t", "")
 		for _, ask := range []struct {
 			method, path string

@@ -25,8 +25,8 @@ type name struct {
 // parse finds names and tags in a text, in order. Neither begins inside a word, an address or a URL:
 //
 //   - a URL is a scheme, "://" and everything up to white space, "<", ">" or a quotation mark (RFC 3986, appendix C);
-//   - a name is "@" or "＠", a letter and 1 to 29 letters, digits or underscores of ASCII, which may be full-width. It is
-//     none if the run is longer, goes on with a Latin letter, or with "@" (an address on another server);
+//   - a name is "@" or "＠", a letter and 1 to 29 letters, digits or underscores of ASCII, which may be full-width. It
+//     is none if the run is longer, goes on with a Latin letter, or with "@" (an address on another server);
 //   - a tag is "#" or "＃" and letters, marks, digits and underscores of any script, one of them no digit and no
 //     underscore; at most 64 code points after folding. A longer run is none. Characters that show nothing, such as
 //     joiners, stand inside it and are not part of its folded form.
@@ -62,8 +62,8 @@ func parse(text string) (names []name, tags []Tag) {
 func endsURL(r rune) bool { return unicode.IsSpace(r) || r == '<' || r == '>' || r == '"' }
 
 // joins reports whether what follows before belongs to its last word, address or path: behind Latin letters, digits of
-// ASCII and a few signs. Other scripts are written without spaces. Marks belong to the letter they stand on; a variation
-// selector or an enclosing mark makes a symbol of it (1️⃣).
+// ASCII and a few signs. Other scripts are written without spaces. Marks belong to the letter they stand on; a
+// variation selector or an enclosing mark makes a symbol of it (1️⃣).
 func joins(before string) bool {
 	for {
 		r, size := utf8.DecodeLastRuneInString(before)

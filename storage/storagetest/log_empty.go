@@ -235,7 +235,8 @@ var trimRules = map[string]logRule{
 		k.append(erase(51, person(2)), event(52, to(2)))
 		k.reset(30, 9)
 		for range 2 {
-			if head, oldest := k.log.Head(), k.log.Kept().Oldest(); head != (social.Cursor{Epoch: 9, Seq: 30}) || oldest != head {
+			head, oldest := k.log.Head(), k.log.Kept().Oldest()
+			if head != (social.Cursor{Epoch: 9, Seq: 30}) || oldest != head {
 				k.Fatalf("after Reset(9, 30) head is %s and oldest %s", head, oldest)
 			}
 			k.wantPositions("Read", k.read(reads(to(1), to(2)), 30, 10))

@@ -90,7 +90,7 @@ var epochRules = map[string]logRule{
 		_, err := k.log.Read(k.Context(), reads(to(1)), at(7, 12), 1)
 		k.wantGap("Read after 7-12", err, social.GapExpired, at(7, 12), at(5, 15))
 	}},
-	"epochs/rebuilt": {"a log that is filled again knows the epochs of its floor and of what it is given", func(k *logKit) {
+	"epochs/rebuilt": {"a log that is filled again knows the epochs of its floor and of its entries", func(k *logKit) {
 		epochs := social.Epochs{{Number: 7, After: 3}, {Number: 5, After: 12}, {Number: 9, After: 20}}
 		if err := k.log.Reset(k.Context(), epochs, 15); err != nil {
 			k.Fatalf("Reset: %v", err)
