@@ -37,8 +37,9 @@ func TestHalfDoneDeletion(t *testing.T) {
 		t.Fatal(err)
 	}
 	like := func() json.RawMessage {
-		return fmt.Appendf(nil, `{"id":%[1]q,"receiver_id":%[1]q,"type":"like","actor":null,"object":{"kind":"post","id":%[2]q,
-			"url":"x","excerpt":"a %[3]s","preview_url":null},"group":{"key":%[1]q,"count":1,"actors":[]},"text":"","content":null,
+		return fmt.Appendf(nil, `{"id":%[1]q,"receiver_id":%[1]q,"type":"like","actor":null,"object":{"kind":"post",
+			"id":%[2]q,"url":"x","excerpt":"a %[3]s","preview_url":null},
+			"group":{"key":%[1]q,"count":1,"actors":[]},"text":"","content":null,
 			"url":"x","data":null,"is_read":false,"seen_at":null,"read_at":null,"archived_at":null,
 			"created_at":"2025-01-01T00:00:00.000Z","updated_at":"2025-01-01T00:00:00.000Z"}`, w.People[0].ID, post.ID, word)
 	}

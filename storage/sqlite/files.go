@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"errors"
+	"io"
 	"os"
 	"slices"
 	"syscall"
@@ -57,10 +58,18 @@ func (f *databaseFile) DeviceCharacteristics() vfs.DeviceCharacteristic {
 	return f.mainFile.DeviceCharacteristics() &^ vfs.IOCAP_BATCH_ATOMIC
 }
 
+// onlyTrees reports whether no page of the file could be taken for one of a tree by wiped. A file with auto_vacuum, which
+// somebody may have set by hand, has such pages. A checkpoint writes the first page before them.
+func (f *databaseFile) onlyTrees() bool {
+	var largestRoot [4]byte
+	_, err := f.mainFile.ReadAt(largestRoot[:], 52)
+	return (err == nil || err == io.EOF) && largestRoot == [4]byte{} //nolint:errorlint // the library's is not wrapped
+}
+
 // WriteAt is given a page at a time: with a write-ahead log a checkpoint alone writes here, and such a page no reader
 // needs in another form.
 func (f *databaseFile) WriteAt(p []byte, at int64) (int, error) {
-	if size := int64(len(p)); size > 0 && at%size == 0 {
+	if size := int64(len(p)); size > 0 && at%size == 0 && f.onlyTrees() {
 		p = wiped(p, at/size, &f.page)
 	}
 	n, err := f.mainFile.WriteAt(p, at)

@@ -16,8 +16,8 @@ const wipePatience = 50 * time.Millisecond
 
 // Wipe moves the whole write-ahead log into the file and cuts it to nothing, so that neither holds what was deleted
 // before: SQLite overwrites what it deletes (secure_delete), but keeps old forms of a page in the log until other
-// commits need the room. A job calls it now and then; a store without traffic would keep them for ever. storage.ErrBusy:
-// a reader still needs the log, and the next call may do it.
+// commits need the room. A job calls it now and then; a store without traffic would keep them for ever.
+// storage.ErrBusy: a reader still needs the log, and the next call may do it.
 func (d *DB) Wipe(ctx context.Context) error {
 	c := &call{done: make(chan struct{})}
 	select {

@@ -3,12 +3,16 @@ package sqlite_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ncruces/go-sqlite3"
 
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/sqlite"
@@ -31,8 +35,8 @@ func canaries(t *testing.T, db *sqlite.DB) (n int) {
 }
 
 // TestWipe: what was deleted, or overwritten, is in neither file once the store was wiped, though nobody writes any
-// more: not in pages that were divided, joined, freed or used again, in trees in order and out of order, in short values
-// and long ones.
+// more: not in pages that were divided, joined, freed or used again, in trees in order and out of order, in short
+// values and long ones.
 func TestWipe(t *testing.T) {
 	for _, seed := range []uint64{1, 2, 4} { // two of them catch a wipe that forgets the gaps
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -82,6 +86,33 @@ func TestWipe(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestWipeBesidePointers: a file that keeps pages of pointers, as auto_vacuum makes them, is harmed by no checkpoint.
+func TestWipeBesidePointers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), sqlite.FileName)
+	raw, err := sqlite3.Open(path)
+	if err == nil {
+		err = errors.Join(raw.Exec(`PRAGMA auto_vacuum = 1; CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT)`), raw.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, sqlite.Config{Path: path, Synchronous: sqlite.SyncOff})
+	ctx := t.Context()
+	if err := db.InTx(ctx, func(tx storage.Tx) error {
+		for id := range 2000 { // one fills a page; a page holds the pointers of some 800
+			if _, err := tx.Exec(ctx, `INSERT INTO notes VALUES ($1, $2)`, id, strings.Repeat("a", 3000)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Wipe(ctx), db.Check(ctx)); err != nil {
+		t.Error(err)
 	}
 }
 
