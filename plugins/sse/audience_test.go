@@ -161,6 +161,7 @@ func TestPageForAnOlderAudience(t *testing.T) {
 			e.w.notify(1)
 			e.w.post(2)
 		}
+		synctest.Wait() // the tail has read them; what reads from now on is the page
 		reading, goOn := make(chan struct{}), make(chan struct{})
 		var once sync.Once
 		slow := &slowHistory{world: e.w, after: func() { once.Do(func() { close(reading); <-goOn }) }}
