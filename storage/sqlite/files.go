@@ -58,8 +58,8 @@ func (f *databaseFile) DeviceCharacteristics() vfs.DeviceCharacteristic {
 	return f.mainFile.DeviceCharacteristics() &^ vfs.IOCAP_BATCH_ATOMIC
 }
 
-// onlyTrees reports whether no page of the file could be taken for one of a tree by wiped. A file with auto_vacuum, which
-// somebody may have set by hand, has such pages. A checkpoint writes the first page before them.
+// onlyTrees reports whether no page of the file could be taken for one of a tree by wiped. A file with auto_vacuum,
+// which somebody may have set by hand, has such pages. A checkpoint writes the first page before them.
 func (f *databaseFile) onlyTrees() bool {
 	var largestRoot [4]byte
 	_, err := f.mainFile.ReadAt(largestRoot[:], 52)

@@ -94,7 +94,8 @@ func TestWipeBesidePointers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), sqlite.FileName)
 	raw, err := sqlite3.Open(path)
 	if err == nil {
-		err = errors.Join(raw.Exec(`PRAGMA auto_vacuum = 1; CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT)`), raw.Close())
+		err = errors.Join(raw.Exec(`PRAGMA auto_vacuum = 1;
+			CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT)`), raw.Close())
 	}
 	if err != nil {
 		t.Fatal(err)
