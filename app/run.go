@@ -271,7 +271,7 @@ func (r *runner) stop(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("stop: %s: %w", s.name, err))
 		}
 		cancel()
-		r.log.Debug("stopped", zap.String("step", s.name), zap.Duration("took", time.Since(began)))
+		r.log.Debug("stopped", zap.String("step", s.name), zap.Int64("took_ms", time.Since(began).Milliseconds()))
 	}
 	r.begun = 0
 	return errors.Join(errs...)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"go.uber.org/fx"
@@ -51,9 +53,13 @@ func (s *shell) options(f cli.Flags) Options {
 
 // serve runs the server until ctx ends or a part of it fails.
 func (s *shell) serve(ctx context.Context, f cli.Flags, withDemo bool) error {
+	// A reader of the log that goes away, or the end of the terminal, is no reason to end.
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
+	out := newLines(s.streams.Out)
+	defer out.close()
 	o := s.options(f)
 	o.Demo = withDemo
-	o.Welcome = func(line, _ string) { fmt.Fprintln(s.streams.Out, line) }
+	o.Welcome = func(line, _ string) { fmt.Fprintln(out, line) }
 	app := New(o, s.parts...)
 	if err := app.Err(); err != nil {
 		return rootCause(err)
@@ -128,7 +134,7 @@ func askPassword(prompt string) (string, error) {
 func (s *shell) bench(ctx context.Context, args []string) error {
 	info := versionInfo()
 	return bench.Run(ctx, bench.Options{
-		Out: s.streams.Out, Err: s.streams.Err, Terminal: s.streams.Err == os.Stderr && term.IsTerminal(int(os.Stderr.Fd())),
+		Out: s.streams.Out, Err: s.streams.Err, Terminal: isTerminal(s.streams.Err),
 		Version: strings.TrimSpace(info["version"] + " " + info["revision"]), Environ: s.environ,
 	}, args)
 }

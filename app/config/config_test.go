@@ -80,8 +80,9 @@ func TestConfigIsStrict(t *testing.T) {
 		"half a number": {"server:\n  max_streams: 1.5\n",
 			"belfry.yaml:2:16: server.max_streams: must be a whole number such as 10"},
 		"not true or false": {"limits: {enabled: maybe}\n", "belfry.yaml:1:19: limits.enabled: must be true or false"},
-		"not a number":      {"delivery: {jitter: much}\n", "belfry.yaml:1:20: delivery.jitter: must be a number such as 0.5"},
-		"not text":          {"log: {level: [info]}\n", "belfry.yaml:1:14: log.level: must be text"},
+		"not a number": {"delivery: {jitter: much}\n",
+			"belfry.yaml:1:20: delivery.jitter: must be a number such as 0.5"},
+		"not text": {"log: {level: [info]}\n", "belfry.yaml:1:14: log.level: must be text"},
 		"not a list": {"server:\n  cors_origins: {a: b}\n",
 			"belfry.yaml:2:17: server.cors_origins: must be a list, and each item text"},
 		"an item of a list": {"delivery: {schedule: [5s, soon]}\n",
@@ -108,8 +109,9 @@ func TestConfigIsStrict(t *testing.T) {
 			"belfry.yaml:1:27: channels.sse.max_age: must be at most half of storage.log.retention.age, which is 720h0m0s"},
 		"a log smaller than what it keeps": {"storage:\n  log:\n    max_size: 1GiB\n",
 			"belfry.yaml:3:15: storage.log.max_size: must not be below storage.log.retention.bytes, which is 8GiB"},
-		"http that is not loopback": {"server:\n  public_url: http://social.example\n", "belfry.yaml:2:15: server.public_url: "},
-		"a key that is not there":   {"# empty\nserver:\n  listen: 192.0.2.1:80\n", "belfry.yaml:2:1: server.public_url: "},
+		"http that is not loopback": {"server:\n  public_url: http://social.example\n",
+			"belfry.yaml:2:15: server.public_url: "},
+		"a key that is not there": {"# empty\nserver:\n  listen: 192.0.2.1:80\n", "belfry.yaml:2:1: server.public_url: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := load(tt.text, nil, nil)
@@ -124,7 +126,8 @@ func TestConfigIsStrict(t *testing.T) {
 func TestConfigTellsAllMistakes(t *testing.T) {
 	text := "serverr: {}\nserver:\n  listen: nowhere\n  max_streams: 0\n  read_timeout: soon\nlog: {levle: info}\n" +
 		"channels:\n  sse:\n    heartbeat: 0s\n    tail_bytes: 1KiB\n  webhook: {timeout: 2h}\n  nothing: {}\n"
-	_, _, err := load(text, []string{"BELFRY_POSTS_MAX_TEXT=0", "BELFRY_LIMITS_REED=1/1s"}, map[string]string{"demo.people": "x"})
+	_, _, err := load(text, []string{"BELFRY_POSTS_MAX_TEXT=0", "BELFRY_LIMITS_REED=1/1s"},
+		map[string]string{"demo.people": "x"})
 	want := `configuration: 
   BELFRY_LIMITS_REED: no such key, did you mean "BELFRY_LIMITS_READ"?
   BELFRY_POSTS_MAX_TEXT: posts.max_text: must be
@@ -153,7 +156,8 @@ func TestConfigByteOrderMark(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("\ufeff20m\r\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, list, err := load("\ufeffserver:\r\n  listen: 127.0.0.1:1111\r\n", []string{"BELFRY_CHANNELS_SSE_MAX_AGE_FILE=" + secret}, nil)
+	cfg, list, err := load("\ufeffserver:\r\n  listen: 127.0.0.1:1111\r\n",
+		[]string{"BELFRY_CHANNELS_SSE_MAX_AGE_FILE=" + secret}, nil)
 	if err != nil || cfg.Server.Listen != "127.0.0.1:1111" {
 		t.Fatalf("%v", err)
 	}
@@ -164,7 +168,7 @@ func TestConfigByteOrderMark(t *testing.T) {
 	}
 }
 
-// TestConfigInAPod: what Kubernetes puts into every pod is nobody's mistake, and a wrong name is, if it can only be ours.
+// TestConfigInAPod: what Kubernetes puts into every pod is nobody's mistake; a wrong name that can only be ours is one.
 func TestConfigInAPod(t *testing.T) {
 	pod := []string{"BELFRY_PORT=tcp://10.0.0.1:80", "BELFRY_SERVICE_HOST=10.0.0.1", "BELFRY_SERVICE_PORT=80",
 		"BELFRY_SERVICE_PORT_HTTP=80", "BELFRY_PORT_80_TCP=tcp://10.0.0.1:80", "BELFRY_PORT_80_TCP_PROTO=tcp",
@@ -179,7 +183,8 @@ func TestConfigInAPod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Server.Listen != "127.0.0.1:1111" || len(cfg.Ignored) != len(pod)-1 || !slices.Contains(cfg.Ignored, "BELFRY_PORT") {
+	if cfg.Server.Listen != "127.0.0.1:1111" || len(cfg.Ignored) != len(pod)-1 ||
+		!slices.Contains(cfg.Ignored, "BELFRY_PORT") {
 		t.Errorf("listens on %s, ignored %v", cfg.Server.Listen, cfg.Ignored)
 	}
 	for variable, want := range map[string]string{
@@ -194,7 +199,7 @@ func TestConfigInAPod(t *testing.T) {
 	}
 }
 
-// TestConfigOfAChannel: what a channel's own Validate says has a line, also of a key that is not there and without a key.
+// TestConfigOfAChannel: what a channel's own Validate says has a line, also of a key that is not there, and of none.
 func TestConfigOfAChannel(t *testing.T) {
 	for says, want := range map[string]string{
 		"token: must be set": "belfry.yaml:2:3: channels.telegram.token: must be set",

@@ -36,8 +36,8 @@ func (l *loader) note(key string, n ast.Node, says string) {
 		l.mistakes = append(l.mistakes, mistake{text: says})
 		return
 	}
-	p := n.GetToken().Position
-	l.mistakes = append(l.mistakes, mistake{line: p.Line, column: p.Column, text: l.at(n.GetToken(), errors.New(says)).Error()})
+	p, text := n.GetToken().Position, l.at(n.GetToken(), errors.New(says)).Error()
+	l.mistakes = append(l.mistakes, mistake{line: p.Line, column: p.Column, text: text})
 }
 
 // blame takes what a Validate says about a section ("" = everything). It begins with the key, or is about the section.

@@ -98,6 +98,7 @@ type child struct {
 	env        []string
 	cmd        *exec.Cmd
 	out        *bytes.Buffer // standard error of the last start; read after done
+	stderr     *os.File      // takes standard error instead, if it is set before the start
 	readyCh    chan struct{} // closed when it has said where it is
 	done       chan struct{} // closed when the process has ended
 }
@@ -127,6 +128,9 @@ func (c *child) spawn(fault string) {
 		"--listen", strings.TrimPrefix(c.URL, "http://"), "--admin", strings.TrimPrefix(c.Admin, "http://")}, "\n"))...)
 	c.out = &bytes.Buffer{}
 	c.cmd.Stderr = c.out
+	if c.stderr != nil {
+		c.cmd.Stderr = c.stderr
+	}
 	welcome, err := c.cmd.StdoutPipe()
 	if err != nil {
 		c.t.Fatal(err)
