@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"net"
 	"os"
 	"regexp"
 	"strconv"
@@ -8,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 )
+
+const droppedLines = "belfry_log_dropped_lines_total"
 
 // pipeTo gives a child a pipe as standard error, whose reader is the test.
 func (c *child) pipeTo() (reader *os.File) {
@@ -21,13 +24,13 @@ func (c *child) pipeTo() (reader *os.File) {
 	return r
 }
 
-// dropped is how many lines of its log the server says it has dropped.
-func (c *child) dropped() int {
+// figure is a metric without labels.
+func (c *child) figure(name string) int {
 	c.t.Helper()
 	text := newCaller(c.Admin, "").must(c.t, 200, "GET", "/metrics", nil)
-	found := regexp.MustCompile(`(?m)^belfry_log_dropped_lines_total (\S+)$`).FindSubmatch(text)
+	found := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindSubmatch(text)
 	if found == nil {
-		c.t.Fatal("no belfry_log_dropped_lines_total")
+		c.t.Fatalf("no %s", name)
 	}
 	n, err := strconv.ParseFloat(string(found[1]), 64)
 	if err != nil {
@@ -48,7 +51,7 @@ func TestLogNobodyReads(t *testing.T) {
 			public.must(t, 404, "GET", "/"+strings.Repeat("x", 100), nil, "X-Request-Id: "+strings.Repeat("y", 64))
 		}
 	}
-	for c.dropped() == 0 { // the pipe takes 64 KiB, the queue a megabyte
+	for c.figure(droppedLines) == 0 { // the pipe takes 64 KiB, the queue a megabyte
 		ask(500)
 	}
 	missing := make(chan string)
@@ -82,7 +85,7 @@ func TestSignalsThatEndNothing(t *testing.T) {
 	public := newCaller(c.URL, "")
 	reader.Close()
 	c.stderr.Close()
-	for c.dropped() < 3 {
+	for c.figure(droppedLines) < 3 {
 		public.must(t, 401, "GET", "/v1/me", nil)
 	}
 	if err := c.cmd.Process.Signal(syscall.SIGHUP); err != nil {
@@ -94,5 +97,41 @@ func TestSignalsThatEndNothing(t *testing.T) {
 	c.term()
 	if code := c.exit(deadline); code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestDescriptorsRunOut (H16): connections that say nothing take all the open-file limit leaves them. The process lives,
+// answers those who are there, and its operator; further ones are dropped, and welcome when there is room again.
+func TestDescriptorsRunOut(t *testing.T) {
+	c := newChild(t, t.TempDir()+"/data", "BELFRY_SERVER_READ_TIMEOUT=1h")
+	c.limit = "ulimit -n 160"
+	c.mustStart()
+	early := newCaller(c.URL, "")
+	early.must(t, 401, "GET", "/v1/me", nil)
+	var silent []net.Conn
+	for range 300 {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(c.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		silent = append(silent, conn)
+	}
+	for c.figure("belfry_http_connections_dropped_total") < 300-160 {
+		early.must(t, 401, "GET", "/v1/me", nil)
+	}
+	if status, _, err := newCaller(c.URL, "").ask("GET", "/v1/me", nil); err == nil {
+		t.Errorf("status %d for one more, though there is no room", status)
+	}
+	for _, conn := range silent {
+		conn.Close()
+	}
+	for {
+		if status, _, err := newCaller(c.URL, "").ask("GET", "/v1/me", nil); err == nil && status == 401 {
+			break
+		}
+	}
+	c.term()
+	if code := c.exit(deadline); code != 0 || !strings.Contains(c.out.String(), `"room":120,"configured":30000`) {
+		t.Errorf("exit code %d\n%s", code, c.out)
 	}
 }

@@ -114,12 +114,7 @@ func (a *Admin) Handler() http.Handler { return a.http.Handler }
 
 // Listen opens the listener that the config names.
 func (a *Admin) Listen(ctx context.Context) (net.Listener, error) {
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", a.listen)
-	if err != nil {
-		return nil, fmt.Errorf("admin: listen on %s: %w", a.listen, err)
-	}
-	return ln, nil
+	return listen(ctx, "admin.listen", "--admin", a.listen)
 }
 
 // Serve answers on ln until Shutdown; nil then.

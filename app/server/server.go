@@ -156,12 +156,7 @@ func (s *Server) Register(routes ...func(huma.API)) {
 }
 
 func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", s.cfg.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("server: listen on %s: %w", s.cfg.Listen, err)
-	}
-	return ln, nil
+	return listen(ctx, "server.listen", "--listen", s.cfg.Listen)
 }
 
 // Serve answers on ln until Drain or Shutdown closes it; nil then. It is called once.
@@ -173,7 +168,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		_ = ln.Close() // Drain may have done it
 		return nil
 	}
-	return s.fiber.Listener(ln)
+	return s.fiber.Listener(s.frugally(ln))
 }
 
 // Drain begins the shutdown without waiting: /readyz turns 503, the listener closes, and open connections close after
