@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -55,6 +56,9 @@ type step struct {
 
 // run is what Fx invokes: it mounts all routes and hands the steps to the life cycle.
 func run(lc fx.Lifecycle, p program) error {
+	if err := socketFits(filepath.Join(p.Config.Storage.Data, socketFile)); err != nil {
+		return err // before anything is made
+	}
 	channels, err := p.channels()
 	if err != nil {
 		return err
