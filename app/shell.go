@@ -26,8 +26,11 @@ type shell struct {
 }
 
 func (s *shell) program() cli.Program {
+	d := config.Default()
 	return cli.Program{
-		Version:       versionInfo(),
+		Version: versionInfo(),
+		Defaults: map[string]string{"storage.data": d.Storage.Data, "server.listen": d.Server.Listen,
+			"admin.listen": d.Admin.Listen},
 		Serve:         s.serve,
 		Settings:      s.settings,
 		Call:          s.call,
