@@ -97,6 +97,7 @@ type Options struct {
 	Log    *zap.Logger // nil = made as the configuration says, on Err
 	Err    io.Writer   // where the log goes
 	Demo   bool
+	Memory memory // as found by the command line; zero = no limit
 	// Welcome is called once the server listens, with a line for people and the address. nil = nobody is told.
 	Welcome func(line, address string)
 
@@ -132,8 +133,9 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 			func(s *stores) (storage.DB, *eventLog, storage.Log, storage.LogReader, *social.PageCursors) {
 				return s.db, s.log, s.log, s.log, s.pages
 			},
-			func(c *config.Config) (users.Config, posts.Config, follows.Config, notifications.Config, delivery.Config) {
+			func(o Options, c *config.Config) (users.Config, posts.Config, follows.Config, notifications.Config, delivery.Config) {
 				accounts := c.Users
+				accounts.Hashes = o.Memory.hashes()
 				accounts.Registration = users.Mode(c.Registration.Mode)
 				caps := reading.Caps{MaxStreams: c.Server.MaxStreams, MaxStreamsPerPerson: c.Server.MaxStreamsPerPerson}
 				return accounts, c.Posts, c.Follows, c.Notifications, delivery.Config{Config: c.Delivery, Caps: caps}

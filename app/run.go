@@ -64,6 +64,9 @@ func run(lc fx.Lifecycle, p program) error {
 		return err
 	}
 	p.mount(channels)
+	if m := p.Options.Memory; m.Go > 0 {
+		p.Log.Info("memory limit", zap.Int64("go_bytes", m.Go), zap.Int64("container_bytes", m.Container))
+	}
 	r := &runner{steps: p.steps(), log: p.Log}
 	lc.Append(fx.Hook{OnStart: r.start, OnStop: r.stop})
 	return nil

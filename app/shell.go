@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -47,8 +48,10 @@ func (s *shell) options(f cli.Flags) Options {
 			file = name
 		}
 	}
+	room := findMemory(s.environ)
 	return Options{
-		Source: config.Source{File: file, Environ: s.environ, Flags: f.Set, ReadFile: os.ReadFile},
+		Source: config.Source{File: file, Environ: s.environ, Flags: f.Set, ReadFile: os.ReadFile, Memory: room.Go},
+		Memory: room,
 		Clock:  time.Now,
 		Err:    s.streams.Err,
 	}
@@ -61,6 +64,9 @@ func (s *shell) serve(ctx context.Context, f cli.Flags, withDemo bool) error {
 	out := newLines(s.streams.Out)
 	defer out.close()
 	o := s.options(f)
+	if o.Memory.Go > 0 {
+		debug.SetMemoryLimit(o.Memory.Go)
+	}
 	o.Demo = withDemo
 	o.Welcome = func(line, _ string) { fmt.Fprintln(out, line) }
 	app := New(o, s.parts...)

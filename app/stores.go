@@ -36,6 +36,8 @@ type stores struct {
 	pages *social.PageCursors
 	relay *outbox.Relay
 	hooks Hooks
+
+	memory int64 // what the process may use, in bytes; 0 = no limit
 }
 
 // database is the relational store behind a name that exists before it is open.
@@ -74,7 +76,7 @@ type Hooks struct {
 }
 
 func newStores(o Options, c *config.Config, log *zap.Logger) *stores {
-	s := &stores{cfg: c.Storage, clock: o.Clock, zap: log.Named("storage"), hooks: o.Hooks,
+	s := &stores{cfg: c.Storage, clock: o.Clock, zap: log.Named("storage"), hooks: o.Hooks, memory: o.Memory.Go,
 		db: &database{}, log: &eventLog{}, pages: &social.PageCursors{}}
 	s.relay = outbox.NewRelay(s.db, s.log, o.Clock, s.zap.Named("relay"))
 	return s
@@ -82,6 +84,9 @@ func newStores(o Options, c *config.Config, log *zap.Logger) *stores {
 
 // openDB locks the directory and opens the relational store, without touching its tables.
 func (s *stores) openDB(ctx context.Context) error {
+	if err := enoughAddresses(); err != nil {
+		return err
+	}
 	lock, err := sqlite.LockDir(s.cfg.Data)
 	if err != nil {
 		return err
@@ -154,6 +159,7 @@ func (s *stores) trimOnce() social.Job {
 func (s *stores) openEvents(ctx context.Context) error {
 	cfg := bolt.DefaultConfig(filepath.Join(s.cfg.Data, logFile))
 	cfg.MaxSize = int64(s.cfg.Log.MaxSize)
+	cfg.Memtable = int(config.Sized(int64(cfg.Memtable), s.memory))
 	cfg.Failpoint = s.hooks.Bolt
 	log, err := bolt.Open(cfg)
 	if err != nil {

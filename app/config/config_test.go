@@ -168,6 +168,32 @@ func TestConfigByteOrderMark(t *testing.T) {
 	}
 }
 
+// TestConfigFitsTheMemory: where memory is short, the defaults of caches are smaller and say so; what somebody has set
+// stays.
+func TestConfigFitsTheMemory(t *testing.T) {
+	for memory, want := range map[int64]string{
+		0:         "64MiB from default",
+		64 << 20:  "8MiB from default for a memory limit of 64 MiB",
+		192 << 20: "32MiB from default for a memory limit of 192 MiB",
+		1 << 20:   "4MiB from default for a memory limit of 1 MiB", config.FullMemory: "64MiB from default",
+	} {
+		cfg, list, err := config.Load(config.Source{File: "belfry.yaml", Memory: memory,
+			ReadFile: func(string) ([]byte, error) { return []byte("follows: {cached_edges: 1000}\n"), nil }}, factories)
+		if err != nil || cfg.Follows.CachedEdges != 1000 {
+			t.Fatalf("%d: %v %+v", memory, err, cfg)
+		}
+		for _, s := range list {
+			if got := s.Value + " from " + s.Origin; s.Key == "channels.sse.tail_bytes" && got != want {
+				t.Errorf("%d: %s, want %s", memory, got, want)
+			}
+		}
+	}
+	cfg, _, err := config.Load(config.Source{Memory: 64 << 20, File: os.DevNull, ReadFile: os.ReadFile}, factories)
+	if err != nil || cfg.Posts.CachedKeys != 1<<18 || cfg.Posts.CachedBytes != 2<<20 || cfg.Follows.CachedEdges != 1<<15 {
+		t.Errorf("%v, posts %+v, follows %+v", err, cfg.Posts, cfg.Follows)
+	}
+}
+
 // TestConfigInAPod: what Kubernetes puts into every pod is nobody's mistake; a wrong name that can only be ours is one.
 func TestConfigInAPod(t *testing.T) {
 	pod := []string{"BELFRY_PORT=tcp://10.0.0.1:80", "BELFRY_SERVICE_HOST=10.0.0.1", "BELFRY_SERVICE_PORT=80",

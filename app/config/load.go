@@ -24,6 +24,8 @@ type Source struct {
 	Environ  []string          // as os.Environ
 	Flags    map[string]string // key ("storage.data") to value
 	ReadFile func(name string) ([]byte, error)
+	// Memory is what the process may use, in bytes; below FullMemory the defaults of caches are smaller. 0 = no limit.
+	Memory int64
 }
 
 // Setting is one key with its value and where it came from, for `belfry config print`.
@@ -79,11 +81,12 @@ type loader struct {
 	places map[string]ast.Node // where the file has a value or names a section
 	origin map[string]string   // of the keys that were given
 	used   map[string]bool     // environment variables that named a key
+	sized  map[string]bool     // caches whose default is smaller
 }
 
 func (l *loader) pass() *Config {
 	l.keys, l.places = map[string]bool{}, map[string]ast.Node{}
-	l.origin, l.used = map[string]string{}, map[string]bool{}
+	l.origin, l.used, l.sized = map[string]string{}, map[string]bool{}, map[string]bool{}
 	cfg := Default()
 	top := reflect.ValueOf(&cfg).Elem()
 	found := l.top(children(top))
@@ -165,11 +168,16 @@ func (l *loader) top(sections []field) map[string]ast.Node {
 
 // section lays the file's part for it (nil = none), environment and flags over the keys of one section.
 func (l *loader) section(key string, n ast.Node, v reflect.Value) {
+	for _, f := range leaves(v, key) {
+		l.keys[f.key] = true
+		if slices.Contains(caches, f.key) && f.value.CanInt() {
+			l.size(f)
+		}
+	}
 	if n != nil {
 		l.fill(key, n, v)
 	}
 	for _, f := range leaves(v, key) {
-		l.keys[f.key] = true
 		name, value, given := l.environment(f.key)
 		if v, ok := l.src.Flags[f.key]; ok {
 			name, value, given = "flag", v, true
@@ -293,6 +301,9 @@ func (l *loader) settings(cfg *Config) []Setting {
 		origin := l.origin[f.key]
 		if origin == "" {
 			origin = OriginDefault
+			if l.sized[f.key] {
+				origin += fmt.Sprintf(" for a memory limit of %d MiB", l.src.Memory>>20)
+			}
 		}
 		out = append(out, Setting{Key: f.key, Value: strings.TrimSpace(string(text)), Origin: origin})
 	}

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"errors"
 	"net"
 	"os"
 	"regexp"
@@ -133,5 +134,20 @@ func TestDescriptorsRunOut(t *testing.T) {
 	c.term()
 	if code := c.exit(deadline); code != 0 || !strings.Contains(c.out.String(), `"room":120,"configured":30000`) {
 		t.Errorf("exit code %d\n%s", code, c.out)
+	}
+}
+
+// TestAddressSpaceTooSmall: the end names the cure, before anything is made.
+func TestAddressSpaceTooSmall(t *testing.T) {
+	c := newChild(t, t.TempDir()+"/data")
+	c.limit = "ulimit -v 4000000"
+	if c.start("") {
+		t.Fatal("it serves")
+	}
+	if code := c.exit(deadline); code != 1 || !strings.Contains(c.out.String(), "ulimit -v unlimited, LimitAS=infinity") {
+		t.Errorf("exit code %d\n%s", code, c.out)
+	}
+	if _, err := os.Stat(c.Data); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the data directory is made: %v", err)
 	}
 }
