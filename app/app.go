@@ -115,7 +115,7 @@ func New(o Options, parts ...fx.Option) *fx.App { return fx.New(wiring(o, parts.
 
 // Validate reports whether the parts fit together, without making anything.
 func Validate(o Options, parts ...fx.Option) error {
-	return rootCause(fx.ValidateApp(wiring(o, parts...), fx.Invoke(run)))
+	return dig.RootCause(fx.ValidateApp(wiring(o, parts...), fx.Invoke(run))) // not the chain of constructors
 }
 
 func wiring(o Options, parts ...fx.Option) fx.Option {
@@ -126,9 +126,12 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 		fx.StartTimeout(startTimeout),
 		fx.StopTimeout(stopTimeout),
 		fx.Supply(o, o.Clock, &event.Bus{}),
-		fx.Provide(newConfig, newLogger, server.NewRegistry, newSite, newStores),
-		fx.Provide(newReadiness, newLimiter, newServer, newCommands, newDemo),
+		fx.Provide(newConfig, newLogger, server.NewRegistry, newStores, newReadiness, newServer, newCommands, newDemo),
 		fx.Provide(
+			func(c *config.Config) social.Site {
+				return social.Site{Name: "Belfry", PublicURL: c.Server.Origin(), Version: Version()}
+			},
+			func(c *config.Config, now social.Clock) *server.Limiter { return server.NewLimiter(c.Limits, now) },
 			// A module takes the LogReader. The whole log is for tests, which look behind it.
 			func(s *stores) (storage.DB, *eventLog, storage.Log, storage.LogReader, *social.PageCursors) {
 				return s.db, s.log, s.log, s.log, s.pages
@@ -161,10 +164,6 @@ func newConfig(o Options, in struct {
 	return config.Load(o.Source, in.Factories)
 }
 
-func newSite(c *config.Config) social.Site {
-	return social.Site{Name: "Belfry", PublicURL: c.Server.Origin(), Version: Version()}
-}
-
 func newReadiness(s *stores, in struct {
 	fx.In
 	Delivery *delivery.Service `optional:"true"`
@@ -191,10 +190,6 @@ func probeChannels(list []dispatch.Health) (string, error) {
 		return "", errors.New(strings.Join(bad, "; "))
 	}
 	return strings.Join(names, ", "), nil
-}
-
-func newLimiter(c *config.Config, clock social.Clock) *server.Limiter {
-	return server.NewLimiter(c.Limits, clock)
 }
 
 func newServer(c *config.Config, log *zap.Logger, in struct {
@@ -230,14 +225,6 @@ func newDemo(o Options, c *config.Config, site social.Site, log *zap.Logger, in 
 	bar := isTerminal(o.Err) && !log.Core().Enabled(zap.InfoLevel) // else the lines of events would run through it
 	return demo.New(demo.Deps{Config: c.Demo, Users: in.Users, Posts: in.Posts, Follows: in.Follows,
 		Log: log.Named("demo"), Address: site.PublicURL, Out: o.Err, Bar: bar}), nil
-}
-
-// rootCause takes the chain of constructors off a wiring error: what is missing is what helps.
-func rootCause(err error) error {
-	if err == nil {
-		return nil
-	}
-	return dig.RootCause(err)
 }
 
 var _ server.Authenticator = (*users.Service)(nil)

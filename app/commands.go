@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"go.uber.org/dig"
 	"go.uber.org/fx"
 
 	"github.com/belfry-social/belfry/app/cli"
@@ -341,7 +342,7 @@ func (s *shell) callHere(ctx context.Context, f cli.Flags, name string,
 	var c *commands
 	app := fx.New(wiring(o, s.parts...), fx.NopLogger, fx.Populate(&c))
 	if err := app.Err(); err != nil {
-		return out, rootCause(err)
+		return out, dig.RootCause(err)
 	}
 	defer func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)

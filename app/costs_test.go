@@ -19,7 +19,7 @@ import (
 )
 
 // frameSize is what one changed page takes in the write-ahead log: its header and itself.
-const frameSize = 24 + 4096
+const frameSize = 24 + 2048
 
 // town is the modules that write, tied together as in bindings.go, over a store that counts.
 type town struct {
@@ -82,7 +82,7 @@ func (w *town) frames(t *testing.T) int {
 }
 
 // TestCosts holds what each act takes of the writer, which is everybody's: statements in its transaction, pages it
-// changes where none has to be split (each is 4 KiB of the write-ahead log), announcements. More is a decision.
+// changes where none has to be split (each is 2 KiB of the write-ahead log), announcements. More is a decision.
 func TestCosts(t *testing.T) {
 	w := newTown(t)
 	least := map[string]cost{}
@@ -101,22 +101,22 @@ func TestCosts(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]cost{
-		"post":                     {4, 9, 1},
-		"post that names somebody": {8, 17, 2},
-		"like":                     {8, 14, 1},
-		"like that joins a group":  {10, 16, 1},
+		"post":                     {4, 8, 1},
+		"post that names somebody": {8, 18, 2},
+		"like":                     {8, 13, 1},
+		"like that joins a group":  {10, 17, 1},
 		"like done again":          {2, 0, 0},
 		"like taken back":          {14, 13, 2},
-		"comment":                  {6, 14, 1},
-		"comment on a comment":     {11, 16, 2},
-		"follow":                   {13, 16, 3},
-		"unfollow":                 {15, 14, 4},
-		"push":                     {3, 8, 1},
-		"push that begins a group": {4, 9, 1},
-		"push that joins a group":  {5, 11, 1},
+		"comment":                  {6, 13, 1},
+		"comment on a comment":     {11, 17, 2},
+		"follow":                   {13, 17, 3},
+		"unfollow":                 {15, 16, 4},
+		"push":                     {3, 7, 1},
+		"push that begins a group": {4, 8, 1},
+		"push that joins a group":  {5, 12, 1},
 		"one notification read":    {8, 7, 1},
 		"all notifications read":   {11, 3, 1},
-		"deletion":                 {13, 14, 3},
+		"deletion":                 {13, 13, 3},
 	} {
 		if got := least[name]; got != want {
 			t.Errorf("%s costs %+v, the table says %+v", name, got, want)

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"go.uber.org/dig"
 	"go.uber.org/fx"
 	"golang.org/x/term"
 
@@ -71,12 +72,12 @@ func (s *shell) serve(ctx context.Context, f cli.Flags, withDemo bool) error {
 	o.Welcome = func(line, _ string) { fmt.Fprintln(out, line) }
 	app := New(o, s.parts...)
 	if err := app.Err(); err != nil {
-		return rootCause(err)
+		return dig.RootCause(err)
 	}
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := app.Start(starting); err != nil {
-		return rootCause(err)
+		return dig.RootCause(err)
 	}
 	var failed bool
 	select {
@@ -113,7 +114,7 @@ func (s *shell) load(f cli.Flags) (*config.Config, settings, error) {
 	var list settings
 	app := fx.New(wiring(s.options(f), s.parts...), fx.NopLogger, fx.Populate(&c, &list))
 	if err := app.Err(); err != nil {
-		return nil, nil, rootCause(err)
+		return nil, nil, dig.RootCause(err)
 	}
 	return c, list, nil
 }

@@ -69,10 +69,11 @@ func (l *eventLog) Read(ctx context.Context, a social.Audience, after social.Cur
 	return l.Log.Read(ctx, a, after, limit)
 }
 
-// Hooks are failpoints of the stores, for tests; zero in production.
+// Hooks are failpoints of the stores and the like, for tests; zero in production.
 type Hooks struct {
-	SQLite func(sqlite.Point) error
-	Bolt   func(bolt.Failpoint) error
+	KeyBlock int
+	SQLite   func(sqlite.Point) error
+	Bolt     func(bolt.Failpoint) error
 }
 
 func newStores(o Options, c *config.Config, log *zap.Logger) *stores {
@@ -93,7 +94,8 @@ func (s *stores) openDB(ctx context.Context) error {
 	}
 	s.lock = lock
 	db, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(s.cfg.Data, sqlite.FileName),
-		Synchronous: sqlite.Sync(s.cfg.SQLite.Synchronous), Readers: s.cfg.SQLite.Readers, Failpoint: s.hooks.SQLite})
+		Synchronous: sqlite.Sync(s.cfg.SQLite.Synchronous), Readers: s.cfg.SQLite.Readers,
+		Failpoint: s.hooks.SQLite, KeyBlock: s.hooks.KeyBlock})
 	if err != nil {
 		return err
 	}

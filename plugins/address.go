@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -33,12 +34,7 @@ func PublicAddress(a netip.Addr) bool {
 		return false
 	}
 	a = a.Unmap()
-	for _, p := range notPublic {
-		if p.Contains(a) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // PublicHost reports whether a host of a URL may be public as far as its text tells: a name may, unless it is

@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,10 +121,14 @@ func ParseEvents(p Params) (EventsQuery, error) {
 			q.Preferred, q.Wait = n, time.Duration(n)*time.Second
 		}
 	}
-	for i, id := range []string{p.Header("Last-Event-ID"), seen["lastEventId"], seen["after"]} {
-		if id != "" {
-			q.setFrom(id, i == 2) // words stand in after only
-			break
+	id, after := cmp.Or(p.Header("Last-Event-ID"), seen["lastEventId"]), seen["after"]
+	switch {
+	case id == "" && (after == "now" || after == "oldest"): // words stand in after only
+		q.from = after
+	case id != "" || after != "":
+		c, err := ParseCursor(cmp.Or(id, after))
+		if q.from, q.cursor = "cursor", c; err != nil {
+			q.from = "invalid"
 		}
 	}
 	return q, nil
@@ -158,19 +163,6 @@ func (q *EventsQuery) set(name, value string) (code FieldCode, detail string) {
 		return FieldUnknown, "There is no such parameter."
 	}
 	return code, detail
-}
-
-func (q *EventsQuery) setFrom(id string, words bool) {
-	if words && (id == "now" || id == "oldest") {
-		q.from = id
-		return
-	}
-	c, err := ParseCursor(id)
-	if err != nil {
-		q.from = "invalid"
-		return
-	}
-	q.from, q.cursor = "cursor", c
 }
 
 // Start says from where to read a log with this head and oldest cursor. Exactly one of these holds: honoured is

@@ -97,7 +97,8 @@ func TestCacheGetAll(t *testing.T) {
 	c := storage.NewCache[string, int](10, nil)
 	c.Put("a", 1)
 	c.Put("b", 2)
-	if got := c.GetAll(3, func(i int) string { return []string{"b", "nothing", "a"}[i] }); !slices.Equal(got, []int{2, 0, 1}) {
+	keys := []string{"b", "nothing", "a"}
+	if got := c.GetAll(len(keys), func(i int) string { return keys[i] }); !slices.Equal(got, []int{2, 0, 1}) {
 		t.Errorf("got %v", got)
 	}
 }

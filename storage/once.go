@@ -3,9 +3,7 @@ package storage
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -60,11 +58,8 @@ func (o *Once) Begin(ctx context.Context, tx Tx, answer any) (bool, error) {
 	err := tx.QueryRow(ctx, `SELECT hash, answer FROM idempotency_keys
 		WHERE actor = $1 AND route = $2 AND key = $3 AND expires_at > $4`, o.actor, o.route, o.key, int64(o.now)).
 		Scan(&hash, &body)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("idempotency key: %w", err)
+	if found, err := Found(err); !found {
+		return false, social.Wrap(err, "idempotency key")
 	}
 	if string(hash) != string(o.hash[:]) {
 		return false, social.NewFault(social.CodeIdempotencyMismatch, "This Idempotency-Key was used with another body.")
@@ -90,10 +85,7 @@ func (o *Once) Save(ctx context.Context, tx Tx, answer any) error {
 		ON CONFLICT (actor, route, key) DO UPDATE SET hash = excluded.hash, answer = excluded.answer,
 			person = excluded.person, expires_at = excluded.expires_at`,
 		o.actor, o.route, o.key, o.hash[:], body, o.person, int64(o.now.Add(OnceTTL)))
-	if err != nil {
-		return fmt.Errorf("idempotency key: %w", err)
-	}
-	return nil
+	return social.Wrap(err, "idempotency key")
 }
 
 // Replayed reports whether the last Begin found a kept answer.
@@ -117,17 +109,12 @@ func TrimOnce(ctx context.Context, db DB, now social.Time, limit int) (more bool
 		more = n == int64(limit)
 		return err
 	})
-	if err != nil {
-		return false, fmt.Errorf("trim idempotency keys: %w", err)
-	}
-	return more, nil
+	return more, social.Wrap(err, "trim idempotency keys")
 }
 
 // EraseOnce drops every kept answer that is a person's or about them, whose account ends: they hold what was
 // written by and for them. It is part of the transaction that ends the account.
 func EraseOnce(ctx context.Context, tx Tx, person social.ID) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM idempotency_keys WHERE person = $1`, person); err != nil {
-		return fmt.Errorf("erase idempotency keys of %s: %w", person, err)
-	}
-	return nil
+	_, err := tx.Exec(ctx, `DELETE FROM idempotency_keys WHERE person = $1`, person)
+	return social.Wrap(err, "erase idempotency keys of %s", person)
 }

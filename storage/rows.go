@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
+
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // Each runs a query and gives every row, in the query's order, to scan. An error of scan ends it and is returned as it
@@ -47,12 +50,40 @@ func Found(err error) (bool, error) {
 	return err == nil, err
 }
 
+// Absent turns a row that is not there into the fault not_found. It takes the error of a Scan.
+func Absent(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return social.NotFound()
+	}
+	return err
+}
+
 // Bit is a boolean as every store keeps it.
 func Bit(b bool) int64 {
 	if b {
 		return 1
 	}
 	return 0
+}
+
+// PackIDs is how every store keeps a few ids in one column: 16 bytes each, at most so many, doubles and zeros dropped.
+func PackIDs(most int, ids ...social.ID) []byte {
+	out := make([]byte, 0, most*len(social.ID{}))
+	for i, id := range ids {
+		if !id.IsZero() && len(out) < cap(out) && !slices.Contains(ids[:i], id) {
+			out = append(out, id[:]...)
+		}
+	}
+	return out
+}
+
+// UnpackIDs gives the ids of a column that PackIDs made, as far as it holds whole ones.
+func UnpackIDs(b []byte) (ids []social.ID) {
+	ids = slices.Grow(ids, len(b)/len(social.ID{}))
+	for ; len(b) >= len(social.ID{}); b = b[len(social.ID{}):] {
+		ids = append(ids, social.ID(b[:len(social.ID{})]))
+	}
+	return ids
 }
 
 // Provisional reports whether q is an open transaction; a wrapper of a Querier keeps it so. What a Tx shows may be

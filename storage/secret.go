@@ -5,7 +5,8 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
-	"fmt"
+
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // KeyLen is the length of the server key and of keys derived from it, in bytes.
@@ -24,10 +25,7 @@ func ServerKey(ctx context.Context, db DB) ([]byte, error) {
 		}
 		return tx.QueryRow(ctx, `SELECT key FROM server_key WHERE id = 1`).Scan(&key)
 	})
-	if err != nil {
-		return nil, fmt.Errorf("server key: %w", err)
-	}
-	return key, nil
+	return key, social.Wrap(err, "server key")
 }
 
 // DeriveKey gives the key of KeyLen bytes for one use, by HKDF-SHA256 (RFC 5869) with the label as info. Each use

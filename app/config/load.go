@@ -107,10 +107,7 @@ func (l *loader) pass() *Config {
 }
 
 func (l *loader) parse() error {
-	l.file = l.src.File
-	if l.file == "" {
-		l.file = DefaultFile
-	}
+	l.file = cmp.Or(l.src.File, DefaultFile)
 	text, err := l.read(l.file)
 	if errors.Is(err, os.ErrNotExist) && l.src.File == "" {
 		return nil
@@ -298,12 +295,9 @@ func (l *loader) settings(cfg *Config) []Setting {
 		if err != nil {
 			text = []byte("?")
 		}
-		origin := l.origin[f.key]
-		if origin == "" {
-			origin = OriginDefault
-			if l.sized[f.key] {
-				origin += fmt.Sprintf(" for a memory limit of %d MiB", l.src.Memory>>20)
-			}
+		origin := cmp.Or(l.origin[f.key], OriginDefault)
+		if origin == OriginDefault && l.sized[f.key] {
+			origin += fmt.Sprintf(" for a memory limit of %d MiB", l.src.Memory>>20)
 		}
 		out = append(out, Setting{Key: f.key, Value: strings.TrimSpace(string(text)), Origin: origin})
 	}

@@ -89,13 +89,8 @@ func (s *Server) credentials(c *fiber.Ctx) (social.Credentials, error) {
 // checkSite refuses cross-site requests with a session cookie: every method that may change something, and event
 // streams. Browsers name the origin in Sec-Fetch-Site, older ones in Origin; a request with neither is not a browser's.
 func (s *Server) checkSite(c *fiber.Ctx, events bool) error {
-	safe := false
-	switch c.Method() {
-	case fiber.MethodGet, fiber.MethodHead:
-		safe = !events
-	case fiber.MethodOptions:
-		safe = true
-	}
+	read := c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead
+	safe := c.Method() == fiber.MethodOptions || read && !events
 	h := &c.Request().Header
 	if safe || len(h.Cookie(s.cookie)) == 0 || h.Peek(fiber.HeaderAuthorization) != nil {
 		return nil

@@ -35,21 +35,12 @@ func (c AdminConfig) Validate() error {
 // serveHealth adds /healthz and /readyz, the latter without details, which are for the operator.
 func (s *Server) serveHealth() {
 	s.get("/healthz", func(c *fiber.Ctx) error {
-		return s.status(c, fiber.StatusOK, map[string]string{"status": "ok"})
+		return c.JSON(fiber.Map{"status": "ok"})
 	})
 	s.get("/readyz", func(c *fiber.Ctx) error {
 		state, ok, _ := s.ready.Report()
-		return s.status(c, readyStatus(ok), map[string]string{"status": state})
+		return c.Status(readyStatus(ok)).JSON(fiber.Map{"status": state})
 	})
-}
-
-func (s *Server) status(c *fiber.Ctx, status int, body any) error {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return c.Status(status).Send(text)
 }
 
 func readyStatus(ok bool) int {

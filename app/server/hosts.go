@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -36,10 +37,8 @@ func hostName(host string) string {
 		return ""
 	}
 	if name, port, err := net.SplitHostPort(host); err == nil {
-		for _, c := range []byte(port) {
-			if c < '0' || c > '9' {
-				return ""
-			}
+		if strings.Trim(port, "0123456789") != "" {
+			return ""
 		}
 		host = name
 	} else {
@@ -77,12 +76,7 @@ func trustedNetworks(list []string) ([]netip.Prefix, error) {
 func clientAddress(peer netip.Addr, trusted []netip.Prefix, forwarded []string) string {
 	peer = peer.Unmap().WithZone("")
 	isTrusted := func(ip netip.Addr) bool {
-		for _, p := range trusted {
-			if p.Contains(ip) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(ip) })
 	}
 	hops := strings.Split(strings.Join(forwarded, ","), ",")
 	for i := len(hops) - 1; i >= 0 && isTrusted(peer); i-- {

@@ -57,7 +57,7 @@ func (c LimitsConfig) Validate() error {
 		}
 	}
 	for _, name := range []social.Budget{social.BudgetRead, social.BudgetWrite, social.BudgetStreams} {
-		if c.rates()[name].slowerThanOneASecond() {
+		if c.rates()[name].interval() > time.Second {
 			return fmt.Errorf("%s: must not be below 60/1m: one request a second is never limited", name)
 		}
 	}
@@ -164,16 +164,10 @@ type Rate struct {
 var errBadRate = errors.New(`not a rate: write a number and a duration, as "120/1m"`)
 
 func (r *Rate) UnmarshalText(b []byte) error {
-	count, per, ok := strings.Cut(string(b), "/")
-	if !ok {
-		return errBadRate
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(count))
-	if err != nil || n < 1 {
-		return errBadRate
-	}
-	d, err := time.ParseDuration(strings.TrimSpace(per))
-	if err != nil || d <= 0 {
+	count, per, _ := strings.Cut(string(b), "/") // without a slash there is no duration
+	n, errCount := strconv.Atoi(strings.TrimSpace(count))
+	d, errPer := time.ParseDuration(strings.TrimSpace(per))
+	if errCount != nil || errPer != nil || n < 1 || d <= 0 {
 		return errBadRate
 	}
 	*r = Rate{Count: n, Per: d}
@@ -196,6 +190,3 @@ func (r Rate) String() string {
 
 // interval is the time in which one unit comes back.
 func (r Rate) interval() time.Duration { return r.Per / time.Duration(r.Count) }
-
-// slowerThanOneASecond reports a rate that would limit a client that asks once a second.
-func (r Rate) slowerThanOneASecond() bool { return r.interval() > time.Second }

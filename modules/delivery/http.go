@@ -63,39 +63,23 @@ func operation(method, path, id, summary string, status int, errs ...int) huma.O
 	return op
 }
 
-// EndpointPath and DeliveryPath are the ids of a path.
-type EndpointPath struct {
-	ID string `path:"id"`
-}
-
-type DeliveryPath struct {
-	EndpointPath
+type deliveryPath struct {
+	social.IDPath
 	DeliveryID string `path:"delivery_id"`
 }
 
 type (
-	endpointList struct {
-		Body social.List[pipeline.Endpoint]
-	}
-	deliveryList struct {
-		Body social.List[pipeline.Delivery]
-	}
-	endpoint = answer[pipeline.Endpoint]
-	delivery = answer[pipeline.Delivery]
+	endpointList = social.Answer[social.List[pipeline.Endpoint]]
+	deliveryList = social.Answer[social.List[pipeline.Delivery]]
+	endpoint     = social.Created[pipeline.Endpoint]
+	delivery     = social.Created[pipeline.Delivery]
 )
 
-type answer[T any] struct {
-	Location string `header:"Location"`
-	Replayed string `header:"Idempotency-Replayed"`
-	Body     T
+func (s *Service) listEndpoints(ctx context.Context, in *social.PageQuery) (*endpointList, error) {
+	return social.Answered(s.Endpoints(ctx, social.ActorFrom(ctx).UserID, *in))
 }
 
-func (s *Service) listEndpoints(ctx context.Context, in *struct{ social.PageQuery }) (*endpointList, error) {
-	page, err := s.Endpoints(ctx, social.ActorFrom(ctx).UserID, in.PageQuery)
-	return &endpointList{page}, err
-}
-
-func (s *Service) getEndpoint(ctx context.Context, in *EndpointPath) (*endpoint, error) {
+func (s *Service) getEndpoint(ctx context.Context, in *social.IDPath) (*endpoint, error) {
 	e, err := s.Endpoint(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID))
 	return &endpoint{Body: e}, err
 }
@@ -123,7 +107,7 @@ func (s *Service) createEndpoint(ctx context.Context, in *createInput) (*endpoin
 }
 
 type patchInput struct {
-	EndpointPath
+	social.IDPath
 	RawBody []byte
 	Body    struct {
 		Name     *string         `json:"name,omitempty" minLength:"1" maxLength:"60" doc:"null = the channel's name."`
@@ -153,12 +137,12 @@ func (s *Service) patchEndpoint(ctx context.Context, in *patchInput) (*endpoint,
 	return &endpoint{Body: e}, err
 }
 
-func (s *Service) deleteEndpoint(ctx context.Context, in *EndpointPath) (*struct{}, error) {
+func (s *Service) deleteEndpoint(ctx context.Context, in *social.IDPath) (*struct{}, error) {
 	return nil, s.RemoveEndpoint(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID))
 }
 
 type rotateInput struct {
-	EndpointPath
+	social.IDPath
 	Key  string `header:"Idempotency-Key" maxLength:"255"`
 	Body *struct {
 		Old *int `json:"overlap_s,omitempty" minimum:"0" maximum:"604800" default:"86400" doc:"How long the old one signs."`
@@ -178,7 +162,7 @@ func (s *Service) postRotate(ctx context.Context, in *rotateInput) (*endpoint, e
 }
 
 type testInput struct {
-	EndpointPath
+	social.IDPath
 	Key string `header:"Idempotency-Key" maxLength:"255"`
 }
 
@@ -190,22 +174,22 @@ func (s *Service) postTest(ctx context.Context, in *testInput) (*delivery, error
 }
 
 type deliveriesInput struct {
-	EndpointPath
+	social.IDPath
 	social.PageQuery
 	State string `query:"state" enum:"pending,succeeded,dead,cancelled"`
 }
 
 func (s *Service) listDeliveries(ctx context.Context, in *deliveriesInput) (*deliveryList, error) {
-	page, err := s.Deliveries(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID), in.State, in.PageQuery)
-	return &deliveryList{page}, err
+	owner, from := social.ActorFrom(ctx).UserID, social.PathID(in.ID)
+	return social.Answered(s.Deliveries(ctx, owner, from, in.State, in.PageQuery))
 }
 
-func (s *Service) getDelivery(ctx context.Context, in *DeliveryPath) (*delivery, error) {
+func (s *Service) getDelivery(ctx context.Context, in *deliveryPath) (*delivery, error) {
 	d, err := s.Delivery(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID), social.PathID(in.DeliveryID))
 	return &delivery{Body: d}, err
 }
 
-func (s *Service) postRetry(ctx context.Context, in *DeliveryPath) (*delivery, error) {
+func (s *Service) postRetry(ctx context.Context, in *deliveryPath) (*delivery, error) {
 	d, err := s.RetryDelivery(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID), social.PathID(in.DeliveryID))
 	return &delivery{Body: d}, err
 }

@@ -17,11 +17,7 @@ type followInput struct {
 	}
 }
 
-type personInput struct {
-	ID string `path:"id"`
-}
-
-type relationOutput struct{ Body social.Relationship }
+type relationOutput = social.Answer[social.Relationship]
 
 func (s *Service) Routes(api huma.API) {
 	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWriteFollows)}
@@ -35,17 +31,13 @@ func (s *Service) Routes(api huma.API) {
 }
 
 func (s *Service) putFollow(ctx context.Context, in *followInput) (*relationOutput, error) {
-	id := social.PathID(in.ID)
 	var w Wishes
 	if in.Body != nil {
 		w = Wishes{Bell: in.Body.Notify, Reposts: in.Body.Reposts}
 	}
-	r, err := s.Follow(ctx, social.ActorFrom(ctx), id, w)
-	return &relationOutput{Body: r}, err
+	return social.Answered(s.Follow(ctx, social.ActorFrom(ctx), social.PathID(in.ID), w))
 }
 
-func (s *Service) deleteFollow(ctx context.Context, in *personInput) (*relationOutput, error) {
-	id := social.PathID(in.ID)
-	r, err := s.Unfollow(ctx, social.ActorFrom(ctx), id)
-	return &relationOutput{Body: r}, err
+func (s *Service) deleteFollow(ctx context.Context, in *social.IDPath) (*relationOutput, error) {
+	return social.Answered(s.Unfollow(ctx, social.ActorFrom(ctx), social.PathID(in.ID)))
 }

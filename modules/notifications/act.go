@@ -65,7 +65,7 @@ func (s *Service) add(ctx context.Context, tx storage.Tx, r *row, c *cast) (*Not
 		if g != nil && unseen && r.created.Sub(g.began) < s.cfg.GroupWindow {
 			joins = g
 			r.group, r.members, r.began = g.group, g.members+1, g.began
-			r.actors = pack(append([]social.ID{r.actor}, g.people()...)...)
+			r.actors = storage.PackIDs(maxActors, append([]social.ID{r.actor}, g.people()...)...)
 		}
 	}
 	if r.key, err = tx.NextKey(ctx); err != nil {
@@ -99,7 +99,7 @@ func (s *Service) revive(ctx context.Context, tx storage.Tx, r *row, a act) erro
 	}
 	switch {
 	case head == nil:
-		r.head, r.members, r.actors = true, 1, pack(r.actor)
+		r.head, r.members, r.actors = true, 1, storage.PackIDs(maxActors, r.actor)
 		head = r
 	case head.key < r.key:
 		r.head, r.members = true, head.members+1

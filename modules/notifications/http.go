@@ -91,14 +91,10 @@ type membersInput struct {
 	Key string `path:"key" doc:"The group's key."`
 }
 
-type membersOutput struct {
-	Body social.List[Notification]
-}
+type membersOutput = social.Answer[social.List[Notification]]
 
 func (h handlers) members(ctx context.Context, in *membersInput) (*membersOutput, error) {
-	key := social.PathID(in.Key)
-	list, err := h.s.Members(ctx, social.ActorFrom(ctx).UserID, key, in.PageQuery)
-	return &membersOutput{Body: list}, err
+	return social.Answered(h.s.Members(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.Key), in.PageQuery))
 }
 
 type countsOutput struct {
@@ -116,18 +112,14 @@ type itemInput struct {
 	ID string `path:"id" doc:"A notification's id; of a derived item the post's."`
 }
 
-type itemOutput struct {
-	Body Notification
-}
+type itemOutput = social.Answer[Notification]
 
 // itemHandler answers with one item.
 type itemHandler = func(context.Context, *itemInput) (*itemOutput, error)
 
 func (h handlers) item(do func(ctx context.Context, person, id social.ID) (Notification, error)) itemHandler {
 	return func(ctx context.Context, in *itemInput) (*itemOutput, error) {
-		id := social.PathID(in.ID)
-		n, err := do(ctx, social.ActorFrom(ctx).UserID, id)
-		return &itemOutput{Body: n}, err
+		return social.Answered(do(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID)))
 	}
 }
 
@@ -139,13 +131,10 @@ func (h handlers) change(set func(ctx context.Context, person, id social.ID, on 
 }
 
 func (h handlers) delete(ctx context.Context, in *itemInput) (*struct{}, error) {
-	id := social.PathID(in.ID)
-	return nil, h.s.Delete(ctx, social.ActorFrom(ctx).UserID, id)
+	return nil, h.s.Delete(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID))
 }
 
-type markOutput struct {
-	Body Counts
-}
+type markOutput = social.Answer[Counts]
 
 type seenInput struct {
 	Body struct {
@@ -158,7 +147,7 @@ func (h handlers) seen(ctx context.Context, in *seenInput) (*markOutput, error) 
 	if err != nil {
 		return nil, err
 	}
-	return marked(h.s.SeenUpTo(ctx, social.ActorFrom(ctx).UserID, id))
+	return social.Answered(h.s.SeenUpTo(ctx, social.ActorFrom(ctx).UserID, id))
 }
 
 type readInput struct {
@@ -187,13 +176,13 @@ func (h handlers) read(ctx context.Context, in *readInput) (*markOutput, error) 
 		if err != nil {
 			return nil, err
 		}
-		return marked(h.s.ReadUpTo(ctx, person, id))
+		return social.Answered(h.s.ReadUpTo(ctx, person, id))
 	case b.Group != nil:
 		key, err := bodyID("/group", *b.Group)
 		if err != nil {
 			return nil, err
 		}
-		return marked(h.s.ReadGroup(ctx, person, key))
+		return social.Answered(h.s.ReadGroup(ctx, person, key))
 	case len(b.IDs) == 0:
 		return nil, social.Invalid(social.BodyField("/ids", social.FieldTooShort, "At least one id."))
 	}
@@ -204,10 +193,8 @@ func (h handlers) read(ctx context.Context, in *readInput) (*markOutput, error) 
 			return nil, err
 		}
 	}
-	return marked(h.s.ReadAll(ctx, person, ids))
+	return social.Answered(h.s.ReadAll(ctx, person, ids))
 }
-
-func marked(c Counts, err error) (*markOutput, error) { return &markOutput{Body: c}, err }
 
 func bodyID(pointer, text string) (social.ID, error) {
 	id, err := social.ParseID(text)

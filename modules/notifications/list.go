@@ -1,6 +1,7 @@
 package notifications
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -48,10 +49,7 @@ func everything(state string) selection {
 }
 
 func (f Filter) selection() (selection, error) {
-	sel := selection{state: f.State, grouped: f.Grouped}
-	if sel.state == "" {
-		sel.state = inInbox
-	}
+	sel := selection{state: cmp.Or(f.State, inInbox), grouped: f.Grouped}
 	if f.Types == nil {
 		sel.kinds, sel.posts = storedTypes, true
 		return sel, nil
@@ -159,10 +157,7 @@ func (s *Service) page(ctx context.Context, q storage.Querier, v *viewer, sel se
 		}
 	}
 	rows, err := storedItems(ctx, q, v, sel, at.within(derived))
-	if err != nil {
-		return nil, err
-	}
-	return at.merge(rows, derived), nil
+	return at.merge(rows, derived), err
 }
 
 // storedItems reads the rows of a selection in the order of the span.
@@ -256,7 +251,7 @@ func (s *Service) Members(ctx context.Context, person, group social.ID,
 	page social.PageQuery) (social.List[Notification], error) {
 	scope := social.PageScope{List: "notifications/groups", Filter: group.String(), Person: person}
 	return s.list(ctx, person, scope, page, false, func(q storage.Querier, v *viewer, w social.Window) ([]row, error) {
-		head, err := s.groupHead(ctx, q, v, group)
+		head, err := s.visible(ctx, q, v, group, headOf)
 		if err != nil {
 			return nil, err
 		}

@@ -72,9 +72,6 @@ func (s *Service) upTo(ctx context.Context, person, id social.ID, change string)
 		if err != nil {
 			return nil, err
 		}
-		if item == nil {
-			return nil, social.NotFound()
-		}
 		key := item.key
 		state := inUnseen
 		if change == changeRead {
@@ -111,12 +108,11 @@ func (s *Service) ReadAll(ctx context.Context, person social.ID, ids []social.ID
 		var changed []social.ID
 		found := false
 		for _, id := range ids {
-			r, err := s.lookUp(ctx, tx, v, id)
-			if err != nil {
-				return nil, err
-			}
-			if r == nil {
+			r, err := s.visible(ctx, tx, v, id, rowByID)
+			if social.IsFault(err, social.CodeNotFound) {
 				continue
+			} else if err != nil {
+				return nil, err
 			}
 			found = true
 			if r.setRead(v.marks, now) {
@@ -142,7 +138,7 @@ func (s *Service) ReadGroup(ctx context.Context, person, group social.ID) (Count
 	var rest int64
 	counts, err := s.mark(ctx, person, func(tx storage.Tx, v *viewer, now social.Time) (*readState, error) {
 		rest = 0
-		head, err := s.groupHead(ctx, tx, v, group)
+		head, err := s.visible(ctx, tx, v, group, headOf)
 		if err != nil {
 			return nil, err
 		}
@@ -215,12 +211,9 @@ func (s *Service) SetArchived(ctx context.Context, person, id social.ID, archive
 func (s *Service) setOne(ctx context.Context, person, id social.ID, change string,
 	set func(*row, watermarks, social.Time) bool) (n Notification, err error) {
 	_, err = s.mark(ctx, person, func(tx storage.Tx, v *viewer, now social.Time) (*readState, error) {
-		r, err := s.lookUp(ctx, tx, v, id)
+		r, err := s.visible(ctx, tx, v, id, rowByID)
 		if err != nil {
 			return nil, err
-		}
-		if r == nil {
-			return nil, social.NotFound()
 		}
 		changed := set(r, v.marks, now)
 		if changed {

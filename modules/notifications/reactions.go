@@ -2,8 +2,6 @@ package notifications
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -125,11 +123,10 @@ func (s *Service) onRemoved(ctx context.Context, tx storage.Tx, f event.PostRemo
 		var receiver social.ID
 		err := tx.QueryRow(ctx, `SELECT receiver_id FROM notifications WHERE object_id = $1 AND receiver_id > $2 AND state < 2
 			ORDER BY receiver_id LIMIT 1`, f.Post.ID, last[:]).Scan(&receiver)
-		if errors.Is(err, sql.ErrNoRows) {
-			break
-		}
-		if err != nil {
+		if found, err := storage.Found(err); err != nil {
 			return fmt.Errorf("receivers: %w", err)
+		} else if !found {
+			break
 		}
 		if err := announceRemoved(ctx, tx, receiver, removedData{ObjectID: &f.Post.ID, Reason: "withdrawn"},
 			f.At); err != nil {

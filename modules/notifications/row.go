@@ -1,8 +1,6 @@
 package notifications
 
 import (
-	"slices"
-
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -98,7 +96,7 @@ func (r *row) typeName() string {
 func (r *row) shown() bool { return r.state < stateWithdrawn }
 
 // people are the newest actors of a group's newest member.
-func (r *row) people() []social.ID { return unpack(r.actors) }
+func (r *row) people() []social.ID { return storage.UnpackIDs(r.actors) }
 
 // redactable is the object under which everything about a row stands in the outbox: the post; for a follow the
 // follower, who has fewer follows than a famous person has followers; else the row itself.
@@ -138,22 +136,3 @@ func (w watermarks) read(r *row) *social.Time {
 
 // maxActors is how many people of a group are named.
 const maxActors = 3
-
-// pack joins the ids of at most maxActors people, each once.
-func pack(ids ...social.ID) []byte {
-	out := make([]byte, 0, maxActors*16)
-	for i, id := range ids {
-		if len(out) < maxActors*16 && !id.IsZero() && !slices.Contains(ids[:i], id) {
-			out = append(out, id[:]...)
-		}
-	}
-	return out
-}
-
-func unpack(b []byte) []social.ID {
-	out := make([]social.ID, 0, maxActors)
-	for ; len(b) >= 16; b = b[16:] {
-		out = append(out, social.ID(b[:16]))
-	}
-	return out
-}

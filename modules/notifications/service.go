@@ -62,51 +62,34 @@ func (s *Service) find(ctx context.Context, q storage.Querier, person, id social
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := s.lookUp(ctx, q, v, id)
-	if err != nil {
-		return nil, nil, err
-	}
-	if r == nil {
-		return nil, nil, social.NotFound()
-	}
-	return v, r, nil
+	r, err := s.visible(ctx, q, v, id, rowByID)
+	return v, r, err
 }
 
 // stored reads one row by the id of something; nil = there is none.
 type stored func(ctx context.Context, q storage.Querier, id social.ID) (*row, error)
 
-// mine gives a row of the viewer's in any state, or else the viewer's derived item of that id; nil = neither.
+// mine gives a row of the viewer's in any state, or else the viewer's derived item of that id. NotFound if it is
+// neither.
 func (s *Service) mine(ctx context.Context, q storage.Querier, v *viewer, id social.ID, get stored) (*row, error) {
 	r, err := get(ctx, q, id)
 	if err == nil && r == nil {
-		return s.derivedByID(ctx, q, v, id)
+		r, err = s.derivedByID(ctx, q, v, id)
 	}
-	if err != nil || r.receiver != v.person {
-		return nil, err
+	if err == nil && (r == nil || r.receiver != v.person) {
+		err = social.NotFound()
 	}
-	return r, nil
+	return r, err
 }
 
+// visible is mine for what is shown: one item (rowByID), or the newest member of a group (headOf).
 func (s *Service) visible(ctx context.Context, q storage.Querier, v *viewer, id social.ID, get stored) (*row, error) {
 	r, err := s.mine(ctx, q, v, id, get)
-	if err != nil || r == nil || r.post != nil {
+	if err != nil || r.post != nil {
 		return r, err
 	}
-	if gone, err := isGone(ctx, q, r); err != nil || gone || !r.shown() {
-		return nil, err
-	}
-	return r, nil
-}
-
-// lookUp gives one item that is shown to the viewer; nil = there is none.
-func (s *Service) lookUp(ctx context.Context, q storage.Querier, v *viewer, id social.ID) (*row, error) {
-	return s.visible(ctx, q, v, id, rowByID)
-}
-
-// groupHead gives the newest member of a group of the viewer.
-func (s *Service) groupHead(ctx context.Context, q storage.Querier, v *viewer, group social.ID) (*row, error) {
-	r, err := s.visible(ctx, q, v, group, headOf)
-	if err == nil && r == nil {
+	gone, err := isGone(ctx, q, r)
+	if err == nil && (gone || !r.shown()) {
 		err = social.NotFound()
 	}
 	return r, err

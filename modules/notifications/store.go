@@ -2,9 +2,6 @@ package notifications
 
 import (
 	"context"
-	"database/sql"
-	"errors"
-	"fmt"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -14,10 +11,8 @@ import (
 func watermarksOf(ctx context.Context, q storage.Querier, person social.ID) (w watermarks, err error) {
 	err = q.QueryRow(ctx, `SELECT seen_key, seen_at, read_key, read_at FROM notification_watermarks WHERE person_id = $1`,
 		person).Scan(&w.seenKey, &w.seenAt, &w.readKey, &w.readAt)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return w, fmt.Errorf("watermarks: %w", err)
-	}
-	return w, nil
+	_, err = storage.Found(err)
+	return w, social.Wrap(err, "watermarks")
 }
 
 func saveWatermarks(ctx context.Context, tx storage.Tx, person social.ID, w watermarks) error {
@@ -83,7 +78,7 @@ func newestActors(ctx context.Context, q storage.Querier, group social.ID) ([]by
 		SELECT actor_id, key FROM (SELECT actor_id, key FROM notifications
 		WHERE `+joiner+` ORDER BY key DESC LIMIT 3) AS newest
 		UNION ALL SELECT actor_id, key FROM notifications WHERE `+founder+`) AS members ORDER BY key DESC LIMIT 3`, group)
-	return pack(ids...), social.Wrap(err, "actors of a group")
+	return storage.PackIDs(maxActors, ids...), social.Wrap(err, "actors of a group")
 }
 
 // insertRow reports false, and writes nothing, if there is a row of the same act.
@@ -131,8 +126,6 @@ func isGone(ctx context.Context, q storage.Querier, r *row) (bool, error) {
 	var one int
 	err := q.QueryRow(ctx, `SELECT 1 FROM notification_tombstones WHERE id = $1 OR id = $2 LIMIT 1`, r.object,
 		r.actor).Scan(&one)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	return err == nil, social.Wrap(err, "tombstone")
+	found, err := storage.Found(err)
+	return found, social.Wrap(err, "tombstone")
 }

@@ -30,13 +30,11 @@ func (s *Service) sweep(ctx context.Context) (more bool, err error) {
 		return false, social.Wrap(err, "notifications: sweep")
 	}
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
-		var left bool
-		var err error
+		empty := s.emptyPost
 		if person {
-			left, err = s.emptyPerson(ctx, tx, id)
-		} else {
-			left, err = s.emptyPost(ctx, tx, id)
+			empty = s.emptyPerson
 		}
+		left, err := empty(ctx, tx, id)
 		if err != nil || left {
 			return err
 		}

@@ -1,6 +1,7 @@
 package notifications
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -30,9 +31,7 @@ func sentence(r *row, actor *social.UserRef, object *Object, others int64) strin
 	}
 	who := "Someone"
 	if actor != nil {
-		if who = actor.DisplayName; who == "" {
-			who = actor.Username
-		}
+		who = cmp.Or(actor.DisplayName, actor.Username)
 	}
 	switch {
 	case others == 1:

@@ -33,16 +33,10 @@ func add[I, O any](api huma.API, handler func(context.Context, *I) (*O, error), 
 		Tags: []string{tag}, DefaultStatus: http.StatusOK, Errors: errors, Metadata: meta}, handler)
 }
 
-type idInput struct {
-	ID string `path:"id"`
-}
+type userOutput = social.Answer[social.User]
 
-type userOutput struct{ Body social.User }
-
-func (s *Service) getUser(ctx context.Context, in *idInput) (*userOutput, error) {
-	id := social.PathID(in.ID)
-	u, err := s.User(ctx, social.ActorFrom(ctx).UserID, id)
-	return &userOutput{Body: u}, err
+func (s *Service) getUser(ctx context.Context, in *social.IDPath) (*userOutput, error) {
+	return social.Answered(s.User(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID)))
 }
 
 type nameInput struct {
@@ -50,8 +44,7 @@ type nameInput struct {
 }
 
 func (s *Service) getUserByName(ctx context.Context, in *nameInput) (*userOutput, error) {
-	u, err := s.UserByName(ctx, social.ActorFrom(ctx).UserID, in.Username)
-	return &userOutput{Body: u}, err
+	return social.Answered(s.UserByName(ctx, social.ActorFrom(ctx).UserID, in.Username))
 }
 
 type listInput struct {
@@ -59,13 +52,12 @@ type listInput struct {
 	social.PageQuery
 }
 
-type usersOutput struct{ Body social.List[social.User] }
+type usersOutput = social.Answer[social.List[social.User]]
 
 func (s *Service) getFollows(following bool) func(context.Context, *listInput) (*usersOutput, error) {
 	return func(ctx context.Context, in *listInput) (*usersOutput, error) {
-		id := social.PathID(in.ID)
-		list, err := s.Follows(ctx, social.ActorFrom(ctx).UserID, id, following, in.PageQuery)
-		return &usersOutput{Body: list}, err
+		person := social.PathID(in.ID)
+		return social.Answered(s.Follows(ctx, social.ActorFrom(ctx).UserID, person, following, in.PageQuery))
 	}
 }
 

@@ -27,16 +27,6 @@ type draftBody struct {
 	Language   *string  `json:"language,omitempty" doc:"A language tag of BCP 47."`
 }
 
-type createOutput struct {
-	Location string `header:"Location"`
-	Replayed string `header:"Idempotency-Replayed"`
-	Body     Post
-}
-
-type postInput struct {
-	ID string `path:"id"`
-}
-
 type deleteInput struct {
 	ID      string `path:"id"`
 	IfMatch string `header:"If-Match"`
@@ -60,20 +50,12 @@ type authorInput struct {
 	social.PageQuery
 }
 
-type homeInput struct{ social.PageQuery }
-
-type postOutput struct{ Body Post }
-
-type postsOutput struct{ Body social.List[Post] }
+type postsOutput = social.Answer[social.List[Post]]
 
 type homeOutput struct {
 	BelfryCursor string `header:"Belfry-Cursor"`
 	Body         social.List[Post]
 }
-
-type usersOutput struct{ Body social.List[social.User] }
-
-type likeOutput struct{ Body LikeState }
 
 func (s *Service) Routes(api huma.API) {
 	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWritePosts)}
@@ -105,7 +87,7 @@ func (s *Service) Routes(api huma.API) {
 		"Posts of those one follows, and one's own", ok, home, bad, invalid), s.getHome)
 }
 
-func (s *Service) create(ctx context.Context, in *createInput) (*createOutput, error) {
+func (s *Service) create(ctx context.Context, in *createInput) (*social.Created[Post], error) {
 	d, err := in.Body.draft()
 	if err != nil {
 		return nil, err
@@ -113,7 +95,7 @@ func (s *Service) create(ctx context.Context, in *createInput) (*createOutput, e
 	actor := social.ActorFrom(ctx)
 	once := storage.NewOnce(actor, s.clock.Now(), "POST /v1/posts", in.Key, in.RawBody)
 	p, err := s.Publish(ctx, actor, d, once)
-	return &createOutput{Location: "/v1/posts/" + p.ID.String(), Replayed: once.Header(), Body: p}, err
+	return &social.Created[Post]{Location: "/v1/posts/" + p.ID.String(), Replayed: once.Header(), Body: p}, err
 }
 
 func (b draftBody) draft() (Draft, error) {
@@ -136,45 +118,36 @@ func (b draftBody) draft() (Draft, error) {
 	return d, nil
 }
 
-func (s *Service) get(ctx context.Context, in *postInput) (*postOutput, error) {
-	id := social.PathID(in.ID)
-	p, err := s.Get(ctx, social.ActorFrom(ctx).UserID, id)
-	return &postOutput{Body: p}, err
+func (s *Service) get(ctx context.Context, in *social.IDPath) (*social.Answer[Post], error) {
+	return social.Answered(s.Get(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID)))
 }
 
 func (s *Service) delete(ctx context.Context, in *deleteInput) (*struct{}, error) {
-	id := social.PathID(in.ID)
-	return nil, s.Delete(ctx, social.ActorFrom(ctx), id, in.IfMatch)
+	return nil, s.Delete(ctx, social.ActorFrom(ctx), social.PathID(in.ID), in.IfMatch)
 }
 
 func (s *Service) getComments(ctx context.Context, in *commentsInput) (*postsOutput, error) {
-	id := social.PathID(in.ID)
-	list, err := s.Comments(ctx, social.ActorFrom(ctx).UserID, id, in.Order == "newest", in.PageQuery)
-	return &postsOutput{Body: list}, err
+	newest := in.Order == "newest"
+	return social.Answered(s.Comments(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID), newest, in.PageQuery))
 }
 
-func (s *Service) setLike(on bool) func(context.Context, *postInput) (*likeOutput, error) {
-	return func(ctx context.Context, in *postInput) (*likeOutput, error) {
-		id := social.PathID(in.ID)
-		state, err := s.Like(ctx, social.ActorFrom(ctx), id, on)
-		return &likeOutput{Body: state}, err
+func (s *Service) setLike(on bool) func(context.Context, *social.IDPath) (*social.Answer[LikeState], error) {
+	return func(ctx context.Context, in *social.IDPath) (*social.Answer[LikeState], error) {
+		return social.Answered(s.Like(ctx, social.ActorFrom(ctx), social.PathID(in.ID), on))
 	}
 }
 
-func (s *Service) getLikes(ctx context.Context, in *pageInput) (*usersOutput, error) {
-	id := social.PathID(in.ID)
-	list, err := s.Likes(ctx, social.ActorFrom(ctx).UserID, id, in.PageQuery)
-	return &usersOutput{Body: list}, err
+func (s *Service) getLikes(ctx context.Context, in *pageInput) (*social.Answer[social.List[social.User]], error) {
+	return social.Answered(s.Likes(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID), in.PageQuery))
 }
 
 func (s *Service) getByAuthor(ctx context.Context, in *authorInput) (*postsOutput, error) {
-	id := social.PathID(in.ID)
-	list, err := s.ByAuthor(ctx, social.ActorFrom(ctx).UserID, id, in.Media, in.Comments, in.PageQuery)
-	return &postsOutput{Body: list}, err
+	reader, author := social.ActorFrom(ctx).UserID, social.PathID(in.ID)
+	return social.Answered(s.ByAuthor(ctx, reader, author, in.Media, in.Comments, in.PageQuery))
 }
 
-func (s *Service) getHome(ctx context.Context, in *homeInput) (*homeOutput, error) {
-	list, head, err := s.Home(ctx, social.ActorFrom(ctx).UserID, in.PageQuery)
+func (s *Service) getHome(ctx context.Context, in *social.PageQuery) (*homeOutput, error) {
+	list, head, err := s.Home(ctx, social.ActorFrom(ctx).UserID, *in)
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,7 @@
 package posts
 
 import (
-	"cmp"
 	"context"
-	"slices"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -67,9 +65,11 @@ func (s *Service) ByAuthor(ctx context.Context, reader, author social.ID, media,
 	return out, social.Wrap(err, "posts: posts of %s", author)
 }
 
+func rowKey(r row) int64 { return r.key }
+
 func (s *Service) page(ctx context.Context, q storage.Querier, reader social.ID, scope social.PageScope,
 	p social.PageQuery, rising bool, fetch func(social.Window) ([]row, error)) (social.List[Post], error) {
-	list, err := social.PageOf(s.pages, scope, p, rising, func(r row) int64 { return r.key }, fetch)
+	list, err := social.PageOf(s.pages, scope, p, rising, rowKey, fetch)
 	if err != nil {
 		return social.List[Post]{}, err
 	}
@@ -162,15 +162,5 @@ func rowsBy(ctx context.Context, q storage.Querier, reader, author social.ID, re
 		return list, err
 	}
 	more, err := queryRows(ctx, q, true, query+` AND `+comment+order, args...)
-	if err != nil {
-		return nil, err
-	}
-	list = append(list, more...)
-	slices.SortFunc(list, func(a, b row) int {
-		if w.Rising {
-			a, b = b, a
-		}
-		return cmp.Compare(b.key, a.key)
-	})
-	return list[:min(len(list), w.Limit)], nil
+	return social.Merge(w, list, more, rowKey), err
 }

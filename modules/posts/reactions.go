@@ -2,8 +2,6 @@ package posts
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/belfry-social/belfry/modules/event"
@@ -64,10 +62,8 @@ func (s *Service) emptyDeletedUser(ctx context.Context) (more bool, err error) {
 
 func nextDeletedUser(ctx context.Context, q storage.Querier) (person social.ID, found bool, err error) {
 	err = q.QueryRow(ctx, `SELECT user_id FROM post_leavers ORDER BY at, user_id LIMIT 1`).Scan(&person)
-	if errors.Is(err, sql.ErrNoRows) {
-		return person, false, nil
-	}
-	return person, err == nil, err
+	found, err = storage.Found(err)
+	return person, found, err
 }
 
 func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person social.ID) (int, error) {

@@ -54,6 +54,24 @@ type Unlimited struct{}
 
 func (Unlimited) Take(Budget, string) (time.Duration, bool) { return 0, true }
 
+// IDPath is the input of an operation on the thing that its path names.
+type IDPath struct {
+	ID string `path:"id"`
+}
+
+// Answer is the output of an operation: a body and nothing beside it.
+type Answer[T any] struct{ Body T }
+
+// Answered makes the output of what a service has returned; of no use with an error.
+func Answered[T any](body T, err error) (*Answer[T], error) { return &Answer[T]{Body: body}, err }
+
+// Created is the output of an operation that makes something, perhaps under an Idempotency-Key.
+type Created[T any] struct {
+	Location string `header:"Location"`
+	Replayed string `header:"Idempotency-Replayed"`
+	Body     T
+}
+
 // Job is background work in small steps. The host runs each job on one goroutine: Run every Every, and at once
 // again while it reports more. Run is given a deadline; an error is logged and tried again at the next run.
 type Job struct {

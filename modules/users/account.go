@@ -2,8 +2,6 @@ package users
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -84,10 +82,7 @@ func (s *Service) Login(ctx context.Context, login, password, userAgent string) 
 	err := s.db.Read(ctx, func(q storage.Querier) error {
 		err := q.QueryRow(ctx, `SELECT id, password_hash FROM users WHERE username = $1 AND deleted_at IS NULL`,
 			name).Scan(&id, &kept)
-		if errors.Is(err, sql.ErrNoRows) {
-			id, kept = social.ID{}, ""
-			return nil
-		}
+		_, err = storage.Found(err) // kept stays "" for nobody, which no password matches
 		return err
 	})
 	if err != nil {
@@ -128,7 +123,7 @@ func (s *Service) ChangePassword(ctx context.Context, a social.Actor, current, f
 			a.UserID).Scan(&username, &kept)
 	})
 	if err != nil {
-		return social.Wrap(absent(err), "users: change password of %s", a.UserID)
+		return social.Wrap(storage.Absent(err), "users: change password of %s", a.UserID)
 	}
 	fields := append(checkGivenPassword("/current_password", current),
 		checkNewPassword("/new_password", fresh, username)...)
@@ -183,10 +178,8 @@ func (s *Service) setPassword(ctx context.Context, tx storage.Tx, id social.ID, 
 func samePassword(ctx context.Context, q storage.Querier, id social.ID, kept string) (bool, error) {
 	var now string
 	err := q.QueryRow(ctx, `SELECT password_hash FROM users WHERE id = $1 AND deleted_at IS NULL`, id).Scan(&now)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	return err == nil && now == kept, err
+	found, err := storage.Found(err)
+	return found && now == kept, err
 }
 
 // spendLogin takes one of the address's and one of the account's attempts from this address. What is no username

@@ -3,8 +3,6 @@ package users
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
-	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -68,11 +66,10 @@ func (s *Service) insert(ctx context.Context, tx storage.Tx, d draft) (Me, error
 	retired := sha256.Sum256([]byte(d.username))
 	var one int
 	err := tx.QueryRow(ctx, `SELECT 1 FROM retired_names WHERE hash = $1`, retired[:]).Scan(&one)
-	if err == nil {
-		return Me{}, usernameTaken()
-	}
-	if !errors.Is(err, sql.ErrNoRows) {
+	if found, err := storage.Found(err); err != nil {
 		return Me{}, err
+	} else if found {
+		return Me{}, usernameTaken()
 	}
 	key, err := tx.NextKey(ctx)
 	if err != nil {

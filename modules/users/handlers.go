@@ -73,12 +73,11 @@ func (h *handlers) changePassword(ctx context.Context, in *passwordInput) (*stru
 	return nil, h.users.ChangePassword(ctx, a, in.Body.CurrentPassword, in.Body.NewPassword, revoke)
 }
 
-type meOutput struct{ Body Me }
+type meOutput = social.Answer[Me]
 
 // me answers GET /v1/me, also for a suspended person.
 func (h *handlers) me(ctx context.Context, _ *struct{}) (*meOutput, error) {
-	me, err := h.users.Me(ctx, social.ActorFrom(ctx).UserID)
-	return &meOutput{Body: me}, err
+	return social.Answered(h.users.Me(ctx, social.ActorFrom(ctx).UserID))
 }
 
 type profileInput struct {
@@ -95,6 +94,5 @@ type profileInput struct {
 }
 
 func (h *handlers) updateMe(ctx context.Context, in *profileInput) (*meOutput, error) {
-	me, err := h.users.UpdateMe(ctx, social.ActorFrom(ctx), ProfileChange(in.Body))
-	return &meOutput{Body: me}, err
+	return social.Answered(h.users.UpdateMe(ctx, social.ActorFrom(ctx), ProfileChange(in.Body)))
 }

@@ -2,8 +2,6 @@ package users
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -66,13 +64,5 @@ func (s *Service) Me(ctx context.Context, id social.ID) (Me, error) {
 
 func (s *Service) meByID(ctx context.Context, q storage.Querier, id social.ID) (Me, error) {
 	me, err := s.scanMe(q.QueryRow(ctx, `SELECT `+meColumns+` FROM users WHERE id = $1 AND deleted_at IS NULL`, id))
-	return me, social.Wrap(absent(err), "users: read %s", id)
-}
-
-// absent turns "no rows" into the fault not_found.
-func absent(err error) error {
-	if errors.Is(err, sql.ErrNoRows) {
-		return social.NotFound()
-	}
-	return err
+	return me, social.Wrap(storage.Absent(err), "users: read %s", id)
 }

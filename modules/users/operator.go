@@ -132,7 +132,7 @@ func (s *Service) owner(ctx context.Context, username string) (social.Actor, err
 		return q.QueryRow(ctx, `SELECT id, role FROM users WHERE username = $1 AND deleted_at IS NULL`,
 			folded).Scan(&a.UserID, &a.Role)
 	})
-	return a, social.Wrap(absent(err), "users: token for %s", folded)
+	return a, social.Wrap(storage.Absent(err), "users: token for %s", folded)
 }
 
 // Delete ends an account for good. From the commit on it is absent everywhere, and its name is never given out
@@ -192,7 +192,7 @@ func (s *Service) onAccount(ctx context.Context, act, username string,
 	err := s.db.InTx(ctx, func(tx storage.Tx) error {
 		err := tx.QueryRow(ctx, `SELECT id FROM users WHERE username = $1 AND deleted_at IS NULL`, name).Scan(&id)
 		if err != nil {
-			return absent(err)
+			return storage.Absent(err)
 		}
 		return fn(tx, id)
 	})

@@ -3,7 +3,6 @@ package users
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"runtime"
 	"time"
 	"unicode/utf8"
@@ -80,10 +79,7 @@ func (h *hasher) run(ctx context.Context, fn func() error) error {
 		return ctx.Err()
 	}
 	defer func() { <-h.slots }()
-	if err := fn(); err != nil {
-		return fmt.Errorf("hash password: %w", err)
-	}
-	return nil
+	return social.Wrap(fn(), "hash password")
 }
 
 // checkNewPassword looks at a new password. pointer names the field.

@@ -55,22 +55,18 @@ func (c *Channel) checkURL(text string) error {
 		return refuse(at, social.FieldTooLong, "At most 2048 characters.")
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Opaque != "" || !printable(text) {
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "" || !printable(text):
 		return refuse(at, social.FieldBadFormat, "An absolute address, https://…")
-	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !c.cfg.AllowHTTP) {
+	case u.Scheme != "https" && (u.Scheme != "http" || !c.cfg.AllowHTTP):
 		return refuse(at, social.FieldNotAllowed, "The address must begin with https://.")
-	}
-	if u.User != nil {
+	case u.User != nil:
 		return refuse(at, social.FieldNotAllowed, "No user or password in the address.")
-	}
-	if u.Fragment != "" {
+	case u.Fragment != "":
 		return refuse(at, social.FieldNotAllowed, "No fragment in the address.")
-	}
-	if c.cfg.AllowPrivate {
+	case c.cfg.AllowPrivate:
 		return nil
-	}
-	if !plugins.PublicHost(u.Hostname()) {
+	case !plugins.PublicHost(u.Hostname()):
 		return refuse(at, social.FieldNotAllowed, "The host must be public.")
 	}
 	if p := u.Port(); p != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -54,13 +55,11 @@ func (q *queue) take(entries, bytes int) []*call {
 func (q *queue) withdraw(c *call) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i, waiting := range q.list {
-		if waiting == c {
-			q.list = append(q.list[:i:i], q.list[i+1:]...)
-			return true
-		}
+	i := slices.Index(q.list, c)
+	if i >= 0 {
+		q.list = slices.Delete(q.list, i, i+1)
 	}
-	return false
+	return i >= 0
 }
 
 // Append applies entries. Calls that come while a commit runs share the next one, in order; there is no timer. An entry

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -43,11 +44,7 @@ func (l *Log) advance(n int) {
 
 func (l *Log) beginFlush() {
 	table := l.table.Load().freeze()
-	streams := make([]social.Stream, 0, len(table))
-	for s := range table {
-		streams = append(streams, s)
-	}
-	slices.SortFunc(streams, func(a, b social.Stream) int {
+	streams := slices.SortedFunc(maps.Keys(table), func(a, b social.Stream) int {
 		x, y := a.Bytes(), b.Bytes()
 		return bytes.Compare(x[:], y[:])
 	})

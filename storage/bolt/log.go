@@ -248,10 +248,7 @@ func (l *Log) Close() error {
 		defer l.mu.Unlock()
 		err = l.db.Close()
 	})
-	if err != nil {
-		return fmt.Errorf("log: close: %w", err)
-	}
-	return nil
+	return social.Wrap(err, "log: close")
 }
 
 func (l *Log) isClosed() bool {

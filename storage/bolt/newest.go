@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 	"sync"
 
@@ -42,11 +43,7 @@ func (n *newest) add(hash uint64, p social.Position) {
 
 // shrink drops the half that was quiet for longest.
 func (n *newest) shrink() {
-	all := make([]social.Position, 0, len(n.at))
-	for _, p := range n.at {
-		all = append(all, p)
-	}
-	slices.Sort(all)
+	all := slices.Sorted(maps.Values(n.at))
 	n.since = max(n.since, all[len(all)/2])
 	kept := make(map[uint64]social.Position, n.limit)
 	for h, p := range n.at {

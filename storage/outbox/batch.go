@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -73,10 +72,7 @@ func readBatch(ctx context.Context, db storage.DB, mark social.Position) (b batc
 		}
 		return err
 	})
-	if err != nil {
-		return batch{}, fmt.Errorf("outbox: read above %d: %w", mark, err)
-	}
-	return b, nil
+	return b, social.Wrap(err, "outbox: read above %d", mark)
 }
 
 // row is one outbox row as it is stored. Its columns are read without judging them, so that a row nobody can
@@ -159,24 +155,11 @@ func bytesOf(v any) ([]byte, bool) {
 	return nil, false
 }
 
-// packAbout writes the people as 16 bytes each: at most social.MaxAbout, duplicates and zeros dropped.
-func packAbout(ids []social.ID) []byte {
-	out := make([]byte, 0, social.MaxAbout*len(social.ID{}))
-	for i, id := range ids {
-		if !id.IsZero() && len(out) < cap(out) && !slices.Contains(ids[:i], id) {
-			out = append(out, id[:]...)
-		}
-	}
-	return out
-}
-
-func unpackAbout(b []byte) (ids []social.ID, err error) {
+// unpackAbout reads the people of an entry.
+func unpackAbout(b []byte) ([]social.ID, error) {
 	const n = len(social.ID{})
 	if len(b)%n != 0 || len(b) > social.MaxAbout*n {
 		return nil, fmt.Errorf("%w: people in %d bytes", errPoison, len(b))
 	}
-	for person := range slices.Chunk(b, n) {
-		ids = append(ids, social.ID(person))
-	}
-	return ids, nil
+	return storage.UnpackIDs(b), nil
 }

@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -20,10 +19,7 @@ func EraseJob(db storage.DB, log storage.LogKeeper) social.Job {
 	e := &eraser{db: db, log: log}
 	return social.Job{Name: "outbox: erase", Every: time.Minute, Run: func(ctx context.Context) (bool, error) {
 		more, err := e.step(ctx)
-		if err != nil {
-			return false, fmt.Errorf("outbox: erase: %w", err)
-		}
-		return more, nil
+		return more, social.Wrap(err, "outbox: erase")
 	}}
 }
 

@@ -55,21 +55,17 @@ func Add(ctx context.Context, tx storage.Tx, list ...Announcement) (int64, error
 		return 0, err
 	}
 	var id int64
-	if err := tx.QueryRow(ctx, insert+` RETURNING id`, last.args()...).Scan(&id); err != nil {
-		return 0, fmt.Errorf("outbox: add %s: %w", last.Type, err)
-	}
-	return id, nil
+	err := tx.QueryRow(ctx, insert+` RETURNING id`, last.args()...).Scan(&id)
+	return id, social.Wrap(err, "outbox: add %s", last.Type)
 }
 
 const insert = `INSERT INTO outbox (op, stream, type, actor_id, object_id, about, internal, time, data)
 	VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8)`
 
 func (a Announcement) args() []any {
-	stream, internal := a.Stream.Bytes(), int64(0)
-	if a.Internal {
-		internal = 1
-	}
-	return []any{stream[:], a.Type, a.Actor, a.Object, packAbout(a.About), internal, int64(a.Time), []byte(a.Data)}
+	stream := a.Stream.Bytes()
+	about := storage.PackIDs(social.MaxAbout, a.About...)
+	return []any{stream[:], a.Type, a.Actor, a.Object, about, storage.Bit(a.Internal), int64(a.Time), []byte(a.Data)}
 }
 
 func checkSizes(list []Announcement) error {
@@ -110,10 +106,8 @@ func Redact(ctx context.Context, tx storage.Tx, now social.Time, m Match) error 
 // Before of the next page, in a transaction to come: what is announced of the same object meanwhile stays. Whoever
 // calls it keeps rest in the same tx, so that a crash between two pages does not end the redaction.
 func RedactPage(ctx context.Context, tx storage.Tx, now social.Time, m Match) (rest int64, err error) {
-	if rest, err = redactPage(ctx, tx, now, m); err != nil {
-		return 0, fmt.Errorf("outbox: redact %s: %w", m.Object, err)
-	}
-	return rest, nil
+	rest, err = redactPage(ctx, tx, now, m)
+	return rest, social.Wrap(err, "outbox: redact %s", m.Object)
 }
 
 func redactPage(ctx context.Context, tx storage.Tx, now social.Time, m Match) (rest int64, err error) {
@@ -150,10 +144,7 @@ type redaction struct {
 // person's tombstone in the same tx; emptying the outbox rows follows in pages (Relay's job).
 func Erase(ctx context.Context, tx storage.Tx, now social.Time, person social.ID) error {
 	_, err := tx.Exec(ctx, `INSERT INTO outbox (op, actor_id, internal, time) VALUES (3, $1, 1, $2)`, person, int64(now))
-	if err != nil {
-		return fmt.Errorf("outbox: erase %s: %w", person, err)
-	}
-	return nil
+	return social.Wrap(err, "outbox: erase %s", person)
 }
 
 // where gives the condition on outbox rows. Its text comes from a small set: each part is there or not.

@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"time"
 
@@ -26,10 +25,7 @@ func TrimJob(db storage.DB, log storage.LogKeeper, clock social.Clock, age time.
 	t := &trimmer{db: db, log: log, clock: clock, age: age, bytes: bytes}
 	return social.Job{Name: "outbox: trim", Every: time.Minute, Run: func(ctx context.Context) (bool, error) {
 		more, err := t.step(ctx)
-		if err != nil {
-			return false, fmt.Errorf("outbox: trim: %w", err)
-		}
-		return more, nil
+		return more, social.Wrap(err, "outbox: trim")
 	}}
 }
 

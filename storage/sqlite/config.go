@@ -37,6 +37,8 @@ type Config struct {
 	BusyTimeout time.Duration
 	// NoGroup gives every transaction a commit of its own; for comparison.
 	NoGroup bool
+	// KeyBlock is how many order keys are reserved by one write; 0 = 1,024.
+	KeyBlock int
 	// Failpoint, for tests, is called on the writer before each step that touches the disk. An error it returns
 	// stands for the engine's answer to that step, which is not taken: wrap storage.ErrFull, storage.ErrReadOnly
 	// or storage.ErrFailed. nil in production.
@@ -61,12 +63,14 @@ const (
 	minReaders  = 4
 	defaultWait = 5 * time.Second
 	maxWaiting  = 4096
+	keyBlock    = 1024
 )
 
 func (c Config) withDefaults() (Config, error) {
 	c.Synchronous = cmp.Or(c.Synchronous, SyncFull)
 	c.Readers = cmp.Or(max(c.Readers, 0), max(minReaders, 2*runtime.GOMAXPROCS(0)))
 	c.MaxWaiting = cmp.Or(max(c.MaxWaiting, 0), maxWaiting)
+	c.KeyBlock = cmp.Or(max(c.KeyBlock, 0), keyBlock)
 	c.BusyTimeout = cmp.Or(max(c.BusyTimeout, 0), defaultWait)
 	if c.Failpoint == nil {
 		c.Failpoint = func(Point) error { return nil }

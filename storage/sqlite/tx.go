@@ -102,15 +102,14 @@ func (t *tx) check(err error) error {
 }
 
 // orderKeys counts in memory, since there is one writer. The table holds a number that none given out is above, and is
-// written once in keyBlock keys: a row of its own costs each commit a page. So a process begins up to keyBlock above
+// written once in a block of keys: a row of its own costs each commit a page. So a process begins up to a block above
 // the last key of the one before.
 type orderKeys struct {
+	block           int64
 	loaded          bool
 	last            int64
 	bound, reserved int64 // what the table holds, and what it will hold after the commit at hand
 }
-
-const keyBlock = 1024
 
 func (k *orderKeys) next(c *conn) (int64, error) {
 	if !k.loaded {
@@ -129,7 +128,7 @@ func (k *orderKeys) save(c *conn) error {
 	if k.last <= k.bound {
 		return nil
 	}
-	k.reserved = k.last + keyBlock
+	k.reserved = k.last + k.block - 1
 	_, err := c.exec(`UPDATE order_keys SET last = $1 WHERE id = 1`, k.reserved)
 	return err
 }

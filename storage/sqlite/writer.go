@@ -28,7 +28,7 @@ type writer struct {
 	stop      chan struct{} // closed by Close: end after the work at hand
 	stopped   chan struct{} // closed when the goroutine has ended
 	committed chan struct{}
-	left      []*call       // callers to run one by one, before others are gathered
+	left      []*call // callers to run one by one, before others are gathered
 
 	failed  chan struct{} // closed at the first ErrFailed, after which nothing is written
 	cause   atomic.Pointer[error]
@@ -55,7 +55,7 @@ func newWriter(c *conn, cfg Config) *writer {
 		limit = 1
 	}
 	return &writer{
-		conn: c, limit: limit, fail: cfg.Failpoint,
+		conn: c, limit: limit, fail: cfg.Failpoint, keys: orderKeys{block: int64(cfg.KeyBlock)},
 		queue: make(chan *call, cfg.MaxWaiting), committed: make(chan struct{}, 1),
 		stop: make(chan struct{}), stopped: make(chan struct{}), failed: make(chan struct{}),
 	}

@@ -205,7 +205,7 @@ func runProgram(t *testing.T, dir string, told bool, use func(*services)) {
 		"admin.enabled": "false", "limits.enabled": "false"}
 	program := app.New(app.Options{Source: config.Source{Flags: set,
 		ReadFile: func(string) ([]byte, error) { return nil, os.ErrNotExist }},
-		Clock: time.Now, Log: zap.NewNop(), Err: io.Discard}, parts...)
+		Clock: time.Now, Log: zap.NewNop(), Err: io.Discard, Hooks: app.Hooks{KeyBlock: 1}}, parts...)
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
 	if err := program.Start(ctx); err != nil {

@@ -2,8 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -76,10 +74,7 @@ func ownDelivery(ctx context.Context, q storage.Querier, owner, from, id social.
 	}
 	d, err := scanDelivery(q.QueryRow(ctx, `SELECT `+deliveryColumns+` FROM deliveries
 		WHERE id = $1 AND endpoint_id = $2`, id, from))
-	if errors.Is(err, sql.ErrNoRows) {
-		err = social.NotFound()
-	}
-	return e, d, err
+	return e, d, storage.Absent(err)
 }
 
 func (d delivery) view(epoch uint32, attempts []Attempt) Delivery {

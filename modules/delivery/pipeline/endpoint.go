@@ -2,9 +2,7 @@ package pipeline
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,10 +64,7 @@ func scanEndpoint(row storage.Row) (endpoint, error) {
 func ownEndpoint(ctx context.Context, q storage.Querier, owner, id social.ID) (endpoint, error) {
 	e, err := scanEndpoint(q.QueryRow(ctx, `SELECT `+endpointColumns+` FROM endpoints
 		WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL`, id, owner))
-	if errors.Is(err, sql.ErrNoRows) {
-		return endpoint{}, social.NotFound()
-	}
-	return e, err
+	return e, storage.Absent(err)
 }
 
 func (e endpoint) view() Endpoint {

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 
@@ -71,10 +70,7 @@ func (p *Pipeline) Start(ctx context.Context, head social.Cursor) error {
 // Await returns when intake and fan-out have ended, which the end of Start's context brings about. Senders are waited
 // for by their channels.
 func (p *Pipeline) Await(ctx context.Context) error {
-	if err := dispatch.Await(ctx, &p.work); err != nil {
-		return fmt.Errorf("delivery: %w", err)
-	}
-	return nil
+	return social.Wrap(dispatch.Await(ctx, &p.work), "delivery")
 }
 
 // nudge says that there may be something to fan out or to send.

@@ -51,12 +51,6 @@ func owned[I, O any](do func(context.Context, social.Actor, *I) (*O, error)) fun
 	}
 }
 
-type pageInput struct{ social.PageQuery }
-
-type idInput struct {
-	ID string `path:"id"`
-}
-
 type goneOutput struct {
 	SetCookie string `header:"Set-Cookie"`
 }
@@ -69,15 +63,14 @@ func (s *Service) postLogout(ctx context.Context, _ *struct{}) (*goneOutput, err
 	return &goneOutput{SetCookie: s.cookie.Clear()}, nil
 }
 
-type sessionsOutput struct{ Body social.List[Session] }
+type sessionsOutput = social.Answer[social.List[Session]]
 
-func (s *Service) getSessions(ctx context.Context, a social.Actor, in *pageInput) (*sessionsOutput, error) {
-	page, err := s.Sessions(ctx, a, in.PageQuery)
-	return &sessionsOutput{Body: page}, err
+func (s *Service) getSessions(ctx context.Context, a social.Actor, in *social.PageQuery) (*sessionsOutput, error) {
+	return social.Answered(s.Sessions(ctx, a, *in))
 }
 
 // deleteSession takes the cookie of the session that asks for its own end.
-func (s *Service) deleteSession(ctx context.Context, a social.Actor, in *idInput) (*goneOutput, error) {
+func (s *Service) deleteSession(ctx context.Context, a social.Actor, in *social.IDPath) (*goneOutput, error) {
 	id := social.PathID(in.ID)
 	out := &goneOutput{}
 	if id == a.SessionID {
@@ -86,11 +79,10 @@ func (s *Service) deleteSession(ctx context.Context, a social.Actor, in *idInput
 	return out, s.EndSession(ctx, a, id)
 }
 
-type tokensOutput struct{ Body social.List[Token] }
+type tokensOutput = social.Answer[social.List[Token]]
 
-func (s *Service) getTokens(ctx context.Context, a social.Actor, in *pageInput) (*tokensOutput, error) {
-	page, err := s.Tokens(ctx, a, in.PageQuery)
-	return &tokensOutput{Body: page}, err
+func (s *Service) getTokens(ctx context.Context, a social.Actor, in *social.PageQuery) (*tokensOutput, error) {
+	return social.Answered(s.Tokens(ctx, a, *in))
 }
 
 type tokenInput struct {
@@ -103,13 +95,7 @@ type tokenInput struct {
 	}
 }
 
-type tokenOutput struct {
-	Location string `header:"Location"`
-	Replayed string `header:"Idempotency-Replayed"`
-	Body     Token
-}
-
-func (s *Service) postToken(ctx context.Context, a social.Actor, in *tokenInput) (*tokenOutput, error) {
+func (s *Service) postToken(ctx context.Context, a social.Actor, in *tokenInput) (*social.Created[Token], error) {
 	d := TokenDraft{Name: in.Body.Name, Scopes: in.Body.Scopes}
 	if text := in.Body.ExpiresAt; text != nil {
 		d.ExpiresAt = new(social.Time)
@@ -119,12 +105,11 @@ func (s *Service) postToken(ctx context.Context, a social.Actor, in *tokenInput)
 	}
 	once := storage.NewOnce(a, s.clock.Now(), "POST /v1/tokens", in.Key, in.RawBody)
 	t, err := s.IssueToken(ctx, a, d, once)
-	return &tokenOutput{Location: "/v1/tokens/" + t.ID.String(), Replayed: once.Header(), Body: t}, err
+	return &social.Created[Token]{Location: "/v1/tokens/" + t.ID.String(), Replayed: once.Header(), Body: t}, err
 }
 
-func (s *Service) deleteToken(ctx context.Context, a social.Actor, in *idInput) (*struct{}, error) {
-	id := social.PathID(in.ID)
-	return nil, s.EndToken(ctx, a, id)
+func (s *Service) deleteToken(ctx context.Context, a social.Actor, in *social.IDPath) (*struct{}, error) {
+	return nil, s.EndToken(ctx, a, social.PathID(in.ID))
 }
 
 type ticketInput struct {

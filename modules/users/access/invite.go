@@ -2,8 +2,6 @@ package access
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -40,10 +38,8 @@ func (s *Service) CheckInvite(ctx context.Context, invite string) (bool, error) 
 		return q.QueryRow(ctx, `SELECT uses_left FROM invites WHERE hash = $1 AND uses_left > 0 AND expires_at > $2`,
 			hash[:], int64(s.clock.Now())).Scan(&uses)
 	})
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	return err == nil, social.Wrap(err, "users: check invite")
+	found, err := storage.Found(err)
+	return found, social.Wrap(err, "users: check invite")
 }
 
 // UseInvite takes one use in tx; false = another registration took the last one meanwhile.
