@@ -136,7 +136,8 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 			func(s *stores) (storage.DB, *eventLog, storage.Log, storage.LogReader, *social.PageCursors) {
 				return s.db, s.log, s.log, s.log, s.pages
 			},
-			func(o Options, c *config.Config) (users.Config, posts.Config, follows.Config, notifications.Config, delivery.Config) {
+			func(o Options, c *config.Config) (users.Config, posts.Config, follows.Config, notifications.Config,
+				delivery.Config) {
 				accounts := c.Users
 				accounts.Hashes = o.Memory.hashes()
 				accounts.Registration = users.Mode(c.Registration.Mode)
@@ -154,7 +155,9 @@ type settings []config.Setting
 
 // given reports whether somebody set a key.
 func (list settings) given(key string) bool {
-	return slices.ContainsFunc(list, func(s config.Setting) bool { return s.Key == key && s.Origin != config.OriginDefault })
+	return slices.ContainsFunc(list, func(s config.Setting) bool {
+		return s.Key == key && s.Origin != config.OriginDefault
+	})
 }
 
 func newConfig(o Options, in struct {

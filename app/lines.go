@@ -103,8 +103,8 @@ func (l *lines) run() {
 	}
 }
 
-// take gives all that waits, in exchange for the buffer of before. If lines are missing behind that and the writer takes
-// lines, this is when somebody is told: there is room.
+// take gives all that waits, in exchange for the buffer of before. If lines are missing behind that and the writer is
+// well, this is when somebody is told: there is room.
 func (l *lines) take(used []byte, well bool) (out []byte, ended bool) {
 	l.mu.Lock()
 	out, l.waiting = l.waiting, used[:0]

@@ -15,8 +15,8 @@ type memory struct {
 	Go        int64 // what Go's runtime is to stay below; 0 = nobody set a limit
 }
 
-// outsideGo is what the process needs beside Go's memory: the program's own pages and the mapped log, SQLite, the kernel's
-// share of sockets. Measured at 1,000 streams (docs/operations.md, "Memory").
+// outsideGo is what the process needs beside Go's memory: the program's own pages and the mapped log, SQLite, the
+// kernel's share of sockets. Measured at 1,000 streams (docs/operations.md, "Memory").
 const outsideGo = 64 << 20
 
 // findMemory reads GOMEMLIMIT, else the limit of the cgroup; it changes nothing.

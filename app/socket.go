@@ -28,7 +28,7 @@ func withSocket(path string, use func(address string) error) error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
+	defer func() { _ = dir.Close() }() // it was only looked at
 	return use(fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)))
 }
 
@@ -37,6 +37,6 @@ func socketFits(path string) error {
 	if len(path) <= maxSocketPath || runtime.GOOS == "linux" {
 		return nil
 	}
-	return fmt.Errorf("%s: the path has %d bytes, and a socket's may have %d on this system: choose a shorter storage.data",
+	return fmt.Errorf("%s: the path has %d bytes, a socket's may have %d on this system: choose a shorter storage.data",
 		path, len(path), maxSocketPath)
 }

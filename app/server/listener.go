@@ -73,8 +73,8 @@ func (l *frugal) Accept() (net.Conn, error) {
 	}
 }
 
-// fits reports that a connection's descriptor is not a spare one. The system gives the lowest free number, so those below
-// it are all in use.
+// fits reports that a connection's descriptor is not a spare one. The system gives the lowest free number, so those
+// below it are all in use.
 func (l *frugal) fits(c net.Conn) bool {
 	sc, ok := c.(syscall.Conn)
 	if l.room == 0 || !ok {
@@ -102,16 +102,16 @@ func isShort(err error) bool {
 		syscall.ENOMEM, syscall.ECONNABORTED, syscall.EPERM, syscall.EPROTO}, errno)
 }
 
-// frugally wraps the public listener and says what the open-file limit allows if that is less than the configuration.
-func (s *Server) frugally(ln net.Listener) net.Listener {
-	l := &frugal{Listener: ln, room: room(openFiles()), dropped: s.metrics.dropped.Inc, log: s.log, clock: s.clock}
-	if want := s.cfg.MaxConnections + s.cfg.MaxStreams; l.room > 0 && l.room < want {
-		level := zap.InfoLevel
-		if l.room < s.cfg.MaxConnections {
-			level = zap.WarnLevel
-		}
-		s.log.Log(level, "the open-file limit allows fewer connections than max_connections and max_streams together: "+
-			"raise it (ulimit -n, LimitNOFILE)", zap.Int("room", l.room), zap.Int("configured", want))
+// sayRoom says what the open-file limit allows if that is less than the configuration.
+func (s *Server) sayRoom() {
+	room, want := room(openFiles()), s.cfg.MaxConnections+s.cfg.MaxStreams
+	if room == 0 || room >= want {
+		return
 	}
-	return l
+	level := zap.InfoLevel
+	if room < s.cfg.MaxConnections {
+		level = zap.WarnLevel
+	}
+	s.log.Log(level, "the open-file limit allows fewer connections than max_connections and max_streams together: "+
+		"raise it (ulimit -n, LimitNOFILE)", zap.Int("room", room), zap.Int("configured", want))
 }

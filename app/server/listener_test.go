@@ -84,7 +84,7 @@ func TestListenSaysWhatToChange(t *testing.T) {
 		!strings.HasPrefix(err.Error(), want) || strings.Count(err.Error(), taken) != 1 {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	_, err = (&Server{cfg: Config{Listen: taken}}).Listen(t.Context())
+	_, err = (&Server{cfg: Config{Listen: taken}, log: zap.NewNop()}).Listen(t.Context())
 	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "(key server.listen, flag --listen)") {
 		t.Errorf("got %v", err)
 	}

@@ -155,7 +155,9 @@ func (s *Server) Register(routes ...func(huma.API)) {
 	s.late.add()
 }
 
+// Listen opens the listener that the config names, and says how many connections the open-file limit allows.
 func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
+	s.sayRoom()
 	return listen(ctx, "server.listen", "--listen", s.cfg.Listen)
 }
 
@@ -168,7 +170,8 @@ func (s *Server) Serve(ln net.Listener) error {
 		_ = ln.Close() // Drain may have done it
 		return nil
 	}
-	return s.fiber.Listener(s.frugally(ln))
+	return s.fiber.Listener(&frugal{Listener: ln, room: room(openFiles()), dropped: s.metrics.dropped.Inc, log: s.log,
+		clock: s.clock})
 }
 
 // Drain begins the shutdown without waiting: /readyz turns 503, the listener closes, and open connections close after
