@@ -101,7 +101,7 @@ func TestSignalsThatEndNothing(t *testing.T) {
 	}
 }
 
-// TestDescriptorsRunOut (H16): connections that say nothing take all the open-file limit leaves them. The process lives,
+// TestDescriptorsRunOut (H16): connections that say nothing take all the open-file limit leaves. The process lives,
 // answers those who are there, and its operator; further ones are dropped, and welcome when there is room again.
 func TestDescriptorsRunOut(t *testing.T) {
 	c := newChild(t, t.TempDir()+"/data", "BELFRY_SERVER_READ_TIMEOUT=1h")

@@ -35,8 +35,8 @@ func listen(ctx context.Context, key, flag, address string) (net.Listener, error
 }
 
 // frugal is a listener that outlives a lack of descriptors. A connection that would take one of the spare ones is
-// closed without an answer, which clients take for a network error and come back after. An accept that fails for want of
-// something is tried again after a pause. Accept is for one goroutine.
+// closed without an answer, which clients take for a network error and come back after. An accept that fails for lack
+// of something is tried again after a pause. Accept is for one goroutine.
 type frugal struct {
 	net.Listener
 	room    int    // descriptors below this number are for connections; 0 = all
