@@ -163,7 +163,8 @@ func (c *commands) checkLog(ctx context.Context) (any, error) {
 	if err := c.stores.log.Check(ctx); err != nil {
 		return nil, fmt.Errorf("event log: %w", err)
 	}
-	text := fmt.Sprintf("both stores are sound; head %s, oldest %s", c.stores.log.Head(), c.stores.log.Oldest())
+	kept := c.stores.log.Kept()
+	text := fmt.Sprintf("both stores are sound; head %s, oldest %s", kept.Newest(), kept.Oldest())
 	return cli.LogReply{Text: text}, nil
 }
 

@@ -43,7 +43,7 @@ type stores struct {
 // database is the relational store behind a name that exists before it is open.
 type database struct{ storage.DB }
 
-// eventLog likewise. Before it is open Head and Oldest are zero, Read gives storage.ErrClosed, and nothing else may be
+// eventLog likewise. Before it is open Head and Kept are zero, Read gives storage.ErrClosed, and nothing else may be
 // called.
 type eventLog struct{ storage.Log }
 
@@ -54,11 +54,11 @@ func (l *eventLog) Head() social.Cursor {
 	return l.Log.Head()
 }
 
-func (l *eventLog) Oldest() social.Cursor {
+func (l *eventLog) Kept() social.Kept {
 	if l.Log == nil {
-		return social.Cursor{}
+		return social.Kept{}
 	}
-	return l.Log.Oldest()
+	return l.Log.Kept()
 }
 
 func (l *eventLog) Read(ctx context.Context, a social.Audience, after social.Cursor,
@@ -112,6 +112,11 @@ func (s *stores) migrate(ctx context.Context, list []storage.Migrations) error {
 	}
 	if err := storage.MigrateAll(ctx, s.db, list...); err != nil {
 		return err
+	}
+	if db, ok := s.db.DB.(*sqlite.DB); ok {
+		if err := db.Fits(ctx); err != nil {
+			return err
+		}
 	}
 	master, err := storage.ServerKey(ctx, s.db)
 	if err != nil {
@@ -175,7 +180,11 @@ func (s *stores) openEvents(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.zap.Info("event log", zap.Stringer("state", report))
+	tell := s.zap.Info
+	if report.Lost {
+		tell = s.zap.Warn
+	}
+	tell("event log", zap.Stringer("state", report), zap.String("file", cfg.Path))
 	return nil
 }
 
@@ -229,7 +238,8 @@ func (s *stores) checks() []server.Check {
 			if err := s.log.Healthy(); err != nil {
 				return "", err
 			}
-			return fmt.Sprintf("head %s, oldest %s, %d bytes", s.log.Head(), s.log.Oldest(), s.log.Size()), nil
+			kept := s.log.Kept()
+			return fmt.Sprintf("head %s, oldest %s, %d bytes", kept.Newest(), kept.Oldest(), s.log.Size()), nil
 		}},
 		{Name: "outbox", Probe: s.probeOutbox},
 		{Name: "disk", Probe: func() (string, error) {

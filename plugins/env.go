@@ -30,8 +30,9 @@ type History interface {
 	// Read is storage.LogReader.Read: at most limit events of the audience after a cursor, or a *GapError. Nothing
 	// of a is kept after the return.
 	Read(ctx context.Context, a Audience, after Cursor, limit int) (EventPage, error)
-	Head() Cursor   // the newest durable position, from memory
-	Oldest() Cursor // reading after it gives everything kept, from memory
+	// Kept tells what can be read: the newest durable position and the oldest. It makes event ids of positions, and
+	// judges those that clients bring. From memory; zero before the log is open.
+	Kept() Kept
 }
 
 // Audiences tells what people read.

@@ -165,22 +165,22 @@ func (q *EventsQuery) set(name, value string) (code FieldCode, detail string) {
 	return code, detail
 }
 
-// Start says from where to read a log with this head and oldest cursor. Exactly one of these holds: honoured is
+// Start says from where to read a log that keeps this much. Exactly one of these holds: honoured is
 // true (a given cursor is good); gap is not nil (it is not, and reading goes on from gap.To); or neither (no cursor
 // was given: now or oldest).
-func (q EventsQuery) Start(head, oldest Cursor) (after Cursor, honoured bool, gap *GapError) {
+func (q EventsQuery) Start(kept Kept) (after Cursor, honoured bool, gap *GapError) {
 	switch q.from {
 	case "oldest":
-		return oldest, false, nil
+		return kept.Oldest(), false, nil
 	case "cursor":
-		if gap = q.cursor.GapOf(head, oldest.Seq); gap == nil {
+		if gap = kept.GapOf(q.cursor); gap == nil {
 			return q.cursor, true, nil
 		}
 		return gap.To, false, gap
 	case "invalid":
-		return head, false, &GapError{To: head, Reason: social.GapInvalid}
+		return kept.Newest(), false, &GapError{To: kept.Newest(), Reason: social.GapInvalid}
 	default:
-		return head, false, nil
+		return kept.Newest(), false, nil
 	}
 }
 

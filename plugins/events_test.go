@@ -196,7 +196,7 @@ func TestShows(t *testing.T) {
 }
 
 // A log that keeps what stands above 10, up to 20, in epoch 3.
-var head, oldest = plugins.Cursor{Epoch: 3, Seq: 20}, plugins.Cursor{Epoch: 3, Seq: 10}
+var kept = plugins.Kept{Floor: 10, Head: 20, Epochs: plugins.Epochs{{Number: 3}}}
 
 // TestStart is the table of what an id means (2.3) and of ids that cannot be honoured (2.5).
 func TestStart(t *testing.T) {
@@ -244,7 +244,7 @@ func TestStart(t *testing.T) {
 			t.Errorf("%s: an id is never a fault: %v", name, err)
 			continue
 		}
-		after, honoured, gap := q.Start(head, oldest)
+		after, honoured, gap := q.Start(kept)
 		got := ""
 		if gap != nil {
 			got = gap.From.String() + " " + gap.To.String() + " " + string(gap.Reason)
@@ -284,7 +284,7 @@ func FuzzParseEvents(f *testing.F) {
 			k1 == k2 {
 			t.Fatalf("%+v", q)
 		}
-		after, honoured, gap := q.Start(head, oldest)
+		after, honoured, gap := q.Start(kept)
 		if after.Epoch != 3 || after.Seq < 10 || after.Seq > 20 {
 			t.Fatalf("reading would begin at %s", after)
 		}

@@ -15,6 +15,9 @@ type (
 	Actor      = social.Actor
 	Position   = social.Position
 	Cursor     = social.Cursor
+	Epoch      = social.Epoch
+	Epochs     = social.Epochs
+	Kept       = social.Kept
 	StreamKind = social.StreamKind
 	Stream     = social.Stream
 	Event      = social.Event

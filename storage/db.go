@@ -52,6 +52,10 @@ type Tx interface {
 	// NextKey gives an order key: a number greater than all given out before by committed transactions of this
 	// store. Lists are ordered by it. It is provisional until commit.
 	NextKey(ctx context.Context) (int64, error)
+	// OpenEpoch is called before each row of the outbox that a transaction adds, which is a position. With the first
+	// of them to commit, the store gives this process a row in the table of epochs, with a random number that is
+	// not in it.
+	OpenEpoch(ctx context.Context) error
 }
 
 // DB is the relational store. All methods may be called from many goroutines.

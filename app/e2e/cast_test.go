@@ -292,7 +292,7 @@ func (w *world) stormed(acts int, seed uint64) *storm {
 	return s
 }
 
-// first is the cursor before everything, in the first epoch.
+// first stands for the cursor before everything: a client asks from the oldest on.
 var first = social.Cursor{Epoch: 1}
 
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,8 +18,7 @@ import (
 // truth is what the relational store says everybody should have been told. It is read from the file, behind the
 // program's back, and knows nothing of the log.
 type truth struct {
-	Epoch uint32
-	Floor social.Position
+	social.Kept
 	rows  []announced
 	edges map[edge][]turn
 	open  map[social.ID]bool         // readers of whose follows some announcement is redacted: nobody knows what they were
@@ -60,9 +60,15 @@ func openStore(t testing.TB, data string) *sql.DB {
 func readTruth(t testing.TB, db *sql.DB) *truth {
 	t.Helper()
 	x := &truth{edges: map[edge][]turn{}, open: map[social.ID]bool{}, seen: map[social.Position]string{}}
-	if err := db.QueryRow(`SELECT epoch, floor FROM log_state`).Scan(&x.Epoch, &x.Floor); err != nil {
+	if err := db.QueryRow(`SELECT floor FROM log_state`).Scan(&x.Floor); err != nil {
 		t.Fatal(err)
 	}
+	each(t, db, `SELECT epoch, after FROM epochs ORDER BY n`, func(rows *sql.Rows) error {
+		var e social.Epoch
+		err := rows.Scan(&e.Number, &e.After)
+		x.Epochs = append(x.Epochs, e)
+		return err
+	})
 	// whose announcement is trimmed
 	each(t, db, `SELECT follower_id, followed_id, since, bell FROM follows WHERE since <= $1`, func(rows *sql.Rows) error {
 		var e edge
@@ -85,7 +91,7 @@ func readTruth(t testing.TB, db *sql.DB) *truth {
 			return err
 		}
 		if data != nil {
-			r.text = fmt.Sprintf(`{"id":"%d-%d","type":"%s","time":"%s","data":%s}`, x.Epoch, r.seq, kind, r.at, data)
+			r.text = fmt.Sprintf(`{"id":"%s","type":"%s","time":"%s","data":%s}`, x.Cursor(r.seq), kind, r.at, data)
 		}
 		if kind == "follow.changed" {
 			x.turn(r, data)
@@ -188,19 +194,23 @@ func (x *truth) check(h *history) (wrong []string, events int) {
 	}
 	got := make(map[social.Position]delivered, len(h.Got))
 	last := social.Cursor{}
+	restored := slices.ContainsFunc(h.Gaps, func(g gapSeen) bool { return g.Reason == string(social.GapEpoch) })
 	for _, d := range h.Got {
-		if d.ID.Epoch == last.Epoch && d.ID.Seq <= last.Seq {
+		if (d.ID.Epoch == last.Epoch || !restored) && d.ID.Seq <= last.Seq {
 			say("%s by %s is doubled or out of order: it came after %s", d.ID, d.Road, last)
 		}
 		last = d.ID
-		if d.ID.Epoch == x.Epoch {
+		if d.ID == x.Cursor(d.ID.Seq) {
 			got[d.ID.Seq] = d
+		} else if !restored {
+			say("%s by %s is an id that nothing has", d.ID, d.Road)
 		}
 	}
 	from := h.From
 	for _, g := range h.Gaps {
 		from = g.To
 	}
+	known := from == first || from == x.Cursor(from.Seq) // or it is of what a restore has lost
 	for _, r := range x.rows {
 		d, has := got[r.seq]
 		delete(got, r.seq)
@@ -215,7 +225,7 @@ func (x *truth) check(h *history) (wrong []string, events int) {
 				say("%d by %s has other bytes than another client had:\n%s\n%s", r.seq, d.Road, d.JSON, before)
 			}
 			x.seen[r.seq] = d.JSON
-		case !has && v == must && from.Epoch == x.Epoch && h.Last.Epoch == x.Epoch && r.seq > from.Seq && r.seq <= h.Last.Seq:
+		case !has && v == must && known && h.Last == x.Cursor(h.Last.Seq) && r.seq > from.Seq && r.seq <= h.Last.Seq:
 			say("%d is missing: %s", r.seq, r.text)
 		}
 	}
@@ -286,7 +296,7 @@ func TestChecker(t *testing.T) {
 	who, author := member{ID: social.NewID(), Name: "reader"}, social.NewID()
 	to, by := social.Stream{Kind: social.To, User: who.ID}, social.Stream{Kind: social.By, User: author}
 	text := func(seq int) string { return fmt.Sprintf(`{"id":"1-%d","type":"x","data":%d}`, seq, seq) }
-	x := &truth{Epoch: 1, edges: map[edge][]turn{}, seen: map[social.Position]string{}}
+	x := &truth{Kept: social.Kept{Epochs: social.Epochs{{Number: 1}}}, edges: map[edge][]turn{}, seen: map[social.Position]string{}}
 	for seq, s := range []social.Stream{1: to, 2: to, 3: by, 4: to, 5: {Kind: social.To, User: author}, 6: to, 7: by,
 		8: to} {
 		if seq > 0 {

@@ -96,7 +96,7 @@ func TestErase(t *testing.T) {
 	if err := w.log.Check(t.Context()); err != nil {
 		t.Error(err)
 	}
-	for events, err := range w.log.Tail(t.Context(), w.log.Oldest()) {
+	for events, err := range w.log.Tail(t.Context(), w.log.Kept().Oldest()) {
 		if err != nil {
 			t.Fatal(err)
 		}

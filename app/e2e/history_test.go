@@ -18,7 +18,7 @@ func TestHistory(t *testing.T) {
 	var readers []*reader
 	for _, m := range w.People {
 		for i, mode := range []string{"all", "all", "all", "notify", "none"} {
-			after := social.Cursor{Epoch: 1}
+			after := first
 			if i == 1 {
 				after = social.Cursor{} // from now on
 			}
@@ -34,7 +34,7 @@ func TestHistory(t *testing.T) {
 	s.end(t, readers...)
 	for _, m := range w.People { // and afterwards the whole by each road alone
 		for _, road := range []string{"stream", "poll"} {
-			r := newReader(w.URL, m, "all", social.Cursor{Epoch: 1}, g, rng)
+			r := newReader(w.URL, m, "all", first, g, rng)
 			r.only, r.cut = road, 0
 			readers = append(readers, r)
 			r.run(t.Context())

@@ -176,7 +176,8 @@ func TestHostileCursors(t *testing.T) {
 		{"signed", epoch + "--1", "invalid", page.Head},
 		{"injection", epoch + "-1 event: bye", "invalid", page.Head},
 		{"trimmed", trimmed, "expired", page.Oldest},
-		{"before everything", epoch + "-0", "expired", page.Oldest},
+		{"before everything", epoch + "-1", "expired", page.Oldest},
+		{"before its epoch", epoch + "-0", "epoch", page.Head},
 		{"another life of the log", "4000000000-1", "epoch", page.Head},
 		{"future", epoch + "-99999999", "future", page.Head},
 	} {

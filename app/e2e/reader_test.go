@@ -51,7 +51,7 @@ func (h *history) take(id, text, road string) {
 		h.fault("%s: event %q: %s", road, id, text)
 		return
 	}
-	if c.Epoch == h.Last.Epoch && c.Seq <= h.Last.Seq {
+	if c.Seq <= h.Last.Seq {
 		h.fault("%s: %s came after %s was reached", road, c, h.Last)
 	}
 	h.Last = c
@@ -61,7 +61,7 @@ func (h *history) take(id, text, road string) {
 // reach notes that everything up to an id was judged.
 func (h *history) reach(id, why string) {
 	c, err := social.ParseCursor(id)
-	if err != nil || (c.Epoch == h.Last.Epoch && c.Seq < h.Last.Seq) {
+	if err != nil || c.Seq < h.Last.Seq {
 		h.fault("%s says %q after %s", why, id, h.Last)
 		return
 	}
@@ -144,7 +144,11 @@ func (r *reader) poll(long bool) error {
 	if long {
 		road, path = "long poll", path+"&wait=2"
 	}
-	if !r.Last.IsZero() {
+	switch r.Last {
+	case social.Cursor{}:
+	case first:
+		path += "&after=oldest"
+	default:
 		path += "&after=" + r.Last.String()
 	}
 	status, out, err := r.ask("GET", path, nil, "Accept: application/json")
@@ -195,13 +199,17 @@ var errCut = errors.New("cut by the client")
 func (r *reader) stream(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, "GET", r.base+"/v1/events?posts="+r.Mode, nil)
+	begin := ""
+	if r.Last == first {
+		begin = "&after=oldest"
+	}
+	req, err := http.NewRequestWithContext(ctx, "GET", r.base+"/v1/events?posts="+r.Mode+begin, nil)
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Accept", "text/event-stream")
 	req.Header.Set("Authorization", "Bearer "+r.token)
-	if !r.Last.IsZero() {
+	if !r.Last.IsZero() && begin == "" {
 		req.Header.Set("Last-Event-ID", r.Last.String())
 	}
 	client := http.Client{Transport: r.http.Transport}
@@ -251,7 +259,7 @@ func (r *reader) begin(b block) {
 	case b.ID == "":
 	case err != nil:
 		r.fault("ready has the id %q", b.ID)
-	case r.From.IsZero():
+	case r.From.IsZero(), r.Last == first:
 		r.From, r.Last = c, c
 	case c != r.Last:
 		r.fault("ready is at %s, the client at %s", c, r.Last)

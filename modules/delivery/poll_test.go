@@ -283,8 +283,8 @@ func TestPollRefusals(t *testing.T) {
 // closedLog is a log that is not open yet.
 type closedLog struct{ storage.LogReader }
 
-func (closedLog) Head() social.Cursor   { return social.Cursor{} }
-func (closedLog) Oldest() social.Cursor { return social.Cursor{} }
+func (closedLog) Head() social.Cursor { return social.Cursor{} }
+func (closedLog) Kept() social.Kept   { return social.Kept{} }
 
 func TestBeforeTheLogIsOpen(t *testing.T) {
 	w := newWorld(t)

@@ -63,7 +63,7 @@ func newWorld(t testing.TB) *world {
 			t.Errorf("close the log: %v", err)
 		}
 	})
-	if err := log.Reset(t.Context(), 1, 0); err != nil {
+	if err := log.Reset(t.Context(), social.Epochs{{Number: 1}}, 0); err != nil {
 		t.Fatal(err)
 	}
 	return &world{t: t, fix: fix, log: log, clock: time.Now,

@@ -9,8 +9,9 @@ import (
 // of time, and is never given out twice within an epoch. 0 stands before the first event.
 type Position uint64
 
-// Cursor is a place in the log: the epoch names one life of the positions. Its text "<epoch>-<seq>" is the id
-// of an event, of an SSE block, and what clients hold; opaque to them.
+// Cursor is a place in the log: the epoch names the run of the server that gave the position. Its text "<epoch>-<seq>"
+// is the id of an event, of an SSE block, and what clients hold; opaque to them. It is made from a position by Kept,
+// and never by putting an epoch that is at hand before another position.
 type Cursor struct {
 	Epoch uint32
 	Seq   Position
@@ -96,20 +97,4 @@ type GapError struct {
 
 func (e *GapError) Error() string {
 	return "gap " + string(e.Reason) + " from " + e.From.String() + " to " + e.To.String()
-}
-
-// GapOf judges a cursor against a log that keeps what lies above floor, up to head. nil = reading may go on from it.
-func (c Cursor) GapOf(head Cursor, floor Position) *GapError {
-	g := &GapError{From: c, To: head}
-	switch {
-	case c.Epoch != head.Epoch:
-		g.Reason = GapEpoch
-	case c.Seq > head.Seq:
-		g.Reason = GapFuture
-	case c.Seq < floor:
-		g.Reason, g.To.Seq = GapExpired, floor
-	default:
-		return nil
-	}
-	return g
 }

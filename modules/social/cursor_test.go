@@ -31,29 +31,6 @@ func TestParseCursor(t *testing.T) {
 	}
 }
 
-func TestGapOf(t *testing.T) {
-	at := func(epoch uint32, seq social.Position) social.Cursor { return social.Cursor{Epoch: epoch, Seq: seq} }
-	for _, tt := range []struct {
-		from   social.Cursor
-		reason social.GapReason
-		to     social.Position
-	}{
-		{at(2, 4), "", 0},
-		{at(2, 9), "", 0},
-		{at(2, 3), social.GapExpired, 4},
-		{at(2, 10), social.GapFuture, 9},
-		{at(1, 5), social.GapEpoch, 9},
-		{at(3, 3), social.GapEpoch, 9},
-		{at(0, 0), social.GapEpoch, 9},
-	} {
-		gap := tt.from.GapOf(at(2, 9), 4)
-		if tt.reason == "" && gap != nil || tt.reason != "" &&
-			(gap == nil || *gap != social.GapError{From: tt.from, To: at(2, tt.to), Reason: tt.reason}) {
-			t.Errorf("%s: %v, want %q to %d", tt.from, gap, tt.reason, tt.to)
-		}
-	}
-}
-
 func TestParseCursorAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { _, _ = social.ParseCursor("4294967295-18446744073709551615") }); n != 0 {
 		t.Errorf("%v allocations", n)

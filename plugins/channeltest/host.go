@@ -102,11 +102,8 @@ func (h *host) Read(_ context.Context, _ plugins.Audience, after plugins.Cursor,
 	return plugins.EventPage{Through: after}, nil
 }
 
-// Head is the start of an empty log.
-func (h *host) Head() plugins.Cursor { return plugins.Cursor{Epoch: 1} }
-
-// Oldest is the start of an empty log.
-func (h *host) Oldest() plugins.Cursor { return plugins.Cursor{Epoch: 1} }
+// Kept is nothing yet.
+func (h *host) Kept() plugins.Kept { return plugins.Kept{Epochs: plugins.Epochs{{Number: 1}}} }
 
 // Audience is the person's own streams.
 func (h *host) Audience(_ context.Context, person plugins.ID) (plugins.Audience, error) {

@@ -63,7 +63,9 @@ func newTown(people, follows, authors int) *town {
 func (t *town) Head() social.Cursor {
 	return social.Cursor{Epoch: 1, Seq: social.Position(t.head.Load())}
 }
-func (t *town) Oldest() social.Cursor { return social.Cursor{Epoch: 1} }
+func (t *town) Kept() social.Kept {
+	return social.Kept{Head: social.Position(t.head.Load()), Epochs: social.Epochs{{Number: 1}}}
+}
 
 // Audience answers with a copy, as a store does.
 func (t *town) Audience(_ context.Context, person social.ID) (social.Audience, error) {
@@ -344,7 +346,7 @@ func BenchmarkReplay(b *testing.B) {
 				b.StopTimer()
 				c := benchEngine(b, t, s)
 				if bb.memory {
-					c.hub.do(func() { c.hub.begin(social.Cursor{Epoch: 1, Seq: 1}) })
+					c.hub.do(func() { c.hub.begin(1) })
 					for at := 0; at < len(all); at += 256 {
 						c.Publish(all[at:min(at+256, len(all))])
 					}

@@ -23,7 +23,7 @@ type page struct {
 	audience social.Audience
 	want     frames.Kinds
 	preset   *frames.Preset
-	after    social.Cursor
+	after    social.Position
 	limit    social.Position // what stands behind it was not judged for the audience as it is here
 	version  uint32          // of the person
 
@@ -53,7 +53,7 @@ func (h *hub) readFor(c *connection) {
 		pg, h.spare = h.spare[n-1], h.spare[:n-1]
 	}
 	*pg = page{conn: c, audience: h.audience.Audience(p, c.mode, pg.audience.Sources), want: c.want, preset: c.preset,
-		after: social.Cursor{Epoch: c.epoch, Seq: c.delivered}, limit: h.limit(p), version: p.version, joined: pg.joined}
+		after: c.delivered, limit: h.limit(p), version: p.version, joined: pg.joined}
 	h.readOut++
 	h.metrics.pages.Inc()
 	h.pages <- pg
@@ -63,7 +63,7 @@ func (h *hub) readFor(c *connection) {
 // heard yet.
 func (pg *page) ask(ctx context.Context, env *plugins.Env) error {
 	pg.joined.Reset()
-	got, err := env.History.Read(ctx, pg.audience, pg.after, pageEvents)
+	got, err := env.History.Read(ctx, pg.audience, env.History.Kept().Cursor(pg.after), pageEvents)
 	if errors.As(err, &pg.gap) {
 		return nil
 	}
@@ -131,8 +131,7 @@ func (h *hub) read(pg *page, err error) {
 
 // fallInto tells a client of a gap and goes on behind it. A gap for which there is no room is met again.
 func (h *hub) fallInto(c *connection, gap *social.GapError) {
-	epoch, delivered := c.epoch, c.delivered
-	c.epoch = gap.To.Epoch
+	delivered := c.delivered
 	c.delivered = max(gap.To.Seq, 1) - 1 // the block itself moves it
 	c.undelivered = c.delivered + 1
 	h.joined.Reset()
@@ -142,7 +141,7 @@ func (h *hub) fallInto(c *connection, gap *social.GapError) {
 		h.advance(c, gap.To.Seq)
 		h.serve(c)
 	case !c.halfOut():
-		c.epoch, c.delivered, c.undelivered = epoch, delivered, delivered+1
+		c.delivered, c.undelivered = delivered, delivered+1
 		return
 	}
 	h.metrics.gaps.WithLabelValues(string(gap.Reason)).Inc()

@@ -65,9 +65,7 @@ func (c *Channel) Start(context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel, c.over = cancel, true
-	if head := c.env.History.Head(); !head.IsZero() {
-		c.hub.begin(head)
-	}
+	c.hub.begin(c.env.History.Kept().Head)
 	c.running.Go(func() {
 		// The workers end when the hub has: it is the only one who gives them work.
 		defer close(c.hub.questions)

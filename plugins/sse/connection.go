@@ -30,9 +30,8 @@ type connection struct {
 	lastWrite time.Duration
 	maxAt     time.Duration // max_age
 
-	epoch uint32 // of the positions; 0 after a gap that could not be placed
-	want  frames.Kinds
-	mode  audience.Mode
+	want frames.Kinds
+	mode audience.Mode
 
 	waiting  bool // in the queue of connections to be served
 	late     bool // it began while its person was held: what stood before is judged by the answer
@@ -93,13 +92,12 @@ func (c *connection) Writable() {
 // Gone gives everything of the connection back; the socket calls it, last.
 func (c *connection) Gone() { c.hub.do(func() { c.hub.left(c) }) }
 
-// cursor is the position held: everything up to it was judged for this connection.
-func (h *hub) cursor(c *connection) social.Cursor {
-	at := c.delivered
+// position is the one held: everything up to it was judged for this connection.
+func (h *hub) position(c *connection) social.Position {
 	if c.undelivered == 0 {
-		at = max(at, h.head)
+		return max(c.delivered, h.head)
 	}
-	return social.Cursor{Epoch: c.epoch, Seq: at}
+	return c.delivered
 }
 
 // serve puts a connection into the queue of those to be served, once.

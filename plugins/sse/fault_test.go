@@ -12,6 +12,7 @@ import (
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/plugins/sse/frames"
 )
 
 // TestHungQuestions: as long as a worker is free, people whose questions hang keep only themselves waiting.
@@ -161,24 +162,25 @@ data: {"from":"1-0","to":"1-150","reason":"expired","heal":` +
 	})
 }
 
-// TestNewEpoch: a log that begins anew under us is one gap for everybody.
-func TestNewEpoch(t *testing.T) {
+// TestNewRun: a stream goes on from one run of the server into the next, and so does a client with an id of the first.
+func TestNewRun(t *testing.T) {
 	inBubble(t, defaults, func(t *testing.T, e *engine) {
 		c := e.connect(t, 1, "now")
 		first := e.w.notify(1)
 		synctest.Wait()
-		e.w.mu.Lock()
-		e.w.epoch, e.w.events, e.w.head, e.w.floor, e.w.dispatched = 77, nil, 3, 3, 3
-		e.w.mu.Unlock()
-		e.w.notify(2)
+		e.w.newRun(77)
+		second := e.w.notify(1)
 		synctest.Wait()
-		p := e.w.notify(1)
-		synctest.Wait()
-		want := e.w.block(1, first) + "id: 77-4\nevent: gap\ndata: {\"from\":\"" + cursorOf(1,
-			first) + `","to":"77-4","reason":"epoch","heal":` +
-			`["/v1/notifications","/v1/notifications/counts","/v1/timelines/home"]}` + "\n\n" + e.w.block(77, p)
-		if got := c.body(); got != want {
+		if got, want := c.body(), e.w.block(1, first)+e.w.block(77, second); got != want {
 			t.Errorf("got  %q\nwant %q", got, want)
+		}
+		for from, want := range map[string]string{"1-0": e.w.block(1, first) + e.w.block(77, second),
+			"1-1": e.w.block(77, second), "77-2": ""} {
+			c := e.connect(t, 1, from)
+			synctest.Wait()
+			if got := c.body(); got != want {
+				t.Errorf("from %s: got  %q\nwant %q", from, got, want)
+			}
 		}
 	})
 }
@@ -357,12 +359,18 @@ func TestGapOfAFullClient(t *testing.T) {
 	for _, room := range []int{0, 5} {
 		inBubble(t, defaults, func(t *testing.T, e *engine) {
 			e.w.notify(1)
-			c := e.connect(t, 1, "now")
+			synctest.Wait()
+			e.inHub(func(h *hub) { h.tail = frames.NewTail(1, h.head) }) // the log has to be read
+			full := make(chan struct{})
+			e.w.onRead = func(_ social.Audience, after social.Cursor) error {
+				if <-full; after.Seq > 0 {
+					return nil
+				}
+				return &social.GapError{From: after, To: e.w.Head(), Reason: social.GapDamaged}
+			}
+			c := e.connect(t, 1, "1-0")
 			c.take(room)
-			e.w.mu.Lock()
-			e.w.epoch = 2
-			e.w.mu.Unlock()
-			e.inHub(func(h *hub) { h.epochChanged(e.w.Head()) })
+			close(full)
 			synctest.Wait()
 			c.take(-1)
 			synctest.Wait()

@@ -21,6 +21,7 @@ type hub struct {
 	log     *zap.Logger
 	metrics *metrics
 	inbox   inbox
+	kept    func() plugins.Kept
 	random  func() float64 // [0, 1)
 	nearBy  int            // the constant; a test may set it before the hub runs
 
@@ -37,9 +38,8 @@ type hub struct {
 	joined   frames.Joined // the write being put together
 	linger   lingering
 	wheel    wheel
-	now      time.Duration // monotonic, by the ticker; wall time plays no part
-	ticked   time.Time     // the ticker's last value
-	epoch    uint32
+	now      time.Duration      // monotonic, by the ticker; wall time plays no part
+	ticked   time.Time          // the ticker's last value
 	head     social.Position    // every event up to here was judged for the audience
 	before   social.Position    // the one before head
 	heard    bool               // something was dispatched: the tail is whole from there on
@@ -56,7 +56,7 @@ type hub struct {
 
 func newHub(cfg Config, env plugins.Env, random func() float64) *hub {
 	return &hub{
-		cfg: cfg, log: env.Log, metrics: newMetrics(), random: random, nearBy: nearBy,
+		cfg: cfg, log: env.Log, metrics: newMetrics(), kept: env.History.Kept, random: random, nearBy: nearBy,
 		audience:  audience.New[*person](),
 		tail:      frames.NewTail(int(cfg.TailBytes), 0),
 		wheel:     wheel{tick: tickOf(cfg)},
@@ -167,12 +167,6 @@ func (h *hub) dispatched(events []social.Event, made []frames.Frame) {
 	for i := range events {
 		e, f := &events[i], &made[i]
 		pos := e.Cursor.Seq
-		if h.epoch == 0 {
-			h.begin(social.Cursor{Epoch: e.Cursor.Epoch})
-		}
-		if e.Cursor.Epoch != h.epoch {
-			h.epochChanged(e.Cursor)
-		}
 		if pos <= h.head {
 			continue // given again
 		}
@@ -194,10 +188,10 @@ func (h *hub) dispatched(events []social.Event, made []frames.Frame) {
 	h.metrics.tail.Set(float64(h.tail.Bytes()))
 }
 
-// begin says where the log stands when the hub begins: at its start, or as soon as the log is open.
-func (h *hub) begin(head social.Cursor) {
-	h.epoch, h.head, h.before = head.Epoch, head.Seq, head.Seq
-	h.tail = frames.NewTail(int(h.cfg.TailBytes), head.Seq)
+// begin says where the log stands when the hub begins.
+func (h *hub) begin(head social.Position) {
+	h.head, h.before = head, head
+	h.tail = frames.NewTail(int(h.cfg.TailBytes), head)
 }
 
 // hear begins the tail: everything from this first position on will be in it. What was dispatched to nobody
@@ -210,19 +204,6 @@ func (h *hub) hear(first social.Position) {
 			c.undelivered = c.delivered + 1
 			h.serve(c)
 		}
-	}
-}
-
-// epochChanged begins anew in another epoch: the log was reset. Each connection asks the log from its old position
-// and gets its gap.
-func (h *hub) epochChanged(c social.Cursor) {
-	h.log.Warn("the epoch of the log has changed", zap.Uint32("from", h.epoch), zap.Uint32("to", c.Epoch))
-	h.heard = false
-	h.begin(social.Cursor{Epoch: c.Epoch})
-	h.joined.Reset() // it knows frames by their positions
-	for p := range h.audience.All() {
-		p.held, p.hold = false, 0
-		h.control(p, c.Seq, social.ID{})
 	}
 }
 

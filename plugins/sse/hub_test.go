@@ -23,13 +23,13 @@ func TestMarkedAreThoseWhoRead(t *testing.T) {
 			for n := range 10 {
 				w.follow(n+10, 1, n%2 == 0)
 			}
-			h.begin(w.Head())
+			h.begin(w.head)
 			for n := range 20 { // ten of them follow nobody; one is the author
 				who := n + 10
 				if n == 19 {
 					who = 1
 				}
-				c := &connection{hub: h, want: frames.All, mode: audience.ModeOf(tt.mode), sock: &drain{newSink()}, epoch: 1,
+				c := &connection{hub: h, want: frames.All, mode: audience.ModeOf(tt.mode), sock: &drain{newSink()},
 					delivered: w.head, release: func() {}}
 				h.admit(c, id(who))
 				a, _ := w.Audience(t.Context(), id(who))
@@ -48,40 +48,6 @@ func TestMarkedAreThoseWhoRead(t *testing.T) {
 				t.Errorf("%d connections are to be served, want %d", h.line.len(), tt.want)
 			}
 		})
-	}
-}
-
-// TestJoinedOfAnotherEpoch: a write put together in one epoch serves nobody in the next, though the positions are the
-// same.
-func TestJoinedOfAnotherEpoch(t *testing.T) {
-	w := newWorld()
-	h := newHub(defaults, envOf(w), func() float64 { return 0 })
-	h.begin(social.Cursor{Epoch: 1})
-	out := &pipe{room: -1}
-	serve := func(epoch uint32) string {
-		w.epoch, w.head = epoch, 0
-		w.notify(1)
-		ev := w.events[len(w.events)-1]
-		k := &connection{hub: h, want: frames.All, sock: out, epoch: epoch, release: func() {}}
-		h.dispatched([]social.Event{ev}, []frames.Frame{frames.Of(ev)})
-		h.admit(k, id(1))
-		a, _ := w.Audience(t.Context(), id(1))
-		(&question{person: k.person, whole: true, audience: a}).applied(h, nil)
-		out.got = nil
-		for h.line.len() > 0 {
-			c := h.line.pop()
-			c.waiting = false
-			h.pass(c)
-		}
-		got := string(out.got)
-		h.left(k)
-		return got
-	}
-	if got := serve(1); !strings.HasPrefix(got, "id: 1-1\n") {
-		t.Fatalf("%q", got)
-	}
-	if got := serve(2); !strings.HasPrefix(got, "id: 2-1\n") {
-		t.Errorf("in the second epoch: %q", got)
 	}
 }
 

@@ -133,9 +133,6 @@ func TestForgotten(t *testing.T) {
 			e.inHub(func(h *hub) { h.linger.weight += lingerWeight })
 			e.connect(t, 9, "now").leave()
 		},
-		"and the epoch changes": func(_ *testing.T, e *engine) {
-			e.inHub(func(h *hub) { h.epochChanged(social.Cursor{Epoch: 1, Seq: 1}) })
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, defaults, func(t *testing.T, e *engine) {
@@ -173,7 +170,7 @@ func TestLeavingIsBounded(t *testing.T) {
 		e.w.follow(1, 2, true)
 		e.inHub(func(h *hub) {
 			for n := range lingerLeaves + 100 {
-				k := &connection{hub: h, sock: &pipe{room: -1}, release: func() {}, epoch: 1}
+				k := &connection{hub: h, sock: &pipe{room: -1}, release: func() {}}
 				h.admit(k, id(n%3+1))
 				k.person.loaded, k.person.asking = true, false
 				h.left(k)
@@ -232,20 +229,6 @@ func TestEarlierPlace(t *testing.T) {
 	}
 }
 
-// TestForeignEpochNeedsEverything: positions of another epoch compare with nothing, so everything is asked for.
-func TestForeignEpochNeedsEverything(t *testing.T) {
-	h := newHub(defaults, envOf(newWorld()), func() float64 { return 0 })
-	h.begin(social.Cursor{Epoch: 2, Seq: 1000})
-	p := &person{Person: audience.Person{ID: id(1), From: 500}, loaded: true}
-	for epoch, want := range map[uint32]bool{2: true, 1: false, 0: false} {
-		c := &connection{hub: h, person: p, epoch: epoch, delivered: 900}
-		if got := h.reaches(c); got != want || (p.asks != nil) == want {
-			t.Errorf("epoch %d: enough is known: %v, want %v", epoch, got, want)
-		}
-		p.asks, p.asking = nil, false
-	}
-}
-
 // TestFarBehind: who lacks much is served from the log, and from memory behind it; the order and the bytes are the
 // same.
 func TestFarBehind(t *testing.T) {
@@ -292,11 +275,11 @@ func TestFanOutIsBuiltOnce(t *testing.T) {
 		w.follow(n+10, 1, n%2 == 0)
 	}
 	h := newHub(defaults, envOf(w), func() float64 { return 0 })
-	h.begin(w.Head())
+	h.begin(w.head)
 	out := newSink()
 	for n := range readers {
 		a, _ := w.Audience(t.Context(), id(n+10))
-		c := &connection{hub: h, want: frames.All, mode: audience.All, sock: &drain{out}, epoch: 1, delivered: w.head,
+		c := &connection{hub: h, want: frames.All, mode: audience.All, sock: &drain{out}, delivered: w.head,
 			release: func() {}}
 		h.admit(c, id(n+10))
 		(&question{person: c.person, whole: true, audience: a}).applied(h, nil)

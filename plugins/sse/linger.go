@@ -62,7 +62,7 @@ func (h *hub) leave(c *connection) {
 	}
 	*at, c.next = c.next, nil
 	if !p.loaded {
-		p.From = min(p.From, h.needs(c))
+		p.From = min(p.From, c.delivered)
 	}
 	if p.conns != nil {
 		return

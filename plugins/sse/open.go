@@ -46,8 +46,8 @@ func (c *Channel) admission(conn net.Conn, r request) (refused plugins.ByeReason
 		return plugins.ByeRestart
 	}
 	defer c.gate.leave()
-	head, oldest := c.env.History.Head(), c.env.History.Oldest() // asked once: what is said at the start fits together
-	if _, ok := c.env.Connections.Spend(r.actor, r.address); !ok || head.IsZero() {
+	kept := c.env.History.Kept() // asked once: what is said at the start fits together
+	if _, ok := c.env.Connections.Spend(r.actor, r.address); !ok || kept.IsZero() {
 		return plugins.ByeOverload
 	}
 	k := &connection{hub: c.hub, want: frames.Wanted(r.query), mode: audience.ModeOf(r.query.Posts), preset: r.preset}
@@ -70,15 +70,16 @@ func (c *Channel) admission(conn net.Conn, r request) (refused plugins.ByeReason
 	if leave != nil {
 		k.release = func() { leave(); release() }
 	}
-	c.begin(conn, k, r, head, oldest)
+	c.begin(conn, k, r, kept)
 	return ""
 }
 
 // begin writes head and ready, in one write, and hands the connection to the hub.
-func (c *Channel) begin(conn net.Conn, k *connection, r request, head, oldest social.Cursor) {
-	after, resumed, gap := r.query.Start(head, oldest)
-	k.epoch, k.delivered = after.Epoch, after.Seq
-	ready := frames.Ready{Connection: social.NewID(), User: r.actor.UserID, Cursor: after, Head: head, Oldest: oldest,
+func (c *Channel) begin(conn net.Conn, k *connection, r request, kept social.Kept) {
+	after, resumed, gap := r.query.Start(kept)
+	k.delivered = after.Seq
+	ready := frames.Ready{Connection: social.NewID(), User: r.actor.UserID, Cursor: after, Head: kept.Newest(),
+		Oldest:  kept.Oldest(),
 		Resumed: resumed, Heartbeat: c.cfg.Heartbeat, Retry: spread(2*time.Second, 5*time.Second, c.hub.random())}
 	if c.cfg.MaxAge > 0 {
 		k.maxAt = spread(c.cfg.MaxAge*4/5, c.cfg.MaxAge*6/5, c.hub.random())

@@ -63,7 +63,7 @@ func (h *hub) gather(c *connection, j *frames.Joined) (then outcome, through soc
 		return wait, 0
 	}
 	limit := h.limit(p)
-	if c.epoch != h.epoch || c.delivered < min(h.tail.Floor(), limit) {
+	if c.delivered < min(h.tail.Floor(), limit) {
 		return readLog, c.delivered
 	}
 	from, to := h.tail.After(max(c.delivered, c.undelivered-1)), h.tail.After(limit)
@@ -153,7 +153,7 @@ func (h *hub) stall(c *connection) {
 // part says bye, with the position really held, and ends the stream.
 func (h *hub) part(c *connection) {
 	if !c.byeOut {
-		at, reason := h.cursor(c), c.slow.ending
+		at, reason := h.kept().Cursor(h.position(c)), c.slow.ending
 		h.joined.Reset()
 		h.joined.Add(frames.AppendBye(nil, reason, byeRetry(reason, h.random()), at), at.Seq)
 		whole := h.write(c, &h.joined)
@@ -173,7 +173,7 @@ func (h *hub) beat(c *connection) {
 	if c.halfOut() {
 		return
 	}
-	c.delivered = h.cursor(c).Seq
+	c.delivered = h.position(c)
 	h.joined.Reset()
 	h.joined.Add([]byte(frames.Heartbeat), c.delivered)
 	h.write(c, &h.joined)

@@ -192,24 +192,16 @@ func (h *hub) answered(q *question) {
 func (h *hub) reach(p *person) social.Position {
 	from := p.From
 	for c := p.conns; c != nil; c = c.next {
-		from = min(from, h.needs(c))
+		from = min(from, c.delivered)
 	}
 	return from
-}
-
-// needs is the position behind which a connection is going to be judged.
-func (h *hub) needs(c *connection) social.Position {
-	if c.epoch != h.epoch {
-		return 0 // positions of another epoch compare with nothing
-	}
-	return c.delivered
 }
 
 // reaches reports whether enough is known of a person for a connection's position; if not, the rest is asked for.
 // The person's other connections go on meanwhile.
 func (h *hub) reaches(c *connection) bool {
 	p := c.person
-	if h.needs(c) >= p.From {
+	if c.delivered >= p.From {
 		return true
 	}
 	p.toAsk().reload = true

@@ -22,7 +22,7 @@ import (
 type world struct {
 	mu      sync.Mutex
 	changed sync.Cond
-	epoch   uint32
+	epochs  social.Epochs
 	floor   social.Position
 	head    social.Position
 	events  []social.Event
@@ -46,7 +46,8 @@ type world struct {
 type pair struct{ person, other social.ID }
 
 func newWorld() *world {
-	w := &world{epoch: 1, gone: map[social.Position]bool{}, edges: map[pair]social.FollowEdge{}, hidden: map[pair]bool{},
+	w := &world{epochs: social.Epochs{{Number: 1}},
+		gone: map[social.Position]bool{}, edges: map[pair]social.FollowEdge{}, hidden: map[pair]bool{},
 		batch: 256}
 	w.changed.L = &w.mu
 	return w
@@ -73,7 +74,7 @@ func (w *world) commit(s social.Stream, typ, data string, about ...social.ID) so
 
 func (w *world) commitLocked(s social.Stream, typ, data string, internal bool, about ...social.ID) social.Position {
 	w.head++
-	w.events = append(w.events, social.Event{Cursor: social.Cursor{Epoch: w.epoch, Seq: w.head}, Stream: s, Type: typ,
+	w.events = append(w.events, social.Event{Cursor: w.kept().Cursor(w.head), Stream: s, Type: typ,
 		Time:  testTime,
 		About: about, Internal: internal, Data: []byte(data)})
 	w.changed.Broadcast()
@@ -196,13 +197,24 @@ func (w *world) close() {
 func (w *world) Head() social.Cursor {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return social.Cursor{Epoch: w.epoch, Seq: w.head}
+	return w.kept().Newest()
 }
 
-func (w *world) Oldest() social.Cursor {
+func (w *world) Kept() social.Kept {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return social.Cursor{Epoch: w.epoch, Seq: w.floor}
+	return w.kept()
+}
+
+func (w *world) kept() social.Kept {
+	return social.Kept{Floor: w.floor, Head: w.head, Epochs: w.epochs}
+}
+
+// newRun has what comes next be of another run.
+func (w *world) newRun(number uint32) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.epochs = w.epochs.With(social.Epoch{Number: number, After: w.head})
 }
 
 func (w *world) Read(ctx context.Context, a social.Audience, after social.Cursor, limit int) (social.EventPage, error) {
@@ -214,24 +226,14 @@ func (w *world) Read(ctx context.Context, a social.Audience, after social.Cursor
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.reads++
-	head := social.Cursor{Epoch: w.epoch, Seq: w.head}
-	gap := &social.GapError{From: after, To: head}
-	switch {
-	case after.Epoch != w.epoch:
-		gap.Reason = social.GapEpoch
-		return social.EventPage{}, gap
-	case after.Seq > w.head:
-		gap.Reason = social.GapFuture
-		return social.EventPage{}, gap
-	case after.Seq < w.floor:
-		gap.Reason, gap.To.Seq = social.GapExpired, w.floor
+	if gap := w.kept().GapOf(after); gap != nil {
 		return social.EventPage{}, gap
 	}
 	sources := map[social.Stream]social.Source{}
 	for _, s := range a.Sources {
 		sources[s.Stream] = s
 	}
-	out := social.EventPage{Through: head}
+	out := social.EventPage{Through: w.kept().Newest()}
 	i := sort.Search(len(w.events), func(i int) bool { return w.events[i].Cursor.Seq > after.Seq })
 	for _, e := range w.events[i:] {
 		s, ok := sources[e.Stream]
@@ -296,7 +298,7 @@ func (w *world) expected(n int, mode social.PostsMode, after social.Position) []
 	w.mu.Lock()
 	a := w.audienceLocked(id(n)).ForPosts(mode)
 	w.mu.Unlock()
-	page, err := w.Read(context.Background(), a, social.Cursor{Epoch: w.epoch, Seq: after}, 1<<30)
+	page, err := w.Read(context.Background(), a, w.Kept().Cursor(after), 1<<30)
 	if err != nil {
 		panic(err)
 	}

@@ -33,7 +33,7 @@ func open(t testing.TB, path string) *bolt.Log {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	if l.Head().Epoch == 0 {
-		if err := l.Reset(t.Context(), 1, 0); err != nil {
+		if err := l.Reset(t.Context(), social.Epochs{{Number: 1}}, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -141,7 +141,7 @@ func BenchmarkReplay(b *testing.B) {
 	a := audience(200, 20)
 	events := 0
 	for b.Loop() {
-		after := l.Oldest()
+		after := l.Kept().Oldest()
 		for more := true; more; {
 			page, err := l.Read(context.Background(), a, after, 256)
 			if err != nil {
@@ -160,7 +160,7 @@ func BenchmarkTail(b *testing.B) {
 	events := 0
 	for b.Loop() {
 		n := 0
-		for list, err := range l.Tail(b.Context(), l.Oldest()) {
+		for list, err := range l.Tail(b.Context(), l.Kept().Oldest()) {
 			if err != nil {
 				b.Fatal(err)
 			}

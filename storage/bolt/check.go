@@ -13,7 +13,7 @@ import (
 // trees themselves promise is checked by Open.
 func (l *Log) Check(ctx context.Context) error {
 	p := l.now.Load()
-	for at := p.floor; at < p.head; {
+	for at := p.Floor; at < p.Head; {
 		err := l.view(ctx, func(tx *bbolt.Tx) error {
 			s, err := stateIn(tx)
 			if err != nil {
@@ -21,7 +21,7 @@ func (l *Log) Check(ctx context.Context) error {
 			}
 			c := recordsIn(tx).cursor()
 			scanned := 0
-			for k, v := c.seek(keyOf(at + 1)); k != nil && positionOf(k) <= p.head; k, v = c.next() {
+			for k, v := c.seek(keyOf(at + 1)); k != nil && positionOf(k) <= p.Head; k, v = c.next() {
 				if scanned++; scanned > pageScan {
 					return nil
 				}
@@ -34,7 +34,7 @@ func (l *Log) Check(ctx context.Context) error {
 					return fmt.Errorf("position %d: %s does not have it", at, r.stream)
 				}
 			}
-			at = p.head
+			at = p.Head
 			return nil
 		})
 		if err != nil {

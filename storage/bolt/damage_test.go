@@ -62,7 +62,7 @@ func history(seed uint64) []storage.Entry {
 func tail(t *testing.T, l *bolt.Log) (all []social.Event, err error) {
 	t.Helper()
 	head := l.Head()
-	for at := l.Oldest(); at.Seq < head.Seq; {
+	for at := l.Kept().Oldest(); at.Seq < head.Seq; {
 		var streams social.Audience
 		for n := range 40 {
 			for _, kind := range []social.StreamKind{social.To, social.By} {
@@ -148,7 +148,7 @@ func TestBitrot(t *testing.T) {
 			found++
 		}
 		if l.Head().Epoch == 0 {
-			if err := l.Reset(t.Context(), 1, 0); err != nil {
+			if err := l.Reset(t.Context(), social.Epochs{{Number: 1}}, 0); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -335,7 +335,7 @@ func TestDamagedPosting(t *testing.T) {
 	newest := binary.BigEndian.AppendUint64(nil, 35) // entry spreads seven streams: 7, 14, 21, 28, 35
 	overwrite(t, path, append(newest, 0, 14, 14, 14, 14), append(newest, 0, 14, 14, 14, 12))
 	a := social.Audience{Sources: []social.Source{{Stream: entry(7, 1).Stream}}}
-	_, err := l.Read(t.Context(), a, l.Oldest(), 100)
+	_, err := l.Read(t.Context(), a, l.Kept().Oldest(), 100)
 	var gap *social.GapError
 	if !errors.As(err, &gap) || gap.Reason != social.GapDamaged || gap.To.Seq != 8 {
 		t.Errorf("Read gave %v, want a gap", err)

@@ -1,10 +1,10 @@
 // Package bolt is the event log in one bbolt file, for a site on one machine.
 //
-// The file holds five buckets. "meta" holds the state (layout, epoch, marks, floor, counts). "erased" holds the
-// people who were erased. "journal" holds each record once, by position: 8 bytes, big endian; "inbox" holds the
-// newest records until they fill a page. "streams" holds one ordered bucket per stream with its postings (the
-// positions of its records), packed into blocks. So tail, trim and rebuild walk the records, a redaction is one small
-// write, and a person's read is a merge of ordered streams.
+// The file holds six buckets. "meta" holds the state (layout, marks, floor, counts), "epochs" the table of epochs,
+// "erased" the people who were erased. "journal" holds each record once, by position: 8 bytes, big endian; "inbox"
+// holds the newest records until they fill a page. "streams" holds one ordered bucket per stream with its postings
+// (the positions of its records), packed into blocks. So tail, trim and rebuild walk the records, a redaction is one
+// small write, and a person's read is a merge of ordered streams.
 //
 // # Memtable and flush
 //
@@ -18,7 +18,7 @@
 //
 // Each record carries a CRC32C over position and content. Open walks all buckets by cursor, under recover and
 // debug.SetPanicOnFault, before bbolt writes anything, then makes one commit, and holds bbolt's free pages against
-// those in use. A file that is damaged anywhere is set aside, and an empty log without an epoch is opened, which
+// those in use. A file that is damaged anywhere is set aside, and an empty log without epochs is opened, which
 // outbox.Reconcile fills again. Decision 0038 tells what this cannot see.
 //
 // # Readers

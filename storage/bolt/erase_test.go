@@ -20,7 +20,7 @@ func openInside(t *testing.T, path string) *Log {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	if l.Head().Epoch == 0 {
-		if err := l.Reset(t.Context(), 1, 0); err != nil {
+		if err := l.Reset(t.Context(), social.Epochs{{Number: 1}}, 0); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -48,7 +48,7 @@ func (l *Log) beginFlush() {
 		x, y := a.Bytes(), b.Bytes()
 		return bytes.Compare(x[:], y[:])
 	})
-	l.flush = flush{through: l.now.Load().head, streams: streams, table: table}
+	l.flush = flush{through: l.now.Load().Head, streams: streams, table: table}
 }
 
 // makeRoom ends the flush at work when the memtable is full again, which is so only after batches have failed.

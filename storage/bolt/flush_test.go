@@ -33,7 +33,7 @@ func openSmall(t *testing.T, path string, memtable int, failpoint func(Failpoint
 		t.Fatal(err)
 	}
 	if l.Head().Epoch == 0 {
-		if err := l.Reset(t.Context(), 1, 0); err != nil {
+		if err := l.Reset(t.Context(), social.Epochs{{Number: 1}}, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -72,7 +72,7 @@ func readAll(l *Log, n byte) (list []social.Position, err error) {
 	for who := range n {
 		a.Sources = append(a.Sources, social.Source{Stream: social.Stream{Kind: social.By, User: social.ID{who}}})
 	}
-	at := l.Oldest()
+	at := l.Kept().Oldest()
 	for more := true; more; {
 		page, err := l.Read(context.Background(), a, at, 256)
 		if err != nil {
@@ -231,7 +231,7 @@ func TestReadBetween(t *testing.T) {
 			moved = mark >= 40
 		}
 	}}
-	page, err := l.Read(ctx, a, l.Oldest(), 256)
+	page, err := l.Read(ctx, a, l.Kept().Oldest(), 256)
 	var got []social.Position
 	for _, e := range page.Events {
 		got = append(got, e.Cursor.Seq)

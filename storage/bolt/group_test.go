@@ -33,7 +33,7 @@ func gated(t *testing.T, change func(*bolt.Config)) (l *bolt.Log, entered <-chan
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ready.Store(false); _ = l.Close() })
-	if err := l.Reset(t.Context(), 1, 0); err != nil {
+	if err := l.Reset(t.Context(), social.Epochs{{Number: 1}}, 0); err != nil {
 		t.Fatal(err)
 	}
 	ready.Store(true)
@@ -93,7 +93,7 @@ func TestNothingIsShownBeforeItIsDurable(t *testing.T) {
 		}
 		looked++ // the file shows the entry by now, and nobody has been told
 		a := social.Audience{Sources: []social.Source{{Stream: entry(1, 1).Stream}}}
-		page, err := l.Read(t.Context(), a, l.Oldest(), 10)
+		page, err := l.Read(t.Context(), a, l.Kept().Oldest(), 10)
 		if err != nil || len(page.Events) != 0 || page.Through.Seq != 0 {
 			t.Errorf("Read shows %d events through %s, %v", len(page.Events), page.Through, err)
 		}
@@ -107,7 +107,7 @@ func TestNothingIsShownBeforeItIsDurable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	if err := l.Reset(t.Context(), 1, 0); err != nil {
+	if err := l.Reset(t.Context(), social.Epochs{{Number: 1}}, 0); err != nil {
 		t.Fatal(err)
 	}
 	begun = true
@@ -132,11 +132,11 @@ func TestTrimIsNeverSilent(t *testing.T) {
 		looked = true
 		var gap *social.GapError
 		a := social.Audience{Sources: []social.Source{{Stream: entry(2, 1).Stream}}}
-		page, err := l.Read(t.Context(), a, l.Oldest(), 10)
+		page, err := l.Read(t.Context(), a, l.Kept().Oldest(), 10)
 		if !errors.As(err, &gap) || gap.Reason != social.GapExpired || gap.To.Seq != 5 {
 			t.Errorf("Read gave %d events through %s, %v; want a gap to 1-5", len(page.Events), page.Through, err)
 		}
-		for list, err := range l.Tail(t.Context(), l.Oldest()) {
+		for list, err := range l.Tail(t.Context(), l.Kept().Oldest()) {
 			if !errors.As(err, &gap) || gap.Reason != social.GapExpired || gap.To.Seq != 5 {
 				t.Errorf("Tail gave %d events, %v; want a gap to 1-5", len(list), err)
 			}
@@ -149,7 +149,7 @@ func TestTrimIsNeverSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	if err := l.Reset(t.Context(), 1, 0); err != nil {
+	if err := l.Reset(t.Context(), social.Epochs{{Number: 1}}, 0); err != nil {
 		t.Fatal(err)
 	}
 	for p := social.Position(1); p <= 9; p++ {

@@ -42,29 +42,23 @@ type Log struct {
 
 // published is what readers may know: everything in it is durable. It is never changed, only replaced.
 type published struct {
-	epoch  uint32
-	head   social.Position
-	floor  social.Position
+	social.Kept
 	erased erasures
 	next   chan struct{} // closed when a newer one is there
 
 	takenBack uint64 // grows when something was redacted, erased or trimmed, and with a new file
 }
 
-func (p *published) cursor(at social.Position) social.Cursor {
-	return social.Cursor{Epoch: p.epoch, Seq: at}
-}
-
 // gap tells why reading after a cursor is impossible; nil = it is possible.
 func (p *published) gap(after social.Cursor) error {
-	if g := after.GapOf(p.cursor(p.head), p.floor); g != nil {
+	if g := p.GapOf(after); g != nil {
 		return g
 	}
 	return nil
 }
 
 // Open opens or makes the log at cfg.Path. A file that is damaged anywhere replaces <path>.aside, and an empty log is
-// opened in its place; SetAside then tells why. A log without an epoch, new or set aside, has Head().Epoch == 0 and
+// opened in its place; SetAside then tells why. A log without a table of epochs, new or set aside, has a zero Head and
 // takes nothing before Reset. Open reads the whole file once, about two seconds of processor time per GiB.
 // storage.ErrLocked: another process holds it; storage.ErrAhead: a newer version wrote it. Neither touches the file.
 func Open(cfg Config) (*Log, error) {
@@ -106,7 +100,7 @@ func (l *Log) open() (damage, err error) {
 	l.newest.Store(found.newest)
 	l.table.Store(found.table)
 	p := &published{
-		epoch: found.state.epoch, head: found.state.mark, floor: found.state.floor,
+		Kept:   social.Kept{Floor: found.state.floor, Head: found.state.mark, Epochs: found.epochs},
 		erased: found.erased, next: make(chan struct{}),
 	}
 	if before := l.now.Load(); before != nil {
@@ -190,7 +184,7 @@ func (l *Log) firstCommit(db *bbolt.DB, found contents) error {
 }
 
 func makeBuckets(tx *bbolt.Tx) error {
-	for _, name := range [][]byte{bucketMeta, bucketErased, bucketJournal, bucketInbox, bucketStreams} {
+	for _, name := range [][]byte{bucketMeta, bucketEpochs, bucketErased, bucketJournal, bucketInbox, bucketStreams} {
 		if _, err := tx.CreateBucket(name); err != nil {
 			return err
 		}
@@ -211,16 +205,9 @@ func asideOf(path string) string { return path + ".aside" }
 // SetAside tells why Open set a damaged file aside; nil = it did not. For one line in the log.
 func (l *Log) SetAside() error { return l.aside }
 
-// Head is the applied mark.
-func (l *Log) Head() social.Cursor {
-	p := l.now.Load()
-	return p.cursor(p.head)
-}
+func (l *Log) Kept() social.Kept { return l.now.Load().Kept }
 
-func (l *Log) Oldest() social.Cursor {
-	p := l.now.Load()
-	return p.cursor(p.floor)
-}
+func (l *Log) Head() social.Cursor { return l.Kept().Newest() }
 
 // Size is the number of bytes of the file that are in use. Free pages, which later appends use first, do not count:
 // the file itself never shrinks.

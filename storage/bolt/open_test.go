@@ -58,7 +58,7 @@ func TestOpenFiles(t *testing.T) {
 		t.Fatalf("the junk was not kept: %q, %v", content, err)
 	}
 	// Once somebody is erased, a file that nothing can empty is not kept any longer.
-	if err := l.Reset(t.Context(), 2, 0); err != nil {
+	if err := l.Reset(t.Context(), social.Epochs{{Number: 2}}, 0); err != nil {
 		t.Fatal(err)
 	}
 	erase := storage.Entry{Op: storage.OpErase, Position: 2, Person: user(1)}
@@ -111,7 +111,7 @@ func faulty(t *testing.T, path string, fault *error) *bolt.Log {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	if l.Head().Epoch == 0 {
-		if err := l.Reset(t.Context(), 1, 0); err != nil {
+		if err := l.Reset(t.Context(), social.Epochs{{Number: 1}}, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -164,7 +164,7 @@ func TestFsyncError(t *testing.T) {
 		_, errTrim := l.Trim(t.Context(), 1, 1)
 		for what, err := range map[string]error{
 			"Append": l.Append(t.Context(), entry(2, 10)), "Trim": errTrim,
-			"Healthy": l.Healthy(), "Reset": l.Reset(t.Context(), 2, 0),
+			"Healthy": l.Healthy(), "Reset": l.Reset(t.Context(), social.Epochs{{Number: 2}}, 0),
 		} {
 			if !errors.Is(err, storage.ErrFailed) {
 				t.Errorf("%s after a failed sync gave %v, want ErrFailed", what, err)
@@ -188,7 +188,7 @@ func TestMaxSize(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	if err := l.Reset(t.Context(), 1, 0); err != nil {
+	if err := l.Reset(t.Context(), social.Epochs{{Number: 1}}, 0); err != nil {
 		t.Fatal(err)
 	}
 	p := social.Position(0)

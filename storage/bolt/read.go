@@ -25,9 +25,9 @@ func (l *Log) Read(ctx context.Context, a social.Audience, after social.Cursor, 
 	if err := p.gap(after); err != nil {
 		return social.EventPage{}, err
 	}
-	page := social.EventPage{Through: p.cursor(p.head)}
+	page := social.EventPage{Through: p.Cursor(p.Head)}
 	sources := l.newest.Load().loud(a.Sources, after.Seq)
-	if after.Seq == p.head || len(sources) == 0 {
+	if after.Seq == p.Head || len(sources) == 0 {
 		if l.isClosed() {
 			return social.EventPage{}, storage.ErrClosed
 		}
@@ -54,7 +54,7 @@ func (l *Log) within(tx *bbolt.Tx, p *published, after social.Cursor) (*publishe
 		return nil, l.fail(err)
 	}
 	seen := *p
-	seen.epoch, seen.floor, seen.head = s.epoch, s.floor, min(p.head, s.mark)
+	seen.Floor, seen.Head = s.floor, min(p.Head, s.mark)
 	return &seen, seen.gap(after)
 }
 
@@ -105,20 +105,20 @@ func (m *merge) open(tx *bbolt.Tx, runs []run) {
 }
 
 func (m *merge) run(page *social.EventPage) error {
-	for scanned := 0; len(m.runs) > 0 && m.runs[0].at.position() <= m.now.head; scanned++ {
+	for scanned := 0; len(m.runs) > 0 && m.runs[0].at.position() <= m.now.Head; scanned++ {
 		top := m.runs[0]
 		if len(page.Events) == m.limit || scanned == pageScan {
-			page.Through, page.More = m.now.cursor(top.at.position()-1), true
+			page.Through, page.More = m.now.Cursor(top.at.position()-1), true
 			return nil
 		}
 		if !top.at.internal() {
 			e, shown, err := m.event(top)
 			switch {
 			case err != nil && len(page.Events) > 0:
-				page.Through, page.More = m.now.cursor(top.at.position()-1), true
+				page.Through, page.More = m.now.Cursor(top.at.position()-1), true
 				return nil
 			case err != nil:
-				return damaged(m.after, m.now.cursor(top.at.position()))
+				return damaged(m.after, m.now.Cursor(top.at.position()))
 			case shown:
 				if page.Events == nil {
 					page.Events = make([]social.Event, 0, min(m.limit, m.known))
@@ -155,7 +155,7 @@ func (m *merge) event(from *run) (e social.Event, shown bool, err error) {
 	if hidden {
 		return e, false, nil
 	}
-	return r.event(m.now.cursor(p), &m.copies), true, nil
+	return r.event(m.now.Cursor(p), &m.copies), true, nil
 }
 
 // near is how many steps from record to record cost less than a search from the top.

@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -76,7 +77,7 @@ func TestRecordBits(t *testing.T) {
 }
 
 func TestStateBits(t *testing.T) {
-	s := state{epoch: 1, mark: 2, floor: 3, swept: 4, flushed: 5, count: 6, gone: 7}
+	s := state{mark: 2, floor: 3, swept: 4, flushed: 5, count: 6, gone: 7}
 	value := s.encode()
 	if got, err := decodeState(value); err != nil || got != s {
 		t.Fatal(got, err)
@@ -86,6 +87,26 @@ func TestStateBits(t *testing.T) {
 		v[i/8] ^= 1 << (i % 8)
 		if _, err := decodeState(v); err == nil {
 			t.Errorf("bit %d was flipped and not seen", i)
+		}
+	}
+}
+
+func TestEpochBits(t *testing.T) {
+	table := social.Epochs{{Number: 1<<32 - 1}, {Number: 7, After: 1 << 40}}
+	value := encodeEpochs(table)
+	if got, err := decodeEpochs(value); err != nil || !slices.Equal(got, table) {
+		t.Fatal(got, err)
+	}
+	for i := range 8 * len(value) {
+		v := bytes.Clone(value)
+		v[i/8] ^= 1 << (i % 8)
+		if _, err := decodeEpochs(v); err == nil {
+			t.Errorf("bit %d was flipped and not seen", i)
+		}
+	}
+	for n := range value {
+		if _, err := decodeEpochs(value[:n]); err == nil {
+			t.Errorf("a table cut to %d bytes was read", n)
 		}
 	}
 }

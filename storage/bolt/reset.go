@@ -10,10 +10,10 @@ import (
 )
 
 // Reset renames the file to <path>.aside, unless it is empty, and begins a new one. A crash before the new state is
-// durable leaves a log without an epoch, which is reset again at the next start.
-func (l *Log) Reset(ctx context.Context, epoch uint32, floor social.Position) error {
-	if epoch == 0 {
-		return errors.New("log: reset: an epoch is never 0")
+// durable leaves a log without a table of epochs, which is reset again at the next start.
+func (l *Log) Reset(ctx context.Context, epochs social.Epochs, floor social.Position) error {
+	if len(epochs) == 0 {
+		return errors.New("log: reset: no epoch is given")
 	}
 	if err := l.lock(ctx); err != nil {
 		return err
@@ -22,15 +22,15 @@ func (l *Log) Reset(ctx context.Context, epoch uint32, floor social.Position) er
 	if failed := l.failed.Load(); failed != nil {
 		return *failed // the file stays as it is, for the next start to judge
 	}
-	if before := l.now.Load(); before.epoch != 0 || before.head != 0 {
+	if before := l.now.Load(); len(before.Epochs) > 0 || before.Head != 0 {
 		if err := l.replace(); err != nil {
 			return fmt.Errorf("log: reset: %w", err)
 		}
-		defer close(before.next) // tails wake when the new epoch is there
+		defer close(before.next) // tails wake when the new content is there
 	}
 	return l.write(func(w *writer) error {
-		w.state, w.dirty = state{epoch: epoch, mark: floor, floor: floor}, true
-		return nil
+		w.state, w.dirty = state{mark: floor, floor: floor}, true
+		return w.setEpochs(epochs)
 	})
 }
 

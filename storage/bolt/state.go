@@ -13,24 +13,25 @@ import (
 
 // layout is the version of the file's content. A file of an older layout is set aside and built again.
 const (
-	layout   = 3
-	stateLen = 56
+	layout   = 4
+	stateLen = 52
 )
 
 var (
 	bucketMeta    = []byte("meta")    // so small that bbolt keeps it in the page of the root
+	bucketEpochs  = []byte("epochs")  // the table of epochs, as one value
 	bucketErased  = []byte("erased")  // person -> position of the erase entry, CRC32C
 	bucketJournal = []byte("journal") // position -> record
 	bucketInbox   = []byte("inbox")   // position -> record: the newest, at most a page of them
 	bucketStreams = []byte("streams") // stream -> position -> block of postings
 	keyState      = []byte("state")
+	keyEpochs     = []byte("table")
 
 	errState = errors.New("state is damaged")
 )
 
 // state is what the log knows of itself. It changes in the transaction of what it speaks of.
 type state struct {
-	epoch   uint32 // 0 = no life begun yet
 	mark    social.Position
 	floor   social.Position
 	swept   social.Position // everything up to here has been judged for all who were erased
@@ -42,7 +43,6 @@ type state struct {
 func (s state) encode() []byte {
 	b := make([]byte, 0, stateLen)
 	b = binary.BigEndian.AppendUint32(b, layout)
-	b = binary.BigEndian.AppendUint32(b, s.epoch)
 	for _, p := range []social.Position{s.mark, s.floor, s.swept, s.flushed} {
 		b = binary.BigEndian.AppendUint64(b, uint64(p))
 	}
@@ -65,8 +65,8 @@ func decodeState(b []byte) (state, error) {
 	}
 	position := func(at int) social.Position { return social.Position(binary.BigEndian.Uint64(b[at:])) }
 	return state{
-		epoch: binary.BigEndian.Uint32(b[4:]), mark: position(8), floor: position(16), swept: position(24),
-		flushed: position(32), count: binary.BigEndian.Uint64(b[40:]), gone: binary.BigEndian.Uint32(b[48:]),
+		mark: position(4), floor: position(12), swept: position(20), flushed: position(28),
+		count: binary.BigEndian.Uint64(b[36:]), gone: binary.BigEndian.Uint32(b[44:]),
 	}, nil
 }
 
@@ -100,4 +100,33 @@ func decodeErasure(k, v []byte) (social.ID, social.Position, error) {
 		return social.ID{}, 0, errState
 	}
 	return social.ID(k), social.Position(binary.BigEndian.Uint64(v)), nil
+}
+
+// encodeEpochs: number and After of each row, and CRC32C of all.
+func encodeEpochs(t social.Epochs) []byte {
+	b := make([]byte, 0, len(t)*epochLen+4)
+	for _, e := range t {
+		b = binary.BigEndian.AppendUint32(b, e.Number)
+		b = binary.BigEndian.AppendUint64(b, uint64(e.After))
+	}
+	return binary.BigEndian.AppendUint32(b, checksum(b))
+}
+
+const epochLen = 12
+
+// decodeEpochs: no value is an empty table.
+func decodeEpochs(b []byte) (social.Epochs, error) {
+	if b == nil {
+		return nil, nil
+	}
+	rows := len(b) - 4
+	if rows < 0 || rows%epochLen != 0 || binary.BigEndian.Uint32(b[rows:]) != checksum(b[:rows]) {
+		return nil, errState
+	}
+	t := make(social.Epochs, 0, rows/epochLen)
+	for at := 0; at < rows; at += epochLen {
+		t = append(t, social.Epoch{Number: binary.BigEndian.Uint32(b[at:]),
+			After: social.Position(binary.BigEndian.Uint64(b[at+4:]))})
+	}
+	return t, nil
 }

@@ -27,7 +27,7 @@ func (l *Log) Tail(ctx context.Context, after social.Cursor) iter.Seq2[[]social.
 				return
 			}
 			after = through
-			if after.Seq < p.head {
+			if after.Seq < p.Head {
 				continue
 			}
 			select {
@@ -58,13 +58,13 @@ const lastPageBytes = 256 << 10
 // page is scan, or what it gave another reader at the same place, while nothing was taken back since. A reader
 // far behind reads alone, so that no other waits for it.
 func (l *Log) page(ctx context.Context, p *published, after social.Cursor) ([]social.Event, social.Cursor, error) {
-	if after.Epoch != p.epoch || after.Seq >= p.head || p.head-after.Seq > pageEvents {
+	if after.Seq >= p.Head || p.Head-after.Seq > pageEvents {
 		return l.scan(ctx, p, after)
 	}
 	last := &l.last
 	last.mu.Lock()
 	defer last.mu.Unlock()
-	if last.of != nil && last.of.epoch == p.epoch && last.of.takenBack == p.takenBack && last.after == after {
+	if last.of != nil && last.of.takenBack == p.takenBack && last.after == after {
 		return last.events, last.through, ctx.Err()
 	}
 	events, through, err := l.scan(ctx, p, after)
@@ -90,26 +90,26 @@ func (l *Log) scan(ctx context.Context, p *published,
 		if err != nil {
 			return err
 		}
-		through = seen.cursor(seen.head)
+		through = seen.Cursor(seen.Head)
 		c := recordsIn(tx).cursor()
 		scanned, mem := 0, copies{}
 		for k, v := c.seek(keyOf(after.Seq + 1)); k != nil; k, v = c.next() {
 			at := positionOf(k)
-			if at > seen.head {
+			if at > seen.Head {
 				return nil
 			}
 			if len(events) == pageEvents || scanned == pageScan {
-				through.Seq = at - 1
+				through = seen.Cursor(at - 1)
 				return nil
 			}
 			scanned++
 			r, err := decode(k, v)
 			if err != nil {
-				through.Seq = at - 1
-				return damaged(through, seen.cursor(at))
+				through = seen.Cursor(at - 1)
+				return damaged(through, seen.Cursor(at))
 			}
 			if r.flags&flagEmpty == 0 && !seen.erased.hides(at, &r) {
-				events = append(events, r.event(seen.cursor(at), &mem))
+				events = append(events, r.event(seen.Cursor(at), &mem))
 			}
 		}
 		return nil
@@ -119,7 +119,7 @@ func (l *Log) scan(ctx context.Context, p *published,
 
 func (l *Log) At(ctx context.Context, at social.Position) (e social.Event, ok bool, err error) {
 	p := l.now.Load()
-	if at <= p.floor || at > p.head {
+	if at <= p.Floor || at > p.Head {
 		return e, false, ctx.Err()
 	}
 	err = l.view(ctx, func(tx *bbolt.Tx) error {
@@ -130,12 +130,12 @@ func (l *Log) At(ctx context.Context, at social.Position) (e social.Event, ok bo
 		}
 		r, err := decode(key, v)
 		if err != nil {
-			return damaged(p.cursor(at-1), p.cursor(at))
+			return damaged(p.Cursor(at-1), p.Cursor(at))
 		}
 		if p.erased.hides(at, &r) {
 			r.clear()
 		}
-		e, ok = r.event(p.cursor(at), &copies{}), true
+		e, ok = r.event(p.Cursor(at), &copies{}), true
 		return nil
 	})
 	return e, ok, err

@@ -89,7 +89,7 @@ func TestASharedPageForgetsWhatIsTakenBack(t *testing.T) {
 			}
 		},
 		"of another file": func(t *testing.T, l *Log) {
-			if err := l.Reset(t.Context(), 1, 0); err != nil {
+			if err := l.Reset(t.Context(), social.Epochs{{Number: 1}}, 0); err != nil {
 				t.Fatal(err)
 			}
 			other := said(2, "other")

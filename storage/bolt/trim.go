@@ -35,6 +35,9 @@ func (l *Log) Trim(ctx context.Context, before social.Position, limit int) (int,
 		if rest {
 			w.floor = positionOf(keys[len(keys)-1])
 		}
+		if err := w.setEpochs(w.epochs.Above(w.floor)); err != nil {
+			return err
+		}
 		return w.forget()
 	})
 	return dropped, err

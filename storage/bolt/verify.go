@@ -18,6 +18,7 @@ import (
 type contents struct {
 	empty  bool // no bucket yet: the file is new
 	state  state
+	epochs social.Epochs
 	erased erasures
 	newest *newest
 	table  *memtable
@@ -70,7 +71,7 @@ func (v *verifier) run() error {
 	if v.state, err = stateIn(v.tx); err != nil {
 		return err
 	}
-	if !slices.Equal(names, []string{"erased", "inbox", "journal", "meta", "streams"}) {
+	if !slices.Equal(names, []string{"epochs", "erased", "inbox", "journal", "meta", "streams"}) {
 		return fmt.Errorf("the buckets are %q", names)
 	}
 	v.table.flushed = v.state.flushed
@@ -80,7 +81,10 @@ func (v *verifier) run() error {
 	for _, part := range []struct {
 		name  []byte
 		visit func(key, value []byte) error
-	}{{bucketErased, v.visitErased}, {bucketInbox, v.visitRecord}, {bucketStreams, v.visitStream}} {
+	}{
+		{bucketEpochs, v.visitEpochs}, {bucketErased, v.visitErased}, {bucketInbox, v.visitRecord},
+		{bucketStreams, v.visitStream},
+	} {
 		if err := v.walk(v.tx.Bucket(part.name), nil, nil, part.visit); err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
@@ -164,6 +168,11 @@ func (v *verifier) walk(b *bbolt.Bucket, low, high []byte, visit func(key, value
 // pageOf is the page that a key of the mapped file stands in.
 func (v *verifier) pageOf(key []byte) int {
 	return int((reflect.ValueOf(&key[0]).Pointer() - v.data) / v.pageSize)
+}
+
+func (v *verifier) visitEpochs(_, value []byte) (err error) {
+	v.epochs, err = decodeEpochs(value)
+	return err
 }
 
 func (v *verifier) visitErased(key, value []byte) error {

@@ -22,7 +22,8 @@ type writer struct {
 	tx       *bbolt.Tx
 	target   *bbolt.Bucket // of new records
 	postings []indexed     // of new records
-	people   erasures      // nil = as before
+	epochs   social.Epochs
+	people   erasures // nil = as before
 	before   erasures
 	dirty    bool
 	redacted bool
@@ -89,7 +90,8 @@ func (l *Log) transact(fn func(*writer) error) (w *writer, durable bool, err err
 		return nil, false, l.outcome(err)
 	}
 	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
-	w = &writer{tx: tx, records: recordsIn(tx), before: l.now.Load().erased}
+	now := l.now.Load()
+	w = &writer{tx: tx, records: recordsIn(tx), epochs: now.Epochs, before: now.erased}
 	if w.state, err = stateIn(tx); err != nil {
 		return nil, false, l.fail(err)
 	}
@@ -119,18 +121,18 @@ func (l *Log) transact(fn func(*writer) error) (w *writer, durable bool, err err
 func (l *Log) publish(w *writer) {
 	l.measure()
 	before := l.now.Load()
-	if w.epoch == before.epoch && w.mark == before.head && w.floor == before.floor && w.people == nil {
+	if len(w.epochs) == len(before.Epochs) && w.mark == before.Head && w.floor == before.Floor && w.people == nil {
 		return // postings were flushed, or records emptied: no reader waits for that
 	}
 	l.full.Store(nil)
 	p := &published{
-		epoch: w.epoch, head: w.mark, floor: w.floor, erased: before.erased,
-		next: make(chan struct{}), takenBack: before.takenBack,
+		Kept:   social.Kept{Floor: w.floor, Head: w.mark, Epochs: w.epochs},
+		erased: before.erased, next: make(chan struct{}), takenBack: before.takenBack,
 	}
 	if w.people != nil {
 		p.erased = w.people
 	}
-	if w.redacted || w.people != nil || w.floor != before.floor {
+	if w.redacted || w.people != nil || w.floor != before.Floor {
 		p.takenBack++
 	}
 	l.table.Load().insert(w.postings...)
@@ -197,8 +199,11 @@ func (w *writer) apply(e *storage.Entry) error {
 	if e.Position <= w.mark {
 		return nil
 	}
-	if w.epoch == 0 {
+	if len(w.epochs) == 0 {
 		return errors.New("log: it has no epoch yet")
+	}
+	if err := w.setEpochs(w.epochs.With(e.Epoch)); err != nil {
+		return err
 	}
 	w.mark, w.dirty = e.Position, true
 	switch e.Op {
@@ -215,6 +220,15 @@ func (w *writer) apply(e *storage.Entry) error {
 	default:
 		return w.append(e)
 	}
+}
+
+// setEpochs replaces the table of epochs by one with other rows; of the same length it is the same.
+func (w *writer) setEpochs(t social.Epochs) error {
+	if len(t) == len(w.epochs) {
+		return nil
+	}
+	w.epochs = t
+	return w.tx.Bucket(bucketEpochs).Put(keyEpochs, encodeEpochs(t))
 }
 
 func (w *writer) append(e *storage.Entry) error {

@@ -44,7 +44,11 @@ func readBatch(ctx context.Context, db storage.DB, mark social.Position) (b batc
 	err = db.Read(ctx, func(q storage.Querier) error {
 		b = batch{}
 		bytes := 0
-		err := storage.Each(ctx, q, func(s storage.Row) error {
+		epochs, err := epochsFrom(ctx, q, mark)
+		if err != nil {
+			return err
+		}
+		err = storage.Each(ctx, q, func(s storage.Row) error {
 			r, err := scanRow(s)
 			if err != nil {
 				return err
@@ -60,6 +64,7 @@ func readBatch(ctx context.Context, db storage.DB, mark social.Position) (b batc
 				b.bad = &poison{id: r.id, err: err}
 				return errFull
 			}
+			e.Epoch = epochs.Of(e.Position)
 			b.entries = append(b.entries, e)
 			if bytes >= batchBytes || b.rows == batchRows {
 				return errFull

@@ -33,6 +33,9 @@ func Announce(ctx context.Context, tx storage.Tx, list ...Announcement) error {
 	if err := checkSizes(list); err != nil {
 		return err
 	}
+	if err := tx.OpenEpoch(ctx); err != nil {
+		return err
+	}
 	for _, a := range list {
 		if _, err := tx.Exec(ctx, insert, a.args()...); err != nil {
 			return fmt.Errorf("outbox: add %s: %w", a.Type, err)
@@ -51,7 +54,7 @@ func Add(ctx context.Context, tx storage.Tx, list ...Announcement) (int64, error
 	if err := checkSizes(list); err != nil {
 		return 0, err
 	}
-	if err := Announce(ctx, tx, list[:len(list)-1]...); err != nil {
+	if err := Announce(ctx, tx, list[:len(list)-1]...); err != nil { // it opens the epoch
 		return 0, err
 	}
 	var id int64
@@ -121,6 +124,9 @@ func redactPage(ctx context.Context, tx storage.Tx, now social.Time, m Match) (r
 		return 0, err
 	}
 	data, err := json.Marshal(emptied)
+	if err == nil {
+		err = tx.OpenEpoch(ctx)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -143,7 +149,10 @@ type redaction struct {
 // Erase adds the entry that makes everything of a person vanish from the log at once. The caller writes the
 // person's tombstone in the same tx; emptying the outbox rows follows in pages (Relay's job).
 func Erase(ctx context.Context, tx storage.Tx, now social.Time, person social.ID) error {
-	_, err := tx.Exec(ctx, `INSERT INTO outbox (op, actor_id, internal, time) VALUES (3, $1, 1, $2)`, person, int64(now))
+	err := tx.OpenEpoch(ctx)
+	if err == nil {
+		_, err = tx.Exec(ctx, `INSERT INTO outbox (op, actor_id, internal, time) VALUES (3, $1, 1, $2)`, person, int64(now))
+	}
 	return social.Wrap(err, "outbox: erase %s", person)
 }
 

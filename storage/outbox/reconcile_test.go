@@ -33,16 +33,15 @@ func (s *site) trimAll(job social.Job) {
 	}
 }
 
-// TestReconcile: the epoch stays exactly as long as each position stands for what it stood for (I27).
+// TestReconcile: a log goes on if its head is a position of the store's history, and is filled again otherwise (I27).
 func TestReconcile(t *testing.T) {
 	for name, tt := range map[string]struct {
-		between  func(s *site) // while the program is not running
-		newEpoch bool
-		rebuild  bool
-		want     []string
+		between func(s *site) // while the program is not running
+		rebuild bool          // which the operator is told, since there was a log
+		want    []string
 	}{
-		"nothing happened": {func(*site) {}, false, false, []string{"a", "b", "c"}},
-		"the log is gone":  {(*site).removeLog, false, true, []string{"a", "b", "c"}},
+		"nothing happened": {func(*site) {}, false, []string{"a", "b", "c"}},
+		"the log is gone":  {(*site).removeLog, true, []string{"a", "b", "c"}},
 		"the log is damaged": {func(s *site) {
 			content, err := os.ReadFile(s.logPath())
 			if err == nil {
@@ -51,67 +50,50 @@ func TestReconcile(t *testing.T) {
 			if err != nil {
 				s.Fatal(err)
 			}
-		}, false, true, []string{"a", "b", "c"}},
-		"the log is behind": {func(s *site) { s.add(s.post(1, "d")) }, false, false, []string{"a", "b", "c",
-			"d"}},
-		"the log is gone and was behind": {func(s *site) { s.removeLog(); s.add(s.post(1, "d")) }, false, true, []string{"a",
-			"b", "c", "d"}},
-		"the store is an older copy": {func(s *site) { s.exec(`DELETE FROM outbox WHERE id = 3`) }, true, true,
-			[]string{"a", "b"}},
-		"the store is an older copy that went on": {func(s *site) {
-			s.exec(`DELETE FROM outbox WHERE id >= 2`)
-			s.now.Add(1)
-			for id := range 4 {
-				s.exec(`INSERT INTO outbox (id, op, stream, type, time, data)
-					SELECT $1, 1, stream, type, time + 1, data FROM outbox WHERE id = 1`, 2+id)
-			}
-		}, true, true, []string{"a", "a", "a", "a", "a"}},
-		"the store has another epoch": {func(s *site) { s.exec(`UPDATE log_state SET epoch = 77`) }, true, true,
+		}, true, []string{"a", "b", "c"}},
+		"the log is behind": {func(s *site) { s.add(s.post(1, "d")) }, false, []string{"a", "b", "c", "d"}},
+		"the log is gone and was behind": {func(s *site) { s.removeLog(); s.add(s.post(1, "d")) }, true,
+			[]string{"a", "b", "c", "d"}},
+		"the log is ahead": {func(s *site) { s.exec(`DELETE FROM outbox WHERE id = 3`) }, true, []string{"a", "b"}},
+		"the log is of another site": {func(s *site) { s.exec(`UPDATE epochs SET epoch = 77 WHERE n = 2`) }, true,
 			[]string{"a", "b", "c"}},
 		"announcements are gone that the log never saw": {func(s *site) {
 			s.add(s.post(1, "d"), s.post(1, "e"))
 			s.exec(`DELETE FROM outbox WHERE id <= 4`)
 			s.exec(`UPDATE log_state SET floor = 4`)
-		}, true, true, []string{"e"}},
+		}, true, []string{"e"}},
 		"the store was trimmed further": {func(s *site) {
 			s.exec(`DELETE FROM outbox WHERE id <= 2`)
 			s.exec(`UPDATE log_state SET floor = 2`)
-		}, false, false, []string{"c"}},
+		}, false, []string{"c"}},
 		"the store is trimmed to its end": {func(s *site) {
 			s.exec(`DELETE FROM outbox`)
 			s.exec(`UPDATE log_state SET floor = 3`)
-		}, false, false, nil},
+		}, false, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
-			if r := s.reconcile(); r.Epoch != 1 || r.NewEpoch || !r.Rebuild {
+			if r := s.reconcile(); r.Lost || !r.Rebuild || !r.Log.IsZero() {
 				t.Fatalf("the first start gave %s", r)
 			}
 			s.add(s.post(1, "a"), s.post(2, "b"), s.post(1, "c"))
 			if err := s.relay.CatchUp(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			before := s.number(`SELECT epoch FROM log_state`)
-			r := s.restart(func() { tt.between(s) })
-			if r.NewEpoch != tt.newEpoch || r.Rebuild != tt.rebuild || (r.Epoch == uint32(before)) == tt.newEpoch ||
-				r.Epoch == 77 {
-				t.Errorf("%s (new epoch %v, want %v; rebuild %v, want %v)", r, r.NewEpoch, tt.newEpoch, r.Rebuild, tt.rebuild)
-			}
-			if head, kept := s.log.Head().Epoch, s.number(`SELECT epoch FROM log_state`); head != r.Epoch ||
-				kept != int64(r.Epoch) {
-				t.Errorf("the log is in epoch %d, the store in %d, told was %d", head, kept, r.Epoch)
+			if r := s.restart(func() { tt.between(s) }); r.Lost != tt.rebuild || r.Rebuild != tt.rebuild {
+				t.Errorf("%s (lost %v, rebuild %v, want %v)", r, r.Lost, r.Rebuild, tt.rebuild)
 			}
 			if got := s.texts(); !slices.Equal(got, tt.want) {
 				t.Errorf("the log shows %q, want %q", got, tt.want)
 			}
-			if again := s.restart(nil); again.NewEpoch || again.Rebuild || again.Epoch != r.Epoch {
+			if again := s.restart(nil); again.Lost || again.Rebuild || again.Log != again.Store.Newest() {
 				t.Errorf("the next start gave %s", again)
 			}
 		})
 	}
 }
 
-// TestReconcileCutOff: a crash between the two halves of a new epoch ends in one epoch that both sides know.
+// TestReconcileCutOff: a crash before the new log is durable is made good by the next start.
 func TestReconcileCutOff(t *testing.T) {
 	s := newSite(t)
 	s.reconcile()
@@ -119,31 +101,20 @@ func TestReconcileCutOff(t *testing.T) {
 	if err := s.relay.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	seen := map[uint32]bool{1: true}
-	fault := errors.New("crash")
-	s.restart(func() { s.exec(`UPDATE log_state SET epoch = 5`) })
-	for range 5 {
-		epoch := s.log.Head().Epoch
-		if seen[epoch] || int64(epoch) != s.number(`SELECT epoch FROM log_state`) {
-			t.Fatalf("epoch %d comes again or is not the store's", epoch)
-		}
-		seen[epoch] = true
-		s.exec(`UPDATE log_state SET epoch = epoch - 1`)
-		if err := s.log.Close(); err != nil {
-			t.Fatal(err)
-		}
-		s.open()
-		s.fault.Store(&fault)
-		if _, err := outbox.Reconcile(t.Context(), s.db, s.log); err == nil {
-			t.Fatal("the log was reset despite its fault")
-		}
-		s.fault.Store(nil)
-		if r := s.restart(nil); r.Epoch != uint32(s.number(`SELECT epoch FROM log_state`)) {
-			t.Fatalf("%s", r)
-		}
+	before := s.log.Head()
+	if err := s.log.Close(); err != nil {
+		t.Fatal(err)
 	}
-	if got := s.texts(); !slices.Equal(got, []string{"a"}) {
-		t.Errorf("the log shows %q", got)
+	s.removeLog()
+	s.open()
+	fault := errors.New("crash")
+	s.fault.Store(&fault)
+	if _, err := outbox.Reconcile(t.Context(), s.db, s.log); err == nil {
+		t.Fatal("the log was reset despite its fault")
+	}
+	s.fault.Store(nil)
+	if r := s.restart(nil); !r.Rebuild || s.log.Head() != before {
+		t.Fatalf("%s; the head is %s and was %s", r, s.log.Head(), before)
 	}
 }
 

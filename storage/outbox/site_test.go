@@ -141,7 +141,7 @@ func (s *site) events() (all []social.Event) {
 		s.Fatal(err)
 	}
 	_ = head
-	for list, err := range s.log.Tail(s.Context(), s.log.Oldest()) {
+	for list, err := range s.log.Tail(s.Context(), s.log.Kept().Oldest()) {
 		if err != nil {
 			s.Fatal(err)
 		}

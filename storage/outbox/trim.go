@@ -43,14 +43,14 @@ func (t *trimmer) step(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if before > t.log.Oldest().Seq {
+	if before > t.log.Kept().Floor {
 		dropped, err := t.log.Trim(ctx, before, trimRows)
 		if err != nil {
 			return false, err
 		}
 		more = dropped == trimRows || full
 	}
-	removed, err := t.trimStore(ctx, t.log.Oldest().Seq)
+	removed, err := t.trimStore(ctx, t.log.Kept().Floor)
 	return more || removed == trimRows, err
 }
 
@@ -79,7 +79,7 @@ func (t *trimmer) trimmable(ctx context.Context) (before social.Position, full b
 			n++
 			return err
 		}, `SELECT id, time FROM outbox WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3`,
-			int64(t.log.Oldest().Seq), int64(t.log.Head().Seq), trimRows)
+			int64(t.log.Kept().Floor), int64(t.log.Kept().Head), trimRows)
 		full = n == trimRows && !young
 		return err
 	})
@@ -98,6 +98,11 @@ func (t *trimmer) trimStore(ctx context.Context, floor social.Position) (removed
 	}
 	err = t.db.InTx(ctx, func(tx storage.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE log_state SET floor = $1 WHERE id = 1 AND floor < $1`, int64(floor))
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `DELETE FROM epochs WHERE n <
+			(SELECT n FROM epochs WHERE after <= $1 ORDER BY n DESC LIMIT 1 OFFSET $2)`, int64(floor), social.MaxEndedEpochs)
 		if err != nil {
 			return err
 		}

@@ -36,17 +36,17 @@ func TestTrimByAge(t *testing.T) {
 	}
 	s.trimAll(job)
 	floor := ids[299] // written more than three days ago: the first 300
-	if got := s.log.Oldest().Seq; got != floor {
+	if got := s.log.Kept().Oldest().Seq; got != floor {
 		t.Errorf("the log's floor is %d, want %d", got, floor)
 	}
 	if kept, oldest := s.number(`SELECT floor FROM log_state`),
 		s.number(`SELECT MIN(id) FROM outbox`); kept != int64(floor) || oldest != int64(floor)+1 {
 		t.Errorf("the store's floor is %d and its oldest announcement %d, want %d and %d", kept, oldest, floor, floor+1)
 	}
-	if r := s.restart(nil); r.NewEpoch || r.Rebuild {
+	if r := s.restart(nil); r.Lost || r.Rebuild {
 		t.Errorf("%s", r)
 	}
-	if r := s.restart(s.removeLog); r.NewEpoch || s.log.Oldest().Seq != floor {
+	if r := s.restart(s.removeLog); !r.Rebuild || s.log.Kept().Oldest().Seq != floor {
 		t.Errorf("%s", r)
 	}
 	if n := len(s.events()); n != 300 {
@@ -57,7 +57,7 @@ func TestTrimByAge(t *testing.T) {
 	if n := s.number(`SELECT COUNT(*) FROM outbox`); n != 0 {
 		t.Errorf("%d announcements are left", n)
 	}
-	if r := s.restart(nil); r.NewEpoch {
+	if r := s.restart(nil); r.Rebuild {
 		t.Errorf("with everything trimmed: %s", r)
 	}
 }
@@ -81,7 +81,7 @@ func TestTrimByBytes(t *testing.T) {
 	if got := s.log.Size(); got > size/2 || got < size/8 {
 		t.Errorf("trimmed to half of %d bytes the log takes %d", size, got)
 	}
-	if floor := s.log.Oldest().Seq; floor < 256 || floor > 900 {
+	if floor := s.log.Kept().Oldest().Seq; floor < 256 || floor > 900 {
 		t.Errorf("the floor is %d", floor)
 	}
 	s.trimAll(outbox.TrimJob(s.db, s.log, s.clock, 0, 0))
@@ -91,7 +91,7 @@ func TestTrimByBytes(t *testing.T) {
 	}
 }
 
-// TestTrimCutOff: whatever a crash cuts off, the next start draws no new epoch, and the next run finishes.
+// TestTrimCutOff: whatever a crash cuts off, the next start finds one history, and the next run finishes.
 func TestTrimCutOff(t *testing.T) {
 	for name, lost := range map[string]bool{"log kept": false, "log lost": true} {
 		t.Run(name, func(t *testing.T) {
@@ -113,7 +113,7 @@ func TestTrimCutOff(t *testing.T) {
 			if lost {
 				between = s.removeLog
 			}
-			if r := s.restart(between); r.NewEpoch {
+			if r := s.restart(between); r.Rebuild != lost {
 				t.Errorf("%s", r)
 			}
 			// A deletion in between still finds what it has to find.
@@ -121,7 +121,7 @@ func TestTrimCutOff(t *testing.T) {
 				return outbox.Redact(context.Background(), tx, 1, outbox.Match{Object: person(101), Types: []string{"nothing"}})
 			})
 			s.trimAll(outbox.TrimJob(s.db, s.log, s.clock, day, 0))
-			if floor, kept, n := s.log.Oldest().Seq, s.number(`SELECT floor FROM log_state`),
+			if floor, kept, n := s.log.Kept().Oldest().Seq, s.number(`SELECT floor FROM log_state`),
 				s.number(`SELECT COUNT(*) FROM outbox`); floor != 10 || kept != 10 || n != 1 {
 				t.Errorf("floors are %d and %d, %d announcements are left; want 10, 10 and 1", floor, kept, n)
 			}

@@ -35,6 +35,7 @@ type writer struct {
 	trouble atomic.Pointer[error] // ErrFull or ErrReadOnly until a commit succeeds
 	commits int                   // since the last look at the size of the write-ahead log
 	keys    orderKeys
+	epoch   epoch
 
 	savepoints int // batches to come that have savepoints from the start
 }
@@ -264,7 +265,7 @@ func (w *writer) begin() error {
 // commit makes the transaction durable. On an error the caller rolls back.
 func (w *writer) commit() error {
 	err := w.step(PointCommit, func() error {
-		if err := w.keys.save(w.conn); err != nil {
+		if err := errors.Join(w.keys.save(w.conn), w.epoch.save(w.conn)); err != nil {
 			return err
 		}
 		if w.trouble.Load() != nil { // only a commit that wrote something proves that the disk takes writes
@@ -280,6 +281,7 @@ func (w *writer) commit() error {
 	}
 	_ = w.fail(PointCommitted)
 	w.keys.kept()
+	w.epoch.kept()
 	w.trouble.Store(nil)
 	select {
 	case w.committed <- struct{}{}:

@@ -41,7 +41,8 @@ func Log(t *testing.T, open OpenLog) {
 // LogCases are the cases of Log, for those who run them in another way.
 func LogCases() []LogCase {
 	var all []LogCase
-	for _, part := range []map[string]logRule{appendRules, readRules, emptyRules, trimRules, tailRules, modelRules} {
+	for _, part := range []map[string]logRule{appendRules, readRules, emptyRules, trimRules, tailRules, epochRules,
+		modelRules} {
 		for name, r := range part {
 			all = append(all, LogCase{Name: name, Rule: r.rule, Run: func(t testing.TB, open OpenLog) {
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -79,8 +80,14 @@ func (k *logKit) Context() context.Context { return k.ctx }
 // begin gives the log its first epoch.
 func (k *logKit) begin() {
 	k.Helper()
-	if err := k.log.Reset(k.Context(), 1, 0); err != nil {
-		k.Fatalf("Reset(1, 0): %v", err)
+	k.reset(0, 1)
+}
+
+// reset begins anew behind a floor, in the epoch given.
+func (k *logKit) reset(floor social.Position, epoch uint32) {
+	k.Helper()
+	if err := k.log.Reset(k.Context(), social.Epochs{{Number: epoch, After: floor}}, floor); err != nil {
+		k.Fatalf("Reset to %d-%d: %v", epoch, floor, err)
 	}
 }
 
@@ -99,9 +106,9 @@ func (k *logKit) append(entries ...storage.Entry) {
 	}
 }
 
-// cursor is a place in the present epoch.
+// cursor is the id of a position.
 func (k *logKit) cursor(p social.Position) social.Cursor {
-	return social.Cursor{Epoch: k.log.Head().Epoch, Seq: p}
+	return k.log.Kept().Cursor(p)
 }
 
 // read follows Through and More to the end and checks each page.
@@ -127,7 +134,7 @@ func (k *logKit) checkPage(page social.EventPage, after social.Cursor, limit int
 	k.Helper()
 	last := after
 	for _, e := range page.Events {
-		if e.Cursor.Epoch != after.Epoch || e.Cursor.Seq <= last.Seq {
+		if e.Cursor.Seq <= last.Seq {
 			k.Fatalf("Read after %s: event %s stands behind %s", after, e.Cursor, last)
 		}
 		last = e.Cursor
@@ -135,7 +142,7 @@ func (k *logKit) checkPage(page social.EventPage, after social.Cursor, limit int
 	switch head := k.log.Head(); {
 	case len(page.Events) > limit:
 		k.Fatalf("Read after %s gave %d events, limit %d", after, len(page.Events), limit)
-	case page.Through.Epoch != after.Epoch || page.Through.Seq < last.Seq:
+	case page.Through.Seq < last.Seq:
 		k.Fatalf("Read after %s: Through is %s, below the last event %s", after, page.Through, last)
 	case page.Through.Seq > head.Seq:
 		k.Fatalf("Read after %s: Through is %s, above the head %s", after, page.Through, head)
@@ -183,7 +190,7 @@ func (k *logKit) wantHead(p social.Position) {
 
 func (k *logKit) wantFloor(p social.Position) {
 	k.Helper()
-	if got := k.log.Oldest().Seq; got != p {
+	if got := k.log.Kept().Oldest().Seq; got != p {
 		k.Fatalf("Oldest is at %d, want %d", got, p)
 	}
 }

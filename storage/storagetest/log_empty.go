@@ -233,11 +233,9 @@ var trimRules = map[string]logRule{
 		k.begin()
 		k.append(events(1, 50, to(1))...)
 		k.append(erase(51, person(2)), event(52, to(2)))
-		if err := k.log.Reset(k.Context(), 9, 30); err != nil {
-			k.Fatalf("Reset: %v", err)
-		}
+		k.reset(30, 9)
 		for range 2 {
-			if head, oldest := k.log.Head(), k.log.Oldest(); head != (social.Cursor{Epoch: 9, Seq: 30}) || oldest != head {
+			if head, oldest := k.log.Head(), k.log.Kept().Oldest(); head != (social.Cursor{Epoch: 9, Seq: 30}) || oldest != head {
 				k.Fatalf("after Reset(9, 30) head is %s and oldest %s", head, oldest)
 			}
 			k.wantPositions("Read", k.read(reads(to(1), to(2)), 30, 10))
@@ -261,9 +259,7 @@ var trimRules = map[string]logRule{
 			erase(12, person(2)), event(15, by(1))}
 		k.append(list...)
 		before := k.tail(0, 15)
-		if err := k.log.Reset(k.Context(), 1, 0); err != nil {
-			k.Fatalf("Reset: %v", err)
-		}
+		k.reset(0, 1)
 		k.append(list[:3]...)
 		k.append(list[3:]...)
 		after := k.tail(0, 15)

@@ -12,7 +12,8 @@ import (
 )
 
 func (l *memoryLog) gap(d *memoryDisk, after social.Cursor) error {
-	g := &social.GapError{From: after, To: social.Cursor{Epoch: d.epoch, Seq: d.mark}}
+	k := l.kept(d)
+	g := &social.GapError{From: after, To: k.Newest()}
 	floor := d.floor
 	switch l.fault {
 	case gapAtFloor:
@@ -21,14 +22,18 @@ func (l *memoryLog) gap(d *memoryDisk, after social.Cursor) error {
 		floor = max(floor, 1) - 1
 	}
 	switch {
-	case after.Epoch != d.epoch && l.fault != epochIsIgnored:
+	case l.fault == endIsIgnored && slices.ContainsFunc(k.Epochs, func(e social.Epoch) bool {
+		return e.Number == after.Epoch && after.Seq > e.After
+	}) && after.Seq <= d.mark:
+		return nil
+	case after != k.Cursor(after.Seq) && l.fault != epochIsIgnored:
 		g.Reason = social.GapEpoch
 	case after.Seq > d.mark && l.fault != futureIsTaken:
 		g.Reason = social.GapFuture
 	case after.Seq < floor && d.floor > 0:
-		g.Reason, g.To.Seq = social.GapExpired, d.floor
+		g.Reason, g.To = social.GapExpired, k.Oldest()
 		if l.fault == gapToHead {
-			g.To.Seq = d.mark
+			g.To = k.Newest()
 		}
 	default:
 		return nil
@@ -47,7 +52,7 @@ func (l *memoryLog) Read(
 	if err := l.gap(d, after); err != nil {
 		return social.EventPage{}, err
 	}
-	page := social.EventPage{Through: social.Cursor{Epoch: d.epoch, Seq: d.mark}}
+	page := social.EventPage{Through: l.kept(d).Newest()}
 	scanned := 0
 	for _, e := range d.records {
 		if e.Position <= after.Seq || !l.wanted(a, e) {
@@ -56,9 +61,12 @@ func (l *memoryLog) Read(
 		scanned++
 		if len(page.Events) == limit && l.fault != limitIsIgnored || (l.fault == budgetIsTheEnd && scanned > 2000) {
 			page.More = l.fault != moreIsMissing && l.fault != budgetIsTheEnd
-			page.Through.Seq = e.Position - 1
+			page.Through = l.kept(d).Cursor(e.Position - 1)
 			if l.fault == throughIsNext {
-				page.Through.Seq = e.Position
+				page.Through = l.kept(d).Cursor(e.Position)
+			}
+			if l.fault == throughHasNewestEpoch {
+				page.Through.Epoch = l.kept(d).Newest().Epoch
 			}
 			break
 		}
@@ -114,7 +122,7 @@ func (l *memoryLog) hides(a social.Audience, e social.Event) bool {
 
 func (l *memoryLog) event(d *memoryDisk, e storage.Entry) social.Event {
 	out := social.Event{
-		Cursor: social.Cursor{Epoch: d.epoch, Seq: e.Position}, Stream: e.Stream, Type: e.Type, Time: e.Time,
+		Cursor: l.kept(d).Cursor(e.Position), Stream: e.Stream, Type: e.Type, Time: e.Time,
 		About: slices.Clone(e.About), Internal: e.Internal && l.fault != internalIsUnmarked, Data: bytes.Clone(e.Data)}
 	if l.fault == buffersAreShared {
 		out.Data = e.Data
@@ -167,20 +175,20 @@ func (l *memoryLog) page(
 		if l.fault != tailSkipsGap || d.floor <= after.Seq {
 			return nil, after, nil, err
 		}
-		after.Seq = d.floor
+		after = l.kept(d).Oldest()
 	}
 	size := 256
 	if l.fault == batchIsLarge {
 		size++
 	}
-	through = social.Cursor{Epoch: d.epoch, Seq: d.mark}
+	through = l.kept(d).Newest()
 	for _, e := range d.records {
 		if e.Position <= after.Seq || (l.gone(d, e) && l.fault != redactedInTail) {
 			continue
 		}
 		if len(list) == size {
 			if l.fault != tailSkips {
-				through.Seq = e.Position - 1
+				through = l.kept(d).Cursor(e.Position - 1)
 			}
 			break
 		}
@@ -189,7 +197,7 @@ func (l *memoryLog) page(
 		}
 	}
 	if l.fault == tailDoubles && len(list) == size {
-		through.Seq--
+		through = l.kept(d).Cursor(through.Seq - 1)
 	}
 	return list, through, d.wake, nil
 }

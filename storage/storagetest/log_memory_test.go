@@ -24,7 +24,7 @@ type memoryLog struct {
 // memoryDisk is what outlives Close.
 type memoryDisk struct {
 	mu      sync.Mutex
-	epoch   uint32
+	epochs  social.Epochs
 	mark    social.Position
 	floor   social.Position
 	records []storage.Entry // rising; no data = emptied
@@ -40,6 +40,9 @@ func openMemory(disk *memoryDisk, f fault) *memoryLog {
 	l := &memoryLog{disk: disk, fault: f, closed: make(chan struct{})}
 	if f == markIsLastRecord && len(disk.records) > 0 {
 		disk.mark = disk.records[len(disk.records)-1].Position
+	}
+	if f == epochsAreForgotten && len(disk.epochs) > 1 {
+		disk.epochs = disk.epochs[:1]
 	}
 	if f == eraseIsForgotten {
 		clear(disk.erased)
@@ -110,6 +113,9 @@ func (l *memoryLog) apply(d *memoryDisk, e storage.Entry) {
 			}
 		}
 		return
+	}
+	if l.fault != epochIsMissed {
+		d.epochs = d.epochs.With(e.Epoch)
 	}
 	d.mark = e.Position
 	switch e.Op {
@@ -189,13 +195,21 @@ func (l *memoryLog) gone(d *memoryDisk, e storage.Entry) bool {
 func (l *memoryLog) Head() social.Cursor {
 	l.disk.mu.Lock()
 	defer l.disk.mu.Unlock()
-	return social.Cursor{Epoch: l.disk.epoch, Seq: l.disk.mark}
+	return l.kept(l.disk).Newest()
 }
 
-func (l *memoryLog) Oldest() social.Cursor {
+func (l *memoryLog) Kept() social.Kept {
 	l.disk.mu.Lock()
 	defer l.disk.mu.Unlock()
-	return social.Cursor{Epoch: l.disk.epoch, Seq: l.disk.floor}
+	return l.kept(l.disk)
+}
+
+func (l *memoryLog) kept(d *memoryDisk) social.Kept {
+	k := social.Kept{Floor: d.floor, Head: d.mark, Epochs: d.epochs}
+	if l.fault == newestEpochForAll && len(d.epochs) > 0 {
+		k.Epochs = d.epochs[len(d.epochs)-1:]
+	}
+	return k
 }
 
 func (l *memoryLog) At(ctx context.Context, p social.Position) (social.Event, bool, error) {
@@ -249,6 +263,9 @@ func (l *memoryLog) Trim(ctx context.Context, before social.Position, limit int)
 	if l.fault != floorStays {
 		d.floor = floor
 	}
+	if l.fault != epochsAreNeverTrimmed {
+		d.epochs = d.epochs.Above(d.floor)
+	}
 	maps.DeleteFunc(d.erased, func(_ social.ID, at social.Position) bool { return at <= d.floor })
 	return n, nil
 }
@@ -272,15 +289,18 @@ func (l *memoryLog) Sweep(ctx context.Context, limit int) (int, error) {
 	return n, nil
 }
 
-func (l *memoryLog) Reset(ctx context.Context, epoch uint32, floor social.Position) error {
+func (l *memoryLog) Reset(ctx context.Context, epochs social.Epochs, floor social.Position) error {
 	d, unlock, err := l.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	d.mark, d.floor = floor, floor
-	if l.fault != resetKeepsEpoch || d.epoch == 0 {
-		d.epoch = epoch
+	if l.fault != resetKeepsEpoch || len(d.epochs) == 0 {
+		d.epochs = epochs
+	}
+	if l.fault == resetForgetsOldEpochs {
+		d.epochs = epochs[len(epochs)-1:]
 	}
 	if l.fault != resetKeepsRecords {
 		d.records = nil

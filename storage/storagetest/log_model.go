@@ -19,7 +19,7 @@ var modelRules = map[string]logRule{
 			m := &logModel{kit: fresh, erased: map[social.ID]social.Position{}}
 			m.kit.log = k.open(k.TB, m.kit.dir)
 			defer func() { _ = m.kit.log.Close() }()
-			m.reset(t, 1, 0)
+			m.reset(t, social.Epochs{{Number: 1}}, 0)
 			t.Repeat(map[string]func(*rapid.T){
 				"append":  m.doAppend,
 				"repeat":  m.doRepeat,
@@ -39,7 +39,7 @@ var modelRules = map[string]logRule{
 // logModel is a log as a list.
 type logModel struct {
 	kit     *logKit
-	epoch   uint32
+	epochs  social.Epochs
 	mark    social.Position
 	floor   social.Position
 	entries []storage.Entry // all that was given since the last reset, for repetitions and rebuilds
@@ -47,11 +47,22 @@ type logModel struct {
 	erased  map[social.ID]social.Position
 }
 
-func (m *logModel) reset(t *rapid.T, epoch uint32, floor social.Position) {
-	if err := m.kit.log.Reset(context.Background(), epoch, floor); err != nil {
-		t.Fatalf("Reset(%d, %d): %v", epoch, floor, err)
+// id is the event id of a position, found the slow way.
+func (m *logModel) id(p social.Position) social.Cursor {
+	c := social.Cursor{Epoch: m.epochs[0].Number, Seq: p}
+	for _, e := range m.epochs {
+		if e.After < p {
+			c.Epoch = e.Number
+		}
 	}
-	m.epoch, m.mark, m.floor, m.entries, m.records = epoch, floor, floor, nil, nil
+	return c
+}
+
+func (m *logModel) reset(t *rapid.T, epochs social.Epochs, floor social.Position) {
+	if err := m.kit.log.Reset(context.Background(), epochs, floor); err != nil {
+		t.Fatalf("Reset(%v, %d): %v", epochs, floor, err)
+	}
+	m.epochs, m.mark, m.floor, m.entries, m.records = epochs, floor, floor, nil, nil
 	m.erased = map[social.ID]social.Position{}
 }
 
@@ -110,10 +121,15 @@ func drawEntry(t *rapid.T, p social.Position) storage.Entry {
 
 func (m *logModel) doAppend(t *rapid.T) {
 	var list []storage.Entry
-	p := m.mark
+	p, run := m.mark, m.epochs[len(m.epochs)-1]
+	if rapid.IntRange(0, 3).Draw(t, "new run") == 0 {
+		run = social.Epoch{Number: run.Number + 1, After: p}
+	}
 	for range rapid.IntRange(1, 8).Draw(t, "entries") {
 		p += social.Position(rapid.Uint64Range(1, 3).Draw(t, "step"))
-		list = append(list, drawEntry(t, p))
+		e := drawEntry(t, p)
+		e.Epoch = run
+		list = append(list, e)
 	}
 	m.give(t, list)
 }
@@ -125,6 +141,9 @@ func (m *logModel) give(t *rapid.T, list []storage.Entry) {
 	for _, e := range list {
 		if e.Position > m.mark {
 			m.entries = append(m.entries, e)
+			if e.Epoch.Number > m.epochs[len(m.epochs)-1].Number {
+				m.epochs = append(slices.Clip(m.epochs), e.Epoch)
+			}
 		}
 		m.apply(e)
 	}
@@ -175,8 +194,8 @@ func (m *logModel) doReopen(*rapid.T) { m.kit.reopen() }
 
 // doRebuild loses the log and makes it again from the entries above the floor, some of them redacted before.
 func (m *logModel) doRebuild(t *rapid.T) {
-	epoch, floor, mark, entries, records := m.epoch, m.floor, m.mark, m.entries, m.records
-	m.reset(t, epoch, floor)
+	epochs, floor, mark, entries, records := m.epochs, m.floor, m.mark, m.entries, m.records
+	m.reset(t, epochs, floor)
 	var list []storage.Entry
 	for _, e := range entries {
 		if i := slices.IndexFunc(records, func(r storage.Entry) bool { return r.Position == e.Position }); i >= 0 {
@@ -194,7 +213,8 @@ func (m *logModel) doRebuild(t *rapid.T) {
 
 func (m *logModel) doReset(t *rapid.T) {
 	if rapid.IntRange(0, 3).Draw(t, "really") == 0 {
-		m.reset(t, m.epoch+1, social.Position(rapid.Uint64Range(0, uint64(m.mark)+2).Draw(t, "floor")))
+		floor := social.Position(rapid.Uint64Range(0, uint64(m.mark)+2).Draw(t, "floor"))
+		m.reset(t, social.Epochs{{Number: m.epochs[len(m.epochs)-1].Number + 1, After: floor}}, floor)
 	}
 }
 
@@ -228,9 +248,9 @@ func (m *logModel) doRead(t *rapid.T) {
 			a.Hidden[person(n)] = struct{}{}
 		}
 	}
-	after := social.Cursor{Epoch: m.epoch, Seq: social.Position(rapid.Uint64Range(0, uint64(m.mark)+2).Draw(t, "after"))}
-	if rapid.IntRange(0, 9).Draw(t, "other epoch") == 0 {
-		after.Epoch++
+	after := m.id(social.Position(rapid.Uint64Range(0, uint64(m.mark)+2).Draw(t, "after")))
+	if rapid.IntRange(0, 4).Draw(t, "other epoch") == 0 {
+		after.Epoch += rapid.SampledFrom([]uint32{^uint32(0), 1}).Draw(t, "which")
 	}
 	m.compareRead(t, a, after, rapid.IntRange(1, 5).Draw(t, "limit"))
 }
@@ -246,7 +266,7 @@ func (m *logModel) compareRead(t *rapid.T, a social.Audience, after social.Curso
 			}
 		}
 	}
-	bad := after.Epoch != m.epoch || after.Seq > m.mark || after.Seq < m.floor
+	bad := after != m.id(after.Seq) || after.Seq > m.mark || after.Seq < m.floor
 	for at := after; ; {
 		page, err := m.kit.log.Read(context.Background(), a, at, limit)
 		if bad {
@@ -262,7 +282,7 @@ func (m *logModel) compareRead(t *rapid.T, a social.Audience, after social.Curso
 			t.Fatalf("Read after %s gave %v too many", at, positions(page.Events))
 		}
 		for i, e := range page.Events {
-			if !same(e, want[i]) || e.Cursor.Epoch != m.epoch {
+			if !same(e, want[i]) || e.Cursor != m.id(want[i].Position) {
 				t.Fatalf("Read after %s gave %+v, want %+v", at, e, want[i])
 			}
 		}
@@ -285,11 +305,11 @@ func (m *logModel) compareRead(t *rapid.T, a social.Audience, after social.Curso
 
 // check compares all that can be seen from outside: marks, and the whole tail.
 func (m *logModel) check(t *rapid.T) {
-	head, oldest := m.kit.log.Head(), m.kit.log.Oldest()
-	if want := (social.Cursor{Epoch: m.epoch, Seq: m.mark}); head != want {
+	head, oldest := m.kit.log.Head(), m.kit.log.Kept().Oldest()
+	if want := m.id(m.mark); head != want {
 		t.Fatalf("head is %s, want %s", head, want)
 	}
-	if want := (social.Cursor{Epoch: m.epoch, Seq: m.floor}); oldest != want {
+	if want := m.id(m.floor); oldest != want {
 		t.Fatalf("oldest is %s, want %s", oldest, want)
 	}
 	var want []storage.Entry
@@ -304,7 +324,7 @@ func (m *logModel) check(t *rapid.T) {
 			t.Fatalf("Tail gave %v, want %d events", positions(got), len(want))
 		}
 		for i := range got {
-			if !same(got[i], want[i]) {
+			if !same(got[i], want[i]) || got[i].Cursor != m.id(want[i].Position) {
 				t.Fatalf("Tail gave %+v, want %+v", got[i], want[i])
 			}
 		}

@@ -77,6 +77,15 @@ const (
 	resetKeepsEpoch   fault = "Reset keeps the epoch"
 	resetKeepsErased  fault = "Reset keeps who was erased"
 
+	// Epochs.
+	newestEpochForAll     fault = "every id carries the newest epoch"
+	throughHasNewestEpoch fault = "Through carries the newest epoch"
+	epochIsMissed         fault = "an append does not note a new epoch"
+	epochsAreForgotten    fault = "epochs are forgotten when the log is opened again"
+	epochsAreNeverTrimmed fault = "epochs are kept for ever"
+	resetForgetsOldEpochs fault = "Reset keeps the last epoch only"
+	endIsIgnored          fault = "an epoch has no end"
+
 	// Tail.
 	wakeIsLost        fault = "some appends wake nobody"
 	registersSecond   fault = "a tail reads first and registers second"
@@ -101,6 +110,8 @@ var logFaults = []fault{
 	resetKeepsRecords, resetKeepsEpoch, resetKeepsErased, wakeIsLost,
 	registersSecond, tailSkips, tailDoubles, tailSkipsGap,
 	batchIsLarge, internalNotInTail,
+	newestEpochForAll, throughHasNewestEpoch, epochIsMissed, epochsAreForgotten, epochsAreNeverTrimmed,
+	resetForgetsOldEpochs, endIsIgnored,
 }
 
 // recorder is a testing.TB that keeps what a case says instead of failing.

@@ -48,9 +48,7 @@ var readRules = map[string]logRule{
 		}
 	}},
 	"read/gaps": {"exactly these are gaps: below the floor, of another epoch, above the head (I7)", func(k *logKit) {
-		if err := k.log.Reset(k.Context(), 5, 10); err != nil {
-			k.Fatalf("Reset: %v", err)
-		}
+		k.reset(10, 5)
 		k.append(events(11, 40, to(1))...)
 		if n, err := k.log.Trim(k.Context(), 20, 100); err != nil || n != 10 {
 			k.Fatalf("Trim gave %d, %v", n, err)
@@ -87,7 +85,7 @@ var readRules = map[string]logRule{
 		k.wantPositions("Read at the floor", k.read(reads(to(1)), 20, 100), span(21, 40)...)
 		k.wantPositions("Read above the floor", k.read(reads(to(1)), 21, 100), span(22, 40)...)
 		k.wantPositions("Read at the head", k.read(reads(to(1)), 40, 100))
-		if got := k.log.Oldest(); got != at(5, 20) {
+		if got := k.log.Kept().Oldest(); got != at(5, 20) {
 			k.Fatalf("Oldest is %s, want 5-20", got)
 		}
 	}},

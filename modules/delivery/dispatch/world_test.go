@@ -33,7 +33,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = log.Close() })
-	if err := log.Reset(t.Context(), 1, 0); err != nil {
+	if err := log.Reset(t.Context(), social.Epochs{{Number: 1}}, 0); err != nil {
 		t.Fatal(err)
 	}
 	return &world{t: t, log: log}

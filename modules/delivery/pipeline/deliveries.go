@@ -32,8 +32,8 @@ func (p *Pipeline) Deliveries(ctx context.Context, owner, endpoint social.ID, st
 			return err
 		}
 		attempts, err := attemptsOf(ctx, q, rows.Items)
-		epoch := p.events.Head().Epoch
-		out = viewsOf(rows, func(d delivery) Delivery { return d.view(epoch, attempts[d.ID]) })
+		kept := p.events.Kept()
+		out = viewsOf(rows, func(d delivery) Delivery { return d.view(kept, attempts[d.ID]) })
 		return err
 	})
 	return out, social.Wrap(err, "delivery: list deliveries")
@@ -67,7 +67,7 @@ func (p *Pipeline) TestEndpoint(ctx context.Context, owner, endpoint social.ID,
 		if err := addDelivery(ctx, tx, d, now); err != nil {
 			return err
 		}
-		out = d.view(0, nil)
+		out = d.view(social.Kept{}, nil)
 		return once.Save(ctx, tx, out)
 	})
 	p.nudge()
@@ -109,5 +109,5 @@ func (p *Pipeline) showDelivery(ctx context.Context, q storage.Querier,
 		return Delivery{}, err
 	}
 	attempts, err := attemptsOf(ctx, q, []delivery{d})
-	return d.view(p.events.Head().Epoch, attempts[id]), err
+	return d.view(p.events.Kept(), attempts[id]), err
 }

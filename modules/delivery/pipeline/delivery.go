@@ -77,13 +77,13 @@ func ownDelivery(ctx context.Context, q storage.Querier, owner, from, id social.
 	return e, d, storage.Absent(err)
 }
 
-func (d delivery) view(epoch uint32, attempts []Attempt) Delivery {
+func (d delivery) view(kept social.Kept, attempts []Attempt) Delivery {
 	v := d.Delivery
 	if v.Attempts = attempts; attempts == nil {
 		v.Attempts = []Attempt{}
 	}
 	if d.position != 0 {
-		id := social.Cursor{Epoch: epoch, Seq: d.position}.String()
+		id := kept.Cursor(d.position).String()
 		v.EventID = &id
 	}
 	if !d.notification.IsZero() {

@@ -53,7 +53,7 @@ func TestIntakeSurvivesANewEpoch(t *testing.T) {
 		w.append(first)
 		settle()
 		w.stop(s)
-		if err := w.log.Reset(t.Context(), 77, 0); err != nil {
+		if err := w.log.Reset(t.Context(), social.Epochs{{Number: 77}}, 0); err != nil {
 			t.Fatal(err)
 		}
 		second, _ := w.notification(me, "like")

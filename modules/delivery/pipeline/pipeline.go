@@ -57,7 +57,7 @@ func (p *Pipeline) Start(ctx context.Context, head social.Cursor) error {
 	}
 	in := &intake{p: p, saved: mark}
 	p.work.Go(func() {
-		from := social.Cursor{Epoch: head.Epoch, Seq: mark}
+		from := p.events.Kept().Cursor(mark)
 		dispatch.Follow(ctx, p.events, from, p.log, func(events []social.Event) { in.take(ctx, events) })
 	})
 	p.work.Go(func() { p.fanOut(ctx) })

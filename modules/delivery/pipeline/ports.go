@@ -15,6 +15,7 @@ type Log interface {
 	dispatch.Tail
 	At(ctx context.Context, p social.Position) (social.Event, bool, error)
 	Head() social.Cursor
+	Kept() social.Kept
 }
 
 // Ports are the questions the pipeline asks. New fills them with absent answers: without follows nobody follows

@@ -150,7 +150,7 @@ func (p *Polls) LongPoll(ctx context.Context, actor social.Actor, q plugins.Even
 // A follow, or the end of one, that stands behind it may not be in the answer, and what follows it is not judged.
 func (p *Polls) audienceUpTo(ctx context.Context, person social.ID,
 	q plugins.EventsQuery) (social.Audience, social.Cursor, error) {
-	through := p.log.Head()
+	through := p.log.Kept().Newest()
 	a, err := p.audiences.Audience(ctx, person)
 	return a.ForPosts(q.Posts), through, err
 }
@@ -162,10 +162,11 @@ func (p *Polls) startOf(q plugins.EventsQuery) (social.Cursor, error) {
 		return social.Cursor{}, errUnavailable
 	default:
 	}
-	if p.log.Head().IsZero() {
+	kept := p.log.Kept()
+	if kept.IsZero() {
 		return social.Cursor{}, errUnavailable
 	}
-	after, _, gap := q.Start(p.log.Head(), p.log.Oldest())
+	after, _, gap := q.Start(kept)
 	if gap != nil {
 		return social.Cursor{}, cursorGone(gap)
 	}
@@ -198,7 +199,8 @@ func (p *Polls) page(ctx context.Context, a social.Audience, through, begin, aft
 		}
 		out.take(got, through, q)
 	}
-	out.Head, out.Oldest = p.log.Head(), p.log.Oldest()
+	kept := p.log.Kept()
+	out.Head, out.Oldest = kept.Newest(), kept.Oldest()
 	out.More = out.Next.Seq < through.Seq
 	return out, nil
 }
