@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -65,8 +66,12 @@ func MainWith(parts ...fx.Option) {
 	os.Exit(Run(ctx, os.Args[1:], os.Environ(), streams, parts...))
 }
 
-// Run is one command line: it returns the exit code. Tests call it; Main does with the process's own arguments.
+// Run is one command line: it returns the exit code. Tests call it; Main does with the process's own arguments. Nobody
+// waits for standard error, which may be a pipe without a reader.
 func Run(ctx context.Context, args, environ []string, streams cli.Streams, parts ...fx.Option) int {
+	out := newLines(streams.Err)
+	defer out.close()
+	streams.Err = out
 	p := &shell{parts: parts, environ: environ, streams: streams}
 	return cli.Execute(ctx, p.program(), args, streams)
 }
@@ -93,6 +98,7 @@ type Options struct {
 	Log    *zap.Logger // nil = made as the configuration says, on Err
 	Err    io.Writer   // where the log goes
 	Demo   bool
+	Memory memory // as found by the command line; zero = no limit
 	// Welcome is called once the server listens, with a line for people and the address. nil = nobody is told.
 	Welcome func(line, address string)
 
@@ -132,8 +138,10 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 			func(s *stores) (storage.DB, *eventLog, storage.Log, storage.LogReader, *social.PageCursors) {
 				return s.db, s.log, s.log, s.log, s.pages
 			},
-			func(c *config.Config) (users.Config, posts.Config, follows.Config, notifications.Config, delivery.Config) {
+			func(o Options, c *config.Config) (users.Config, posts.Config, follows.Config, notifications.Config,
+				delivery.Config) {
 				accounts := c.Users
+				accounts.Hashes = o.Memory.hashes()
 				accounts.Registration = users.Mode(c.Registration.Mode)
 				caps := reading.Caps{MaxStreams: c.Server.MaxStreams, MaxStreamsPerPerson: c.Server.MaxStreamsPerPerson}
 				return accounts, c.Posts, c.Follows, c.Notifications, delivery.Config{Config: c.Delivery, Caps: caps}
@@ -146,6 +154,13 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 
 // settings is every key of the configuration, as loaded.
 type settings []config.Setting
+
+// given reports whether somebody set a key.
+func (list settings) given(key string) bool {
+	return slices.ContainsFunc(list, func(s config.Setting) bool {
+		return s.Key == key && s.Origin != config.OriginDefault
+	})
+}
 
 func newConfig(o Options, in struct {
 	fx.In
@@ -200,7 +215,7 @@ func newServer(c *config.Config, log *zap.Logger, in struct {
 }
 
 // newDemo gives nil when no demo was asked for.
-func newDemo(o Options, c *config.Config, log *zap.Logger, in struct {
+func newDemo(o Options, c *config.Config, site social.Site, log *zap.Logger, in struct {
 	fx.In
 	Users   *users.Service   `optional:"true"`
 	Posts   *posts.Service   `optional:"true"`
@@ -212,8 +227,9 @@ func newDemo(o Options, c *config.Config, log *zap.Logger, in struct {
 	if in.Users == nil || in.Posts == nil || in.Follows == nil {
 		return nil, errors.New("demo: needs the modules users, posts and follows")
 	}
+	bar := isTerminal(o.Err) && !log.Core().Enabled(zap.InfoLevel) // else the lines of events would run through it
 	return demo.New(demo.Deps{Config: c.Demo, Users: in.Users, Posts: in.Posts, Follows: in.Follows,
-		Log: log.Named("demo"), Out: o.Err, Bar: isTerminal(o.Err)}), nil
+		Log: log.Named("demo"), Address: site.PublicURL, Out: o.Err, Bar: bar}), nil
 }
 
 var _ server.Authenticator = (*users.Service)(nil)

@@ -67,7 +67,11 @@ func callSocket(ctx context.Context, path, name string, args json.RawMessage) (o
 // askSocket sends a command to a running server; errNobody if there is none.
 func askSocket(ctx context.Context, path, name string, args json.RawMessage) (*http.Response, error) {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+		var conn net.Conn
+		err := withSocket(path, func(address string) (err error) {
+			conn, err = (&net.Dialer{}).DialContext(ctx, "unix", address)
+			return err
+		})
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errNobody, err)
 		}

@@ -225,10 +225,17 @@ func (c *commands) listen(ctx context.Context) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "unix", path)
+	var ln net.Listener
+	err := withSocket(path, func(address string) (err error) {
+		var lc net.ListenConfig
+		ln, err = lc.Listen(ctx, "unix", address)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("command socket: %w", err)
+	}
+	if l, ok := ln.(*net.UnixListener); ok {
+		l.SetUnlinkOnClose(false) // close does it: the address may not hold any more
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		return errors.Join(err, ln.Close())
@@ -252,7 +259,7 @@ func (c *commands) close(ctx context.Context) error {
 		_ = c.http.Close()
 	}
 	<-c.done
-	return nil
+	return os.Remove(filepath.Join(c.stores.cfg.Data, socketFile))
 }
 
 func (c *commands) answer(w http.ResponseWriter, r *http.Request) {

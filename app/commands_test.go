@@ -77,6 +77,36 @@ func TestCallSocket(t *testing.T) {
 	}
 }
 
+// The socket stands in the data directory, whatever that is called.
+func TestCommandSocketAnywhere(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, dir := range []string{strings.Repeat("d", 150), "@name", "new\nline",
+		strings.Repeat("e", 90) + "/" + strings.Repeat("f", 90)} {
+		c := wired(t).Commands
+		c.stores.cfg.Data = dir
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.listen(t.Context()); err != nil {
+			t.Errorf("%q: %v", dir, err)
+			continue
+		}
+		path := filepath.Join(dir, socketFile)
+		if info, err := os.Stat(path); err != nil || info.Mode() != os.ModeSocket|0o600 {
+			t.Errorf("%q: %v, %v", dir, info, err)
+		}
+		if out, err := callSocket(t.Context(), path, "user sing", json.RawMessage(`{}`)); err != nil || out.Error == "" {
+			t.Errorf("%q: %+v, %v", dir, out, err)
+		}
+		if err := c.close(t.Context()); err != nil {
+			t.Errorf("%q: %v", dir, err)
+		}
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%q: the socket is left behind: %v", dir, err)
+		}
+	}
+}
+
 // The socket is for the owner of the data alone, takes the place of one left behind, and answers what it does not
 // understand.
 func TestCommandSocket(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/fx/fxevent"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -14,7 +15,7 @@ import (
 )
 
 // newLogger makes the one logger of the program: console lines on a terminal, JSON elsewhere, on standard error.
-func newLogger(o Options, c *config.Config) (*zap.Logger, error) {
+func newLogger(o Options, c *config.Config, list settings, metrics *prometheus.Registry) (*zap.Logger, error) {
 	if o.Log != nil {
 		return o.Log, nil
 	}
@@ -22,16 +23,29 @@ func newLogger(o Options, c *config.Config) (*zap.Logger, error) {
 	if err != nil {
 		return nil, err // Validate has refused it before
 	}
+	if o.Demo && isTerminal(o.Err) && !list.given("log.level") {
+		level = zap.WarnLevel // a newcomer is to see the address and the account
+	}
 	enc := zap.NewProductionEncoderConfig()
 	enc.EncodeTime = zapcore.RFC3339NanoTimeEncoder
-	enc.EncodeDuration = zapcore.StringDurationEncoder
 	encoder := zapcore.NewJSONEncoder(enc)
 	if c.Log.Format == "console" || (c.Log.Format == "auto" && isTerminal(o.Err)) {
 		enc.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
 		enc.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(enc)
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(o.Err)), level)), nil
+	log := zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(o.Err)), level))
+	if queue, ok := o.Err.(*lines); ok {
+		queue.onDrop(func(n uint64) { log.Warn("log lines dropped: nobody took them in time", zap.Uint64("lines", n)) })
+		metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "belfry_log_dropped_lines_total",
+			Help: "Lines of the log dropped because standard error did not take them."},
+			func() float64 { return float64(queue.lost()) }))
+	}
+	if len(c.Ignored) > 0 {
+		log.Debug("environment variables ignored: they name no section of the configuration",
+			zap.Strings("variables", c.Ignored))
+	}
+	return log, nil
 }
 
 // fxLog is where Fx writes: into the program's log at debug, and nowhere before that exists. Were it built from the
@@ -53,6 +67,9 @@ func (l *fxLog) LogEvent(e fxevent.Event) {
 }
 
 func isTerminal(w io.Writer) bool {
+	if queue, ok := w.(*lines); ok {
+		w = queue.to
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -55,12 +56,18 @@ type step struct {
 
 // run is what Fx invokes: it mounts all routes and hands the steps to the life cycle.
 func run(lc fx.Lifecycle, p program) error {
+	if err := socketFits(filepath.Join(p.Config.Storage.Data, socketFile)); err != nil {
+		return err // before anything is made
+	}
 	channels, err := p.channels()
 	if err != nil {
 		return err
 	}
 	p.mount(channels)
 	p.figures()
+	if m := p.Options.Memory; m.Go > 0 {
+		p.Log.Info("memory limit", zap.Int64("go_bytes", m.Go), zap.Int64("container_bytes", m.Container))
+	}
 	r := &runner{steps: p.steps(), log: p.Log}
 	lc.Append(fx.Hook{OnStart: r.start, OnStop: r.stop})
 	return nil
@@ -295,7 +302,7 @@ func (r *runner) stop(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("stop: %s: %w", s.name, err))
 		}
 		cancel()
-		r.log.Debug("stopped", zap.String("step", s.name), zap.Duration("took", time.Since(began)))
+		r.log.Debug("stopped", zap.String("step", s.name), zap.Int64("took_ms", time.Since(began).Milliseconds()))
 	}
 	r.begun = 0
 	return errors.Join(errs...)

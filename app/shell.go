@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"go.uber.org/dig"
@@ -25,8 +28,11 @@ type shell struct {
 }
 
 func (s *shell) program() cli.Program {
+	d := config.Default()
 	return cli.Program{
-		Version:       versionInfo(),
+		Version: versionInfo(),
+		Defaults: map[string]string{"storage.data": d.Storage.Data, "server.listen": d.Server.Listen,
+			"admin.listen": d.Admin.Listen},
 		Serve:         s.serve,
 		Settings:      s.settings,
 		Call:          s.call,
@@ -45,8 +51,10 @@ func (s *shell) options(f cli.Flags) Options {
 			file = name
 		}
 	}
+	room := findMemory(s.environ)
 	return Options{
-		Source: config.Source{File: file, Environ: s.environ, Flags: f.Set, ReadFile: os.ReadFile},
+		Source: config.Source{File: file, Environ: s.environ, Flags: f.Set, ReadFile: os.ReadFile, Memory: room.Go},
+		Memory: room,
 		Clock:  time.Now,
 		Err:    s.streams.Err,
 	}
@@ -54,9 +62,16 @@ func (s *shell) options(f cli.Flags) Options {
 
 // serve runs the server until ctx ends or a part of it fails.
 func (s *shell) serve(ctx context.Context, f cli.Flags, withDemo bool) error {
+	// A reader of the log that goes away, or the end of the terminal, is no reason to end.
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
+	out := newLines(s.streams.Out)
+	defer out.close()
 	o := s.options(f)
+	if o.Memory.Go > 0 {
+		debug.SetMemoryLimit(o.Memory.Go)
+	}
 	o.Demo = withDemo
-	o.Welcome = func(line, _ string) { fmt.Fprintln(s.streams.Out, line) }
+	o.Welcome = func(line, _ string) { fmt.Fprintln(out, line) }
 	app := New(o, s.parts...)
 	if err := app.Err(); err != nil {
 		return dig.RootCause(err)

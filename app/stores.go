@@ -30,13 +30,14 @@ type stores struct {
 	clock social.Clock
 	zap   *zap.Logger
 
-	lock  *sqlite.DirLock
-	db    *database
-	log   *eventLog
-	pages *social.PageCursors
-	relay *outbox.Relay
-	hooks Hooks
-	moved bool // the database lies in another place than at the last start
+	lock   *sqlite.DirLock
+	db     *database
+	log    *eventLog
+	pages  *social.PageCursors
+	relay  *outbox.Relay
+	hooks  Hooks
+	moved  bool  // the database lies in another place than at the last start
+	memory int64 // what the process may use, in bytes; 0 = no limit
 }
 
 // database is the relational store behind a name that exists before it is open.
@@ -79,7 +80,7 @@ type Hooks struct {
 }
 
 func newStores(o Options, c *config.Config, log *zap.Logger) *stores {
-	s := &stores{cfg: c.Storage, clock: o.Clock, zap: log.Named("storage"), hooks: o.Hooks,
+	s := &stores{cfg: c.Storage, clock: o.Clock, zap: log.Named("storage"), hooks: o.Hooks, memory: o.Memory.Go,
 		log: &eventLog{}, pages: &social.PageCursors{}}
 	s.db = &database{log: s.log}
 	s.relay = outbox.NewRelay(s.db, s.log, o.Clock, s.zap.Named("relay"))
@@ -88,6 +89,9 @@ func newStores(o Options, c *config.Config, log *zap.Logger) *stores {
 
 // openDB locks the directory and opens the relational store, without touching its tables.
 func (s *stores) openDB(ctx context.Context) error {
+	if err := enoughAddresses(); err != nil {
+		return err
+	}
 	if err := s.lockDir(); err != nil {
 		return err
 	}
@@ -199,6 +203,7 @@ func (s *stores) openEvents(ctx context.Context) error {
 func (s *stores) openLog() error {
 	cfg := bolt.DefaultConfig(filepath.Join(s.cfg.Data, logFile))
 	cfg.MaxSize = int64(s.cfg.Log.MaxSize)
+	cfg.Memtable = int(config.Sized(int64(cfg.Memtable), s.memory))
 	cfg.Failpoint = s.hooks.Bolt
 	log, err := bolt.Open(cfg)
 	if err != nil {

@@ -30,7 +30,8 @@ type Setting struct{ Key, Value, Origin string }
 // Program is what the command line asks of the rest. All functions are called at most once in a process, but
 // for Call.
 type Program struct {
-	Version map[string]string // name to value, "version" first of all
+	Version  map[string]string // name to value, "version" first of all
+	Defaults map[string]string // of the configuration keys that have a flag
 	// Serve runs the server until ctx ends.
 	Serve func(ctx context.Context, f Flags, demo bool) error
 	// Settings loads the configuration.
@@ -110,7 +111,7 @@ func newRoot(p Program, s Streams) *cobra.Command {
 	})
 	pf := root.PersistentFlags()
 	pf.StringVar(&c.flags.Config, "config", "", "configuration file (default: config.yaml here, if it is there)")
-	pf.Var(setFlag{c.flags.Set, "storage.data"}, "data", "data directory (storage.data)")
+	pf.Var(c.key("storage.data"), "data", "data directory (storage.data)")
 	root.AddCommand(c.serve(), c.migrate(), c.user(), c.token(), c.invite(), c.post(), c.audit(), c.tail(), c.config(),
 		c.log(), c.backup(), c.restore(), c.healthcheck(), c.bench(), c.version())
 	return root
@@ -154,11 +155,15 @@ func group(use, short string, sub ...*cobra.Command) *cobra.Command {
 
 // setFlag is a flag that sets a configuration key.
 type setFlag struct {
-	set map[string]string
-	key string
+	set      map[string]string
+	key      string
+	standard string
 }
 
-func (f setFlag) String() string     { return "" }
+// key makes the flag of a key.
+func (c *command) key(key string) setFlag { return setFlag{c.flags.Set, key, c.program.Defaults[key]} }
+
+func (f setFlag) String() string     { return f.standard } // what --help shows
 func (f setFlag) Type() string       { return "string" }
 func (f setFlag) Set(v string) error { f.set[f.key] = v; return nil }
 

@@ -30,7 +30,8 @@ var errConfig = errors.New("configuration: bad.yaml:1:1: no")
 
 func (f *fake) program() cli.Program {
 	return cli.Program{
-		Version: map[string]string{"version": "1.2.3", "go": "go9", "GOOS": "plan9"},
+		Version:  map[string]string{"version": "1.2.3", "go": "go9", "GOOS": "plan9"},
+		Defaults: map[string]string{"server.listen": "l:8", "admin.listen": "a:9", "storage.data": "dir"},
 		Serve: func(_ context.Context, flags cli.Flags, demo bool) error {
 			f.flags, f.demo = flags, demo
 			return f.fail
@@ -254,6 +255,17 @@ func TestTypedPassword(t *testing.T) {
 				t.Errorf("%s, typed %q: code %d, errors %q, prompts %q, calls %q", line, tt.typed, code, errs.String(), prompts,
 					f.calls)
 			}
+		}
+	}
+}
+
+// The help of serve shows where it listens if nobody says.
+func TestHelpShowsDefaults(t *testing.T) {
+	_, out, _ := (&fake{}).run(t.Context(), "", "serve", "--help")
+	for _, want := range []string{`address to serve on (server.listen) (default "l:8")`,
+		`address of the admin listener (admin.listen) (default "a:9")`, `data directory (storage.data) (default "dir")`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
 }

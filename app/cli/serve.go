@@ -18,8 +18,8 @@ func (c *command) serve() *cobra.Command {
 	cmd := leaf("serve", "Run the server", noArgs, func(ctx context.Context, _ []string) error {
 		return c.program.Serve(ctx, c.flags, demo)
 	})
-	cmd.Flags().Var(setFlag{c.flags.Set, "server.listen"}, "listen", "address to serve on (server.listen)")
-	cmd.Flags().Var(setFlag{c.flags.Set, "admin.listen"}, "admin", "address of the admin listener (admin.listen)")
+	cmd.Flags().Var(c.key("server.listen"), "listen", "address to serve on (server.listen)")
+	cmd.Flags().Var(c.key("admin.listen"), "admin", "address of the admin listener (admin.listen)")
 	cmd.Flags().BoolVar(&demo, "demo", false, "fill an empty site with a small community and keep it alive")
 	return cmd
 }

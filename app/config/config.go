@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/belfry-social/belfry/app/demo"
@@ -35,6 +36,7 @@ type Config struct {
 	Demo          demo.Config          `yaml:"demo"`
 
 	Channels []Channel `yaml:"-"` // the section "channels", decoded by the factories
+	Ignored  []string  `yaml:"-"` // names of environment variables that begin with BELFRY_ and are somebody else's
 }
 
 // Channel is one section below "channels:".
@@ -109,33 +111,28 @@ func Default() Config {
 	}
 }
 
-// Validate checks what no single section knows. Its errors begin with the key.
-func (c *Config) Validate() error {
+// validateSections checks each section by itself. Its errors begin with the key.
+func (c *Config) validateSections() []error {
 	var errs []error
-	bad := func(key, says string) { errs = append(errs, errors.New(key+": "+says)) }
-	oneOf := func(key, value string, allowed ...string) {
-		if !slices.Contains(allowed, value) {
-			bad(key, fmt.Sprintf("must be one of %v", allowed))
-		}
-	}
 	must := func(holds bool, key, says string) {
 		if !holds {
-			bad(key, says)
+			errs = append(errs, errors.New(key+": "+says))
 		}
 	}
-	keep := c.Storage.Log.Retention
-	must(c.Storage.Data != "", "storage.data", "must name a directory")
-	oneOf("storage.driver", c.Storage.Driver, "sqlite")
-	oneOf("storage.sqlite.synchronous", c.Storage.SQLite.Synchronous, "full", "normal")
-	must(c.Storage.SQLite.Readers >= 1 && c.Storage.SQLite.Readers <= 64, "storage.sqlite.readers", "must be 1 to 64")
-	oneOf("storage.log.driver", c.Storage.Log.Driver, "bolt")
-	must(c.Storage.Log.MaxSize >= 64<<20, "storage.log.max_size", "must be at least 64MiB")
-	must(keep.Age >= 0, "storage.log.retention.age", "must not be negative; 0 keeps everything")
-	must(keep.Bytes <= c.Storage.Log.MaxSize, "storage.log.retention.bytes", "must not be above storage.log.max_size")
+	oneOf := func(key, value string, allowed ...string) {
+		must(slices.Contains(allowed, value), key, "must be one of "+strings.Join(allowed, ", "))
+	}
+	store := c.Storage
+	must(store.Data != "", "storage.data", "must name a directory")
+	oneOf("storage.driver", store.Driver, "sqlite")
+	oneOf("storage.sqlite.synchronous", store.SQLite.Synchronous, "full", "normal")
+	must(store.SQLite.Readers >= 1 && store.SQLite.Readers <= 64, "storage.sqlite.readers", "must be 1 to 64")
+	oneOf("storage.log.driver", store.Log.Driver, "bolt")
+	must(store.Log.MaxSize >= 64<<20, "storage.log.max_size", "must be at least 64MiB")
+	must(store.Log.Retention.Age >= 0, "storage.log.retention.age", "must not be negative; 0 keeps everything")
 	oneOf("registration.mode", c.Registration.Mode, "open", "invite", "closed")
 	oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf("log.format", c.Log.Format, "auto", "console", "json")
-	c.validateStreams(bad)
 	for _, part := range []struct {
 		name string
 		cfg  interface{ Validate() error }
@@ -147,22 +144,36 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("%s.%w", part.name, err))
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
-// validateStreams: a client's id is renewed when its connection reaches max_age, so events have to be kept for
-// longer than that.
-func (c *Config) validateStreams(bad func(key, says string)) {
-	age := c.Storage.Log.Retention.Age
+// validateTogether checks keys that have to fit each other. Of two that do not, it blames one that was given.
+func (c *Config) validateTogether(given func(key string) bool) []error {
+	var errs []error
+	blame := func(key, says, other, otherSays string) {
+		if !given(key) && given(other) {
+			key, says = other, otherSays
+		}
+		errs = append(errs, errors.New(key+": "+says))
+	}
+	keep, most := c.Storage.Log.Retention, c.Storage.Log.MaxSize
+	if keep.Bytes > most {
+		blame("storage.log.retention.bytes", fmt.Sprintf("must not be above storage.log.max_size, which is %s", most),
+			"storage.log.max_size", fmt.Sprintf("must not be below storage.log.retention.bytes, which is %s", keep.Bytes))
+	}
 	for _, ch := range c.Channels {
+		// A client's id is renewed when its connection reaches max_age, so events have to be kept for longer than that.
 		s, ok := ch.Settings.(*sse.Config)
+		key, age := "channels."+ch.Key+".max_age", "storage.log.retention.age"
 		switch {
-		case !ok || !ch.Enabled || age == 0:
+		case !ok || !ch.Enabled || keep.Age == 0:
 		case s.MaxAge == 0:
-			bad("channels."+ch.Key+".max_age", "0 (never) needs storage.log.retention.age 0: "+
-				"the id of a client that filters would expire while it is connected")
-		case age < 2*s.MaxAge:
-			bad("channels."+ch.Key+".max_age", "must be at most half of storage.log.retention.age")
+			blame(key, "0 (never) needs "+age+" 0: the id of a client that filters would expire while it is connected",
+				age, "must be 0, because "+key+" is 0 (never)")
+		case keep.Age < 2*s.MaxAge:
+			blame(key, fmt.Sprintf("must be at most half of %s, which is %s", age, keep.Age),
+				age, fmt.Sprintf("must be at least twice %s, which is %s", key, s.MaxAge))
 		}
 	}
+	return errs
 }

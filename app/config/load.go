@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -22,6 +24,8 @@ type Source struct {
 	Environ  []string          // as os.Environ
 	Flags    map[string]string // key ("storage.data") to value
 	ReadFile func(name string) ([]byte, error)
+	// Memory is what the process may use, in bytes; below FullMemory the defaults of caches are smaller. 0 = no limit.
+	Memory int64
 }
 
 // Setting is one key with its value and where it came from, for `belfry config print`.
@@ -34,57 +38,77 @@ type Setting struct {
 // DefaultFile is read from the working directory when no file is named.
 const DefaultFile = "config.yaml"
 
+// OriginDefault is the origin of a key that nobody set.
+const OriginDefault = "default"
+
 // ErrInvalid marks a configuration that cannot be used; the program ends with exit code 2.
 var ErrInvalid = errors.New("configuration")
 
-// Load reads a configuration strictly: an unknown key, a key given twice, a wrong type or a value out of bounds
-// is an error that names file, line and column, or the environment variable or flag.
+// Load reads a configuration strictly: an unknown key, a key given twice, a wrong type or a value out of bounds is a
+// mistake. The error tells all mistakes, each with file, line and column, or the environment variable or flag.
 func Load(src Source, factories []plugins.Factory) (*Config, []Setting, error) {
-	l := loader{src: src, factories: factories, origin: map[string]string{}, used: map[string]bool{}}
-	cfg, err := l.load()
-	if err != nil {
+	l := loader{src: src, factories: factories, told: map[string]bool{}}
+	if err := l.parse(); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	return cfg, l.settings(cfg), nil
+	for {
+		before := len(l.mistakes)
+		cfg := l.pass()
+		switch {
+		case len(l.mistakes) > before:
+		case before > 0:
+			return nil, nil, fmt.Errorf("%w: %w", ErrInvalid, l.all())
+		default:
+			return cfg, l.settings(cfg), nil
+		}
+	}
 }
 
+// loader reads in passes. A key with a mistake keeps its default in the next pass, so that a Validate that stops at its
+// first error tells them all; the pass that finds nothing new is the last.
 type loader struct {
 	src       Source
 	factories []plugins.Factory
 	file      string
 	root      ast.Node
-	origin    map[string]string
-	used      map[string]bool // environment variables that named a key
+	anchors   map[string]ast.Node
+
+	mistakes []mistake
+	told     map[string]bool // keys with a mistake
+
+	// of one pass
+	keys   map[string]bool     // all keys that hold a value
+	places map[string]ast.Node // where the file has a value or names a section
+	origin map[string]string   // of the keys that were given
+	used   map[string]bool     // environment variables that named a key
+	sized  map[string]bool     // caches whose default is smaller
 }
 
-func (l *loader) load() (*Config, error) {
-	if err := l.parse(); err != nil {
-		return nil, err
-	}
+func (l *loader) pass() *Config {
+	l.keys, l.places = map[string]bool{}, map[string]ast.Node{}
+	l.origin, l.used, l.sized = map[string]string{}, map[string]bool{}, map[string]bool{}
 	cfg := Default()
-	if err := l.checkTop(); err != nil {
-		return nil, err
+	top := reflect.ValueOf(&cfg).Elem()
+	found := l.top(children(top))
+	for _, section := range children(top) {
+		l.section(section.key, found[section.key], section.value)
 	}
-	for _, section := range children(reflect.ValueOf(&cfg).Elem()) {
-		if err := l.fill(section.key, section.value.Addr().Interface()); err != nil {
-			return nil, err
+	l.channels(&cfg, found["channels"])
+	cfg.Ignored = l.leftover()
+	for _, err := range cfg.validateSections() {
+		l.blame("", err)
+	}
+	if len(l.mistakes) == 0 { // a value that keeps its default would make these speak of what nobody wrote
+		for _, err := range cfg.validateTogether(func(key string) bool { return l.origin[key] != "" }) {
+			l.blame("", err)
 		}
 	}
-	if err := l.channels(&cfg); err != nil {
-		return nil, err
-	}
-	if err := l.unknownEnvironment(); err != nil {
-		return nil, err
-	}
-	if err := cfg.Validate(); err != nil {
-		return nil, l.located(err)
-	}
-	return &cfg, nil
+	return &cfg
 }
 
 func (l *loader) parse() error {
 	l.file = cmp.Or(l.src.File, DefaultFile)
-	text, err := l.src.ReadFile(l.file)
+	text, err := l.read(l.file)
 	if errors.Is(err, os.ErrNotExist) && l.src.File == "" {
 		return nil
 	}
@@ -93,135 +117,161 @@ func (l *loader) parse() error {
 	}
 	f, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		return l.strict("", err)
+		return l.unreadable(err)
 	}
 	if len(f.Docs) > 1 {
-		return fmt.Errorf("%s: more than one document", l.file)
+		return l.at(f.Docs[1].Start, errors.New("more than one document"))
 	}
 	if len(f.Docs) == 1 {
 		l.root = f.Docs[0].Body
+		l.anchors = anchors(l.root)
 	}
 	return nil
 }
 
-func (l *loader) checkTop() error {
-	known := append(children(reflect.ValueOf(Config{})), field{key: "channels"})
-	for _, kv := range mapping(l.root) {
-		name := kv.Key.String()
-		if !slices.ContainsFunc(known, func(f field) bool { return f.key == name }) {
-			return l.at(kv.Key, fmt.Errorf("unknown key %q", name))
-		}
+// read takes off the byte order mark that some editors put in front.
+func (l *loader) read(name string) ([]byte, error) {
+	text, err := l.src.ReadFile(name)
+	if err != nil {
+		return nil, err
 	}
-	if l.root != nil && mapping(l.root) == nil && l.root.Type() != ast.NullType {
-		return l.at(l.root, errors.New("must be a mapping of sections"))
+	if !utf8.Valid(text) {
+		return nil, fmt.Errorf("%s: is not UTF-8: save it in that encoding", name)
 	}
-	return nil
+	return bytes.TrimPrefix(text, []byte("\ufeff")), nil
 }
 
-// fill lays file, environment and flags over one section.
-func (l *loader) fill(key string, into any) error {
-	if node := l.find(key); node != nil && node.Type() != ast.NullType {
-		for _, f := range leaves(reflect.ValueOf(into).Elem(), key) {
-			n := l.find(f.key)
-			if n == nil {
-				continue
-			}
-			l.origin[f.key] = fmt.Sprintf("%s:%d", l.file, n.GetToken().Position.Line)
-			if err := f.checkScalar(n); err != nil {
-				return l.at(n, fmt.Errorf("%s: %w", f.key, err))
-			}
+// top finds the sections in the file.
+func (l *loader) top(sections []field) map[string]ast.Node {
+	found := map[string]ast.Node{}
+	if l.root == nil || l.root.Type() == ast.NullType {
+		return found
+	}
+	pairs, ok := l.mapping(l.root)
+	if !ok {
+		l.note("", l.root, "must be a mapping of sections")
+	}
+	known := append(names(sections), "channels")
+	for _, kv := range pairs {
+		name := keyOf(kv)
+		if !slices.Contains(known, name) {
+			l.note(name, kv.Key, fmt.Sprintf("unknown key %q%s", name, didYouMean(name, known)))
+			continue
 		}
-		if err := yaml.NodeToValue(node, into, yaml.Strict()); err != nil {
-			return l.strict(key+": ", err)
+		found[name], l.places[name] = kv.Value, kv.Key
+	}
+	return found
+}
+
+// section lays the file's part for it (nil = none), environment and flags over the keys of one section.
+func (l *loader) section(key string, n ast.Node, v reflect.Value) {
+	for _, f := range leaves(v, key) {
+		l.keys[f.key] = true
+		if slices.Contains(caches, f.key) && f.value.CanInt() {
+			l.size(f)
 		}
 	}
-	for _, f := range leaves(reflect.ValueOf(into).Elem(), key) {
-		name, value, given, err := l.environment(f.key)
-		if err != nil {
-			return err
-		}
+	if n != nil {
+		l.fill(key, n, v)
+	}
+	for _, f := range leaves(v, key) {
+		name, value, given := l.environment(f.key)
 		if v, ok := l.src.Flags[f.key]; ok {
 			name, value, given = "flag", v, true
 		}
-		if !given {
+		if !given || l.told[f.key] {
 			continue
 		}
-		if err := f.set(value); err != nil {
-			return fmt.Errorf("%s: %s: %w", name, f.key, err)
-		}
 		l.origin[f.key] = name
-	}
-	return nil
-}
-
-// environment looks up BELFRY_<KEY>, or the file that BELFRY_<KEY>_FILE names.
-func (l *loader) environment(key string) (name, value string, ok bool, err error) {
-	name = "BELFRY_" + strings.ToUpper(strings.NewReplacer(".", "_", "/", "_").Replace(key))
-	for _, kv := range l.src.Environ {
-		k, v, _ := strings.Cut(kv, "=")
-		switch k {
-		case name:
-			l.used[k] = true
-			value, ok = v, true
-		case name + "_FILE":
-			l.used[k] = true
-			text, err := l.src.ReadFile(v)
-			if err != nil {
-				return k, "", false, fmt.Errorf("%s: %w", k, err)
-			}
-			return k, strings.TrimRight(string(text), "\r\n"), true, nil
+		if err := f.set(value); err != nil {
+			l.note(f.key, nil, f.key+": "+err.Error())
 		}
 	}
-	return name, value, ok, nil
 }
 
-func (l *loader) unknownEnvironment() error {
-	for _, kv := range l.src.Environ {
-		k, _, _ := strings.Cut(kv, "=")
-		if strings.HasPrefix(k, "BELFRY_") && k != "BELFRY_CONFIG" && !l.used[k] {
-			return fmt.Errorf("%s: no such key", k)
-		}
+// fill lays the file over one value: a section key by key, everything else as a whole.
+func (l *loader) fill(key string, n ast.Node, v reflect.Value) {
+	n = l.resolve(n)
+	if n.Type() == ast.NullType || l.told[key] {
+		return
 	}
-	return nil
+	if !isSection(v) {
+		l.places[key] = n
+		l.origin[key] = fmt.Sprintf("%s:%d", l.file, n.GetToken().Position.Line)
+		if err := (field{key: key, value: v}).decode(n); err != nil {
+			l.note(key, n, key+": "+err.Error())
+		}
+		return
+	}
+	pairs, ok := l.mapping(n)
+	if !ok {
+		l.note(key, n, key+": must be a mapping of keys")
+		return
+	}
+	known := children(v)
+	for _, kv := range pairs {
+		name := keyOf(kv)
+		i := slices.IndexFunc(known, func(f field) bool { return f.key == name })
+		if i < 0 {
+			says := fmt.Sprintf("%s: unknown key %q%s", key, name, didYouMean(name, names(known)))
+			l.note(key+"."+name, kv.Key, says)
+			continue
+		}
+		l.places[key+"."+name] = kv.Key
+		l.fill(key+"."+name, kv.Value, known[i].value)
+	}
 }
 
 // channels decodes the section "channels" with the factories. A factory without a section is taken with its
 // defaults.
-func (l *loader) channels(cfg *Config) error {
+func (l *loader) channels(cfg *Config, node ast.Node) {
 	seen := map[string]bool{}
-	add := func(key string, f plugins.Factory) error {
+	add := func(key string, n ast.Node, f plugins.Factory) {
 		seen[f.Name()] = seen[f.Name()] || key == f.Name()
-		settings, err := f.Decode(func(into any) error { return l.fill("channels."+key, into) })
+		settings, err := f.Decode(func(into any) error {
+			l.section("channels."+key, n, reflect.ValueOf(into).Elem())
+			return nil
+		})
 		if err != nil {
-			return l.located(prefixed("channels."+key, err))
+			l.blame("channels."+key, err)
+			return
 		}
-		cfg.Channels = append(cfg.Channels,
-			Channel{Key: key, Factory: f, Settings: settings, Enabled: enabled(settings)})
-		return nil
+		cfg.Channels = append(cfg.Channels, Channel{Key: key, Factory: f, Settings: settings, Enabled: enabled(settings)})
 	}
-	node := l.find("channels")
-	if node != nil && mapping(node) == nil && node.Type() != ast.NullType {
-		return l.at(node, errors.New("channels: must be a mapping of channels"))
+	var known []string
+	for _, f := range l.factories {
+		known = append(known, f.Name())
 	}
-	for _, kv := range mapping(node) {
-		key := kv.Key.String()
+	slices.Sort(known)
+	for _, kv := range l.channelSections(node) {
+		key := keyOf(kv)
 		i := slices.IndexFunc(l.factories, func(f plugins.Factory) bool { return f.Makes(key) })
 		if i < 0 {
-			return l.at(kv.Key, fmt.Errorf("unknown channel %q", key))
+			kind, _, _ := strings.Cut(key, "/")
+			l.note("channels."+key, kv.Key, fmt.Sprintf("unknown channel %q%s there are %s", key,
+				cmp.Or(didYouMean(kind, known), ";"), strings.Join(known, ", ")))
+			continue
 		}
-		if err := add(key, l.factories[i]); err != nil {
-			return err
-		}
+		l.places["channels."+key] = kv.Key
+		add(key, kv.Value, l.factories[i])
 	}
 	for _, f := range l.factories {
 		if !seen[f.Name()] {
-			if err := add(f.Name(), f); err != nil {
-				return err
-			}
+			add(f.Name(), nil, f)
 		}
 	}
 	slices.SortFunc(cfg.Channels, func(a, b Channel) int { return strings.Compare(a.Key, b.Key) })
-	return nil
+}
+
+func (l *loader) channelSections(node ast.Node) []*ast.MappingValueNode {
+	if node == nil || node.Type() == ast.NullType {
+		return nil
+	}
+	pairs, ok := l.mapping(node)
+	if !ok {
+		l.note("channels", node, "channels: must be a mapping of channels")
+	}
+	return pairs
 }
 
 func enabled(settings any) bool {
@@ -245,34 +295,11 @@ func (l *loader) settings(cfg *Config) []Setting {
 		if err != nil {
 			text = []byte("?")
 		}
-		out = append(out, Setting{Key: f.key, Value: strings.TrimSpace(string(text)),
-			Origin: cmp.Or(l.origin[f.key], "default")})
+		origin := cmp.Or(l.origin[f.key], OriginDefault)
+		if origin == OriginDefault && l.sized[f.key] {
+			origin += fmt.Sprintf(" for a memory limit of %d MiB", l.src.Memory>>20)
+		}
+		out = append(out, Setting{Key: f.key, Value: strings.TrimSpace(string(text)), Origin: origin})
 	}
 	return out
-}
-
-// find returns the value at a key path in the file, nil when absent. Channel keys hold no dots.
-func (l *loader) find(key string) ast.Node {
-	node := l.root
-	for name := range strings.SplitSeq(key, ".") {
-		pairs := mapping(node)
-		i := slices.IndexFunc(pairs, func(kv *ast.MappingValueNode) bool { return kv.Key.String() == name })
-		if i < 0 {
-			return nil
-		}
-		node = pairs[i].Value
-	}
-	return node
-}
-
-// mapping returns the pairs of a mapping node, nil for anything else.
-func mapping(n ast.Node) []*ast.MappingValueNode {
-	switch v := n.(type) {
-	case *ast.MappingNode:
-		return v.Values
-	case *ast.MappingValueNode:
-		return []*ast.MappingValueNode{v}
-	default:
-		return nil
-	}
 }

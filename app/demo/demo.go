@@ -45,8 +45,9 @@ type Deps struct {
 	Posts   *posts.Service
 	Follows *follows.Service
 	Log     *zap.Logger
+	Address string    // where people reach the site
 	Out     io.Writer // for people
-	Bar     bool      // Out is a terminal: show how far the filling is
+	Bar     bool      // Out is a terminal that nobody else writes to: show how far the filling is
 }
 
 // New makes a demo; Start sets it going.
@@ -67,8 +68,8 @@ func (d *Demo) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	fmt.Fprintf(d.Out, "Log in as %s with the password %s: something happens every %s.\n",
-		demoName, demoPassword, d.Config.Every)
+	fmt.Fprintf(d.Out, "Log in at %s as %s with the password %s: something happens every %s.\n",
+		d.Address, demoName, demoPassword, d.Config.Every)
 	running, cancel := context.WithCancel(context.Background())
 	d.cancel, d.stopped = cancel, make(chan struct{})
 	go d.keepAlive(running)

@@ -100,6 +100,8 @@ type child struct {
 	env        []string
 	cmd        *exec.Cmd
 	out        *bytes.Buffer // standard error of the last start; read after done
+	stderr     *os.File      // takes standard error instead, if it is set before the start
+	limit      string        // of the shell, such as "ulimit -n 128", if it is set before the start
 	readyCh    chan struct{} // closed when it has said where it is
 	done       chan struct{} // closed when the process has ended
 }
@@ -130,11 +132,17 @@ func (c *child) start(fault string) bool {
 func (c *child) spawn(fault string) {
 	c.t.Helper()
 	c.cmd = exec.Command(os.Args[0], "-test.run=^TestProgram$")
+	if c.limit != "" {
+		c.cmd = exec.Command("sh", "-c", c.limit+` && exec "$0" "$@"`, os.Args[0], "-test.run=^TestProgram$")
+	}
 	c.cmd.Env = append(os.Environ(), append(c.env, childFault+"="+fault, childArgs+"="+strings.Join([]string{"serve",
 		"--data", c.Data,
 		"--listen", strings.TrimPrefix(c.URL, "http://"), "--admin", strings.TrimPrefix(c.Admin, "http://")}, "\n"))...)
 	c.out = &bytes.Buffer{}
 	c.cmd.Stderr = c.out
+	if c.stderr != nil {
+		c.cmd.Stderr = c.stderr
+	}
 	welcome, err := c.cmd.StdoutPipe()
 	if err != nil {
 		c.t.Fatal(err)

@@ -14,8 +14,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/belfry-social/belfry/modules/social"
 )
 
 // AdminConfig is the section "admin": the operator's listener. It has no authentication and belongs on loopback or a
@@ -114,9 +112,7 @@ func (a *Admin) Handler() http.Handler { return a.http.Handler }
 
 // Listen opens the listener that the config names.
 func (a *Admin) Listen(ctx context.Context) (net.Listener, error) {
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", a.listen)
-	return ln, social.Wrap(err, "admin: listen on %s", a.listen)
+	return listen(ctx, "admin.listen", "--admin", a.listen)
 }
 
 // Serve answers on ln until Shutdown; nil then.

@@ -28,6 +28,7 @@ type serverMetrics struct {
 	seconds  *prometheus.HistogramVec
 	running  prometheus.Gauge
 	refused  *prometheus.CounterVec
+	dropped  prometheus.Counter
 }
 
 func newServerMetrics(r prometheus.Registerer, connections func() float64) *serverMetrics {
@@ -46,12 +47,16 @@ func newServerMetrics(r prometheus.Registerer, connections func() float64) *serv
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "belfry_http_refused_total", Help: "Requests refused before they met a route, by code of the problem.",
 		}, []string{"code"}),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "belfry_http_connections_dropped_total",
+			Help: "Connections closed without an answer because the open-file limit was reached.",
+		}),
 	}
 	for _, code := range []social.Code{social.CodeBadRequest, social.CodeRequestTimeout, social.CodeBodyTooLarge,
 		social.CodeHeadersTooLarge} {
 		m.refused.WithLabelValues(string(code)) // so that the first one is seen to rise from 0
 	}
-	r.MustRegister(m.requests, m.seconds, m.running, m.refused, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	r.MustRegister(m.requests, m.seconds, m.running, m.refused, m.dropped, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "belfry_http_connections", Help: "Open connections, event streams not counted.",
 	}, connections))
 	return m

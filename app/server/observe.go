@@ -87,7 +87,8 @@ func (s *Server) note(c *fiber.Ctx, id string, took time.Duration) {
 	}
 	s.metrics.answered(c.Method(), route, status, took)
 	fields := []zap.Field{zap.String("request_id", id), zap.String("method", c.Method()), zap.String("route", route),
-		zap.Int("status", status), zap.Duration("took", took), zap.Int("bytes", len(c.Response().Body()))}
+		zap.Int("status", status), zap.Float64("took_ms", float64(took.Microseconds())/1000),
+		zap.Int("bytes", len(c.Response().Body()))}
 	if path != "" {
 		fields = append(fields, zap.String("path", path))
 	}

@@ -163,10 +163,10 @@ func (s *Server) Register(routes ...func(huma.API)) {
 	s.late.add()
 }
 
+// Listen opens the listener that the config names, and says how many connections the open-file limit allows.
 func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", s.cfg.Listen)
-	return ln, social.Wrap(err, "server: listen on %s", s.cfg.Listen)
+	s.sayRoom()
+	return listen(ctx, "server.listen", "--listen", s.cfg.Listen)
 }
 
 // Serve answers on ln until Drain or Shutdown closes it; nil then. It is called once.
@@ -178,7 +178,8 @@ func (s *Server) Serve(ln net.Listener) error {
 		_ = ln.Close() // Drain may have done it
 		return nil
 	}
-	return s.fiber.Listener(listener{ln, &s.closing})
+	return s.fiber.Listener(listener{&frugal{Listener: ln, room: room(openFiles()), dropped: s.metrics.dropped.Inc,
+		log: s.log, clock: s.clock}, &s.closing})
 }
 
 // Drain begins the shutdown without waiting: /readyz turns 503, the listener closes, and open connections close after

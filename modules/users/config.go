@@ -20,8 +20,10 @@ type Config struct {
 	Registration Mode          `yaml:"-"`            // the key registration.mode; "" is ModeOpen
 	SessionIdle  time.Duration `yaml:"session_idle"` // a session ends this long after its last use
 	SessionMax   time.Duration `yaml:"session_max"`  // and this long after login, however much it is used
-	// HashWait is how long a login waits for a hashing slot, one a core, before it is refused as overloaded.
+	// HashWait is how long a login waits for a hashing slot before it is refused as overloaded.
 	HashWait time.Duration `yaml:"hash_wait"`
+	// Hashes bounds the hashing slots, of 19 MiB each, where memory is short; 0 = one a core.
+	Hashes int `yaml:"-"`
 }
 
 func DefaultConfig() Config {

@@ -1,6 +1,7 @@
 package users
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"time"
@@ -28,15 +29,17 @@ func hashParams() *argon2id.Params {
 	return &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 }
 
-// hasher hashes passwords, at most as many at once as there are cores, so that a flood of logins takes bounded
+// hasher hashes passwords, at most as many at once as there are cores or fewer, so that a flood of logins takes bounded
 // memory and leaves other requests their time.
 type hasher struct {
 	slots chan struct{}
 	wait  time.Duration
 }
 
-func newHasher(wait time.Duration) *hasher {
-	return &hasher{slots: make(chan struct{}, runtime.GOMAXPROCS(0)), wait: wait}
+// newHasher makes a hasher with so many slots; 0 = one a core, which is the most.
+func newHasher(slots int, wait time.Duration) *hasher {
+	cores := runtime.GOMAXPROCS(0)
+	return &hasher{slots: make(chan struct{}, min(cores, cmp.Or(slots, cores))), wait: wait}
 }
 
 // hash gives what is kept of a password.

@@ -17,7 +17,7 @@ import (
 
 func TestHasherWaitsItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHasher(2 * time.Second)
+		h := newHasher(0, 2*time.Second)
 		var running atomic.Int32
 		release := make(chan struct{})
 		work := func() error {
@@ -61,8 +61,18 @@ func TestHasherWaitsItsTurn(t *testing.T) {
 	})
 }
 
+// Memory that is short allows fewer hashes than there are cores; more than cores are never at work.
+func TestHasherSlots(t *testing.T) {
+	cores := runtime.GOMAXPROCS(0)
+	for slots, want := range map[int]int{0: cores, 1: 1, cores + 1: cores} {
+		if got := cap(newHasher(slots, time.Second).slots); got != want {
+			t.Errorf("%d slots asked for: %d, want %d", slots, got, want)
+		}
+	}
+}
+
 func TestHasherFreesItsSlotAfterAPanic(t *testing.T) {
-	h := newHasher(time.Second)
+	h := newHasher(0, time.Second)
 	func() {
 		defer func() { recover() }()
 		h.run(t.Context(), func() error { panic("our own mistake") })
@@ -77,7 +87,7 @@ func TestNoAccountHash(t *testing.T) {
 	if err != nil || *params != *hashParams() {
 		t.Errorf("the hash for unknown names costs %+v (%v), real ones %+v", params, err, hashParams())
 	}
-	h := newHasher(time.Minute)
+	h := newHasher(0, time.Minute)
 	// A hash that the caller does not know of never matches, whatever is behind it.
 	if ok, err := h.verify(t.Context(), "anything", ""); ok || err != nil {
 		t.Errorf("verify against nobody: %v, %v", ok, err)

@@ -47,7 +47,7 @@ func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock soci
 	return &Service{
 		Ports:   Ports{Limits: social.Unlimited{}},
 		Service: access.New(room, site, db, clock, pages, log.Named("users")),
-		cfg:     cfg, site: site, db: db, bus: bus, clock: clock, pages: pages, hasher: newHasher(cfg.HashWait),
+		cfg:     cfg, site: site, db: db, bus: bus, clock: clock, pages: pages, hasher: newHasher(cfg.Hashes, cfg.HashWait),
 		names: storage.NewCache[social.ID, *name](maxNames, nil),
 	}
 }

@@ -1,0 +1,38 @@
+package app
+
+import (
+	"math"
+	"runtime/debug"
+	"testing"
+)
+
+// TestMemoryOfAContainer: a quarter of it, and 64 MiB at least, is left to what is not Go's; half is Go's in any case.
+// Hashes take an eighth of that.
+func TestMemoryOfAContainer(t *testing.T) {
+	for _, tt := range []struct {
+		container, want int64 // MiB
+		hashes          int
+	}{{64, 32, 1}, {128, 64, 1}, {256, 192, 1}, {512, 384, 2}, {1024, 768, 5}, {8192, 6144, 40}} {
+		got := shareOf(tt.container << 20)
+		if got.Go != tt.want<<20 || got.Container != tt.container<<20 || got.hashes() != tt.hashes {
+			t.Errorf("%d MiB: %d MiB for Go and %d hashes, want %d and %d", tt.container, got.Go>>20, got.hashes(), tt.want,
+				tt.hashes)
+		}
+	}
+	if n := (memory{}).hashes(); n != 0 {
+		t.Errorf("without a limit %d hashes, want one a core", n)
+	}
+}
+
+// TestMemoryAsTheOperatorSays: GOMEMLIMIT goes before the container, also when it says that there is no limit.
+func TestMemoryAsTheOperatorSays(t *testing.T) {
+	was := debug.SetMemoryLimit(96 << 20)
+	defer debug.SetMemoryLimit(was)
+	if got := findMemory([]string{"GOMEMLIMIT=96MiB"}); got != (memory{Go: 96 << 20}) {
+		t.Errorf("GOMEMLIMIT=96MiB: %+v", got)
+	}
+	debug.SetMemoryLimit(math.MaxInt64)
+	if got := findMemory([]string{"GOMEMLIMIT=off"}); got != (memory{}) {
+		t.Errorf("GOMEMLIMIT=off: %+v", got)
+	}
+}

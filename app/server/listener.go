@@ -1,0 +1,117 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/belfry-social/belfry/modules/social"
+)
+
+// spareFiles are the descriptors that connections leave to the program itself: stores, operator, deliveries.
+const spareFiles = 64
+
+// room is how many connections, streams among them, an open-file limit has room for; 0 = no limit.
+func room(limit int) int { return limit - min(spareFiles, limit/4) }
+
+// listen opens a listener. An error names the key and the flag with which to choose another address.
+func listen(ctx context.Context, key, flag, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", address)
+	var errno syscall.Errno
+	switch {
+	case err == nil:
+		return ln, nil
+	case errors.As(err, &errno):
+		err = errno // net puts the address around it once more
+	}
+	return nil, fmt.Errorf("cannot listen on %s (key %s, flag %s): %w", address, key, flag, err)
+}
+
+// frugal is a listener that outlives a lack of descriptors. A connection that would take one of the spare ones is
+// closed without an answer, which clients take for a network error and come back after. An accept that fails for lack
+// of something is tried again after a pause. Accept is for one goroutine.
+type frugal struct {
+	net.Listener
+	room    int    // descriptors below this number are for connections; 0 = all
+	dropped func() // is called for each connection that is closed
+	log     *zap.Logger
+	clock   social.Clock
+	warned  time.Time
+}
+
+const (
+	acceptPause = 10 * time.Millisecond // after the first failure, and twice as long after each further one
+	acceptRest  = 250 * time.Millisecond
+	warnEvery   = 10 * time.Second
+)
+
+func (l *frugal) Accept() (net.Conn, error) {
+	pause := acceptPause
+	for {
+		c, err := l.Listener.Accept()
+		switch {
+		case err == nil && l.fits(c):
+			return c, nil
+		case err == nil:
+			_ = c.Close()
+			l.dropped()
+			l.warn("connections dropped: the open-file limit is reached", zap.Int("room", l.room))
+		case !isShort(err):
+			return nil, err
+		default:
+			l.warn("connections wait: accept fails", zap.Error(err))
+			time.Sleep(pause)
+			pause = min(2*pause, acceptRest)
+		}
+	}
+}
+
+// fits reports that a connection's descriptor is not a spare one. The system gives the lowest free number, so those
+// below it are all in use.
+func (l *frugal) fits(c net.Conn) bool {
+	sc, ok := c.(syscall.Conn)
+	if l.room == 0 || !ok {
+		return true
+	}
+	fits := true
+	if raw, err := sc.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { fits = int(fd) < l.room }) // fails for a closed one, which fits
+	}
+	return fits
+}
+
+func (l *frugal) warn(says string, field zap.Field) {
+	if now := l.clock(); now.Sub(l.warned) >= warnEvery {
+		l.warned = now
+		l.log.Warn(says, field)
+	}
+}
+
+// isShort reports an error of accept that passes: this process or the system lacks something, or it was about the one
+// connection (accept(2)).
+func isShort(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) && slices.Contains([]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS,
+		syscall.ENOMEM, syscall.ECONNABORTED, syscall.EPERM, syscall.EPROTO}, errno)
+}
+
+// sayRoom says what the open-file limit allows if that is less than the configuration.
+func (s *Server) sayRoom() {
+	room, want := room(openFiles()), s.cfg.MaxConnections+s.cfg.MaxStreams
+	if room == 0 || room >= want {
+		return
+	}
+	level := zap.InfoLevel
+	if room < s.cfg.MaxConnections {
+		level = zap.WarnLevel
+	}
+	s.log.Log(level, "the open-file limit allows fewer connections than max_connections and max_streams together: "+
+		"raise it (ulimit -n, LimitNOFILE)", zap.Int("room", room), zap.Int("configured", want))
+}
