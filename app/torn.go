@@ -66,7 +66,7 @@ func (s *stores) checkDB(ctx context.Context, why string) error {
 	if err := db.QuickCheck(ctx); err != nil {
 		return torn(fmt.Errorf("%w: %w", outbox.ErrTorn, err))
 	}
-	s.zap.Info("database is checked", zap.String("because", why), zap.Duration("took", time.Since(begun)))
+	s.zap.Info("database is checked", zap.String("because", why), zap.Int64("took_ms", time.Since(begun).Milliseconds()))
 	return nil
 }
 
