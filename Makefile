@@ -45,6 +45,10 @@ sloc: ## lines of product code (no tests, kits, load tool), by package on top; n
 	    if (file[f] > 400) {bad = 1; print f ": " file[f] " lines, at most 400"}} \
 	    for (p in sum) printf "%7d %s\n", sum[p], p | "sort -rn"; close("sort -rn"); printf "%7d in all\n", all; exit bad}' {} +
 
+.PHONY: size
+size: build ## the program has at most 32 MB: one use of text/template keeps every method of every type, which is 5 MB
+	@bytes=$$(wc -c < $(BIN)); echo "$$bytes bytes"; [ "$$bytes" -le 32000000 ]
+
 .PHONY: vet
 vet: ## go vet
 	$(GO) vet ./...
@@ -109,7 +113,7 @@ halfopen: ## N peers vanish without a word and are freed in time (root: it makes
 	cd app/e2e && N=$(N) $(GO) test -v -count=1 -timeout 10m -run '^TestHalfOpen$$' .
 
 .PHONY: check
-check: format vet lint race test ## everything: format, vet, lint, race, tests
+check: format vet size lint race test ## everything: format, vet, lint, race, tests
 
 .PHONY: bench
 BENCHTIME ?= 1s

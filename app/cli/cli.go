@@ -105,7 +105,6 @@ func newRoot(p Program, s Streams) *cobra.Command {
 
 		SuggestionsMinimumDistance: 2,
 	}
-	root.SetVersionTemplate("belfry {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
 	})

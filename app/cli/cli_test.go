@@ -216,7 +216,7 @@ func TestFlagsAndSettings(t *testing.T) {
 	if _, out, _ := f.run(t.Context(), "", "version"); out != "belfry 1.2.3\n  GOOS plan9\n  go go9\n" {
 		t.Errorf("version: %q", out)
 	}
-	if code, out, errs := f.run(t.Context(), "", "--version"); code != 0 || out != "belfry 1.2.3\n" {
+	if code, out, errs := f.run(t.Context(), "", "--version"); code != 0 || out != "belfry version 1.2.3\n" {
 		t.Errorf("--version: code %d, out %q, errors %q", code, out, errs)
 	}
 	if _, out, _ := f.run(t.Context(), "", "version",
