@@ -55,8 +55,11 @@ func (l *lines) onDrop(tell func(dropped uint64)) {
 	l.tell = tell
 }
 
-// lost is how many lines were dropped since the start.
+// lost is how many lines were dropped since the start. No queue has lost none.
 func (l *lines) lost() uint64 {
+	if l == nil {
+		return 0
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.dropped

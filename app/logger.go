@@ -16,6 +16,10 @@ import (
 
 // newLogger makes the one logger of the program: console lines on a terminal, JSON elsewhere, on standard error.
 func newLogger(o Options, c *config.Config, list settings, metrics *prometheus.Registry) (*zap.Logger, error) {
+	queue, _ := o.Err.(*lines) // nil = whoever made the options takes every line
+	metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "belfry_log_dropped_lines_total",
+		Help: "Lines of the log dropped because standard error did not take them."},
+		func() float64 { return float64(queue.lost()) }))
 	if o.Log != nil {
 		return o.Log, nil
 	}
@@ -35,11 +39,8 @@ func newLogger(o Options, c *config.Config, list settings, metrics *prometheus.R
 		encoder = zapcore.NewConsoleEncoder(enc)
 	}
 	log := zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(o.Err)), level))
-	if queue, ok := o.Err.(*lines); ok {
+	if queue != nil {
 		queue.onDrop(func(n uint64) { log.Warn("log lines dropped: nobody took them in time", zap.Uint64("lines", n)) })
-		metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "belfry_log_dropped_lines_total",
-			Help: "Lines of the log dropped because standard error did not take them."},
-			func() float64 { return float64(queue.lost()) }))
 	}
 	if len(c.Ignored) > 0 {
 		log.Debug("environment variables ignored: they name no section of the configuration",
