@@ -53,7 +53,7 @@ func ParamsOf(c *fiber.Ctx) Params {
 
 // topTypes are the types of events that clients see.
 var topTypes = []string{EventNotification, EventNotificationUpdated, EventNotificationRemoved, EventReadState,
-	EventFollowChanged, EventPostCreated, EventPostUpdated, EventPostDeleted}
+	EventFollowChanged, EventPostCreated, EventPostUpdated, EventPostDeleted, EventUserDeleted}
 
 // ParseEvents reads parameters and headers of GET /v1/events. Faults name every bad parameter. An event id that
 // cannot be read is no fault: Start answers it with a gap.

@@ -49,6 +49,7 @@ const (
 	EventPostCreated         = social.EventPostCreated
 	EventPostUpdated         = social.EventPostUpdated
 	EventPostDeleted         = social.EventPostDeleted
+	EventUserDeleted         = social.EventUserDeleted
 
 	// The types of internal entries (Event.Internal).
 	EventAudienceChanged = social.EventAudienceChanged

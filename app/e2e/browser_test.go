@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -26,7 +28,11 @@ func TestBrowser(t *testing.T) {
 	if shots == "" {
 		shots = t.TempDir()
 	}
-	out := node(t, []string{"BELFRY_ADMIN=" + s.Admin}, "page.mjs", s.URL, shots, chromium)
+	operator := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mustBelfry(t, "user", "delete", strings.TrimPrefix(r.URL.Path, "/"), "--yes", "--data", s.Data)
+	}))
+	defer operator.Close()
+	out := node(t, []string{"BELFRY_ADMIN=" + s.Admin, "OPERATOR=" + operator.URL}, "page.mjs", s.URL, shots, chromium)
 	if !strings.HasSuffix(strings.TrimSpace(out), "done") {
 		t.Errorf("the page's journey broke off:\n%s", out)
 	}

@@ -313,7 +313,7 @@ func TestHostileStream(t *testing.T) {
 
 	s.sub(t, "H19 names of events", func(t *testing.T) {
 		known := []string{"notification", "notification.updated", "notification.removed", "read_state", "follow.changed",
-			"post.created", "post.updated", "post.deleted", "ready", "gap", "bye"}
+			"post.created", "post.updated", "post.deleted", "user.deleted", "ready", "gap", "bye"}
 		host := s.service("host")
 		for _, bad := range []string{"bye\nid: 1-1", "bye\r", "", "Bye", "ready ", "a:b", strings.Repeat("a", 33), "é"} {
 			if p, _ := s.anonymous().refused(t, 422, "validation_failed", "POST", "/v1/notifications",

@@ -15,7 +15,8 @@ func TestSuspensionEndsStreams(t *testing.T) {
 	var made struct{ Token string }
 	mal.want(201, "POST", "/v1/tokens", map[string]any{"name": "reader", "scopes": []string{"read", "events"}}, &made)
 	token := s.anonymous()
-	live, _ := mal.stream("")
+	live, _ := mal.stream("?after=oldest")
+	live.await("follow.changed") // it would end the long poll
 	byToken, _ := token.stream("", "Authorization: Bearer "+made.Token)
 	waited := make(chan *http.Response, 1)
 	go func() {

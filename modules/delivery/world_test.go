@@ -67,7 +67,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	return &world{t: t, fix: fix, log: log, clock: time.Now,
-		people: &relations{follows: map[[2]social.ID]social.FollowEdge{}}}
+		people: &relations{follows: map[[2]social.ID]social.FollowEdge{}, ended: map[[2]social.ID]social.FollowEdge{}}}
 }
 
 // service makes delivery on this world, with channels attached in the order given; it is not started.
@@ -169,6 +169,7 @@ func (w *world) revoke(person social.ID, data social.AccessRevokedData) {
 type relations struct {
 	mu      sync.Mutex
 	follows map[[2]social.ID]social.FollowEdge // follower, followed
+	ended   map[[2]social.ID]social.FollowEdge // those that ended with the followed one's account
 	asked   func()                             // runs after Following has its answer
 }
 
@@ -182,6 +183,30 @@ func (r *relations) unfollow(follower, followed social.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.follows, [2]social.ID{follower, followed})
+}
+
+// end is the end of a followed one's account.
+func (r *relations) end(followed social.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for pair, e := range r.follows {
+		if pair[1] == followed {
+			r.ended[pair] = e
+			delete(r.follows, pair)
+		}
+	}
+}
+
+func (r *relations) Ended(_ context.Context, _ storage.Querier, follower social.ID) (out []social.FollowEdge,
+	err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for pair, e := range r.ended {
+		if pair[0] == follower {
+			out = append(out, e)
+		}
+	}
+	return out, nil
 }
 
 func (r *relations) Following(_ context.Context, _ storage.Querier, follower social.ID) (out []social.FollowEdge,

@@ -48,6 +48,10 @@ func (Absent) IsFollowing(context.Context, storage.Querier, social.ID, social.ID
 	return false, nil
 }
 
+func (Absent) Ended(context.Context, storage.Querier, social.ID) ([]social.FollowEdge, error) {
+	return nil, nil
+}
+
 func (Absent) Edge(context.Context, storage.Querier, social.ID, social.ID) (e social.FollowEdge, ok bool, err error) {
 	return e, false, nil
 }

@@ -3,8 +3,10 @@ package follows_test
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -95,13 +97,30 @@ func (s *site) unfollow(t testing.TB, who, whom string) social.Relationship {
 	return r
 }
 
-func (s *site) end(t testing.TB, name string) {
+func (s *site) end(t testing.TB, name string) { s.endAt(t, name, 1) }
+
+// endAt ends an account whose user.deleted has a position.
+func (s *site) endAt(t testing.TB, name string, p social.Position) {
 	t.Helper()
 	id := s.id(name)
 	s.InTx(t, func(tx storage.Tx) error {
-		return s.Bus.Emit(t.Context(), tx, event.UserDeleted{UserID: id, At: s.Clock.Now()})
+		return s.Bus.Emit(t.Context(), tx, event.UserDeleted{UserID: id, At: s.Clock.Now(), Position: p})
 	})
 	s.users.remove(name)
+}
+
+// ended gives the names of those whose end a person is to be told of, in order, and since when the person followed.
+func (s *site) ended(t testing.TB, who string) (list []string) {
+	t.Helper()
+	s.Read(t, func(q storage.Querier) error {
+		edges, err := s.Ended(t.Context(), q, s.id(who))
+		for _, e := range edges {
+			list = append(list, fmt.Sprint(s.users.name(e.User), " ", e.Since))
+		}
+		return err
+	})
+	slices.Sort(list)
+	return list
 }
 
 func (s *site) work(t testing.TB) (turns int) {

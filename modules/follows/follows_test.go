@@ -385,3 +385,67 @@ func TestAccountEnds(t *testing.T) {
 		return err
 	})
 }
+
+// TestToldOfTheEnd: whoever followed an account is a reader of its last event, from the follow on, until that is
+// trimmed; whoever followed it no more is not, and nothing is kept of those who have gone themselves.
+func TestToldOfTheEnd(t *testing.T) {
+	s := open(t, "gone", "later", "fan", "left", "leaver", "other")
+	for _, who := range []string{"fan", "left", "leaver"} {
+		s.follow(t, who, "gone", follows.Wishes{})
+		s.follow(t, who, "later", follows.Wishes{})
+	}
+	s.follow(t, "other", "fan", follows.Wishes{})
+	s.unfollow(t, "left", "gone")
+	since := map[string]string{}
+	s.Read(t, func(q storage.Querier) error {
+		edges, err := s.Service.Following(t.Context(), q, s.id("fan"))
+		for _, e := range edges {
+			since[s.users.name(e.User)] = fmt.Sprint(s.users.name(e.User), " ", e.Since)
+		}
+		return err
+	})
+	check := func(when string, want map[string]int) {
+		t.Helper()
+		for who, n := range want {
+			if got := s.ended(t, who); len(got) != n {
+				t.Errorf("%s: %s is told of %v, want %d", when, who, got, n)
+			}
+		}
+	}
+	forget := func(floor social.Position) {
+		t.Helper()
+		s.InTx(t, func(tx storage.Tx) error {
+			_, err := tx.Exec(t.Context(), `UPDATE log_state SET floor = $1`, int64(floor))
+			return err
+		})
+		for more := true; more; {
+			var err error
+			if more, err = s.Jobs()[1].Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s.endAt(t, "gone", 70)
+	check("at once", map[string]int{"fan": 1, "left": 0, "leaver": 1, "other": 0})
+	s.endAt(t, "leaver", 75)
+	s.endAt(t, "later", 80)
+	s.work(t)
+	check("after the work", map[string]int{"fan": 2, "left": 1, "leaver": 0, "other": 0})
+	if got, want := s.ended(t, "fan"), []string{since["gone"], since["later"]}; !slices.Equal(got, want) {
+		t.Errorf("since is %v, was %v", got, want)
+	}
+	forget(69)
+	check("before it is trimmed", map[string]int{"fan": 2, "left": 1})
+	forget(70)
+	check("one is trimmed", map[string]int{"fan": 1, "left": 1})
+	forget(80)
+	check("all are trimmed", map[string]int{"fan": 0, "left": 0})
+	s.Read(t, func(q storage.Querier) error {
+		var n int
+		err := q.QueryRow(t.Context(), `SELECT COUNT(*) FROM ended_follows`).Scan(&n)
+		if n != 0 {
+			t.Errorf("%d rows are left", n)
+		}
+		return err
+	})
+}

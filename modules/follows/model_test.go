@@ -37,6 +37,7 @@ func TestModel(t *testing.T) {
 			bell  bool
 		}
 		model := map[[2]string]wish{}
+		ended := map[[2]string]bool{}
 		gone := map[string]bool{}
 		followers := map[string]int{} // as the facts tell
 		who := rapid.SampledFrom(names)
@@ -84,6 +85,11 @@ func TestModel(t *testing.T) {
 				if !gone[a] && rapid.IntRange(0, 3).Draw(r, "really") == 0 {
 					gone[a] = true
 					s.end(t, a)
+					for p := range model {
+						if p[1] == a {
+							ended[p] = true
+						}
+					}
 					maps.DeleteFunc(model, func(p [2]string, _ wish) bool { return p[0] == a || p[1] == a })
 				}
 			case "work":
@@ -114,6 +120,22 @@ func TestModel(t *testing.T) {
 			})
 			if !slices.Equal(got, want) {
 				r.Fatalf("%s follows %v, want %v", reader, got, want)
+			}
+			told := map[[2]string]bool{}
+			s.Read(t, func(q storage.Querier) error {
+				list, err := s.Ended(t.Context(), q, s.id(reader))
+				for _, e := range list {
+					told[[2]string{reader, s.users.name(e.User)}] = e.Since > 0
+				}
+				if len(list) != len(told) {
+					r.Fatalf("ended twice: %v", list)
+				}
+				return err
+			})
+			theirs := maps.Clone(ended)
+			maps.DeleteFunc(theirs, func(p [2]string, _ bool) bool { return p[0] != reader })
+			if !gone[reader] && !maps.Equal(told, theirs) {
+				r.Fatalf("%s is told of %v, want %v", reader, told, theirs)
 			}
 		}
 		s.work(t)

@@ -93,6 +93,13 @@ func (s *Service) Following(ctx context.Context, q storage.Querier, follower soc
 	return edges, nil
 }
 
+// Ended gives the follows of a person that have ended because the account of who was followed has, in no order; their
+// since is as it was. Each is given until its user.deleted is trimmed; the bell says nothing.
+func (s *Service) Ended(ctx context.Context, q storage.Querier, follower social.ID) ([]social.FollowEdge, error) {
+	list, err := endedBy(ctx, q, follower)
+	return list, social.Wrap(err, "follows: ended follows of %s", follower)
+}
+
 // keptEdges are the follows of one person, and the mark with which they were loaded.
 type keptEdges struct {
 	changed int64

@@ -127,3 +127,39 @@ func deletedUserPage(ctx context.Context, q storage.Querier, limit int) (social.
 	more, err := queryEdges(ctx, q, others, person, limit-len(list))
 	return person, append(list, more...), true, err
 }
+
+// endedBy gives the follows of a person that ended with the account of who was followed, as long as it is shown that
+// it ended: those that the job has not taken away yet, and those that it has.
+func endedBy(ctx context.Context, q storage.Querier, follower social.ID) ([]social.FollowEdge, error) {
+	return storage.All(ctx, q, func(row storage.Row) (e social.FollowEdge, err error) {
+		return e, row.Scan(&e.User, &e.Since)
+	}, `SELECT followed_id, since FROM ended_follows WHERE follower_id = $1
+		UNION ALL SELECT f.followed_id, f.since FROM follow_leavers l
+		JOIN follows f ON f.follower_id = $1 AND f.followed_id = l.user_id`, follower)
+}
+
+// keepEnded notes which of these follows, about to go, were of the person, whose account has ended.
+func keepEnded(ctx context.Context, tx storage.Tx, person social.ID, list []edge) error {
+	for _, e := range list {
+		if e.followed != person {
+			continue
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO ended_follows (follower_id, followed_id, since, position)
+			SELECT $1, user_id, $3, position FROM follow_leavers WHERE user_id = $2`, e.follower, person, int64(e.since))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func hasEndedBelow(ctx context.Context, q storage.Querier, floor social.Position) (has bool, err error) {
+	err = q.QueryRow(ctx, `SELECT CASE WHEN EXISTS (SELECT 1 FROM ended_follows WHERE position <= $1) THEN 1 ELSE 0 END`,
+		int64(floor)).Scan(&has)
+	return has, err
+}
+
+func forgetEnded(ctx context.Context, tx storage.Tx, floor social.Position, limit int) (int64, error) {
+	return tx.Exec(ctx, `DELETE FROM ended_follows WHERE (follower_id, followed_id) IN (SELECT follower_id, followed_id
+		FROM ended_follows WHERE position <= $1 ORDER BY position LIMIT $2)`, int64(floor), limit)
+}

@@ -10,6 +10,7 @@ const (
 	EventPostCreated         = "post.created"
 	EventPostUpdated         = "post.updated"
 	EventPostDeleted         = "post.deleted"
+	EventUserDeleted         = "user.deleted"
 )
 
 // The types of internal entries. No client sees them.

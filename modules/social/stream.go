@@ -92,6 +92,7 @@ type Source struct {
 	Stream Stream
 	Since  Position // events at or below it are not shown; 0 = all kept
 	Bell   bool     // the person wants to be told of posts here (posts=notify)
+	Ended  bool     // the account whose stream it is has ended: all that is left in it is user.deleted
 }
 
 // Audience is what one person reads. An event is theirs if its stream is a source, its position is above the
@@ -112,15 +113,15 @@ const (
 	PostsNone   PostsMode = "none"
 )
 
-// ForPosts returns the audience narrowed to a mode: to: streams always stay; by: streams stay all, with the
-// bell on, or not at all. The result shares nothing that is written.
+// ForPosts returns the audience narrowed to a mode: to: streams and ended ones always stay; other by: streams stay
+// all, with the bell on, or not at all. The result shares nothing that is written.
 func (a Audience) ForPosts(mode PostsMode) Audience {
 	if mode == PostsAll {
 		return a
 	}
 	kept := make([]Source, 0, len(a.Sources))
 	for _, s := range a.Sources {
-		if s.Stream.Kind == To || (mode == PostsNotify && s.Bell) {
+		if s.Stream.Kind == To || s.Ended || (mode == PostsNotify && s.Bell) {
 			kept = append(kept, s)
 		}
 	}

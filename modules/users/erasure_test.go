@@ -56,9 +56,12 @@ func TestDeleteIsHeardBehindTheErasure(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(events) != 1 || events[0].Type != social.EventAccessRevoked || !events[0].Internal ||
-			events[0].Stream.User != id || string(events[0].Data) != "{}" {
-			t.Errorf("the tail gives %v, want the end of access and nothing else", events)
+		if len(events) != 2 || events[0].Type != social.EventAccessRevoked || !events[0].Internal ||
+			events[0].Stream.User != id || string(events[0].Data) != "{}" ||
+			events[1].Type != social.EventUserDeleted || events[1].Internal ||
+			events[1].Stream != (social.Stream{Kind: social.By, User: id}) ||
+			string(events[1].Data) != `{"id":"`+id.String()+`"}` {
+			t.Errorf("the tail gives %v, want the end of access, the end of the account, and nothing else", events)
 		}
 		break
 	}

@@ -3,6 +3,7 @@ package users
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"time"
 
 	"github.com/belfry-social/belfry/modules/event"
@@ -153,8 +154,9 @@ func (s *Service) owner(ctx context.Context, username string) (social.Actor, err
 //
 //  1. the row is emptied, sessions, tokens, tickets and kept answers to repeatable requests are removed;
 //  2. outbox.Erase: everything of the person that stands before it in the log vanishes;
-//  3. event.UserDeleted: what other modules announce about the ending stands behind the erasure and is heard;
-//  4. access.revoked, for the same reason the last: every node closes the person's streams when it meets it.
+//  3. access.revoked, which stands behind the erasure and is heard: every node closes the person's streams;
+//  4. user.deleted, which tells the followers;
+//  5. event.UserDeleted: what other modules announce about the ending stands behind the erasure as well.
 func (s *Service) Delete(ctx context.Context, username string) error {
 	return s.onAccount(ctx, "delete", "", username, func(tx storage.Tx, id social.ID) error {
 		now := s.now()
@@ -168,11 +170,33 @@ func (s *Service) Delete(ctx context.Context, username string) error {
 		if err := outbox.Erase(ctx, tx, now, id); err != nil {
 			return err
 		}
-		if err := s.bus.Emit(ctx, tx, event.UserDeleted{UserID: id, At: now}); err != nil {
+		if err := s.Revoke(ctx, tx, id, social.AccessRevokedData{}); err != nil {
 			return err
 		}
-		return s.Revoke(ctx, tx, id, social.AccessRevokedData{})
+		at, err := s.announceEnd(ctx, tx, id, now)
+		if err != nil {
+			return err
+		}
+		return s.bus.Emit(ctx, tx, event.UserDeleted{UserID: id, At: now, Position: at})
 	})
+}
+
+// DeletedData is the data of user.deleted.
+type DeletedData struct {
+	ID social.ID `json:"id"`
+}
+
+// announceEnd tells the followers of an account that it has ended: the last event of its by: stream, and behind the
+// erase entry the only one. Behind the revocation, channels that have it in memory need not ask the log for it.
+func (s *Service) announceEnd(ctx context.Context, tx storage.Tx, id social.ID,
+	now social.Time) (social.Position, error) {
+	data, err := json.Marshal(DeletedData{ID: id})
+	if err != nil {
+		return 0, err
+	}
+	at, err := outbox.Add(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: id},
+		Type: social.EventUserDeleted, Time: now, Data: data})
+	return social.Position(at), err
 }
 
 // empty leaves the id of an account and nothing of the person.

@@ -128,10 +128,11 @@ func TestCreateToken(t *testing.T) {
 func TestDelete(t *testing.T) {
 	w := open(t)
 	var heard []social.ID
+	var position social.Position
 	var absent bool
 	w.Bus.React(event.On("test: hear of it", func(ctx context.Context, tx storage.Tx, f event.UserDeleted) error {
 		refs, err := w.users.Refs(ctx, tx, []social.ID{f.UserID})
-		heard, absent = append(heard, f.UserID), len(refs) == 0
+		heard, position, absent = append(heard, f.UserID), f.Position, len(refs) == 0
 		return err
 	}))
 	welcome, err := w.users.Register(t.Context(),
@@ -164,9 +165,11 @@ func TestDelete(t *testing.T) {
 		t.Errorf("the fact was heard by %v, absent then: %v", heard, absent)
 	}
 	rows := w.Outbox(t)
-	if len(rows) != 2 || rows[0].Op != storage.OpErase || rows[0].Actor != a.UserID ||
-		rows[1].Type != social.EventAccessRevoked {
-		t.Errorf("the outbox has %v, want the erasure, and behind it the end of access", rows)
+	if len(rows) != 3 || rows[0].Op != storage.OpErase || rows[0].Actor != a.UserID ||
+		rows[1].Type != social.EventAccessRevoked ||
+		rows[2].Type != social.EventUserDeleted || position != social.Position(rows[2].ID) {
+		t.Errorf("the outbox has %v, want the erasure, and behind it the end of access and of the account, which the "+
+			"fact knows at %d", rows, position)
 	}
 	if dump := strings.ToLower(w.dump(t)); strings.Contains(dump, "canary") || strings.Contains(dump, token.ID.String()) {
 		for line := range strings.Lines(dump) {

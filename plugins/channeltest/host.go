@@ -27,12 +27,12 @@ func sampleEvents() (out []plugins.Event) {
 	author, reader := plugins.ID{1}, plugins.ID{2}
 	for _, typ := range []string{plugins.EventNotification, plugins.EventNotificationUpdated,
 		plugins.EventNotificationRemoved, plugins.EventReadState, plugins.EventFollowChanged, plugins.EventPostCreated,
-		plugins.EventPostUpdated, plugins.EventPostDeleted, plugins.EventAudienceChanged, plugins.EventAccessRevoked,
-		plugins.EventAccessRestored} {
+		plugins.EventPostUpdated, plugins.EventPostDeleted, plugins.EventUserDeleted, plugins.EventAudienceChanged,
+		plugins.EventAccessRevoked, plugins.EventAccessRestored} {
 		e := plugins.Event{Cursor: plugins.Cursor{Epoch: 1, Seq: plugins.Position(len(out) + 1)}, Type: typ,
 			Stream: plugins.Stream{Kind: plugins.To, User: reader}, Time: 1777889472345,
 			About: []plugins.ID{author}, Data: []byte(`{"text":"` + Canary + `"}`)}
-		if strings.HasPrefix(typ, "post.") {
+		if strings.HasPrefix(typ, "post.") || typ == plugins.EventUserDeleted {
 			e.Stream = plugins.Stream{Kind: plugins.By, User: author}
 		}
 		switch typ {

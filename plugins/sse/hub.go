@@ -179,6 +179,9 @@ func (h *hub) dispatched(events []social.Event, made []frames.Frame) {
 				h.control(p, pos, other)
 			}
 		}
+		if e.Type == social.EventUserDeleted {
+			h.audience.End(e.Stream.User)
+		}
 		h.tail.Withdraw(e)
 		if !f.Empty() {
 			h.tail.Push(*f)
@@ -214,7 +217,8 @@ func (h *hub) mark(f *frames.Frame) {
 			continue // none of their connections is idle: each looks at the tail again when the person is let go
 		}
 		for c := p.conns; c != nil; c = c.next {
-			if c.undelivered == 0 && f.Pos > c.delivered && c.want&f.Kind != 0 && p.Allows(e, c.mode, f.Pos, f.About) {
+			if c.undelivered == 0 && f.Pos > c.delivered && c.want&f.Kind != 0 &&
+				h.audience.Allows(p, e, c.mode, f.Pos, f.About) {
 				c.delivered, c.undelivered = max(c.delivered, h.before), f.Pos
 				h.serve(c)
 			}

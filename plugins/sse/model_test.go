@@ -105,6 +105,7 @@ func (d *device) until(p social.Position) {
 // fact is one event of the model, with the relations that held when it was committed.
 type fact struct {
 	raw    string
+	typ    string
 	stream social.Stream
 	about  social.ID
 	edges  map[pair]social.FollowEdge
@@ -116,6 +117,7 @@ type model struct {
 	w     *world
 	facts map[social.Position]fact
 	hides map[pair]int
+	ended bool // the account of the one who has no device
 }
 
 func (m *model) note(p social.Position, about social.ID) {
@@ -123,7 +125,8 @@ func (m *model) note(p social.Position, about social.ID) {
 	defer m.w.mu.Unlock()
 	e := m.w.events[len(m.w.events)-1]
 	raw := blockOf(e)
-	f := fact{raw: raw, stream: e.Stream, about: about, edges: map[pair]social.FollowEdge{}, hides: map[pair]int{}}
+	f := fact{raw: raw, typ: e.Type, stream: e.Stream, about: about, edges: map[pair]social.FollowEdge{},
+		hides: map[pair]int{}}
 	for k, v := range m.w.edges {
 		f.edges[k] = v
 	}
@@ -164,6 +167,10 @@ func (m *model) judge(d *device, from social.Position) (problems []string) {
 
 func (m *model) expect(d *device, p social.Position, f fact) (must, may bool) {
 	me := id(d.n)
+	if f.typ == social.EventUserDeleted {
+		_, followed := m.w.ended[pair{me, f.stream.User}]
+		return followed, followed // whatever they want of posts
+	}
 	must = !m.w.gone[p]
 	if f.stream.Kind == social.To {
 		if f.stream.User != me {
@@ -237,24 +244,30 @@ func TestModel(t *testing.T) {
 
 func (m *model) step(rt *rapid.T, devices []*device, people int) {
 	person := func(what string) int { return rapid.IntRange(1, people).Draw(rt, what) }
+	author := func(what string) int { // one more, who reads nothing and whose account may end
+		if m.ended {
+			return person(what)
+		}
+		return rapid.IntRange(1, people+1).Draw(rt, what)
+	}
 	w := m.w
 	switch rapid.SampledFrom([]string{"post", "post", "post", "notify", "notify", "follow", "unfollow", "hide", "skip",
-		"connect", "connect", "cut", "delete", "forget"}).Draw(rt, "step") {
+		"connect", "connect", "cut", "delete", "forget", "end"}).Draw(rt, "step") {
 	case "post":
 		for range rapid.IntRange(1, 4).Draw(rt, "posts") {
-			n := person("author")
+			n := author("author")
 			m.note(w.post(n), id(n))
 		}
 	case "notify":
-		n, actor := person("receiver"), person("actor")
+		n, actor := person("receiver"), author("actor")
 		m.note(w.commit(to(n), social.EventNotification, fmt.Sprintf(`{"from":%d}`, actor), id(actor)), id(actor))
 	case "follow":
-		n, other := person("who"), person("whom")
+		n, other := person("who"), author("whom")
 		if n != other {
 			m.note(w.follow(n, other, rapid.Bool().Draw(rt, "bell")), social.ID{})
 		}
 	case "unfollow":
-		n, other := person("who"), person("whom")
+		n, other := person("who"), author("whom")
 		if n != other {
 			m.note(w.unfollow(n, other), social.ID{})
 		}
@@ -273,6 +286,11 @@ func (m *model) step(rt *rapid.T, devices []*device, people int) {
 		}
 	case "cut":
 		rapid.SampledFrom(devices).Draw(rt, "device").cut()
+	case "end":
+		if !m.ended && rapid.IntRange(0, 3).Draw(rt, "really") == 0 {
+			m.ended = true
+			m.note(w.end(people+1), social.ID{})
+		}
 	case "forget":
 		devices[0].site.inHub(func(h *hub) { h.forgetAll() })
 	case "delete":

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type world struct {
 	events  []social.Event
 	gone    map[social.Position]bool // redacted
 	edges   map[pair]social.FollowEdge
+	ended   map[pair]social.FollowEdge // of followed people whose account has ended
 	hidden  map[pair]bool
 
 	listener   plugins.Listener
@@ -47,8 +49,8 @@ type pair struct{ person, other social.ID }
 
 func newWorld() *world {
 	w := &world{epochs: social.Epochs{{Number: 1}},
-		gone: map[social.Position]bool{}, edges: map[pair]social.FollowEdge{}, hidden: map[pair]bool{},
-		batch: 256}
+		gone: map[social.Position]bool{}, edges: map[pair]social.FollowEdge{}, ended: map[pair]social.FollowEdge{},
+		hidden: map[pair]bool{}, batch: 256}
 	w.changed.L = &w.mu
 	return w
 }
@@ -112,6 +114,27 @@ func (w *world) unfollow(n, other int) social.Position {
 	data, _ := json.Marshal(social.Relationship{UserID: id(other), Follow: social.FollowNone})
 	delete(w.edges, pair{id(n), id(other)})
 	return w.commitLocked(to(n), social.EventFollowChanged, string(data), false)
+}
+
+// end ends an account: what is theirs or names them is gone, and their followers are told.
+func (w *world) end(n int) social.Position {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.events {
+		if e.Stream.User == id(n) || slices.Contains(e.About, id(n)) {
+			w.gone[e.Cursor.Seq] = true
+		}
+	}
+	for k, e := range w.edges {
+		if k.other == id(n) {
+			w.ended[k] = e
+		}
+		if k.other == id(n) || k.person == id(n) {
+			delete(w.edges, k)
+		}
+	}
+	w.commitLocked(to(n), social.EventAccessRevoked, `{}`, true)
+	return w.commitLocked(by(n), social.EventUserDeleted, `{"id":"`+id(n).String()+`"}`, false)
 }
 
 // hide is a mute or block by other means than follow.changed; an internal entry tells of it.
@@ -269,12 +292,21 @@ func (w *world) audienceLocked(person social.ID) social.Audience {
 				Bell: e.Bell})
 		}
 	}
+	for k, e := range w.ended {
+		if k.person == person {
+			a.Sources = append(a.Sources, endedSource(k.other, e))
+		}
+	}
 	for k := range w.hidden {
 		if k.person == person {
 			a.Hidden[k.other] = struct{}{}
 		}
 	}
 	return a
+}
+
+func endedSource(author social.ID, e social.FollowEdge) social.Source {
+	return social.Source{Stream: social.Stream{Kind: social.By, User: author}, Since: e.Since, Ended: true}
 }
 
 func (w *world) Relation(ctx context.Context, person, other social.ID) (social.Source, bool, bool, error) {
@@ -289,6 +321,8 @@ func (w *world) Relation(ctx context.Context, person, other social.ID) (social.S
 	s := social.Source{}
 	if ok {
 		s = social.Source{Stream: social.Stream{Kind: social.By, User: other}, Since: e.Since, Bell: e.Bell}
+	} else if e, ok = w.ended[pair{person, other}]; ok {
+		s = endedSource(other, e)
 	}
 	return s, ok, w.hidden[pair{person, other}], nil
 }

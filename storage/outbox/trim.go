@@ -29,6 +29,13 @@ func TrimJob(db storage.DB, log storage.LogKeeper, clock social.Clock, age time.
 	}}
 }
 
+// Floor is the highest position that the store has dropped: nobody is shown what stands at or below it any more. A
+// module that keeps something for as long as an event is shown asks it.
+func Floor(ctx context.Context, q storage.Querier) (floor social.Position, err error) {
+	err = q.QueryRow(ctx, `SELECT floor FROM log_state WHERE id = 1`).Scan(&floor)
+	return floor, social.Wrap(err, "outbox: floor")
+}
+
 type trimmer struct {
 	db    storage.DB
 	log   storage.LogKeeper

@@ -17,6 +17,8 @@ function told(event: Schemas["Event"]): string {
       return `${event.type} ${event.data.text} by ${event.data.author?.username}`;
     case "post.deleted":
       return `${event.type} ${event.data.id} ${event.data.deleted_at}`;
+    case "user.deleted":
+      return `${event.type} ${event.data.id}`;
     case "notification":
     case "notification.updated":
       return `${event.type} ${event.data.type} by ${event.data.actor?.username} of ${event.data.group.count}`;

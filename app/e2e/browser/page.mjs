@@ -107,6 +107,24 @@ try {
   await bob.page.getByText("Quiet here.").waitFor();
   step("deleted for everybody");
 
+  // An operator ends an account: what its followers see of it goes, without a reload.
+  const carol = await visitor("carol");
+  await bob.page.goto(base + "/@carol");
+  await bob.page.getByRole("button", { name: "Follow", exact: true }).click();
+  await bob.page.getByRole("button", { name: "Unfollow" }).waitFor();
+  await bob.page.getByRole("link", { name: "Belfry" }).click();
+  await carol.page.getByLabel("Post", { exact: true }).fill("The tide turns at six.");
+  await carol.page.getByRole("button", { name: "Post", exact: true }).click();
+  const doomed = bob.page.locator("article.post").filter({ hasText: "The tide turns" });
+  await doomed.waitFor();
+  await bob.page.getByLabel("Post", { exact: true }).fill("half a thought");
+  await fetch(process.env.OPERATOR + "/carol");
+  await doomed.waitFor({ state: "detached" });
+  check((await bob.page.getByLabel("Post", { exact: true }).inputValue()) === "half a thought", "the draft is gone");
+  await carol.page.getByRole("button", { name: "Log in" }).waitFor();
+  await carol.context.close();
+  step("an account has ended");
+
   await bob.page.goto(base + "/docs");
   await bob.page.locator("rapi-doc").waitFor();
   await bob.page.waitForFunction(() => document.querySelector("rapi-doc")?.shadowRoot?.textContent.includes("/v1/events"));

@@ -90,8 +90,9 @@ function onEvent(type, data) {
     bellIsOn(event.author.id).then((on) => on && ring(event.id, `\u2068${event.author.display_name}\u2069: ${event.text}`.slice(0, 140), `/p/${event.id}`));
   }
   if (type === "follow.changed") relations.delete(event.user_id);
+  if (type === "user.deleted") relations.delete(event.id);
   if (type === "read_state") { site.counts = event.counts; renderTop(); }
-  else if (type.startsWith("notification") || type === "post.created" || type === "post.deleted") refreshCounts();
+  else if (type.startsWith("notification") || ["post.created", "post.deleted", "user.deleted"].includes(type)) refreshCounts();
   current.onEvent?.(type, event);
 }
 

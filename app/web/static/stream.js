@@ -3,7 +3,7 @@
 // them up.
 
 const TYPES = ["notification", "notification.updated", "notification.removed", "read_state", "follow.changed",
-  "post.created", "post.updated", "post.deleted", "ready", "gap", "bye"];
+  "post.created", "post.updated", "post.deleted", "user.deleted", "ready", "gap", "bye"];
 
 // follow starts the stream for one user after a cursor, calls on(type, data) in every tab, and returns a
 // function that stops it. state(open) tells whether events arrive now.

@@ -58,7 +58,7 @@ function postCard(post, { open = false } = {}) {
     paint();
   }));
   paint();
-  const card = h("article", { class: "card post" + (post.reply_to ? " comment" : ""), "data-id": post.id });
+  const card = h("article", { class: "card post" + (post.reply_to ? " comment" : ""), "data-id": post.id, "data-author": post.author?.id });
   if (post.deleted) {
     card.append(h("p", { class: "quiet" }, "This was deleted."));
     return card;
@@ -104,7 +104,8 @@ function list(page, path, render, empty) {
     const old = box.querySelector(`[data-id="${id}"]`);
     if (old) get(`/v1/posts/${id}`).then((p) => old.replaceWith(render(p)), () => old.remove());
   };
-  return { element: h("div", {}, box, more), put: place, renew, drop: (id) => box.querySelector(`[data-id="${id}"]`)?.remove() };
+  return { element: h("div", {}, box, more), put: place, renew, drop: (id) => box.querySelector(`[data-id="${id}"]`)?.remove(),
+    dropAuthor: (id) => box.querySelectorAll(`[data-author="${id}"]`).forEach((el) => el.remove()) };
 }
 
 export async function homeView() {
@@ -114,6 +115,7 @@ export async function homeView() {
     onEvent: (type, data) => {
       if (type === "post.created") posts.put(data);
       if (type === "post.deleted") posts.drop(data.id);
+      if (type === "user.deleted") posts.dropAuthor(data.id);
       if (type.startsWith("notification") && data.object?.kind === "comment") {
         get(`/v1/posts/${data.object.id}`).then((c) => posts.renew(c.root_id), () => {});
       } else if (type.startsWith("notification") && data.object) posts.renew(data.object.id);
@@ -145,6 +147,7 @@ export async function personView(name) {
     onEvent: (type, data) => {
       if (type === "post.created" && data.author.id === user.id) posts.put(data);
       if (type === "post.deleted") posts.drop(data.id);
+      if (type === "user.deleted" && data.id === user.id) go(location.pathname, false);
       if (type === "follow.changed" && data.user_id === user.id) set(data);
     },
   };
@@ -160,6 +163,8 @@ export async function postView(id) {
       if (type === "notification" && (data.type === "comment" || data.type === "reply") && data.object) {
         get(`/v1/posts/${data.object.id}`).then((c) => c.root_id === post.root_id && comments.put(c, false), () => {});
       }
+      if (type === "user.deleted" && data.id === post.author?.id) go(location.pathname, false);
+      if (type === "user.deleted") comments.dropAuthor(data.id);
     },
   };
 }
@@ -191,6 +196,7 @@ export async function notificationsView() {
       if (type === "notification" || type === "notification.updated") notes.put(data);
       if (type === "notification.removed" && data.id) notes.drop(data.id);
       if (type === "post.deleted") notes.drop(data.id);
+      if (type === "user.deleted") go(location.pathname, false); // groups name others too
     },
   };
 }

@@ -42,17 +42,34 @@ func (k *wakeups) watch(w *waiter, sources []social.Source) (grown bool) {
 	return grown
 }
 
-// wake wakes everybody who waits for a stream of these events.
+// wake wakes everybody who waits for a stream of these events. The end of an account wakes all who wait: those who
+// followed it without wanting its posts wait for its stream from then on only.
 func (k *wakeups) wake(events []social.Event) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, e := range events {
-		for w := range k.byStream[e.Stream] {
-			select {
-			case w.wake <- struct{}{}:
-			default: // a wake-up that waits already stands for this one too
-			}
+		if e.Type == social.EventUserDeleted {
+			k.wakeAll()
+			return
 		}
+		for w := range k.byStream[e.Stream] {
+			w.signal()
+		}
+	}
+}
+
+func (k *wakeups) wakeAll() {
+	for _, set := range k.byStream {
+		for w := range set {
+			w.signal()
+		}
+	}
+}
+
+func (w *waiter) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // a wake-up that waits already stands for this one too
 	}
 }
 

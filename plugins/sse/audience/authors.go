@@ -46,16 +46,18 @@ type authors struct {
 type author struct {
 	id      social.ID
 	readers []edge
+	ended   bool // the account has ended: every mode shows what is left
 }
 
 func newAuthors() authors {
 	return authors{places: map[social.ID]uint32{}, table: make([]author, firstAuthor)}
 }
 
-// enter gives an author a place. A reader has to follow, or the place is lost.
-func (t *authors) enter(id social.ID) uint32 {
+// enter gives an author a place, and notes whether the account has ended. A reader has to follow, or the place is lost.
+func (t *authors) enter(id social.ID, ended bool) uint32 {
 	place, ok := t.places[id]
 	if ok {
+		t.table[place].ended = t.table[place].ended || ended
 		return place
 	}
 	if n := len(t.free); n > 0 {
@@ -64,7 +66,8 @@ func (t *authors) enter(id social.ID) uint32 {
 		place = uint32(len(t.table))
 		t.table = append(t.table, author{})
 	}
-	t.table[place].id, t.places[id] = id, place
+	t.table[place] = author{id: id, ended: ended}
+	t.places[id] = place
 	return place
 }
 
@@ -113,6 +116,11 @@ func (t *authors) clear(p *Person) {
 		t.unlink(p, e)
 	}
 	p.follows, p.sinces = nil, nil
+}
+
+// takes reports whether a mode shows what is read by an edge.
+func (t *authors) takes(m Mode, e edge) bool {
+	return e.place() == ownTo || m == All || (e.bell() && m == Notify) || t.table[e.place()].ended
 }
 
 // stream is what a person reads by an edge.

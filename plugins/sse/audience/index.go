@@ -71,7 +71,7 @@ func (x *Index[M]) Install(m M, a social.Audience, from social.Position) {
 		case s.Stream.Kind == social.To:
 			place = ownTo
 		case !mine:
-			place = x.authors.enter(s.Stream.User)
+			place = x.authors.enter(s.Stream.User, s.Ended)
 		}
 		if place != ownTo {
 			x.edges = append(x.edges, edgeOf(place, s.Bell))
@@ -97,7 +97,7 @@ func (x *Index[M]) Relate(m M, other social.ID, source social.Source, follows, h
 	switch {
 	case other == p.ID:
 	case follows:
-		place = x.authors.enter(other)
+		place = x.authors.enter(other, source.Ended)
 	default:
 		if place = x.authors.places[other]; place == 0 {
 			return // nobody reads them, neither does this person
@@ -145,12 +145,24 @@ func (x *Index[M]) Audience(m M, mode Mode, sources []social.Source) social.Audi
 	to := social.Source{Stream: social.Stream{Kind: social.To, User: p.ID}, Since: p.since(ownTo)}
 	a := social.Audience{Person: p.ID, Hidden: p.hidden, Sources: append(sources[:0], to)}
 	for _, e := range p.follows {
-		if mode.takes(e.bell()) {
+		if x.authors.takes(mode, e) {
 			s := social.Source{Stream: x.authors.stream(p, e), Since: p.since(e.place()), Bell: e.bell()}
 			a.Sources = append(a.Sources, s)
 		}
 	}
 	return a
+}
+
+// End notes that the account of an author has ended: from now on every mode shows its stream.
+func (x *Index[M]) End(author social.ID) {
+	if place, ok := x.authors.places[author]; ok {
+		x.authors.table[place].ended = true
+	}
+}
+
+// Allows reports whether an event that a person reads by an edge is shown in one mode.
+func (x *Index[M]) Allows(m M, e Edge, mode Mode, at social.Position, about []social.ID) bool {
+	return x.authors.takes(mode, e) && m.base().sees(e, at, about)
 }
 
 // Judge begins to judge a row of events for a person in one mode.

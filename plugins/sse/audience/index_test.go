@@ -41,7 +41,7 @@ type frame struct {
 // agree, what is asked from the index is what is true above From, and nothing is left of those who went.
 func TestIndexModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		m := &indexModel{x: New[*member](), edges: naive{}, hidden: map[pair]bool{}}
+		m := &indexModel{x: New[*member](), edges: naive{}, hidden: map[pair]bool{}, ended: map[social.ID]bool{}}
 		for range rapid.IntRange(1, 80).Draw(rt, "steps") {
 			m.step(rt)
 			m.check(rt)
@@ -60,6 +60,7 @@ type indexModel struct {
 	frames []frame
 	edges  naive
 	hidden map[pair]bool
+	ended  map[social.ID]bool
 	pos    social.Position
 }
 
@@ -67,7 +68,7 @@ func (m *indexModel) step(rt *rapid.T) {
 	n, other := rapid.IntRange(1, 5).Draw(rt, "who"), rapid.IntRange(1, 8).Draw(rt, "whom")
 	who := id(n)
 	p, k := m.x.Find(who), pair{who, id(other)}
-	switch rapid.SampledFrom([]string{"load", "relate", "relate", "leave", "frame", "frame"}).Draw(rt, "step") {
+	switch rapid.SampledFrom([]string{"load", "relate", "relate", "leave", "frame", "frame", "end"}).Draw(rt, "step") {
 	case "load":
 		if p == nil {
 			p = &member{Person: Person{ID: who}, name: who.String()}
@@ -78,7 +79,7 @@ func (m *indexModel) step(rt *rapid.T) {
 			social.Source{Stream: by(n), Since: m.since(rt)})
 		for o := range 9 {
 			if o != n && rapid.Bool().Draw(rt, "follows") {
-				a.Sources = append(a.Sources, social.Source{Stream: by(o), Since: m.since(rt), Bell: rapid.Bool().Draw(rt, "bell")})
+				a.Sources = append(a.Sources, m.source(rt, o))
 			}
 			if rapid.IntRange(0, 5).Draw(rt, "hides") == 0 {
 				a.Hidden[id(o)] = struct{}{}
@@ -101,7 +102,7 @@ func (m *indexModel) step(rt *rapid.T) {
 		if p == nil || other == n {
 			return
 		}
-		s := social.Source{Stream: by(other), Since: m.since(rt), Bell: rapid.Bool().Draw(rt, "bell")}
+		s := m.source(rt, other)
 		follows, hides := rapid.Bool().Draw(rt, "follows"), rapid.Bool().Draw(rt, "hides")
 		if !follows {
 			s = social.Source{}
@@ -126,9 +127,26 @@ func (m *indexModel) step(rt *rapid.T) {
 			maps.DeleteFunc(m.edges, func(k pair, _ social.Source) bool { return k.person == who })
 			maps.DeleteFunc(m.hidden, func(k pair, _ bool) bool { return k.person == who })
 		}
+	case "end":
+		if other < 6 {
+			return // somebody who reads
+		}
+		m.ended[id(other)] = true
+		m.x.End(id(other))
+		for k, s := range m.edges {
+			if k.other == id(other) {
+				s.Ended = true
+				m.edges[k] = s
+			}
+		}
 	case "frame":
 		m.frames = append(m.frames, m.frame(rt, other))
 	}
+}
+
+func (m *indexModel) source(rt *rapid.T, author int) social.Source {
+	return social.Source{Stream: by(author), Since: m.since(rt), Bell: rapid.Bool().Draw(rt, "bell"),
+		Ended: m.ended[id(author)]}
 }
 
 func (m *indexModel) frame(rt *rapid.T, n int) frame {
@@ -221,7 +239,7 @@ func (m *indexModel) checkPerson(rt *rapid.T, p *member) {
 func (m *indexModel) reads(p *member, mode Mode, f frame, about []social.ID) (shown bool) {
 	for r, e := range m.x.Readers(f.stream) {
 		if r == p {
-			shown = r.Allows(e, mode, f.pos, about)
+			shown = m.x.Allows(r, e, mode, f.pos, about)
 		}
 	}
 	return shown

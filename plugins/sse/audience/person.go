@@ -69,13 +69,10 @@ func (p *Person) hide(other social.ID, hidden bool) {
 	p.hidden[other] = struct{}{}
 }
 
-// Allows reports whether an event that the person reads by an edge is shown in one mode.
-func (p *Person) Allows(e Edge, mode Mode, at social.Position, about []social.ID) bool {
-	if (e.place() != ownTo && !mode.takes(e.bell())) || at <= p.since(e.place()) {
-		return false
-	}
-	return len(p.hidden) == 0 ||
-		!slices.ContainsFunc(about, func(id social.ID) bool { _, ok := p.hidden[id]; return ok })
+// sees reports whether the person may see an event at a position that names some people, and is read by an edge.
+func (p *Person) sees(e Edge, at social.Position, about []social.ID) bool {
+	return at > p.since(e.place()) && (len(p.hidden) == 0 ||
+		!slices.ContainsFunc(about, func(id social.ID) bool { _, ok := p.hidden[id]; return ok }))
 }
 
 // Judge tells which of a row of events are for one person, by what is known of the person's relations now. Its last
@@ -96,7 +93,7 @@ func (j *Judge) Shows(s social.Stream, at social.Position, about []social.ID) bo
 		j.stream = s
 		j.edge, j.reads = j.authors.edge(j.person, s)
 	}
-	return j.reads && j.person.Allows(j.edge, j.mode, at, about)
+	return j.reads && j.authors.takes(j.mode, j.edge) && j.person.sees(j.edge, at, about)
 }
 
 // Mode is social.PostsMode in one byte.
@@ -118,6 +115,3 @@ func ModeOf(m social.PostsMode) Mode {
 		return Notify
 	}
 }
-
-// takes reports whether a mode shows the posts of a person followed with or without the bell.
-func (m Mode) takes(bell bool) bool { return m == All || (bell && m == Notify) }

@@ -48,7 +48,7 @@ const (
 // shown are the types that clients may ask for.
 var shown = [...]string{social.EventNotification, social.EventNotificationUpdated, social.EventNotificationRemoved,
 	social.EventReadState, social.EventFollowChanged, social.EventPostCreated, social.EventPostUpdated,
-	social.EventPostDeleted}
+	social.EventPostDeleted, social.EventUserDeleted}
 
 func KindOf(typ string) Kinds {
 	if i := slices.Index(shown[:], typ); i >= 0 {
