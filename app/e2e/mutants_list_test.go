@@ -87,6 +87,8 @@ var mutants = []mutant{
 		"			k.wakeAll()\n", "", "modules/delivery", "EndOfAnAccount"},
 	{"followers of an ended account are forgotten with its follows", "modules/follows/reactions.go",
 		"keepEnded(ctx, tx, person, list)", "error(nil)", "modules/follows", "."},
+	{"a file is taken with the log of another moment", "storage/sqlite/marks.go",
+		"if err == nil && m.begin {", "if err == nil && false {", "storage/sqlite", "FileAndLog"},
 	{"the tail claims what it dropped", "plugins/sse/frames/tail.go",
 		"t.floor = t.frames[n].Pos", "_ = t.frames[n].Pos", "plugins/sse/...", "."},
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -19,8 +20,9 @@ import (
 type DB struct {
 	cfg     Config
 	writer  *writer
-	readers chan *conn    // those that are free
-	closing chan struct{} // closed by Close
+	readers chan *conn            // those that are free
+	closing chan struct{}         // closed by Close
+	corrupt atomic.Pointer[error] // the first that a reader met
 	once    sync.Once
 	result  error // of Close
 }
@@ -68,6 +70,9 @@ func (d *DB) open() error {
 	if mode != "wal" { // SQLite goes on without it and says nothing
 		return fmt.Errorf("the file system does not support a write-ahead log (journal mode %q); use a local disk", mode)
 	}
+	if d.writer.marks, err = openMarks(c, d.cfg.Path); err != nil {
+		return err
+	}
 	for range d.cfg.Readers {
 		c, err := connect(d.cfg, "query_only(1)")
 		if err != nil {
@@ -107,6 +112,7 @@ func (d *DB) Close() error {
 		close(d.closing)
 		close(d.writer.stop)
 		<-d.writer.stopped
+		d.writer.lastMark()
 		if d.writer.failure() != nil {
 			_, d.result = d.writer.conn.db.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true)
 		}

@@ -8,14 +8,14 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// ErrMixed is returned by Fits.
+// ErrMixed is returned by Open and by Fits.
 var ErrMixed = errors.New("the database and its write-ahead log do not belong together: an old " + FileName +
 	" lies beside a newer " + FileName + "-wal, or the other way round; restore a backup, or put the database back " +
 	"without the files " + FileName + "-wal and " + FileName + "-shm")
 
 // Fits looks whether the outbox is whole at its end, once its tables are there: the highest announcement is the last
-// one that was ever given out, or everything is trimmed. It is the sign of a database that was put back beside the
-// write-ahead log of another moment, which SQLite takes for its own.
+// one that was ever given out, or everything is trimmed. Where the file has no mark yet, that is the only sign of a
+// database that was put back beside the write-ahead log of another moment.
 func (d *DB) Fits(ctx context.Context) error {
 	return d.Read(ctx, func(q storage.Querier) error {
 		var last, top, floor int64

@@ -54,10 +54,44 @@ func (w *writer) checkpoint() {
 	_ = w.step(PointCheckpoint, func() error { // the transaction before it stands; what it says is remembered
 		pages, done, err := w.conn.db.WALCheckpoint("", sqlite3.CHECKPOINT_NOOP)
 		if err == nil && pages-done >= checkpointPages {
-			_, _, err = w.conn.db.WALCheckpoint("", sqlite3.CHECKPOINT_PASSIVE)
+			err = w.move(sqlite3.CHECKPOINT_PASSIVE)
 		}
 		return mapped(err)
 	})
+}
+
+// move moves the write-ahead log into the file, under a new mark.
+func (w *writer) move(mode sqlite3.CheckpointMode) error {
+	if err := w.mark(); err != nil {
+		return err
+	}
+	pages, done, err := w.conn.db.WALCheckpoint("", mode)
+	w.marks.begin = err == nil && pages == done
+	return err
+}
+
+// lastMark comes before the checkpoint of Close, which is the library's. A disk that is full is no reason not to close.
+func (w *writer) lastMark() {
+	if !w.marks.begin {
+		_ = w.step(PointCheckpoint, w.mark)
+	}
+}
+
+func (w *writer) mark() error {
+	_, err := w.conn.exec("BEGIN IMMEDIATE")
+	if err != nil {
+		return err
+	}
+	keep, err := w.marks.next(w.conn)
+	if err == nil {
+		_, err = w.conn.exec("COMMIT")
+	}
+	if err != nil {
+		w.rollback()
+		return err
+	}
+	keep()
+	return nil
 }
 
 // Healthy is storage.DB's. While the disk is full or read-only it is tried once a second.
@@ -66,6 +100,9 @@ func (d *DB) Healthy() error {
 		return err
 	}
 	if p := d.writer.trouble.Load(); p != nil {
+		return *p
+	}
+	if p := d.corrupt.Load(); p != nil {
 		return *p
 	}
 	return nil

@@ -27,6 +27,9 @@ func (d *DB) Read(ctx context.Context, fn func(q storage.Querier) error) (err er
 			_, _ = c.exec("ROLLBACK")
 		}
 		d.readers <- c
+		if IsCorrupt(err) {
+			d.corrupt.CompareAndSwap(nil, &err)
+		}
 	}()
 	if _, err := c.exec("BEGIN DEFERRED"); err != nil {
 		return err

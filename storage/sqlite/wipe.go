@@ -34,9 +34,13 @@ func (d *DB) Wipe(ctx context.Context) error {
 // wipe is Wipe on the writer's goroutine, between two transactions.
 func (w *writer) wipe(patience time.Duration) error {
 	return w.step(PointCheckpoint, func() error {
-		err := w.conn.db.BusyTimeout(wipePatience)
+		pages, _, err := w.conn.db.WALCheckpoint("", sqlite3.CHECKPOINT_NOOP)
+		if err != nil || pages == 0 {
+			return mapped(err)
+		}
+		err = w.conn.db.BusyTimeout(wipePatience)
 		if err == nil {
-			_, _, err = w.conn.db.WALCheckpoint("", sqlite3.CHECKPOINT_TRUNCATE)
+			err = w.move(sqlite3.CHECKPOINT_TRUNCATE)
 		}
 		return mapped(errors.Join(err, w.conn.db.BusyTimeout(patience)))
 	})

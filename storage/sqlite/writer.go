@@ -31,6 +31,7 @@ type writer struct {
 	stopped   chan struct{} // closed when the goroutine has ended
 	committed chan struct{}
 	left      []*call // callers to run one by one, before others are gathered
+	marks     marks
 
 	failed  chan struct{} // closed at the first ErrFailed, after which nothing is written
 	cause   atomic.Pointer[error]
@@ -269,12 +270,14 @@ func (w *writer) begin() error {
 
 // commit makes the transaction durable. On an error the caller rolls back.
 func (w *writer) commit() error {
+	marked := func() {}
 	err := w.step(PointCommit, func() error {
 		if err := errors.Join(w.keys.save(w.conn), w.epoch.save(w.conn)); err != nil {
 			return err
 		}
-		if w.trouble.Load() != nil { // only a commit that wrote something proves that the disk takes writes
-			if _, err := w.conn.exec("PRAGMA user_version = 0"); err != nil {
+		if w.marks.begin || w.trouble.Load() != nil { // only a commit that wrote proves that the disk takes writes
+			var err error
+			if marked, err = w.marks.next(w.conn); err != nil {
 				return err
 			}
 		}
@@ -284,6 +287,7 @@ func (w *writer) commit() error {
 	if err != nil {
 		return err
 	}
+	marked()
 	_ = w.fail(PointCommitted)
 	w.keys.kept()
 	w.epoch.kept()
