@@ -97,6 +97,23 @@ fsyncfail: ## fail a sync of either store N times under load and check that ever
 	@out=$$(cd app/e2e && FAILURES=$(N) REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestFsyncErrorEndsProgram$$' . 2>&1) \
 	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
 
+.PHONY: diskfull
+diskfull: SIZE ?= 64m
+diskfull: ## fill a disk of SIZE under a running program, and give it space again (root: it mounts the disk)
+	@out=$$(cd app/e2e && SIZE=$(SIZE) REPORT=1 $(GO) test -v -count=1 -timeout 30m -run '^TestDiskFullForReal$$' . 2>&1) \
+	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
+
+.PHONY: rebuild
+rebuild: EVENTS ?= 1000000
+rebuild: ## delete the event log of EVENTS events, twice, and check ids, bytes and clients
+	@out=$$(cd app/e2e && EVENTS=$(EVENTS) REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestRebuild$$' . 2>&1) \
+	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
+
+.PHONY: erase
+erase: ## end an account and wait, an hour at most, until nothing of it is in any file of an idle site
+	@out=$$(cd app/e2e && ERASE=1h REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestEraseByItself$$' . 2>&1) \
+	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
+
 .PHONY: mutants
 mutants: ## break the log, the relay and the stream engine on purpose, one line at a time, and want the kits to see it
 	cd app/e2e && MUTANTS=1 REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestMutants$$' .

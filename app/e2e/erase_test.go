@@ -3,10 +3,12 @@ package e2e_test
 import (
 	"bytes"
 	"database/sql"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/fx"
 
@@ -135,6 +137,61 @@ func TestErase(t *testing.T) {
 		t.Errorf("the file that was set aside is still there: %v", err)
 	}
 	rawFiles(t, w.Data, word)
+}
+
+// TestEraseByItself (P26, full): a program with its own settings, on which nobody does anything, has nothing of an
+// ended account in any file within an hour, and in no backup made then. ERASE is how long it is waited for.
+func TestEraseByItself(t *testing.T) {
+	if os.Getenv("ERASE") == "" {
+		t.Skip("ERASE says how long to wait; make erase")
+	}
+	limit, err := time.ParseDuration(os.Getenv("ERASE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const word = "zebraword"
+	w := startWorld(t, nil, 3)
+	gone, fan := w.People[0], w.People[1]
+	newCaller(w.URL, fan.Token).must(t, 200, "PUT", "/v1/users/"+gone.ID.String()+"/follow", nil)
+	me := newCaller(w.URL, gone.Token)
+	for i := range 200 {
+		me.must(t, 201, "POST", "/v1/posts", map[string]any{"text": fmt.Sprint("post ", i, " ", strings.Repeat(word, 1+i%40))})
+	}
+	w.stop()
+	c := newChild(t, w.Data)
+	c.mustStart()
+	counted := func() (n int) {
+		for _, name := range []string{"belfry.db", "belfry.db-wal", boltFile} {
+			b, err := os.ReadFile(filepath.Join(w.Data, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += bytes.Count(b, []byte(word))
+		}
+		return n
+	}
+	before := counted()
+	if before < 200 {
+		t.Fatalf("the word is there %d times: the test would prove nothing", before)
+	}
+	mustBelfry(t, "user", "delete", gone.Name, "--yes", "--data", w.Data)
+	began, tick := time.Now(), time.NewTicker(5*time.Second) // nothing tells of it, so the files are looked at
+	defer tick.Stop()
+	left := before
+	for ; left > 0 && time.Since(began) < limit; left = counted() {
+		<-tick.C
+	}
+	took := time.Since(began)
+	if left > 0 {
+		t.Errorf("%d of %d places are left after %v", left, before, took)
+	}
+	rawFiles(t, w.Data, word)
+	backup := filepath.Join(t.TempDir(), "site.tar")
+	mustBelfry(t, "backup", backup, "--data", w.Data)
+	if b, err := os.ReadFile(backup); err != nil || bytes.Contains(b, []byte(word)) {
+		t.Errorf("a backup holds the word, or is not there: %v", err)
+	}
+	report(t, "erase", 0, map[string]any{"places": before, "left": left, "after_s": int(took.Seconds())})
 }
 
 // rawFiles looks for a word in all bytes of the files of a data directory.

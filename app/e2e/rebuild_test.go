@@ -3,11 +3,13 @@ package e2e_test
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -43,13 +45,35 @@ func (w *world) announce(n int, who member) {
 	}
 }
 
+// content is a sum over ids and bytes of all that the log gives.
+func (w *world) content() string {
+	w.t.Helper()
+	sum, head, after := sha256.New(), w.log.Head(), w.log.Kept().Oldest()
+	for events, err := range w.log.Tail(w.t.Context(), after) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, e := range events {
+			_, _ = sum.Write(e.AppendJSON(nil))
+			after = e.Cursor
+		}
+		if after.Seq >= head.Seq {
+			break
+		}
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil))
+}
+
 // TestRebuild (P28): the log is deleted between runs; ids and bytes stay, and no client sees a gap.
 func TestRebuild(t *testing.T) {
-	_, rng := luck(t)
+	seed, rng := luck(t)
 	w := startWorld(t, map[string]string{"server.max_streams_per_person": "100"}, 4)
 	s := w.stormed(60, rng.Uint64())
-	w.announce(number(t, "EVENTS", 5000), w.People[0])
+	events := number(t, "EVENTS", 5000)
+	w.announce(min(events, 5000), w.People[0])
+	w.announce(max(events-5000, 0), member{ID: social.NewID()}) // more than clients read is there for the log alone
 	w.settle()
+	content, took := w.content(), time.Duration(0)
 	g := newGate()
 	g.set(true)
 	s.gate = g
@@ -73,8 +97,13 @@ func TestRebuild(t *testing.T) {
 		if err := os.Remove(filepath.Join(w.Data, boltFile)); err != nil {
 			t.Fatal(err)
 		}
+		began := time.Now()
 		w.start()
+		took = time.Since(began)
 		g.set(true)
+	}
+	if got := w.content(); got != content {
+		t.Errorf("the log was %s, and is %s", content, got)
 	}
 	for _, m := range w.People {
 		after := everything(t, w.URL, m, "all")
@@ -96,6 +125,7 @@ func TestRebuild(t *testing.T) {
 			t.Errorf("a client saw a gap: %+v", r.Gaps[0])
 		}
 	}
+	report(t, "rebuild", seed, map[string]any{"events": events, "ready_s": took.Seconds()})
 }
 
 // TestRestoredCopy (I27): an older copy of the store was put back and has gone on. An id of what the copy holds goes

@@ -1,0 +1,163 @@
+package e2e_test
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/belfry-social/belfry/storage/sqlite"
+)
+
+// TestDiskFullForReal (P4): the disk of a whole program fills up. Writes are refused with 507, while reads and a live
+// stream go on; with the space everything comes back by itself within 5 s, nothing lost and nothing doubled. SIZE is
+// that of the disk.
+func TestDiskFullForReal(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIP: a disk of its own needs root")
+	}
+	size := os.Getenv("SIZE")
+	if size == "" {
+		size = "32m"
+	}
+	w := startWorld(t, nil, 2)
+	author, reader := w.People[0], w.People[1]
+	newCaller(w.URL, reader.Token).must(t, 200, "PUT", "/v1/users/"+author.ID.String()+"/follow", nil)
+	w.stop()
+	dir := filepath.Join(t.TempDir(), "disk")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("belfry", dir, "tmpfs", 0, "size="+size); err != nil {
+		t.Skipf("SKIP: mount: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	if err := os.CopyFS(dir, os.DirFS(w.Data)); err != nil {
+		t.Fatal(err)
+	}
+	c := newChild(t, dir)
+	c.mustStart()
+	me := newCaller(c.URL, author.Token)
+	live := watch(t, c.URL, reader)
+
+	// All but 2 MiB is filled at once, the rest by posts.
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		t.Fatal(err)
+	}
+	filler := filepath.Join(dir, "filler")
+	if err := os.WriteFile(filler, make([]byte, max(0, int64(fs.Bavail)*fs.Bsize-2<<20)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	body := func(n int) map[string]any {
+		return map[string]any{"text": fmt.Sprint("post ", n, " ", strings.Repeat("long ", 400))}
+	}
+	put := func(n int) int {
+		status, out, err := me.ask("POST", "/v1/posts", body(n), fmt.Sprint("Idempotency-Key: ", n))
+		if err != nil || status == 507 && !strings.Contains(string(out), `"storage_full"`) {
+			t.Fatalf("post %d: %d %s %v", n, status, out, err)
+		}
+		return status
+	}
+	n, refused := 0, []int{}
+	for ; len(refused) < 20; n++ {
+		if n == 10000 {
+			t.Fatal("the disk does not fill")
+		}
+		if status := put(n); status == 507 {
+			refused = append(refused, n)
+		} else if status != 201 {
+			t.Fatalf("post %d: %d", n, status)
+		}
+	}
+	for _, path := range []string{"/v1/timelines/home", "/v1/notifications", "/v1/events?after=oldest&posts=all", "/readyz"} {
+		newCaller(c.URL, reader.Token).must(t, 200, "GET", path, nil, "Accept: application/json")
+	}
+	if state := readiness(t, c.Admin); !strings.Contains(state, `"degraded"`) {
+		t.Errorf("readyz: %s", state)
+	}
+
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	tick := time.NewTicker(50 * time.Millisecond) // it heals by itself, so it is asked
+	defer tick.Stop()
+	for put(refused[0]) != 201 {
+		if <-tick.C; time.Since(began) > 5*time.Second {
+			t.Fatalf("not healthy after %v", time.Since(began))
+		}
+	}
+	healed := time.Since(began)
+	for _, n := range refused { // once more, and a third time
+		if a, b := put(n), put(n); a != 201 || b != 201 {
+			t.Errorf("post %d, with space again: %d, %d", n, a, b)
+		}
+	}
+	for !strings.Contains(readiness(t, c.Admin), `"ready"`) {
+		if <-tick.C; time.Since(began) > 5*time.Second+deadline {
+			t.Fatalf("readyz: %s", readiness(t, c.Admin))
+		}
+	}
+	seen := map[string]int{}
+	for range n { // in the order of their commits, each once
+		seen[live()]++
+	}
+	c.kill()
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(dir, sqlite.FileName)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+	for i := range n {
+		if times := seen[fmt.Sprint("post ", i)]; times != 1 {
+			t.Errorf("post %d was shown %d times", i, times)
+		}
+	}
+	rows := openStore(t, dir)
+	var posts int
+	if err := rows.QueryRow(`SELECT COUNT(*) FROM posts`).Scan(&posts); err != nil || posts != n {
+		t.Errorf("%d posts are kept, %d were answered: %v", posts, n, err)
+	}
+	report(t, "diskfull", 0, map[string]any{"size": size, "posts": n, "refused": len(refused), "healthy_ms": healed.Milliseconds()})
+}
+
+// watch opens a stream; each call of next gives the first two words of the next post.
+func watch(t *testing.T, base string, who member) (next func() string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/v1/events?posts=all", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	req.Header.Set("Authorization", "Bearer "+who.Token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("stream: %+v, %v", resp, err)
+	}
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	r := bufio.NewReaderSize(resp.Body, 64<<10)
+	return func() string {
+		for {
+			b, err := nextBlock(r)
+			if err != nil {
+				t.Fatalf("the stream ended: %v", err)
+			}
+			if b.Event == "post.created" {
+				_, text, _ := strings.Cut(b.Data, `"text":"`)
+				words := strings.SplitN(text, " ", 3)
+				return words[0] + " " + words[1]
+			}
+		}
+	}
+}
