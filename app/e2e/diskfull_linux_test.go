@@ -75,7 +75,8 @@ func TestDiskFullForReal(t *testing.T) {
 			t.Fatalf("post %d: %d", n, status)
 		}
 	}
-	for _, path := range []string{"/v1/timelines/home", "/v1/notifications", "/v1/events?after=oldest&posts=all", "/readyz"} {
+	for _, path := range []string{"/v1/timelines/home", "/v1/notifications", "/v1/events?after=oldest&posts=all",
+		"/readyz"} {
 		newCaller(c.URL, reader.Token).must(t, 200, "GET", path, nil, "Accept: application/json")
 	}
 	if state := readiness(t, c.Admin); !strings.Contains(state, `"degraded"`) {
@@ -129,7 +130,8 @@ func TestDiskFullForReal(t *testing.T) {
 	if err := rows.QueryRow(`SELECT COUNT(*) FROM posts`).Scan(&posts); err != nil || posts != n {
 		t.Errorf("%d posts are kept, %d were answered: %v", posts, n, err)
 	}
-	report(t, "diskfull", 0, map[string]any{"size": size, "posts": n, "refused": len(refused), "healthy_ms": healed.Milliseconds()})
+	report(t, "diskfull", 0, map[string]any{"size": size, "posts": n, "refused": len(refused),
+		"healthy_ms": healed.Milliseconds()})
 }
 
 // watch opens a stream; each call of next gives the first two words of the next post.

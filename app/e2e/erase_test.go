@@ -155,7 +155,7 @@ func TestEraseByItself(t *testing.T) {
 	newCaller(w.URL, fan.Token).must(t, 200, "PUT", "/v1/users/"+gone.ID.String()+"/follow", nil)
 	me := newCaller(w.URL, gone.Token)
 	for i := range 200 {
-		me.must(t, 201, "POST", "/v1/posts", map[string]any{"text": fmt.Sprint("post ", i, " ", strings.Repeat(word, 1+i%40))})
+		me.must(t, 201, "POST", "/v1/posts", map[string]any{"text": fmt.Sprint(i, " ", strings.Repeat(word, 1+i%40))})
 	}
 	w.stop()
 	c := newChild(t, w.Data)
