@@ -108,6 +108,7 @@ func (r *follower) paste(block, shows string) {
 		case leftOut[command] != "":
 		case serves.MatchString(command):
 			r.serve(typed)
+			from = 0 // in a new terminal
 		case strings.HasPrefix(command, "belfry bench "):
 			r.enter(typed + " --help") // reads what is before it
 		case endless.MatchString(command):
@@ -232,24 +233,52 @@ func (r *follower) nginx(text string) {
 	}
 }
 
-// TestDocsReadme: the README from its first command to its last, in bash and in zsh.
-func TestDocsReadme(t *testing.T) {
-	for shell := range shells {
-		t.Run(shell, func(t *testing.T) {
-			if _, err := exec.LookPath(shell); err != nil {
-				t.Skipf("SKIP: %v", err) // of zsh TestDocsBlocks knows what it trips over
-			}
-			need(t, "make", "curl")
-			r := newFollower(t, shell)
-			r.run("README.md")
-			r.end()
-		})
-	}
-}
-
 func (r *follower) end() {
 	r.t.Helper()
 	for _, end := range r.ends {
 		end()
 	}
+}
+
+// settle makes what a page takes for granted: the program is installed and serves, and people are there, of whom the
+// first has posted.
+func (r *follower) settle(names ...string) {
+	r.t.Helper()
+	r.enter("mkdir -p backups var/lib && cd belfry && go install ./app/belfry && cd ..")
+	r.serve("belfry serve")
+	s := &site{t: r.t, URL: r.url}
+	var post struct{ ID string }
+	for _, name := range names {
+		p := s.anonymous()
+		p.want(201, "POST", "/v1/auth/register", map[string]any{"username": name, "password": "correct horse " + name}, nil)
+		if post.ID == "" {
+			p.want(201, "POST", "/v1/posts", map[string]any{"text": "hello"}, &post)
+		}
+	}
+	r.is = strings.NewReplacer("http://127.0.0.1:8080", r.url, "/backups/", r.dir+"/backups/",
+		"/var/lib/", r.dir+"/var/lib/", "post delete ID", "post delete "+post.ID)
+}
+
+// TestDocsCommands: each page from its first command to its last, the README in bash and in zsh.
+func TestDocsCommands(t *testing.T) {
+	given := map[string][]string{"docs/operations.md": {"bob", "mallory"}, "docs/quickstart-web.md": {"alice"}}
+	follow := func(name, page, shell string) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := exec.LookPath(shell); err != nil {
+				t.Skipf("SKIP: %v", err) // TestDocsBlocks knows what zsh trips over
+			}
+			need(t, "make", "curl", "zstd")
+			r := newFollower(t, shell)
+			if given[page] != nil {
+				r.settle(given[page]...)
+			}
+			r.run(page)
+			r.end()
+		})
+	}
+	for _, page := range pages {
+		follow(filepath.Base(page), page, "bash")
+	}
+	follow("README.md in zsh", "README.md", "zsh")
 }

@@ -101,7 +101,7 @@ func (x *terminal) keys(text string) {
 // until waits for what has to be shown behind a place, as a function finds it.
 func (x *terminal) until(from int, what string, found func(shown string) bool) {
 	x.t.Helper()
-	late := time.After(3 * deadline) // a build may be in it
+	late := time.After(15 * deadline) // a build of everything may be in it
 	for {
 		shown := x.text()[from:]
 		if found(shown) {
