@@ -70,7 +70,6 @@ func (r *follower) run(page string) {
 	r.t.Helper()
 	blocks, _ := readPage(r.t, page)
 	for i, b := range blocks {
-		first, _, _ := strings.Cut(b.text, "\n")
 		switch {
 		case b.kind == "sh":
 			shows := ""
@@ -78,7 +77,7 @@ func (r *follower) run(page string) {
 				shows = blocks[i+1].text
 			}
 			r.paste(b.text, shows)
-		case leftOut[first] != "":
+		case isLeftOut(b.text) != "":
 		case b.kind == "go":
 			file := filepath.Join(r.cwd, b.file)
 			err := os.MkdirAll(filepath.Dir(file), 0o755)
@@ -105,7 +104,7 @@ func (r *follower) paste(block, shows string) {
 	for _, command := range commands(block) {
 		typed := r.is.Replace(command)
 		switch {
-		case leftOut[command] != "":
+		case isLeftOut(command) != "":
 		case serves.MatchString(command):
 			r.serve(typed)
 			from = 0 // in a new terminal
@@ -209,7 +208,8 @@ func (r *follower) unit(text string) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(r.t.Context(), analyze, "verify", file).CombinedOutput(); err != nil || len(out) > 0 {
+	out, err := exec.CommandContext(r.t.Context(), analyze, "verify", file).CombinedOutput()
+	if err != nil || len(out) > 0 {
 		r.t.Errorf("systemd does not like the unit: %v\n%s", err, out)
 	}
 }
@@ -227,8 +227,8 @@ func (r *follower) nginx(text string) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
-	out, err := exec.CommandContext(r.t.Context(), nginx, "-t", "-q", "-e", "stderr", "-p", r.dir, "-c", file).CombinedOutput()
-	if err != nil {
+	check := exec.CommandContext(r.t.Context(), nginx, "-t", "-q", "-e", "stderr", "-p", r.dir, "-c", file)
+	if out, err := check.CombinedOutput(); err != nil {
 		r.t.Errorf("nginx does not like the location: %v\n%s", err, out)
 	}
 }
