@@ -79,8 +79,10 @@ func openTerminal(t *testing.T, shell, dir string, env []string) *terminal {
 		}
 	}()
 	t.Cleanup(func() {
-		_, _ = file.WriteString("\x03\x03") // a server ignores SIGHUP
-		_ = cmd.Process.Kill()              // the leader of the session: all else that it runs gets SIGHUP
+		// A server ends at once by the second Ctrl-C, and not with its terminal; a shell with jobs is told twice.
+		_, _ = file.WriteString("\x03\x03\nexit\nexit\n")
+		late := time.AfterFunc(deadline, func() { _ = cmd.Process.Kill() })
+		defer late.Stop()
 		_ = cmd.Wait()
 		<-read
 		file.Close()
