@@ -30,8 +30,8 @@ test: ## run every test
 	$(GO) test -timeout 10m ./...
 
 .PHONY: race
-race: ## run the tests under the race detector, but for those that wait for a browser or for node
-	$(GO) test -race -short -timeout 15m -skip '^(TestBrowser|TestStockClients|TestGeneratedClient|TestQuickstart)$$' ./...
+race: ## run the tests under the race detector, but for those that wait for a browser, for node or for builds
+	$(GO) test -race -short -timeout 15m -skip '^(TestBrowser|TestStockClients|TestGeneratedClient|TestQuickstart|TestReadmePage|TestPageCountsOnce|TestDocsCommands)$$' ./...
 
 .PHONY: format
 format: ## check formatting (make lint counts columns)

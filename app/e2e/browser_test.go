@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -142,9 +143,13 @@ func need(t *testing.T, names ...string) string {
 	return ""
 }
 
+var installing sync.Mutex // tests of the browser run beside each other
+
 // npmInstall puts the stock clients in place, once.
 func npmInstall(t *testing.T) {
 	t.Helper()
+	installing.Lock()
+	defer installing.Unlock()
 	npm := need(t, "npm")
 	need(t, "node")
 	// npm writes this file last; a lock file that is younger has other packages.

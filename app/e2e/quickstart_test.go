@@ -6,9 +6,11 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,26 +41,11 @@ func TestQuickstart(t *testing.T) {
 	alice, bob := s.register("alice"), s.register("bob")
 	bob.follow(alice)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 4*deadline)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, need(t, "node"), "quickstart.mjs", origin, "alice", password, chromium)
-	cmd.Dir = "browser"
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewReader(out)
+	lines, wait := startNode(t, "quickstart.mjs", origin, "alice", password, chromium)
 	expect := func(want string) {
 		t.Helper()
 		if line, err := lines.ReadString('\n'); line != want+"\n" {
-			cancel()
-			_ = cmd.Wait()
-			t.Fatalf("the page says %q, %v; want %q\n%s", line, err, want, stderr.String())
+			t.Fatalf("the page says %q, %v; want %q", line, err, want)
 		}
 	}
 	expect("followed you") // of the list
@@ -76,8 +63,63 @@ func TestQuickstart(t *testing.T) {
 	alice.want(200, "GET", "/v1/tokens", nil, &tokens)
 	alice.want(204, "DELETE", "/v1/tokens/"+tokens.Items[0].ID, nil, nil)
 	expect("signed out")
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("the browser: %v\n%s", err, stderr.String())
+	if text := wait(); text != "" {
+		t.Errorf("the browser: %s", text)
+	}
+}
+
+// TestReadmePage: the lines of the README for a page of the site's own, in one.
+func TestReadmePage(t *testing.T) {
+	t.Parallel()
+	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
+	npmInstall(t)
+	blocks, _ := readPage(t, "README.md")
+	at := slices.IndexFunc(blocks, func(b fenced) bool { return b.kind == "js" })
+	if at < 0 {
+		t.Fatal("there are no such lines")
+	}
+	s := startSite(t, nil)
+	alice, bob := s.register("alice"), s.register("bob")
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie := bob.http.Jar.Cookies(u)[0]
+	lines, wait := startNode(t, "snippet.mjs", s.URL, cookie.Name+"="+cookie.Value, blocks[at].text, chromium)
+	if line, err := lines.ReadString('\n'); line != "ready\n" {
+		t.Fatalf("the page says %q, %v", line, err)
+	}
+	alice.post("Hello, @bob")
+	if line, err := lines.ReadString('\n'); line != "alice mentioned you in a post\n" {
+		t.Errorf("the page says %q, %v", line, err)
+	}
+	if text := wait(); text != "" {
+		t.Errorf("the browser: %s", text)
+	}
+}
+
+// startNode starts a script of the folder browser and gives what it prints. wait waits for its end and tells what was
+// wrong.
+func startNode(t *testing.T, args ...string) (lines *bufio.Reader, wait func() string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*deadline)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, need(t, "node"), args...)
+	cmd.Dir = "browser"
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return bufio.NewReader(out), func() string {
+		if err := cmd.Wait(); err != nil {
+			return err.Error() + "\n" + stderr.String()
+		}
+		return ""
 	}
 }
 
