@@ -141,7 +141,8 @@ func (r *restoring) check(ctx context.Context, m backup.Manifest, told cli.Told)
 	if err != nil {
 		return "", err
 	}
-	return reply.(cli.LogReply).Text, nil
+	r.stores.moved = true
+	return reply.(cli.LogReply).Text, r.stores.keepPlace()
 }
 
 // compare looks whether everything that was counted is there.
