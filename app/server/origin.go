@@ -87,10 +87,8 @@ const nameBytes = "abcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // validateHosts is for the keys allowed_hosts.
 func validateHosts(names []string) error {
-	for _, name := range names {
-		if _, err := canonicalHost(name); err != nil {
-			return fmt.Errorf("allowed_hosts: %w", err)
-		}
-	}
-	return nil
+	return eachItem("allowed_hosts", names, func(name string) error {
+		_, err := canonicalHost(name)
+		return err
+	})
 }
