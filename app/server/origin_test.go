@@ -124,7 +124,8 @@ func TestNamesOfHosts(t *testing.T) {
 			t.Errorf("allowed host %s: a request for %s got %d", name, host, a.StatusCode)
 		}
 	}
-	for _, name := range []string{"", "nas.lan:8080", "http://nas.lan", "*.lan", "a b", "0x7f.1", "me@nas", "nas..lan"} {
+	for _, name := range []string{"", "nas.lan:8080", "http://nas.lan", "*.lan", "a b", "0x7f.1", "me@nas", "nas..lan",
+		"xn--a.lan", strings.Repeat("a", 64) + ".lan"} {
 		c := server.DefaultConfig()
 		c.AllowedHosts = []string{name}
 		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), "allowed_hosts[0]:") {
