@@ -8,13 +8,16 @@ import (
 )
 
 // lines is a queue in front of a writer that may stall for ever, as a pipe does whose reader has stopped. Write never
-// waits: lines that find no room, or that the writer refuses, are dropped and counted. Safe for concurrent use.
+// waits: lines that find no room, or that the writer refuses, are dropped and counted. Before begin it is no queue:
+// what is written is there at once, before what the program writes elsewhere. Safe for concurrent use.
 type lines struct {
 	to   io.Writer
 	wake chan struct{} // one token: something waits, or the end has come
 	done chan struct{}
 
 	mu      sync.Mutex
+	begun   bool
+	bar     bool   // the terminal shows a line that is written over
 	waiting []byte // whole lines
 	closed  bool
 	dropped uint64
@@ -27,17 +30,25 @@ const (
 	linesFlush = time.Second // for what waits at the end
 )
 
-// newLines begins the goroutine that writes; close ends it.
 func newLines(to io.Writer) *lines {
-	l := &lines{to: to, wake: make(chan struct{}, 1), done: make(chan struct{})}
-	go l.run()
-	return l
+	return &lines{to: to, wake: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
-// Write takes whole lines and never fails: whoever logs could do nothing about it.
+// begin makes it a queue, once; close ends the goroutine that writes.
+func (l *lines) begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.begun = true
+	go l.run()
+}
+
+// Write takes whole lines. A queue never fails: whoever logs could do nothing about it.
 func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !l.begun {
+		return l.pass(p)
+	}
 	if l.closed || len(l.waiting)+len(p) > linesRoom {
 		l.dropped += countLines(p)
 		return len(p), nil
@@ -45,6 +56,18 @@ func (l *lines) Write(p []byte) (int, error) {
 	l.waiting = append(l.waiting, p...)
 	l.ring()
 	return len(p), nil
+}
+
+// pass writes at once. A line that is written over, which begins with \r, gives way to what is not.
+func (l *lines) pass(p []byte) (int, error) {
+	over := bytes.HasPrefix(p, []byte{'\r'})
+	if l.bar && !over {
+		if _, err := io.WriteString(l.to, "\r\x1b[K"); err != nil {
+			return 0, err
+		}
+	}
+	l.bar = over
+	return l.to.Write(p)
 }
 
 // onDrop sets who is told how many lines were dropped since it was told last: when the writer takes lines again, on the
@@ -69,8 +92,12 @@ func (l *lines) lost() uint64 {
 func (l *lines) close() {
 	l.mu.Lock()
 	l.closed = true
+	begun := l.begun
 	l.ring()
 	l.mu.Unlock()
+	if !begun {
+		return
+	}
 	late := time.NewTimer(linesFlush)
 	defer late.Stop()
 	select {

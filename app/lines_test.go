@@ -31,6 +31,7 @@ func TestLinesNeverWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{open: make(chan struct{})}
 		l := newLines(g)
+		l.begin()
 		l.onDrop(func(n uint64) { fmt.Fprintf(l, "%d dropped\n", n) })
 		line := strings.Repeat("x", 1023) + "\n"
 		var want strings.Builder
@@ -66,6 +67,7 @@ func TestLinesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{open: make(chan struct{})}
 		l := newLines(g)
+		l.begin()
 		_, _ = l.Write([]byte("first\n"))
 		began := time.Now()
 		if l.close(); time.Since(began) != linesFlush {
@@ -86,6 +88,7 @@ func TestLinesRefused(t *testing.T) {
 		g := &gate{open: make(chan struct{}), err: errors.New("broken pipe")}
 		close(g.open)
 		l := newLines(g)
+		l.begin()
 		l.onDrop(func(n uint64) { fmt.Fprintf(l, "%d dropped\n", n) })
 		_, _ = l.Write([]byte("one\ntwo\n"))
 		synctest.Wait()

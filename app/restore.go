@@ -31,7 +31,8 @@ func (s *stores) restored() error {
 		"or remove the directory", s.cfg.Data))
 }
 
-// restore is cli.Program.Restore. After an error the directory is as empty as it was.
+// restore is cli.Program.Restore. After an error the directory is as empty as it was, but for the
+// lock's file, which another process may have open.
 func (s *shell) restore(ctx context.Context, f cli.Flags, from string, told cli.Told) (text string, err error) {
 	tar, err := backup.Open(from, s.streams.In)
 	if err != nil {
@@ -141,7 +142,8 @@ func (r *restoring) check(ctx context.Context, m backup.Manifest, told cli.Told)
 	if err != nil {
 		return "", err
 	}
-	return reply.(cli.LogReply).Text, nil
+	r.stores.moved = true
+	return reply.(cli.LogReply).Text, r.stores.keepPlace()
 }
 
 // compare looks whether everything that was counted is there.

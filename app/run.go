@@ -59,6 +59,9 @@ func run(lc fx.Lifecycle, p program) error {
 	if err := socketFits(filepath.Join(p.Config.Storage.Data, socketFile)); err != nil {
 		return err // before anything is made
 	}
+	if err := server.EnoughFiles(); err != nil {
+		return err
+	}
 	channels, err := p.channels()
 	if err != nil {
 		return err

@@ -65,7 +65,11 @@ func (s *shell) serve(ctx context.Context, f cli.Flags, withDemo bool) error {
 	// A reader of the log that goes away, or the end of the terminal, is no reason to end.
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
 	out := newLines(s.streams.Out)
+	out.begin()
 	defer out.close()
+	if errs, ok := s.streams.Err.(*lines); ok {
+		errs.begin()
+	}
 	o := s.options(f)
 	if o.Memory.Go > 0 {
 		debug.SetMemoryLimit(o.Memory.Go)

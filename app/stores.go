@@ -98,7 +98,14 @@ func (s *stores) openDB(ctx context.Context) error {
 	if err := s.restored(); err != nil {
 		return err
 	}
-	return s.openFile(ctx)
+	_, absent := os.Lstat(filepath.Join(s.cfg.Data, sqlite.FileName))
+	if err := s.openFile(ctx); err != nil {
+		return err
+	}
+	if s.moved = errors.Is(absent, os.ErrNotExist); s.moved {
+		return nil // made now: there is nothing to check
+	}
+	return s.checkPlace(ctx)
 }
 
 func (s *stores) lockDir() (err error) {
@@ -118,7 +125,7 @@ func (s *stores) openFile(ctx context.Context) error {
 		return err
 	}
 	s.db.DB = db
-	return s.checkPlace(ctx)
+	return nil
 }
 
 // migrate brings all tables up to date and takes up the server key. Before tables that hold something are

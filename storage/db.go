@@ -16,7 +16,7 @@ var (
 	ErrUnique   = errors.New("unique constraint")            // the one mapper of engine codes gives it
 	ErrBusy     = errors.New("store is busy")                // waited too long for the writer: 503
 	ErrAhead    = errors.New("store is of a newer version")  // an older binary met a newer schema
-	ErrLocked   = errors.New("data directory is in use")     // another process holds it
+	ErrLocked   = errors.New("in use")                       // another process holds it
 	ErrTooLarge = errors.New("entry is larger than allowed") // payload over the limit
 )
 

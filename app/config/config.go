@@ -141,7 +141,9 @@ func (c *Config) validateSections() []error {
 		{"follows", &c.Follows}, {"notifications", &c.Notifications}, {"delivery", &c.Delivery}, {"demo", &c.Demo},
 	} {
 		if err := part.cfg.Validate(); err != nil {
-			errs = append(errs, fmt.Errorf("%s.%w", part.name, err))
+			for _, e := range split(err) {
+				errs = append(errs, fmt.Errorf("%s.%w", part.name, e))
+			}
 		}
 	}
 	return errs

@@ -86,7 +86,7 @@ func TestConfigIsStrict(t *testing.T) {
 		"not a list": {"server:\n  cors_origins: {a: b}\n",
 			"belfry.yaml:2:17: server.cors_origins: must be a list, and each item text"},
 		"an item of a list": {"delivery: {schedule: [5s, soon]}\n",
-			"delivery.schedule: must be a list, and each item a duration such as 500ms, 10s, 5m or 1h30m"},
+			"belfry.yaml:1:27: delivery.schedule[1]: must be a duration such as 500ms, 10s, 5m or 1h30m"},
 		"bad duration": {"server:\n  read_timeout: soon\n",
 			"belfry.yaml:2:17: server.read_timeout: must be a duration such as 500ms, 10s, 5m or 1h30m"},
 		"a duration without unit": {"server:\n  read_timeout: 10\n",
@@ -141,13 +141,57 @@ func TestConfigTellsAllMistakes(t *testing.T) {
   belfry.yaml:10:17: channels.sse.tail_bytes: at least 4KiB
   belfry.yaml:11:22: channels.webhook.timeout: must be
   belfry.yaml:12:3: unknown channel "nothing"; there are logging, sse, webhook`
-	got, lines := strings.Split(err.Error(), "\n"), strings.Split(want, "\n")
+	got := strings.Split(err.Error(), "\n")
 	slices.Sort(got[1:4]) // these have no place in the file
-	for i := range max(len(got), len(lines)) {
-		if i >= len(got) || i >= len(lines) || !strings.HasPrefix(got[i], lines[i]) {
-			t.Fatalf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
-		}
+	sameLines(t, errors.New(strings.Join(got, "\n")), want)
+}
+
+// sameLines wants each line of an error to begin as it says.
+func sameLines(t *testing.T, err error, want string) {
+	t.Helper()
+	if err == nil || !slices.EqualFunc(strings.Split(err.Error(), "\n"), strings.Split(want, "\n"), strings.HasPrefix) {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
+}
+
+// TestConfigTellsEachItem: every bad item of a list is told at its own place, and the keys behind it too.
+func TestConfigTellsEachItem(t *testing.T) {
+	text := `server:
+  trusted_proxies: [10.0.0.0/8, proxy, 1.2.3.4/99]
+  allowed_hosts:
+    - ok.example
+    - "*.example"
+    - a/b
+  cors_origins:
+    - https://ok.example
+    - https://Bad.example
+    - "*"
+  max_streams: 0
+admin: {allowed_hosts: [a b, c]}
+delivery: {schedule: [-1s, soon, later, -5s]}
+channels: {sse: {aliases: [sub, nothing, sub]}}
+`
+	_, _, err := load(text, nil, nil)
+	want := `configuration: 
+  belfry.yaml:2:33: server.trusted_proxies[1]: "proxy" is neither
+  belfry.yaml:2:40: server.trusted_proxies[2]: "1.2.3.4/99" is neither
+  belfry.yaml:5:7: server.allowed_hosts[1]: must be a host name
+  belfry.yaml:6:7: server.allowed_hosts[2]: must be a host name
+  belfry.yaml:9:7: server.cors_origins[1]: the form that browsers send is https://bad.example
+  belfry.yaml:10:7: server.cors_origins[2]: * is refused
+  belfry.yaml:11:16: server.max_streams: must be at least 1
+  belfry.yaml:12:25: admin.allowed_hosts[0]: must be a host name
+  belfry.yaml:13:28: delivery.schedule[1]: must be a duration
+  belfry.yaml:13:34: delivery.schedule[2]: must be a duration
+  belfry.yaml:14:33: channels.sse.aliases[1]: there is no "nothing"
+  belfry.yaml:14:42: channels.sse.aliases[2]: "sub" stands there twice`
+	sameLines(t, err, want)
+	_, _, err = load("delivery: {schedule: [-1s, 1s, -5s]}\n", []string{"BELFRY_SERVER_ALLOWED_HOSTS=a/b, c/d"}, nil)
+	sameLines(t, err, `configuration: 
+  BELFRY_SERVER_ALLOWED_HOSTS: server.allowed_hosts[0]: must be
+  BELFRY_SERVER_ALLOWED_HOSTS: server.allowed_hosts[1]: must be
+  belfry.yaml:1:23: delivery.schedule[0]: must not be negative
+  belfry.yaml:1:32: delivery.schedule[2]: must not be negative`)
 }
 
 // TestConfigByteOrderMark: editors on Windows put one in front; it is no part of the first key, nor of a secret.

@@ -198,9 +198,7 @@ func (l *loader) fill(key string, n ast.Node, v reflect.Value) {
 	if !isSection(v) {
 		l.places[key] = n
 		l.origin[key] = fmt.Sprintf("%s:%d", l.file, n.GetToken().Position.Line)
-		if err := (field{key: key, value: v}).decode(n); err != nil {
-			l.note(key, n, key+": "+err.Error())
-		}
+		l.leaf(field{key: key, value: v}, n)
 		return
 	}
 	pairs, ok := l.mapping(n)
@@ -219,6 +217,30 @@ func (l *loader) fill(key string, n ast.Node, v reflect.Value) {
 		}
 		l.places[key+"."+name] = kv.Key
 		l.fill(key+"."+name, kv.Value, known[i].value)
+	}
+}
+
+// leaf reads one value. What is wrong with items of a list is said of each.
+func (l *loader) leaf(f field, n ast.Node) {
+	var items []ast.Node
+	if list, ok := n.(*ast.SequenceNode); ok && f.value.Kind() == reflect.Slice {
+		items = list.Values
+	}
+	for i, n := range items {
+		l.places[item(f.key, i)] = n
+	}
+	err := f.decode(n)
+	if err == nil {
+		return
+	}
+	for i, n := range items {
+		one := field{key: item(f.key, i), value: reflect.New(f.value.Type().Elem()).Elem()}
+		if wrong := one.decode(l.resolve(n)); wrong != nil {
+			l.note(one.key, n, one.key+": "+wrong.Error())
+		}
+	}
+	if !l.told[f.key] {
+		l.note(f.key, n, f.key+": "+err.Error())
 	}
 }
 

@@ -24,8 +24,8 @@ func (l *loader) note(key string, n ast.Node, says string) {
 	if l.told[key] {
 		return
 	}
-	l.told[key] = true
-	if from := l.origin[key]; n == nil && from != "" && !strings.HasPrefix(from, l.file+":") {
+	l.told[key], l.told[listOf(key)] = true, true
+	if from := l.origin[listOf(key)]; n == nil && from != "" && !strings.HasPrefix(from, l.file+":") {
 		l.mistakes = append(l.mistakes, mistake{text: from + ": " + says})
 		return
 	}
@@ -42,8 +42,8 @@ func (l *loader) note(key string, n ast.Node, says string) {
 
 // blame takes what a Validate says about a section ("" = everything). It begins with the key, or is about the section.
 func (l *loader) blame(section string, err error) {
-	if list, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a list that stands inside is one error
-		for _, e := range list.Unwrap() {
+	if list := split(err); len(list) > 1 {
+		for _, e := range list {
 			l.blame(section, e)
 		}
 		return
@@ -53,7 +53,7 @@ func (l *loader) blame(section string, err error) {
 		says = section + "." + says
 	}
 	key, _, _ := strings.Cut(says, ":")
-	if section != "" && !l.keys[key] {
+	if section != "" && !l.keys[listOf(key)] {
 		key, says = section, section+": "+err.Error()
 	}
 	l.note(key, nil, says)
@@ -90,7 +90,30 @@ func (l *loader) at(t *token.Token, err error) error {
 	return fmt.Errorf("%s:%d:%d: %w", l.file, p.Line, p.Column, err)
 }
 
-func parent(key string) string { return key[:max(0, strings.LastIndexByte(key, '.'))] }
+// split gives the errors that were joined.
+func split(err error) []error {
+	list, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // a list that stands inside is one error
+	if !ok {
+		return []error{err}
+	}
+	var out []error
+	for _, e := range list.Unwrap() {
+		out = append(out, split(e)...)
+	}
+	return out
+}
+
+// item is the key of one item of a list; parent and listOf lead back to the list.
+func item(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }
+
+func parent(key string) string { return key[:max(0, strings.LastIndexAny(key, ".["))] }
+
+func listOf(key string) string {
+	if strings.HasSuffix(key, "]") {
+		return parent(key)
+	}
+	return key
+}
 
 // didYouMean names the nearest of the known names, if one is near: at most two letters, and half of the name, are
 // other ones. It returns "" else.

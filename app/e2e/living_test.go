@@ -137,17 +137,23 @@ func TestDescriptorsRunOut(t *testing.T) {
 	}
 }
 
-// TestAddressSpaceTooSmall: the end names the cure, before anything is made.
-func TestAddressSpaceTooSmall(t *testing.T) {
-	c := newChild(t, t.TempDir()+"/data")
-	c.limit = "ulimit -v 4000000"
-	if c.start("") {
-		t.Fatal("it serves")
-	}
-	if code := c.exit(deadline); code != 1 || !strings.Contains(c.out.String(), "ulimit -v unlimited, LimitAS=infinity") {
-		t.Errorf("exit code %d\n%s", code, c.out)
-	}
-	if _, err := os.Stat(c.Data); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the data directory is made: %v", err)
+// TestLimitsTooSmall: the end names the cure, before anything is made.
+func TestLimitsTooSmall(t *testing.T) {
+	for limit, want := range map[string]string{
+		"ulimit -v 4000000": "ulimit -v unlimited, LimitAS=infinity",
+		"ulimit -n 16":      "the open-file limit is 16 and has to be at least 128",
+		"ulimit -n 32":      "the open-file limit is 32 and has to be at least 128",
+	} {
+		c := newChild(t, t.TempDir()+"/data")
+		c.limit = limit
+		if c.start("") {
+			t.Fatalf("%s: it serves", limit)
+		}
+		if code := c.exit(deadline); code != 1 || !strings.Contains(c.out.String(), want) {
+			t.Errorf("%s: exit code %d\n%s", limit, code, c.out)
+		}
+		if _, err := os.Stat(c.Data); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: the data directory is made: %v", limit, err)
+		}
 	}
 }

@@ -38,8 +38,8 @@ func TestMentionsBehindMarks(t *testing.T) {
 	}
 }
 
-// TestNamesInSentences: a name that would reorder the text around it is refused, and one of another direction is
-// isolated in what others read.
+// TestNamesInSentences: a name or label that would reorder the text around it is refused, and a name of another
+// direction is isolated in what others read.
 func TestNamesInSentences(t *testing.T) {
 	s := startSite(t, nil)
 	alice, sara := s.register("alice"), s.register("sara")
@@ -47,6 +47,15 @@ func TestNamesInSentences(t *testing.T) {
 		sara.want(422, "PATCH", "/v1/me", map[string]any{"display_name": "ecila" + string(r)}, nil)
 		sara.want(422, "POST", "/v1/auth/register", map[string]any{"username": "other", "password": password,
 			"display_name": string(r) + "x"}, nil)
+		label := "Saved \u05d0" + string(r)
+		for path, body := range map[string]map[string]any{
+			"/v1/posts":        {"text": "x", "warning": label},
+			"/v1/tokens":       {"name": label, "scopes": []string{"read"}},
+			"/v1/me/endpoints": {"channel": "webhook", "name": label, "settings": map[string]any{"url": "https://bot.example/"}},
+			"/v1/auth/token":   {"login": "sara", "password": password, "name": label, "scopes": []string{"read"}},
+		} {
+			sara.want(422, "POST", path, body, nil)
+		}
 	}
 	sara.want(200, "PATCH", "/v1/me", map[string]any{"display_name": "שרה"}, nil)
 	post := alice.post("First light")
@@ -96,6 +105,10 @@ func TestNothingToSee(t *testing.T) {
 				t.Errorf("%s %s of %+q: %s", ask.method, ask.path, nothing, problem.Code)
 			}
 		}
+	}
+	var me struct{ Bio string }
+	if alice.want(200, "PATCH", "/v1/me", map[string]any{"bio": "\u200b\n\u3164"}, &me); me.Bio != "" {
+		t.Errorf("a bio that shows nothing is %+q", me.Bio)
 	}
 	for _, text := range []string{"🫩", "❤️", "\u0601", "ー", "."} {
 		alice.post(text)

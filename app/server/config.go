@@ -84,25 +84,38 @@ func (c Config) Validate() error {
 	if err := c.validateURL(); err != nil {
 		return err
 	}
-	if _, err := trustedNetworks(c.TrustedProxies); err != nil {
-		return fmt.Errorf("trusted_proxies: %w", err)
-	}
-	if err := validateHosts(c.AllowedHosts); err != nil {
+	if err := errors.Join(eachItem("trusted_proxies", c.TrustedProxies, validProxy), validateHosts(c.AllowedHosts),
+		eachItem("cors_origins", c.CORSOrigins, validCORSOrigin)); err != nil {
 		return err
 	}
-	for _, o := range c.CORSOrigins {
-		if o == "*" {
-			return errors.New("cors_origins: * is refused: name each origin")
-		}
-		origin, err := canonicalOrigin(o)
-		if err != nil {
-			return fmt.Errorf("cors_origins: %w", err)
-		}
-		if o != origin {
-			return fmt.Errorf("cors_origins: the form that browsers send is %s", origin)
+	return c.validateNumbers()
+}
+
+// eachItem says of each item of a list what is wrong with it.
+func eachItem(key string, list []string, valid func(string) error) error {
+	var errs []error
+	for i, text := range list {
+		if err := valid(text); err != nil {
+			errs = append(errs, fmt.Errorf("%s[%d]: %w", key, i, err))
 		}
 	}
-	return c.validateNumbers()
+	return errors.Join(errs...)
+}
+
+func validProxy(text string) error {
+	_, err := trustedNetworks([]string{text})
+	return err
+}
+
+func validCORSOrigin(text string) error {
+	if text == "*" {
+		return errors.New("* is refused: name each origin")
+	}
+	origin, err := canonicalOrigin(text)
+	if err == nil && text != origin {
+		err = fmt.Errorf("the form that browsers send is %s", origin)
+	}
+	return err
 }
 
 func (c Config) validateURL() error {

@@ -79,7 +79,7 @@ func askedPath(c *fasthttp.RequestCtx) string {
 }
 
 // readTokens puts Expect and Connection into the one form that fasthttp knows: their tokens are of any case, and the
-// second is a list (RFC 9110 7.6.1, 10.1.1). From HTTP/1.0 an expectation counts for nothing.
+// second is a list (RFC 9110 7.6.1, 10.1.1). From HTTP/1.0 an expectation counts for nothing, and so does an unknown one.
 func readTokens(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	for _, line := range h.PeekAll(fiber.HeaderConnection) {
 		for token := range social.HeaderList(string(line)) {
@@ -89,9 +89,9 @@ func readTokens(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 		}
 	}
 	if expect := h.Peek(fiber.HeaderExpect); len(expect) > 0 {
-		if !h.IsHTTP11() {
-			h.Del(fiber.HeaderExpect)
-		} else if bytes.EqualFold(expect, []byte("100-continue")) {
+		known := h.IsHTTP11() && bytes.EqualFold(expect, []byte("100-continue"))
+		h.Del(fiber.HeaderExpect)
+		if known {
 			h.Set(fiber.HeaderExpect, "100-continue")
 		}
 	}
@@ -110,6 +110,9 @@ func (g guard) check(c *fasthttp.RequestCtx) *social.Fault {
 		return malformed("The method is not known.")
 	}
 	h := &c.Request.Header
+	if !bytes.HasPrefix(h.Protocol(), []byte("HTTP/1.")) {
+		return malformed("The version of HTTP is not known here: it is 1.1 or 1.0.")
+	}
 	if len(h.Method())+len(h.RequestURI())+len(" HTTP/1.1\r\n ")+len(h.RawHeaders()) > g.limit {
 		return routerFault(fiber.StatusRequestHeaderFieldsTooLarge)
 	}

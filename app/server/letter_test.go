@@ -84,6 +84,26 @@ func TestExpect(t *testing.T) {
 	if a.StatusCode != 200 {
 		t.Errorf("HTTP/1.0: got %d, want the answer and no 100", a.StatusCode)
 	}
+	a, _ = raw(t, address, "POST /v1/notes HTTP/1.1\r\n"+hostLine+"Content-Type: application/json\r\n"+
+		"Expect: foo\r\nContent-Length: 2\r\n\r\n{}")
+	if a.StatusCode != 200 {
+		t.Errorf("an unknown expectation: got %d, want it to count for nothing", a.StatusCode)
+	}
+}
+
+// TestVersion: what is not HTTP/1 is not answered as if it were, and a minor version is (RFC 9110 2.5).
+func TestVersion(t *testing.T) {
+	s := newSite(t, quick)
+	address := s.serve()
+	for version, want := range map[string]int{"1.1": 200, "1.0": 200, "1.2": 200, "2.0": 400, "3.0": 400, "0.9": 400} {
+		a, closed := raw(t, address, "GET /healthz HTTP/"+version+"\r\n"+hostLine+"\r\n")
+		if a.StatusCode != want || (want == 400 && !closed) {
+			t.Errorf("HTTP/%s: got %d, closed %v, want %d", version, a.StatusCode, closed, want)
+		}
+		if want == 400 {
+			s.wantProblem(a, 400, social.CodeBadRequest)
+		}
+	}
 }
 
 // TestConnectionClose: the option is of any case, and one of a list (RFC 9110 7.6.1).

@@ -20,6 +20,21 @@ const spareFiles = 64
 // room is how many connections, streams among them, an open-file limit has room for; 0 = no limit.
 func room(limit int) int { return limit - min(spareFiles, limit/4) }
 
+// leastFiles is the lowest open-file limit that is served under. The stores and listeners hold some thirty files; the
+// rest below the spare ones is a small household's.
+const leastFiles = 128
+
+// EnoughFiles refuses an open-file limit that leaves connections no room, before anything is made.
+func EnoughFiles() error { return enoughFiles(openFiles()) }
+
+func enoughFiles(limit int) error {
+	if limit == 0 || limit >= leastFiles {
+		return nil
+	}
+	return fmt.Errorf("the open-file limit is %d and has to be at least %d: raise it (ulimit -n, LimitNOFILE)", limit,
+		leastFiles)
+}
+
 // listen opens a listener. An error names the key and the flag with which to choose another address.
 func listen(ctx context.Context, key, flag, address string) (net.Listener, error) {
 	var lc net.ListenConfig

@@ -71,6 +71,16 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// TestEnoughFiles: what is refused is named, with what is needed; a system that names no limit has none.
+func TestEnoughFiles(t *testing.T) {
+	for limit, want := range map[int]string{0: "", 16: "is 16 and has to be at least 128", 32: "LimitNOFILE",
+		127: "is 127 and", 128: "", 1024: ""} {
+		if err := enoughFiles(limit); (err == nil) != (want == "") || (err != nil && !strings.Contains(err.Error(), want)) {
+			t.Errorf("limit %d: %v, want %q", limit, err, want)
+		}
+	}
+}
+
 // TestListenSaysWhatToChange: a second instance on one machine has to know the key and the flag.
 func TestListenSaysWhatToChange(t *testing.T) {
 	first, err := net.Listen("tcp", "127.0.0.1:0")

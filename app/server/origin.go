@@ -7,13 +7,13 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"golang.org/x/net/idna"
 )
 
 // asciiNames turns international names into the ASCII of RFC 5891 as browsers do (UTS 46, non-transitional).
-var asciiNames = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.CheckHyphens(false), idna.StrictDomainName(false))
+var asciiNames = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.CheckHyphens(false), idna.StrictDomainName(false),
+	idna.VerifyDNSLength(true))
 
 // canonicalOrigin is the origin of an http or https URL as browsers write it (RFC 6454 6.2): scheme and host in lower
 // case, the host in ASCII, without the scheme's own port. A slash at the end is all that may follow. Its errors
@@ -59,14 +59,10 @@ func canonicalHost(name string) (string, error) {
 		}
 		return ip.String(), nil
 	}
-	ascii := strings.ToLower(name)
-	if strings.ContainsFunc(name, func(r rune) bool { return r > unicode.MaxASCII }) {
-		var err error
-		if ascii, err = asciiNames.ToASCII(name); err != nil {
-			return "", errors.New("must be a valid host name")
-		}
+	ascii, err := asciiNames.ToASCII(strings.TrimSuffix(name, "."))
+	if err != nil {
+		return "", errors.New("must be a valid host name")
 	}
-	ascii = strings.TrimSuffix(ascii, ".")
 	labels := strings.Split(ascii, ".")
 	for _, label := range labels {
 		if label == "" || strings.Trim(label, nameBytes) != "" {
@@ -87,10 +83,8 @@ const nameBytes = "abcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // validateHosts is for the keys allowed_hosts.
 func validateHosts(names []string) error {
-	for _, name := range names {
-		if _, err := canonicalHost(name); err != nil {
-			return fmt.Errorf("allowed_hosts: %w", err)
-		}
-	}
-	return nil
+	return eachItem("allowed_hosts", names, func(name string) error {
+		_, err := canonicalHost(name)
+		return err
+	})
 }

@@ -93,7 +93,7 @@ func TestOriginsThatNeverMatch(t *testing.T) {
 	} {
 		c := server.DefaultConfig()
 		c.CORSOrigins = []string{origin}
-		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), "cors_origins:") ||
+		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), "cors_origins[0]:") ||
 			!strings.HasSuffix(err.Error(), right) {
 			t.Errorf("%s: got %v, want the form %s", origin, err, right)
 		}
@@ -124,15 +124,16 @@ func TestNamesOfHosts(t *testing.T) {
 			t.Errorf("allowed host %s: a request for %s got %d", name, host, a.StatusCode)
 		}
 	}
-	for _, name := range []string{"", "nas.lan:8080", "http://nas.lan", "*.lan", "a b", "0x7f.1", "me@nas", "nas..lan"} {
+	for _, name := range []string{"", "nas.lan:8080", "http://nas.lan", "*.lan", "a b", "0x7f.1", "me@nas", "nas..lan",
+		"xn--a.lan", strings.Repeat("a", 64) + ".lan"} {
 		c := server.DefaultConfig()
 		c.AllowedHosts = []string{name}
-		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), "allowed_hosts:") {
+		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), "allowed_hosts[0]:") {
 			t.Errorf("allowed_hosts %q: got %v", name, err)
 		}
 		admin := server.DefaultAdminConfig()
 		admin.AllowedHosts = []string{name}
-		if err := admin.Validate(); err == nil || !strings.HasPrefix(err.Error(), "allowed_hosts:") {
+		if err := admin.Validate(); err == nil || !strings.HasPrefix(err.Error(), "allowed_hosts[0]:") {
 			t.Errorf("admin, allowed_hosts %q: got %v", name, err)
 		}
 	}

@@ -51,6 +51,8 @@ func (d Draft) check(cfg Config) (checked, error) {
 		switch {
 		case !social.Visible(*w):
 			refuse("/warning", social.FieldTooShort, "At least 1 character that shows.")
+		case !social.Line(*w):
+			refuse("/warning", social.FieldBadFormat, social.NotALine)
 		case utf8.RuneCountInString(*w) > cfg.MaxWarning:
 			refuse("/warning", social.FieldTooLong, fmt.Sprintf("At most %d characters.", cfg.MaxWarning))
 		}

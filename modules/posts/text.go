@@ -24,7 +24,8 @@ type name struct {
 
 // parse finds names and tags in a text, in order. Neither begins inside a word, an address or a URL:
 //
-//   - a URL is a scheme, "://" and everything up to white space, "<", ">" or a quotation mark (RFC 3986, appendix C);
+//   - a URL is a scheme, "://" and everything up to white space, "<", ">", a quotation mark (RFC 3986, appendix C)
+//     or punctuation beyond ASCII that is no dash;
 //   - a name is "@" or "＠", a letter and 1 to 29 letters, digits or underscores of ASCII, which may be full-width. It
 //     is none if the run is longer, goes on with a Latin letter, or with "@" (an address on another server);
 //   - a tag is "#" or "＃" and letters, marks, digits and underscores of any script, one of them no digit and no
@@ -59,7 +60,12 @@ func parse(text string) (names []name, tags []Tag) {
 	return names, tags
 }
 
-func endsURL(r rune) bool { return unicode.IsSpace(r) || r == '<' || r == '>' || r == '"' }
+// endsURL goes by the punctuation of other scripts, too: no URI holds it (RFC 3986), and only dashes and ties are usual
+// in addresses that people paste.
+func endsURL(r rune) bool {
+	return unicode.IsSpace(r) || r == '<' || r == '>' || r == '"' ||
+		r > unicode.MaxASCII && unicode.In(r, unicode.Ps, unicode.Pe, unicode.Pi, unicode.Pf, unicode.Po)
+}
 
 // joins reports whether what follows before belongs to its last word, address or path: behind Latin letters, digits of
 // ASCII and a few signs. Other scripts are written without spaces. Marks belong to the letter they stand on; a

@@ -51,6 +51,11 @@ func TestParse(t *testing.T) {
 		{"full-width at", "＠bob ＠ｂｏｂ @Ｂob＿1", "@bob 0-4 @bob 5-9 @bob_1 10-16"},
 		{"full-width at twice", "＠＠bob a＠bob @bob＠example.com", ""},
 		{"URL in angle brackets", "<https://x.example>@bob https://x.example\"#tag", "@bob 19-23 #tag 42-46"},
+		{"URL before other punctuation", "http://x.example、@bob", "@bob 17-21"},
+		{"URL in other quotes", "«https://x.example»@bob “https://x.example”#tag", "@bob 19-23 #tag 43-47"},
+		{"URL in wide brackets", "（https://x.example/）@bob", "@bob 20-24"},
+		{"URL with letters and dashes of others", "https://x.example/ä–б/例/@amy", ""},
+		{"URL with a wide at", "https://x.example/＠amy", ""},
 		{"URL in a link", "<a href=\"https://x.example/@amy\">@bob</a>", "@bob 33-37"},
 		{"joiner in a tag", "#نمی\u200cخواهم #نمیخواهم", "#نمیخواهم 0-10 #نمیخواهم 11-20"},
 		{"selector behind a tag", "#love\ufe0f #love\u200d❤", "#love 0-5 #love 7-12"},
@@ -85,7 +90,7 @@ func found(text string) string {
 
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{"", "First light, @bob #harbour", "＃ＡＢＣ", "https://x/@a", "🎉@bob\n#x", "\xff@bob",
-		"@bob@x", "##", "&#39;", "#\u0301a", "❤️@bob", "＠ｂob", "<https://x>@bob", "#a\u200cb\ufe0f"} {
+		"@bob@x", "##", "&#39;", "#\u0301a", "❤️@bob", "＠ｂob", "<https://x>@bob", "https://x。@bob", "#a\u200cb\ufe0f"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -3,6 +3,7 @@ package social
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/bidi"
 )
@@ -37,6 +38,17 @@ func Reorders(r rune) bool {
 	}
 	return false
 }
+
+// Line reports a text that stands in one line and leaves the text around it in order: UTF-8 without control characters,
+// separators of lines and paragraphs, and characters that reorder. Every name and label keeps this rule.
+func Line(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp) || Reorders(r)
+	})
+}
+
+// NotALine is what a person is told of a text for which Line is false.
+const NotALine = "One line of text, without characters that change its direction."
 
 // Isolate gives a name the form in which it stands inside a sentence. One with right-to-left characters is enclosed in
 // FSI and PDI (U+2068, U+2069), so that it does not reorder the words and figures around it. Characters that reorder,

@@ -90,23 +90,18 @@ func (s *Service) insert(ctx context.Context, tx storage.Tx, d draft) (Me, error
 }
 
 // checkText takes one line of text, which is a name, or several: NFC, no control characters. A name shows something, if
-// it is not empty, and does not reorder the text around it.
+// it is not empty, and does not reorder the text around it; lines that show nothing are none.
 func checkText(pointer, text string, limit int, lines bool, bad []social.Field) (string, []social.Field) {
 	text = norm.NFC.String(text)
-	control := func(r rune) bool {
-		if lines {
-			return unicode.IsControl(r) && r != '\n' && r != '\t'
-		}
-		return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp) || social.Reorders(r)
-	}
+	control := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
 	switch {
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, control):
-		detail := "One line of text, without characters that change its direction."
-		if lines {
-			detail = "Text without control characters."
-		}
-		bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, detail))
-	case !lines && text != "" && !social.Visible(text):
+	case !lines && !social.Line(text):
+		bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, social.NotALine))
+	case lines && (!utf8.ValidString(text) || strings.ContainsFunc(text, control)):
+		bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, "Text without control characters."))
+	case lines && !social.Visible(text):
+		text = ""
+	case text != "" && !social.Visible(text):
 		bad = append(bad, social.BodyField(pointer, social.FieldBadFormat, "At least one character that shows."))
 	case utf8.RuneCountInString(text) > limit:
 		bad = append(bad, tooLong(pointer, limit))

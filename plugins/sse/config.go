@@ -81,15 +81,16 @@ func (c *Config) Validate() error {
 			return errors.New(rule.text)
 		}
 	}
+	var errs []error
 	for i, name := range c.Aliases {
 		if frames.PresetOf(name) == nil {
-			return fmt.Errorf("aliases: there is no %q; known are %s", name, strings.Join(frames.PresetNames(), ", "))
-		}
-		if slices.Contains(c.Aliases[:i], name) {
-			return fmt.Errorf("aliases: %q stands there twice", name)
+			errs = append(errs, fmt.Errorf("aliases[%d]: there is no %q; known are %s", i, name,
+				strings.Join(frames.PresetNames(), ", ")))
+		} else if slices.Contains(c.Aliases[:i], name) {
+			errs = append(errs, fmt.Errorf("aliases[%d]: %q stands there twice", i, name))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // wire is the part of the holder.

@@ -3,6 +3,7 @@ package webhook
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -65,7 +66,7 @@ func (c *Channel) checkURL(text string) (string, error) {
 	text, host, err := asciiURL(text, u)
 	switch {
 	case err != nil:
-		return "", refuse(at, social.FieldBadFormat, "The host is not a valid international name.")
+		return "", refuse(at, social.FieldBadFormat, "The host is not a valid name.")
 	case len(text) > maxURL:
 		return "", refuse(at, social.FieldTooLong, "At most 2048 characters, in ASCII.")
 	case !printable(text):
@@ -94,12 +95,29 @@ func (c *Channel) checkURL(text string) (string, error) {
 var international = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true),
 	idna.VerifyDNSLength(true))
 
+// valid is the same for a host in ASCII, in which DNS allows hyphens anywhere.
+var valid = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true),
+	idna.CheckHyphens(false))
+
+// checkHost refuses what no DNS knows: empty and long labels, punycode that stands for nothing. An underscore is let
+// through, as local networks have it, and the dot at the end.
+func checkHost(host string) error {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return nil
+	}
+	_, err := valid.ToASCII(strings.ReplaceAll(strings.TrimSuffix(host, "."), "_", "x"))
+	return err
+}
+
 // asciiURL gives an address, and its host, in ASCII (RFC 3987, 3.1): the host by IDNA, so that bücher.example is
 // xn--bcher-kva.example, all else percent-encoded. One in ASCII stays as it is.
 func asciiURL(text string, u *url.URL) (ascii, host string, err error) {
 	host = u.Hostname()
-	if isASCII(text) && isASCII(host) {
-		return text, host, nil
+	if isASCII(host) {
+		err = checkHost(host)
+	}
+	if err != nil || isASCII(text) && isASCII(host) {
+		return text, host, err
 	}
 	if !isASCII(host) {
 		if host, err = international.ToASCII(host); err != nil {

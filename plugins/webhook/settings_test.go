@@ -47,6 +47,8 @@ func TestInternationalAddress(t *testing.T) {
 		"https://faß.example/":                     "https://xn--fa-hia.example/",
 		"https://bücher。example/":                  "https://xn--bcher-kva.example/",
 		"https://xn--bcher-kva.example/Hook":       "https://xn--bcher-kva.example/Hook",
+		"https://r3---a-.example./":                "https://r3---a-.example./",
+		"https://[2606:4700::1111]:8443/":          "https://[2606:4700::1111]:8443/",
 		"https://Under_Score.example/stays%2Fso?%": "https://Under_Score.example/stays%2Fso?%",
 	} {
 		if got, err := check(given); err != nil || got != want {
@@ -59,6 +61,8 @@ func TestInternationalAddress(t *testing.T) {
 		"https://evil.example／x.bücher.example/",
 		"https://bü\u202echer.example/", "https://ü" + strings.Repeat("x", 64) + ".example/", "https://u:p@bücher.example/",
 		"https://bücher.example:25/", "https://bücher.example/#x", "http://bücher.example/",
+		"https://a..b/", "https://.example/", "https://" + strings.Repeat("a", 64) + ".example/", "https://xn--a.example/",
+		"https://" + strings.Repeat("abcdefg.", 32) + "example/", "https://a!b.example/", "https://bot.example../ä",
 		"https://bot.example/" + strings.Repeat("é", 400)} {
 		if got, err := check(given); err == nil {
 			t.Errorf("%.60s was accepted as %s", given, got)

@@ -31,10 +31,21 @@ type home struct {
 	log   *bolt.Log  // nil = this process has no log, as a command without a server
 	relay *outbox.Relay
 
-	acts    int
-	history []string // the announcement at each position, from 1 on, of the history that is on disk
-	kept    int      // positions that are trimmed
-	shown   map[social.Cursor][]string
+	acts  int
+	sites int // how many were made
+	past      // of what is on disk
+	kept  int // positions that are trimmed
+	shown map[social.Cursor]past
+}
+
+// past is what led to a position: a site, and the announcement at each position from 1 on.
+type past struct {
+	site    int
+	history []string
+}
+
+func (p past) until(position social.Position) past {
+	return past{p.site, slices.Clone(p.history[:position])}
 }
 
 func (h *home) must(err error) {
@@ -70,9 +81,22 @@ func (h *home) start(command bool) {
 	h.look()
 }
 
-// stop ends the process; a kill leaves the log behind the store, for which nothing was relayed.
+// stop ends the process. A kill leaves the log behind the store, for which nothing was relayed, and every file as it is
+// at that moment: the site goes on with a copy of them.
 func (h *home) stop(killed bool) {
 	h.Helper()
+	if killed {
+		left := filepath.Join(h.dir, "left")
+		list, err := os.ReadDir(h.dir)
+		h.must(err)
+		h.must(os.Mkdir(left, 0o700))
+		for _, e := range list {
+			content, err := os.ReadFile(h.path(e.Name()))
+			h.must(err)
+			h.must(os.WriteFile(filepath.Join(left, e.Name()), content, 0o600))
+		}
+		defer func() { h.dir = left }()
+	}
 	if h.log != nil {
 		if !killed {
 			h.must(h.relay.CatchUp(h.ctx))
@@ -101,9 +125,9 @@ func (h *home) write() {
 func (h *home) look() {
 	h.Helper()
 	if kept := h.log.Kept(); kept.Head > 0 {
-		h.shown[kept.Newest()] = slices.Clone(h.history[:kept.Head])
+		h.shown[kept.Newest()] = h.until(kept.Head)
 		middle := kept.Floor + (kept.Head-kept.Floor)/2
-		h.shown[kept.Cursor(middle)] = slices.Clone(h.history[:middle])
+		h.shown[kept.Cursor(middle)] = h.until(middle)
 	}
 }
 
@@ -130,8 +154,9 @@ func (h *home) resume() {
 	h.look()
 	h.kept = max(h.kept, int(h.log.Kept().Floor)) // a log that was trimmed may stand beside an older database
 	everything := social.Audience{Sources: []social.Source{{Stream: social.Stream{Kind: social.By, User: person(1)}}}}
-	for id, seen := range h.shown {
-		same := len(seen) <= len(h.history) && slices.Equal(seen, h.history[:len(seen)])
+	for id, past := range h.shown {
+		seen := past.history
+		same := past.site == h.site && len(seen) <= len(h.history) && slices.Equal(seen, h.history[:len(seen)])
 		page, err := h.log.Read(h.ctx, everything, id, 1000)
 		var gap *social.GapError
 		switch {
@@ -162,15 +187,19 @@ func (h *home) resume() {
 
 // saved is a copy of some files, and what was in them.
 type saved struct {
-	files   map[string][]byte
-	history []string
-	kept    int
+	files map[string][]byte
+	past
+	kept int
 }
 
-// copyOf reads files of the directory while no process runs; one that is not there is nil.
+// copyOf reads files of the directory while no process runs; one that is not there is nil. A database comes with the
+// write-ahead log that a kill has left.
 func (h *home) copyOf(names ...string) saved {
 	h.Helper()
-	s := saved{files: map[string][]byte{}, history: slices.Clone(h.history), kept: h.kept}
+	s := saved{files: map[string][]byte{}, past: h.until(social.Position(len(h.history))), kept: h.kept}
+	if slices.Contains(names, sqlite.FileName) {
+		names = append([]string{sqlite.FileName + "-wal"}, names...)
+	}
 	for _, name := range names {
 		content, err := os.ReadFile(h.path(name))
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -191,16 +220,16 @@ func (h *home) online() saved {
 	return s
 }
 
-// putBack replaces files by a copy. A database comes alone, without the files beside it.
+// putBack replaces files by a copy.
 func (h *home) putBack(s saved) {
 	h.Helper()
-	for name, content := range s.files {
-		if name == sqlite.FileName {
-			for _, beside := range []string{"-wal", "-shm"} {
-				_ = os.Remove(h.path(name + beside))
-			}
-			h.history, h.kept = slices.Clone(s.history), s.kept
+	if content, ok := s.files[sqlite.FileName]; ok {
+		h.loseDatabase()
+		if content != nil {
+			h.past, h.kept = s.until(social.Position(len(s.history))), s.kept
 		}
+	}
+	for name, content := range s.files {
 		if content == nil {
 			_ = os.Remove(h.path(name))
 			continue
@@ -209,8 +238,17 @@ func (h *home) putBack(s saved) {
 	}
 }
 
+// loseDatabase removes the database: the next start makes another site beside the log of this one.
+func (h *home) loseDatabase() {
+	for _, end := range []string{"", "-wal", "-shm"} {
+		_ = os.Remove(h.path(sqlite.FileName + end))
+	}
+	h.sites++
+	h.past, h.kept = past{site: h.sites}, 0
+}
+
 func newHome(t rapid.TB, dir string) *home {
-	return &home{TB: t, dir: dir, ctx: context.Background(), shown: map[social.Cursor][]string{}}
+	return &home{TB: t, dir: dir, ctx: context.Background(), shown: map[social.Cursor]past{}}
 }
 
 // Whatever is copied, lost and put back between runs, no id that was shown stands for another event, none that stands
@@ -249,7 +287,7 @@ func TestHistoriesModel(t *testing.T) {
 				}
 			}
 			h.stop(rapid.Bool().Draw(r, "killed"))
-			switch rapid.IntRange(0, 6).Draw(r, "operator") {
+			switch rapid.IntRange(0, 7).Draw(r, "operator") {
 			case 0, 1:
 				names := [][]string{both, both[:1], both[1:]}[rapid.IntRange(0, 2).Draw(r, "what")]
 				copies = append(copies, h.copyOf(names...))
@@ -259,6 +297,8 @@ func TestHistoriesModel(t *testing.T) {
 				}
 			case 4:
 				_ = os.Remove(h.path(logName))
+			case 5:
+				h.loseDatabase()
 			}
 		}
 		h.start(false)
@@ -331,6 +371,15 @@ func TestHistories(t *testing.T) {
 			h.putBack(database)
 			run(h, 3)
 			h.putBack(log)
+		},
+		"the database is lost beside its log": func(h *home) {
+			run(h, 3)
+			c := h.copyOf(sqlite.FileName)
+			h.loseDatabase()
+			run(h, 4)
+			h.putBack(c)
+			run(h, 2)
+			h.loseDatabase()
 		},
 		"everything trimmed, two restarts": func(h *home) {
 			run(h, 4)

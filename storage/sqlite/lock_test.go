@@ -47,7 +47,7 @@ func TestLockDir(t *testing.T) {
 	if !errors.Is(err, storage.ErrLocked) {
 		t.Errorf("a second process is answered %v, want ErrLocked", err)
 	} else if pid := strconv.Itoa(child.Process.Pid); !strings.Contains(err.Error(), pid) ||
-		!strings.Contains(err.Error(), dir) {
+		!strings.HasPrefix(err.Error(), "data directory "+dir+": in use: it is held") {
 		t.Errorf("%q does not name the holder %s and the directory", err, pid)
 	}
 	if err := child.Process.Kill(); err != nil { // the lock ends with the process, however it ends

@@ -59,10 +59,11 @@ func (c Config) Validate() error {
 	if c.Jitter < 0 || c.Jitter >= 1 {
 		return errors.New("jitter: must be at least 0 and below 1")
 	}
+	var errs []error
 	for i, d := range c.Schedule {
 		if d < 0 {
-			return fmt.Errorf("schedule[%d]: must not be negative", i)
+			errs = append(errs, fmt.Errorf("schedule[%d]: must not be negative", i))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -226,8 +226,11 @@ func (p *Pipeline) checkSettings(channel string, settings json.RawMessage) (out 
 	return out, err
 }
 
-// checkName refuses a name that shows nothing; "" is the channel's.
+// checkName refuses a name that shows nothing, or is no line of text; "" is the channel's.
 func checkName(name string) error {
+	if !social.Line(name) {
+		return social.Invalid(social.BodyField("/name", social.FieldBadFormat, social.NotALine))
+	}
 	if name != "" && !social.Visible(name) {
 		return social.Invalid(social.BodyField("/name", social.FieldTooShort, "At least 1 character that shows."))
 	}

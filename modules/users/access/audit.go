@@ -2,8 +2,6 @@ package access
 
 import (
 	"context"
-	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -44,12 +42,12 @@ func (s *Service) Audit(ctx context.Context, tx storage.Tx, action string, perso
 		return nil
 	}
 	switch {
-	case !oneLine(o.Reason):
-		return social.Invalid(social.BodyField("/reason", social.FieldBadFormat, "One line of text."))
+	case !social.Line(o.Reason):
+		return social.Invalid(social.BodyField("/reason", social.FieldBadFormat, social.NotALine))
 	case utf8.RuneCountInString(o.Reason) > maxReason:
 		return social.Invalid(social.BodyField("/reason", social.FieldTooLong, "At most 500 characters."))
 	}
-	if !oneLine(o.Account) || len(o.Account) > maxAccount {
+	if !social.Line(o.Account) || len(o.Account) > maxAccount {
 		o.Account = "unknown"
 	}
 	key, err := tx.NextKey(ctx)
@@ -63,10 +61,6 @@ func (s *Service) Audit(ctx context.Context, tx storage.Tx, action string, perso
 	_, err = tx.Exec(ctx, `INSERT INTO audit (key, at, operator, action, person_id, target, reason)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)`, key, int64(s.clock.Now()), o.Account, action, whom, target, o.Reason)
 	return err
-}
-
-func oneLine(text string) bool {
-	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 // Audited is one act of an operator.

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -176,8 +175,8 @@ func checkTokenName(name string) []social.Field {
 	if !social.Visible(name) {
 		return []social.Field{social.BodyField("/name", social.FieldTooShort, "At least 1 character that shows.")}
 	}
-	if !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
-		return []social.Field{social.BodyField("/name", social.FieldBadFormat, "One line of text.")}
+	if !social.Line(name) {
+		return []social.Field{social.BodyField("/name", social.FieldBadFormat, social.NotALine)}
 	}
 	if utf8.RuneCountInString(norm.NFC.String(name)) > maxTokenName {
 		return []social.Field{social.BodyField("/name", social.FieldTooLong, "At most 60 characters.")}
