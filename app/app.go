@@ -66,8 +66,8 @@ func MainWith(parts ...fx.Option) {
 	os.Exit(Run(ctx, os.Args[1:], os.Environ(), streams, parts...))
 }
 
-// Run is one command line: it returns the exit code. Tests call it; Main does with the process's own arguments. A server
-// does not wait for standard error, which may be a pipe without a reader.
+// Run is one command line: it returns the exit code. Tests call it; Main does with the process's own arguments. A
+// server does not wait for standard error, which may be a pipe without a reader.
 func Run(ctx context.Context, args, environ []string, streams cli.Streams, parts ...fx.Option) int {
 	out := newLines(streams.Err)
 	defer out.close()

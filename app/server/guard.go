@@ -79,7 +79,7 @@ func askedPath(c *fasthttp.RequestCtx) string {
 }
 
 // readTokens puts Expect and Connection into the one form that fasthttp knows: their tokens are of any case, and the
-// second is a list (RFC 9110 7.6.1, 10.1.1). From HTTP/1.0 an expectation counts for nothing, and so does an unknown one.
+// second is a list (RFC 9110 7.6.1, 10.1.1). An expectation from HTTP/1.0 counts for nothing, like an unknown one.
 func readTokens(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	for _, line := range h.PeekAll(fiber.HeaderConnection) {
 		for token := range social.HeaderList(string(line)) {
