@@ -77,7 +77,7 @@ func TestKernelProgress(t *testing.T) {
 			}
 		}
 		for begun := time.Now(); !c.closed(); time.Sleep(time.Second) {
-			if time.Since(begun) > 16*time.Second {
+			if time.Since(begun) > 24*time.Second { // its longest silence was 2 s
 				t.Fatal("still open although the client takes nothing")
 			}
 		}
@@ -87,7 +87,7 @@ func TestKernelProgress(t *testing.T) {
 // steps is how a machine acknowledged what waited for it: after so many tenths of a second so many KiB.
 type steps [][2]int
 
-// Measured with the command of decision 0057: readers of r KiB a second, from the moment when data began to wait.
+// Measured for decision 0057, from the moment when data began to wait.
 var measured = map[string]steps{
 	"16 KiB buffer, 2 KiB/s": {{58, 13}, {75, 15}, {38, 7}, {28, 7}, {70, 13}, {40, 8}, {62, 11}, {42, 8}, {58, 11},
 		{35, 8}, {148, 29}, {148, 31}, {155, 29}, {148, 29}, {15, 3}, {148, 29}},
@@ -101,7 +101,8 @@ var measured = map[string]steps{
 		{802, 156}},
 	"default buffer, 8 KiB/s": {{23, 16}, {15, 22}, {20, 14}, {18, 14}, {30, 24}, {28, 23}, {175, 138}, {232, 187},
 		{80, 61}, {240, 187}},
-	"default buffer, 4 KiB/s, packets of 64 KiB": {{62, 17}, {35, 25}, {70, 28}, {98, 30}, {46, 36}, {600, 240}, {602, 241}},
+	"default buffer, 4 KiB/s, packets of 64 KiB": {{62, 17}, {35, 25}, {70, 28}, {98, 30}, {46, 36}, {600, 240},
+		{602, 241}},
 	"16 KiB buffer, 2 KiB/s, over Ethernet": {{63, 11}, {68, 11}, {8, 1}, {42, 11}, {42, 8}, {85, 16}, {112, 23}, {8, 1},
 		{120, 24}, {12, 1}, {120, 25}},
 }
