@@ -125,9 +125,17 @@ flood: ## READERS clients, half of them leaving and coming back, while people wr
 	cd app/e2e && READERS=$(READERS) ACTS=$(ACTS) $(GO) test -v -count=1 -timeout 2h -run '^TestFlood$$' .
 
 .PHONY: halfopen
-N ?= 1000
+halfopen: N ?= 1000
 halfopen: ## N peers vanish without a word and are freed in time (root: it makes network namespaces)
 	cd app/e2e && N=$(N) $(GO) test -v -count=1 -timeout 10m -run '^TestHalfOpen$$' .
+
+.PHONY: slowreader
+slowreader: N ?= 500
+slowreader: SECONDS ?= 240
+slowreader: RATE ?= 20
+slowreader: ## N people who read nothing and some who read 2 KiB/s beside ten times N who read, for SECONDS
+	@out=$$(cd app/e2e && STUCK=$(N) SECONDS=$(SECONDS) RATE=$(RATE) REPORT=1 $(GO) test -v -count=1 -timeout 1h -run '^TestSlowReader$$' . 2>&1) \
+	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
 
 .PHONY: check
 check: format vet size lint race test ## everything: format, vet, lint, race, tests

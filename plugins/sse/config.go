@@ -37,7 +37,7 @@ var defaults = Config{
 	Heartbeat:       15 * time.Second,
 	MaxAge:          time.Hour,
 	TailBytes:       64 << 20,
-	ProgressTimeout: 10 * time.Second,
+	ProgressTimeout: 14 * time.Second,
 	PeerTimeout:     25 * time.Second,
 	FinishTimeout:   time.Second,
 	QueryTimeout:    5 * time.Second,

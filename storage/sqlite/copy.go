@@ -72,7 +72,7 @@ func (d *DB) Tables(ctx context.Context) (map[string]Table, error) {
 	out := map[string]Table{}
 	err := d.Read(ctx, func(q storage.Querier) error {
 		names, err := storage.All(ctx, q, storage.One[string], `SELECT name FROM sqlite_schema WHERE type = 'table'
-			AND name NOT LIKE 'sqlite!_%' ESCAPE '!'`)
+			AND name NOT LIKE 'sqlite!_%' ESCAPE '!' AND name <> 'file_marks'`) // which is the file's, not the site's
 		if err != nil {
 			return err
 		}

@@ -36,11 +36,11 @@ func writeNow(fd int, p []byte) (int, error) {
 }
 
 // silence is how long the peer's machine has acknowledged nothing while bytes are on their way to it; 0 = none are, or
-// the kernel does not say. Behind a closed window none are: the machine that closed it answers the kernel's probes, and
-// those grow rarer than any limit, so their answers tell nothing.
+// the kernel does not say. Behind a closed window none are: the machine that closed it answers the kernel's probes.
+// Those grow rarer than any limit, so the newest may have had no time yet, but the one before was to be answered.
 func silence(fd int) time.Duration {
 	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-	if err != nil || info.Unacked == 0 {
+	if err != nil || info.Unacked == 0 && info.Probes < 2 {
 		return 0
 	}
 	return max(time.Duration(info.Last_ack_recv)*time.Millisecond, 1)
