@@ -80,8 +80,8 @@ func TestSlowReader(t *testing.T) {
 		t.Errorf("p99 %.1f ms beside the stuck, %.1f ms alone", beside, alone)
 	}
 	report(t, "slowreader", 0, map[string]any{"stuck": n, "healthy": len(healthy), "p99_alone_ms": alone,
-		"p99_beside_ms": beside, "closed_first_s": first, "closed_last_s": last, "slow": len(slow), "slow_kept": kept,
-		"seconds": l.seconds, "lost": lost})
+		"p99_beside_ms": beside, "closed_first_s": first, "closed_last_s": last, "slow": len(slow),
+		"slow_kept": kept, "seconds": l.seconds, "lost": lost})
 }
 
 // slowLab is a server with one author, and everything that was posted.
