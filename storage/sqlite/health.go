@@ -60,9 +60,9 @@ func (w *writer) checkpoint() {
 	})
 }
 
-// move moves the write-ahead log into the file, under a new mark.
+// move moves the write-ahead log into the file, under a new mark. Without room for one it goes on: that gives room.
 func (w *writer) move(mode sqlite3.CheckpointMode) error {
-	if err := w.mark(); err != nil {
+	if err := w.mark(); err != nil && !errors.Is(err, storage.ErrFull) {
 		return err
 	}
 	pages, done, err := w.conn.db.WALCheckpoint("", mode)
