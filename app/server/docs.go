@@ -42,16 +42,17 @@ func docsPage(name string) []byte {
 `)
 }
 
-// serveDocs adds the document, made once when it is first asked for, and the page that shows it.
+// serveDocs adds the document and the page that shows it. The document is made once: by Serve, before anybody is
+// served, since it adds schemas to those by which requests are checked.
 func (s *Server) serveDocs(site social.Site) {
-	document := sync.OnceValues(func() ([]byte, error) { return render(s.doc) })
+	s.document = sync.OnceValues(func() ([]byte, error) { return render(s.doc) })
 	page := docsPage(site.Name)
 	script, err := assets.ReadFile("assets/rapidoc-min.js")
 	if err != nil {
 		panic(err) // it is embedded
 	}
 	s.get("/openapi.json", func(c *fiber.Ctx) error {
-		body, err := document()
+		body, err := s.document()
 		if err != nil {
 			return err
 		}

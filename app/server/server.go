@@ -52,10 +52,11 @@ type Server struct {
 	metrics *serverMetrics
 	guard   guard
 
-	fiber *fiber.App
-	doc   *huma.OpenAPI
-	api   huma.API
-	late  *lateRoutes
+	fiber    *fiber.App
+	doc      *huma.OpenAPI
+	document func() ([]byte, error) // as clients see it
+	api      huma.API
+	late     *lateRoutes
 
 	base     context.Context // ends when requests have to stop
 	stop     context.CancelFunc
@@ -177,6 +178,9 @@ func (s *Server) Serve(ln net.Listener) error {
 	if s.draining.Load() {
 		_ = ln.Close() // Drain may have done it
 		return nil
+	}
+	if _, err := s.document(); err != nil {
+		return errors.Join(err, ln.Close())
 	}
 	return s.fiber.Listener(listener{&frugal{Listener: ln, room: room(openFiles()), dropped: s.metrics.dropped.Inc,
 		log: s.log, clock: s.clock}, &s.closing})
