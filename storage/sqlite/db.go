@@ -71,7 +71,8 @@ func (d *DB) open() error {
 		return fmt.Errorf("the file system does not support a write-ahead log (journal mode %q); use a local disk", mode)
 	}
 	if d.writer.marks, err = openMarks(c, d.cfg.Path); err != nil {
-		return err
+		_, keep := c.db.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true) // the log may be of another file
+		return errors.Join(err, keep)
 	}
 	for range d.cfg.Readers {
 		c, err := connect(d.cfg, "query_only(1)")

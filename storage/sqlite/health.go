@@ -66,7 +66,9 @@ func (w *writer) move(mode sqlite3.CheckpointMode) error {
 		return err
 	}
 	pages, done, err := w.conn.db.WALCheckpoint("", mode)
-	w.marks.begin = err == nil && pages == done
+	// A reader that keeps TRUNCATE from its end does not keep the next commit from beginning the log anew.
+	moved := err == nil || errors.Is(mapped(err), storage.ErrBusy)
+	w.marks.begin = moved && pages >= 0 && pages == done
 	return err
 }
 

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -125,6 +126,13 @@ func TestFileAndLogOfOtherMoments(t *testing.T) {
 					rt.Fatalf("refused, and is of one moment: %v", err)
 				}
 				mixed++
+				if again, err := sqlite.Open(rt.Context(), sqlite.Config{Path: m.path}); err == nil {
+					_ = again.Close()
+					rt.Fatal("refused once, and taken at the next start")
+				}
+				if b, err := os.ReadFile(m.path); err != nil || !bytes.Equal(b, file.file) {
+					rt.Fatalf("a file that was refused was changed: %v", err)
+				}
 				continue
 			}
 			m.db = db
