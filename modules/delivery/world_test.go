@@ -185,12 +185,13 @@ func (r *relations) unfollow(follower, followed social.ID) {
 	delete(r.follows, [2]social.ID{follower, followed})
 }
 
-// end is the end of a followed one's account.
-func (r *relations) end(followed social.ID) {
+// end is the end of a followed one's account, behind a position.
+func (r *relations) end(followed social.ID, since social.Position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for pair, e := range r.follows {
 		if pair[1] == followed {
+			e.Since = since
 			r.ended[pair] = e
 			delete(r.follows, pair)
 		}

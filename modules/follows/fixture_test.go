@@ -109,7 +109,7 @@ func (s *site) endAt(t testing.TB, name string, p social.Position) {
 	s.users.remove(name)
 }
 
-// ended gives the names of those whose end a person is to be told of, in order, and since when the person followed.
+// ended gives the names of those whose end a person is to be told of, in order, each with what it stands behind.
 func (s *site) ended(t testing.TB, who string) (list []string) {
 	t.Helper()
 	s.Read(t, func(q storage.Querier) error {

@@ -93,8 +93,8 @@ func (s *Service) Following(ctx context.Context, q storage.Querier, follower soc
 	return edges, nil
 }
 
-// Ended gives the follows of a person that have ended because the account of who was followed has, in no order; their
-// since is as it was. Each is given until its user.deleted is trimmed; the bell says nothing.
+// Ended gives the follows of a person that have ended because the account of who was followed has, in no order. Since
+// is just below the account's user.deleted, for nothing else is to be shown. Each is given until that is trimmed.
 func (s *Service) Ended(ctx context.Context, q storage.Querier, follower social.ID) ([]social.FollowEdge, error) {
 	list, err := endedBy(ctx, q, follower)
 	return list, social.Wrap(err, "follows: ended follows of %s", follower)

@@ -133,9 +133,9 @@ func deletedUserPage(ctx context.Context, q storage.Querier, limit int) (social.
 func endedBy(ctx context.Context, q storage.Querier, follower social.ID) ([]social.FollowEdge, error) {
 	return storage.All(ctx, q, func(row storage.Row) (e social.FollowEdge, err error) {
 		return e, row.Scan(&e.User, &e.Since)
-	}, `SELECT followed_id, since FROM ended_follows WHERE follower_id = $1
-		UNION ALL SELECT f.followed_id, f.since FROM follow_leavers l
-		JOIN follows f ON f.follower_id = $1 AND f.followed_id = l.user_id`, follower)
+	}, `SELECT followed_id, position - 1 FROM ended_follows WHERE follower_id = $1
+		UNION ALL SELECT l.user_id, l.position - 1 FROM follow_leavers l
+		JOIN follows f ON f.follower_id = $1 AND f.followed_id = l.user_id WHERE l.position > 0`, follower)
 }
 
 // keepEnded notes which of these follows, about to go, were of the person, whose account has ended.
@@ -144,8 +144,8 @@ func keepEnded(ctx context.Context, tx storage.Tx, person social.ID, list []edge
 		if e.followed != person {
 			continue
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO ended_follows (follower_id, followed_id, since, position)
-			SELECT $1, user_id, $3, position FROM follow_leavers WHERE user_id = $2`, e.follower, person, int64(e.since))
+		_, err := tx.Exec(ctx, `INSERT INTO ended_follows (follower_id, followed_id, position)
+			SELECT $1, user_id, position FROM follow_leavers WHERE user_id = $2 AND position > 0`, e.follower, person)
 		if err != nil {
 			return err
 		}

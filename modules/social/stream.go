@@ -92,7 +92,7 @@ type Source struct {
 	Stream Stream
 	Since  Position // events at or below it are not shown; 0 = all kept
 	Bell   bool     // the person wants to be told of posts here (posts=notify)
-	Ended  bool     // the account whose stream it is has ended: all that is left in it is user.deleted
+	Ended  bool     // the account whose stream it is has ended: Since is just below its user.deleted
 }
 
 // Audience is what one person reads. An event is theirs if its stream is a source, its position is above the

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -235,4 +236,71 @@ func TestLogAheadOfDispatch(t *testing.T) {
 			}
 		}
 	})
+}
+
+// slowAudiences waits between reading and answering.
+type slowAudiences struct {
+	*world
+	after func()
+}
+
+func (a *slowAudiences) Audience(ctx context.Context, person social.ID) (social.Audience, error) {
+	out, err := a.world.Audience(ctx, person)
+	a.after()
+	return out, err
+}
+
+func (a *slowAudiences) Relation(ctx context.Context, person, other social.ID) (s social.Source, ok, hidden bool,
+	err error) {
+	s, ok, hidden, err = a.world.Relation(ctx, person, other)
+	a.after()
+	return s, ok, hidden, err
+}
+
+// TestEndWhileAsked: an account ends while a question about a follower is under way, whose answer is from before. The
+// follower is told all the same, by each way of asking, though their mode shows no posts of that person.
+func TestEndWhileAsked(t *testing.T) {
+	for name, ask := range map[string]func(t *testing.T, e *engine, hold func()) *pipe{
+		"who connects": func(t *testing.T, e *engine, hold func()) *pipe {
+			e.w.follow(1, 2, false)
+			synctest.Wait()
+			hold()
+			return e.connectNow(t, 1, "now")
+		},
+		"who has just followed": func(t *testing.T, e *engine, hold func()) *pipe {
+			c := e.connect(t, 1, "now")
+			hold()
+			e.w.follow(1, 2, false)
+			return c
+		},
+		"whose follows are read anew": func(t *testing.T, e *engine, hold func()) *pipe {
+			e.w.follow(1, 2, false)
+			c := e.connect(t, 1, "now")
+			hold()
+			e.w.commit(to(1), social.EventFollowChanged, `{}`) // it does not say whose
+			return c
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, defaults, func(t *testing.T, e *engine) {
+				asking, goOn := make(chan struct{}), make(chan struct{})
+				var held atomic.Bool
+				e.env.Audiences = &slowAudiences{world: e.w, after: func() {
+					if held.CompareAndSwap(true, false) {
+						close(asking)
+						<-goOn
+					}
+				}}
+				c := ask(t, e, func() { held.Store(true) })
+				<-asking
+				end := e.w.end(2)
+				synctest.Wait()
+				close(goOn)
+				synctest.Wait()
+				if got := idsIn(c); !strings.HasSuffix(got, fmt.Sprint(end)) {
+					t.Errorf("shown %s, and the account ended at %d", got, end)
+				}
+			})
+		})
+	}
 }

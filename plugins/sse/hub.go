@@ -46,6 +46,8 @@ type hub struct {
 	line     queue[*connection] // to be served, in order
 	askNext  queue[*person]     // to be asked about, in order
 	asked    int                // questions under way
+	// ended are the accounts that ended since there was none under way, and where.
+	ended    map[social.ID]social.Position
 	readNext queue[*connection] // to be read for, in order
 	readOut  int                // pages under way
 	spare    []*page            // pages to be used again
@@ -180,7 +182,7 @@ func (h *hub) dispatched(events []social.Event, made []frames.Frame) {
 			}
 		}
 		if e.Type == social.EventUserDeleted {
-			h.audience.End(e.Stream.User)
+			h.endedAccount(e.Stream.User, pos)
 		}
 		h.tail.Withdraw(e)
 		if !f.Empty() {

@@ -148,6 +148,11 @@ func (q *question) ask(ctx context.Context, env *plugins.Env) (err error) {
 
 func (q *question) applied(h *hub, err error) {
 	h.asked--
+	defer func() {
+		if h.asked == 0 {
+			h.ended = nil
+		}
+	}()
 	q.person.asking = false
 	switch {
 	case q.person.gone:
@@ -172,6 +177,9 @@ func (h *hub) answered(q *question) {
 	for _, r := range q.relations {
 		h.audience.Relate(p, r.other, r.source, r.follows, r.hidden)
 	}
+	for author, at := range h.ended {
+		h.audience.End(author, at)
+	}
 	p.held, p.hold = false, 0
 	if p.asks != nil {
 		p.held, p.hold = p.asks.dirtyAt != 0, p.asks.dirtyAt
@@ -185,6 +193,18 @@ func (h *hub) answered(q *question) {
 		c.late = c.late && p.held
 	}
 	h.wake(p)
+}
+
+// endedAccount notes that an account has ended. An answer that is on its way may be from before and bring the author
+// back as somebody who is there, so the end is noted again behind each.
+func (h *hub) endedAccount(author social.ID, at social.Position) {
+	h.audience.End(author, at)
+	if h.asked > 0 {
+		if h.ended == nil {
+			h.ended = map[social.ID]social.Position{}
+		}
+		h.ended[author] = at
+	}
 }
 
 // reach is the lowest position behind which something may have to be judged for a person. What was known stays

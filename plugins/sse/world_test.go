@@ -125,16 +125,17 @@ func (w *world) end(n int) social.Position {
 			w.gone[e.Cursor.Seq] = true
 		}
 	}
-	for k, e := range w.edges {
+	w.commitLocked(to(n), social.EventAccessRevoked, `{}`, true)
+	end := w.commitLocked(by(n), social.EventUserDeleted, `{"id":"`+id(n).String()+`"}`, false)
+	for k := range w.edges {
 		if k.other == id(n) {
-			w.ended[k] = e
+			w.ended[k] = social.FollowEdge{User: id(n), Since: end - 1}
 		}
 		if k.other == id(n) || k.person == id(n) {
 			delete(w.edges, k)
 		}
 	}
-	w.commitLocked(to(n), social.EventAccessRevoked, `{}`, true)
-	return w.commitLocked(by(n), social.EventUserDeleted, `{"id":"`+id(n).String()+`"}`, false)
+	return end
 }
 
 // hide is a mute or block by other means than follow.changed; an internal entry tells of it.

@@ -223,3 +223,48 @@ func TestDamageIsNoSecret(t *testing.T) {
 		t.Errorf("read: %v, healthy: %v", err, db.Healthy())
 	}
 }
+
+// TestMigrationOfAnotherFile: a file from before a migration is not taken with the log of after it, though nothing else
+// was written.
+func TestMigrationOfAnotherFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), sqlite.FileName)
+	begin := func() *sqlite.DB {
+		db, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Synchronous: sqlite.SyncOff})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return db
+	}
+	read := func(name string) []byte {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	db := begin()
+	migrate(t, db, `CREATE TABLE things (name TEXT PRIMARY KEY, body BLOB)`)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := read(path)
+	db = begin()
+	migrate(t, db, `CREATE TABLE things (name TEXT PRIMARY KEY, body BLOB)`, `CREATE TABLE more (name TEXT PRIMARY KEY)`)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db = begin()
+	if err := db.InTx(t.Context(), put(t.Context(), "a")); err != nil {
+		t.Fatal(err)
+	}
+	log := read(path + "-wal")
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(path, before, 0o600), os.WriteFile(path+"-wal", log, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if db, err := sqlite.Open(t.Context(), sqlite.Config{Path: path}); !errors.Is(err, sqlite.ErrMixed) {
+		t.Errorf("got %v, %v", db, err)
+	}
+}

@@ -34,6 +34,10 @@ func (d *DB) Migrate(ctx context.Context, m storage.Migrations) error {
 	if status.Version == status.Latest && !status.Dirty {
 		return nil
 	}
+	// The commits of the migration are not the writer's, so the write-ahead log is begun, with its marks, before them.
+	if err := d.InTx(ctx, func(storage.Tx) error { return nil }); err != nil {
+		return fmt.Errorf("sqlite: migrate %s: %w", m.Owner, err)
+	}
 	if err := d.migrate(m, status); err != nil {
 		return fmt.Errorf("sqlite: migrate %s: %w", m.Owner, d.writer.note(mapped(err)))
 	}

@@ -46,18 +46,23 @@ type authors struct {
 type author struct {
 	id      social.ID
 	readers []edge
-	ended   bool // the account has ended: every mode shows what is left
+	ended   social.Position // of user.deleted, which every mode shows, and what is behind it; 0 = not known
 }
 
 func newAuthors() authors {
 	return authors{places: map[social.ID]uint32{}, table: make([]author, firstAuthor)}
 }
 
-// enter gives an author a place, and notes whether the account has ended. A reader has to follow, or the place is lost.
-func (t *authors) enter(id social.ID, ended bool) uint32 {
+// enter gives the author of a source a place, and notes whether the account has ended. A reader has to follow, or the
+// place is lost.
+func (t *authors) enter(id social.ID, s social.Source) uint32 {
+	var ended social.Position
+	if s.Ended {
+		ended = s.Since + 1
+	}
 	place, ok := t.places[id]
 	if ok {
-		t.table[place].ended = t.table[place].ended || ended
+		t.table[place].ended = max(t.table[place].ended, ended)
 		return place
 	}
 	if n := len(t.free); n > 0 {
@@ -120,7 +125,13 @@ func (t *authors) clear(p *Person) {
 
 // takes reports whether a mode shows what is read by an edge.
 func (t *authors) takes(m Mode, e edge) bool {
-	return e.place() == ownTo || m == All || (e.bell() && m == Notify) || t.table[e.place()].ended
+	return e.place() == ownTo || m == All || (e.bell() && m == Notify)
+}
+
+// end reports whether a position is at or behind the end of the account that is read by an edge.
+func (t *authors) end(e edge, at social.Position) bool {
+	ended := t.table[e.place()].ended
+	return ended > 0 && at >= ended
 }
 
 // stream is what a person reads by an edge.

@@ -71,7 +71,7 @@ func (x *Index[M]) Install(m M, a social.Audience, from social.Position) {
 		case s.Stream.Kind == social.To:
 			place = ownTo
 		case !mine:
-			place = x.authors.enter(s.Stream.User, s.Ended)
+			place = x.authors.enter(s.Stream.User, s)
 		}
 		if place != ownTo {
 			x.edges = append(x.edges, edgeOf(place, s.Bell))
@@ -97,7 +97,7 @@ func (x *Index[M]) Relate(m M, other social.ID, source social.Source, follows, h
 	switch {
 	case other == p.ID:
 	case follows:
-		place = x.authors.enter(other, source.Ended)
+		place = x.authors.enter(other, source)
 	default:
 		if place = x.authors.places[other]; place == 0 {
 			return // nobody reads them, neither does this person
@@ -145,24 +145,28 @@ func (x *Index[M]) Audience(m M, mode Mode, sources []social.Source) social.Audi
 	to := social.Source{Stream: social.Stream{Kind: social.To, User: p.ID}, Since: p.since(ownTo)}
 	a := social.Audience{Person: p.ID, Hidden: p.hidden, Sources: append(sources[:0], to)}
 	for _, e := range p.follows {
-		if x.authors.takes(mode, e) {
-			s := social.Source{Stream: x.authors.stream(p, e), Since: p.since(e.place()), Bell: e.bell()}
-			a.Sources = append(a.Sources, s)
+		since, ended := p.since(e.place()), x.authors.table[e.place()].ended
+		if !x.authors.takes(mode, e) {
+			if ended == 0 {
+				continue
+			}
+			since = max(since, ended-1)
 		}
+		a.Sources = append(a.Sources, social.Source{Stream: x.authors.stream(p, e), Since: since, Bell: e.bell()})
 	}
 	return a
 }
 
-// End notes that the account of an author has ended: from now on every mode shows its stream.
-func (x *Index[M]) End(author social.ID) {
+// End notes that the account of an author has ended, with the event at a position: every mode shows it.
+func (x *Index[M]) End(author social.ID, at social.Position) {
 	if place, ok := x.authors.places[author]; ok {
-		x.authors.table[place].ended = true
+		x.authors.table[place].ended = at
 	}
 }
 
 // Allows reports whether an event that a person reads by an edge is shown in one mode.
 func (x *Index[M]) Allows(m M, e Edge, mode Mode, at social.Position, about []social.ID) bool {
-	return x.authors.takes(mode, e) && m.base().sees(e, at, about)
+	return (x.authors.takes(mode, e) || x.authors.end(e, at)) && m.base().sees(e, at, about)
 }
 
 // Judge begins to judge a row of events for a person in one mode.

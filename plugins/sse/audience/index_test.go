@@ -41,7 +41,7 @@ type frame struct {
 // agree, what is asked from the index is what is true above From, and nothing is left of those who went.
 func TestIndexModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		m := &indexModel{x: New[*member](), edges: naive{}, hidden: map[pair]bool{}, ended: map[social.ID]bool{}}
+		m := &indexModel{x: New[*member](), edges: naive{}, hidden: map[pair]bool{}, ended: map[social.ID]social.Position{}}
 		for range rapid.IntRange(1, 80).Draw(rt, "steps") {
 			m.step(rt)
 			m.check(rt)
@@ -60,7 +60,7 @@ type indexModel struct {
 	frames []frame
 	edges  naive
 	hidden map[pair]bool
-	ended  map[social.ID]bool
+	ended  map[social.ID]social.Position
 	pos    social.Position
 }
 
@@ -131,13 +131,11 @@ func (m *indexModel) step(rt *rapid.T) {
 		if other < 6 {
 			return // somebody who reads
 		}
-		m.ended[id(other)] = true
-		m.x.End(id(other))
-		for k, s := range m.edges {
-			if k.other == id(other) {
-				s.Ended = true
-				m.edges[k] = s
-			}
+		if m.ended[id(other)] == 0 {
+			m.pos++
+			m.ended[id(other)] = m.pos
+			m.x.End(id(other), m.pos)
+			m.frames = append(m.frames, frame{by(other), m.pos})
 		}
 	case "frame":
 		m.frames = append(m.frames, m.frame(rt, other))
@@ -145,8 +143,10 @@ func (m *indexModel) step(rt *rapid.T) {
 }
 
 func (m *indexModel) source(rt *rapid.T, author int) social.Source {
-	return social.Source{Stream: by(author), Since: m.since(rt), Bell: rapid.Bool().Draw(rt, "bell"),
-		Ended: m.ended[id(author)]}
+	if at := m.ended[id(author)]; at > 0 {
+		return social.Source{Stream: by(author), Since: at - 1, Ended: true}
+	}
+	return social.Source{Stream: by(author), Since: m.since(rt), Bell: rapid.Bool().Draw(rt, "bell")}
 }
 
 func (m *indexModel) frame(rt *rapid.T, n int) frame {
@@ -210,6 +210,13 @@ func (m *indexModel) checkPerson(rt *rapid.T, p *member) {
 			}
 		}
 		want = want.ForPosts(mode)
+		for k, s := range m.edges { // the end of an account is shown in every mode
+			at := m.ended[k.other]
+			if k.person == p.ID && at > 0 && !slices.Contains(want.Sources, s) {
+				s.Since = max(s.Since, at-1)
+				want.Sources = append(want.Sources, s)
+			}
+		}
 		got := m.x.Audience(p, ModeOf(mode), nil)
 		if a, b := sourcesAbove(got, p.From), sourcesAbove(want, p.From); a != b {
 			rt.Fatalf("%v above %d:\ngot  %s\nwant %s", p.ID, p.From, a, b)

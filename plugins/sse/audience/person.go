@@ -93,7 +93,8 @@ func (j *Judge) Shows(s social.Stream, at social.Position, about []social.ID) bo
 		j.stream = s
 		j.edge, j.reads = j.authors.edge(j.person, s)
 	}
-	return j.reads && j.authors.takes(j.mode, j.edge) && j.person.sees(j.edge, at, about)
+	return j.reads && (j.authors.takes(j.mode, j.edge) || j.authors.end(j.edge, at)) &&
+		j.person.sees(j.edge, at, about)
 }
 
 // Mode is social.PostsMode in one byte.

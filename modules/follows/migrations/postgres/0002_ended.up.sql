@@ -5,7 +5,6 @@ ALTER TABLE follow_leavers ADD COLUMN position bigint NOT NULL DEFAULT 0;
 CREATE TABLE ended_follows (
     follower_id bytea  NOT NULL CHECK (length(follower_id) = 16),
     followed_id bytea  NOT NULL CHECK (length(followed_id) = 16),
-    since       bigint NOT NULL,
     position    bigint NOT NULL,
     PRIMARY KEY (follower_id, followed_id)
 );

@@ -5,7 +5,6 @@ ALTER TABLE follow_leavers ADD COLUMN position BIGINT NOT NULL DEFAULT 0;
 CREATE TABLE ended_follows (
     follower_id BLOB   NOT NULL CHECK (length(follower_id) = 16),
     followed_id BLOB   NOT NULL CHECK (length(followed_id) = 16),
-    since       BIGINT NOT NULL,
     position    BIGINT NOT NULL,
     PRIMARY KEY (follower_id, followed_id)
 ) WITHOUT ROWID;
