@@ -20,6 +20,7 @@ import (
 	"github.com/belfry-social/belfry/app/cli"
 	"github.com/belfry-social/belfry/app/config"
 	"github.com/belfry-social/belfry/app/demo"
+	"github.com/belfry-social/belfry/app/quota"
 	"github.com/belfry-social/belfry/app/server"
 	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/modules/delivery/dispatch"
@@ -134,6 +135,7 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 				return social.Site{Name: "Belfry", PublicURL: c.Server.Origin(), Version: Version()}
 			},
 			func(c *config.Config, now social.Clock) *server.Limiter { return server.NewLimiter(c.Limits, now) },
+			newQuota,
 			// A module takes the LogReader. The whole log is for tests, which look behind it.
 			func(s *stores) (storage.DB, *eventLog, storage.Log, storage.LogReader, *social.PageCursors) {
 				return s.db, s.log, s.log, s.log, s.pages
@@ -201,17 +203,29 @@ func newServer(c *config.Config, log *zap.Logger, in struct {
 	fx.In
 	Site    social.Site
 	Limits  *server.Limiter
+	Quota   *quota.Quota
 	Ready   *server.Readiness
 	Clock   social.Clock
 	Metrics *prometheus.Registry
 	Users   *users.Service `optional:"true"`
 }) *server.Server {
-	deps := server.Deps{Site: in.Site, Limits: in.Limits, Ready: in.Ready, Log: log.Named("http"), Clock: in.Clock,
+	deps := server.Deps{Site: in.Site, Limits: in.Limits, Quota: in.Quota, Ready: in.Ready, Log: log.Named("http"), Clock: in.Clock,
 		Metrics: in.Metrics}
 	if in.Users != nil {
 		deps.Auth = in.Users
 	}
 	return server.New(c.Server, deps)
+}
+
+// newQuota counts what the database is told to write. Switched off limits leave the reserve of the disk.
+func newQuota(c *config.Config, s *stores, now social.Clock, metrics *prometheus.Registry) *quota.Quota {
+	cfg, keep := c.Quota, c.Storage.Log.Retention
+	if !c.Limits.Enabled {
+		cfg = quota.Config{DiskReserve: cfg.DiskReserve}
+	}
+	s.db.quota = quota.New(cfg, quota.Log{Bytes: keep.Bytes, Age: keep.Age}, now,
+		func() (uint64, bool) { free, _, known := diskSpace(c.Storage.Data); return free, known }, metrics)
+	return s.db.quota
 }
 
 // newDemo gives nil when no demo was asked for.

@@ -16,5 +16,8 @@ func (d *database) InTx(ctx context.Context, fn func(tx storage.Tx) error) error
 			return fmt.Errorf("the event log has failed: %w", err)
 		}
 	}
-	return d.DB.InTx(ctx, fn)
+	if d.quota == nil {
+		return d.DB.InTx(ctx, fn)
+	}
+	return d.quota.InTx(ctx, d.DB, fn)
 }

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/app/config"
+	"github.com/belfry-social/belfry/app/quota"
 	"github.com/belfry-social/belfry/app/server"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -43,7 +44,8 @@ type stores struct {
 // database is the relational store behind a name that exists before it is open.
 type database struct {
 	storage.DB
-	log *eventLog // its failure ends the writes here, too
+	log   *eventLog    // its failure ends the writes here, too
+	quota *quota.Quota // counts what is written for whom; nil = nobody counts
 }
 
 // eventLog likewise. Before it is open Head and Kept are zero, Read gives storage.ErrClosed, and nothing else may be
@@ -285,6 +287,9 @@ func (s *stores) checks() []server.Check {
 		{Name: "outbox", Probe: s.probeOutbox},
 		{Name: "disk", Probe: func() (string, error) {
 			_, err := os.Stat(s.cfg.Data)
+			if err == nil && s.db.quota != nil && !s.db.quota.Room() {
+				err = fmt.Errorf("less than quota.disk_reserve is left: %w", storage.ErrFull)
+			}
 			return "", err
 		}},
 	}

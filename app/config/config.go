@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/belfry-social/belfry/app/demo"
+	"github.com/belfry-social/belfry/app/quota"
 	"github.com/belfry-social/belfry/app/server"
 	"github.com/belfry-social/belfry/modules/delivery/pipeline"
 	"github.com/belfry-social/belfry/modules/follows"
@@ -26,6 +27,7 @@ type Config struct {
 	Admin         server.AdminConfig   `yaml:"admin"`
 	Storage       Storage              `yaml:"storage"`
 	Limits        server.LimitsConfig  `yaml:"limits"`
+	Quota         quota.Config         `yaml:"quota"`
 	Registration  Registration         `yaml:"registration"`
 	Users         users.Config         `yaml:"users"`
 	Posts         posts.Config         `yaml:"posts"`
@@ -100,6 +102,7 @@ func Default() Config {
 			},
 		},
 		Limits:        server.DefaultLimitsConfig(),
+		Quota:         quota.DefaultConfig(),
 		Registration:  Registration{Mode: "open"},
 		Users:         users.DefaultConfig(),
 		Posts:         posts.DefaultConfig(),
@@ -137,7 +140,7 @@ func (c *Config) validateSections() []error {
 		name string
 		cfg  interface{ Validate() error }
 	}{
-		{"server", &c.Server}, {"admin", &c.Admin}, {"limits", &c.Limits}, {"users", &c.Users}, {"posts", &c.Posts},
+		{"server", &c.Server}, {"admin", &c.Admin}, {"limits", &c.Limits}, {"quota", &c.Quota}, {"users", &c.Users}, {"posts", &c.Posts},
 		{"follows", &c.Follows}, {"notifications", &c.Notifications}, {"delivery", &c.Delivery}, {"demo", &c.Demo},
 	} {
 		if err := part.cfg.Validate(); err != nil {

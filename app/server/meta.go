@@ -84,4 +84,24 @@ func (s *Server) spend(c *fiber.Ctx, b social.Budget, a social.Actor) error {
 	return nil
 }
 
+// mayStore refuses a write of who has used up a quota, and one that the last room of the disk is not for: that is left
+// to moderators, too.
+func (s *Server) mayStore(c *fiber.Ctx, a social.Actor) error {
+	if s.quota == nil {
+		return nil
+	}
+	if !s.quota.Room() && !hasRole(a, social.ScopeModerate) {
+		return s.quota.Refuse()
+	}
+	over := s.quota.Ask(a)
+	if over == nil {
+		return nil
+	}
+	name := `"` + over.Policy + `"`
+	c.Set("RateLimit-Policy", fmt.Sprintf("%s;q=%d;w=%d", name, over.Count, retrySeconds(over.Per)))
+	c.Set("RateLimit", fmt.Sprintf("%s;r=0;t=%d", name, ceilSeconds(over.Retry+over.Per)))
+	return &social.Fault{Code: social.CodeRateLimited, RetryAfter: over.Retry,
+		Detail: "The quota " + over.Policy + " is used up. Reading and deleting go on."}
+}
+
 func ceilSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

@@ -15,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/belfry-social/belfry/app/quota"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
@@ -81,6 +82,9 @@ func (s *Server) operate(ctx huma.Context, next func(huma.Context)) {
 	}
 	bounded, cancel := context.WithTimeout(actorContext(c, a), s.cfg.RequestTimeout)
 	defer cancel()
+	if pays(op) {
+		bounded = quota.With(bounded, a)
+	}
 	next(huma.WithContext(ctx, bounded))
 	if kind, ok := op.Metadata[social.MetaETag].(string); ok {
 		tag(c, kind == "weak")
@@ -113,7 +117,16 @@ func (s *Server) admit(c *fiber.Ctx, op *huma.Operation) (social.Actor, error) {
 	if err := s.spend(c, budget, a); err != nil {
 		return a, err
 	}
-	return a, authorize(rule, a)
+	if err := authorize(rule, a); err != nil || !pays(op) {
+		return a, err
+	}
+	return a, s.mayStore(c, a)
+}
+
+// pays reports whether who asks has to have a quota left, and pays for what the operation writes.
+func pays(op *huma.Operation) bool {
+	return budgetOf(op.Method) == social.BudgetWrite && op.Method != fiber.MethodDelete &&
+		op.Metadata[social.MetaReserve] != true
 }
 
 func budgetOf(method string) social.Budget {

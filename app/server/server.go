@@ -17,6 +17,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
+	"github.com/belfry-social/belfry/app/quota"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 )
@@ -29,6 +30,7 @@ type Deps struct {
 	Site    social.Site
 	Auth    Authenticator // nil = nobody can sign in
 	Limits  *Limiter      // nil = nothing is limited
+	Quota   *quota.Quota  // nil = nothing is counted
 	Ready   *Readiness    // nil = always ready
 	Log     *zap.Logger
 	Clock   social.Clock
@@ -46,6 +48,7 @@ type Server struct {
 	trusted []netip.Prefix
 	auth    Authenticator
 	limits  *Limiter
+	quota   *quota.Quota
 	ready   *Readiness
 	clock   social.Clock
 	log     *zap.Logger
@@ -74,7 +77,7 @@ func New(cfg Config, deps Deps) *Server {
 	_, host, _ := strings.Cut(cfg.Origin(), "://")
 	s := &Server{
 		cfg: cfg, origin: cfg.Origin(), cookie: social.Site{PublicURL: cfg.Origin()}.CookieName(), origins: cfg.CORSOrigins,
-		auth: deps.Auth, limits: deps.Limits, ready: deps.Ready, clock: deps.Clock, log: deps.Log,
+		auth: deps.Auth, limits: deps.Limits, quota: deps.Quota, ready: deps.Ready, clock: deps.Clock, log: deps.Log,
 		guard: guard{hosts: newHosts(host, cfg.AllowedHosts), limit: int(cfg.HeaderLimit)},
 	}
 	s.trusted, _ = trustedNetworks(cfg.TrustedProxies) // Validate has refused bad ones

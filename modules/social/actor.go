@@ -42,6 +42,7 @@ type Actor struct {
 	Scopes    []Scope // what a token allows; nil with a session, which allows all its role does
 	Suspended bool    // the person may only look at the own account and leave
 	ExpiresAt Time    // when the session or token ends; 0 = never
+	JoinedAt  Time    // when the person's account was made
 }
 
 func (a Actor) IsAnonymous() bool { return a.UserID.IsZero() && a.ServiceID.IsZero() }

@@ -34,7 +34,7 @@ func (s *Service) Routes(api huma.API) {
 // add registers one operation. The answer of get-me has a strong ETag.
 func add[I, O any](api huma.API, handler func(context.Context, *I) (*O, error), tag, id, method, path, summary string,
 	status int, who social.Auth, errors ...int) {
-	meta := map[string]any{social.MetaAuth: who,
+	meta := map[string]any{social.MetaAuth: who, social.MetaReserve: tag == "auth" && id != "register",
 		social.MetaEvents: map[string]any{social.EventUserDeleted: DeletedData{}}}
 	if method == http.MethodGet {
 		meta[social.MetaETag] = "strong"

@@ -73,10 +73,10 @@ type use struct {
 func expired(a social.Actor, now social.Time) bool { return a.ExpiresAt != 0 && a.ExpiresAt <= now }
 
 const (
-	selectSession = `SELECT s.id, s.user_id, s.last_used_at, s.expires_at, u.role, u.state <> 'active'
-		FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.deleted_at IS NULL AND `
+	selectSession = `SELECT s.id, s.user_id, s.last_used_at, s.expires_at, u.role, u.state <> 'active',
+		u.created_at FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.deleted_at IS NULL AND `
 	selectToken = `SELECT t.id, t.user_id, t.scopes, COALESCE(t.last_used_at, 0), COALESCE(t.expires_at, 0), u.role,
-		u.state <> 'active'
+		u.state <> 'active', u.created_at
 		FROM tokens t JOIN users u ON u.id = t.user_id WHERE u.deleted_at IS NULL AND `
 )
 
@@ -98,14 +98,14 @@ func actorByToken(ctx context.Context, q storage.Querier, h secretHash) (use, er
 
 func scanSession(row storage.Row) (u use, err error) {
 	a := &u.actor
-	err = row.Scan(&a.SessionID, &a.UserID, &u.last, &a.ExpiresAt, &a.Role, &a.Suspended)
+	err = row.Scan(&a.SessionID, &a.UserID, &u.last, &a.ExpiresAt, &a.Role, &a.Suspended, &a.JoinedAt)
 	return u, err
 }
 
 func scanToken(row storage.Row) (u use, err error) {
 	var scopes string
 	a := &u.actor
-	err = row.Scan(&a.TokenID, &a.UserID, &scopes, &u.last, &a.ExpiresAt, &a.Role, &a.Suspended)
+	err = row.Scan(&a.TokenID, &a.UserID, &scopes, &u.last, &a.ExpiresAt, &a.Role, &a.Suspended, &a.JoinedAt)
 	a.Scopes = splitScopes(scopes)
 	return u, err
 }
