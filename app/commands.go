@@ -68,14 +68,15 @@ func (c *commands) run(ctx context.Context, name string, args json.RawMessage) (
 	switch name {
 	case cli.Invite, cli.PostDelete, cli.Audit:
 		return c.operate(ctx, name, args)
-	case cli.UserAdd, cli.UserResetPassword, cli.UserList, cli.UserRole, cli.UserDelete, cli.UserSuspend, cli.UserRestore:
+	case cli.UserAdd, cli.UserResetPassword, cli.UserList, cli.UserRole, cli.UserDelete, cli.UserSuspend, cli.UserRestore,
+		cli.UserSignOut:
 		var a cli.UserArgs
 		if err := json.Unmarshal(args, &a); err != nil {
 			return nil, err
 		}
 		out, err := c.runUser(ctx, name, a)
 		return out, named(err, a.Username)
-	case cli.TokenCreate, cli.TokenService, cli.TokenDelete:
+	case cli.TokenCreate, cli.TokenService, cli.TokenDelete, cli.TokenList, cli.TokenRevoke:
 		var a cli.TokenArgs
 		if err := json.Unmarshal(args, &a); err != nil {
 			return nil, err
@@ -110,6 +111,8 @@ func (c *commands) runUser(ctx context.Context, name string, a cli.UserArgs) (an
 		return struct{}{}, c.users.Delete(ctx, a.Username)
 	case cli.UserSuspend:
 		return struct{}{}, c.users.Suspend(ctx, a.Username)
+	case cli.UserSignOut:
+		return struct{}{}, c.users.SignOut(ctx, a.Username)
 	case cli.UserRestore:
 		return struct{}{}, c.users.Restore(ctx, a.Username)
 	default:
@@ -138,6 +141,17 @@ func (c *commands) runToken(ctx context.Context, name string, a cli.TokenArgs) (
 	case cli.TokenService:
 		secret, id, err := c.users.CreateService(ctx, a.Name)
 		return cli.TokenReply{ID: id.String(), Token: secret}, err
+	case cli.TokenList:
+		return c.listTokens(ctx, a.Username)
+	case cli.TokenRevoke:
+		id, err := social.ParseID(a.ID)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no id of a token", a.ID)
+		}
+		if err = c.users.EndAnyToken(ctx, id); social.IsFault(err, social.CodeNotFound) {
+			err = fmt.Errorf("there is no token %s", id)
+		}
+		return struct{}{}, err
 	case cli.TokenDelete:
 		id, err := social.ParseID(a.ID)
 		if err != nil {
@@ -165,6 +179,35 @@ func (c *commands) runToken(ctx context.Context, name string, a cli.TokenArgs) (
 		}
 		return cli.TokenReply{ID: t.ID.String(), Token: *t.Token}, nil
 	}
+}
+
+// listTokens lists a person's tokens, or those of services when no name is given.
+func (c *commands) listTokens(ctx context.Context, username string) (any, error) {
+	at := func(t *social.Time) string {
+		if t == nil {
+			return ""
+		}
+		return t.String()
+	}
+	out := []cli.TokenLine{}
+	if username == "" {
+		list, err := c.users.Services(ctx)
+		for _, t := range list {
+			out = append(out, cli.TokenLine{ID: t.ID.String(), Name: t.Name, Scopes: []string{string(social.ScopeNotifySend)},
+				CreatedAt: t.CreatedAt.String(), LastUsed: at(t.LastUsedAt)})
+		}
+		return out, err
+	}
+	list, err := c.users.TokensOf(ctx, username)
+	for _, t := range list {
+		line := cli.TokenLine{ID: t.ID.String(), Name: t.Name, CreatedAt: t.CreatedAt.String(), LastUsed: at(t.LastUsedAt),
+			ExpiresAt: at(t.ExpiresAt)}
+		for _, s := range t.Scopes {
+			line.Scopes = append(line.Scopes, string(s))
+		}
+		out = append(out, line)
+	}
+	return out, err
 }
 
 func (c *commands) migrateStatus(ctx context.Context) (any, error) {

@@ -137,6 +137,15 @@ func exactArgs(n int) cobra.PositionalArgs {
 	}
 }
 
+func mostArgs(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := cobra.MaximumNArgs(n)(cmd, args); err != nil {
+			return &usageError{fmt.Errorf("%w; usage: %s", err, cmd.UseLine())}
+		}
+		return nil
+	}
+}
+
 func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 func leaf(use, short string, args cobra.PositionalArgs, run func(context.Context, []string) error) *cobra.Command {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,9 +26,12 @@ const (
 	UserDelete        = "user delete"
 	UserSuspend       = "user suspend"
 	UserRestore       = "user restore"
+	UserSignOut       = "user sign-out"
 	TokenCreate       = "token create"
 	TokenService      = "token service"
 	TokenDelete       = "token delete"
+	TokenList         = "token list"
+	TokenRevoke       = "token revoke"
 	LogRebuild        = "log rebuild"
 	LogCheck          = "log check"
 	Invite            = "invite"
@@ -74,6 +78,16 @@ type TokenArgs struct {
 type TokenReply struct {
 	ID    string `json:"id"`
 	Token string `json:"token"`
+}
+
+// TokenLine is one token of TokenList.
+type TokenLine struct {
+	ID        string   `json:"id"`
+	Name      string   `json:"name"`
+	Scopes    []string `json:"scopes"`
+	CreatedAt string   `json:"created_at"`
+	LastUsed  string   `json:"last_used"`  // "" = never
+	ExpiresAt string   `json:"expires_at"` // "" = never
 }
 
 // MigrateLine is one owner's tables.
@@ -130,14 +144,21 @@ func (c *command) user() *cobra.Command {
 		})
 	add.Flags().StringVar(&args.Role, "role", "user", "user, moderator or admin")
 	add.Flags().StringVar(&args.DisplayName, "name", "", "display name")
-	reset := leaf("reset-password USERNAME", "Set a new password and end all sessions", exactArgs(1),
+	reset := leaf("reset-password USERNAME", "Set a new password, end all sessions and tokens, switch webhooks off", exactArgs(1),
 		func(ctx context.Context, argv []string) error {
 			password, err := c.password()
 			if err != nil {
 				return err
 			}
 			return c.tell(ctx, UserResetPassword, UserArgs{Username: argv[0], Password: password, Reason: args.Reason}, nil,
-				func() string { return "the password of " + argv[0] + " is changed, all sessions are ended" })
+				func() string {
+					return "the password of " + argv[0] + " is changed, sessions and tokens are ended, webhooks are off"
+				})
+		})
+	signOut := leaf("sign-out USERNAME", "End all sessions and tokens, switch webhooks off; the password stays",
+		exactArgs(1), func(ctx context.Context, argv []string) error {
+			return c.tell(ctx, UserSignOut, UserArgs{Username: argv[0], Reason: args.Reason}, nil,
+				func() string { return argv[0] + " is signed out everywhere" })
 		})
 	role := leaf("role USERNAME user|moderator|admin", "Change a role", exactArgs(2),
 		func(ctx context.Context, argv []string) error {
@@ -163,8 +184,8 @@ func (c *command) user() *cobra.Command {
 			func() string { return argv[0] + " is active again" })
 	})
 	list := leaf("list", "List accounts", noArgs, c.listUsers)
-	reasons(&args.Reason, add, reset, role, remove, suspend, restore)
-	return group("user", "Look after accounts", add, reset, list, role, suspend, restore, remove)
+	reasons(&args.Reason, add, reset, signOut, role, remove, suspend, restore)
+	return group("user", "Look after accounts", add, reset, signOut, list, role, suspend, restore, remove)
 }
 
 func (c *command) call(ctx context.Context, name string, args, reply any) error {
@@ -236,8 +257,32 @@ func (c *command) token() *cobra.Command {
 		exactArgs(1), func(ctx context.Context, argv []string) error {
 			return c.makeToken(ctx, TokenService, TokenArgs{Name: argv[0], Reason: args.Reason})
 		})
-	reasons(&args.Reason, create, service)
-	return group("token", "Make tokens for programs", create, service)
+	revoke := leaf("revoke ID", "End a token, a service's or anybody's; its streams end at once", exactArgs(1),
+		func(ctx context.Context, argv []string) error {
+			return c.tell(ctx, TokenRevoke, TokenArgs{ID: argv[0], Reason: args.Reason}, nil,
+				func() string { return argv[0] + " is revoked" })
+		})
+	list := leaf("list [USERNAME]", "List the tokens of a person, or those of services", mostArgs(1), c.listTokens)
+	reasons(&args.Reason, create, service, revoke)
+	return group("token", "Look after tokens for programs", create, service, list, revoke)
+}
+
+func (c *command) listTokens(ctx context.Context, argv []string) error {
+	var args TokenArgs
+	if len(argv) > 0 {
+		args.Username = argv[0]
+	}
+	var lines []TokenLine
+	if err := c.call(ctx, TokenList, args, &lines); err != nil {
+		return err
+	}
+	t := newTable(c.streams.Out)
+	t.row("id", "name", "scopes", "since", "last used", "until")
+	for _, l := range lines {
+		t.row(l.ID, l.Name, strings.Join(l.Scopes, ","), l.CreatedAt, cmp.Or(l.LastUsed, "never"),
+			cmp.Or(l.ExpiresAt, "for ever"))
+	}
+	return t.flush()
 }
 
 func (c *command) makeToken(ctx context.Context, name string, args TokenArgs) error {

@@ -11,3 +11,11 @@ type UserDeleted struct {
 }
 
 func (UserDeleted) FactName() string { return "user deleted" }
+
+// AccessReset: an operator has ended everything that could act for an account or read what it is told.
+type AccessReset struct {
+	UserID social.ID
+	At     social.Time
+}
+
+func (AccessReset) FactName() string { return "access reset" }

@@ -49,6 +49,7 @@ func (s *Service) Register(ctx context.Context, r Registration, userAgent string
 		return Welcome{}, social.Wrap(err, "users: register")
 	}
 	var w Welcome
+	defer s.ForgetReplaced(ctx)
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		if s.cfg.Registration == ModeInvite {
 			if ok, err := s.UseInvite(ctx, tx, *r.Invite); err != nil {
@@ -124,6 +125,7 @@ func (s *Service) signIn(ctx context.Context, login, password string, bad []soci
 		return wrong
 	}
 	defer s.Forget(id)
+	defer s.ForgetReplaced(ctx)
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		same, err := samePassword(ctx, tx, id, kept)
 		if err != nil {
@@ -144,29 +146,11 @@ func (s *Service) signIn(ctx context.Context, login, password string, bad []soci
 // ChangePassword sets a new password, ends every other session, and with revokeTokens every personal token. The
 // fault wrong_password when current is not the password; attempts count like logins.
 func (s *Service) ChangePassword(ctx context.Context, a social.Actor, current, fresh string, revokeTokens bool) error {
-	var username, kept string
-	err := s.db.Read(ctx, func(q storage.Querier) error {
-		return q.QueryRow(ctx, `SELECT username, password_hash FROM users WHERE id = $1 AND deleted_at IS NULL`,
-			a.UserID).Scan(&username, &kept)
+	kept, err := s.confirm(ctx, a, current, func(username string) []social.Field {
+		return checkNewPassword("/new_password", fresh, username)
 	})
 	if err != nil {
-		return social.Wrap(storage.Absent(err), "users: change password of %s", a.UserID)
-	}
-	fields := append(checkGivenPassword("/current_password", current),
-		checkNewPassword("/new_password", fresh, username)...)
-	if len(fields) > 0 {
-		return social.Invalid(fields...)
-	}
-	if err := s.spendLogin(ctx, username); err != nil {
-		return err
-	}
-	wrong := social.NewFault(social.CodeWrongPassword, "Wrong password.")
-	match, err := s.hasher.verify(ctx, current, kept)
-	if err != nil {
 		return social.Wrap(err, "users: change password of %s", a.UserID)
-	}
-	if !match {
-		return wrong
 	}
 	hash, err := s.hasher.hash(ctx, fresh)
 	if err != nil {
@@ -176,16 +160,54 @@ func (s *Service) ChangePassword(ctx context.Context, a social.Actor, current, f
 	which := social.AccessRevokedData{KeepSessionID: &keep, KeepTokens: !revokeTokens}
 	defer s.Forget(a.UserID)
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
-		same, err := samePassword(ctx, tx, a.UserID, kept)
-		if err != nil {
+		if err := stillPassword(ctx, tx, a.UserID, kept); err != nil {
 			return err
-		}
-		if !same {
-			return wrong
 		}
 		return s.setPassword(ctx, tx, a.UserID, hash, a.SessionID, which)
 	})
 	return social.Wrap(err, "users: change password of %s", a.UserID)
+}
+
+// confirm has a person give the password again, for what a session alone is not enough for. It returns the hash that
+// matched, for stillPassword in the transaction to come. check is what else is wrong, found before anything is spent.
+func (s *Service) confirm(ctx context.Context, a social.Actor, current string,
+	check func(username string) []social.Field) (kept string, err error) {
+	var username string
+	err = s.db.Read(ctx, func(q storage.Querier) error {
+		return q.QueryRow(ctx, `SELECT username, password_hash FROM users WHERE id = $1 AND deleted_at IS NULL`,
+			a.UserID).Scan(&username, &kept)
+	})
+	if err != nil {
+		return "", storage.Absent(err)
+	}
+	fields := checkGivenPassword("/current_password", current)
+	if check != nil {
+		fields = append(fields, check(username)...)
+	}
+	if len(fields) > 0 {
+		return "", social.Invalid(fields...)
+	}
+	if err := s.spendLogin(ctx, username); err != nil {
+		return "", err
+	}
+	match, err := s.hasher.verify(ctx, current, kept)
+	if err == nil && !match {
+		err = wrongPassword()
+	}
+	return kept, err
+}
+
+// stillPassword gives wrong_password unless the account still has the password that was confirmed.
+func stillPassword(ctx context.Context, q storage.Querier, id social.ID, kept string) error {
+	same, err := samePassword(ctx, q, id, kept)
+	if err == nil && !same {
+		err = wrongPassword()
+	}
+	return err
+}
+
+func wrongPassword() *social.Fault {
+	return social.NewFault(social.CodeWrongPassword, "Wrong password.")
 }
 
 // setPassword writes a password's hash and ends what the old one gave: every session but keep, and tokens unless

@@ -66,6 +66,11 @@ func TestAudit(t *testing.T) {
 	must(w.users.RevokeToken(ctx, "bob", token.ID))
 	_, service, err := w.users.CreateService(ctx, "shop")
 	must(err)
+	must(w.users.EndAnyToken(ctx, service))
+	again, err := w.users.CreateToken(ctx, "bob", "program", []social.Scope{social.ScopeRead}, 0)
+	must(err)
+	must(w.users.EndAnyToken(ctx, again.ID))
+	must(w.users.SignOut(ctx, "bob"))
 	post := social.NewID()
 	w.InTx(t, func(tx storage.Tx) error {
 		return w.Bus.Emit(ctx, tx, event.PostRemoved{Post: event.PostInfo{ID: post, Author: social.UserRef{ID: added.ID}}})
@@ -77,7 +82,9 @@ func TestAudit(t *testing.T) {
 		"invite||uses 3, until " + w.Clock.Now().Add(time.Hour).String() + "|why not",
 		"token create|bob|" + token.ID.String() + " read events|why not",
 		"token delete|bob|" + token.ID.String() + "|why not",
-		"token service||" + service.String() + "|why not", "post delete|bob|" + post.String() + "|why not",
+		"token service||" + service.String() + "|why not", "token revoke||" + service.String() + "|why not",
+		"token create|bob|" + again.ID.String() + " read|why not", "token revoke|bob|" + again.ID.String() + "|why not",
+		"user sign-out|bob||why not", "post delete|bob|" + post.String() + "|why not",
 		"user delete|" + id + "||why not"}
 	if got := w.audited(t); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("the audit has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
+	"github.com/belfry-social/belfry/modules/users/access"
 )
 
 func TestAuthenticate(t *testing.T) {
@@ -134,8 +135,28 @@ func TestRevocation(t *testing.T) {
 		},
 		"password reset": {
 			act:  func(s *scene) error { return s.users.ResetPassword(t.Context(), "Alice", "another harbour") },
-			says: func(s *scene) social.AccessRevokedData { return social.AccessRevokedData{KeepTokens: true} },
-			gone: []string{"session", "other"},
+			says: func(s *scene) social.AccessRevokedData { return social.AccessRevokedData{} },
+			gone: []string{"session", "other", "token"},
+		},
+		"signed out": {
+			act:  func(s *scene) error { return s.users.SignOut(t.Context(), "alice") },
+			says: func(s *scene) social.AccessRevokedData { return social.AccessRevokedData{} },
+			gone: []string{"session", "other", "token"},
+		},
+		"token revoked by an operator": {
+			act:  func(s *scene) error { return s.users.EndAnyToken(t.Context(), s.token.ID) },
+			says: func(s *scene) social.AccessRevokedData { return social.AccessRevokedData{TokenID: text(s.token.ID)} },
+			gone: []string{"token"},
+		},
+		"signed in again in the same browser": {
+			act: func(s *scene) error {
+				ctx := access.WithCookies(t.Context(), "x=y; "+social.Site{PublicURL: "https://social.example"}.CookieName()+"="+s.other.Secret+"; broken")
+				return second(s.users.Login(ctx, "alice", password, ""))
+			},
+			says: func(s *scene) social.AccessRevokedData {
+				return social.AccessRevokedData{SessionID: text(s.other.Session.ID)}
+			},
+			gone: []string{"other"},
 		},
 		"suspended": {
 			act:   func(s *scene) error { return s.users.Suspend(t.Context(), "alice") },

@@ -13,6 +13,7 @@ type handlers struct{ users *Service }
 
 type registerInput struct {
 	UserAgent string `header:"User-Agent" hidden:"true"`
+	Cookie    string `header:"Cookie" hidden:"true"`
 	Body      struct {
 		Username    string  `json:"username" doc:"A letter, then 1 to 29 letters, digits and underscores; upper case is folded."`
 		Password    string  `json:"password" doc:"At least 8 characters, at most 256 bytes, none of the common ones." writeOnly:"true"`
@@ -30,7 +31,7 @@ type welcomeOutput struct {
 }
 
 func (h *handlers) register(ctx context.Context, in *registerInput) (*welcomeOutput, error) {
-	w, err := h.users.Register(ctx, Registration(in.Body), in.UserAgent)
+	w, err := h.users.Register(access.WithCookies(ctx, in.Cookie), Registration(in.Body), in.UserAgent)
 	if err != nil {
 		return nil, err
 	}
@@ -40,6 +41,7 @@ func (h *handlers) register(ctx context.Context, in *registerInput) (*welcomeOut
 
 type loginInput struct {
 	UserAgent string `header:"User-Agent" hidden:"true"`
+	Cookie    string `header:"Cookie" hidden:"true"`
 	Body      struct {
 		Login    string `json:"login" doc:"The username."`
 		Password string `json:"password" doc:"1 to 256 bytes." writeOnly:"true"`
@@ -52,7 +54,7 @@ type loginOutput struct {
 }
 
 func (h *handlers) login(ctx context.Context, in *loginInput) (*loginOutput, error) {
-	w, err := h.users.Login(ctx, in.Body.Login, in.Body.Password, in.UserAgent)
+	w, err := h.users.Login(access.WithCookies(ctx, in.Cookie), in.Body.Login, in.Body.Password, in.UserAgent)
 	return &loginOutput{SetCookie: h.users.SetCookie(w.Secret), Body: w}, err
 }
 
@@ -82,7 +84,7 @@ type passwordInput struct {
 	Body struct {
 		CurrentPassword string `json:"current_password" writeOnly:"true"`
 		NewPassword     string `json:"new_password" doc:"At least 8 characters, at most 256 bytes, none of the common ones." writeOnly:"true"`
-		RevokeTokens    *bool  `json:"revoke_tokens" required:"false" doc:"End the personal tokens too; false if absent."`
+		RevokeTokens    *bool  `json:"revoke_tokens" required:"false" doc:"End the personal tokens too; true if absent."`
 	}
 }
 
@@ -91,7 +93,7 @@ func (h *handlers) changePassword(ctx context.Context, in *passwordInput) (*stru
 	if a.Suspended {
 		return nil, access.Suspended()
 	}
-	revoke := in.Body.RevokeTokens != nil && *in.Body.RevokeTokens
+	revoke := in.Body.RevokeTokens == nil || *in.Body.RevokeTokens
 	return nil, h.users.ChangePassword(ctx, a, in.Body.CurrentPassword, in.Body.NewPassword, revoke)
 }
 
@@ -111,7 +113,9 @@ type profileInput struct {
 		Bot           Change[bool]   `json:"bot" required:"false"`
 		Locale        Change[string] `json:"locale" required:"false" doc:"BCP 47."`
 		TimeZone      Change[string] `json:"time_zone" required:"false" doc:"An IANA name."`
-		Email         Change[string] `json:"email" required:"false" doc:"3 to 254 characters; has to be verified anew."`
+		Email         Change[string] `json:"email" required:"false" doc:"3 to 254 characters; has to be verified anew. Needs current_password."`
+
+		CurrentPassword *string `json:"current_password" required:"false" doc:"Needed with email." writeOnly:"true"`
 	}
 }
 

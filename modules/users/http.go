@@ -23,12 +23,12 @@ func (s *Service) Routes(api huma.API) {
 		"Sign in without a cookie: a personal token for a password, for pages of other origins and native programs.",
 		created, social.AuthNone, 401, 403, 409, 422, 429, 503)
 	add(api, h.changePassword, "auth", "change-password", "POST", "/v1/auth/password",
-		"Set a new password; every other session ends.", empty, social.AuthSession, 401, 403, 422, 429, 503)
+		"Set a new password; every other session ends, and every personal token.", empty, social.AuthSession, 401, 403, 422, 429, 503)
 	add(api, h.me, "users", "get-me", "GET", "/v1/me", "The account of the person who asks.",
 		ok, social.AuthMe, 401, 403)
 	add(api, h.updateMe, "users", "update-me", "PATCH", "/v1/me",
 		"Change the account; absent = unchanged, null = cleared.",
-		ok, social.AuthScope(social.ScopeWriteAccount), 401, 403, 422)
+		ok, social.AuthScope(social.ScopeWriteAccount), 401, 403, 422, 429, 503)
 }
 
 // add registers one operation. The answer of get-me has a strong ETag.

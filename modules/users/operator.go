@@ -8,6 +8,7 @@ import (
 
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/modules/users/access"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
 )
@@ -45,7 +46,8 @@ func (s *Service) Add(ctx context.Context, username, password string, role socia
 	return me, social.Wrap(err, "users: add %s", d.username)
 }
 
-// ResetPassword sets a password without the old one and ends every session. Personal tokens stay.
+// ResetPassword sets a password without the old one, for an account that somebody else may have: it ends every session
+// and personal token, and switches off where notifications are sent.
 func (s *Service) ResetPassword(ctx context.Context, username, password string) error {
 	name, _ := FoldName(username)
 	if fields := checkNewPassword("/password", password, name); len(fields) > 0 {
@@ -56,7 +58,24 @@ func (s *Service) ResetPassword(ctx context.Context, username, password string) 
 		return social.Wrap(err, "users: reset password of %s", name)
 	}
 	return s.onAccount(ctx, "reset-password", "", username, func(tx storage.Tx, id social.ID) error {
-		return s.setPassword(ctx, tx, id, hash, social.ID{}, social.AccessRevokedData{KeepTokens: true})
+		if err := s.setPassword(ctx, tx, id, hash, social.ID{}, social.AccessRevokedData{}); err != nil {
+			return err
+		}
+		return s.bus.Emit(ctx, tx, event.AccessReset{UserID: id, At: s.now()})
+	})
+}
+
+// SignOut ends every session and personal token of an account, and switches off where its notifications are sent. The
+// password stays.
+func (s *Service) SignOut(ctx context.Context, username string) error {
+	return s.onAccount(ctx, "sign-out", "", username, func(tx storage.Tx, id social.ID) error {
+		if err := s.End(ctx, tx, id, social.ID{}, true); err != nil {
+			return err
+		}
+		if err := s.Revoke(ctx, tx, id, social.AccessRevokedData{}); err != nil {
+			return err
+		}
+		return s.bus.Emit(ctx, tx, event.AccessReset{UserID: id, At: s.now()})
 	})
 }
 
@@ -127,6 +146,16 @@ func (s *Service) CreateToken(ctx context.Context, username, name string, scopes
 		d.ExpiresAt = &at
 	}
 	return s.IssueToken(ctx, a, d, nil)
+}
+
+// TokensOf lists the personal tokens of a person, newest first, without secrets.
+func (s *Service) TokensOf(ctx context.Context, username string) ([]Token, error) {
+	a, err := s.owner(ctx, username)
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.Tokens(ctx, a, social.PageQuery{Limit: access.MaxTokens})
+	return page.Items, err
 }
 
 // RevokeToken ends a personal token of a person; their streams opened with it end too.

@@ -23,16 +23,35 @@ type ProfileChange struct {
 	Locale        Change[string] // cleared: DefaultLocale
 	TimeZone      Change[string] // cleared: DefaultTimeZone
 	Email         Change[string]
+
+	CurrentPassword *string // needed with Email; nil = not given
 }
 
 // UpdateMe changes the person's account and returns it. Either everything is changed or, with a fault, nothing.
-// Another email has to be verified anew.
+// Another email has to be verified anew, and takes the password: whoever holds a session for a moment must not be able to
+// keep the account by it. The faults beside validation_failed are those of ChangePassword.
 func (s *Service) UpdateMe(ctx context.Context, a social.Actor, c ProfileChange) (Me, error) {
-	if bad := c.apply(&Me{}); len(bad) > 0 {
+	bad := c.apply(&Me{})
+	if c.Email.Set && c.CurrentPassword == nil {
+		bad = append(bad, social.BodyField("/current_password", social.FieldRequired, "Another email needs the password."))
+	}
+	if len(bad) > 0 {
 		return Me{}, social.Invalid(bad...)
+	}
+	kept := ""
+	if c.Email.Set {
+		var err error
+		if kept, err = s.confirm(ctx, a, *c.CurrentPassword, nil); err != nil {
+			return Me{}, social.Wrap(err, "users: update %s", a.UserID)
+		}
 	}
 	var me Me
 	err := s.db.InTx(ctx, func(tx storage.Tx) (err error) {
+		if c.Email.Set {
+			if err := stillPassword(ctx, tx, a.UserID, kept); err != nil {
+				return err
+			}
+		}
 		if me, err = s.meByID(ctx, tx, a.UserID); err != nil {
 			return err
 		}

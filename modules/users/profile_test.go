@@ -43,6 +43,8 @@ func TestUpdateMe(t *testing.T) {
 				m.DisplayName, m.Bio, m.Bot, m.Locale, m.TimeZone, m.Email = "alice", "", false, "en", "UTC", nil
 			}},
 	} {
+		given := password
+		tt.change.CurrentPassword = &given
 		got, err := w.users.UpdateMe(t.Context(), a, tt.change)
 		tt.want(&was)
 		if err != nil || !reflect.DeepEqual(got, was) {
@@ -88,7 +90,8 @@ func TestUpdateMeRefused(t *testing.T) {
 		"email with a space": {users.ProfileChange{Email: set("a b@c.example")}, "/email", social.FieldBadFormat},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tt.change.Bot = set(true)
+			given := password
+			tt.change.Bot, tt.change.CurrentPassword = set(true), &given
 			_, err := w.users.UpdateMe(t.Context(), a, tt.change)
 			wantField(t, "update", err, tt.pointer, tt.code)
 		})
@@ -101,8 +104,10 @@ func TestUpdateMeRefused(t *testing.T) {
 func TestEmailIsVerifiedAnew(t *testing.T) {
 	w := open(t)
 	a := w.actor(t, w.register(t, "alice"))
+	given := password
 	update := func(email string) users.Me {
-		me, err := w.users.UpdateMe(t.Context(), a, users.ProfileChange{Email: set(email)})
+		me, err := w.users.UpdateMe(t.Context(), a, users.ProfileChange{Email: set(email),
+			CurrentPassword: &given})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,5 +123,30 @@ func TestEmailIsVerifiedAnew(t *testing.T) {
 	}
 	if update("a@c.example").EmailVerified {
 		t.Error("another address is taken for verified")
+	}
+}
+
+// Another e-mail address takes the password, and nothing else does.
+func TestEmailNeedsThePassword(t *testing.T) {
+	w := open(t)
+	a := w.actor(t, w.register(t, "alice"))
+	update := func(c users.ProfileChange) error { return second(w.users.UpdateMe(t.Context(), a, c)) }
+	wrong, right, long := "a harbour at dusk", password, strings.Repeat("x", 257)
+	for name, email := range map[string]users.Change[string]{"another": set("a@b.example"), "none": cleared[string]()} {
+		wantField(t, name, update(users.ProfileChange{Email: email, Bot: set(true)}), "/current_password",
+			social.FieldRequired)
+		wantField(t, name, update(users.ProfileChange{Email: email, Bot: set(true), CurrentPassword: &long}),
+			"/current_password", social.FieldTooLong)
+		wantCode(t, name, update(users.ProfileChange{Email: email, Bot: set(true), CurrentPassword: &wrong}),
+			social.CodeWrongPassword)
+	}
+	if me, err := w.users.Me(t.Context(), a.UserID); err != nil || me.Bot || me.Email != nil {
+		t.Errorf("a refused change was made: %+v, %v", me, err)
+	}
+	if err := update(users.ProfileChange{Bio: set("x")}); err != nil {
+		t.Errorf("a bio: %v", err)
+	}
+	if err := update(users.ProfileChange{Email: set("a@b.example"), CurrentPassword: &right}); err != nil {
+		t.Errorf("with the password: %v", err)
 	}
 }

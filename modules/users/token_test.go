@@ -152,7 +152,7 @@ func TestServiceToken(t *testing.T) {
 	if _, err := w.users.Authenticate(t.Context(), social.Credentials{Bearer: secrets[2]}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.users.RevokeService(t.Context(), list[0].ID); err != nil {
+	if err := w.users.EndAnyToken(t.Context(), list[0].ID); err != nil {
 		t.Fatal(err)
 	}
 	_, err = w.users.Authenticate(t.Context(), social.Credentials{Bearer: secrets[2]})
@@ -160,7 +160,7 @@ func TestServiceToken(t *testing.T) {
 	if _, err := w.users.Authenticate(t.Context(), social.Credentials{Bearer: secrets[1]}); err != nil {
 		t.Errorf("another service: %v", err)
 	}
-	wantCode(t, "revoke twice", w.users.RevokeService(t.Context(), list[0].ID), social.CodeNotFound)
+	wantCode(t, "revoke twice", w.users.EndAnyToken(t.Context(), list[0].ID), social.CodeNotFound)
 }
 
 // No secret is in the store other than as its hash, whatever was made of it.

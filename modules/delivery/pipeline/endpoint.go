@@ -34,6 +34,7 @@ const (
 	disabledByOwner = "owner"
 	disabledGone    = "gone"
 	disabledFailing = "failing_too_long"
+	disabledByAdmin = "admin"
 )
 
 // endpoint is a row of endpoints. Of the embedded part, view fills what is not a column.

@@ -12,12 +12,15 @@ import (
 // settlePage bounds what one step ends or drops.
 const settlePage = 200
 
-// Reactions: the end of an account removes its endpoints. Connections end by the revocation that the deletion
-// announces.
+// Reactions: the end of an account removes its endpoints, and when its access is reset they are switched off, since
+// they hand its notifications to whoever gave the address. Connections end by the revocation that is announced.
 func (p *Pipeline) Reactions() []event.Reaction {
 	return []event.Reaction{
 		event.On("delivery: remove endpoints", func(ctx context.Context, tx storage.Tx, f event.UserDeleted) error {
 			return bury(ctx, tx, `owner_id`, f.UserID, f.At)
+		}),
+		event.On("delivery: disable endpoints", func(ctx context.Context, tx storage.Tx, f event.AccessReset) error {
+			return disableAll(ctx, tx, f.UserID, f.At)
 		}),
 	}
 }
@@ -115,5 +118,12 @@ func bury(ctx context.Context, tx storage.Tx, column string, value social.ID, no
 	_, err := tx.Exec(ctx, `UPDATE endpoints SET deleted_at = $2, due_at = NULL, busy_until = 0, unsettled = 1,
 		name = '', settings = '{}', types = '', secret = '', old_secret = ''
 		WHERE `+column+` = $1 AND deleted_at IS NULL`, value, int64(now))
+	return err
+}
+
+// disableAll switches a person's endpoints off. What waits for them becomes dead letters by the job.
+func disableAll(ctx context.Context, tx storage.Tx, owner social.ID, now social.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE endpoints SET disabled = $2, due_at = NULL, busy_until = 0, unsettled = 1,
+		updated_at = $3 WHERE owner_id = $1 AND disabled = '' AND deleted_at IS NULL`, owner, disabledByAdmin, int64(now))
 	return err
 }

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/belfry-social/belfry/modules/social"
@@ -35,6 +36,16 @@ func (s *Service) learn(h secretHash, a social.Actor, now social.Time, ends uint
 func (s *Service) Forget(person social.ID) {
 	s.ends.Add(1)
 	s.checked.DeleteFunc(func(_ secretHash, c checked) bool { return c.actor.UserID == person })
+}
+
+// ForgetReplaced is Forget for the sessions of the cookies in ctx, which Begin has ended.
+func (s *Service) ForgetReplaced(ctx context.Context) {
+	replaced := s.cookiesOf(ctx)
+	if len(replaced) == 0 {
+		return
+	}
+	s.ends.Add(1)
+	s.checked.DeleteFunc(func(h secretHash, _ checked) bool { return slices.Contains(replaced, h) })
 }
 
 // dropChecked is the job that frees the memory of old answers.

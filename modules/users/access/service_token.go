@@ -53,15 +53,35 @@ func (s *Service) Services(ctx context.Context) ([]ServiceToken, error) {
 	return list, social.Wrap(err, "users: service tokens")
 }
 
-// RevokeService removes a service token; NotFound if there is none.
-func (s *Service) RevokeService(ctx context.Context, id social.ID) error {
-	defer s.Forget(social.ID{}) // it is nobody's
+// EndAnyToken removes the personal or the service token with this id, whosesoever it is, with its tickets and streams.
+// The command line calls it. NotFound if there is none.
+func (s *Service) EndAnyToken(ctx context.Context, id social.ID) error {
+	var person social.ID
+	defer func() { s.Forget(person) }() // a service token is nobody's
 	err := s.db.InTx(ctx, func(tx storage.Tx) error {
-		n, err := tx.Exec(ctx, `DELETE FROM service_tokens WHERE id = $1`, id)
-		if err == nil && n == 0 {
-			err = social.NotFound()
+		person = social.ID{}
+		err := tx.QueryRow(ctx, `SELECT user_id FROM tokens WHERE id = $1`, id).Scan(&person)
+		found, err := storage.Found(err)
+		switch {
+		case err != nil:
+			return err
+		case found:
+			err = s.removeToken(ctx, tx, person, id)
+		default:
+			err = removeService(ctx, tx, id)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return s.Audit(ctx, tx, "token revoke", person, id.String())
 	})
-	return social.Wrap(err, "users: revoke service token %s", id)
+	return social.Wrap(err, "users: end token %s", id)
+}
+
+func removeService(ctx context.Context, tx storage.Tx, id social.ID) error {
+	n, err := tx.Exec(ctx, `DELETE FROM service_tokens WHERE id = $1`, id)
+	if err == nil && n == 0 {
+		err = social.NotFound()
+	}
+	return err
 }

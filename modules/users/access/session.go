@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"unicode"
 
@@ -29,8 +30,9 @@ type Session struct {
 	key int64
 }
 
-// Begin writes, in tx, a session of the person from the request in ctx, and ends the oldest ones over MaxSessions. It
-// returns the session and its secret, which is for the cookie only. Call Forget after the commit.
+// Begin writes, in tx, a session of the person from the request in ctx, in the place of those whose cookies it brings
+// (WithCookies), since the browser keeps one only; and ends the oldest ones over MaxSessions. It returns the session and
+// its secret, which is for the cookie only. Call ForgetReplaced, and Forget, after the commit.
 func (s *Service) Begin(ctx context.Context, tx storage.Tx, person social.ID, agent string) (Session, string, error) {
 	now := s.clock.Now()
 	it := Session{
@@ -38,6 +40,9 @@ func (s *Service) Begin(ctx context.Context, tx storage.Tx, person social.ID, ag
 		CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(min(s.cfg.SessionIdle, s.cfg.SessionMax)),
 	}
 	secret, hash := newSecret("")
+	if err := s.replace(ctx, tx); err != nil {
+		return it, "", err
+	}
 	key, err := tx.NextKey(ctx)
 	if err != nil {
 		return it, "", err
@@ -97,6 +102,44 @@ func list[T any](ctx context.Context, s *Service, a social.Actor, name string, p
 		return err
 	})
 	return out, social.Wrap(err, "users: %s of %s", name, a.UserID)
+}
+
+type cookiesKey struct{}
+
+// WithCookies puts a request's Cookie header into ctx, for Begin.
+func WithCookies(ctx context.Context, header string) context.Context {
+	return context.WithValue(ctx, cookiesKey{}, header)
+}
+
+// maxReplaced bounds the cookies of one request that are looked at.
+const maxReplaced = 32
+
+// cookiesOf are the hashes of the secrets in the cookies in ctx.
+func (s *Service) cookiesOf(ctx context.Context) (list []secretHash) {
+	header, _ := ctx.Value(cookiesKey{}).(string)
+	cookies := (&http.Request{Header: http.Header{"Cookie": {header}}}).Cookies() // what cannot be read is left out
+	for _, c := range cookies[:min(len(cookies), maxReplaced)] {
+		if hash, ok := hashOf(c.Value, ""); ok && c.Name == s.cookie.Name {
+			list = append(list, hash)
+		}
+	}
+	return list
+}
+
+// replace ends, in tx, the sessions of the cookies in ctx, whosesoever they are.
+func (s *Service) replace(ctx context.Context, tx storage.Tx) error {
+	for _, hash := range s.cookiesOf(ctx) {
+		var id, person social.ID
+		err := tx.QueryRow(ctx, `SELECT id, user_id FROM sessions WHERE hash = $1`, hash[:]).Scan(&id, &person)
+		found, err := storage.Found(err)
+		if found {
+			err = s.removeSession(ctx, tx, person, id)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Logout ends the session that asks, or the personal token.
