@@ -137,6 +137,13 @@ slowreader: ## N people who read nothing and some who read 2 KiB/s beside ten ti
 	@out=$$(cd app/e2e && STUCK=$(N) SECONDS=$(SECONDS) RATE=$(RATE) REPORT=1 $(GO) test -v -count=1 -timeout 1h -run '^TestSlowReader$$' . 2>&1) \
 	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
 
+.PHONY: neighbours
+neighbours: TURNS ?= 3
+neighbours: OPS ?= 300
+neighbours: ## each abuse at default limits beside people who mind their own business, TURNS times with and without it
+	@out=$$(cd app/e2e && NEIGHBOURS=1 TURNS=$(TURNS) OPS=$(OPS) REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestNeighbours$$' . 2>&1) \
+	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
+
 .PHONY: check
 check: format vet size lint race test ## everything: format, vet, lint, race, tests
 
