@@ -250,7 +250,6 @@ func (l latencies) at(what string, q float64) time.Duration {
 	return list[min(len(list)-1, int(q*float64(len(list))))]
 }
 
-
 func newStreet(t testing.TB, full bool) *street {
 	t.Helper()
 	s := &street{t: t, full: full, child: newChild(t, t.TempDir()+"/data", "BELFRY_SERVER_TRUSTED_PROXIES=127.0.0.1",
