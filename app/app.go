@@ -209,8 +209,8 @@ func newServer(c *config.Config, log *zap.Logger, in struct {
 	Metrics *prometheus.Registry
 	Users   *users.Service `optional:"true"`
 }) *server.Server {
-	deps := server.Deps{Site: in.Site, Limits: in.Limits, Quota: in.Quota, Ready: in.Ready, Log: log.Named("http"), Clock: in.Clock,
-		Metrics: in.Metrics}
+	deps := server.Deps{Site: in.Site, Limits: in.Limits, Quota: in.Quota, Ready: in.Ready, Log: log.Named("http"),
+		Clock: in.Clock, Metrics: in.Metrics}
 	if in.Users != nil {
 		deps.Auth = in.Users
 	}

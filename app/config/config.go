@@ -140,8 +140,8 @@ func (c *Config) validateSections() []error {
 		name string
 		cfg  interface{ Validate() error }
 	}{
-		{"server", &c.Server}, {"admin", &c.Admin}, {"limits", &c.Limits}, {"quota", &c.Quota}, {"users", &c.Users}, {"posts", &c.Posts},
-		{"follows", &c.Follows}, {"notifications", &c.Notifications}, {"delivery", &c.Delivery}, {"demo", &c.Demo},
+		{"server", &c.Server}, {"admin", &c.Admin}, {"limits", &c.Limits}, {"quota", &c.Quota}, {"users", &c.Users},
+		{"posts", &c.Posts}, {"follows", &c.Follows}, {"notifications", &c.Notifications}, {"delivery", &c.Delivery}, {"demo", &c.Demo},
 	} {
 		if err := part.cfg.Validate(); err != nil {
 			for _, e := range split(err) {

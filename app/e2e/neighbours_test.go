@@ -23,8 +23,8 @@ import (
 )
 
 // TestNeighbours is one abuser, or as many as an attack takes, beside people who mind their own business: post, read
-// their home page, sign in, and are told by stream and webhook. It counts: nothing of theirs is lost or refused, and what
-// the abuser gets is bounded. The full form, make neighbours, also compares times, in turns with and without the abuse.
+// their home page, sign in, and are told by stream and webhook. It counts: nothing of theirs is lost or refused, and
+// what the abuser gets is bounded. The full form, make neighbours, also compares times, in turns with and without the abuse.
 func TestNeighbours(t *testing.T) {
 	full := os.Getenv("NEIGHBOURS") != ""
 	turns, ops := 1, 12
@@ -114,7 +114,9 @@ var abuses = []abuse{
 	{name: "guesses from everywhere", prepare: func(s *street) func() { s.signIn = true; return nothing },
 		begin: func(s *street) func() {
 			return s.assault(50, 0, func(i int64) int {
-				return s.visit(fmt.Sprintf("2001:db8:%x:%x::1", i%40, i%65536), "POST", "/v1/auth/login", map[string]any{"login": s.pairs[i%int64(len(s.pairs))].author.name,
+				address := fmt.Sprintf("2001:db8:%x:%x::1", i%40, i%65536)
+				return s.visit(address, "POST", "/v1/auth/login", map[string]any{
+					"login":    s.pairs[i%int64(len(s.pairs))].author.name,
 					"password": fmt.Sprintf("guess number %d", i)})
 			})
 		}, check: func(s *street) {
@@ -194,8 +196,8 @@ type abuse struct {
 	check   func(*street)               // what the abuser got, counted
 }
 
-// street is a site of healthy pairs, as a process of its own: one of each pair posts, the other follows with the bell, a
-// stream and a webhook.
+// street is a site of healthy pairs, as a process of its own: one of each pair posts, the other follows with the bell,
+// a stream and a webhook.
 type street struct {
 	*child
 	t      testing.TB
@@ -280,7 +282,8 @@ func (s *street) resident(name, address string) resident {
 	r.http.Transport.(*http.Transport).MaxIdleConnsPerHost = 64
 	from := "X-Forwarded-For: " + address
 	var me struct{ User struct{ ID string } }
-	s.read(r.must(s.t, 201, "POST", "/v1/auth/register", map[string]any{"username": name, "password": password}, from), &me)
+	s.read(r.must(s.t, 201, "POST", "/v1/auth/register", map[string]any{"username": name, "password": password},
+		from), &me)
 	var token struct{ Token string }
 	s.read(r.must(s.t, 201, "POST", "/v1/auth/token", map[string]any{"login": name, "password": password, "name": "t",
 		"scopes": []string{"read", "events", "write:posts", "write:follows", "write:account"}}, from), &token)
@@ -385,8 +388,8 @@ func (s *street) receive(_ http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// live has every pair do so many rounds, less than their limits allow, and gives the times. Whatever does not come, or is
-// refused, fails the test.
+// live has every pair do so many rounds, less than their limits allow, and gives the times. Whatever does not come, or
+// is refused, fails the test.
 func (s *street) live(rounds int) latencies {
 	s.t.Helper()
 	var mu sync.Mutex
