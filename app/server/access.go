@@ -39,6 +39,7 @@ const (
 	localProblem                 // *Problem that was answered
 	localLabel                   // string: route for log and metrics, where the router's own is not it
 	localSpent                   // true, once a budget was spent
+	localAway                    // true = there is no place for the connection
 )
 
 // identify resolves the actor of a request, once.

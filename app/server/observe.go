@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/plugins"
 )
 
 // observe is the outermost handler: request id, client address, standard headers, recovery from panics, answers to
@@ -27,7 +28,9 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	defer s.metrics.running.Dec()
 	s.running.Add(1)
 	defer s.running.Add(-1)
-	if err := contain(c); err != nil {
+	if away, _ := c.Locals(localAway).(bool); away {
+		s.turnAway(c)
+	} else if err := contain(c); err != nil {
 		_ = s.fail(c, err)
 	}
 	if s.draining.Load() {
@@ -58,6 +61,21 @@ func (s *Server) addressOf(c *fasthttp.RequestCtx) string {
 		}
 	}
 	return clientAddress(peer, s.trusted, forwarded)
+}
+
+// turnAway answers a request for whose connection there is no place, and ends the connection.
+func (s *Server) turnAway(c *fiber.Ctx) {
+	s.metrics.turnedAway.Inc()
+	s.allowOrigin(c.Context())
+	c.Locals(localLabel, unmatched)
+	c.Context().SetConnectionClose()
+	full := &social.Fault{Code: social.CodeOverloaded, Detail: "Too many connections are open. Try again shortly.",
+		RetryAfter: 5 * time.Second}
+	if c.Method() == fiber.MethodGet && plugins.ChooseWay(c.Get(fiber.HeaderAccept)) == plugins.WayStream {
+		_ = s.bye(c, full) // it answers and never fails
+		return
+	}
+	_ = s.fail(c, full)
 }
 
 // panicError is a panic of a handler.
