@@ -158,6 +158,9 @@ func (c *Config) validateTogether(given func(key string) bool) []error {
 		}
 		errs = append(errs, errors.New(key+": "+says))
 	}
+	if err := c.Server.PlainHosts(); err != nil {
+		errs = append(errs, fmt.Errorf("server.%w", err))
+	}
 	keep, most := c.Storage.Log.Retention, c.Storage.Log.MaxSize
 	if keep.Bytes > most {
 		blame("storage.log.retention.bytes", fmt.Sprintf("must not be above storage.log.max_size, which is %s", most),

@@ -141,6 +141,21 @@ func (c Config) validateURL() error {
 	return nil
 }
 
+// PlainHosts refuses names in allowed_hosts beyond loopback where people would reach the server by plain http under them.
+// It is asked of a valid configuration.
+func (c Config) PlainHosts() error {
+	if c.Secure() || c.InsecureHTTP {
+		return nil
+	}
+	for i, name := range c.AllowedHosts {
+		if !isLoopback(hostName(name)) {
+			return fmt.Errorf("allowed_hosts[%d]: passwords would travel in the clear, since this name is reached by http: "+
+				"give public_url with https, or set insecure_http", i)
+		}
+	}
+	return nil
+}
+
 func (c Config) validateNumbers() error {
 	for _, rule := range []struct {
 		holds bool
@@ -150,9 +165,11 @@ func (c Config) validateNumbers() error {
 		{c.WriteTimeout > 0, "write_timeout: must be more than 0"},
 		{c.IdleTimeout > 0, "idle_timeout: must be more than 0"},
 		{c.RequestTimeout > 0, "request_timeout: must be more than 0"},
-		{c.MaxConnections > 0 && c.MaxConnections <= math.MaxInt32, "max_connections: must be 1 to 2147483647"},
+		{c.MaxConnections > 0, "max_connections: must be at least 1"},
+		{c.MaxConnections <= math.MaxInt32, "max_connections: must be at most 2147483647"},
 		{c.MaxConnectionsPerAddress >= 0, "max_connections_per_address: must not be negative; 0 = no bound"},
-		{c.MaxStreams > 0 && c.MaxStreams <= math.MaxInt32, "max_streams: must be 1 to 2147483647"},
+		{c.MaxStreams > 0, "max_streams: must be at least 1"},
+		{c.MaxStreams <= math.MaxInt32, "max_streams: must be at most 2147483647"},
 		{c.MaxStreamsPerPerson > 0, "max_streams_per_person: must be at least 1"},
 		{c.BodyLimit >= 1<<10 && c.BodyLimit <= 1<<30, "body_limit: must be 1KiB to 1GiB"},
 		{c.HeaderLimit >= 4<<10 && c.HeaderLimit <= 1<<20, "header_limit: must be 4KiB to 1MiB"},
