@@ -199,7 +199,8 @@ func TestConfigPlainHTTP(t *testing.T) {
 	_, _, err := load("server:\n  listen: 0.0.0.0:8080\n  allowed_hosts:\n    - localhost\n    - belfry.lan\n", nil, nil)
 	sameLines(t, err, "configuration: belfry.yaml:5:7: server.allowed_hosts[1]: passwords would travel in the clear")
 	for _, fine := range []string{"insecure_http: true", "public_url: https://social.example"} {
-		if _, _, err := load("server: {listen: 0.0.0.0:8080, allowed_hosts: [belfry.lan], "+fine+"}\n", nil, nil); err != nil {
+		text := "server: {listen: 0.0.0.0:8080, allowed_hosts: [belfry.lan], " + fine + "}\n"
+		if _, _, err := load(text, nil, nil); err != nil {
 			t.Errorf("%s: %v", fine, err)
 		}
 	}

@@ -141,8 +141,8 @@ func (c Config) validateURL() error {
 	return nil
 }
 
-// PlainHosts refuses names in allowed_hosts beyond loopback where people would reach the server by plain http under them.
-// It is asked of a valid configuration.
+// PlainHosts refuses names in allowed_hosts beyond loopback where people would reach the server by plain http under
+// them. It is asked of a valid configuration.
 func (c Config) PlainHosts() error {
 	if c.Secure() || c.InsecureHTTP {
 		return nil

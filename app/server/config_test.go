@@ -32,12 +32,16 @@ func TestServerConfig(t *testing.T) {
 		{"http on all addresses", func(c *server.Config) { c.Listen = ":8080" }, ""},
 		{"http under a name of the LAN", func(c *server.Config) { c.AllowedHosts = []string{"localhost", "belfry.lan"} },
 			"allowed_hosts[1]: passwords would travel in the clear"},
-		{"http under a LAN address", func(c *server.Config) { c.Listen, c.AllowedHosts = "0.0.0.0:8080", []string{"192.168.1.5"} },
+		{"http under a LAN address", func(c *server.Config) {
+			c.Listen, c.AllowedHosts = "0.0.0.0:8080", []string{"192.168.1.5"}
+		},
 			"allowed_hosts[0]: passwords"},
 		{"http under a name of the LAN, wanted", func(c *server.Config) {
 			c.Listen, c.AllowedHosts, c.InsecureHTTP = "0.0.0.0:8080", []string{"belfry.lan"}, true
 		}, ""},
-		{"http under loopback names", func(c *server.Config) { c.AllowedHosts = []string{"127.0.0.2", "a.localhost", "::1"} }, ""},
+		{"http under loopback names", func(c *server.Config) {
+			c.AllowedHosts = []string{"127.0.0.2", "a.localhost", "::1"}
+		}, ""},
 		{"https and a name behind the proxy", func(c *server.Config) {
 			c.PublicURL, c.AllowedHosts = "https://social.example", []string{"belfry.lan"}
 		}, ""},

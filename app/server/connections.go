@@ -139,8 +139,8 @@ func (l *connections) work(s *seat) {
 	s.all, s.own = nil, nil
 }
 
-// begin is called when a request has arrived whole. gone = its connection has lost its place, so nobody hears the answer;
-// away = it never had one.
+// begin is called when a request has arrived whole. gone = its connection has lost its place, so nobody hears the
+// answer; away = it never had one.
 func (l *connections) begin(c net.Conn) (away, gone bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -65,7 +65,8 @@ func TestAddressesHaveAShare(t *testing.T) {
 		}
 	}
 	if h.taken != 11 || h.displacements != 490 || !first.isClosed() || other.isClosed() {
-		t.Errorf("%d places taken after %d displacements, the other is closed: %v", h.taken, h.displacements, other.isClosed())
+		t.Errorf("%d places taken after %d displacements, the other is closed: %v", h.taken, h.displacements,
+			other.isClosed())
 	}
 	if _, gone := h.request(first); !gone {
 		t.Error("a request on a closed connection is worked on")

@@ -107,7 +107,8 @@ func (d *doors) cells(key string) (cells [sketchRows]int) {
 // apart by the others.
 const sketchRows = 4
 
-// sketch keeps a moment for each key, or a later one (a count-min sketch with conservative update: Estan, Varghese 2002).
+// sketch keeps a moment for each key, or a later one (a count-min sketch with conservative update: Estan, Varghese
+// 2002).
 type sketch []time.Duration
 
 func (s sketch) low(cells [sketchRows]int) time.Duration {

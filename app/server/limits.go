@@ -25,6 +25,7 @@ type LimitsConfig struct {
 	LoginAddress Rate `yaml:"login_address"` // for logins from one address
 	Register     Rate `yaml:"register"`      // for new accounts from one address
 	Service      Rate `yaml:"service"`       // for everything one service token asks
+	Pages        Rate `yaml:"pages"`         // for what has no other one, from one address. Not below one a second
 	// LoginStrangers is for logins of one account from devices it does not know, over all addresses. Beyond it each
 	// waits twice as long as the one before, a second at first, and at most for the time in which one comes back.
 	LoginStrangers Rate `yaml:"login_strangers"`
@@ -47,6 +48,7 @@ func DefaultLimitsConfig() LimitsConfig {
 		LoginAddress: Rate{100, 15 * time.Minute},
 		Register:     Rate{10, time.Hour},
 		Service:      Rate{600, time.Second},
+		Pages:        Rate{1200, time.Minute},
 		Keys:         100_000,
 
 		LoginStrangers: Rate{12, 3 * time.Hour},
@@ -61,6 +63,7 @@ func (c LimitsConfig) rates() map[social.Budget]Rate {
 		social.BudgetRead: c.Read, social.BudgetWrite: c.Write,
 		social.BudgetStreams: c.Streams, social.BudgetLoginAccount: c.LoginAccount,
 		social.BudgetLoginAddress: c.LoginAddress, social.BudgetRegister: c.Register, social.BudgetService: c.Service,
+		social.BudgetPages: c.Pages,
 	}
 }
 
@@ -73,7 +76,8 @@ func (c LimitsConfig) Validate() error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	for _, name := range []social.Budget{social.BudgetRead, social.BudgetWrite, social.BudgetStreams} {
+	for _, name := range []social.Budget{social.BudgetRead, social.BudgetWrite, social.BudgetStreams,
+		social.BudgetPages} {
 		if c.rates()[name].interval() > time.Second {
 			return fmt.Errorf("%s: must not be below 60/1m: one request a second is never limited", name)
 		}

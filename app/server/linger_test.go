@@ -84,7 +84,8 @@ func busy(t *testing.T) (*site, string) {
 	return s, address
 }
 
-// TestOverloadReachesASender: a connection for which there is no place is told so in a form of ours, also when it sends on.
+// TestOverloadReachesASender: a connection for which there is no place is told so in a form of ours, also when it
+// sends on.
 func TestOverloadReachesASender(t *testing.T) {
 	_, address := busy(t)
 	for range 10 {

@@ -113,8 +113,8 @@ func (l *frugal) swap(fd int) bool {
 	return closed > 0
 }
 
-// descriptor is a connection's number; 0 for one without. The system gives the lowest free number, so those below it are
-// all in use.
+// descriptor is a connection's number; 0 for one without. The system gives the lowest free number, so those below it
+// are all in use.
 func descriptor(c net.Conn) (number int) {
 	if sc, ok := c.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {

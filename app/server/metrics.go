@@ -66,7 +66,8 @@ func newServerMetrics(r prometheus.Registerer, connections func() float64) *serv
 		social.CodeHeadersTooLarge} {
 		m.refused.WithLabelValues(string(code)) // so that the first one is seen to rise from 0
 	}
-	r.MustRegister(m.requests, m.seconds, m.running, m.refused, m.dropped, m.displaced, m.turnedAway, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	r.MustRegister(m.requests, m.seconds, m.running, m.refused, m.dropped, m.displaced, m.turnedAway)
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "belfry_http_connections", Help: "Open connections, event streams not counted.",
 	}, connections))
 	return m

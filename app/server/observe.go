@@ -33,6 +33,7 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	} else if err := contain(c); err != nil {
 		_ = s.fail(c, err)
 	}
+	s.spendRest(c)
 	if s.draining.Load() {
 		c.Context().SetConnectionClose()
 	}
@@ -47,6 +48,9 @@ func (s *Server) standardHeaders(c *fasthttp.RequestCtx, id string) {
 	h.Set(fiber.HeaderCacheControl, cacheNever)
 	h.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
 	h.Set(fiber.HeaderReferrerPolicy, "same-origin")
+	if s.secure {
+		h.Set(fiber.HeaderStrictTransportSecurity, "max-age=31536000") // a year; other names of the domain are not ours
+	}
 }
 
 func (s *Server) addressOf(c *fasthttp.RequestCtx) string {
@@ -101,7 +105,7 @@ func (s *Server) note(c *fiber.Ctx, id string, took time.Duration) {
 	status := c.Response().StatusCode()
 	route, path := c.Route().Path, ""
 	if label, ok := c.Locals(localLabel).(string); ok {
-		route, path = label, clip(c.Path(), 128)
+		route, path = label, clip(masked(c.Path()), 128)
 	}
 	s.metrics.answered(c.Method(), route, status, took)
 	fields := []zap.Field{zap.String("request_id", id), zap.String("method", c.Method()), zap.String("route", route),
@@ -123,7 +127,7 @@ func (s *Server) note(c *fiber.Ctx, id string, took time.Duration) {
 	if errors.As(p.cause, &panicked) {
 		fields = append(fields, zap.ByteString("stack", panicked.stack))
 	}
-	fields = append(fields, zap.String("code", string(p.Code)), zap.Error(p.cause))
+	fields = append(fields, zap.String("code", string(p.Code)), zap.String("error", masked(p.cause.Error())))
 	if p.Code == social.CodeInternal {
 		s.log.Error("request", fields...)
 		return
@@ -153,17 +157,23 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 
 var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// requestID is the client's own if it has the right form, else a new one.
+// requestID is the client's own if it has the right form and may be logged, else a new one.
 func requestID(given string) string {
-	if requestIDForm.MatchString(given) {
+	if requestIDForm.MatchString(given) && masked(given) == given {
 		return given
 	}
 	return social.NewID().String()
 }
 
+// secretForm is what our secrets look like: those with a prefix, and 43 characters of a session's or of any other.
+var secretForm = regexp.MustCompile(`bf[a-z]?_[A-Za-z0-9_-]*|whsec_[A-Za-z0-9+/=_-]*|[A-Za-z0-9_-]{40,}`)
+
+// masked is text of a request without what may be a secret, for the log (I21).
+func masked(text string) string { return secretForm.ReplaceAllString(text, "***") }
+
 // engineLog puts what fasthttp says into the one log. It speaks of connections that broke off, which is normal.
 type engineLog struct{ log *zap.Logger }
 
 func (l engineLog) Printf(format string, args ...any) {
-	l.log.Debug("http engine", zap.String("text", fmt.Sprintf(format, args...)))
+	l.log.Debug("http engine", zap.String("text", masked(fmt.Sprintf(format, args...))))
 }

@@ -42,6 +42,7 @@ type Server struct {
 	cfg     Config
 	origin  string
 	cookie  string
+	secure  bool // people come by https
 	origins []string
 	trusted []netip.Prefix
 	auth    Authenticator
@@ -73,8 +74,9 @@ type Server struct {
 func New(cfg Config, deps Deps) *Server {
 	_, host, _ := strings.Cut(cfg.Origin(), "://")
 	s := &Server{
-		cfg: cfg, origin: cfg.Origin(), cookie: social.Site{PublicURL: cfg.Origin()}.CookieName(), origins: cfg.CORSOrigins,
-		auth: deps.Auth, limits: deps.Limits, ready: deps.Ready, clock: deps.Clock, log: deps.Log,
+		cfg: cfg, origin: cfg.Origin(), secure: cfg.Secure(), origins: cfg.CORSOrigins,
+		cookie: social.Site{PublicURL: cfg.Origin()}.CookieName(),
+		auth:   deps.Auth, limits: deps.Limits, ready: deps.Ready, clock: deps.Clock, log: deps.Log,
 		guard: guard{hosts: newHosts(host, cfg.AllowedHosts), limit: int(cfg.HeaderLimit)},
 	}
 	s.trusted, _ = trustedNetworks(cfg.TrustedProxies) // Validate has refused bad ones

@@ -44,7 +44,8 @@ const (
 	BudgetLoginAddress Budget = "login_address"
 	BudgetRegister     Budget = "register"
 	BudgetService      Budget = "service"
-	BudgetNone         Budget = "none" // not limited by the host
+	BudgetPages        Budget = "pages" // key: address; for what has no other budget
+	BudgetNone         Budget = "none"  // not limited by the host
 )
 
 // Limits is the host's rate limiter, in memory, per node. When nothing is left ok is false and retry says when to come

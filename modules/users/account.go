@@ -139,8 +139,8 @@ func (s *Service) signIn(ctx context.Context, login, password string, bad []soci
 	return social.Wrap(err, "users: login %s", id)
 }
 
-// checkPassword gives the account of that name and the hash that the password was found to be behind; zero = the password
-// is wrong, or there is no such account.
+// checkPassword gives the account of that name and the hash that the password was found to be behind; zero = the
+// password is wrong, or there is no such account.
 func (s *Service) checkPassword(ctx context.Context, name, password string) (id social.ID, kept string, err error) {
 	var known bool
 	address := social.AddressFrom(ctx)

@@ -33,9 +33,9 @@ func turnOf(address string, known bool) turn {
 	return turn{netip.PrefixFrom(ip, bits).Masked().String(), known}
 }
 
-// slots are free places for work, and who waits for one: known devices and strangers in turn, in each of these lanes one
-// network after the other, and within a network whoever came first. So many who ask from one network delay another by
-// one turn, and many networks of strangers delay a known device by one. Safe for concurrent use.
+// slots are free places for work, and who waits for one: known devices and strangers in turn, in each of these lanes
+// one network after the other, and within a network whoever came first. So many who ask from one network delay
+// another by one turn, and many networks of strangers delay a known device by one. Safe for concurrent use.
 type slots struct {
 	mu      sync.Mutex
 	free    int

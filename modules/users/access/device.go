@@ -9,14 +9,16 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// A device is known by its address, of which a /64 of IPv6 is one, for DeviceTTL after an account was last used from it.
+// A device is known by its address, of which a /64 of IPv6 is one, for DeviceTTL after an account was last used from
+// it.
 const (
 	DeviceTTL  = 30 * 24 * time.Hour
 	MaxDevices = 64             // of one account; beyond it the one seen longest ago is forgotten
 	seenEvery  = 24 * time.Hour // so often at most it is written that a device was seen
 )
 
-// deviceHash is what is kept of an address. Without the account it says nothing, and no two accounts have one in common.
+// deviceHash is what is kept of an address. Without the account it says nothing, and no two accounts have one in
+// common.
 func deviceHash(person social.ID, address string) []byte {
 	sum := sha256.Sum256(append(person[:], social.AddressKey(address)...))
 	return sum[:]
@@ -31,7 +33,8 @@ func (s *Service) KnowsDevice(ctx context.Context, q storage.Querier, person soc
 }
 
 // SeeDevice notes, in tx, that an account was used from an address at that moment; "" is none.
-func (s *Service) SeeDevice(ctx context.Context, tx storage.Tx, person social.ID, address string, at social.Time) error {
+func (s *Service) SeeDevice(ctx context.Context, tx storage.Tx, person social.ID, address string,
+	at social.Time) error {
 	if address == "" {
 		return nil
 	}

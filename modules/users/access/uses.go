@@ -86,7 +86,8 @@ func (s *Service) noteUses(ctx context.Context) (bool, error) {
 	return more, social.Wrap(err, "users: note %d last uses", len(batch))
 }
 
-// noteUse writes one use, and that its device is known. A session that is used again lives on, but not past its end counted from login.
+// noteUse writes one use, and that its device is known. A session that is used again lives on, but not past its end
+// counted from login.
 func (s *Service) noteUse(ctx context.Context, tx storage.Tx, row usedRow, used usedAt) error {
 	at := used.at
 	if !used.person.IsZero() {
@@ -104,7 +105,8 @@ func (s *Service) noteUse(ctx context.Context, tx storage.Tx, row usedRow, used 
 	return err
 }
 
-// seeDeviceOf notes the device of a session or token, unless that has ended meanwhile: its address is not known any more.
+// seeDeviceOf notes the device of a session or token, unless that has ended meanwhile: its address is not known any
+// more.
 func (s *Service) seeDeviceOf(ctx context.Context, tx storage.Tx, row usedRow, used usedAt) error {
 	var one int
 	err := tx.QueryRow(ctx, `SELECT 1 FROM `+row.table+` WHERE id = $1`, row.id).Scan(&one)
