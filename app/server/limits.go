@@ -4,6 +4,8 @@ import (
 	"container/list"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,7 +25,16 @@ type LimitsConfig struct {
 	LoginAddress Rate `yaml:"login_address"` // for logins from one address
 	Register     Rate `yaml:"register"`      // for new accounts from one address
 	Service      Rate `yaml:"service"`       // for everything one service token asks
-	// Keys bounds how many counters are kept; beyond it the one used longest ago is forgotten.
+	Pages        Rate `yaml:"pages"`         // for what has no other one, from one address. Not below one a second
+	// LoginStrangers is for logins of one account from devices it does not know, over all addresses. Beyond it each
+	// waits twice as long as the one before, a second at first, and at most for the time in which one comes back.
+	LoginStrangers Rate `yaml:"login_strangers"`
+	// A /56 or /48 of IPv6 has so many times the budgets login_address and register of an address.
+	Wide56 int `yaml:"wide_56"`
+	Wide48 int `yaml:"wide_48"`
+	// LoginKeys is how many logins and registrations are told apart; of more, some share a counter.
+	LoginKeys int `yaml:"login_keys"`
+	// Keys bounds how many other counters are kept; beyond it the one used longest ago is forgotten.
 	Keys int `yaml:"keys"`
 }
 
@@ -37,7 +48,13 @@ func DefaultLimitsConfig() LimitsConfig {
 		LoginAddress: Rate{100, 15 * time.Minute},
 		Register:     Rate{10, time.Hour},
 		Service:      Rate{600, time.Second},
+		Pages:        Rate{1200, time.Minute},
 		Keys:         100_000,
+
+		LoginStrangers: Rate{12, 3 * time.Hour},
+		Wide56:         2,
+		Wide48:         4,
+		LoginKeys:      32_768,
 	}
 }
 
@@ -46,23 +63,35 @@ func (c LimitsConfig) rates() map[social.Budget]Rate {
 		social.BudgetRead: c.Read, social.BudgetWrite: c.Write,
 		social.BudgetStreams: c.Streams, social.BudgetLoginAccount: c.LoginAccount,
 		social.BudgetLoginAddress: c.LoginAddress, social.BudgetRegister: c.Register, social.BudgetService: c.Service,
+		social.BudgetPages: c.Pages,
 	}
 }
 
 // Validate checks that every rate is one and that one request a second is never limited.
 func (c LimitsConfig) Validate() error {
-	for name, r := range c.rates() {
-		if r.Count < 1 || r.Per <= 0 {
-			return fmt.Errorf("%s: must be a rate such as 120/1m", name)
+	rates := c.rates()
+	rates["login_strangers"] = c.LoginStrangers
+	for _, name := range slices.Sorted(maps.Keys(rates)) {
+		if err := rates[name].check(); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	for _, name := range []social.Budget{social.BudgetRead, social.BudgetWrite, social.BudgetStreams} {
+	for _, name := range []social.Budget{social.BudgetRead, social.BudgetWrite, social.BudgetStreams,
+		social.BudgetPages} {
 		if c.rates()[name].interval() > time.Second {
 			return fmt.Errorf("%s: must not be below 60/1m: one request a second is never limited", name)
 		}
 	}
-	if c.Keys < 1000 {
-		return fmt.Errorf("keys: must be at least 1000")
+	for _, n := range []struct {
+		key              string
+		value, low, high int
+	}{
+		{"keys", c.Keys, 1000, 1 << 24}, {"login_keys", c.LoginKeys, 1000, 1 << 24},
+		{"wide_56", c.Wide56, 1, 1 << 8}, {"wide_48", c.Wide48, 1, 1 << 16},
+	} {
+		if n.value < n.low || n.value > n.high {
+			return fmt.Errorf("%s: must be %d to %d", n.key, n.low, n.high)
+		}
 	}
 	return nil
 }
@@ -74,6 +103,7 @@ type Limiter struct {
 	clock social.Clock
 	rates map[social.Budget]Rate // nil = everything is allowed
 	keys  int
+	doors *doors
 
 	mu     sync.Mutex
 	spent  map[limitKey]*list.Element
@@ -97,6 +127,7 @@ func NewLimiter(cfg LimitsConfig, clock social.Clock) *Limiter {
 	l := &Limiter{clock: clock, keys: cfg.Keys, spent: map[limitKey]*list.Element{}, recent: list.New()}
 	if cfg.Enabled {
 		l.rates = cfg.rates()
+		l.doors = newDoors(cfg, clock())
 	}
 	return l
 }
@@ -106,6 +137,16 @@ func NewLimiter(cfg LimitsConfig, clock social.Clock) *Limiter {
 func (l *Limiter) Take(b social.Budget, key string) (retry time.Duration, ok bool) {
 	s := l.take(b, key)
 	return s.retry, s.ok
+}
+
+// Guess counts one guess at the password of an account, or of a name that nobody has, from a device that the account
+// does not know. Beyond limits.login_strangers ok is false until retry has passed, which grows with
+// each guess. right has to be called if the password was the right one: it takes the guess back.
+func (l *Limiter) Guess(account string, exists bool) (right func(), retry time.Duration, ok bool) {
+	if l.doors == nil {
+		return func() {}, 0, true
+	}
+	return l.doors.guess(account, exists, l.clock())
 }
 
 // spending is the state of one budget after a Take.
@@ -123,6 +164,10 @@ func (l *Limiter) take(b social.Budget, key string) spending {
 		return spending{ok: true}
 	}
 	now, step := l.clock(), rate.interval()
+	switch b {
+	case social.BudgetLoginAccount, social.BudgetLoginAddress, social.BudgetRegister:
+		return l.doors.take(b, key, rate, now)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.counter(limitKey{b, key})
@@ -167,11 +212,38 @@ func (r *Rate) UnmarshalText(b []byte) error {
 	count, per, _ := strings.Cut(string(b), "/") // without a slash there is no duration
 	n, errCount := strconv.Atoi(strings.TrimSpace(count))
 	d, errPer := time.ParseDuration(strings.TrimSpace(per))
-	if errCount != nil || errPer != nil || n < 1 || d <= 0 {
+	if errCount != nil || errPer != nil {
 		return errBadRate
 	}
-	*r = Rate{Count: n, Per: d}
+	given := Rate{Count: n, Per: d}
+	if err := given.check(); err != nil {
+		return err
+	}
+	*r = given
 	return nil
+}
+
+// The bounds of a rate: the limiter counts in nanoseconds, and in 63 bits of them.
+const (
+	leastInterval = time.Microsecond
+	mostPer       = 720 * time.Hour
+)
+
+func (r Rate) check() error {
+	switch {
+	case r.Count < 1 || r.Per <= 0:
+		return errBadRate
+	case r.Per > mostPer:
+		return errors.New("must not be for more than 720h")
+	case r.interval() < leastInterval:
+		return errors.New("must not be above 1000000/1s; limits.enabled switches all limits off")
+	}
+	return nil
+}
+
+// times is so many times the rate, but no more than a rate can be.
+func (r Rate) times(n int) Rate {
+	return Rate{Count: int(min(int64(r.Count)*int64(n), int64(r.Per/leastInterval))), Per: r.Per}
 }
 
 func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }

@@ -111,20 +111,20 @@ func TestLimiterModel(t *testing.T) {
 func TestLimiterForgets(t *testing.T) {
 	clock := newFakeClock()
 	l := server.NewLimiter(limitsWith(func(c *server.LimitsConfig) {
-		c.Register, c.Keys = server.Rate{Count: 1,
+		c.Write, c.Keys = server.Rate{Count: 1,
 			Per: time.Hour}, 1000
 	}), clock.Now)
 	for i := range 1000 {
-		l.Take(social.BudgetRegister, fmt.Sprint(i))
+		l.Take(social.BudgetWrite, fmt.Sprint(i))
 	}
-	l.Take(social.BudgetRegister, "0")    // used again: now 1 is the one used longest ago
-	l.Take(social.BudgetRegister, "1000") // one too many
+	l.Take(social.BudgetWrite, "0")    // used again: now 1 is the one used longest ago
+	l.Take(social.BudgetWrite, "1000") // one too many
 	for _, key := range []string{"1000", "999", "2", "0"} {
-		if _, ok := l.Take(social.BudgetRegister, key); ok {
+		if _, ok := l.Take(social.BudgetWrite, key); ok {
 			t.Errorf("key %s was forgotten", key)
 		}
 	}
-	if _, ok := l.Take(social.BudgetRegister, "1"); !ok {
+	if _, ok := l.Take(social.BudgetWrite, "1"); !ok {
 		t.Error("the key used longest ago is still kept: there is no bound")
 	}
 }
@@ -205,9 +205,49 @@ func TestRateText(t *testing.T) {
 			t.Errorf("%s: got %v %v, written %s", text, r, err, r)
 		}
 	}
-	for _, text := range []string{"", "600", "0/1m", "-1/1m", "600/0s", "600/-1m", "600/minute", "a/1m", "600/60"} {
+	for _, text := range []string{"", "600", "0/1m", "-1/1m", "600/0s", "600/-1m", "600/minute", "a/1m", "600/60",
+		"2000000000/1s", "1000001/1s", "1/721h", "9223372036854775807/1ns", "1/2562047h47m16s"} {
 		if err := new(server.Rate).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q was read as a rate", text)
 		}
 	}
+}
+
+// FuzzRate: whatever is read as a rate is written in a form that reads as the same, and can be counted with.
+func FuzzRate(f *testing.F) {
+	for _, text := range []string{"600/1m", "2000000000/1s", "1/720h", "1000000/1s", "1/1us",
+		"9223372036854775807/1h", "/"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var r, again server.Rate
+		if r.UnmarshalText([]byte(text)) != nil {
+			return
+		}
+		if err := again.UnmarshalText([]byte(r.String())); err != nil || again != r {
+			t.Fatalf("%q is read as %v and written %s: %v", text, r, r, err)
+		}
+		clock := newFakeClock()
+		l := server.NewLimiter(limitsWith(func(c *server.LimitsConfig) {
+			c.Write, c.LoginAddress, c.LoginStrangers = r, r, r
+		}), clock.Now)
+		for _, b := range []social.Budget{social.BudgetWrite, social.BudgetLoginAddress} {
+			for range min(r.Count, 100) {
+				if _, ok := l.Take(b, "2001:db8::/64"); !ok {
+					t.Fatalf("%v: refused within the budget", r)
+				}
+			}
+			if retry, ok := l.Take(b, "2001:db8::/64"); r.Count <= 100 && (ok || retry <= 0 || retry > r.Per) {
+				t.Fatalf("%v: one too many is allowed (%v), to come back after %v", r, ok, retry)
+			}
+		}
+		for range 100 {
+			if _, retry, ok := l.Guess("alice", true); !ok {
+				if retry <= 0 || retry > r.Per {
+					t.Fatalf("%v: come back after %v", r, retry)
+				}
+				clock.Add(retry)
+			}
+		}
+	})
 }
