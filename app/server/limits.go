@@ -15,14 +15,15 @@ import (
 // LimitsConfig is the section "limits": how much one person, service token or address may ask for. Limits are
 // kept in memory, per node, and start anew with the process.
 type LimitsConfig struct {
-	Enabled      bool `yaml:"enabled"`       // switches all of them; off is for load tests
-	Read         Rate `yaml:"read"`          // for GET and HEAD, polls included. Not below one a second
-	Write        Rate `yaml:"write"`         // for every other method. Not below one a second
-	Streams      Rate `yaml:"streams"`       // for opening event streams. Not below one a second
-	LoginAccount Rate `yaml:"login_account"` // for logins of one account from one address, right or wrong
-	LoginAddress Rate `yaml:"login_address"` // for logins from one address
-	Register     Rate `yaml:"register"`      // for new accounts from one address
-	Service      Rate `yaml:"service"`       // for everything one service token asks
+	Enabled      bool `yaml:"enabled"`        // switches all of them; off is for load tests
+	Read         Rate `yaml:"read"`           // for GET and HEAD, polls included. Not below one a second
+	Write        Rate `yaml:"write"`          // for every other method. Not below one a second
+	Streams      Rate `yaml:"streams"`        // for opening event streams. Not below one a second
+	LoginAccount Rate `yaml:"login_account"`  // for logins of one account from one address, right or wrong
+	LoginAddress Rate `yaml:"login_address"`  // for logins from one address
+	Register     Rate `yaml:"register"`       // for new accounts from one address
+	Service      Rate `yaml:"service"`        // for everything one service token asks
+	EndpointTest Rate `yaml:"endpoint_tests"` // for test sends to one's endpoints
 	// Keys bounds how many counters are kept; beyond it the one used longest ago is forgotten.
 	Keys int `yaml:"keys"`
 }
@@ -37,6 +38,7 @@ func DefaultLimitsConfig() LimitsConfig {
 		LoginAddress: Rate{100, 15 * time.Minute},
 		Register:     Rate{10, time.Hour},
 		Service:      Rate{600, time.Second},
+		EndpointTest: Rate{20, 10 * time.Minute},
 		Keys:         100_000,
 	}
 }
@@ -46,6 +48,7 @@ func (c LimitsConfig) rates() map[social.Budget]Rate {
 		social.BudgetRead: c.Read, social.BudgetWrite: c.Write,
 		social.BudgetStreams: c.Streams, social.BudgetLoginAccount: c.LoginAccount,
 		social.BudgetLoginAddress: c.LoginAddress, social.BudgetRegister: c.Register, social.BudgetService: c.Service,
+		social.BudgetEndpointTest: c.EndpointTest,
 	}
 }
 

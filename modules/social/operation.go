@@ -44,6 +44,7 @@ const (
 	BudgetLoginAddress Budget = "login_address"
 	BudgetRegister     Budget = "register"
 	BudgetService      Budget = "service"
+	BudgetEndpointTest Budget = "endpoint_tests"
 	BudgetNone         Budget = "none" // not limited by the host
 )
 
