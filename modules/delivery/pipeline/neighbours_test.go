@@ -447,3 +447,29 @@ func (x fanOutTx) Exec(ctx context.Context, text string, args ...any) (int64, er
 	}
 	return n, nil
 }
+
+// A busy address is no attempt: the delivery waits, keeps its schedule, and is delivered.
+func TestBusyAddressPutsOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		me, n := social.NewID(), 0
+		p := &tarpit{}
+		p.answer = func(plugins.Delivery) error {
+			if n++; n <= 20 {
+				return fmt.Errorf("dial: %w", plugins.ErrBusyAddress)
+			}
+			return nil
+		}
+		s := w.start(w.service(exact(), named{"hook", p.channel()}))
+		e := w.endpointAt(s, me, "bot.example")
+		w.likes(me, 1)
+		settle()
+		if d := w.deliveries(s, me, e.ID)[0]; d.State != "pending" || len(d.Attempts) != 0 || d.NextAttemptAt == nil {
+			t.Errorf("behind a busy address the delivery is %+v", d)
+		}
+		time.Sleep(5 * time.Minute)
+		if d := w.deliveries(s, me, e.ID)[0]; d.State != "succeeded" || len(d.Attempts) != 1 {
+			t.Errorf("in the end the delivery is %+v", d)
+		}
+	})
+}
