@@ -9,7 +9,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
@@ -101,6 +103,13 @@ func (c *Channel) Send(ctx context.Context, d plugins.Delivery) error {
 	if err := json.Unmarshal(d.Settings, &s); err != nil {
 		return plugins.Permanent(errors.New("the endpoint's settings cannot be read"))
 	}
+	var conn net.Conn
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { conn = i.Conn }})
+	defer func() {
+		if conn != nil {
+			_ = conn.Close() // the transport does so later, and until then its place at the address is taken
+		}
+	}()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, bytes.NewReader(d.Event))
 	if err != nil {
 		return plugins.Permanent(errors.New("the endpoint's address cannot be read"))
