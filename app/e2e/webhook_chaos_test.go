@@ -224,8 +224,8 @@ func TestWebhookChaos(t *testing.T) {
 		"seconds_alone": alone.Seconds(), "seconds_beside_hostile": beside.Seconds(), "seconds_with_kills": killed.Seconds()})
 }
 
-// awaitDead waits until nothing of these people's deliveries is pending: the hook cannot tell a dead letter from one that
-// is attempted once more.
+// awaitDead waits until nothing of these people's deliveries is pending: the hook cannot tell a dead letter from one
+// that is attempted once more.
 func awaitDead(t testing.TB, c *child, people []member) {
 	t.Helper()
 	late := time.After(deadline)

@@ -313,7 +313,8 @@ func TestSSRF(t *testing.T) {
 func TestConfig(t *testing.T) {
 	for section, bad := range map[string]bool{"timeout: 0s": true, "timeout: 2m": true, "timeout: -1s": true,
 		"no_such: 1": true, "timeout: 5s": false} {
-		if _, err := webhook.Factory.Build([]byte(section), plugins.Env{Dial: plugins.NewGuard(8).Dial}); (err != nil) != bad {
+		_, err := webhook.Factory.Build([]byte(section), plugins.Env{Dial: plugins.NewGuard(8).Dial})
+		if (err != nil) != bad {
 			t.Errorf("%s: %v", section, err)
 		}
 	}

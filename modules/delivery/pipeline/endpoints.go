@@ -148,7 +148,8 @@ func (p *Pipeline) ChangeEndpoint(ctx context.Context, owner, id social.ID, c En
 		}
 		if c.Settings != nil {
 			e.Settings = c.Settings
-			if _, err := tx.Exec(ctx, `UPDATE endpoints SET slow = $2 WHERE id = $1 AND slow < $2`, id, slowAtFirst); err != nil {
+			_, err := tx.Exec(ctx, `UPDATE endpoints SET slow = $2 WHERE id = $1 AND slow < $2`, id, slowAtFirst)
+			if err != nil {
 				return err
 			}
 		}
