@@ -216,8 +216,9 @@ func TestWebhookChaos(t *testing.T) {
 		t.Errorf("exit code %d:\n%s", code, c.out)
 	}
 	taken, given := h.check(t, openStore(t, c.Data), 3*posts*readers)
-	if got := most(); got > 2 {
-		t.Errorf("%d attempts at once for a person whose endpoints never answer, want 2", got)
+	// Two, and beside each one whose end the host has not seen yet.
+	if got := most(); got > 4 {
+		t.Errorf("%d connections at once for a person whose endpoints never answer, want 4 at most", got)
 	}
 	report(t, "webhook-chaos", seed, map[string]any{"deliveries": taken + given, "succeeded": taken, "dead": given,
 		"attempts": h.attempts, "failed_by_the_hook": h.failed, "kills": kills, "tarpit_open_at_most": most(),
