@@ -118,6 +118,12 @@ erase: ## end an account and wait, an hour at most, until nothing of it is in an
 mutants: ## break the log, the relay and the stream engine on purpose, one line at a time, and want the kits to see it
 	cd app/e2e && MUTANTS=1 REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestMutants$$' .
 
+.PHONY: webhook-chaos
+webhook-chaos: N ?= 100000
+webhook-chaos: ## N deliveries with 30 % failures, kills, a dead endpoint and a person whose endpoints never answer
+	@out=$$(cd app/e2e && DELIVERIES=$(N) REPORT=1 $(GO) test -v -count=1 -timeout 24h -run '^TestWebhookChaos$$' . 2>&1) \
+	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
+
 .PHONY: flood
 READERS ?= 1000
 ACTS ?= 1800

@@ -134,6 +134,7 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 			func(c *config.Config) social.Site {
 				return social.Site{Name: "Belfry", PublicURL: c.Server.Origin(), Version: Version()}
 			},
+			func(c *config.Config) *plugins.Guard { return plugins.NewGuard(c.Delivery.AttemptsPerTarget) },
 			func(c *config.Config, now social.Clock) *server.Limiter { return server.NewLimiter(c.Limits, now) },
 			newQuota,
 			// A module takes the LogReader. The whole log is for tests, which look behind it.

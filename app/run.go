@@ -38,6 +38,7 @@ type program struct {
 	Ready      *server.Readiness
 	Registry   *prometheus.Registry
 	Shutdowner fx.Shutdowner
+	Guard      *plugins.Guard
 	Delivery   *delivery.Service `optional:"true"`
 	Users      *users.Service    `optional:"true"`
 	Commands   *commands
@@ -113,7 +114,7 @@ func (p *program) figures() {
 func (p *program) env(name string) plugins.Env {
 	return plugins.Env{
 		Name: name, Version: p.Site.Version, PublicURL: p.Site.PublicURL, Log: p.Log.Named(name), Clock: p.Options.Clock,
-		Metrics: prometheus.WrapRegistererWithPrefix("belfry_", p.Registry), Dial: plugins.Guard,
+		Metrics: prometheus.WrapRegistererWithPrefix("belfry_", p.Registry), Dial: p.Guard.Dial,
 		History: p.Stores.log, Audiences: p.Delivery.Audiences, Connections: p.Delivery.Connections,
 	}
 }

@@ -24,7 +24,8 @@ import (
 
 // TestNeighbours is one abuser, or as many as an attack takes, beside people who mind their own business: post, read
 // their home page, sign in, and are told by stream and webhook. It counts: nothing of theirs is lost or refused, and
-// what the abuser gets is bounded. The full form, make neighbours, also compares times, in turns with and without the abuse.
+// what the abuser gets is bounded. The full form, make neighbours, also compares times, in turns with and without the
+// abuse.
 func TestNeighbours(t *testing.T) {
 	full := os.Getenv("NEIGHBOURS") != ""
 	turns, ops := 1, 12

@@ -17,15 +17,16 @@ import (
 // LimitsConfig is the section "limits": how much one person, service token or address may ask for. Limits are
 // kept in memory, per node, and start anew with the process.
 type LimitsConfig struct {
-	Enabled      bool `yaml:"enabled"`       // switches all of them; off is for load tests
-	Read         Rate `yaml:"read"`          // for GET and HEAD, polls included. Not below one a second
-	Write        Rate `yaml:"write"`         // for every other method. Not below one a second
-	Streams      Rate `yaml:"streams"`       // for opening event streams. Not below one a second
-	LoginAccount Rate `yaml:"login_account"` // for logins of one account from one address, right or wrong
-	LoginAddress Rate `yaml:"login_address"` // for logins from one address
-	Register     Rate `yaml:"register"`      // for new accounts from one address
-	Service      Rate `yaml:"service"`       // for everything one service token asks
-	Pages        Rate `yaml:"pages"`         // for what has no other one, from one address. Not below one a second
+	Enabled      bool `yaml:"enabled"`        // switches all of them; off is for load tests
+	Read         Rate `yaml:"read"`           // for GET and HEAD, polls included. Not below one a second
+	Write        Rate `yaml:"write"`          // for every other method. Not below one a second
+	Streams      Rate `yaml:"streams"`        // for opening event streams. Not below one a second
+	LoginAccount Rate `yaml:"login_account"`  // for logins of one account from one address, right or wrong
+	LoginAddress Rate `yaml:"login_address"`  // for logins from one address
+	Register     Rate `yaml:"register"`       // for new accounts from one address
+	Service      Rate `yaml:"service"`        // for everything one service token asks
+	EndpointTest Rate `yaml:"endpoint_tests"` // for test sends to one's endpoints
+	Pages        Rate `yaml:"pages"`          // for what has no other one, from one address. Not below one a second
 	// LoginStrangers is for logins of one account from devices it does not know, over all addresses. Beyond it each
 	// waits twice as long as the one before, a second at first, and at most for the time in which one comes back.
 	LoginStrangers Rate `yaml:"login_strangers"`
@@ -49,6 +50,7 @@ func DefaultLimitsConfig() LimitsConfig {
 		Register:     Rate{10, time.Hour},
 		Service:      Rate{600, time.Second},
 		Pages:        Rate{1200, time.Minute},
+		EndpointTest: Rate{20, 10 * time.Minute},
 		Keys:         100_000,
 
 		LoginStrangers: Rate{12, 3 * time.Hour},
@@ -63,7 +65,8 @@ func (c LimitsConfig) rates() map[social.Budget]Rate {
 		social.BudgetRead: c.Read, social.BudgetWrite: c.Write,
 		social.BudgetStreams: c.Streams, social.BudgetLoginAccount: c.LoginAccount,
 		social.BudgetLoginAddress: c.LoginAddress, social.BudgetRegister: c.Register, social.BudgetService: c.Service,
-		social.BudgetPages: c.Pages,
+		social.BudgetPages:        c.Pages,
+		social.BudgetEndpointTest: c.EndpointTest,
 	}
 }
 

@@ -47,6 +47,7 @@ const (
 	BudgetLoginAddress Budget = "login_address"
 	BudgetRegister     Budget = "register"
 	BudgetService      Budget = "service"
+	BudgetEndpointTest Budget = "endpoint_tests"
 	BudgetPages        Budget = "pages" // key: address; for what has no other budget
 	BudgetNone         Budget = "none"  // not limited by the host
 )
