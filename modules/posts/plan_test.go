@@ -20,7 +20,8 @@ func TestPlans(t *testing.T) {
 	ear := &listener{DB: f.DB, texts: map[string]int{}}
 	s := New(DefaultConfig(), social.Site{}, ear, f.Bus, f.Clock, f.Pages)
 	everybody := crowd{}
-	s.Ports = Ports{Users: everybody, People: everybody, Follows: everybody, Log: event.Absent{}}
+	s.Ports = Ports{Users: everybody, People: everybody, Follows: everybody, Log: event.Absent{},
+		Limits: social.Unlimited{}}
 	f.Bus.React(s.Reactions()...)
 	ctx, a := t.Context(), social.Actor{UserID: social.NewID()}
 	must := func(err error) {

@@ -44,7 +44,8 @@ const (
 	BudgetLoginAddress Budget = "login_address"
 	BudgetRegister     Budget = "register"
 	BudgetService      Budget = "service"
-	BudgetNone         Budget = "none" // not limited by the host
+	BudgetMentions     Budget = "mentions" // spent by the person named
+	BudgetNone         Budget = "none"     // not limited by the host
 )
 
 // Limits is the host's rate limiter, in memory, per node. Take spends one of a key's budget; when nothing is
@@ -57,6 +58,9 @@ type Limits interface {
 type Unlimited struct{}
 
 func (Unlimited) Take(Budget, string) (time.Duration, bool) { return 0, true }
+
+// Spend is for ports that take several of a budget at once.
+func (Unlimited) Spend(Budget, string, int) error { return nil }
 
 // IDPath is the input of an operation on the thing that its path names.
 type IDPath struct {
