@@ -56,7 +56,7 @@ func (s *Service) derivedItems(ctx context.Context, q storage.Querier, v *viewer
 	case inUnread:
 		left, above := at, at
 		left.high, above.low = min(left.high, v.marks.readKey+1), max(above.low, v.marks.readKey)
-		below, err := s.touchedPosts(ctx, q, v, leftPosts, left)
+		below, err := s.touchedPosts(ctx, q, v, leftPosts, left.half())
 		if err != nil {
 			return found{}, err
 		}

@@ -146,18 +146,29 @@ type found = social.Found[row]
 // merge puts what was found of two parts of the span into one.
 func (s span) merge(a, b found) found { return social.MergeFound(s.window(), a, b, rowKey) }
 
-// less is the span for another walk, behind one that has looked at some rows already.
+// half and less share what may be looked at among two walks: the second has what the first leaves. Each has some, for one
+// without any would keep the page from getting on.
+func (s span) half() span {
+	s.scan = (s.scan + 1) / 2
+	return s
+}
+
 func (s span) less(f found) span {
 	s.scan -= f.Looked
 	return s
 }
 
-// within is what of the span can stand on one page with a list of it: if that is full, nothing behind its end.
-func (s span) within(list []row) span {
-	if len(list) < s.limit {
+// within is what of the span can stand on one page with what was found of it: nothing behind the end of a full page, nor
+// behind the place where a walk was cut.
+func (s span) within(f found) span {
+	last := f.Through
+	switch {
+	case len(f.Items) >= s.limit:
+		last = f.Items[len(f.Items)-1].key
+	case !f.Cut:
 		return s
 	}
-	if last := list[len(list)-1].key; s.rising {
+	if s.rising {
 		s.high = last
 	} else {
 		s.low = last
@@ -184,18 +195,22 @@ func (s *Service) page(ctx context.Context, q storage.Querier, v *viewer, sel se
 	var derived found
 	if sel.posts && len(v.bells) > 0 {
 		var err error
-		if derived, err = s.derivedItems(ctx, q, v, sel.state, at); err != nil {
+		if derived, err = s.derivedItems(ctx, q, v, sel.state, at.half()); err != nil {
 			return derived, err
 		}
 	}
-	rows, err := storedItems(ctx, q, v, sel, at.within(derived.Items).less(derived))
+	rows, err := storedItems(ctx, q, v, sel, at.within(derived).less(derived))
 	return at.merge(rows, derived), err
 }
 
 // storedItems reads the rows of a selection in the order of the span. What its index does not tell is looked at row by
 // row, so this is a walk.
 func storedItems(ctx context.Context, q storage.Querier, v *viewer, sel selection, at span) (rows found, err error) {
-	rows, err = social.Walk(at.window(), rowKey, func(r row) (bool, error) { return sel.shows(&r), nil },
+	walk := at
+	if sel.state == inUnread {
+		walk = at.half()
+	}
+	rows, err = social.Walk(walk.window(), rowKey, func(r row) (bool, error) { return sel.shows(&r), nil },
 		func(w social.Window) ([]row, error) {
 			query, args := rowsQuery(v, sel, at.at(w))
 			if query == "" {
