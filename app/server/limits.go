@@ -26,6 +26,7 @@ type LimitsConfig struct {
 	Register     Rate `yaml:"register"`       // for new accounts from one address
 	Service      Rate `yaml:"service"`        // for everything one service token asks
 	EndpointTest Rate `yaml:"endpoint_tests"` // for test sends to one's endpoints
+	Mentions     Rate `yaml:"mentions"`       // for people whom one person names in posts and comments
 	Pages        Rate `yaml:"pages"`          // for what has no other one, from one address. Not below one a second
 	// LoginStrangers is for logins of one account from devices it does not know, over all addresses. Beyond it each
 	// waits twice as long as the one before, a second at first, and at most for the time in which one comes back.
@@ -51,6 +52,7 @@ func DefaultLimitsConfig() LimitsConfig {
 		Service:      Rate{600, time.Second},
 		Pages:        Rate{1200, time.Minute},
 		EndpointTest: Rate{20, 10 * time.Minute},
+		Mentions:     Rate{300, time.Hour},
 		Keys:         100_000,
 
 		LoginStrangers: Rate{12, 3 * time.Hour},
@@ -67,6 +69,7 @@ func (c LimitsConfig) rates() map[social.Budget]Rate {
 		social.BudgetLoginAddress: c.LoginAddress, social.BudgetRegister: c.Register, social.BudgetService: c.Service,
 		social.BudgetPages:        c.Pages,
 		social.BudgetEndpointTest: c.EndpointTest,
+		social.BudgetMentions:     c.Mentions,
 	}
 }
 
@@ -138,7 +141,7 @@ func NewLimiter(cfg LimitsConfig, clock social.Clock) *Limiter {
 // Take spends one of a key's budget. ok is false when nothing is left; retry tells then when the next unit is
 // back. An unknown budget is not limited.
 func (l *Limiter) Take(b social.Budget, key string) (retry time.Duration, ok bool) {
-	s := l.take(b, key)
+	s := l.take(b, key, 1)
 	return s.retry, s.ok
 }
 
@@ -152,18 +155,35 @@ func (l *Limiter) Guess(account string, exists bool) (right func(), retry time.D
 	return l.doors.guess(account, exists, l.clock())
 }
 
+// Spend spends so many of a key's budget at once, or none: then it gives the fault "rate_limited", which says of which
+// budget. What is more than the whole budget takes the whole budget.
+func (l *Limiter) Spend(b social.Budget, key string, cost int) error {
+	s := l.take(b, key, cost)
+	if s.ok {
+		return nil
+	}
+	return &social.Fault{Code: social.CodeRateLimited, Detail: "Too many in too short a time. Try again later.",
+		RetryAfter: s.retry, Limit: func(set func(name, value string)) { s.headers(b, set) }}
+}
+
+// headers says in headers what is left of a budget.
+func (s spending) headers(b social.Budget, set func(name, value string)) {
+	set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", b, s.rate.Count, retrySeconds(s.rate.Per)))
+	set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", b, s.left, ceilSeconds(s.resetIn)))
+}
+
 // spending is the state of one budget after a Take.
 type spending struct {
 	ok      bool
-	retry   time.Duration // until one unit is back; 0 when ok
+	retry   time.Duration // until what was asked for is back; 0 when ok
 	rate    Rate          // zero = not limited
 	left    int
 	resetIn time.Duration // until the whole budget is back
 }
 
-func (l *Limiter) take(b social.Budget, key string) spending {
+func (l *Limiter) take(b social.Budget, key string, cost int) spending {
 	rate, limited := l.rates[b]
-	if !limited {
+	if !limited || cost == 0 {
 		return spending{ok: true}
 	}
 	now, step := l.clock(), rate.interval()
@@ -171,6 +191,7 @@ func (l *Limiter) take(b social.Budget, key string) spending {
 	case social.BudgetLoginAccount, social.BudgetLoginAddress, social.BudgetRegister:
 		return l.doors.take(b, key, rate, now)
 	}
+	whole := step * time.Duration(min(cost, rate.Count))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.counter(limitKey{b, key})
@@ -178,12 +199,13 @@ func (l *Limiter) take(b social.Budget, key string) spending {
 	if full.Before(now) {
 		full = now
 	}
-	full = full.Add(step)
-	if over := full.Sub(now) - rate.Per; over > 0 {
-		return spending{retry: over, rate: rate, resetIn: full.Sub(now) - step}
+	left := func() int { return max(0, int((rate.Per-full.Sub(now))/step)) }
+	if over := full.Add(whole).Sub(now) - rate.Per; over > 0 {
+		return spending{retry: over, rate: rate, left: left(), resetIn: full.Sub(now)}
 	}
+	full = full.Add(whole)
 	c.full = full
-	return spending{ok: true, rate: rate, left: int((rate.Per - full.Sub(now)) / step), resetIn: full.Sub(now)}
+	return spending{ok: true, rate: rate, left: left(), resetIn: full.Sub(now)}
 }
 
 // counter finds or makes the counter of a key and marks it as used now.

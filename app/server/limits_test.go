@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -126,6 +127,40 @@ func TestLimiterForgets(t *testing.T) {
 	}
 	if _, ok := l.Take(social.BudgetWrite, "1"); !ok {
 		t.Error("the key used longest ago is still kept: there is no bound")
+	}
+}
+
+// What costs several units is spent whole or not at all, and a refusal names its budget.
+func TestLimiterSpends(t *testing.T) {
+	clock := newFakeClock()
+	l := server.NewLimiter(limitsWith(func(c *server.LimitsConfig) { c.Mentions = server.Rate{Count: 60, Per: time.Hour} }),
+		clock.Now)
+	spend := func(n int, retry time.Duration) {
+		t.Helper()
+		err := l.Spend(social.BudgetMentions, "user:a", n)
+		var f *social.Fault
+		if errors.As(err, &f); f == nil && retry > 0 || f != nil && f.RetryAfter != retry {
+			t.Fatalf("spending %d: %+v, want a retry in %v", n, f, retry)
+		}
+		if f == nil {
+			return
+		}
+		got := map[string]string{}
+		f.Limit(func(name, value string) { got[name] = value })
+		if f.Code != social.CodeRateLimited || got["RateLimit-Policy"] != `"mentions";q=60;w=3600` ||
+			got["RateLimit"] != `"mentions";r=10;t=3000` {
+			t.Errorf("refused with %s and %v", f.Code, got)
+		}
+	}
+	spend(0, 0)
+	spend(50, 0)
+	spend(11, time.Minute)
+	spend(50, 40*time.Minute)
+	spend(10, 0)
+	clock.Add(time.Hour)
+	spend(1000, 0) // more than there can be is all there is
+	if l.Spend(social.BudgetMentions, "user:a", 1) == nil || l.Spend(social.BudgetMentions, "user:b", 1) != nil {
+		t.Error("after everything was spent one was left, or another person's was gone")
 	}
 }
 

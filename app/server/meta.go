@@ -73,11 +73,9 @@ func (s *Server) spend(c *fiber.Ctx, b social.Budget, a social.Actor) error {
 		b = social.BudgetService
 	}
 	c.Locals(localSpent, true)
-	got := s.limits.take(b, a.LimitKey(social.AddressFrom(c.UserContext())))
+	got := s.limits.take(b, a.LimitKey(social.AddressFrom(c.UserContext())), 1)
 	if got.rate.Count > 0 {
-		name := `"` + string(b) + `"`
-		c.Set("RateLimit-Policy", fmt.Sprintf("%s;q=%d;w=%d", name, got.rate.Count, retrySeconds(got.rate.Per)))
-		c.Set("RateLimit", fmt.Sprintf("%s;r=%d;t=%d", name, got.left, ceilSeconds(got.resetIn)))
+		got.headers(b, c.Set)
 	}
 	if !got.ok {
 		return &social.Fault{Code: social.CodeRateLimited, Detail: "Wait before the next request.", RetryAfter: got.retry}
@@ -117,7 +115,7 @@ func (s *Server) spendRest(c *fiber.Ctx) {
 	if path := c.Path(); path == healthPath || path == readyPath {
 		key = "probe:" + key
 	}
-	got := s.limits.take(social.BudgetPages, key)
+	got := s.limits.take(social.BudgetPages, key, 1)
 	if got.ok {
 		return
 	}

@@ -48,8 +48,9 @@ const (
 	BudgetRegister     Budget = "register"
 	BudgetService      Budget = "service"
 	BudgetEndpointTest Budget = "endpoint_tests"
-	BudgetPages        Budget = "pages" // key: address; for what has no other budget
-	BudgetNone         Budget = "none"  // not limited by the host
+	BudgetMentions     Budget = "mentions" // spent by the person named
+	BudgetPages        Budget = "pages"    // key: address; for what has no other budget
+	BudgetNone         Budget = "none"     // not limited by the host
 )
 
 // Limits is the host's rate limiter, in memory, per node. When nothing is left ok is false and retry says when to come
@@ -69,6 +70,9 @@ type Unlimited struct{}
 func (Unlimited) Take(Budget, string) (time.Duration, bool) { return 0, true }
 
 func (Unlimited) Guess(string, bool) (func(), time.Duration, bool) { return func() {}, 0, true }
+
+// Spend is for ports that take several of a budget at once.
+func (Unlimited) Spend(Budget, string, int) error { return nil }
 
 // IDPath is the input of an operation on the thing that its path names.
 type IDPath struct {
