@@ -39,7 +39,7 @@ func shareOf(container int64) memory {
 	return memory{Container: container, Go: max(container-max(outsideGo, container/4), container/2)}
 }
 
-// hashes is how many passwords are hashed at once, 19 MiB each: an eighth of the memory; 0 = one a core.
+// hashes is how many passwords are hashed at once, 19 MiB each: an eighth of the memory; 0 = one for two cores.
 func (m memory) hashes() int {
 	if m.Go == 0 {
 		return 0

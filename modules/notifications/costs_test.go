@@ -9,8 +9,8 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// TestHiddenCostsABudget: what is passed over in a list or a count costs no more for being ten times as much, and a list
-// that is not at its end then says where to go on.
+// TestHiddenCostsABudget: what is passed over in a list or a count costs no more for being ten times as much, and a
+// list that is not at its end then says where to go on.
 func TestHiddenCostsABudget(t *testing.T) {
 	push := func(w *world, kind string) {
 		_, err := w.s.Push(t.Context(), notifications.Push{Receiver: w.user("alice").ID.String(), Type: kind, Content: "x",

@@ -21,7 +21,7 @@ type PageQuery struct {
 // List is one page of a list, the body of every list answer.
 type List[T any] struct {
 	Items []T     `json:"items"`
-	Next  *string `json:"next" doc:"Cursor of the following page; null when there was nothing there. A page may be short, even empty, and have one: go on with it."`
+	Next  *string `json:"next" doc:"Where to go on, also behind a short or empty page; null at the end."`
 	Prev  *string `json:"prev" doc:"Cursor of the page before; null when there was nothing there."`
 }
 
@@ -176,8 +176,8 @@ func Merge[T any](w Window, a, b []T, key func(T) int64) []T {
 	return out
 }
 
-// ScanBudget is how many rows a list looks at for one page, those that it does not show among them. It is far more than a
-// page holds, and a few milliseconds of reading: lists whose index holds rows that some readers are not shown end a
+// ScanBudget is how many rows a list looks at for one page, those that it does not show among them. It is far more than
+// a page holds, and a few milliseconds of reading: lists whose index holds rows that some readers are not shown end a
 // page there, with a cursor to go on.
 const ScanBudget = 500
 

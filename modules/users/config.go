@@ -22,7 +22,7 @@ type Config struct {
 	SessionMax   time.Duration `yaml:"session_max"`  // and this long after login, however much it is used
 	// HashWait is how long a login waits for a hashing slot before it is refused as overloaded.
 	HashWait time.Duration `yaml:"hash_wait"`
-	// Hashes bounds the hashing slots, of 19 MiB each, where memory is short; 0 = one a core.
+	// Hashes bounds the hashing slots, of 19 MiB each, where memory is short; 0 = one for two cores.
 	Hashes int `yaml:"-"`
 }
 

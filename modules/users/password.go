@@ -29,17 +29,18 @@ func hashParams() *argon2id.Params {
 	return &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 }
 
-// hasher hashes passwords, at most as many at once as there are cores or fewer, so that a flood of logins takes bounded
-// memory and leaves other requests their time.
+// hasher hashes passwords, at most as many at once as half of the cores or fewer, so that a flood of logins takes
+// bounded memory and leaves other requests their time.
 type hasher struct {
 	slots *slots
 	wait  time.Duration
 }
 
-// newHasher makes a hasher with so many slots; 0 = one a core, which is the most.
+// newHasher makes a hasher with so many slots; 0 = as many as there may be. Half of the cores, or the only one, is what
+// logins get: a hash keeps a core busy for 20 ms and more, in which it serves nobody else.
 func newHasher(slots int, wait time.Duration) *hasher {
-	cores := runtime.GOMAXPROCS(0)
-	return &hasher{slots: newSlots(min(cores, cmp.Or(slots, cores))), wait: wait}
+	most := max(1, runtime.GOMAXPROCS(0)/2)
+	return &hasher{slots: newSlots(min(most, cmp.Or(slots, most))), wait: wait}
 }
 
 // hash gives what is kept of a password.
