@@ -70,7 +70,6 @@ func TestDiskReserve(t *testing.T) {
 	s := startSite(t, nil)
 	alice, mod := s.register("alice"), s.register("mona")
 	s.command("user role", map[string]any{"username": "mona", "role": "moderator"}, nil)
-	mod = s.login("mona")
 	post, other := alice.post("one"), alice.post("two")
 	c, _ := mod.stream("")
 	s.set["quota.disk_reserve"] = "8000000000GiB" // more than any disk has

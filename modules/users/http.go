@@ -23,7 +23,8 @@ func (s *Service) Routes(api huma.API) {
 		"Sign in without a cookie: a personal token for a password, for pages of other origins and native programs.",
 		created, social.AuthNone, 401, 403, 409, 422, 429, 503)
 	add(api, h.changePassword, "auth", "change-password", "POST", "/v1/auth/password",
-		"Set a new password; every other session ends, and every personal token.", empty, social.AuthSession, 401, 403, 422, 429, 503)
+		"Set a new password; every other session ends, and every personal token.", empty, social.AuthSession,
+		401, 403, 422, 429, 503)
 	add(api, h.me, "users", "get-me", "GET", "/v1/me", "The account of the person who asks.",
 		ok, social.AuthMe, 401, 403)
 	add(api, h.updateMe, "users", "update-me", "PATCH", "/v1/me",
