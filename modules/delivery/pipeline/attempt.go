@@ -63,11 +63,15 @@ func (s *sender) deliver(ctx context.Context, c claim) {
 		s.c.Attempted(v.outcome(), err == nil)
 	}
 	var settled int64
+	var kept verdict
 	if s.record(ctx, c, d, func(ctx context.Context, tx storage.Tx, d delivery, now social.Time) (done bool, err error) {
-		done, settled, err = s.p.recordAttempt(ctx, tx, e, d, v, now)
+		if kept, err = s.p.endBacklog(ctx, tx, e, v); err != nil {
+			return false, err
+		}
+		done, settled, err = s.p.recordAttempt(ctx, tx, e, d, kept, now)
 		return done, err
 	}) {
-		s.note(d, v, settled)
+		s.note(d, kept, settled)
 	}
 }
 

@@ -19,6 +19,7 @@ type Config struct {
 	AttemptsPerOwner   int             `yaml:"attempts_per_owner"`   // of them for the endpoints of one person
 	AttemptsPerTarget  int             `yaml:"attempts_per_target"`  // of them to one host, and to one address
 	SlowAfter          time.Duration   `yaml:"slow_after"`           // an attempt this long is slow; slow ones get half
+	PendingPerEndpoint int             `yaml:"pending_per_endpoint"` // deliveries that may wait for one: beyond it is off
 	DisableAfter       time.Duration   `yaml:"disable_after"`        // nothing but failures for so long: off
 	Keep               time.Duration   `yaml:"keep"`                 // how long a finished delivery can be looked at
 	BreakerFailures    int             `yaml:"breaker_failures"`     // of the channel itself in a row: it rests
@@ -42,6 +43,7 @@ func DefaultConfig() Config {
 		AttemptsPerOwner:   4,
 		AttemptsPerTarget:  8,
 		SlowAfter:          2 * time.Second,
+		PendingPerEndpoint: 10_000,
 		DisableAfter:       5 * 24 * h,
 		Keep:               7 * 24 * h,
 		BreakerFailures:    5,
@@ -56,7 +58,7 @@ func (c Config) Validate() error {
 	}{
 		{"endpoints_per_person", int64(c.EndpointsPerPerson)}, {"workers", int64(c.Workers)},
 		{"attempts_per_owner", int64(c.AttemptsPerOwner)}, {"attempts_per_target", int64(c.AttemptsPerTarget)},
-		{"slow_after", int64(c.SlowAfter)},
+		{"slow_after", int64(c.SlowAfter)}, {"pending_per_endpoint", int64(c.PendingPerEndpoint)},
 		{"breaker_failures", int64(c.BreakerFailures)}, {"send_timeout", int64(c.SendTimeout)},
 		{"disable_after", int64(c.DisableAfter)}, {"keep", int64(c.Keep)}, {"breaker_pause", int64(c.BreakerPause)},
 	} {
@@ -74,4 +76,9 @@ func (c Config) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// slow reports whether an attempt took so long that its endpoint is slow.
+func (c Config) slow(a Attempt) bool {
+	return time.Duration(a.DurationMS)*time.Millisecond >= c.SlowAfter
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
+	"github.com/belfry-social/belfry/storage"
 )
 
 const (
@@ -22,6 +23,7 @@ type verdict struct {
 	state   string        // of the delivery
 	wait    time.Duration // until the next attempt, when pending
 	disable string        // why the endpoint is switched off; "" = it is not
+	why     string        // the same for its owner
 }
 
 // judge reads the error of Send. d is the delivery before this attempt; random (0..1) moves the wait.
@@ -35,7 +37,7 @@ func (c Config) judge(e endpoint, d delivery, err error, now social.Time, random
 	v.state = stateDead
 	switch {
 	case plugins.IsGone(err):
-		v.disable = disabledGone
+		v.disable, v.why = disabledGone, "it answered that it is gone"
 	case plugins.IsPermanent(err) || d.EventType == eventTest || d.tries >= len(c.Schedule):
 	default:
 		v.state = statePending
@@ -45,9 +47,25 @@ func (c Config) judge(e endpoint, d delivery, err error, now social.Time, random
 		}
 	}
 	if v.disable == "" && e.FailingSince != nil && now.Sub(*e.FailingSince) >= c.DisableAfter {
-		v.disable = disabledFailing
+		v.disable, v.why = disabledFailing, "it has failed for days"
 	}
 	return v
+}
+
+// endBacklog switches an endpoint off for which more waits than may. It asks after attempts that failed or were slow:
+// nothing else lets a backlog grow.
+func (p *Pipeline) endBacklog(ctx context.Context, q storage.Querier, e endpoint, v verdict) (verdict, error) {
+	if v.disable != "" || v.state == stateSucceeded && !p.cfg.slow(v.attempt) {
+		return v, nil
+	}
+	var one int
+	err := q.QueryRow(ctx, `SELECT 1 FROM deliveries WHERE endpoint_id = $1 AND state = 'pending' LIMIT 1 OFFSET $2`,
+		e.ID, p.cfg.PendingPerEndpoint).Scan(&one)
+	over, err := storage.Found(err)
+	if over {
+		v.disable, v.why = disabledFailing, "more waits for it than it takes"
+	}
+	return v, err
 }
 
 // outcome is the word for the operator.

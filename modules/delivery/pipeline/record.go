@@ -100,7 +100,7 @@ func (p *Pipeline) recordAttempt(ctx context.Context, tx storage.Tx, e endpoint,
 	if v.state == stateSucceeded {
 		ends = `failing_since = NULL, last_success_at = $2`
 	}
-	if time.Duration(a.DurationMS)*time.Millisecond >= p.cfg.SlowAfter {
+	if p.cfg.slow(a) {
 		ends += `, slow = ` + strconv.Itoa(slowForSo)
 	} else {
 		ends += `, slow = CASE WHEN slow > 0 THEN slow - 1 ELSE 0 END`
@@ -112,20 +112,16 @@ func (p *Pipeline) recordAttempt(ctx context.Context, tx storage.Tx, e endpoint,
 	if settled, err = disable(ctx, tx, e.ID, v.disable, now); err != nil {
 		return false, 0, err
 	}
-	err = p.notifyDisabled(ctx, tx, e, v.disable)
+	err = p.notifyDisabled(ctx, tx, e, v)
 	return err == nil, settled, err
 }
 
 // notifyDisabled makes a notification for the owner of an endpoint that was switched off.
-func (p *Pipeline) notifyDisabled(ctx context.Context, tx storage.Tx, e endpoint, reason string) error {
-	data, err := json.Marshal(map[string]string{"endpoint_id": e.ID.String(), "reason": reason})
+func (p *Pipeline) notifyDisabled(ctx context.Context, tx storage.Tx, e endpoint, v verdict) error {
+	data, err := json.Marshal(map[string]string{"endpoint_id": e.ID.String(), "reason": v.disable})
 	if err != nil {
 		return err
 	}
-	why := "it answered that it is gone"
-	if reason == disabledFailing {
-		why = "it has failed for days"
-	}
-	text := fmt.Sprintf("Your endpoint %q was switched off: %s.", e.Name, why)
+	text := fmt.Sprintf("Your endpoint %q was switched off: %s.", e.Name, v.why)
 	return p.Ports.Notifications.System(ctx, tx, e.owner, text, p.site.PublicURL+"/", data)
 }

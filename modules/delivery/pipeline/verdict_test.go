@@ -236,3 +236,31 @@ func TestEndpointFailingForDaysIsDisabled(t *testing.T) {
 		}
 	})
 }
+
+// An endpoint for which more waits than may is switched off when it fails once more, and not one that fails beside a
+// backlog that may be.
+func TestBacklogEnds(t *testing.T) {
+	for waiting, off := range map[int]bool{3: false, 4: true} { // and one that is tried
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			p := postman{answer: func(plugins.Delivery) error { return failure{"http_status", 500} }}
+			cfg := exact()
+			cfg.PendingPerEndpoint = 4
+			s := w.start(w.service(cfg, named{"hook", p.channel()}))
+			me := social.NewID()
+			endpoint := w.endpoint(s, me)
+			for range waiting + 1 {
+				e, _ := w.notification(me, "like")
+				w.append(e)
+			}
+			settle()
+			shown, err := s.Endpoint(t.Context(), me, endpoint.ID)
+			if err != nil || shown.Enabled == off {
+				t.Errorf("%d wait: enabled is %v, %v", waiting, shown.Enabled, err)
+			}
+			if told := w.people.systemNotices(); off != (len(told) == 1 && strings.Contains(told[0], "more waits for it")) {
+				t.Errorf("%d wait: told %q", waiting, told)
+			}
+		})
+	}
+}
