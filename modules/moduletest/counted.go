@@ -8,8 +8,8 @@ import (
 	"github.com/belfry-social/belfry/storage/sqlite"
 )
 
-// Counted is a Querier that counts what its queries cost. Each is run once more on a connection of its own, so it counts
-// what is committed.
+// Counted is a Querier that counts what its queries cost. Each is run once more on a connection of its own, so it
+// counts what is committed.
 type Counted struct {
 	storage.Querier
 	Queries int

@@ -45,12 +45,12 @@ func (c *Counts) cap() {
 }
 
 // countQuery counts the unread groups of each type and how many of them are unseen. It looks at maxCount+1 rows of a
-// type at most: those above the watermark that were not read one by one, and those left unread below it. The last figure
-// is how many it looked at. $1 person, $2 read up to, $3 seen up to.
+// type at most: those above the watermark that were not read one by one, and those left unread below it. The last
+// figure is how many it looked at. $1 person, $2 read up to, $3 seen up to.
 var countQuery = func() string {
 	var b strings.Builder
-	b.WriteString(`SELECT type, word, SUM(1 - gone), SUM(CASE WHEN gone = 0 AND seen_at IS NULL AND key > $3 THEN 1 ELSE 0 END),
-		COUNT(*) FROM (`)
+	b.WriteString(`SELECT type, word, SUM(1 - gone),
+		SUM(CASE WHEN gone = 0 AND seen_at IS NULL AND key > $3 THEN 1 ELSE 0 END), COUNT(*) FROM (`)
 	arm := func(i int, where string) {
 		b.WriteString(`SELECT type, word, key, seen_at, gone FROM (SELECT n.type, n.word, n.key, n.seen_at, ` + isGoneGroup +
 			` AS gone FROM notifications n WHERE n.receiver_id = $1 AND n.state = 0 AND n.head = 1 AND ` + where +

@@ -146,8 +146,8 @@ type found = social.Found[row]
 // merge puts what was found of two parts of the span into one.
 func (s span) merge(a, b found) found { return social.MergeFound(s.window(), a, b, rowKey) }
 
-// half and less share what may be looked at among two walks: the second has what the first leaves. Each has some, for one
-// without any would keep the page from getting on.
+// half and less share what may be looked at among two walks: the second has what the first leaves. Each has some, for
+// one without any would keep the page from getting on.
 func (s span) half() span {
 	s.scan = (s.scan + 1) / 2
 	return s
@@ -158,8 +158,8 @@ func (s span) less(f found) span {
 	return s
 }
 
-// within is what of the span can stand on one page with what was found of it: nothing behind the end of a full page, nor
-// behind the place where a walk was cut.
+// within is what of the span can stand on one page with what was found of it: nothing behind the end of a full page,
+// nor behind the place where a walk was cut.
 func (s span) within(f found) span {
 	last := f.Through
 	switch {

@@ -135,7 +135,8 @@ func TestExcerptForTheNamed(t *testing.T) {
 	w.follow("dan", "alice")
 	top := w.post("alice", "closed", only(event.Followers), naming(w.user("carol")))
 	w.post("dan", "dan's words", under(top), naming(w.user("carol")))
-	for who, want := range map[string]string{"alice": "comment by dan on dan's words", "carol": "mention by dan on dan's words"} {
+	for who, want := range map[string]string{"alice": "comment by dan on dan's words",
+		"carol": "mention by dan on dan's words"} {
 		list := w.list(who, notifications.Filter{})
 		if got := told(list)[0]; got != want {
 			t.Errorf("%s was told %q, want %q", who, got, want)

@@ -176,9 +176,9 @@ func Merge[T any](w Window, a, b []T, key func(T) int64) []T {
 	return out
 }
 
-// ScanBudget is how many rows a list looks at for one page, those that it does not show among them. It is far more than a
-// page holds, and a few milliseconds of reading: lists whose index holds rows that some readers are not shown end a
-// page there, with a cursor to go on.
+// ScanBudget is how many rows a list looks at for one page, those that it does not show among them. It is far more
+// than a page holds, and a few milliseconds of reading: lists whose index holds rows that some readers are not shown
+// end a page there, with a cursor to go on.
 const ScanBudget = 500
 
 // Found is what a store gives for a window.
