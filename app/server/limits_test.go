@@ -133,8 +133,9 @@ func TestLimiterForgets(t *testing.T) {
 // What costs several units is spent whole or not at all, and a refusal names its budget.
 func TestLimiterSpends(t *testing.T) {
 	clock := newFakeClock()
-	l := server.NewLimiter(limitsWith(func(c *server.LimitsConfig) { c.Mentions = server.Rate{Count: 60, Per: time.Hour} }),
-		clock.Now)
+	l := server.NewLimiter(limitsWith(func(c *server.LimitsConfig) {
+		c.Mentions = server.Rate{Count: 60, Per: time.Hour}
+	}), clock.Now)
 	spend := func(n int, retry time.Duration) {
 		t.Helper()
 		err := l.Spend(social.BudgetMentions, "user:a", n)

@@ -9,7 +9,7 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// TestHiddenCostsABudget: what is passed over in a list or a count costs no more for being ten times as much, and a list
+// TestHiddenCostsABudget: what is passed over in a list or a count costs no more for being twice as much, and a list
 // that is not at its end then says where to go on.
 func TestHiddenCostsABudget(t *testing.T) {
 	push := func(w *world, kind string) {

@@ -152,7 +152,8 @@ func TestWindowsModel(t *testing.T) {
 					named: who.Draw(r, "named")})
 			case op == "burst" && len(tb.posts) < 400: // more than is loaded at first
 				author := who.Draw(r, "author")
-				p := post{author: author, visibility: rapid.SampledFrom([]int{0, 2}).Draw(r, "for whom"), named: who.Draw(r, "named")}
+				p := post{author: author, visibility: rapid.SampledFrom([]int{0, 2}).Draw(r, "for whom")}
+				p.named = who.Draw(r, "named")
 				for range rapid.SampledFrom([]int{3, 140}).Draw(r, "many") {
 					tb.write(t, p)
 				}
