@@ -42,7 +42,7 @@ func (s *Server) standardHeaders(c *fasthttp.RequestCtx, id string) {
 	h.Set(fiber.HeaderXRequestID, id)
 	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	h.Set(fiber.HeaderCacheControl, cacheNever)
-	h.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
+	h.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set(fiber.HeaderReferrerPolicy, "same-origin")
 }
 
