@@ -93,7 +93,7 @@ func TestPageCode(t *testing.T) {
 func TestBrowserHeaders(t *testing.T) {
 	s := startSite(t, nil)
 	alice := s.register("alice")
-	kinds := regexp.MustCompile(`^(text/|application/(problem\+)?json|image/)`)
+	kinds := regexp.MustCompile(`^(text/|application/(problem\+|vnd\.oai\.openapi\+)?json|image/)`)
 	anyScript := regexp.MustCompile(`script-src[^;]*('unsafe|\*)`)
 	for path, status := range map[string]int{"/": 200, "/@alice": 200, "/assets/main.js": 200, "/assets/style.css": 200,
 		"/docs": 200, "/openapi.json": 200, "/robots.txt": 200, "/problems/not_found": 200, "/v1/me": 200, "/v1/home": 404,
