@@ -128,6 +128,12 @@ erase: ## end an account and wait, an hour at most, until nothing of it is in an
 mutants: ## break the log, the relay and the stream engine on purpose, one line at a time, and want the kits to see it
 	cd app/e2e && MUTANTS=1 REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestMutants$$' .
 
+.PHONY: webhook-chaos
+webhook-chaos: N ?= 100000
+webhook-chaos: ## N deliveries with 30 % failures, kills, a dead endpoint and a person whose endpoints never answer
+	@out=$$(cd app/e2e && DELIVERIES=$(N) REPORT=1 $(GO) test -v -count=1 -timeout 24h -run '^TestWebhookChaos$$' . 2>&1) \
+	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
+
 .PHONY: flood
 READERS ?= 1000
 ACTS ?= 1800
@@ -145,6 +151,13 @@ slowreader: SECONDS ?= 240
 slowreader: RATE ?= 20
 slowreader: ## N people who read nothing and some who read 2 KiB/s beside ten times N who read, for SECONDS
 	@out=$$(cd app/e2e && STUCK=$(N) SECONDS=$(SECONDS) RATE=$(RATE) REPORT=1 $(GO) test -v -count=1 -timeout 1h -run '^TestSlowReader$$' . 2>&1) \
+	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
+
+.PHONY: neighbours
+neighbours: TURNS ?= 3
+neighbours: OPS ?= 300
+neighbours: ## each abuse at default limits beside people who mind their own business, TURNS times with and without it
+	@out=$$(cd app/e2e && NEIGHBOURS=1 TURNS=$(TURNS) OPS=$(OPS) REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestNeighbours$$' . 2>&1) \
 	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
 
 .PHONY: check

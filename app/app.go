@@ -134,6 +134,7 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 			func(c *config.Config) social.Site {
 				return social.Site{Name: "Belfry", PublicURL: c.Server.Origin(), Version: Version()}
 			},
+			func(c *config.Config) *plugins.Guard { return plugins.NewGuard(c.Delivery.AttemptsPerTarget) },
 			func(c *config.Config, now social.Clock) *server.Limiter { return server.NewLimiter(c.Limits, now) },
 			newQuota,
 			// A module takes the LogReader. The whole log is for tests, which look behind it.
@@ -209,8 +210,8 @@ func newServer(c *config.Config, log *zap.Logger, in struct {
 	Metrics *prometheus.Registry
 	Users   *users.Service `optional:"true"`
 }) *server.Server {
-	deps := server.Deps{Site: in.Site, Limits: in.Limits, Quota: in.Quota, Ready: in.Ready, Log: log.Named("http"), Clock: in.Clock,
-		Metrics: in.Metrics}
+	deps := server.Deps{Site: in.Site, Limits: in.Limits, Quota: in.Quota, Ready: in.Ready, Log: log.Named("http"),
+		Clock: in.Clock, Metrics: in.Metrics}
 	if in.Users != nil {
 		deps.Auth = in.Users
 	}

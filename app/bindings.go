@@ -23,6 +23,7 @@ func bindings() fx.Option {
 		tie(func(s *posts.Service, p *people.Service) { s.Ports.People = p }),
 		tie(func(s *posts.Service, f *follows.Service) { s.Ports.Follows = f }),
 		tie(func(s *posts.Service, l *eventLog) { s.Ports.Log = l }),
+		tie(func(s *posts.Service, l *server.Limiter) { s.Ports.Limits = l }),
 
 		tie(func(s *follows.Service, u *users.Service) { s.Ports.Users = u }),
 

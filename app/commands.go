@@ -288,7 +288,7 @@ func (c *commands) listen(ctx context.Context) error {
 	c.done, c.stopping = make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(c.done)
-		_ = c.http.Serve(ln) // ends with close
+		_ = c.http.Serve(ownOnly{ln}) // ends with close
 	}()
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/belfry-social/belfry/app/web"
 	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
 	"github.com/belfry-social/belfry/storage/outbox"
@@ -37,7 +38,9 @@ type program struct {
 	Ready      *server.Readiness
 	Registry   *prometheus.Registry
 	Shutdowner fx.Shutdowner
+	Guard      *plugins.Guard
 	Delivery   *delivery.Service `optional:"true"`
+	Users      *users.Service    `optional:"true"`
 	Commands   *commands
 	Demo       *demo.Demo           // nil = none was asked for
 	Routes     []func(huma.API)     `group:"routes"`
@@ -99,15 +102,19 @@ func (p *program) channels() ([]plugins.Channel, error) {
 // figures puts what the program and its channels tell of themselves into /metrics.
 func (p *program) figures() {
 	p.Registry.MustRegister(newFigures(p.Stores, p.Ready))
+	ours := prometheus.WrapRegistererWithPrefix("belfry_", p.Registry)
 	if p.Delivery != nil {
-		prometheus.WrapRegistererWithPrefix("belfry_", p.Registry).MustRegister(p.Delivery.Figures()...)
+		ours.MustRegister(p.Delivery.Figures()...)
+	}
+	if p.Users != nil {
+		ours.MustRegister(p.Users.Figures()...)
 	}
 }
 
 func (p *program) env(name string) plugins.Env {
 	return plugins.Env{
 		Name: name, Version: p.Site.Version, PublicURL: p.Site.PublicURL, Log: p.Log.Named(name), Clock: p.Options.Clock,
-		Metrics: prometheus.WrapRegistererWithPrefix("belfry_", p.Registry), Dial: plugins.Guard,
+		Metrics: prometheus.WrapRegistererWithPrefix("belfry_", p.Registry), Dial: p.Guard.Dial,
 		History: p.Stores.log, Audiences: p.Delivery.Audiences, Connections: p.Delivery.Connections,
 	}
 }

@@ -65,7 +65,7 @@ func TestSSRFGuardRefusesAtDial(t *testing.T) {
 		}
 	}()
 	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	guarded := plugins.Guard(false)
+	guarded := plugins.NewGuard(8).Dial(false)
 	for _, host := range []string{"127.0.0.1", "localhost", "0.0.0.0", "::ffff:127.0.0.1"} {
 		c, err := guarded(context.Background(), "tcp", net.JoinHostPort(host, port))
 		if err == nil {
@@ -81,7 +81,7 @@ func TestSSRFGuardRefusesAtDial(t *testing.T) {
 		t.Errorf("unix: %v", err)
 	}
 	// The only connect that arrives is the allowed one: it is the first.
-	c, err := plugins.Guard(true)(context.Background(), "tcp", l.Addr().String())
+	c, err := plugins.NewGuard(8).Dial(true)(context.Background(), "tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

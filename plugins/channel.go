@@ -47,6 +47,13 @@ type Sender interface {
 	CheckEndpoint(settings json.RawMessage) (json.RawMessage, error)
 }
 
+// Targeter is an optional part of a sender. Target names the host that attempts for these settings go to, in one form
+// for each; "" = it cannot tell. The host asks before each attempt and never has too many under way to one target.
+// It answers from the settings alone.
+type Targeter interface {
+	Target(settings json.RawMessage) string
+}
+
 // Delivery is one notification for one endpoint.
 type Delivery struct {
 	ID       ID              // the same on every attempt

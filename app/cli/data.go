@@ -144,8 +144,8 @@ func (c *command) user() *cobra.Command {
 		})
 	add.Flags().StringVar(&args.Role, "role", "user", "user, moderator or admin")
 	add.Flags().StringVar(&args.DisplayName, "name", "", "display name")
-	reset := leaf("reset-password USERNAME", "Set a new password, end all sessions and tokens, switch webhooks off", exactArgs(1),
-		func(ctx context.Context, argv []string) error {
+	reset := leaf("reset-password USERNAME", "Set a new password, end all sessions and tokens, switch webhooks off",
+		exactArgs(1), func(ctx context.Context, argv []string) error {
 			password, err := c.password()
 			if err != nil {
 				return err

@@ -140,8 +140,9 @@ func (c *Config) validateSections() []error {
 		name string
 		cfg  interface{ Validate() error }
 	}{
-		{"server", &c.Server}, {"admin", &c.Admin}, {"limits", &c.Limits}, {"quota", &c.Quota}, {"users", &c.Users}, {"posts", &c.Posts},
-		{"follows", &c.Follows}, {"notifications", &c.Notifications}, {"delivery", &c.Delivery}, {"demo", &c.Demo},
+		{"server", &c.Server}, {"admin", &c.Admin}, {"limits", &c.Limits}, {"quota", &c.Quota}, {"users", &c.Users},
+		{"posts", &c.Posts}, {"follows", &c.Follows}, {"notifications", &c.Notifications}, {"delivery", &c.Delivery},
+		{"demo", &c.Demo},
 	} {
 		if err := part.cfg.Validate(); err != nil {
 			for _, e := range split(err) {
@@ -160,6 +161,9 @@ func (c *Config) validateTogether(given func(key string) bool) []error {
 			key, says = other, otherSays
 		}
 		errs = append(errs, errors.New(key+": "+says))
+	}
+	if err := c.Server.PlainHosts(); err != nil {
+		errs = append(errs, fmt.Errorf("server.%w", err))
 	}
 	keep, most := c.Storage.Log.Retention, c.Storage.Log.MaxSize
 	if keep.Bytes > most {

@@ -196,6 +196,18 @@ channels: {sse: {aliases: [sub, nothing, sub]}}
   belfry.yaml:1:32: delivery.schedule[2]: must not be negative`)
 }
 
+// TestConfigPlainHTTP: names beyond loopback need https, or the key that says that it is wanted; told at their place.
+func TestConfigPlainHTTP(t *testing.T) {
+	_, _, err := load("server:\n  listen: 0.0.0.0:8080\n  allowed_hosts:\n    - localhost\n    - belfry.lan\n", nil, nil)
+	sameLines(t, err, "configuration: belfry.yaml:5:7: server.allowed_hosts[1]: passwords would travel in the clear")
+	for _, fine := range []string{"insecure_http: true", "public_url: https://social.example"} {
+		text := "server: {listen: 0.0.0.0:8080, allowed_hosts: [belfry.lan], " + fine + "}\n"
+		if _, _, err := load(text, nil, nil); err != nil {
+			t.Errorf("%s: %v", fine, err)
+		}
+	}
+}
+
 // TestConfigByteOrderMark: editors on Windows put one in front; it is no part of the first key, nor of a secret.
 func TestConfigByteOrderMark(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "age")
@@ -315,7 +327,7 @@ func TestConfigLayers(t *testing.T) {
 		"  webhook/ops: {enabled: true, timeout: 2s}\n"
 	cfg, list, err := load(text,
 		[]string{"BELFRY_SERVER_LISTEN=127.0.0.1:2222", "BELFRY_SERVER_ALLOWED_HOSTS=a.example, b.example",
-			"BELFRY_CHANNELS_SSE_MAX_AGE_FILE=" + secret, "HOME=/x"},
+			"BELFRY_SERVER_INSECURE_HTTP=true", "BELFRY_CHANNELS_SSE_MAX_AGE_FILE=" + secret, "HOME=/x"},
 		map[string]string{"server.listen": "127.0.0.1:3333"})
 	if err != nil {
 		t.Fatal(err)

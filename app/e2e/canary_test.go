@@ -59,7 +59,12 @@ func TestCanary(t *testing.T) {
 		"settings": map[string]any{"url": "https://hooks.example/path-canary-31"}})
 	decode(t, out, &endpoint)
 	secrets["webhook secret"], secrets["webhook address"] = endpoint.Secret, "path-canary-31"
-	stream, err := http.Get(c.URL + "/v1/events?ticket=" + url.QueryEscape(ticket.Ticket))
+	open, err := http.NewRequest("GET", c.URL+"/v1/events?ticket="+url.QueryEscape(ticket.Ticket), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open.Header.Set("Accept", "text/event-stream")
+	stream, err := http.DefaultClient.Do(open)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -243,22 +243,23 @@ func (r *follower) end() {
 }
 
 // settle makes what a page takes for granted: the program is installed and serves, and people are there, of whom the
-// first has posted.
+// first has posted and made a token.
 func (r *follower) settle(names ...string) {
 	r.t.Helper()
 	r.enter("mkdir -p backups var/lib && cd belfry && go install ./app/belfry && cd ..")
 	r.serve("belfry serve")
 	s := &site{t: r.t, URL: r.url}
-	var post struct{ ID string }
+	var post, token struct{ ID string }
 	for _, name := range names {
 		p := s.anonymous()
 		p.want(201, "POST", "/v1/auth/register", map[string]any{"username": name, "password": "correct horse " + name}, nil)
 		if post.ID == "" {
 			p.want(201, "POST", "/v1/posts", map[string]any{"text": "hello"}, &post)
+			p.want(201, "POST", "/v1/tokens", map[string]any{"name": "lost", "scopes": []string{"read"}}, &token)
 		}
 	}
 	r.is = strings.NewReplacer("http://127.0.0.1:8080", r.url, "/backups/", r.dir+"/backups/",
-		"/var/lib/", r.dir+"/var/lib/", "post delete ID", "post delete "+post.ID)
+		"/var/lib/", r.dir+"/var/lib/", "post delete ID", "post delete "+post.ID, "token revoke ID", "token revoke "+token.ID)
 }
 
 // TestDocsCommands: each page from its first command to its last, the README in bash and in zsh.

@@ -34,7 +34,8 @@ func TestQuota(t *testing.T) {
 	}
 	limited(t, mallory, "bytes_per_hour", map[string]any{"text": strings.Repeat("x", 5000)})
 	before := mallory.count(t)
-	for _, refused := range [][2]string{{"PUT", "/v1/posts/" + post + "/like"}, {"PUT", "/v1/users/" + bob.ID + "/follow"}} {
+	for _, refused := range [][2]string{{"PUT", "/v1/posts/" + post + "/like"},
+		{"PUT", "/v1/users/" + bob.ID + "/follow"}} {
 		mallory.refused(t, 429, "rate_limited", refused[0], refused[1], nil)
 	}
 	mallory.refused(t, 429, "rate_limited", "PATCH", "/v1/me", map[string]any{"bio": "x"})

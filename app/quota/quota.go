@@ -67,7 +67,8 @@ type Log struct {
 
 // New makes a quota. free tells what is left on the disk; nil, or not known, counts as room.
 func New(cfg Config, log Log, clock social.Clock, free func() (uint64, bool), metrics prometheus.Registerer) *Quota {
-	q := &Quota{cfg: cfg, clock: clock, begun: clock(), free: free, accounts: storage.NewCache[social.ID, spent](maxAccounts, nil)}
+	q := &Quota{cfg: cfg, clock: clock, begun: clock(), free: free,
+		accounts: storage.NewCache[social.ID, spent](maxAccounts, nil)}
 	add := func(to *[]bound, name string, count int64, per time.Duration, of func(Cost) int64) {
 		if count > 0 {
 			*to = append(*to, bound{name, count, per, of})

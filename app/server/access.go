@@ -39,6 +39,7 @@ const (
 	localProblem                 // *Problem that was answered
 	localLabel                   // string: route for log and metrics, where the router's own is not it
 	localSpent                   // true, once a budget was spent
+	localAway                    // true = there is no place for the connection
 )
 
 // identify resolves the actor of a request, once.
@@ -65,9 +66,9 @@ func (s *Server) identify(c *fiber.Ctx) (social.Actor, error) {
 	return a, nil
 }
 
-// credentials reads what counts: a bearer wins over everything, and a bad one never falls back; then the ticket, on
-// /v1/events only; then the cookies, of which the first valid one counts. Another scheme in Authorization is a proxy's
-// affair and as if absent.
+// credentials reads what counts: a bearer wins over everything, and a bad one never falls back; then the ticket, for
+// the stream of /v1/events only, and it stays good when it is shown elsewhere; then the cookies, of which the first
+// valid one counts. Another scheme in Authorization is a proxy's affair and as if absent.
 func (s *Server) credentials(c *fiber.Ctx) ([]social.Credentials, error) {
 	if secret, ok := bearer(c); ok {
 		if secret == "" {
@@ -77,6 +78,9 @@ func (s *Server) credentials(c *fiber.Ctx) ([]social.Credentials, error) {
 	}
 	if head := c.Method() == fiber.MethodHead; (head || c.Method() == fiber.MethodGet) && c.Path() == plugins.EventsPath {
 		if ticket := c.Query("ticket"); ticket != "" {
+			if plugins.ChooseWay(c.Get(fiber.HeaderAccept)) != plugins.WayStream {
+				return nil, social.NewFault(social.CodeInvalidTicket, "A ticket opens a stream: ask for text/event-stream.")
+			}
 			return []social.Credentials{{Ticket: ticket, Peek: head}}, nil
 		}
 	}
@@ -126,7 +130,7 @@ func (s *Server) checkSite(c *fiber.Ctx, events bool) error {
 // isOwn reports whether an Origin header is this site's: the public one or, over http, that of the host that this
 // request asks for, which the guard has let pass.
 func (s *Server) isOwn(origin, host string) bool {
-	return origin == s.origin || (!s.cfg.Secure() && origin == "http://"+strings.ToLower(strings.TrimSuffix(host, ":80")))
+	return origin == s.origin || (!s.secure && origin == "http://"+strings.ToLower(strings.TrimSuffix(host, ":80")))
 }
 
 // authorize applies the rule of an operation to who is asking. nil = go on.

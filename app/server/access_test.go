@@ -90,23 +90,28 @@ func TestCredentialPrecedence(t *testing.T) {
 	}
 }
 
-// H35: a ticket is good on GET /v1/events and nowhere else.
+// H35: a ticket is good for the stream of GET /v1/events and nowhere else, where it is not used up.
 func TestTickets(t *testing.T) {
 	s := newSite(t)
-	if a := s.do("GET", "/v1/events?ticket=bft_good", ""); a.StatusCode != 200 {
+	stream := []string{"Accept", "text/event-stream"}
+	if a := s.do("GET", "/v1/events?ticket=bft_good", "", stream...); a.StatusCode != 200 {
 		t.Errorf("a good ticket: got %d %s", a.StatusCode, a.body)
 	}
-	s.wantProblem(s.do("GET", "/v1/events?ticket=bft_used", ""), 401, social.CodeInvalidTicket)
-	s.wantProblem(s.do("GET", "/v1/events?ticket=bft_used", "", "Cookie", "__Host-belfry=good"), 401,
+	s.wantProblem(s.do("GET", "/v1/events?ticket=bft_used", "", stream...), 401, social.CodeInvalidTicket)
+	s.wantProblem(s.do("GET", "/v1/events?ticket=bft_used", "", append(stream, "Cookie", "__Host-belfry=good")...), 401,
 		social.CodeInvalidTicket)
 	s.wantProblem(s.do("GET", "/v1/events", ""), 401, social.CodeUnauthenticated)
 	before := s.auth.calls()
 	s.wantProblem(s.do("GET", "/v1/who/read?ticket=bft_good", ""), 401, social.CodeUnauthenticated)
 	s.wantProblem(s.do("POST", "/v1/who/read?ticket=bft_good", ""), 401, social.CodeUnauthenticated)
-	if s.auth.calls() != before {
-		t.Error("a ticket was looked at away from /v1/events")
+	for _, accept := range []string{"", "application/json", "*/*"} {
+		s.wantProblem(s.do("GET", "/v1/events?ticket=bft_good", "", "Accept", accept, "Cookie", "__Host-belfry=good"), 401,
+			social.CodeInvalidTicket)
 	}
-	if a := s.do("HEAD", "/v1/events?ticket=bft_good", ""); a.StatusCode != 200 || a.body != "" {
+	if s.auth.calls() != before {
+		t.Error("a ticket was looked at away from the stream")
+	}
+	if a := s.do("HEAD", "/v1/events?ticket=bft_good", "", stream...); a.StatusCode != 200 || a.body != "" {
 		t.Errorf("HEAD: got %d %q, want what GET would give, without a body", a.StatusCode, a.body)
 	}
 	if last := s.auth.asked[len(s.auth.asked)-1]; !last.Peek {

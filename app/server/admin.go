@@ -95,10 +95,24 @@ func byHost(known hosts, next http.Handler) http.Handler {
 			http.Error(w, "this host is not served here: see admin.allowed_hosts", http.StatusBadRequest)
 			return
 		}
+		if !ownPage(r) {
+			http.Error(w, "pages of other sites may not ask here", http.StatusForbidden)
+			return
+		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", cacheNever)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// ownPage reports that no page of another site has a browser ask: a profile takes half a minute of the processor.
+// Pages of the public listener are another site's here.
+func ownPage(r *http.Request) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		return site == "same-origin" || site == "none"
+	}
+	origin := r.Header.Get("Origin")
+	return origin == "" || origin == "http://"+r.Host
 }
 
 func writeStatus(w http.ResponseWriter, status int, body any) {

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"strings"
@@ -15,12 +16,16 @@ import (
 type Config struct {
 	Listen string `yaml:"listen"` // host and port
 	// PublicURL is how people reach the server: scheme and host, perhaps a port, no path. Empty: http:// and Listen.
-	PublicURL           string        `yaml:"public_url"`
-	AllowedHosts        []string      `yaml:"allowed_hosts"`          // further host names, without ports; others get 400
-	TrustedProxies      []string      `yaml:"trusted_proxies"`        // addresses or networks whose X-Forwarded-For counts
-	InsecureHTTP        bool          `yaml:"insecure_http"`          // a public http URL beyond loopback is allowed
-	CORSOrigins         []string      `yaml:"cors_origins"`           // exact origins whose pages may call with a token
-	MaxConnections      int           `yaml:"max_connections"`        // event streams not counted; beyond it 503
+	PublicURL      string   `yaml:"public_url"`
+	AllowedHosts   []string `yaml:"allowed_hosts"`   // further host names, without ports; others get 400
+	TrustedProxies []string `yaml:"trusted_proxies"` // addresses or networks whose X-Forwarded-For counts
+	InsecureHTTP   bool     `yaml:"insecure_http"`   // a public http URL beyond loopback is allowed
+	CORSOrigins    []string `yaml:"cors_origins"`    // exact origins whose pages may call with a token
+	MaxConnections int      `yaml:"max_connections"` // event streams not counted; beyond it 503
+	// MaxConnectionsPerAddress is how many of them one public address (IPv6: its /64) holds; 0 = no bound. Addresses that
+	// are not public, and trusted proxies, may hold all.
+	MaxConnectionsPerAddress int `yaml:"max_connections_per_address"`
+
 	MaxStreams          int           `yaml:"max_streams"`            // event streams and long polls of this node
 	MaxStreamsPerPerson int           `yaml:"max_streams_per_person"` // one more ends the oldest
 	ReadTimeout         time.Duration `yaml:"read_timeout"`           // of a request, first byte to end of body
@@ -39,6 +44,8 @@ func DefaultConfig() Config {
 		CORSOrigins:    []string{},
 		MaxConnections: 10_000,
 		MaxStreams:     20_000,
+
+		MaxConnectionsPerAddress: 1000,
 
 		MaxStreamsPerPerson: 10,
 		ReadTimeout:         10 * time.Second,
@@ -134,6 +141,21 @@ func (c Config) validateURL() error {
 	return nil
 }
 
+// PlainHosts refuses names in allowed_hosts beyond loopback where people would reach the server by plain http under
+// them. It is asked of a valid configuration.
+func (c Config) PlainHosts() error {
+	if c.Secure() || c.InsecureHTTP {
+		return nil
+	}
+	for i, name := range c.AllowedHosts {
+		if !isLoopback(hostName(name)) {
+			return fmt.Errorf("allowed_hosts[%d]: passwords would travel in the clear, since this name is reached by http: "+
+				"give public_url with https, or set insecure_http", i)
+		}
+	}
+	return nil
+}
+
 func (c Config) validateNumbers() error {
 	for _, rule := range []struct {
 		holds bool
@@ -144,7 +166,10 @@ func (c Config) validateNumbers() error {
 		{c.IdleTimeout > 0, "idle_timeout: must be more than 0"},
 		{c.RequestTimeout > 0, "request_timeout: must be more than 0"},
 		{c.MaxConnections > 0, "max_connections: must be at least 1"},
+		{c.MaxConnections <= math.MaxInt32, "max_connections: must be at most 2147483647"},
+		{c.MaxConnectionsPerAddress >= 0, "max_connections_per_address: must not be negative; 0 = no bound"},
 		{c.MaxStreams > 0, "max_streams: must be at least 1"},
+		{c.MaxStreams <= math.MaxInt32, "max_streams: must be at most 2147483647"},
 		{c.MaxStreamsPerPerson > 0, "max_streams_per_person: must be at least 1"},
 		{c.BodyLimit >= 1<<10 && c.BodyLimit <= 1<<30, "body_limit: must be 1KiB to 1GiB"},
 		{c.HeaderLimit >= 4<<10 && c.HeaderLimit <= 1<<20, "header_limit: must be 4KiB to 1MiB"},

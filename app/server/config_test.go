@@ -30,6 +30,21 @@ func TestServerConfig(t *testing.T) {
 		{"http elsewhere, wanted", func(c *server.Config) { c.PublicURL, c.InsecureHTTP = "http://social.example", true },
 			""},
 		{"http on all addresses", func(c *server.Config) { c.Listen = ":8080" }, ""},
+		{"http under a name of the LAN", func(c *server.Config) { c.AllowedHosts = []string{"localhost", "belfry.lan"} },
+			"allowed_hosts[1]: passwords would travel in the clear"},
+		{"http under a LAN address", func(c *server.Config) {
+			c.Listen, c.AllowedHosts = "0.0.0.0:8080", []string{"192.168.1.5"}
+		},
+			"allowed_hosts[0]: passwords"},
+		{"http under a name of the LAN, wanted", func(c *server.Config) {
+			c.Listen, c.AllowedHosts, c.InsecureHTTP = "0.0.0.0:8080", []string{"belfry.lan"}, true
+		}, ""},
+		{"http under loopback names", func(c *server.Config) {
+			c.AllowedHosts = []string{"127.0.0.2", "a.localhost", "::1"}
+		}, ""},
+		{"https and a name behind the proxy", func(c *server.Config) {
+			c.PublicURL, c.AllowedHosts = "https://social.example", []string{"belfry.lan"}
+		}, ""},
 		{"http on a LAN address", func(c *server.Config) { c.Listen = "192.168.1.5:8080" }, "public_url:"},
 		{"path", func(c *server.Config) { c.PublicURL = "https://social.example/belfry" }, "public_url:"},
 		{"user", func(c *server.Config) { c.PublicURL = "https://me:secret@social.example" }, "public_url:"},
@@ -53,6 +68,9 @@ func TestServerConfig(t *testing.T) {
 			c := server.DefaultConfig()
 			tt.change(&c)
 			err := c.Validate()
+			if err == nil {
+				err = c.PlainHosts()
+			}
 			if (err == nil) != (tt.want == "") || (err != nil && !strings.HasPrefix(err.Error(), tt.want)) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}

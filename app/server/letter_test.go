@@ -276,7 +276,8 @@ func TestProxyAuthorization(t *testing.T) {
 		s.wantProblem(s.do("POST", "/v1/who/session", "", append(with, "Origin", "https://evil.example")...), 403,
 			social.CodeCrossSite)
 	}
-	if a := s.do("GET", "/v1/events?ticket=bft_good", "", "Authorization", "Basic Z29vZDpnb29k"); a.StatusCode != 200 {
+	if a := s.do("GET", "/v1/events?ticket=bft_good", "", "Authorization", "Basic Z29vZDpnb29k", "Accept",
+		"text/event-stream"); a.StatusCode != 200 {
 		t.Errorf("a ticket behind a proxy: got %d", a.StatusCode)
 	}
 }

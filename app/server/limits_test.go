@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -111,21 +112,55 @@ func TestLimiterModel(t *testing.T) {
 func TestLimiterForgets(t *testing.T) {
 	clock := newFakeClock()
 	l := server.NewLimiter(limitsWith(func(c *server.LimitsConfig) {
-		c.Register, c.Keys = server.Rate{Count: 1,
+		c.Write, c.Keys = server.Rate{Count: 1,
 			Per: time.Hour}, 1000
 	}), clock.Now)
 	for i := range 1000 {
-		l.Take(social.BudgetRegister, fmt.Sprint(i))
+		l.Take(social.BudgetWrite, fmt.Sprint(i))
 	}
-	l.Take(social.BudgetRegister, "0")    // used again: now 1 is the one used longest ago
-	l.Take(social.BudgetRegister, "1000") // one too many
+	l.Take(social.BudgetWrite, "0")    // used again: now 1 is the one used longest ago
+	l.Take(social.BudgetWrite, "1000") // one too many
 	for _, key := range []string{"1000", "999", "2", "0"} {
-		if _, ok := l.Take(social.BudgetRegister, key); ok {
+		if _, ok := l.Take(social.BudgetWrite, key); ok {
 			t.Errorf("key %s was forgotten", key)
 		}
 	}
-	if _, ok := l.Take(social.BudgetRegister, "1"); !ok {
+	if _, ok := l.Take(social.BudgetWrite, "1"); !ok {
 		t.Error("the key used longest ago is still kept: there is no bound")
+	}
+}
+
+// What costs several units is spent whole or not at all, and a refusal names its budget.
+func TestLimiterSpends(t *testing.T) {
+	clock := newFakeClock()
+	l := server.NewLimiter(limitsWith(func(c *server.LimitsConfig) { c.Mentions = server.Rate{Count: 60, Per: time.Hour} }),
+		clock.Now)
+	spend := func(n int, retry time.Duration) {
+		t.Helper()
+		err := l.Spend(social.BudgetMentions, "user:a", n)
+		var f *social.Fault
+		if errors.As(err, &f); f == nil && retry > 0 || f != nil && f.RetryAfter != retry {
+			t.Fatalf("spending %d: %+v, want a retry in %v", n, f, retry)
+		}
+		if f == nil {
+			return
+		}
+		got := map[string]string{}
+		f.Limit(func(name, value string) { got[name] = value })
+		if f.Code != social.CodeRateLimited || got["RateLimit-Policy"] != `"mentions";q=60;w=3600` ||
+			got["RateLimit"] != `"mentions";r=10;t=3000` {
+			t.Errorf("refused with %s and %v", f.Code, got)
+		}
+	}
+	spend(0, 0)
+	spend(50, 0)
+	spend(11, time.Minute)
+	spend(50, 40*time.Minute)
+	spend(10, 0)
+	clock.Add(time.Hour)
+	spend(1000, 0) // more than there can be is all there is
+	if l.Spend(social.BudgetMentions, "user:a", 1) == nil || l.Spend(social.BudgetMentions, "user:b", 1) != nil {
+		t.Error("after everything was spent one was left, or another person's was gone")
 	}
 }
 
@@ -205,9 +240,49 @@ func TestRateText(t *testing.T) {
 			t.Errorf("%s: got %v %v, written %s", text, r, err, r)
 		}
 	}
-	for _, text := range []string{"", "600", "0/1m", "-1/1m", "600/0s", "600/-1m", "600/minute", "a/1m", "600/60"} {
+	for _, text := range []string{"", "600", "0/1m", "-1/1m", "600/0s", "600/-1m", "600/minute", "a/1m", "600/60",
+		"2000000000/1s", "1000001/1s", "1/721h", "9223372036854775807/1ns", "1/2562047h47m16s"} {
 		if err := new(server.Rate).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q was read as a rate", text)
 		}
 	}
+}
+
+// FuzzRate: whatever is read as a rate is written in a form that reads as the same, and can be counted with.
+func FuzzRate(f *testing.F) {
+	for _, text := range []string{"600/1m", "2000000000/1s", "1/720h", "1000000/1s", "1/1us",
+		"9223372036854775807/1h", "/"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var r, again server.Rate
+		if r.UnmarshalText([]byte(text)) != nil {
+			return
+		}
+		if err := again.UnmarshalText([]byte(r.String())); err != nil || again != r {
+			t.Fatalf("%q is read as %v and written %s: %v", text, r, r, err)
+		}
+		clock := newFakeClock()
+		l := server.NewLimiter(limitsWith(func(c *server.LimitsConfig) {
+			c.Write, c.LoginAddress, c.LoginStrangers = r, r, r
+		}), clock.Now)
+		for _, b := range []social.Budget{social.BudgetWrite, social.BudgetLoginAddress} {
+			for range min(r.Count, 100) {
+				if _, ok := l.Take(b, "2001:db8::/64"); !ok {
+					t.Fatalf("%v: refused within the budget", r)
+				}
+			}
+			if retry, ok := l.Take(b, "2001:db8::/64"); r.Count <= 100 && (ok || retry <= 0 || retry > r.Per) {
+				t.Fatalf("%v: one too many is allowed (%v), to come back after %v", r, ok, retry)
+			}
+		}
+		for range 100 {
+			if _, retry, ok := l.Guess("alice", true); !ok {
+				if retry <= 0 || retry > r.Per {
+					t.Fatalf("%v: come back after %v", r, retry)
+				}
+				clock.Add(retry)
+			}
+		}
+	})
 }

@@ -63,26 +63,36 @@ func (l *lingering) stop() {
 	l.done.Wait()
 }
 
-// listener makes connections that can linger.
+// listener makes connections that have a place and can linger. One for which there is neither a place nor the time to
+// tell it is closed without an answer, which clients take for a network error and come back after.
 type listener struct {
 	net.Listener
 	lingering *lingering
+	places    *connections
+	dropped   func() // is called for each that is closed
 }
 
 func (l listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		out := &conn{Conn: c, seated: true, lingering: l.lingering}
+		out.unread.Store(true)
+		if l.places.admit(out) {
+			return out, nil
+		}
+		_ = c.Close()
+		l.dropped()
 	}
-	out := &conn{Conn: c, lingering: l.lingering}
-	out.unread.Store(true)
-	return out, nil
 }
 
 // conn lingers at its first Close if what the client sends was not read to its end.
 type conn struct {
 	net.Conn
 	unread    atomic.Bool
+	seated    bool // had a place when it was new
 	lingering *lingering
 }
 

@@ -2,17 +2,22 @@ package server_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	web "github.com/gofiber/fiber/v2"
+
 	"github.com/belfry-social/belfry/app/server"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // sendAll writes a head and 4 MiB behind it, and reads only then. Neither may fail.
@@ -58,25 +63,97 @@ func TestRefusalReachesASender(t *testing.T) {
 	}
 }
 
-// A connection beyond the bound is refused by the engine before anything of it was read.
-func TestOverloadReachesASender(t *testing.T) {
+// busy serves with one place, which a request holds that is worked on until the test ends.
+func busy(t *testing.T) (*site, string) {
 	s := newSite(t, func(cfg *server.Config, _ *server.LimitsConfig) { cfg.MaxConnections = 1 })
+	begun, release := make(chan struct{}), make(chan struct{})
+	s.Fiber().Get("/slow", func(c *web.Ctx) error {
+		close(begun)
+		<-release
+		return c.SendString("done")
+	})
 	address := s.serve()
 	first, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer first.Close()
-	_, _ = io.WriteString(first, "GET /healthz HTTP/1.1\r\n"+hostLine+"\r\n") // and it stays
-	if resp, err := http.ReadResponse(bufio.NewReader(first), nil); err != nil || resp.StatusCode != 200 {
-		t.Fatalf("got %v %v", resp, err)
-	}
+	t.Cleanup(func() { _ = first.Close() })
+	t.Cleanup(func() { close(release) })
+	_, _ = io.WriteString(first, "GET /slow HTTP/1.1\r\n"+hostLine+"\r\n")
+	<-begun
+	return s, address
+}
+
+// TestOverloadReachesASender: a connection for which there is no place is told so in a form of ours, also when it
+// sends on.
+func TestOverloadReachesASender(t *testing.T) {
+	_, address := busy(t)
 	for range 10 {
 		got := sendAll(t, address, "POST /v1/notes HTTP/1.1\r\n"+hostLine+"Content-Length: 4194304\r\n\r\n")
-		if got.StatusCode != 503 {
+		if got.StatusCode != 413 {
 			t.Errorf("got %d", got.StatusCode)
 		}
 	}
+	for range 10 {
+		resp, body := ask(t, address, "GET /v1/notes HTTP/1.1\r\n"+hostLine+"\r\n")
+		var p server.Problem
+		if err := json.Unmarshal([]byte(body), &p); err != nil || resp.StatusCode != 503 || p.Code != social.CodeOverloaded ||
+			resp.Header.Get("Retry-After") != "5" || !resp.Close {
+			t.Errorf("got %d %v %s, closed %v", resp.StatusCode, resp.Header, body, resp.Close)
+		}
+	}
+}
+
+// TestOverloadEndsNoStream: an EventSource that finds no place is told to come back, since it gives up on a 503 (H16).
+func TestOverloadEndsNoStream(t *testing.T) {
+	_, address := busy(t)
+	resp, body := ask(t, address, "GET /v1/events HTTP/1.1\r\n"+hostLine+"Accept: text/event-stream\r\n\r\n")
+	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" || !resp.Close ||
+		!strings.Contains(body, "event: bye\nretry: ") || !strings.Contains(body, `"reason":"overload"`) {
+		t.Errorf("got %d %v %s", resp.StatusCode, resp.Header, body)
+	}
+}
+
+// TestSilenceTakesNoPlace from whoever says something.
+func TestSilenceTakesNoPlace(t *testing.T) {
+	s := newSite(t, func(cfg *server.Config, _ *server.LimitsConfig) { cfg.MaxConnections = 8 })
+	address := s.serve()
+	for i := range 100 {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, []string{"", "GET / HTTP/1.1\r\nX-Slow: ", "POST /v1/notes HTTP/1.1\r\n" + hostLine +
+			"Content-Length: 9\r\n\r\n{"}[i%3])
+	}
+	for range 20 {
+		if resp, body := ask(t, address, "GET /v1/notes HTTP/1.1\r\n"+hostLine+"\r\n"); resp.StatusCode != 200 {
+			t.Fatalf("got %d %s", resp.StatusCode, body)
+		}
+	}
+}
+
+// ask sends one request on a connection of its own.
+func ask(t *testing.T, address, request string) (*http.Response, string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_, _ = io.WriteString(conn, request)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
 }
 
 // slowConn is a connection whose client never stops sending. It counts what was read.

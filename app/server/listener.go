@@ -49,16 +49,19 @@ func listen(ctx context.Context, key, flag, address string) (net.Listener, error
 	return nil, fmt.Errorf("cannot listen on %s (key %s, flag %s): %w", address, key, flag, err)
 }
 
-// frugal is a listener that outlives a lack of descriptors. A connection that would take one of the spare ones is
-// closed without an answer, which clients take for a network error and come back after. An accept that fails for lack
+// frugal is a listener that outlives a lack of descriptors. For a connection that would take one of the spare ones
+// another one makes room. If none can it is closed without an answer, which clients take for a network error and come
+// back after. An accept that fails for lack
 // of something is tried again after a pause. Accept is for one goroutine.
 type frugal struct {
 	net.Listener
-	room    int    // descriptors below this number are for connections; 0 = all
-	dropped func() // is called for each connection that is closed
-	log     *zap.Logger
-	clock   social.Clock
-	warned  time.Time
+	room     int         // descriptors below this number are for connections; 0 = all
+	limit    int         // of descriptors
+	makeRoom func() bool // closes another connection; false = none can go
+	dropped  func()      // is called for each connection that is closed
+	log      *zap.Logger
+	clock    social.Clock
+	warned   time.Time
 }
 
 const (
@@ -88,18 +91,37 @@ func (l *frugal) Accept() (net.Conn, error) {
 	}
 }
 
-// fits reports that a connection's descriptor is not a spare one. The system gives the lowest free number, so those
-// below it are all in use.
+// fits reports that a connection may stay.
 func (l *frugal) fits(c net.Conn) bool {
-	sc, ok := c.(syscall.Conn)
-	if l.room == 0 || !ok {
+	if l.room == 0 {
 		return true
 	}
-	fits := true
-	if raw, err := sc.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { fits = int(fd) < l.room }) // fails for a closed one, which fits
+	fd := descriptor(c)
+	return fd < l.room || l.swap(fd)
+}
+
+// swap takes a connection with a spare descriptor for others that wait: as many as are needed for the next ones to find
+// lower numbers, so that the spare ones become free. False = none of them can go.
+func (l *frugal) swap(fd int) bool {
+	closed := 0
+	for closed < fd-l.room+2 && l.makeRoom() {
+		closed++
 	}
-	return fits
+	if fd >= (l.room+l.limit)/2 {
+		time.Sleep(acceptPause) // what is closed gives its descriptor back a little later
+	}
+	return closed > 0
+}
+
+// descriptor is a connection's number; 0 for one without. The system gives the lowest free number, so those below it
+// are all in use.
+func descriptor(c net.Conn) (number int) {
+	if sc, ok := c.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { number = int(fd) }) // fails for a closed one
+		}
+	}
+	return number
 }
 
 func (l *frugal) warn(says string, field zap.Field) {

@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/plugins"
 )
 
 // tag gives a 200 answer to GET or HEAD its ETag and turns it into 304 if the client has it already.
@@ -72,11 +73,9 @@ func (s *Server) spend(c *fiber.Ctx, b social.Budget, a social.Actor) error {
 		b = social.BudgetService
 	}
 	c.Locals(localSpent, true)
-	got := s.limits.take(b, a.LimitKey(social.AddressFrom(c.UserContext())))
+	got := s.limits.take(b, a.LimitKey(social.AddressFrom(c.UserContext())), 1)
 	if got.rate.Count > 0 {
-		name := `"` + string(b) + `"`
-		c.Set("RateLimit-Policy", fmt.Sprintf("%s;q=%d;w=%d", name, got.rate.Count, retrySeconds(got.rate.Per)))
-		c.Set("RateLimit", fmt.Sprintf("%s;r=%d;t=%d", name, got.left, ceilSeconds(got.resetIn)))
+		got.headers(b, c.Set)
 	}
 	if !got.ok {
 		return &social.Fault{Code: social.CodeRateLimited, Detail: "Wait before the next request.", RetryAfter: got.retry}
@@ -102,6 +101,30 @@ func (s *Server) mayStore(c *fiber.Ctx, a social.Actor) error {
 	c.Set("RateLimit", fmt.Sprintf("%s;r=0;t=%d", name, ceilSeconds(over.Retry+over.Per)))
 	return &social.Fault{Code: social.CodeRateLimited, RetryAfter: over.Retry,
 		Detail: "The quota " + over.Policy + " is used up. Reading and deleting go on."}
+}
+
+// spendRest spends one of the address's budget for what has no other: pages, documents, paths that are not there, and
+// what was refused before its own budget. Probes count apart, so that a flood from behind the same address is not
+// taken for the end of the server. What is over the budget is refused in place of its answer, which cost next to
+// nothing; a stream is told to come back.
+func (s *Server) spendRest(c *fiber.Ctx) {
+	if c.Locals(localSpent) != nil || c.Locals(localAway) != nil || c.Context().Hijacked() {
+		return
+	}
+	key := "address:" + social.AddressKey(social.AddressFrom(c.UserContext()))
+	if path := c.Path(); path == healthPath || path == readyPath {
+		key = "probe:" + key
+	}
+	got := s.limits.take(social.BudgetPages, key, 1)
+	if got.ok {
+		return
+	}
+	limited := &social.Fault{Code: social.CodeRateLimited, Detail: "Wait before the next request.", RetryAfter: got.retry}
+	if c.Method() == fiber.MethodGet && plugins.ChooseWay(c.Get(fiber.HeaderAccept)) == plugins.WayStream {
+		_ = s.bye(c, limited) // it answers and never fails
+		return
+	}
+	_ = s.fail(c, limited)
 }
 
 func ceilSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

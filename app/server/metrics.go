@@ -29,6 +29,8 @@ type serverMetrics struct {
 	running  prometheus.Gauge
 	refused  *prometheus.CounterVec
 	dropped  prometheus.Counter
+
+	displaced, turnedAway prometheus.Counter
 }
 
 func newServerMetrics(r prometheus.Registerer, connections func() float64) *serverMetrics {
@@ -49,14 +51,23 @@ func newServerMetrics(r prometheus.Registerer, connections func() float64) *serv
 		}, []string{"code"}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "belfry_http_connections_dropped_total",
-			Help: "Connections closed without an answer because the open-file limit was reached.",
+			Help: "New connections closed without an answer: no descriptor or no place was left.",
+		}),
+		displaced: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "belfry_http_connections_displaced_total",
+			Help: "Waiting connections closed to make room for new ones.",
+		}),
+		turnedAway: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "belfry_http_connections_turned_away_total",
+			Help: "Requests refused because their connection had no place.",
 		}),
 	}
 	for _, code := range []social.Code{social.CodeBadRequest, social.CodeRequestTimeout, social.CodeBodyTooLarge,
 		social.CodeHeadersTooLarge} {
 		m.refused.WithLabelValues(string(code)) // so that the first one is seen to rise from 0
 	}
-	r.MustRegister(m.requests, m.seconds, m.running, m.refused, m.dropped, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	r.MustRegister(m.requests, m.seconds, m.running, m.refused, m.dropped, m.displaced, m.turnedAway)
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "belfry_http_connections", Help: "Open connections, event streams not counted.",
 	}, connections))
 	return m

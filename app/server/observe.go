@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/plugins"
 )
 
 // observe is the outermost handler: request id, client address, standard headers, recovery from panics, answers to
@@ -27,9 +28,12 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	defer s.metrics.running.Dec()
 	s.running.Add(1)
 	defer s.running.Add(-1)
-	if err := contain(c); err != nil {
+	if away, _ := c.Locals(localAway).(bool); away {
+		s.turnAway(c)
+	} else if err := contain(c); err != nil {
 		_ = s.fail(c, err)
 	}
+	s.spendRest(c)
 	if s.draining.Load() {
 		c.Context().SetConnectionClose()
 	}
@@ -44,6 +48,9 @@ func (s *Server) standardHeaders(c *fasthttp.RequestCtx, id string) {
 	h.Set(fiber.HeaderCacheControl, cacheNever)
 	h.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set(fiber.HeaderReferrerPolicy, "same-origin")
+	if s.secure {
+		h.Set(fiber.HeaderStrictTransportSecurity, "max-age=31536000") // a year; other names of the domain are not ours
+	}
 }
 
 func (s *Server) addressOf(c *fasthttp.RequestCtx) string {
@@ -58,6 +65,21 @@ func (s *Server) addressOf(c *fasthttp.RequestCtx) string {
 		}
 	}
 	return clientAddress(peer, s.trusted, forwarded)
+}
+
+// turnAway answers a request for whose connection there is no place, and ends the connection.
+func (s *Server) turnAway(c *fiber.Ctx) {
+	s.metrics.turnedAway.Inc()
+	s.allowOrigin(c.Context())
+	c.Locals(localLabel, unmatched)
+	c.Context().SetConnectionClose()
+	full := &social.Fault{Code: social.CodeOverloaded, Detail: "Too many connections are open. Try again shortly.",
+		RetryAfter: 5 * time.Second}
+	if c.Method() == fiber.MethodGet && plugins.ChooseWay(c.Get(fiber.HeaderAccept)) == plugins.WayStream {
+		_ = s.bye(c, full) // it answers and never fails
+		return
+	}
+	_ = s.fail(c, full)
 }
 
 // panicError is a panic of a handler.
@@ -83,7 +105,7 @@ func (s *Server) note(c *fiber.Ctx, id string, took time.Duration) {
 	status := c.Response().StatusCode()
 	route, path := c.Route().Path, ""
 	if label, ok := c.Locals(localLabel).(string); ok {
-		route, path = label, clip(c.Path(), 128)
+		route, path = label, clip(masked(c.Path()), 128)
 	}
 	s.metrics.answered(c.Method(), route, status, took)
 	fields := []zap.Field{zap.String("request_id", id), zap.String("method", c.Method()), zap.String("route", route),
@@ -105,7 +127,7 @@ func (s *Server) note(c *fiber.Ctx, id string, took time.Duration) {
 	if errors.As(p.cause, &panicked) {
 		fields = append(fields, zap.ByteString("stack", panicked.stack))
 	}
-	fields = append(fields, zap.String("code", string(p.Code)), zap.Error(p.cause))
+	fields = append(fields, zap.String("code", string(p.Code)), zap.String("error", masked(p.cause.Error())))
 	if p.Code == social.CodeInternal {
 		s.log.Error("request", fields...)
 		return
@@ -135,17 +157,23 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 
 var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// requestID is the client's own if it has the right form, else a new one.
+// requestID is the client's own if it has the right form and may be logged, else a new one.
 func requestID(given string) string {
-	if requestIDForm.MatchString(given) {
+	if requestIDForm.MatchString(given) && masked(given) == given {
 		return given
 	}
 	return social.NewID().String()
 }
 
+// secretForm is what our secrets look like: those with a prefix, and 43 characters of a session's or of any other.
+var secretForm = regexp.MustCompile(`bf[a-z]?_[A-Za-z0-9_-]*|whsec_[A-Za-z0-9+/=_-]*|[A-Za-z0-9_-]{40,}`)
+
+// masked is text of a request without what may be a secret, for the log (I21).
+func masked(text string) string { return secretForm.ReplaceAllString(text, "***") }
+
 // engineLog puts what fasthttp says into the one log. It speaks of connections that broke off, which is normal.
 type engineLog struct{ log *zap.Logger }
 
 func (l engineLog) Printf(format string, args ...any) {
-	l.log.Debug("http engine", zap.String("text", fmt.Sprintf(format, args...)))
+	l.log.Debug("http engine", zap.String("text", masked(fmt.Sprintf(format, args...))))
 }

@@ -78,6 +78,7 @@ type Problem struct {
 	Gap        *ProblemGap    `json:"gap,omitempty" doc:"Only with cursor_gone: where to go on and how to heal."`
 
 	cause error
+	limit func(set func(name, value string)) // sets the headers of the budget that was refused; nil = said already
 }
 
 // ProblemGap says where a reader whose event id cannot be honoured goes on.
@@ -130,6 +131,7 @@ func newProblem(err error) *Problem {
 		s := retrySeconds(f.RetryAfter)
 		p.RetryAfter = &s
 	}
+	p.limit = f.Limit
 	if f.Gap != nil {
 		p.Gap = &ProblemGap{To: f.Gap.To, Reason: f.Gap.Reason, Heal: plugins.Heal()}
 		if !f.Gap.From.IsZero() {
@@ -197,6 +199,9 @@ func retrySeconds(d time.Duration) int64 { return max(1, int64(math.Ceil(d.Secon
 func (p *Problem) headers(set func(name, value string)) {
 	if p.RetryAfter != nil {
 		set(fiber.HeaderRetryAfter, strconv.FormatInt(*p.RetryAfter, 10))
+	}
+	if p.limit != nil {
+		p.limit(set)
 	}
 	if p.Status == fiber.StatusUnauthorized {
 		set(fiber.HeaderWWWAuthenticate, `Bearer realm="belfry"`)

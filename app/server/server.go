@@ -44,6 +44,7 @@ type Server struct {
 	cfg     Config
 	origin  string
 	cookie  string
+	secure  bool // people come by https
 	origins []string
 	trusted []netip.Prefix
 	auth    Authenticator
@@ -76,8 +77,9 @@ type Server struct {
 func New(cfg Config, deps Deps) *Server {
 	_, host, _ := strings.Cut(cfg.Origin(), "://")
 	s := &Server{
-		cfg: cfg, origin: cfg.Origin(), cookie: social.Site{PublicURL: cfg.Origin()}.CookieName(), origins: cfg.CORSOrigins,
-		auth: deps.Auth, limits: deps.Limits, quota: deps.Quota, ready: deps.Ready, clock: deps.Clock, log: deps.Log,
+		cfg: cfg, origin: cfg.Origin(), secure: cfg.Secure(), origins: cfg.CORSOrigins,
+		cookie: social.Site{PublicURL: cfg.Origin()}.CookieName(),
+		auth:   deps.Auth, limits: deps.Limits, quota: deps.Quota, ready: deps.Ready, clock: deps.Clock, log: deps.Log,
 		guard: guard{hosts: newHosts(host, cfg.AllowedHosts), limit: int(cfg.HeaderLimit)},
 	}
 	s.trusted, _ = trustedNetworks(cfg.TrustedProxies) // Validate has refused bad ones
@@ -97,8 +99,10 @@ func New(cfg Config, deps Deps) *Server {
 		panic(err)
 	}
 	s.metrics = newServerMetrics(deps.Metrics, func() float64 {
-		return float64(s.fiber.Server().GetOpenConnectionsCount())
+		return float64(s.conns.count())
 	})
+	s.conns.limit, s.conns.share, s.conns.trusted = cfg.MaxConnections, cfg.MaxConnectionsPerAddress, s.trusted
+	s.conns.displaced = s.metrics.displaced.Inc
 	s.doc = newDocument(deps.Site)
 	s.late = &lateRoutes{Router: s.fiber}
 	s.api = s.newAPI(s.late)
@@ -109,12 +113,15 @@ func New(cfg Config, deps Deps) *Server {
 	return s
 }
 
+// engineConcurrency is beyond what connections admits: the engine's own refusal is in no form of ours.
+const engineConcurrency = 1 << 30
+
 // newFiber makes the Fiber app and sets what Fiber leaves to fasthttp.
 func (s *Server) newFiber() *fiber.App {
 	a := fiber.New(fiber.Config{
 		Immutable: true, CaseSensitive: true, StrictRouting: true, DisableStartupMessage: true, Network: "tcp",
 		BodyLimit: int(s.cfg.BodyLimit), ReadBufferSize: int(s.cfg.HeaderLimit) + headerSlack,
-		Concurrency: s.cfg.MaxConnections,
+		Concurrency: engineConcurrency,
 		ReadTimeout: s.cfg.ReadTimeout, WriteTimeout: s.cfg.WriteTimeout, IdleTimeout: s.cfg.IdleTimeout,
 		DisablePreParseMultipartForm: true,
 		ErrorHandler:                 s.fail,
@@ -136,6 +143,14 @@ func (s *Server) newFiber() *fiber.App {
 	f.ExpectHandler = s.expect
 	route := f.Handler
 	f.Handler = func(c *fasthttp.RequestCtx) {
+		away, gone := s.conns.begin(c.Conn())
+		if gone {
+			c.SetConnectionClose()
+			return
+		}
+		if away {
+			c.SetUserValue(localAway, true)
+		}
 		if fault := s.guard.check(c); fault != nil {
 			s.refuse(c, fault)
 			return
@@ -185,8 +200,9 @@ func (s *Server) Serve(ln net.Listener) error {
 	if _, err := s.document(); err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	return s.fiber.Listener(listener{&frugal{Listener: ln, room: room(openFiles()), dropped: s.metrics.dropped.Inc,
-		log: s.log, clock: s.clock}, &s.closing})
+	limit := openFiles()
+	return s.fiber.Listener(listener{&frugal{Listener: ln, room: room(limit), limit: limit, makeRoom: s.conns.makeRoom,
+		dropped: s.metrics.dropped.Inc, log: s.log, clock: s.clock}, &s.closing, &s.conns, s.metrics.dropped.Inc})
 }
 
 // Drain begins the shutdown without waiting: /readyz turns 503, the listener closes, and open connections close after
@@ -231,45 +247,4 @@ func checkImmutable(a *fiber.App) error {
 		return errors.New("fiber is not immutable: strings of a request would change after it")
 	}
 	return nil
-}
-
-// connections are the open connections that no channel took over, true = no byte has arrived. fasthttp counts a
-// silent connection as busy and would wait for it at shutdown; browsers open them ahead of need. Safe for concurrent
-// use.
-type connections struct {
-	mu     sync.Mutex
-	silent map[net.Conn]bool
-}
-
-// note is fasthttp's ConnState.
-func (l *connections) note(c net.Conn, state fasthttp.ConnState) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch state {
-	case fasthttp.StateNew:
-		if l.silent == nil {
-			l.silent = map[net.Conn]bool{}
-		}
-		l.silent[c] = true
-	case fasthttp.StateActive:
-		if _, known := l.silent[c]; known { // a connection served directly, in a test, was never new
-			l.silent[c] = false
-		}
-		if k, ok := c.(*conn); ok {
-			k.unread.Store(false) // unless the request is refused
-		}
-	case fasthttp.StateHijacked, fasthttp.StateClosed:
-		delete(l.silent, c)
-	}
-}
-
-// close closes all connections, or the silent ones only.
-func (l *connections) close(silentOnly bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for c, silent := range l.silent {
-		if silent || !silentOnly {
-			_ = c.Close() // the other end may have done it
-		}
-	}
 }

@@ -39,8 +39,9 @@ func (s *Service) Routes(api huma.API) {
 		"Remove an endpoint and what waits for it", 204, 404), s.deleteEndpoint)
 	huma.Register(api, operation(post, endpointRoute+"/rotate-secret", "rotate-endpoint-secret",
 		"Give an endpoint a new secret; both sign for a while", 200, 404), s.postRotate)
-	huma.Register(api, operation(post, endpointRoute+"/test", "test-endpoint", "Send a test: one attempt",
-		202, 404, 409), s.postTest)
+	test := operation(post, endpointRoute+"/test", "test-endpoint", "Send a test: one attempt", 202, 404, 409)
+	test.Metadata[social.MetaLimit] = social.BudgetEndpointTest
+	huma.Register(api, test, s.postTest)
 	huma.Register(api, operation(get, deliveriesRoute, "list-deliveries", "Deliveries of an endpoint, newest first",
 		200, 400, 404), s.listDeliveries)
 	huma.Register(api, operation(get, deliveryRoute, "get-delivery", "One delivery",

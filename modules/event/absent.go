@@ -64,6 +64,10 @@ func (Absent) Info(context.Context, storage.Querier, ids) (map[social.ID]PostInf
 	return nil, nil
 }
 
+func (Absent) InfoFor(context.Context, storage.Querier, social.ID, ids) (map[social.ID]PostInfo, error) {
+	return nil, nil
+}
+
 func (Absent) RecentBy(context.Context, storage.Querier, social.ID, []social.FollowEdge,
 	social.Window) ([]PostInfo, error) {
 	return nil, nil

@@ -35,6 +35,10 @@ type PostInfo struct {
 	LikeCount    int64
 	CommentCount int64
 	CreatedAt    social.Time
+
+	// ByFollow is set of what InfoFor gives: the reader sees it because they follow RootAuthor, and only as long as they
+	// do.
+	ByFollow bool
 }
 
 // Kind is KindPost at top level, else KindComment.
@@ -49,6 +53,15 @@ func (p PostInfo) Kind() string {
 type PostPublished struct{ Post PostInfo }
 
 func (PostPublished) FactName() string { return "post published" }
+
+// PostsUncounted: so many posts of Author were counted for everybody once, though they are not for everybody. It is
+// emitted once for each person who wrote such posts before a version that does not count them.
+type PostsUncounted struct {
+	Author social.ID
+	Posts  int64
+}
+
+func (PostsUncounted) FactName() string { return "posts uncounted" }
 
 // PostRemoved: a post or a comment was deleted by its author, by an operator or with the account.
 type PostRemoved struct {

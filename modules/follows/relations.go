@@ -135,8 +135,8 @@ func (s *Service) Page(ctx context.Context, q storage.Querier, viewer, person so
 	if following {
 		scope.List = "following"
 	}
-	list, err := social.PageOf(s.pages, scope, p, false, func(e edge) int64 { return e.key },
-		func(w social.Window) ([]edge, error) { return page(ctx, q, person, following, w) })
+	list, err := social.WalkedPage(s.pages, scope, p, false, edgeKey,
+		func(w social.Window) (social.Found[edge], error) { return page(ctx, q, person, following, w) })
 	if err != nil {
 		return social.List[social.ID]{}, social.Wrap(err, "follows: list of %s", person)
 	}

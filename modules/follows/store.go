@@ -16,9 +16,15 @@ type edge struct {
 	since              social.Position
 	bell, reposts      bool
 	createdAt          social.Time
+	stands             bool // read in lists alone, where those of ended accounts are passed over
 }
 
 const columns = `f.follower_id, f.followed_id, f.key, f.since, f.bell, f.reposts, f.created_at`
+
+// places are where a row of columns is scanned to.
+func (e *edge) places() []any {
+	return []any{&e.follower, &e.followed, &e.key, &e.since, &e.bell, &e.reposts, &e.createdAt}
+}
 
 // standing leaves out the follows of people whose account has ended, before the job has taken them away.
 const standing = ` AND f.follower_id NOT IN (SELECT user_id FROM follow_leavers)
@@ -28,8 +34,7 @@ const maxIn = 256 // values behind one IN
 
 func queryEdges(ctx context.Context, q storage.Querier, query string, args ...any) ([]edge, error) {
 	return storage.All(ctx, q, func(row storage.Row) (e edge, err error) {
-		err = row.Scan(&e.follower, &e.followed, &e.key, &e.since, &e.bell, &e.reposts, &e.createdAt)
-		return e, err
+		return e, row.Scan(e.places()...)
 	}, query, args...)
 }
 
@@ -100,14 +105,24 @@ func isFull(ctx context.Context, q storage.Querier, follower social.ID, limit in
 	return storage.Found(err)
 }
 
-// page reads one window of the people whom a person follows, or of those who follow the person.
-func page(ctx context.Context, q storage.Querier, person social.ID, following bool, w social.Window) ([]edge, error) {
+func edgeKey(e edge) int64 { return e.key }
+
+// page reads one window of the people whom a person follows, or of those who follow the person. Follows of people whose
+// account has ended are passed over until a job has taken them away.
+func page(ctx context.Context, q storage.Querier, person social.ID, following bool,
+	w social.Window) (social.Found[edge], error) {
 	side := `f.followed_id = $1`
 	if following {
 		side = `f.follower_id = $1`
 	}
-	return queryEdges(ctx, q, `SELECT `+columns+` FROM follows f WHERE `+side+standing+w.Clause("f.key", 2), person,
-		w.From(), w.Limit)
+	query := `SELECT ` + columns + `, CASE WHEN TRUE` + standing + ` THEN 1 ELSE 0 END FROM follows f WHERE ` + side +
+		w.Clause("f.key", 2)
+	return social.Walk(w, edgeKey, func(e edge) (bool, error) { return e.stands, nil },
+		func(w social.Window) ([]edge, error) {
+			return storage.All(ctx, q, func(row storage.Row) (e edge, err error) {
+				return e, row.Scan(append(e.places(), &e.stands)...)
+			}, query, person, w.From(), w.Limit)
+		})
 }
 
 // deletedUserPage gives a person whose account has ended and up to limit of their follows, in either direction.

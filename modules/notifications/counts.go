@@ -15,7 +15,7 @@ import (
 type Counts struct {
 	Unseen int            `json:"unseen" doc:"Not shown in a list yet."`
 	Unread int            `json:"unread" doc:"Not opened or marked yet."`
-	Capped bool           `json:"capped" doc:"A figure stopped at 1000."`
+	Capped bool           `json:"capped" doc:"Counting stopped after 1000 of a type: there may be more."`
 	ByType map[string]int `json:"by_type" doc:"The unread ones."`
 }
 
@@ -44,15 +44,16 @@ func (c *Counts) cap() {
 	}
 }
 
-// countQuery counts the unread groups of each type and how many of them are unseen. It reads at most maxCount+1
-// rows of a type: those above the watermark that were not read one by one, and those left unread below it.
-// $1 person, $2 read up to, $3 seen up to.
+// countQuery counts the unread groups of each type and how many of them are unseen. It looks at maxCount+1 rows of a
+// type at most: those above the watermark that were not read one by one, and those left unread below it. The last figure
+// is how many it looked at. $1 person, $2 read up to, $3 seen up to.
 var countQuery = func() string {
 	var b strings.Builder
-	b.WriteString(`SELECT type, word, COUNT(*), SUM(CASE WHEN seen_at IS NULL AND key > $3 THEN 1 ELSE 0 END) FROM (`)
+	b.WriteString(`SELECT type, word, SUM(1 - gone), SUM(CASE WHEN gone = 0 AND seen_at IS NULL AND key > $3 THEN 1 ELSE 0 END),
+		COUNT(*) FROM (`)
 	arm := func(i int, where string) {
-		b.WriteString(`SELECT type, word, key, seen_at FROM (SELECT n.type, n.word, n.key, n.seen_at FROM notifications n
-			WHERE n.receiver_id = $1 AND n.state = 0 AND n.head = 1 AND ` + where + groupNotGone +
+		b.WriteString(`SELECT type, word, key, seen_at, gone FROM (SELECT n.type, n.word, n.key, n.seen_at, ` + isGoneGroup +
+			` AS gone FROM notifications n WHERE n.receiver_id = $1 AND n.state = 0 AND n.head = 1 AND ` + where +
 			` ORDER BY n.key DESC LIMIT ` + strconv.Itoa(maxCount+1) + `) AS arm` + strconv.Itoa(i))
 	}
 	for i, kind := range storedTypes {
@@ -64,16 +65,17 @@ var countQuery = func() string {
 	return b.String()
 }()
 
-// counts counts for a person. Cost: at most maxCount+1 rows of each type, and as many derived items.
+// counts counts for a person. Cost: at most maxCount+1 rows of each type, and twice as many derived items.
 func (s *Service) counts(ctx context.Context, q storage.Querier, v *viewer) (Counts, error) {
 	c := Counts{ByType: map[string]int{}}
 	err := storage.Each(ctx, q, func(from storage.Row) error {
 		var r row
-		var unread, unseen int
-		if err := from.Scan(&r.kind, &r.word, &unread, &unseen); err != nil {
+		var unread, unseen, looked int
+		if err := from.Scan(&r.kind, &r.word, &unread, &unseen, &looked); err != nil {
 			return err
 		}
 		c.add(r.typeName(), unread, unseen)
+		c.Capped = c.Capped || looked > maxCount
 		return nil
 	}, countQuery, v.person, v.marks.readKey, v.marks.seenKey)
 	if err != nil {
@@ -91,31 +93,33 @@ func (s *Service) counts(ctx context.Context, q storage.Querier, v *viewer) (Cou
 // countDerived counts derived items: above the read watermark in rising order until there are more than maxCount,
 // then, if what is unseen was not reached, from the seen watermark; and those left unread below.
 func (s *Service) countDerived(ctx context.Context, q storage.Querier, v *viewer, c *Counts) error {
-	left, err := s.touchedPosts(ctx, q, v, leftPosts,
-		span{low: -1, high: v.marks.readKey + 1, rising: true, limit: maxCount + 1})
+	all := span{low: -1, high: math.MaxInt64, rising: true, limit: maxCount + 1, scan: 2 * (maxCount + 1)}
+	below, above := all, all
+	below.high, above.low = v.marks.readKey+1, v.marks.readKey
+	left, err := s.touchedPosts(ctx, q, v, leftPosts, below)
 	if err != nil {
 		return err
 	}
-	above := span{low: v.marks.readKey, high: math.MaxInt64, rising: true, limit: maxCount + 1}
 	open, err := s.recentPosts(ctx, q, v, above, unread)
 	if err != nil {
 		return err
 	}
 	fresh := 0
-	for i := range open {
-		if v.marks.seen(&open[i]) == nil {
+	for i := range open.Items {
+		if v.marks.seen(&open.Items[i]) == nil {
 			fresh++
 		}
 	}
-	if len(open) > maxCount { // there is more; what is unseen may lie behind it
-		above.low, above.limit = max(open[maxCount].key, v.marks.seenKey), maxCount+1-fresh
+	c.Capped = c.Capped || left.Cut || open.Cut
+	if len(open.Items) > maxCount { // there is more; what is unseen may lie behind it
+		above.low, above.limit = max(open.Items[maxCount].key, v.marks.seenKey), maxCount+1-fresh
 		more, err := s.recentPosts(ctx, q, v, above, unseen)
 		if err != nil {
 			return err
 		}
-		fresh += len(more)
+		fresh += len(more.Items)
 	}
-	c.add(typePost, len(left)+len(open), fresh)
+	c.add(typePost, len(left.Items)+len(open.Items), fresh)
 	return nil
 }
 

@@ -46,7 +46,7 @@ func unread(r *row) bool  { return inboxed(r) && r.readAt == nil }
 
 // derivedItems reads derived items in the order of the span.
 func (s *Service) derivedItems(ctx context.Context, q storage.Querier, v *viewer, state string,
-	at span) ([]row, error) {
+	at span) (found, error) {
 	switch state {
 	case inArchived:
 		return s.touchedPosts(ctx, q, v, `archived_at IS NOT NULL`, at)
@@ -56,85 +56,71 @@ func (s *Service) derivedItems(ctx context.Context, q storage.Querier, v *viewer
 	case inUnread:
 		left, above := at, at
 		left.high, above.low = min(left.high, v.marks.readKey+1), max(above.low, v.marks.readKey)
-		below, err := s.touchedPosts(ctx, q, v, leftPosts, left)
+		below, err := s.touchedPosts(ctx, q, v, leftPosts, left.half())
 		if err != nil {
-			return nil, err
+			return found{}, err
 		}
-		fresh, err := s.recentPosts(ctx, q, v, above, unread)
+		fresh, err := s.recentPosts(ctx, q, v, above.less(below), unread)
 		return at.merge(below, fresh), err
 	}
 	return s.recentPosts(ctx, q, v, at, inboxed)
 }
 
-// found is one step of a search for derived items: posts, and where to go on, if there is more.
-type found struct {
-	posts []event.PostInfo
-	last  int64
-	more  bool
-}
-
-// derive makes derived items of the posts that search finds, until the span is full or at its end.
-func (s *Service) derive(ctx context.Context, q storage.Querier, v *viewer, at span, keep func(*row) bool,
-	search func(span) (found, error)) ([]row, error) {
-	var out []row
-	for more := true; more && len(out) < at.limit && at.low+1 < at.high; {
-		step := at
-		step.limit = min(at.limit-len(out), chunk)
-		f, err := search(step)
-		if err != nil {
-			return nil, err
-		}
-		rows, err := asDerived(ctx, q, v, f.posts)
-		if err != nil {
-			return nil, err
-		}
-		for i := range rows {
-			if keep(&rows[i]) {
-				out = append(out, rows[i])
-			}
-		}
-		at, more = at.behind(f.last), f.more
+// derive makes derived items of the posts that search finds, until the span is full or at its end. search gives a row
+// for each place it looks at, also where there is none for this person.
+func derive(at span, keep func(*row) bool, search func(span) ([]row, error)) (found, error) {
+	if at.low+1 >= at.high {
+		return found{}, nil
 	}
-	return out, nil
+	return social.Walk(at.window(), rowKey, func(r row) (bool, error) { return !r.gone && keep(&r), nil },
+		func(w social.Window) ([]row, error) { return search(at.at(w)) })
 }
 
 // recentPosts reads derived items out of the posts.
 func (s *Service) recentPosts(ctx context.Context, q storage.Querier, v *viewer, at span,
-	keep func(*row) bool) ([]row, error) {
-	return s.derive(ctx, q, v, at, keep, func(at span) (f found, err error) {
+	keep func(*row) bool) (found, error) {
+	return derive(at, keep, func(at span) ([]row, error) {
 		w := social.Window{Key: at.high, Bound: at.high < math.MaxInt64, Rising: at.rising, Limit: at.limit}
 		if at.rising {
 			w.Key, w.Bound = at.low, true
 		}
-		if f.posts, err = s.Ports.Posts.RecentBy(ctx, q, v.person, v.bells, w); err != nil {
-			return f, fmt.Errorf("notifications: recent posts: %w", err)
+		posts, err := s.Ports.Posts.RecentBy(ctx, q, v.person, v.bells, w)
+		if err != nil {
+			return nil, fmt.Errorf("notifications: recent posts: %w", err)
 		}
-		f.more = len(f.posts) == w.Limit
 		outside := func(p event.PostInfo) bool { return p.Key <= at.low || p.Key >= at.high }
-		if end := slices.IndexFunc(f.posts, outside); end >= 0 {
-			f.posts, f.more = f.posts[:end], false
+		if end := slices.IndexFunc(posts, outside); end >= 0 {
+			posts = posts[:end]
 		}
-		if f.more {
-			f.last = f.posts[len(f.posts)-1].Key
-		}
-		return f, nil
+		return asDerived(ctx, q, v, posts)
 	})
 }
 
 // touchedPosts reads derived items out of their stored states. where is a constant text.
 func (s *Service) touchedPosts(ctx context.Context, q storage.Querier, v *viewer, where string,
-	at span) ([]row, error) {
-	return s.derive(ctx, q, v, at, func(*row) bool { return true }, func(at span) (f found, err error) {
-		ids, err := storage.All(ctx, q, func(row storage.Row) (id social.ID, err error) {
-			return id, row.Scan(&f.last, &id)
+	at span) (found, error) {
+	return derive(at, func(*row) bool { return true }, func(at span) ([]row, error) {
+		places, err := storage.All(ctx, q, func(from storage.Row) (r row, err error) {
+			r.gone = true
+			return r, from.Scan(&r.key, &r.id)
 		}, `SELECT key, post_id FROM notification_posts WHERE receiver_id = $1 AND key > $2 AND key < $3 AND deleted = 0
 			AND `+where+` ORDER BY key `+at.order()+` LIMIT $4`, v.person, at.low, at.high, at.limit)
 		if err != nil {
-			return f, fmt.Errorf("state of posts: %w", err)
+			return nil, fmt.Errorf("state of posts: %w", err)
 		}
-		f.more = len(ids) == at.limit
-		f.posts, err = s.derivable(ctx, q, v, ids)
-		return f, err
+		ids := make([]social.ID, len(places))
+		for i := range places {
+			ids[i] = places[i].id
+		}
+		posts, err := s.derivable(ctx, q, v, ids)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := asDerived(ctx, q, v, posts)
+		for _, r := range rows {
+			places[slices.Index(ids, r.id)] = r
+		}
+		return places, err
 	})
 }
 
@@ -173,7 +159,7 @@ func (s *Service) derivedByID(ctx context.Context, q storage.Querier, v *viewer,
 		return nil, err
 	}
 	rows, err := asDerived(ctx, q, v, posts)
-	if err != nil || len(rows) == 0 || rows[0].state == stateDeleted {
+	if err != nil || len(rows) == 0 || rows[0].gone || rows[0].state == stateDeleted {
 		return nil, err
 	}
 	return &rows[0], nil
@@ -182,38 +168,41 @@ func (s *Service) derivedByID(ctx context.Context, q storage.Querier, v *viewer,
 // chunk bounds the lists of one question to the store.
 const chunk = 256
 
-// asDerived makes items of at most chunk posts, in their order and with their stored states, leaving out posts the
-// person has a row about.
+// asDerived makes items of posts, in their order and with their stored states. Those of posts the person has a row
+// about are gone.
 func asDerived(ctx context.Context, q storage.Querier, v *viewer, posts []event.PostInfo) ([]row, error) {
 	about, err := rowsAbout(ctx, q, v.person, posts)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]row, 0, len(posts))
+	out := make([]row, len(posts))
 	for i := range posts {
-		if !slices.Contains(about, posts[i].ID) {
-			out = append(out, derivedRow(v.person, &posts[i]))
-		}
+		out[i] = derivedRow(v.person, &posts[i])
+		out[i].gone = slices.Contains(about, posts[i].ID)
 	}
 	return out, addPostState(ctx, q, v.person, out)
 }
 
 // rowsAbout tells which of the posts, all of others, a person has a row about, in any state. Only those that name the
 // person can have one: of all else that people are told, the object is a post of their own, a comment or no post.
-func rowsAbout(ctx context.Context, q storage.Querier, person social.ID, posts []event.PostInfo) ([]social.ID, error) {
+func rowsAbout(ctx context.Context, q storage.Querier, person social.ID,
+	posts []event.PostInfo) (about []social.ID, err error) {
 	var ids []social.ID
 	for i := range posts {
 		if slices.Contains(posts[i].Mentions, person) {
 			ids = append(ids, posts[i].ID)
 		}
 	}
-	if len(ids) == 0 {
-		return nil, nil
+	for part := range slices.Chunk(ids, chunk) {
+		list, args := storage.In([]any{person}, part)
+		more, err := storage.All(ctx, q, storage.One[social.ID],
+			`SELECT object_id FROM notifications WHERE receiver_id = $1 AND object_id IN `+list, args...)
+		if err != nil {
+			return nil, fmt.Errorf("rows about posts: %w", err)
+		}
+		about = append(about, more...)
 	}
-	list, args := storage.In([]any{person}, ids)
-	about, err := storage.All(ctx, q, storage.One[social.ID],
-		`SELECT object_id FROM notifications WHERE receiver_id = $1 AND object_id IN `+list, args...)
-	return about, social.Wrap(err, "rows about posts")
+	return about, nil
 }
 
 // addPostState reads the stored states of derived items, which are in order.

@@ -91,15 +91,16 @@ func (s selection) scopeName() string {
 		" [" + strings.Join(s.kinds, " ") + "] [" + strings.Join(s.words, " ") + "]"
 }
 
-// span is a range of order keys, both ends excluded, and a direction in which at most limit of it are read.
+// span is a range of order keys, both ends excluded, and a direction in which at most limit of it are read, and at most
+// scan looked at.
 type span struct {
-	low, high int64
-	rising    bool
-	limit     int
+	low, high   int64
+	rising      bool
+	limit, scan int
 }
 
 func spanOf(w social.Window) span {
-	at := span{low: -1, high: w.From(), rising: w.Rising, limit: w.Limit}
+	at := span{low: -1, high: w.From(), rising: w.Rising, limit: w.Limit, scan: w.Scan}
 	if w.Rising {
 		at.low, at.high = w.From(), math.MaxInt64
 	}
@@ -123,17 +124,51 @@ func (s span) behind(key int64) span {
 	return s
 }
 
-// merge puts two lists of the span, each in its order, into one.
-func (s span) merge(a, b []row) []row {
-	return social.Merge(social.Window{Rising: s.rising, Limit: s.limit}, a, b, rowKey)
+// window is the span as a walk goes through it. Where it ends is the fetcher's to keep.
+func (s span) window() social.Window {
+	w := social.Window{Key: s.high, Bound: true, Rising: s.rising, Limit: s.limit, Scan: s.scan}
+	if s.rising {
+		w.Key = s.low
+	}
+	return w
 }
 
-// within is what of the span can stand on one page with a list of it: if that is full, nothing behind its end.
-func (s span) within(list []row) span {
-	if len(list) < s.limit {
+// at is the span as far as a step of a walk reads it.
+func (s span) at(w social.Window) span {
+	s = s.behind(w.Key)
+	s.limit = w.Limit
+	return s
+}
+
+// found is what a walk has found of a span.
+type found = social.Found[row]
+
+// merge puts what was found of two parts of the span into one.
+func (s span) merge(a, b found) found { return social.MergeFound(s.window(), a, b, rowKey) }
+
+// half and less share what may be looked at among two walks: the second has what the first leaves. Each has some, for one
+// without any would keep the page from getting on.
+func (s span) half() span {
+	s.scan = (s.scan + 1) / 2
+	return s
+}
+
+func (s span) less(f found) span {
+	s.scan -= f.Looked
+	return s
+}
+
+// within is what of the span can stand on one page with what was found of it: nothing behind the end of a full page, nor
+// behind the place where a walk was cut.
+func (s span) within(f found) span {
+	last := f.Through
+	switch {
+	case len(f.Items) >= s.limit:
+		last = f.Items[len(f.Items)-1].key
+	case !f.Cut:
 		return s
 	}
-	if last := list[len(list)-1].key; s.rising {
+	if s.rising {
 		s.high = last
 	} else {
 		s.low = last
@@ -141,96 +176,114 @@ func (s span) within(list []row) span {
 	return s
 }
 
-// notGone leaves out rows n whose post or actor has a tombstone. The table is empty nearly always, so that costs one
+// isGoneRow: the post or the actor of a row n has a tombstone. The table is empty nearly always, so that costs one
 // look-up.
-const notGone = ` AND (NOT EXISTS (SELECT 1 FROM notification_tombstones)
-	OR NOT EXISTS (SELECT 1 FROM notification_tombstones t WHERE t.id = n.object_id OR t.id = n.actor_id))`
+const isGoneRow = `CASE WHEN EXISTS (SELECT 1 FROM notification_tombstones)
+	AND EXISTS (SELECT 1 FROM notification_tombstones t WHERE t.id = n.object_id OR t.id = n.actor_id) THEN 1 ELSE 0 END`
 
-// groupNotGone is notGone for heads that speak for their group.
-const groupNotGone = ` AND (NOT EXISTS (SELECT 1 FROM notification_tombstones)
-	OR NOT EXISTS (SELECT 1 FROM notification_tombstones t
-		WHERE t.id = n.object_id OR t.id = n.actor_id AND n.members = 1))`
+// isGoneGroup is isGoneRow for heads that speak for their group.
+const isGoneGroup = `CASE WHEN EXISTS (SELECT 1 FROM notification_tombstones)
+	AND EXISTS (SELECT 1 FROM notification_tombstones t
+		WHERE t.id = n.object_id OR t.id = n.actor_id AND n.members = 1) THEN 1 ELSE 0 END`
+
+// listScanner scans rows of rowColumns with isGoneRow or isGoneGroup behind them.
+func listScanner() func(storage.Row) (row, error) { return scanRows(true) }
 
 // page reads one page of a selection: rows and derived items, merged on their keys. Derived items mostly come from
 // memory, so they are read first and bound how many rows are read.
-func (s *Service) page(ctx context.Context, q storage.Querier, v *viewer, sel selection, at span) ([]row, error) {
-	var derived []row
+func (s *Service) page(ctx context.Context, q storage.Querier, v *viewer, sel selection, at span) (found, error) {
+	var derived found
 	if sel.posts && len(v.bells) > 0 {
 		var err error
-		if derived, err = s.derivedItems(ctx, q, v, sel.state, at); err != nil {
-			return nil, err
+		if derived, err = s.derivedItems(ctx, q, v, sel.state, at.half()); err != nil {
+			return derived, err
 		}
 	}
-	rows, err := storedItems(ctx, q, v, sel, at.within(derived))
+	rows, err := storedItems(ctx, q, v, sel, at.within(derived).less(derived))
 	return at.merge(rows, derived), err
 }
 
-// storedItems reads the rows of a selection in the order of the span.
-func storedItems(ctx context.Context, q storage.Querier, v *viewer, sel selection, at span) ([]row, error) {
-	query, args := rowsQuery(v, sel, at)
-	var rows []row
-	var err error
-	if query != "" {
-		rows, err = storage.All(ctx, q, rowScanner(), query, args...)
+// storedItems reads the rows of a selection in the order of the span. What its index does not tell is looked at row by
+// row, so this is a walk.
+func storedItems(ctx context.Context, q storage.Querier, v *viewer, sel selection, at span) (rows found, err error) {
+	walk := at
+	if sel.state == inUnread {
+		walk = at.half()
 	}
+	rows, err = social.Walk(walk.window(), rowKey, func(r row) (bool, error) { return sel.shows(&r), nil },
+		func(w social.Window) ([]row, error) {
+			query, args := rowsQuery(v, sel, at.at(w))
+			if query == "" {
+				return nil, nil
+			}
+			return storage.All(ctx, q, listScanner(), query, args...)
+		})
 	if err != nil || sel.state != inUnread {
 		return rows, err
 	}
-	sel.state, at.high = inLeft, min(at.high, v.marks.readKey+1) // below the watermark only what was left unread by hand
-	left, err := storedItems(ctx, q, v, sel, at)
+	below := at // below the watermark there is only what was left unread by hand
+	sel.state, below.high = inLeft, min(at.high, v.marks.readKey+1)
+	left, err := storedItems(ctx, q, v, sel, below.less(rows))
 	return at.merge(rows, left), err
 }
 
+// shows tells what rowsQuery leaves open.
+func (s selection) shows(r *row) bool {
+	switch {
+	case r.gone || s.state == inUnseen && r.seenAt != nil || s.state == inUnread && r.readAt != nil:
+		return false
+	case s.state == inLeft && (r.state != stateInbox || s.grouped && !r.head || !slices.Contains(s.kinds, r.kind)):
+		return false
+	}
+	return r.kind != typeCustom || len(s.words) == 0 || slices.Contains(s.words, r.word)
+}
+
 // rowsQuery reads each type as a range of its own in an index, or in the two that share the inbox, at most limit keys
-// of each, and fetches the rows that are left after merging the keys. "" = there can be none.
+// of each, and fetches the rows that are left after merging the keys. What was left unread has one index for all types.
+// "" = there can be none.
 func rowsQuery(v *viewer, sel selection, at span) (string, []any) {
 	where := `n.state = 0`
+	heads, kinds := []string{` AND n.head = 1`, ` AND n.head = 0`}, sel.kinds // each head has its index
 	switch sel.state {
 	case inArchived:
-		where = `n.state = 1`
+		where, heads = `n.state = 1`, []string{``}
 	case inUnseen:
-		where, at.low = `n.state = 0 AND n.seen_at IS NULL`, max(at.low, v.marks.seenKey)
+		at.low = max(at.low, v.marks.seenKey)
 	case inUnread:
-		where, at.low = `n.state = 0 AND n.read_at IS NULL`, max(at.low, v.marks.readKey)
+		heads[0] += ` AND n.read_at IS NULL`
+		at.low = max(at.low, v.marks.readKey)
 	case inLeft:
-		where = `n.state = 0 AND n.left_unread = 1`
+		where, heads = `n.left_unread = 1`, []string{``}
+		kinds = kinds[:min(1, len(kinds))]
 	}
-	if len(sel.kinds) == 0 || at.low+1 >= at.high {
+	gone := isGoneRow
+	if sel.grouped {
+		heads, gone = heads[:1], isGoneGroup
+	}
+	if sel.grouped && sel.state == inArchived {
+		heads = []string{` AND n.head = 1`}
+	}
+	if len(kinds) == 0 || at.low+1 >= at.high {
 		return "", nil
-	}
-	heads, gone := []string{` AND n.head = 1`, ` AND n.head = 0`}, notGone // each has its index
-	switch {
-	case sel.grouped:
-		heads, gone = heads[:1], groupNotGone
-	case sel.state == inArchived || sel.state == inLeft:
-		heads = []string{``}
-	}
-	column := `n.type`
-	if sel.state == inLeft {
-		column = `CASE WHEN TRUE THEN n.type END` // keeps the engine to the small index of rows left unread
 	}
 	args := []any{v.person, at.low, at.high, at.limit}
 	var b strings.Builder
-	b.Grow(512 + len(sel.kinds)*len(heads)*384)
-	b.WriteString(`SELECT ` + rowColumns + ` FROM notifications WHERE key IN (`)
-	arms := 0
-	for _, kind := range sel.kinds {
-		args = append(args, kind)
-		this := ` = $` + strconv.Itoa(len(args)) + ` AND ` + where
-		if kind == typeCustom && len(sel.words) > 0 {
-			var list string
-			list, args = storage.In(args, sel.words)
-			this += ` AND n.word IN ` + list
+	b.Grow(512 + len(kinds)*len(heads)*256)
+	b.WriteString(`SELECT ` + rowColumns + `, ` + gone + ` FROM notifications n WHERE key IN (`)
+	for i, kind := range kinds {
+		this := where
+		if sel.state != inLeft {
+			args = append(args, kind)
+			this += ` AND n.type = $` + strconv.Itoa(len(args))
 		}
-		for _, head := range heads {
-			if arms > 0 {
+		for j, head := range heads {
+			if i+j > 0 {
 				b.WriteString(` UNION ALL `)
 			}
-			for _, part := range []string{`SELECT n.key AS key FROM notifications n WHERE n.receiver_id = $1 AND `, column, this,
-				head, ` AND n.key > $2 AND n.key < $3`, gone} {
+			for _, part := range []string{`SELECT n.key AS key FROM notifications n WHERE n.receiver_id = $1 AND `, this, head,
+				` AND n.key > $2 AND n.key < $3`} {
 				b.WriteString(part)
 			}
-			arms++
 		}
 	}
 	b.WriteString(` ORDER BY key ` + at.order() + ` LIMIT $4) ORDER BY key ` + at.order())
@@ -246,7 +299,7 @@ func (s *Service) List(ctx context.Context, person social.ID, f Filter,
 	}
 	scope := social.PageScope{List: "notifications", Filter: sel.scopeName(), Person: person}
 	return s.list(ctx, person, scope, page, sel.grouped,
-		func(q storage.Querier, v *viewer, w social.Window) ([]row, error) {
+		func(q storage.Querier, v *viewer, w social.Window) (found, error) {
 			return s.page(ctx, q, v, sel, spanOf(w))
 		})
 }
@@ -255,37 +308,41 @@ func (s *Service) List(ctx context.Context, person social.ID, f Filter,
 func (s *Service) Members(ctx context.Context, person, group social.ID,
 	page social.PageQuery) (social.List[Notification], error) {
 	scope := social.PageScope{List: "notifications/groups", Filter: group.String(), Person: person}
-	return s.list(ctx, person, scope, page, false, func(q storage.Querier, v *viewer, w social.Window) ([]row, error) {
+	return s.list(ctx, person, scope, page, false, func(q storage.Querier, v *viewer, w social.Window) (found, error) {
 		head, err := s.visible(ctx, q, v, group, headOf)
 		if err != nil {
-			return nil, err
+			return found{}, err
 		}
 		at := spanOf(w)
 		if head.post != nil {
 			if head.key <= at.low || head.key >= at.high {
-				return nil, nil
+				return found{}, nil
 			}
-			return []row{*head}, nil
+			return found{Items: []row{*head}}, nil
 		}
-		const within = ` AND key > $2 AND key < $3` + notGone
-		return storage.All(ctx, q, rowScanner(), `SELECT `+rowColumns+` FROM notifications WHERE key IN (
-			SELECT key FROM (SELECT key FROM notifications n
-				WHERE `+joiner+within+` ORDER BY key `+at.order()+` LIMIT $4) AS joiners
-			UNION ALL SELECT key FROM notifications n WHERE `+founder+within+`) ORDER BY key `+at.order()+` LIMIT $4`,
-			group, at.low, at.high, at.limit)
+		const within = ` AND key > $2 AND key < $3`
+		query := `SELECT ` + rowColumns + `, ` + isGoneRow + ` FROM notifications n WHERE key IN (
+			SELECT key FROM (SELECT key FROM notifications
+				WHERE ` + joiner + within + ` ORDER BY key ` + at.order() + ` LIMIT $4) AS joiners
+			UNION ALL SELECT key FROM notifications WHERE ` + founder + within + `) ORDER BY key ` + at.order() + ` LIMIT $4`
+		return social.Walk(at.window(), rowKey, func(r row) (bool, error) { return !r.gone, nil },
+			func(w social.Window) ([]row, error) {
+				at := at.at(w)
+				return storage.All(ctx, q, listScanner(), query, group, at.low, at.high, at.limit)
+			})
 	})
 }
 
 func (s *Service) list(ctx context.Context, person social.ID, scope social.PageScope, page social.PageQuery,
 	grouped bool,
-	fetch func(storage.Querier, *viewer, social.Window) ([]row, error)) (out social.List[Notification], err error) {
+	fetch func(storage.Querier, *viewer, social.Window) (found, error)) (out social.List[Notification], err error) {
 	err = s.db.Read(ctx, func(q storage.Querier) error {
 		v, err := s.viewer(ctx, q, person)
 		if err != nil {
 			return err
 		}
-		rows, err := social.PageOf(s.pages, scope, page, false, rowKey,
-			func(w social.Window) ([]row, error) { return fetch(q, v, w) })
+		rows, err := social.WalkedPage(s.pages, scope, page, false, rowKey,
+			func(w social.Window) (found, error) { return fetch(q, v, w) })
 		if err != nil {
 			return err
 		}

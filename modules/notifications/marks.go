@@ -77,8 +77,8 @@ func (s *Service) upTo(ctx context.Context, person, id social.ID, change string)
 		if change == changeRead {
 			state = inUnread // what is unseen is unread too
 		}
-		open, err := s.page(ctx, tx, v, everything(state), span{low: -1, high: key + 1, limit: 1})
-		if err != nil || len(open) == 0 {
+		open, err := s.page(ctx, tx, v, everything(state), span{low: -1, high: key + 1, limit: 1, scan: social.ScanBudget})
+		if err != nil || len(open.Items) == 0 && !open.Cut {
 			return nil, err
 		}
 		if key > v.marks.seenKey {

@@ -30,6 +30,9 @@ type Users interface {
 type Posts interface {
 	// Info gives posts and comments; deleted ones are absent.
 	Info(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]event.PostInfo, error)
+	// InfoFor is Info for a reader: what they may not see now is absent too, and ByFollow tells what a follow lets them.
+	InfoFor(ctx context.Context, q storage.Querier, reader social.ID,
+		ids []social.ID) (map[social.ID]event.PostInfo, error)
 	// RecentBy gives the top-level posts, public or for followers, of the authors of edges, each with a key above
 	// its edge's SinceKey, in the window.
 	RecentBy(ctx context.Context, q storage.Querier, reader social.ID, edges []social.FollowEdge,

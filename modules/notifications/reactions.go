@@ -42,19 +42,20 @@ func (s *Service) onPublished(ctx context.Context, tx storage.Tx, f event.PostPu
 	for _, person := range p.Mentions {
 		people = append(people, named{typeMention, person})
 	}
-	sight, notified := &sight{s: s, post: p}, []social.ID{p.Author.ID}
+	notified := []social.ID{p.Author.ID}
 	for _, n := range people {
 		if slices.Contains(notified, n.person) {
 			continue
 		}
-		if ok, err := sight.of(ctx, tx, n.person); err != nil {
+		seen, ok, err := s.seenBy(ctx, tx, p, n.person)
+		if err != nil {
 			return err
 		} else if !ok {
 			continue
 		}
 		notified = append(notified, n.person)
-		err := s.notify(ctx, tx, act{kind: n.kind, receiver: n.person, actor: p.Author, object: p.ID,
-			cast: castOf(&p, p.Author), at: p.CreatedAt})
+		err = s.notify(ctx, tx, act{kind: n.kind, receiver: n.person, actor: p.Author, object: p.ID,
+			cast: castOf(&seen, p.Author), at: p.CreatedAt})
 		if err != nil {
 			return err
 		}
@@ -62,43 +63,27 @@ func (s *Service) onPublished(ctx context.Context, tx storage.Tx, f event.PostPu
 	return nil
 }
 
-// sight answers who can see a post. A comment has exactly the audience of its top post.
-type sight struct {
-	s    *Service
-	post event.PostInfo
-	top  *event.PostInfo // asked for once
-}
-
-func (v *sight) of(ctx context.Context, tx storage.Tx, person social.ID) (bool, error) {
-	if person.IsZero() {
-		return false, nil
+// seenBy gives a post as a person may see it; false = not at all.
+func (s *Service) seenBy(ctx context.Context, tx storage.Tx, p event.PostInfo,
+	person social.ID) (event.PostInfo, bool, error) {
+	if person.IsZero() || p.Visibility == event.Public || person == p.RootAuthor {
+		return p, !person.IsZero(), nil
 	}
-	if v.post.Visibility == event.Public || person == v.post.RootAuthor || person == v.post.Author.ID {
-		return true, nil
+	infos, err := s.Ports.Posts.InfoFor(ctx, tx, person, []social.ID{p.ID})
+	if err != nil {
+		return p, false, fmt.Errorf("notifications: post: %w", err)
 	}
-	if v.top == nil {
-		v.top = &v.post
-		if v.post.Kind() == event.KindComment {
-			infos, err := v.s.Ports.Posts.Info(ctx, tx, []social.ID{v.post.RootID})
-			if err != nil {
-				return false, fmt.Errorf("top post: %w", err)
-			}
-			top := infos[v.post.RootID] // a deleted one names nobody
-			v.top = &top
-		}
-	}
-	if slices.Contains(v.top.Mentions, person) {
-		return true, nil
-	}
-	if v.post.Visibility != event.Followers {
-		return false, nil
-	}
-	return v.s.Ports.Follows.IsFollowing(ctx, tx, person, v.post.RootAuthor)
+	p, ok := infos[p.ID]
+	return p, ok, nil
 }
 
 func (s *Service) onLiked(ctx context.Context, tx storage.Tx, f event.PostLiked) error {
-	return s.notify(ctx, tx, act{kind: typeLike, receiver: f.Post.Author.ID, actor: f.Liker, object: f.Post.ID,
-		grouped: true, cast: castOf(&f.Post, f.Liker, f.Post.Author), at: f.At})
+	a := act{kind: typeLike, receiver: f.Post.Author.ID, actor: f.Liker, object: f.Post.ID, grouped: true,
+		cast: castOf(nil, f.Liker, f.Post.Author), at: f.At}
+	if f.Post.Visibility == event.Public { // else the author of a comment may see it no longer, and it is asked for
+		a.cast.posts[f.Post.ID] = f.Post
+	}
+	return s.notify(ctx, tx, a)
 }
 
 func (s *Service) onUnliked(ctx context.Context, tx storage.Tx, f event.PostUnliked) error {

@@ -60,17 +60,23 @@ type row struct {
 	updated social.Time
 
 	post *event.PostInfo // of a derived item, else nil
+	gone bool            // in lists: what it is about, or who did it, is not there any more
 }
 
 const rowColumns = `key, id, receiver_id, type, word, actor_id, object_id, subject, group_id, head, members, actors,
 	began_at, state, withdrawn_at, seen_at, read_at, left_unread, archived_at, content, url, data, created_at, updated_at`
 
 // rowScanner scans one row after the other into the same places. A row shares nothing with the next.
-func rowScanner() func(storage.Row) (row, error) {
+func rowScanner() func(storage.Row) (row, error) { return scanRows(false) }
+
+func scanRows(gone bool) func(storage.Row) (row, error) {
 	var r row
 	into := []any{&r.key, &r.id, &r.receiver, &r.kind, &r.word, &r.actor, &r.object, &r.subject, &r.group, &r.head,
 		&r.members, &r.actors, &r.began, &r.state, &r.withdrawn, &r.seenAt, &r.readAt, &r.left, &r.archived, &r.content,
 		&r.url, &r.data, &r.created, &r.updated}
+	if gone {
+		into = append(into, &r.gone)
+	}
 	return func(from storage.Row) (row, error) {
 		err := from.Scan(into...)
 		return r, err

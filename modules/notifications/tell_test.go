@@ -1,6 +1,9 @@
 package notifications_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -84,6 +87,66 @@ func TestWhoIsTold(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestExcerptEndsWithTheFollow: what somebody wrote below a post for followers is shown to those alone who may see it
+// when they ask, and no event carries it, for events stay.
+func TestExcerptEndsWithTheFollow(t *testing.T) {
+	w := newWorld(t)
+	w.follow("bob", "alice")
+	w.follow("dan", "alice")
+	top := w.post("alice", "closed", only(event.Followers), naming(w.user("carol")))
+	mine := w.post("bob", "bob's words", under(top))
+	w.post("dan", "dan's words", under(mine), naming(w.user("carol")))
+	w.like("dan", mine)
+	w.wantTold("bob", "like by dan on bob's words", "reply by dan on dan's words", "post by alice on closed")
+	events := func(who string) (out []string) {
+		for _, r := range w.events(who) {
+			var n notifications.Notification
+			if err := json.Unmarshal(r.Data, &n); err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, told([]notifications.Notification{n})...)
+			if n.Object == nil || n.Object.ID.IsZero() || n.Object.URL == "" {
+				t.Errorf("the event %s does not tell what it is about", r.Data)
+			}
+		}
+		return out
+	}
+	if got, want := events("bob"), []string{"reply by dan on ", "like by dan on "}; !slices.Equal(got, want) {
+		t.Errorf("events to bob: %q, want %q", got, want)
+	}
+	w.unfollow("bob", "alice")
+	w.wantTold("bob", "like by dan", "reply by dan")
+	for _, n := range w.list("bob", notifications.Filter{Grouped: true}) {
+		one, err := w.s.Get(t.Context(), w.user("bob").ID, n.ID)
+		if err != nil || n.Object != nil || one.Object != nil {
+			t.Errorf("%s is shown with %v and %v, %v", n.Type, n.Object, one.Object, err)
+		}
+	}
+	w.follow("bob", "alice")
+	w.wantTold("bob", "like by dan on bob's words", "reply by dan on dan's words")
+}
+
+// TestExcerptForTheNamed: whom a post for followers names, and its author, see what is below it for good.
+func TestExcerptForTheNamed(t *testing.T) {
+	w := newWorld(t)
+	w.follow("dan", "alice")
+	top := w.post("alice", "closed", only(event.Followers), naming(w.user("carol")))
+	w.post("dan", "dan's words", under(top), naming(w.user("carol")))
+	for who, want := range map[string]string{"alice": "comment by dan on dan's words", "carol": "mention by dan on dan's words"} {
+		list := w.list(who, notifications.Filter{})
+		if got := told(list)[0]; got != want {
+			t.Errorf("%s was told %q, want %q", who, got, want)
+		}
+	}
+	n := 0
+	for _, r := range w.DrainOutbox(t) {
+		n += bytes.Count(r.Data, []byte(`"excerpt":"dan's words"`))
+	}
+	if n != 2 {
+		t.Errorf("%d events carry the words, want those to alice and carol", n)
 	}
 }
 

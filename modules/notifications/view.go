@@ -19,7 +19,7 @@ type Notification struct {
 	ReceiverID social.ID       `json:"receiver_id"`
 	Type       string          `json:"type" doc:"like, comment, reply, mention, follow, post, system or custom.<word>; more may come."`
 	Actor      *social.UserRef `json:"actor" doc:"Who did it; null for what a program pushed."`
-	Object     *Object         `json:"object" doc:"What it was done to."`
+	Object     *Object         `json:"object" doc:"What it was done to; null for what a program pushed, and when the receiver may not see it any more."`
 	Group      Group           `json:"group"`
 	Text       string          `json:"text" doc:"One sentence for the receiver."`
 	Content    *string         `json:"content" doc:"What a host application pushed."`
@@ -38,7 +38,7 @@ type Object struct {
 	Kind       string    `json:"kind" enum:"post,comment,user"`
 	ID         social.ID `json:"id"`
 	URL        string    `json:"url"`
-	Excerpt    string    `json:"excerpt" doc:"At most 280 characters."`
+	Excerpt    string    `json:"excerpt" doc:"At most 280 characters; empty in events about what the receiver sees only because of a follow."`
 	PreviewURL *string   `json:"preview_url"`
 }
 
@@ -135,8 +135,8 @@ func (s *Service) fill(ctx context.Context, q storage.Querier, c *cast, rows []r
 		}
 		maps.Copy(c.people, found)
 	}
-	if len(posts) > 0 {
-		found, err := s.Ports.Posts.Info(ctx, q, posts)
+	if len(posts) > 0 { // all rows are one receiver's
+		found, err := s.Ports.Posts.InfoFor(ctx, q, rows[0].receiver, posts)
 		if err != nil {
 			return fmt.Errorf("notifications: posts: %w", err)
 		}
@@ -176,7 +176,7 @@ func (s *Service) item(w watermarks, c *cast, r, head *row, grouped bool) Notifi
 	return n
 }
 
-// object is nil for what a program pushed.
+// object is nil for what a program pushed, and for a post that the receiver may not see.
 func (s *Service) object(c *cast, r *row) *Object {
 	if r.kind == typeFollow {
 		ref, ok := c.people[r.object]

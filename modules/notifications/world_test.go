@@ -282,6 +282,22 @@ func (w *world) Info(_ context.Context, _ storage.Querier, ids []social.ID) (map
 	return out, nil
 }
 
+func (w *world) InfoFor(ctx context.Context, q storage.Querier, reader social.ID,
+	ids []social.ID) (map[social.ID]event.PostInfo, error) {
+	out, err := w.Info(ctx, q, ids)
+	for id, p := range out {
+		p.ByFollow = p.Visibility == event.Followers && reader != p.RootAuthor &&
+			!slices.Contains(w.posts[p.RootID].Mentions, reader)
+		out[id] = p
+		follows, _ := w.IsFollowing(ctx, q, reader, p.RootAuthor)
+		if p.ByFollow && !follows || p.Visibility == event.Mentioned && reader != p.RootAuthor &&
+			!slices.Contains(w.posts[p.RootID].Mentions, reader) {
+			delete(out, id)
+		}
+	}
+	return out, err
+}
+
 func (w *world) RecentBy(_ context.Context, _ storage.Querier, _ social.ID, edges []social.FollowEdge,
 	win social.Window) ([]event.PostInfo, error) {
 	var out []event.PostInfo

@@ -53,7 +53,8 @@ func openOn(t testing.TB, cfg posts.Config, on func(storage.DB) storage.DB, name
 	s := &site{Fixture: moduletest.Open(t, posts.Migrations), users: &people{refs: map[social.ID]social.UserRef{}},
 		follows: &graph{edges: map[[2]social.ID]social.FollowEdge{}}, facts: &facts{}}
 	s.Service = posts.New(cfg, social.Site{PublicURL: "https://social.example"}, on(s.DB), s.Bus, s.Clock, s.Pages)
-	s.Ports = posts.Ports{Users: s.users, People: s.users, Follows: s.follows, Log: s}
+	s.Ports = posts.Ports{Users: s.users, People: s.users, Follows: s.follows, Log: s,
+		Limits: social.Unlimited{}}
 	s.Bus.React(s.Reactions()...)
 	s.Bus.React(
 		event.On("test: published", func(_ context.Context, _ storage.Tx,

@@ -67,8 +67,8 @@ func (s *Service) Likes(ctx context.Context, reader, id social.ID,
 			return err
 		}
 		scope := social.PageScope{List: "likes", Filter: id.String(), Person: reader}
-		list, err := social.PageOf(s.pages, scope, p, false, func(l like) int64 { return l.key },
-			func(w social.Window) ([]like, error) { return likesOf(ctx, q, r.key, w) })
+		list, err := social.WalkedPage(s.pages, scope, p, false, likeKey,
+			func(w social.Window) (social.Found[like], error) { return likesOf(ctx, q, r.key, w) })
 		if err != nil {
 			return err
 		}
@@ -89,16 +89,20 @@ func (s *Service) Likes(ctx context.Context, reader, id social.ID,
 type like struct {
 	key  int64
 	user social.ID
+	gone bool // with the person's account
 }
 
-const likeStanding = ` AND l.user_id NOT IN (SELECT user_id FROM post_leavers)`
+func likeKey(l like) int64 { return l.key }
 
-func likesOf(ctx context.Context, q storage.Querier, post int64, w social.Window) ([]like, error) {
-	return storage.All(ctx, q, func(row storage.Row) (l like, err error) {
-		err = row.Scan(&l.key, &l.user)
-		return l, err
-	}, `SELECT l.key, l.user_id FROM post_likes l WHERE l.post_key = $1`+likeStanding+w.Clause("l.key", 2), post,
-		w.From(), w.Limit)
+func likesOf(ctx context.Context, q storage.Querier, post int64, w social.Window) (social.Found[like], error) {
+	query := `SELECT l.key, l.user_id, CASE WHEN l.user_id IN (SELECT user_id FROM post_leavers) THEN 1 ELSE 0 END
+		FROM post_likes l WHERE l.post_key = $1` + w.Clause("l.key", 2)
+	return social.Walk(w, likeKey, func(l like) (bool, error) { return !l.gone, nil },
+		func(w social.Window) ([]like, error) {
+			return storage.All(ctx, q, func(row storage.Row) (l like, err error) {
+				return l, row.Scan(&l.key, &l.user, &l.gone)
+			}, query, post, w.From(), w.Limit)
+		})
 }
 
 func insertLike(ctx context.Context, tx storage.Tx, post int64, user social.ID, now social.Time) (bool, error) {

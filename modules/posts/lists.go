@@ -2,6 +2,7 @@ package posts
 
 import (
 	"context"
+	"strings"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -25,9 +26,14 @@ func (s *Service) Comments(ctx context.Context, reader, id social.ID, newest boo
 		if newest {
 			scope.Filter = id.String() + " newest"
 		}
-		out, err = s.page(ctx, q, reader, scope, p, !newest, func(w social.Window) ([]row, error) {
+		rows, err := social.WalkedPage(s.pages, scope, p, !newest, rowKey, func(w social.Window) (social.Found[row], error) {
 			return commentsOf(ctx, q, reader, top, w)
 		})
+		if err != nil {
+			return err
+		}
+		items, err := s.render(ctx, q, reader, rows.Items)
+		out = social.List[Post]{Items: items, Next: rows.Next, Prev: rows.Prev}
 		return err
 	})
 	return out, social.Wrap(err, "posts: comments of %s", id)
@@ -46,121 +52,176 @@ func (s *Service) ByAuthor(ctx context.Context, reader, author social.ID, media,
 		if _, ok := there[author]; !ok {
 			return social.NotFound()
 		}
-		judge := &judge{s: s, q: q, reader: reader, known: map[social.ID]bool{}}
-		if _, err := judge.follows(ctx, author); err != nil {
+		judge := &judge{s: s, q: q, reader: reader}
+		spans, err := judge.spansBy(ctx, author, comments)
+		if err != nil {
 			return err
 		}
 		filter := author.String() + string(" m"[storage.Bit(media)]) + string(" c"[storage.Bit(comments)])
 		scope := social.PageScope{List: "posts", Filter: filter, Person: reader}
-		out, err = s.page(ctx, q, reader, scope, p, false, func(w social.Window) ([]row, error) {
-			if media {
-				return nil, nil
-			}
-			return judge.fill(ctx, w, func(w social.Window) ([]row, error) {
-				return rowsBy(ctx, q, reader, author, judge.refused, comments, w)
+		keys, err := social.WalkedPage(s.pages, scope, p, false, ownKey,
+			func(w social.Window) (social.Found[int64], error) {
+				if media {
+					return social.Found[int64]{}, nil
+				}
+				return judge.keysBy(ctx, author, spans, comments, w)
 			})
-		})
+		if err != nil {
+			return err
+		}
+		rows, err := rowsByKey(ctx, q, reader, keys.Items)
+		if err != nil {
+			return err
+		}
+		items, err := s.render(ctx, q, reader, rows)
+		out = social.List[Post]{Items: items, Next: keys.Next, Prev: keys.Prev}
 		return err
 	})
 	return out, social.Wrap(err, "posts: posts of %s", author)
 }
 
-func rowKey(r row) int64 { return r.key }
-
-func (s *Service) page(ctx context.Context, q storage.Querier, reader social.ID, scope social.PageScope,
-	p social.PageQuery, rising bool, fetch func(social.Window) ([]row, error)) (social.List[Post], error) {
-	list, err := social.PageOf(s.pages, scope, p, rising, rowKey, fetch)
-	if err != nil {
-		return social.List[Post]{}, err
-	}
-	items, err := s.render(ctx, q, reader, list.Items)
-	return social.List[Post]{Items: items, Next: list.Next, Prev: list.Prev}, err
-}
+func rowKey(r row) int64     { return r.key }
+func ownKey(key int64) int64 { return key }
+func placeKey(p place) int64 { return p.key }
 
 // judge decides, for one reader and one snapshot, what visible leaves open.
 type judge struct {
-	s       *Service
-	q       storage.Querier
-	reader  social.ID
-	known   map[social.ID]bool
-	refused []social.ID // whom the reader does not follow, as far as asked; at most maxIn of them
+	s        *Service
+	q        storage.Querier
+	reader   social.ID
+	followed map[social.ID]bool // whom the reader follows; nil = not asked yet
 }
 
 func (j *judge) follows(ctx context.Context, author social.ID) (bool, error) {
-	if yes, ok := j.known[author]; ok {
-		return yes, nil
+	if j.followed == nil {
+		edges, err := j.s.Ports.Follows.Following(ctx, j.q, j.reader)
+		if err != nil {
+			return false, err
+		}
+		j.followed = make(map[social.ID]bool, len(edges))
+		for _, e := range edges {
+			j.followed[e.User] = true
+		}
 	}
-	yes, err := j.s.Ports.Follows.IsFollowing(ctx, j.q, j.reader, author)
-	j.known[author] = yes
-	if !yes && len(j.refused) < maxIn {
-		j.refused = append(j.refused, author)
-	}
-	return yes, err
+	return j.followed[author], nil
 }
 
-// fill reads on until a window is full of rows the reader may see, or there are no more.
-func (j *judge) fill(ctx context.Context, w social.Window, fetch func(social.Window) ([]row, error)) ([]row, error) {
-	var out []row
-	for {
-		list, err := fetch(w)
-		if err != nil {
+// span is a range of an index: rows p, in the order of a column.
+type span struct{ rows, key string }
+
+const (
+	topsOf     = `posts p WHERE p.author_id = $2 AND p.deleted_at = 0 AND ` + topLevel + ` AND p.visibility = `
+	commentsBy = `posts p WHERE p.author_id = $2 AND p.deleted_at = 0 AND ` + comment + ` AND p.visibility = `
+	namedBy    = `post_mentions p WHERE p.user_id = $1 AND p.author_id = $2 AND p.addressed = `
+)
+
+// Spans in which a reader $1 sees everything that an author $2 wrote. What a reader may not see lies in spans of its
+// own, and there may be any amount of it.
+var (
+	forEverybody   = span{topsOf + `0`, `key`}
+	forFollowers   = span{topsOf + `1`, `key`}
+	namedAmongThem = span{namedBy + `0`, `post_key`}
+	forNamed       = span{namedBy + `1`, `post_key`}
+	openComments   = span{commentsBy + `0`, `key`}
+)
+
+// closedSpans hold the comments below posts that are not for everybody.
+var closedSpans = []span{{commentsBy + `1`, `key`}, {commentsBy + `2`, `key`}}
+
+// spansBy gives the spans that hold what the reader may see of what author wrote, but for closedSpans.
+func (j *judge) spansBy(ctx context.Context, author social.ID, comments bool) ([]span, error) {
+	spans := []span{forEverybody}
+	if comments {
+		spans = append(spans, openComments)
+	}
+	if j.reader.IsZero() {
+		return spans, nil
+	}
+	follower := j.reader == author
+	if !follower {
+		var err error
+		if follower, err = j.s.Ports.Follows.IsFollowing(ctx, j.q, j.reader, author); err != nil {
 			return nil, err
 		}
-		for _, r := range list {
-			if r.needsFollow(j.reader) {
-				if yes, err := j.follows(ctx, r.rootAuthor); err != nil || !yes {
-					if err != nil {
-						return nil, err
-					}
-					continue
-				}
-			}
-			if out = append(out, r); len(out) == w.Limit {
-				return out, nil
-			}
-		}
-		if len(list) < w.Limit {
-			return out, nil
-		}
-		w.Key, w.Bound = list[len(list)-1].key, true
 	}
+	if follower {
+		return append(spans, forFollowers, forNamed), nil
+	}
+	return append(spans, namedAmongThem, forNamed), nil
 }
 
-// commentStanding: a comment that is there, or the place of one. The first half is the condition of its index, so that
-// comments that are gone are not even looked at.
-const commentStanding = `(p.deleted_at = 0 OR p.comment_count > 0)
-	AND (p.author_id NOT IN (SELECT user_id FROM post_leavers) OR p.comment_count > 0)`
+// keysBy gives the keys of what author wrote and the reader may see.
+func (j *judge) keysBy(ctx context.Context, author social.ID, spans []span, comments bool,
+	w social.Window) (social.Found[int64], error) {
+	keys, err := storage.All(ctx, j.q, storage.One[int64], inSpans(spans, w), j.reader, author, w.From(), w.Limit)
+	found := social.Found[int64]{Items: keys}
+	if err != nil || !comments || j.reader.IsZero() {
+		return found, err
+	}
+	if len(keys) == w.Limit {
+		w.Until = keys[w.Limit-1]
+	}
+	closed, err := j.closedComments(ctx, author, w)
+	return social.MergeFound(w, found, closed, ownKey), err
+}
 
-// commentsOf gives what stands below a place the reader may see.
-func commentsOf(ctx context.Context, q storage.Querier, reader social.ID, top row, w social.Window) ([]row, error) {
-	const below = `SELECT ` + columns + ` FROM posts p WHERE p.root_key = $2 AND p.reply_to IS NOT NULL AND ` +
-		commentStanding
+// inSpans is the query of a window over spans. $3 is where it begins, $4 its limit.
+func inSpans(spans []span, w social.Window) string {
+	sign, order := " < $3", " ORDER BY key DESC LIMIT $4"
+	if w.Rising {
+		sign, order = " > $3", " ORDER BY key LIMIT $4"
+	}
+	arms := make([]string, len(spans))
+	for i, one := range spans {
+		arms[i] = `SELECT p.` + one.key + ` AS key FROM ` + one.rows + ` AND p.` + one.key + sign
+	}
+	return strings.Join(arms, " UNION ALL ") + order
+}
+
+// place is a comment as far as it tells who may see it.
+type place struct {
+	key        int64
+	rootAuthor social.ID
+	followers  bool // its top post is for followers, else for those named in it
+	named      bool // the reader is named in the top post
+}
+
+// closedComments gives the keys of author's comments below posts that are not for everybody, as far as the reader may
+// see those. Who may differs from post to post, so this is a walk, in which many may be passed over.
+func (j *judge) closedComments(ctx context.Context, author social.ID, w social.Window) (social.Found[int64], error) {
+	query := `SELECT p.key, p.root_author_id, CASE WHEN p.visibility = 1 THEN 1 ELSE 0 END, CASE WHEN ` + isNamed +
+		` THEN 1 ELSE 0 END FROM posts p WHERE p.key IN (` +
+		inSpans(closedSpans, w) + `) ORDER BY p.key`
+	if !w.Rising {
+		query += " DESC"
+	}
+	found, err := social.Walk(w, placeKey, func(p place) (bool, error) {
+		if p.named || p.rootAuthor == j.reader || !p.followers {
+			return p.named || p.rootAuthor == j.reader, nil
+		}
+		return j.follows(ctx, p.rootAuthor)
+	}, func(w social.Window) ([]place, error) {
+		return storage.All(ctx, j.q, func(row storage.Row) (p place, err error) {
+			return p, row.Scan(&p.key, &p.rootAuthor, &p.followers, &p.named)
+		}, query, j.reader, author, w.From(), w.Limit)
+	})
+	return social.Keys(found, placeKey), err
+}
+
+// commentsOf gives what stands below a place the reader may see: comments that are there, and the places of those that
+// are not but have comments. What is gone with its author's account stands in the index until a job has emptied it.
+func commentsOf(ctx context.Context, q storage.Querier, reader social.ID, top row,
+	w social.Window) (social.Found[row], error) {
+	const standing = ` AND (p.deleted_at = 0 OR p.comment_count > 0)` // the condition of the index
+	const below = `SELECT ` + columns + ` FROM posts p WHERE p.root_key = $2 AND p.reply_to IS NOT NULL` + standing
 	const belowComment = `SELECT ` + columns +
-		` FROM post_ancestors a JOIN posts p ON p.key = a.post_key WHERE a.ancestor_key = $2 AND ` + commentStanding
+		` FROM post_ancestors a JOIN posts p ON p.key = a.post_key WHERE a.ancestor_key = $2` + standing
 	query := below + w.Clause("p.key", 3)
 	if top.key != top.rootKey {
 		query = belowComment + w.Clause("a.post_key", 3)
 	}
-	return queryRows(ctx, q, false, query, reader, top.key, w.From(), w.Limit)
-}
-
-// rowsBy gives what author wrote, as far as the reader may see it, given that the caller decides needsFollow. What is
-// for the followers of those already refused is not read: there may be any number of it.
-func rowsBy(ctx context.Context, q storage.Querier, reader, author social.ID, refused []social.ID, comments bool,
-	w social.Window) ([]row, error) {
-	query := `SELECT ` + columns + namedColumn + ` FROM posts p WHERE p.author_id = $2 AND ` + standing + ` AND ` + visible
-	args := []any{reader, author, w.From(), w.Limit}
-	if len(refused) > 0 {
-		var list string
-		list, args = storage.In(args, refused)
-		query += ` AND (p.visibility <> 1 OR p.root_author_id = $1 OR ` + isNamed +
-			` OR p.root_author_id NOT IN ` + list + `)`
-	}
-	order := w.Clause("p.key", 3)
-	list, err := queryRows(ctx, q, true, query+` AND `+topLevel+order, args...)
-	if err != nil || !comments {
-		return list, err
-	}
-	more, err := queryRows(ctx, q, true, query+` AND `+comment+order, args...)
-	return social.Merge(w, list, more, rowKey), err
+	return social.Walk(w, rowKey, func(r row) (bool, error) { return !r.deleted || r.comments > 0, nil },
+		func(w social.Window) ([]row, error) {
+			return queryRows(ctx, q, false, query, reader, top.key, w.From(), w.Limit)
+		})
 }

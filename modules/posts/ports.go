@@ -13,6 +13,7 @@ type Ports struct {
 	People  People
 	Follows Follows
 	Log     Log
+	Limits  Limits
 }
 
 // Users tells who is there. Absent: nobody is, so nothing can be posted and every name stays text.
@@ -39,4 +40,10 @@ type Follows interface {
 // Log tells how far the event log is. Absent, and before it is open: answers carry no Belfry-Cursor.
 type Log interface {
 	Head() social.Cursor
+}
+
+// Limits bounds what one person does. Absent: nothing is limited.
+type Limits interface {
+	// Spend takes so many of a key's budget, or gives the fault rate_limited and takes none.
+	Spend(b social.Budget, key string, cost int) error
 }

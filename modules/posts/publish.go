@@ -13,7 +13,8 @@ import (
 // Publish writes a post or a comment: the row, the counts above it, the announcement and the fact, in one
 // transaction. A top-level post for everybody or for followers is announced in by:<author>, whatever their number;
 // a comment, and a post for named people only, reach people as notifications. Faults: validation_failed; /reply_to
-// not_found (absent, not visible), not_allowed (its top post was deleted).
+// not_found (absent, not visible), not_allowed (its top post was deleted); rate_limited when it names more people than
+// the budget of mentions has left.
 func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once *storage.Once) (Post, error) {
 	c, err := d.check(s.cfg)
 	if err != nil {
@@ -25,10 +26,18 @@ func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once
 	}
 	id := social.NewID()
 	var answer Post
+	spent := false
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
 		answer = Post{}
-		if done, err := once.Begin(ctx, tx, &answer); err != nil || done {
+		if done, err := once.Begin(ctx, tx, &answer); err != nil || done { // a repetition spends nothing
 			return err
+		}
+		if !spent {
+			if err := s.Ports.Limits.Spend(social.BudgetMentions, actor.LimitKey(""),
+				len(named(mentions, actor.UserID))); err != nil {
+				return err
+			}
+			spent = true
 		}
 		r := row{id: id, author: actor.UserID, rootID: id, rootAuthor: actor.UserID, visibility: c.Visibility,
 			text: c.Text, sensitive: c.Sensitive, warning: c.Warning, language: c.Language, mentions: mentions,

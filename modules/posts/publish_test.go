@@ -235,3 +235,44 @@ func (l leaving) Refs(ctx ctx, q storage.Querier, ids []social.ID) (map[social.I
 	delete(out, l.gone)
 	return out, err
 }
+
+// budget is a limiter that has so much left.
+type budget struct{ left int }
+
+func (b *budget) Spend(name social.Budget, _ string, cost int) error {
+	if name != social.BudgetMentions || cost > b.left {
+		return social.NewFault(social.CodeRateLimited, "Too many.")
+	}
+	b.left -= cost
+	return nil
+}
+
+// TestMentionsHaveABudget: each person named costs one, once, and nothing is written when too little is left; oneself
+// costs nothing, and neither does a repetition under the same key.
+func TestMentionsHaveABudget(t *testing.T) {
+	s := open(t, "alice", "bob", "carol")
+	left := &budget{left: 3}
+	s.Ports.Limits = left
+	s.say(t, "alice", "@bob @carol @bob and me, @alice")
+	if left.left != 1 {
+		t.Fatalf("%d are left, want 1", left.left)
+	}
+	rows := len(s.Outbox(t))
+	_, err := s.Publish(t.Context(), s.actor("alice"), posts.Draft{Text: "@bob @carol"}, nil)
+	wantFault(t, err, social.CodeRateLimited)
+	if len(s.Outbox(t)) != rows || len(s.by(t, "alice", "alice", true)) != 1 {
+		t.Error("what was refused was written")
+	}
+	once := func() *storage.Once {
+		return storage.NewOnce(s.actor("alice"), s.Clock.Now(), "POST /v1/posts", "key", []byte("{}"))
+	}
+	for range 2 {
+		if _, err := s.Publish(t.Context(), s.actor("alice"), posts.Draft{Text: "@bob"}, once()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.say(t, "alice", "nobody")
+	if left.left != 0 {
+		t.Errorf("%d are left, want 0", left.left)
+	}
+}

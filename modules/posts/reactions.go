@@ -29,8 +29,46 @@ func (s *Service) Reactions() []event.Reaction {
 func (s *Service) Jobs() []social.Job {
 	return []social.Job{
 		{Name: "posts: empty ended accounts", Every: cleanupEvery, Run: s.emptyDeletedUser},
+		{Name: "posts: recount", Every: time.Hour, Run: s.recount, AtStart: true},
 		{Name: "posts: redact what was announced", Every: cleanupEvery, Run: s.goOnRedacting, AtStart: true},
 	}
+}
+
+// recount takes what is not for everybody from the counts of one page of people for whom it was counted once.
+func (s *Service) recount(ctx context.Context) (more bool, err error) {
+	type counted struct {
+		person social.ID
+		hidden int64
+	}
+	page := func(q storage.Querier) ([]counted, error) {
+		return storage.All(ctx, q, func(row storage.Row) (c counted, err error) {
+			return c, row.Scan(&c.person, &c.hidden)
+		}, `SELECT user_id, hidden FROM post_recounts ORDER BY user_id LIMIT $1`, cleanupPage)
+	}
+	err = s.db.Read(ctx, func(q storage.Querier) error { // mostly there is nobody, and the writer is left alone
+		list, err := page(q)
+		more = len(list) > 0
+		return err
+	})
+	if err != nil || !more {
+		return false, social.Wrap(err, "posts: recount")
+	}
+	err = s.db.InTx(ctx, func(tx storage.Tx) error {
+		list, err := page(tx)
+		if err != nil {
+			return err
+		}
+		for _, c := range list {
+			if err := s.bus.Emit(ctx, tx, event.PostsUncounted{Author: c.person, Posts: c.hidden}); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, `DELETE FROM post_recounts WHERE user_id = $1`, c.person); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return true, social.Wrap(err, "posts: recount")
 }
 
 // emptyDeletedUser takes away one page of what is left of one ended account: posts (with a fact each), likes, and the
@@ -68,10 +106,9 @@ func nextDeletedUser(ctx context.Context, q storage.Querier) (person social.ID, 
 
 func (s *Service) emptyPosts(ctx context.Context, tx storage.Tx, person social.ID) (int, error) {
 	var rows []row
-	for _, which := range []string{topLevel, comment} {
-		more, err := queryRows(ctx, tx, false,
-			`SELECT `+columns+` FROM posts p WHERE p.author_id = $2 AND p.deleted_at = 0 AND `+which+
-				` ORDER BY p.key DESC LIMIT $3`, social.ID{}, person, cleanupPage-len(rows))
+	for _, which := range []string{topsOf, commentsBy} {
+		more, err := queryRows(ctx, tx, false, `SELECT `+columns+` FROM `+which+`p.visibility LIMIT $3`, social.ID{}, person,
+			cleanupPage-len(rows))
 		if err != nil {
 			return 0, err
 		}

@@ -29,7 +29,7 @@ type Service struct {
 func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock social.Clock,
 	pages *social.PageCursors) *Service {
 	return &Service{Ports: Ports{Users: event.Absent{}, People: event.Absent{}, Follows: event.Absent{},
-		Log: event.Absent{}}, cfg: cfg,
+		Log: event.Absent{}, Limits: social.Unlimited{}}, cfg: cfg,
 		site: site, db: db, bus: bus, clock: clock, pages: pages, keys: timeline.New(cfg.CachedKeys),
 		contents: storage.NewCache[int64](cfg.CachedBytes, (*content).size)}
 }
@@ -124,10 +124,39 @@ func (s *Service) authors(ctx context.Context, q storage.Querier, rows []row) (m
 // Info tells other modules what they need to know of posts. Deleted ones, and those of ended accounts, are absent.
 // Visibility is the caller's to judge.
 func (s *Service) Info(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]event.PostInfo, error) {
+	return s.infoOf(ctx, q, social.ID{}, ids, ``)
+}
+
+// InfoFor is Info for a reader: what they may not see now is absent too. ByFollow tells what they see because they
+// follow somebody.
+func (s *Service) InfoFor(ctx context.Context, q storage.Querier, reader social.ID,
+	ids []social.ID) (map[social.ID]event.PostInfo, error) {
+	out, err := s.infoOf(ctx, q, reader, ids, ` AND `+visible)
+	follows := map[social.ID]bool{}
+	for id, p := range out {
+		if !p.ByFollow || err != nil {
+			continue
+		}
+		yes, known := follows[p.RootAuthor]
+		if !known {
+			yes, err = s.Ports.Follows.IsFollowing(ctx, q, reader, p.RootAuthor)
+			follows[p.RootAuthor] = yes
+		}
+		if !yes {
+			delete(out, id)
+		}
+	}
+	return out, social.Wrap(err, "posts: info for %s", reader)
+}
+
+// infoOf gives the infos of posts that stand and keep a condition.
+func (s *Service) infoOf(ctx context.Context, q storage.Querier, reader social.ID, ids []social.ID,
+	and string) (map[social.ID]event.PostInfo, error) {
 	out := make(map[social.ID]event.PostInfo, len(ids))
 	for part := range slices.Chunk(ids, maxIn) {
-		in, args := storage.In([]any{social.ID{}}, part)
-		rows, err := queryRows(ctx, q, false, `SELECT `+columns+` FROM posts p WHERE p.id IN `+in+` AND `+standing, args...)
+		in, args := storage.In([]any{reader}, part)
+		rows, err := queryRows(ctx, q, true,
+			`SELECT `+columns+namedColumn+` FROM posts p WHERE p.id IN `+in+` AND `+standing+and, args...)
 		if err != nil {
 			return nil, fmt.Errorf("posts: info: %w", err)
 		}
@@ -137,6 +166,12 @@ func (s *Service) Info(ctx context.Context, q storage.Querier, ids []social.ID) 
 		}
 		for _, i := range list {
 			out[i.ID] = i
+		}
+		for _, r := range rows {
+			if i, there := out[r.id]; there && and != `` {
+				i.ByFollow = r.needsFollow(reader)
+				out[r.id] = i
+			}
 		}
 	}
 	return out, nil

@@ -170,9 +170,13 @@ func insertRow(ctx context.Context, tx storage.Tx, r row, parent row) error {
 	if addressed {
 		people = append(people, r.author)
 	}
+	var author social.ID // zero but for a top-level post that is not for everybody
+	if r.replyTo.IsZero() && r.visibility != event.Public {
+		author = r.author
+	}
 	for _, id := range people {
-		if _, err := tx.Exec(ctx, `INSERT INTO post_mentions (post_key, user_id, addressed) VALUES ($1, $2, $3)`, r.key,
-			id, storage.Bit(addressed)); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO post_mentions (post_key, user_id, addressed, author_id)
+			VALUES ($1, $2, $3, $4)`, r.key, id, storage.Bit(addressed), author); err != nil {
 			return err
 		}
 	}
@@ -216,9 +220,18 @@ func emptyRow(ctx context.Context, tx storage.Tx, r row, key int64, now social.T
 	if err != nil {
 		return err
 	}
-	if r.replyTo.IsZero() { // its places in timelines; whom it named still decides who sees what is below it
-		_, err = tx.Exec(ctx, `UPDATE post_mentions SET addressed = 0 WHERE post_key = $1 AND addressed = 1`, r.key)
+	if r.replyTo.IsZero() { // its places in lists; whom it named still decides who sees what is below it
+		if r.visibility != event.Public {
+			_, err = tx.Exec(ctx, `UPDATE post_mentions SET addressed = 0, author_id = NULL WHERE post_key = $1`, r.key)
+		}
 		return err
 	}
-	return countComment(ctx, tx, r, -1)
+	if err := countComment(ctx, tx, r, -1); err != nil || r.replyTo == r.rootID {
+		return err
+	}
+	// What is gone, with nothing below it, stands below nothing any more: lists would walk it for ever.
+	_, err = tx.Exec(ctx, `DELETE FROM post_ancestors WHERE post_key IN (SELECT p.key FROM posts p
+		WHERE p.deleted_at <> 0 AND p.comment_count = 0 AND (p.key = $1
+		OR p.key IN (SELECT ancestor_key FROM post_ancestors WHERE post_key = $1)))`, r.key)
+	return err
 }

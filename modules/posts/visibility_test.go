@@ -56,6 +56,12 @@ func TestWhoSeesWhat(t *testing.T) {
 					_, err = s.Get(t.Context(), s.id(reader), p.ID)
 					check("get "+p.Text, err == nil)
 					notFound(t, err)
+					infos, err := s.infoFor(t, reader, p)
+					check("info of "+p.Text, len(infos) == 1)
+					if i, seen := infos[p.ID]; err == nil && seen && i.ByFollow != (tt.visibility == event.Followers &&
+						reader == "follower") {
+						t.Errorf("%s sees %s by a follow: %v", reader, p.Text, i.ByFollow)
+					}
 					_, err = s.Likes(t.Context(), s.id(reader), p.ID, social.PageQuery{Limit: 5})
 					check("likes of "+p.Text, err == nil)
 					notFound(t, err)
@@ -99,6 +105,14 @@ func TestWhoSeesWhat(t *testing.T) {
 			})
 		}
 	}
+}
+
+func (s *site) infoFor(t *testing.T, reader string, p posts.Post) (infos map[social.ID]event.PostInfo, err error) {
+	err = s.DB.Read(t.Context(), func(q storage.Querier) error {
+		infos, err = s.InfoFor(t.Context(), q, s.id(reader), []social.ID{p.ID})
+		return err
+	})
+	return infos, err
 }
 
 // isListed reports whether a comment is among its author's posts, as reader sees them.

@@ -93,6 +93,9 @@ type Fault struct {
 	Fields     []Field       // only with CodeValidationFailed
 	RetryAfter time.Duration // 0 = not said
 	Gap        *GapError     // only with CodeCursorGone
+
+	// Limit, which only the host sets, gives set the headers of the budget that was refused, with CodeRateLimited.
+	Limit func(set func(name, value string))
 }
 
 // NewFault returns a fault with code and one sentence.

@@ -47,19 +47,32 @@ const (
 	BudgetLoginAddress Budget = "login_address"
 	BudgetRegister     Budget = "register"
 	BudgetService      Budget = "service"
-	BudgetNone         Budget = "none" // not limited by the host
+	BudgetEndpointTest Budget = "endpoint_tests"
+	BudgetMentions     Budget = "mentions" // spent by the person named
+	BudgetPages        Budget = "pages"    // key: address; for what has no other budget
+	BudgetNone         Budget = "none"     // not limited by the host
 )
 
-// Limits is the host's rate limiter, in memory, per node. Take spends one of a key's budget; when nothing is
-// left ok is false and retry says when to come back. Safe for concurrent use.
+// Limits is the host's rate limiter, in memory, per node. When nothing is left ok is false and retry says when to come
+// back. Safe for concurrent use.
 type Limits interface {
+	// Take spends one of a key's budget.
 	Take(b Budget, key string) (retry time.Duration, ok bool)
+	// Guess counts one guess at the password of an account from a device that the account does not know, over all
+	// addresses; exists is false for a name that nobody has. right is called if it was the password, and takes the guess
+	// back; it is nil if not ok.
+	Guess(account string, exists bool) (right func(), retry time.Duration, ok bool)
 }
 
 // Unlimited is the Limits that allows everything.
 type Unlimited struct{}
 
 func (Unlimited) Take(Budget, string) (time.Duration, bool) { return 0, true }
+
+func (Unlimited) Guess(string, bool) (func(), time.Duration, bool) { return func() {}, 0, true }
+
+// Spend is for ports that take several of a budget at once.
+func (Unlimited) Spend(Budget, string, int) error { return nil }
 
 // IDPath is the input of an operation on the thing that its path names.
 type IDPath struct {

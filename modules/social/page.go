@@ -21,7 +21,7 @@ type PageQuery struct {
 // List is one page of a list, the body of every list answer.
 type List[T any] struct {
 	Items []T     `json:"items"`
-	Next  *string `json:"next" doc:"Cursor of the following page; null when there was nothing there."`
+	Next  *string `json:"next" doc:"Cursor of the following page; null when there was nothing there. A page may be short, even empty, and have one: go on with it."`
 	Prev  *string `json:"prev" doc:"Cursor of the page before; null when there was nothing there."`
 }
 
@@ -84,6 +84,8 @@ type Window struct {
 	Bound  bool  // false = no bound: from the end that Rising names
 	Rising bool  // true: keys > Key in rising order; false: keys < Key in falling order
 	Limit  int
+	Scan   int   // how many rows a Walk may look at
+	Until  int64 // a Walk ends there: nothing beyond it is wanted; 0 = nowhere
 }
 
 // From is Key, and without a bound a number beyond every key: below for a rising window, above for a falling one.
@@ -174,15 +176,109 @@ func Merge[T any](w Window, a, b []T, key func(T) int64) []T {
 	return out
 }
 
-// PageOf makes one page. fetch reads rows of a window from the store (a transaction or the reader pool); it is
+// ScanBudget is how many rows a list looks at for one page, those that it does not show among them. It is far more than a
+// page holds, and a few milliseconds of reading: lists whose index holds rows that some readers are not shown end a
+// page there, with a cursor to go on.
+const ScanBudget = 500
+
+// Found is what a store gives for a window.
+type Found[T any] struct {
+	Items  []T
+	Looked int // rows looked at, shown or not
+
+	// Cut says that Window.Scan was used up before the window was full: there may be more behind Through.
+	Cut     bool
+	Through int64
+}
+
+// beyond reports whether a key lies behind another in the direction of the window.
+func (w Window) beyond(key, other int64) bool { return key != other && (key > other) == w.Rising }
+
+// Walk reads a window of an index of which not every row is shown: on and on, in steps that double, until the window is
+// full, there are no more rows, or w.Scan of them were looked at. fetch gives at most Limit rows of a window; key gives
+// the order key of a row.
+func Walk[T any](w Window, key func(T) int64, shown func(T) (bool, error),
+	fetch func(Window) ([]T, error)) (Found[T], error) {
+	var out Found[T]
+	for step := w; ; step.Limit *= 2 {
+		if step.Limit = min(step.Limit, w.Scan-out.Looked); step.Limit <= 0 {
+			out.Cut, out.Through = true, step.From()
+			return out, nil
+		}
+		rows, err := fetch(step)
+		if err != nil {
+			return out, err
+		}
+		for _, row := range rows {
+			if w.Until != 0 && w.beyond(key(row), w.Until) {
+				return out, nil
+			}
+			out.Looked++
+			ok, err := shown(row)
+			if err != nil {
+				return out, err
+			}
+			if !ok {
+				continue
+			}
+			if out.Items = append(out.Items, row); len(out.Items) == w.Limit {
+				return out, nil
+			}
+		}
+		if len(rows) < step.Limit {
+			return out, nil
+		}
+		step.Key, step.Bound = key(rows[len(rows)-1]), true
+	}
+}
+
+// Keys is what was found by its order keys alone.
+func Keys[T any](f Found[T], key func(T) int64) Found[int64] {
+	out := Found[int64]{Looked: f.Looked, Cut: f.Cut, Through: f.Through}
+	for _, item := range f.Items {
+		out.Items = append(out.Items, key(item))
+	}
+	return out
+}
+
+// MergeFound is Merge for what two walks have found. Behind the place where one of them was cut nothing is known.
+func MergeFound[T any](w Window, a, b Found[T], key func(T) int64) Found[T] {
+	out := Found[T]{Looked: a.Looked + b.Looked}
+	for _, one := range []Found[T]{a, b} {
+		if one.Cut && (!out.Cut || w.beyond(out.Through, one.Through)) {
+			out.Cut, out.Through = true, one.Through
+		}
+	}
+	out.Items = Merge(w, a.Items, b.Items, key)
+	if out.Cut {
+		known := slices.IndexFunc(out.Items, func(item T) bool { return w.beyond(key(item), out.Through) })
+		if known >= 0 {
+			out.Items = out.Items[:known]
+		}
+		out.Cut = len(out.Items) < w.Limit
+	}
+	return out
+}
+
+// PageOf is WalkedPage of an index in which every row is shown.
+func PageOf[T any](p *PageCursors, s PageScope, q PageQuery, rising bool, key func(T) int64,
+	fetch func(Window) ([]T, error)) (List[T], error) {
+	return WalkedPage(p, s, q, rising, key, func(w Window) (Found[T], error) {
+		rows, err := fetch(w)
+		return Found[T]{Items: rows}, err
+	})
+}
+
+// WalkedPage makes one page. fetch reads rows of a window from the store (a transaction or the reader pool); it is
 // called once, and once more with Limit 1 where the page's other side is not known. key gives a row's order key.
 // rising is the list's own order: true for oldest first. A cursor that was altered or belongs to another list
 // gives CodeInvalidCursor; errors of fetch are returned as they are.
 //
-// Items is never nil. Rows that a reader may not see have to be left out by fetch itself, so that a page is full.
-func PageOf[T any](p *PageCursors, s PageScope, q PageQuery, rising bool, key func(T) int64,
-	fetch func(Window) ([]T, error)) (List[T], error) {
-	w := Window{Rising: rising, Limit: q.Limit + 1}
+// Items is never nil. Rows that a reader may not see have to be left out by fetch itself. Where that was cut the page
+// is short, perhaps empty, and has a cursor to go on all the same; the two calls have ScanBudget together.
+func WalkedPage[T any](p *PageCursors, s PageScope, q PageQuery, rising bool, key func(T) int64,
+	fetch func(Window) (Found[T], error)) (List[T], error) {
+	w := Window{Rising: rising, Limit: q.Limit + 1, Scan: ScanBudget}
 	back := byte(pageFront)
 	if q.Cursor != "" {
 		k, b, err := p.read(s, q.Cursor)
@@ -194,45 +290,40 @@ func PageOf[T any](p *PageCursors, s PageScope, q PageQuery, rising bool, key fu
 			w.Rising = !rising
 		}
 	}
-	rows, err := fetch(w)
+	found, err := fetch(w)
 	if err != nil {
 		return List[T]{}, err
 	}
-	more := len(rows) > q.Limit
-	if more {
-		rows = rows[:q.Limit]
+	out := List[T]{Items: found.Items}
+	ahead, behind := &out.Next, &out.Prev // as the page was read
+	if back == pageBack {
+		ahead, behind = behind, ahead
 	}
-	other := false // is there anything on the side we came from?
-	if w.Bound {
-		edge := w.Key
-		if len(rows) > 0 {
-			edge = key(rows[0])
+	switch {
+	case len(out.Items) > q.Limit:
+		out.Items = out.Items[:q.Limit]
+		*ahead = p.seal(s, key(out.Items[q.Limit-1]), back)
+	case found.Cut:
+		*ahead = p.seal(s, found.Through, back)
+	}
+	if w.Bound { // is there anything on the side we came from?
+		side := Window{Key: w.Key - 1, Bound: true, Rising: !w.Rising, Limit: 1, Scan: w.Scan - found.Looked}
+		if w.Rising {
+			side.Key = w.Key + 1
 		}
-		side, err := fetch(Window{Key: edge, Bound: true, Rising: !w.Rising, Limit: 1})
+		other, err := fetch(side)
 		if err != nil {
 			return List[T]{}, err
 		}
-		other = len(side) > 0
+		if len(other.Items) > 0 || other.Cut {
+			*behind = p.seal(s, side.Key, 1-back)
+		}
 	}
 	if back == pageBack {
-		slices.Reverse(rows)
-		more, other = other, more
+		slices.Reverse(out.Items)
 	}
-	out := List[T]{Items: rows}
 	if out.Items == nil {
 		out.Items = []T{}
-	}
-	if len(rows) > 0 {
-		if more {
-			out.Next = p.seal(s, key(rows[len(rows)-1]), pageFront)
-		}
-		if other {
-			out.Prev = p.seal(s, key(rows[0]), pageBack)
-		}
-	} else if w.Bound && back == pageFront && other {
-		out.Prev = p.seal(s, w.Key, pageBack)
-	} else if w.Bound && back == pageBack && more {
-		out.Next = p.seal(s, w.Key, pageFront)
 	}
 	return out, nil
 }

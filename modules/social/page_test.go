@@ -87,6 +87,65 @@ func TestPagesCoverTheList(t *testing.T) {
 	})
 }
 
+// TestWalkedPagesCoverTheList: over lists of which much is not shown, pages that end with the budget leave nothing out
+// and double nothing, forwards and back, and none looks at more than the budget.
+func TestWalkedPagesCoverTheList(t *testing.T) {
+	pages := social.NewPageCursors(make([]byte, 32))
+	rapid.Check(t, func(t *rapid.T) {
+		var open, closed, want []int64 // rows that are all shown, and rows of which few are
+		shown := map[int64]bool{}
+		many := rapid.IntRange(0, 2500).Draw(t, "rows")
+		rare := rapid.SampledFrom([]int{2, 100, 900}).Draw(t, "one is shown in")
+		for k := int64(1); k <= int64(many); k++ {
+			switch draw := rapid.Uint64().Draw(t, "row") % uint64(rare); {
+			case draw == 0:
+				open, want = append(open, k), append(want, k)
+			case draw == 1:
+				closed, shown[k], want = append(closed, k), true, append(want, k)
+			default:
+				closed = append(closed, k)
+			}
+		}
+		rising := rapid.Bool().Draw(t, "rising")
+		if !rising {
+			slices.Reverse(want)
+		}
+		limit, looked := rapid.IntRange(1, 100).Draw(t, "limit"), 0
+		read := func(cursor string) social.List[int64] {
+			looked = 0
+			page, err := social.WalkedPage(pages, social.PageScope{}, social.PageQuery{Limit: limit, Cursor: cursor}, rising,
+				self, func(w social.Window) (social.Found[int64], error) {
+					all, err := window(open)(w)
+					walked, _ := social.Walk(w, self, func(k int64) (bool, error) { looked++; return shown[k], nil }, window(closed))
+					return social.MergeFound(w, social.Found[int64]{Items: all}, walked, self), err
+				})
+			if err != nil || looked > social.ScanBudget {
+				t.Fatalf("%v after %d rows", err, looked)
+			}
+			return page
+		}
+		var got []int64
+		page := read("")
+		for got = append(got, page.Items...); page.Next != nil; got = append(got, page.Items...) {
+			page = read(*page.Next)
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("forwards %v, want %v", got, want)
+		}
+		got = nil
+		for ; ; page = read(*page.Prev) {
+			slices.Reverse(page.Items)
+			if got = append(got, page.Items...); page.Prev == nil {
+				break
+			}
+		}
+		slices.Reverse(got)
+		if !slices.Equal(got, want) {
+			t.Fatalf("backwards %v, want %v", got, want)
+		}
+	})
+}
+
 // TestPageCursorIsBound: a cursor of another list, filter, person, key or shape is refused (H26).
 func TestPageCursorIsBound(t *testing.T) {
 	pages := social.NewPageCursors(make([]byte, 32))

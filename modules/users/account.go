@@ -2,6 +2,7 @@ package users
 
 import (
 	"context"
+	"time"
 
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users/access"
@@ -45,7 +46,8 @@ func (s *Service) Register(ctx context.Context, r Registration, userAgent string
 		return Welcome{}, err
 	}
 	var err error
-	if draft.passwordHash, err = s.hasher.hash(ctx, r.Password); err != nil {
+	address := social.AddressFrom(ctx)
+	if draft.passwordHash, err = s.hasher.hash(ctx, turnOf(address, false), r.Password); err != nil {
 		return Welcome{}, social.Wrap(err, "users: register")
 	}
 	var w Welcome
@@ -61,15 +63,19 @@ func (s *Service) Register(ctx context.Context, r Registration, userAgent string
 		if w.User, err = s.insert(ctx, tx, draft); err != nil {
 			return err
 		}
-		w.Session, w.Secret, err = s.Begin(ctx, tx, draft.id, userAgent)
-		return err
+		if w.Session, w.Secret, err = s.Begin(ctx, tx, draft.id, userAgent); err != nil {
+			return err
+		}
+		return s.SeeDevice(ctx, tx, draft.id, address, s.now())
 	})
 	return w, social.Wrap(err, "users: register")
 }
 
 // Login signs a person in by username. An unknown name, a wrong password and an account that is gone give the same
 // fault, bad_credentials, after the same work. Attempts are counted, right or wrong, for the account from this
-// address and for the address, so nobody can lock out an account from another address.
+// address, for the address and for its wider networks, so nobody can lock out an account from another network. Wrong
+// ones from devices that the account does not know are counted over all addresses: each makes the next of them wait
+// longer, and nobody else.
 func (s *Service) Login(ctx context.Context, login, password, userAgent string) (Welcome, error) {
 	var w Welcome
 	err := s.signIn(ctx, login, password, nil, func(tx storage.Tx, me Me) (err error) {
@@ -106,22 +112,11 @@ func (s *Service) signIn(ctx context.Context, login, password string, bad []soci
 	if err := s.spendLogin(ctx, name); err != nil {
 		return err
 	}
-	var id social.ID
-	var kept string
-	err := s.db.Read(ctx, func(q storage.Querier) error {
-		err := q.QueryRow(ctx, `SELECT id, password_hash FROM users WHERE username = $1 AND deleted_at IS NULL`,
-			name).Scan(&id, &kept)
-		_, err = storage.Found(err) // kept stays "" for nobody, which no password matches
-		return err
-	})
+	id, kept, err := s.checkPassword(ctx, name, password)
 	if err != nil {
 		return social.Wrap(err, "users: login")
 	}
-	match, err := s.hasher.verify(ctx, password, kept)
-	if err != nil {
-		return social.Wrap(err, "users: login")
-	}
-	if !match {
+	if id.IsZero() {
 		return wrong
 	}
 	defer s.Forget(id)
@@ -138,13 +133,52 @@ func (s *Service) signIn(ctx context.Context, login, password string, bad []soci
 		if err != nil {
 			return err
 		}
+		if err := s.SeeDevice(ctx, tx, id, social.AddressFrom(ctx), s.now()); err != nil {
+			return err
+		}
 		return then(tx, me)
 	})
 	return social.Wrap(err, "users: login %s", id)
 }
 
+// checkPassword gives the account of that name and the hash that the password was found to be behind; zero = the
+// password is wrong, or there is no such account.
+func (s *Service) checkPassword(ctx context.Context, name, password string) (id social.ID, kept string, err error) {
+	var known bool
+	address := social.AddressFrom(ctx)
+	err = s.db.Read(ctx, func(q storage.Querier) error {
+		err := q.QueryRow(ctx, `SELECT id, password_hash FROM users WHERE username = $1 AND deleted_at IS NULL`,
+			name).Scan(&id, &kept)
+		found, err := storage.Found(err) // kept stays "" for nobody, which no password matches
+		if !found {
+			return err
+		}
+		known, err = s.KnowsDevice(ctx, q, id, address)
+		return err
+	})
+	if err != nil {
+		return id, kept, err
+	}
+	undo := func() {}
+	if !known {
+		var retry time.Duration
+		var ok bool
+		if undo, retry, ok = s.Ports.Limits.Guess(name, !id.IsZero()); !ok {
+			return id, kept, limited(retry)
+		}
+	}
+	match, err := s.hasher.verify(ctx, turnOf(address, known), password, kept)
+	if match || err != nil {
+		undo()
+	}
+	if !match {
+		id = social.ID{}
+	}
+	return id, kept, err
+}
+
 // ChangePassword sets a new password, ends every other session, and with revokeTokens every personal token. The
-// fault wrong_password when current is not the password; attempts count like logins.
+// fault wrong_password when current is not the password; there are as many attempts as for logins from one address.
 func (s *Service) ChangePassword(ctx context.Context, a social.Actor, current, fresh string, revokeTokens bool) error {
 	kept, err := s.confirm(ctx, a, current, func(username string) []social.Field {
 		return checkNewPassword("/new_password", fresh, username)
@@ -152,7 +186,7 @@ func (s *Service) ChangePassword(ctx context.Context, a social.Actor, current, f
 	if err != nil {
 		return social.Wrap(err, "users: change password of %s", a.UserID)
 	}
-	hash, err := s.hasher.hash(ctx, fresh)
+	hash, err := s.hasher.hash(ctx, turnOf(social.AddressFrom(ctx), true), fresh)
 	if err != nil {
 		return social.Wrap(err, "users: change password of %s", a.UserID)
 	}
@@ -163,7 +197,10 @@ func (s *Service) ChangePassword(ctx context.Context, a social.Actor, current, f
 		if err := stillPassword(ctx, tx, a.UserID, kept); err != nil {
 			return err
 		}
-		return s.setPassword(ctx, tx, a.UserID, hash, a.SessionID, which)
+		if err := s.setPassword(ctx, tx, a.UserID, hash, a.SessionID, which); err != nil {
+			return err
+		}
+		return s.SeeDevice(ctx, tx, a.UserID, social.AddressFrom(ctx), s.now())
 	})
 	return social.Wrap(err, "users: change password of %s", a.UserID)
 }
@@ -187,10 +224,11 @@ func (s *Service) confirm(ctx context.Context, a social.Actor, current string,
 	if len(fields) > 0 {
 		return "", social.Invalid(fields...)
 	}
-	if err := s.spendLogin(ctx, username); err != nil {
+	// Only who is signed in comes here: all addresses together have the attempts of one.
+	if err := s.spendAttempt(ctx, "change of "+a.UserID.String()); err != nil {
 		return "", err
 	}
-	match, err := s.hasher.verify(ctx, current, kept)
+	match, err := s.hasher.verify(ctx, turnOf(social.AddressFrom(ctx), true), current, kept)
 	if err == nil && !match {
 		err = wrongPassword()
 	}
@@ -234,11 +272,14 @@ func samePassword(ctx context.Context, q storage.Querier, id social.ID, kept str
 // spendLogin takes one of the address's and one of the account's attempts from this address. What is no username
 // shares one account.
 func (s *Service) spendLogin(ctx context.Context, username string) error {
-	address := social.AddressKey(social.AddressFrom(ctx))
-	if err := s.spend(social.BudgetLoginAddress, address); err != nil {
+	return s.spendAttempt(ctx, username+" "+social.AddressKey(social.AddressFrom(ctx)))
+}
+
+func (s *Service) spendAttempt(ctx context.Context, at string) error {
+	if err := s.spend(social.BudgetLoginAddress, social.AddressKey(social.AddressFrom(ctx))); err != nil {
 		return err
 	}
-	return s.spend(social.BudgetLoginAccount, username+" "+address)
+	return s.spend(social.BudgetLoginAccount, at)
 }
 
 // mayRegister answers by the mode of registration before any work is done.

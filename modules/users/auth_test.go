@@ -150,7 +150,8 @@ func TestRevocation(t *testing.T) {
 		},
 		"signed in again in the same browser": {
 			act: func(s *scene) error {
-				ctx := access.WithCookies(t.Context(), "x=y; "+social.Site{PublicURL: "https://social.example"}.CookieName()+"="+s.other.Secret+"; broken")
+				name := social.Site{PublicURL: "https://social.example"}.CookieName()
+				ctx := access.WithCookies(t.Context(), "x=y; "+name+"="+s.other.Secret+"; broken")
 				return second(s.users.Login(ctx, "alice", password, ""))
 			},
 			says: func(s *scene) social.AccessRevokedData {

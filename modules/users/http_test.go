@@ -196,13 +196,15 @@ func TestHTTPProfile(t *testing.T) {
 	a := serve(t)
 	welcome := a.register(t, "alice")
 	ctx := a.as(t, welcome)
-	r := a.PatchCtx(ctx, "/v1/me", strings.NewReader(`{"bio":"hello","email":"a@b.example","bot":true,"current_password":"a harbour at dawn"}`))
+	r := a.PatchCtx(ctx, "/v1/me", strings.NewReader(
+		`{"bio":"hello","email":"a@b.example","bot":true,"current_password":"a harbour at dawn"}`))
 	status(t, "patch", r, http.StatusOK)
 	me := object(t, "me", r.Body.Bytes(), meMembers)
 	if string(me["bio"]) != `"hello"` || string(me["email"]) != `"a@b.example"` || string(me["bot"]) != "true" {
 		t.Errorf("patch: %s", r.Body)
 	}
-	r = a.PatchCtx(ctx, "/v1/me", strings.NewReader(`{"email":null,"avatar_media_id":null,"current_password":"a harbour at dawn"}`))
+	r = a.PatchCtx(ctx, "/v1/me", strings.NewReader(
+		`{"email":null,"avatar_media_id":null,"current_password":"a harbour at dawn"}`))
 	status(t, "clear", r, http.StatusOK)
 	me = object(t, "me", r.Body.Bytes(), meMembers)
 	if string(me["bio"]) != `"hello"` || string(me["email"]) != "null" || string(me["bot"]) != "true" {

@@ -31,7 +31,7 @@ func (s *Service) Add(ctx context.Context, username, password string, role socia
 	if isReserved(d.username, true) {
 		return Me{}, usernameTaken()
 	}
-	hash, err := s.hasher.hash(ctx, password)
+	hash, err := s.hasher.hash(ctx, turn{known: true}, password)
 	if err != nil {
 		return Me{}, social.Wrap(err, "users: add %s", d.username)
 	}
@@ -53,7 +53,7 @@ func (s *Service) ResetPassword(ctx context.Context, username, password string) 
 	if fields := checkNewPassword("/password", password, name); len(fields) > 0 {
 		return social.Invalid(fields...)
 	}
-	hash, err := s.hasher.hash(ctx, password)
+	hash, err := s.hasher.hash(ctx, turn{known: true}, password)
 	if err != nil {
 		return social.Wrap(err, "users: reset password of %s", name)
 	}

@@ -229,8 +229,8 @@ func TestCounts(t *testing.T) {
 	w := open(t)
 	alice, bob := w.register(t, "alice").User, w.register(t, "bob").User
 	ref := func(m users.Me) social.UserRef { return social.UserRef{ID: m.ID, Username: m.Username} }
-	post := event.PostInfo{ID: social.NewID(), Author: ref(alice)}
-	comment := event.PostInfo{ID: social.NewID(), Author: ref(bob), ReplyTo: post.ID}
+	post := event.PostInfo{ID: social.NewID(), Author: ref(alice), Visibility: event.Public}
+	comment := event.PostInfo{ID: social.NewID(), Author: ref(bob), ReplyTo: post.ID, Visibility: event.Public}
 	emit := func(facts ...event.Fact) {
 		t.Helper()
 		w.InTx(t, func(tx storage.Tx) error {
@@ -260,5 +260,16 @@ func TestCounts(t *testing.T) {
 	want("all taken back", bob, 0, 0, 0)
 	emit(event.PostRemoved{Post: post}, event.FollowEnded{Follower: bob.ID, Followed: alice.ID})
 	want("taken back once more", alice, 0, 0, 0)
+	emit(event.PostPublished{Post: post})
+	for _, hidden := range []event.Visibility{event.Followers, event.Mentioned} {
+		p := event.PostInfo{ID: social.NewID(), Author: ref(alice), Visibility: hidden}
+		emit(event.PostPublished{Post: p})
+		want("posted for "+string(hidden), alice, 0, 0, 1)
+		emit(event.PostRemoved{Post: p})
+		want("deleted what was for "+string(hidden), alice, 0, 0, 1)
+	}
+	emit(event.PostPublished{Post: post}, event.PostPublished{Post: post},
+		event.PostsUncounted{Author: alice.ID, Posts: 2})
+	want("two of three were hidden", alice, 0, 0, 1)
 	want("taken back once more", bob, 0, 0, 0)
 }

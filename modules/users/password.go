@@ -32,20 +32,20 @@ func hashParams() *argon2id.Params {
 // hasher hashes passwords, at most as many at once as there are cores or fewer, so that a flood of logins takes bounded
 // memory and leaves other requests their time.
 type hasher struct {
-	slots chan struct{}
+	slots *slots
 	wait  time.Duration
 }
 
 // newHasher makes a hasher with so many slots; 0 = one a core, which is the most.
 func newHasher(slots int, wait time.Duration) *hasher {
 	cores := runtime.GOMAXPROCS(0)
-	return &hasher{slots: make(chan struct{}, min(cores, cmp.Or(slots, cores))), wait: wait}
+	return &hasher{slots: newSlots(min(cores, cmp.Or(slots, cores))), wait: wait}
 }
 
 // hash gives what is kept of a password.
-func (h *hasher) hash(ctx context.Context, password string) (string, error) {
+func (h *hasher) hash(ctx context.Context, who turn, password string) (string, error) {
 	var out string
-	err := h.run(ctx, func() (err error) {
+	err := h.run(ctx, who, func() (err error) {
 		out, err = argon2id.CreateHash(norm.NFC.String(password), hashParams())
 		return err
 	})
@@ -53,32 +53,25 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 }
 
 // verify reports whether the password is the one behind the hash; with "" it takes the same time and is false.
-func (h *hasher) verify(ctx context.Context, password, hash string) (bool, error) {
+func (h *hasher) verify(ctx context.Context, who turn, password, hash string) (bool, error) {
 	known := hash != ""
 	if !known {
 		hash = noAccountHash
 	}
 	var match bool
-	err := h.run(ctx, func() (err error) {
+	err := h.run(ctx, who, func() (err error) {
 		match, err = argon2id.ComparePasswordAndHash(norm.NFC.String(password), hash)
 		return err
 	})
 	return match && known, err
 }
 
-// run hashes in a free slot, or gives the fault "overloaded" after the wait.
-func (h *hasher) run(ctx context.Context, fn func() error) error {
-	timer := time.NewTimer(h.wait)
-	defer timer.Stop()
-	select {
-	case h.slots <- struct{}{}:
-	case <-timer.C:
-		return &social.Fault{Code: social.CodeOverloaded, Detail: "Too many people are signing in. Try again shortly.",
-			RetryAfter: 2 * time.Second}
-	case <-ctx.Done():
-		return ctx.Err()
+// run hashes in a slot of its own, or gives the fault "overloaded" after the wait.
+func (h *hasher) run(ctx context.Context, who turn, fn func() error) error {
+	if err := h.slots.take(ctx, who, h.wait); err != nil {
+		return err
 	}
-	defer func() { <-h.slots }()
+	defer h.slots.give()
 	return social.Wrap(fn(), "hash password")
 }
 

@@ -27,11 +27,11 @@ func TestHasherWaitsItsTurn(t *testing.T) {
 		}
 		cores := runtime.GOMAXPROCS(0)
 		for range cores {
-			go h.run(t.Context(), work)
+			go h.run(t.Context(), turn{}, work)
 			synctest.Wait()
 		}
 		begun := time.Now()
-		err := h.run(t.Context(), func() error { t.Error("ran without a slot"); return nil })
+		err := h.run(t.Context(), turn{}, func() error { t.Error("ran without a slot"); return nil })
 		var f *social.Fault
 		if !errors.As(err, &f) || f.Code != social.CodeOverloaded || f.RetryAfter <= 0 {
 			t.Errorf("one too many: %v, want overloaded with a time to come back", err)
@@ -41,11 +41,11 @@ func TestHasherWaitsItsTurn(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := h.run(ctx, func() error { return nil }); !errors.Is(err, context.DeadlineExceeded) {
+		if err := h.run(ctx, turn{}, func() error { return nil }); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a caller who left: %v", err)
 		}
 		got := make(chan error)
-		go func() { got <- h.run(t.Context(), func() error { return nil }) }()
+		go func() { got <- h.run(t.Context(), turn{}, func() error { return nil }) }()
 		time.Sleep(time.Second) // of the bubble: no time passes
 		release <- struct{}{}
 		if err := <-got; err != nil {
@@ -55,8 +55,8 @@ func TestHasherWaitsItsTurn(t *testing.T) {
 			release <- struct{}{}
 		}
 		synctest.Wait()
-		if n := int(running.Load()); n != cores || len(h.slots) != 0 {
-			t.Errorf("%d ran, %d slots are still taken; want %d and none", n, len(h.slots), cores)
+		if n := int(running.Load()); n != cores || h.slots.free != runtime.GOMAXPROCS(0) {
+			t.Errorf("%d ran, %d slots are still taken; want %d and none", n, cores-h.slots.free, cores)
 		}
 	})
 }
@@ -65,7 +65,7 @@ func TestHasherWaitsItsTurn(t *testing.T) {
 func TestHasherSlots(t *testing.T) {
 	cores := runtime.GOMAXPROCS(0)
 	for slots, want := range map[int]int{0: cores, 1: 1, cores + 1: cores} {
-		if got := cap(newHasher(slots, time.Second).slots); got != want {
+		if got := newHasher(slots, time.Second).slots.free; got != want {
 			t.Errorf("%d slots asked for: %d, want %d", slots, got, want)
 		}
 	}
@@ -75,9 +75,9 @@ func TestHasherFreesItsSlotAfterAPanic(t *testing.T) {
 	h := newHasher(0, time.Second)
 	func() {
 		defer func() { recover() }()
-		h.run(t.Context(), func() error { panic("our own mistake") })
+		h.run(t.Context(), turn{}, func() error { panic("our own mistake") })
 	}()
-	if len(h.slots) != 0 {
+	if h.slots.free != runtime.GOMAXPROCS(0) {
 		t.Error("the slot is lost")
 	}
 }
@@ -89,7 +89,7 @@ func TestNoAccountHash(t *testing.T) {
 	}
 	h := newHasher(0, time.Minute)
 	// A hash that the caller does not know of never matches, whatever is behind it.
-	if ok, err := h.verify(t.Context(), "anything", ""); ok || err != nil {
+	if ok, err := h.verify(t.Context(), turn{}, "anything", ""); ok || err != nil {
 		t.Errorf("verify against nobody: %v, %v", ok, err)
 	}
 }

@@ -28,8 +28,8 @@ type ProfileChange struct {
 }
 
 // UpdateMe changes the person's account and returns it. Either everything is changed or, with a fault, nothing.
-// Another email has to be verified anew, and takes the password: whoever holds a session for a moment must not be able to
-// keep the account by it. The faults beside validation_failed are those of ChangePassword.
+// Another email has to be verified anew, and takes the password: whoever holds a session for a moment must not be able
+// to keep the account by it. The faults beside validation_failed are those of ChangePassword.
 func (s *Service) UpdateMe(ctx context.Context, a social.Actor, c ProfileChange) (Me, error) {
 	bad := c.apply(&Me{})
 	if c.Email.Set && c.CurrentPassword == nil {

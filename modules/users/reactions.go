@@ -22,6 +22,9 @@ func (s *Service) Reactions() []event.Reaction {
 		event.On("users: count a removed post", func(ctx context.Context, tx storage.Tx, f event.PostRemoved) error {
 			return countPost(ctx, tx, f.Post, -1)
 		}),
+		event.On("users: take from the count", func(ctx context.Context, tx storage.Tx, f event.PostsUncounted) error {
+			return count(ctx, tx, "posts_count", f.Author, -int(f.Posts))
+		}),
 		event.On("users: note what an operator removed", func(ctx context.Context, tx storage.Tx, f event.PostRemoved) error {
 			return s.Audit(ctx, tx, "post delete", f.Post.Author.ID, f.Post.ID.String())
 		}),
@@ -38,9 +41,10 @@ func countFollow(ctx context.Context, tx storage.Tx, follower, followed social.I
 	return count(ctx, tx, "followers_count", followed, by)
 }
 
-// countPost counts top-level posts; comments are not counted.
+// countPost counts top-level posts for everybody. Everybody is told the count, so it says nothing of what is not for
+// everybody; comments are not counted.
 func countPost(ctx context.Context, tx storage.Tx, p event.PostInfo, by int) error {
-	if p.Kind() != event.KindPost {
+	if p.Kind() != event.KindPost || p.Visibility != event.Public {
 		return nil
 	}
 	return count(ctx, tx, "posts_count", p.Author.ID, by)

@@ -74,6 +74,9 @@ func TestQueriesHaveIndexes(t *testing.T) {
 		`SELECT hash FROM stream_tickets WHERE token_id = x'00'`,
 		`SELECT hash FROM stream_tickets WHERE expires_at <= 1 LIMIT 3`,
 		`SELECT hash FROM invites WHERE expires_at <= 1 LIMIT 3`,
+		`SELECT 1 FROM known_devices WHERE user_id = x'00' AND hash = x'00' AND seen_at > 1`,
+		`DELETE FROM known_devices WHERE user_id = x'00'`,
+		`SELECT user_id, hash FROM known_devices WHERE seen_at <= 1 LIMIT 3`,
 		`SELECT a.key FROM audit a LEFT JOIN users u ON u.id = a.person_id WHERE TRUE AND a.key < 5 ORDER BY a.key DESC
 			LIMIT 3`,
 		`DELETE FROM idempotency_keys WHERE (actor, route, key) IN (SELECT actor, route, key FROM idempotency_keys

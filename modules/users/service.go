@@ -1,6 +1,8 @@
 package users
 
 import (
+	"time"
+
 	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/modules/event"
@@ -60,5 +62,9 @@ func (s *Service) spend(b social.Budget, key string) error {
 	if ok {
 		return nil
 	}
+	return limited(retry)
+}
+
+func limited(retry time.Duration) *social.Fault {
 	return &social.Fault{Code: social.CodeRateLimited, Detail: "Too many attempts. Try again later.", RetryAfter: retry}
 }

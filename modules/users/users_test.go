@@ -57,6 +57,23 @@ func (l *limits) Take(b social.Budget, key string) (time.Duration, bool) {
 	return 42 * time.Second, l.refused != full
 }
 
+// total is how much was spent and not given back.
+func (l *limits) total() (n int) {
+	for _, spent := range l.spent {
+		n += spent
+	}
+	return n
+}
+
+// Guess refuses those accounts, too.
+func (l *limits) Guess(account string, exists bool) (func(), time.Duration, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	full := fmt.Sprintf("guess:%s %t", account, exists)
+	l.spent[full]++
+	return func() { l.mu.Lock(); defer l.mu.Unlock(); l.spent[full]-- }, 42 * time.Second, l.refused != full
+}
+
 func from(ctx context.Context, address string) context.Context {
 	return social.WithAddress(ctx, address)
 }

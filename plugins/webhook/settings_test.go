@@ -13,7 +13,7 @@ import (
 // checker is a channel whose CheckEndpoint takes an address and gives the one that is kept.
 func checker(t testing.TB, section string) func(address string) (string, error) {
 	t.Helper()
-	c, err := webhook.Factory.Build([]byte(section), plugins.Env{Dial: plugins.Guard})
+	c, err := webhook.Factory.Build([]byte(section), plugins.Env{Dial: plugins.NewGuard(8).Dial})
 	if err != nil {
 		t.Fatal(err)
 	}

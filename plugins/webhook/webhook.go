@@ -9,7 +9,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -48,7 +51,7 @@ const (
 	maxRetryAfter = 24 * time.Hour
 )
 
-// Channel posts deliveries. It holds no state but the idle connections of its client.
+// Channel posts deliveries. It holds no state.
 type Channel struct {
 	cfg       Config
 	clock     social.Clock
@@ -59,6 +62,7 @@ type Channel struct {
 // New makes the channel. Every connection goes through the host's guarded dialer; redirects are not followed, no
 // proxy is taken from the environment, nothing is unpacked.
 func New(cfg Config, env plugins.Env) (plugins.Channel, error) {
+	// A connection is for one attempt, since what is open to one address is counted.
 	client := &http.Client{
 		Timeout:       cfg.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -66,9 +70,7 @@ func New(cfg Config, env plugins.Env) (plugins.Channel, error) {
 			DialContext:            env.Dial(cfg.AllowPrivate),
 			TLSHandshakeTimeout:    10 * time.Second,
 			MaxResponseHeaderBytes: 16 << 10,
-			MaxIdleConns:           64,
-			MaxIdleConnsPerHost:    2,
-			IdleConnTimeout:        30 * time.Second,
+			DisableKeepAlives:      true, // an idle connection would hold a place at its address
 			DisableCompression:     true,
 			ForceAttemptHTTP2:      true,
 		},
@@ -80,9 +82,19 @@ func New(cfg Config, env plugins.Env) (plugins.Channel, error) {
 // Start does nothing: connections are made when there is something to send.
 func (c *Channel) Start(context.Context) error { return nil }
 
-func (c *Channel) Stop(context.Context) error {
-	c.client.CloseIdleConnections()
-	return nil
+func (c *Channel) Stop(context.Context) error { return nil }
+
+// Target is the host of the address, over all ports.
+func (c *Channel) Target(raw json.RawMessage) string {
+	var s settings
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return ""
+	}
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 }
 
 // Send makes one attempt. Each attempt has a timestamp and signature of its own; the id stays.
@@ -91,6 +103,13 @@ func (c *Channel) Send(ctx context.Context, d plugins.Delivery) error {
 	if err := json.Unmarshal(d.Settings, &s); err != nil {
 		return plugins.Permanent(errors.New("the endpoint's settings cannot be read"))
 	}
+	var conn net.Conn
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { conn = i.Conn }})
+	defer func() {
+		if conn != nil {
+			_ = conn.Close() // the transport does so later, and until then its place at the address is taken
+		}
+	}()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, bytes.NewReader(d.Event))
 	if err != nil {
 		return plugins.Permanent(errors.New("the endpoint's address cannot be read"))
@@ -100,7 +119,7 @@ func (c *Channel) Send(ctx context.Context, d plugins.Delivery) error {
 	}
 	resp, err := c.client.Do(req)
 	if err != nil {
-		return failure(err)
+		return failure(err, req.URL.Hostname())
 	}
 	defer resp.Body.Close()
 	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // the status decides, whatever the body does
@@ -133,7 +152,7 @@ func (c *Channel) judge(resp *http.Response) error {
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		return nil
 	}
-	err := &sendError{"http_status", resp.StatusCode, strings.ToLower(http.StatusText(resp.StatusCode))}
+	err := &sendError{"http_status", resp.StatusCode, strings.ToLower(http.StatusText(resp.StatusCode)), nil}
 	switch resp.StatusCode {
 	case http.StatusGone:
 		return plugins.Gone(err)
@@ -156,4 +175,7 @@ func retryAfter(text string, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-var _ plugins.Sender = (*Channel)(nil)
+var (
+	_ plugins.Sender   = (*Channel)(nil)
+	_ plugins.Targeter = (*Channel)(nil)
+)

@@ -36,7 +36,7 @@ func sender(t *testing.T, section string) plugins.Sender {
 	at := time.Unix(1777889472, 0)
 	c, err := webhook.Factory.Build([]byte(section), plugins.Env{Name: "webhook", Version: "0.1.0",
 		PublicURL: "https://social.example", Log: zap.NewNop(),
-		Clock: func() time.Time { return at }, Dial: plugins.Guard})
+		Clock: func() time.Time { return at }, Dial: plugins.NewGuard(8).Dial})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +313,8 @@ func TestSSRF(t *testing.T) {
 func TestConfig(t *testing.T) {
 	for section, bad := range map[string]bool{"timeout: 0s": true, "timeout: 2m": true, "timeout: -1s": true,
 		"no_such: 1": true, "timeout: 5s": false} {
-		if _, err := webhook.Factory.Build([]byte(section), plugins.Env{Dial: plugins.Guard}); (err != nil) != bad {
+		_, err := webhook.Factory.Build([]byte(section), plugins.Env{Dial: plugins.NewGuard(8).Dial})
+		if (err != nil) != bad {
 			t.Errorf("%s: %v", section, err)
 		}
 	}

@@ -2,8 +2,11 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/ncruces/go-sqlite3"
 
 	"github.com/belfry-social/belfry/storage"
 )
@@ -76,3 +79,22 @@ func (s *snapshot) usable() error {
 }
 
 func (s *snapshot) check(err error) error { return err }
+
+// Steps runs a query and gives the number of steps the engine's machine took. It grows with the rows looked at, and is
+// the same on every machine: tests of what a query costs ask for it.
+func (d *DB) Steps(ctx context.Context, query string, args ...any) (int, error) {
+	c, err := d.reader(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { d.readers <- c }()
+	s, err := c.stmt(query, args)
+	if err != nil {
+		return 0, mapped(err)
+	}
+	s.Status(sqlite3.STMTSTATUS_VM_STEP, true)
+	for s.Step() {
+	}
+	err = errors.Join(s.Err(), s.Reset())
+	return s.Status(sqlite3.STMTSTATUS_VM_STEP, true), mapped(err)
+}

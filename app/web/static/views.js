@@ -79,15 +79,24 @@ function postCard(post, { open = false } = {}) {
   return card;
 }
 
+// pageOf fetches a page of a list. One may be empty and go on all the same: then it looks further, twenty times at most.
+async function pageOf(path, cursor) {
+  for (let left = 20; ; left--) {
+    const page = await get(cursor ? `${path}${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(cursor)}` : path);
+    if (page.items.length || !page.next || !left) return page;
+    cursor = page.next;
+  }
+}
+
 // list shows a page of items and a button for the next one.
 function list(page, path, render, empty) {
   const box = h("div", { class: "list" }, page.items.map(render));
-  if (!page.items.length) box.append(h("p", { class: "empty" }, empty));
+  if (!page.items.length && !page.next) box.append(h("p", { class: "empty" }, empty));
   const more = h("button", {}, "Show more");
   let next = page.next;
   more.hidden = !next;
   more.addEventListener("click", guard(more, null, async () => {
-    const p = await get(`${path}${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(next)}`);
+    const p = await pageOf(path, next);
     box.append(...p.items.map(render));
     next = p.next;
     more.hidden = !next;
@@ -109,7 +118,7 @@ function list(page, path, render, empty) {
 }
 
 export async function homeView() {
-  const posts = list(await get("/v1/timelines/home"), "/v1/timelines/home", (p) => postCard(p), "Quiet here. Write something, or find somebody by name and follow them.");
+  const posts = list(await pageOf("/v1/timelines/home"), "/v1/timelines/home", (p) => postCard(p), "Quiet here. Write something, or find somebody by name and follow them.");
   return {
     element: h("section", {}, composer(null, (post) => posts.put(post)), posts.element),
     onEvent: (type, data) => {
@@ -126,7 +135,7 @@ export async function homeView() {
 export async function personView(name) {
   const user = await get(`/v1/users/by-name/${encodeURIComponent(name)}`);
   const path = `/v1/users/${user.id}/posts`;
-  const posts = list(await get(path), path, (p) => postCard(p), "No posts yet.");
+  const posts = list(await pageOf(path), path, (p) => postCard(p), "No posts yet.");
   const actions = h("div", { class: "row" });
   const set = (viewer) => { user.viewer = viewer; paint(); };
   const button = (label, pressed, method, input) => {
@@ -156,7 +165,7 @@ export async function personView(name) {
 export async function postView(id) {
   const post = await get(`/v1/posts/${encodeURIComponent(id)}`);
   const path = `/v1/posts/${post.root_id}/comments`;
-  const comments = list(await get(path), path, (c) => postCard(c), "No comments yet.");
+  const comments = list(await pageOf(path), path, (c) => postCard(c), "No comments yet.");
   return {
     element: h("section", {}, postCard(post, { open: true }), composer(post.id, (c) => comments.put(c, false)), h("h2", {}, "Comments"), comments.element),
     onEvent: (type, data) => {
@@ -178,7 +187,7 @@ function noteCard(note) {
 
 export async function notificationsView() {
   const path = "/v1/notifications?grouped=true";
-  const page = await get(path);
+  const page = await pageOf(path);
   const notes = list(page, path, noteCard, "Nothing yet. It will ring.");
   if (page.items.length) call("POST", "/v1/notifications/seen", { up_to: page.items[0].id }).catch(() => {});
   const all = h("button", {}, "Mark all read");
@@ -193,7 +202,11 @@ export async function notificationsView() {
   return {
     element: h("section", {}, h("div", { class: "row head" }, h("h1", {}, "Notifications"), h("span", { class: "end" }), all), notes.element),
     onEvent: (type, data) => {
-      if (type === "notification" || type === "notification.updated") notes.put(data);
+      if (type === "notification" || type === "notification.updated") {
+        notes.put(data);
+        // What is seen because of a follow alone has its text in the list only.
+        if (data.object && !data.object.excerpt) get(`/v1/notifications/${data.id}`).then((n) => notes.put(n), () => {});
+      }
       if (type === "notification.removed" && data.id) notes.drop(data.id);
       if (type === "post.deleted") notes.drop(data.id);
       if (type === "user.deleted") go(location.pathname, false); // groups name others too

@@ -38,6 +38,9 @@ func (s *sender) deliver(ctx context.Context, c claim) {
 		sending, cancel := context.WithTimeout(ctx, s.p.cfg.SendTimeout)
 		defer cancel()
 		var returned <-chan struct{}
+		if c.stake.slow {
+			sending = plugins.InSlowLane(sending)
+		}
 		returned, err = s.c.Within(sending, "Send", dispatch.Overrun, func(ctx context.Context) error {
 			return s.impl.Send(ctx, plugins.Delivery{ID: d.ID, Attempt: d.attempts + 1, Receiver: e.owner,
 				Settings: e.Settings, Secrets: e.secrets(social.TimeOf(began)), Event: event})
@@ -48,11 +51,16 @@ func (s *sender) deliver(ctx context.Context, c claim) {
 			return
 		}
 		s.c.Judge(err)
+		if errors.Is(err, plugins.ErrBusyAddress) {
+			s.p.figures.putOff.WithLabelValues(s.c.Name, putOffAddress).Inc()
+			s.record(ctx, c, d, s.putOff)
+			return
+		}
 	}
 	v := s.p.cfg.judge(e, d, err, s.p.clock.Now(), s.random())
 	v.attempt.At, v.attempt.DurationMS = social.TimeOf(began), s.p.clock().Sub(began).Milliseconds()
 	if !lost {
-		s.c.Attempted(v.attempt.Outcome, err == nil)
+		s.c.Attempted(v.outcome(), err == nil)
 	}
 	var settled int64
 	if s.record(ctx, c, d, func(ctx context.Context, tx storage.Tx, d delivery, now social.Time) (done bool, err error) {
@@ -67,13 +75,13 @@ func (s *sender) deliver(ctx context.Context, c claim) {
 // how many other deliveries died because the endpoint was switched off.
 func (s *sender) note(d delivery, v verdict, settled int64) {
 	f, a := s.p.figures, v.attempt
-	f.made(s.c.Name, a)
+	f.made(s.c.Name, v.outcome(), a)
 	if v.state != statePending {
 		f.over(s.c.Name, v.state, 1)
 	}
 	f.over(s.c.Name, stateDead, settled)
 	fields := []zap.Field{zap.Stringer("delivery", d.ID), zap.Stringer("endpoint", d.EndpointID),
-		zap.Int("attempt", a.Number), zap.String("outcome", a.Outcome), zap.Int64("duration_ms", a.DurationMS)}
+		zap.Int("attempt", a.Number), zap.String("outcome", v.outcome()), zap.Int64("duration_ms", a.DurationMS)}
 	if a.HTTPStatus != nil {
 		fields = append(fields, zap.Int("status", *a.HTTPStatus))
 	}

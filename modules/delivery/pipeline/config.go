@@ -16,6 +16,9 @@ type Config struct {
 	Jitter             float64         `yaml:"jitter"`               // each wait is moved by up to this part of it
 	SendTimeout        time.Duration   `yaml:"send_timeout"`         // one attempt
 	Workers            int             `yaml:"workers"`              // attempts at once for one channel
+	AttemptsPerOwner   int             `yaml:"attempts_per_owner"`   // of them for the endpoints of one person
+	AttemptsPerTarget  int             `yaml:"attempts_per_target"`  // of them to one host, and to one address
+	SlowAfter          time.Duration   `yaml:"slow_after"`           // an attempt this long is slow; slow ones get half
 	DisableAfter       time.Duration   `yaml:"disable_after"`        // nothing but failures for so long: off
 	Keep               time.Duration   `yaml:"keep"`                 // how long a finished delivery can be looked at
 	BreakerFailures    int             `yaml:"breaker_failures"`     // of the channel itself in a row: it rests
@@ -36,6 +39,9 @@ func DefaultConfig() Config {
 		Jitter:             0.2,
 		SendTimeout:        15 * time.Second,
 		Workers:            16,
+		AttemptsPerOwner:   4,
+		AttemptsPerTarget:  8,
+		SlowAfter:          2 * time.Second,
 		DisableAfter:       5 * 24 * h,
 		Keep:               7 * 24 * h,
 		BreakerFailures:    5,
@@ -49,6 +55,8 @@ func (c Config) Validate() error {
 		value int64
 	}{
 		{"endpoints_per_person", int64(c.EndpointsPerPerson)}, {"workers", int64(c.Workers)},
+		{"attempts_per_owner", int64(c.AttemptsPerOwner)}, {"attempts_per_target", int64(c.AttemptsPerTarget)},
+		{"slow_after", int64(c.SlowAfter)},
 		{"breaker_failures", int64(c.BreakerFailures)}, {"send_timeout", int64(c.SendTimeout)},
 		{"disable_after", int64(c.DisableAfter)}, {"keep", int64(c.Keep)}, {"breaker_pause", int64(c.BreakerPause)},
 	} {

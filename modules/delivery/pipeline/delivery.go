@@ -142,7 +142,10 @@ func addDelivery(ctx context.Context, tx storage.Tx, d delivery, now social.Time
 
 // makeDue has an endpoint looked at now. While an attempt is under way its end looks anyway.
 func makeDue(ctx context.Context, tx storage.Tx, endpoint social.ID, now social.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE endpoints SET due_at = $2
+	n, err := tx.Exec(ctx, `UPDATE endpoints SET due_at = $2
 		WHERE id = $1 AND busy_until <= $2 AND (due_at IS NULL OR due_at > $2)`, endpoint, int64(now))
-	return err
+	if err != nil || n == 0 {
+		return err
+	}
+	return queue(ctx, tx, endpoint, now)
 }

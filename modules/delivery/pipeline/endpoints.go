@@ -148,6 +148,10 @@ func (p *Pipeline) ChangeEndpoint(ctx context.Context, owner, id social.ID, c En
 		}
 		if c.Settings != nil {
 			e.Settings = c.Settings
+			_, err := tx.Exec(ctx, `UPDATE endpoints SET slow = $2 WHERE id = $1 AND slow < $2`, id, slowAtFirst)
+			if err != nil {
+				return err
+			}
 		}
 		if c.SetTypes {
 			e.types = types
@@ -180,7 +184,10 @@ func saveEndpoint(ctx context.Context, tx storage.Tx, e endpoint, wasOn bool) (i
 		return disable(ctx, tx, e.ID, e.disabled, e.UpdatedAt)
 	}
 	_, err = tx.Exec(ctx, `UPDATE endpoints SET disabled = '', unsettled = 0, due_at = `+nextDue+` WHERE id = $1`, e.ID)
-	return 0, err
+	if err != nil {
+		return 0, err
+	}
+	return 0, queue(ctx, tx, e.ID, e.UpdatedAt)
 }
 
 // RemoveEndpoint takes an endpoint away from its owner at once. One that is not there is not found.

@@ -18,8 +18,9 @@ import (
 // fanoutPage is how many endpoints one step of a fan-out goes through.
 const fanoutPage = 200
 
-// fanOut is the goroutine that carries posts to the endpoints of bell followers, oldest post first, page by page.
-// New work wakes it, and it looks now and then for what another node left behind.
+// fanOut is the goroutine that carries posts to the endpoints of bell followers, page by page. Authors take turns, each
+// with the oldest post first, so that nobody's posts wait for more than a page of each other author. New work wakes
+// it, and it looks now and then for what another node left behind.
 func (p *Pipeline) fanOut(ctx context.Context) {
 	for ctx.Err() == nil {
 		more, err := p.fanOutStep(ctx)
@@ -35,11 +36,13 @@ func (p *Pipeline) fanOut(ctx context.Context) {
 	}
 }
 
-// fanOutStep does one page of the oldest job: its deliveries and the job's place move in one transaction.
+// fanOutStep does one page of the job whose turn it is: its deliveries and the job's place move in one transaction.
 func (p *Pipeline) fanOutStep(ctx context.Context) (more bool, err error) {
 	var position social.Position
+	var author social.ID
 	err = p.db.Read(ctx, func(q storage.Querier) error {
-		return q.QueryRow(ctx, `SELECT position FROM fanouts ORDER BY position LIMIT 1`).Scan(&position)
+		return q.QueryRow(ctx, `SELECT position, author_id FROM fanouts WHERE turn IS NOT NULL
+			ORDER BY turn, position LIMIT 1`).Scan(&position, &author)
 	})
 	if found, err := storage.Found(err); !found {
 		return false, err
@@ -61,12 +64,41 @@ func (p *Pipeline) fanOutStep(ctx context.Context) (more bool, err error) {
 			return err
 		}
 		if post != nil && done != 0 {
-			_, err = tx.Exec(ctx, `UPDATE fanouts SET done_key = $2 WHERE position = $1`, int64(position), done)
+			key, err := tx.NextKey(ctx)
+			if err != nil {
+				return err
+			}
+			_, err = tx.Exec(ctx, `UPDATE fanouts SET done_key = $2, turn = $3 WHERE position = $1`, int64(position), done,
+				key)
 			return err
 		}
 		_, err = tx.Exec(ctx, `DELETE FROM fanouts WHERE position = $1`, int64(position))
-		return err
+		if err != nil {
+			return err
+		}
+		return nextFanOut(ctx, tx, author)
 	})
+}
+
+// addFanOut makes the job of a post.
+func addFanOut(ctx context.Context, tx storage.Tx, position social.Position, author social.ID) error {
+	_, err := tx.Exec(ctx, `INSERT INTO fanouts (position, author_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
+		int64(position), author)
+	if err != nil {
+		return err
+	}
+	return nextFanOut(ctx, tx, author)
+}
+
+// nextFanOut puts the oldest job of an author at the end of the line, unless it stands there already.
+func nextFanOut(ctx context.Context, tx storage.Tx, author social.ID) error {
+	key, err := tx.NextKey(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `UPDATE fanouts SET turn = $2 WHERE turn IS NULL AND position =
+		(SELECT position FROM fanouts WHERE author_id = $1 ORDER BY position LIMIT 1)`, author, key)
+	return err
 }
 
 // fanOutPage makes the deliveries of one page of endpoints and returns the last key, 0 when there are no more.

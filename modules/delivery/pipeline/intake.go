@@ -100,10 +100,9 @@ func (in *intake) try(ctx context.Context, events []social.Event) error {
 				return fmt.Errorf("delivery for %s: %w", d.EndpointID, err)
 			}
 		}
-		for _, position := range posts {
-			_, err := tx.Exec(ctx, `INSERT INTO fanouts (position) VALUES ($1) ON CONFLICT DO NOTHING`, int64(position))
-			if err != nil {
-				return fmt.Errorf("fan-out of %d: %w", position, err)
+		for _, e := range posts {
+			if err := addFanOut(ctx, tx, e.Cursor.Seq, e.Stream.User); err != nil {
+				return fmt.Errorf("fan-out of %d: %w", e.Cursor.Seq, err)
 			}
 		}
 		return nil
@@ -122,13 +121,13 @@ func (in *intake) try(ctx context.Context, events []social.Event) error {
 // people have no endpoint, and most sites have none: one query says whether there is any, and one more serves many
 // events.
 func (in *intake) plan(ctx context.Context,
-	events []social.Event) (out []delivery, posts []social.Position, err error) {
+	events []social.Event) (out []delivery, posts []social.Event, err error) {
 	var named []social.Event
 	for _, e := range events {
 		switch {
 		case e.Internal || len(e.Data) == 0:
 		case e.Type == social.EventPostCreated && e.Stream.Kind == social.By:
-			posts = append(posts, e.Cursor.Seq)
+			posts = append(posts, e)
 		case (e.Type == social.EventNotification || e.Type == social.EventNotificationUpdated) &&
 			e.Stream.Kind == social.To:
 			named = append(named, e)

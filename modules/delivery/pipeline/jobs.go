@@ -118,6 +118,10 @@ func bury(ctx context.Context, tx storage.Tx, column string, value social.ID, no
 	_, err := tx.Exec(ctx, `UPDATE endpoints SET deleted_at = $2, due_at = NULL, busy_until = 0, unsettled = 1,
 		name = '', settings = '{}', types = '', secret = '', old_secret = ''
 		WHERE `+column+` = $1 AND deleted_at IS NULL`, value, int64(now))
+	if err != nil || column == "id" {
+		return err
+	}
+	_, err = tx.Exec(ctx, `DELETE FROM turns WHERE owner_id = $1`, value)
 	return err
 }
 

@@ -18,6 +18,7 @@ const (
 // verdict is what one attempt means for its delivery and its endpoint.
 type verdict struct {
 	attempt Attempt
+	blocked bool          // what it was aimed at is not public, whatever its owner is told
 	state   string        // of the delivery
 	wait    time.Duration // until the next attempt, when pending
 	disable string        // why the endpoint is switched off; "" = it is not
@@ -30,6 +31,7 @@ func (c Config) judge(e endpoint, d delivery, err error, now social.Time, random
 		return v
 	}
 	v.attempt.Outcome, v.attempt.HTTPStatus, v.attempt.Detail = outcomeOf(err)
+	v.blocked = errors.Is(err, plugins.ErrBlockedAddress)
 	v.state = stateDead
 	switch {
 	case plugins.IsGone(err):
@@ -46,6 +48,14 @@ func (c Config) judge(e endpoint, d delivery, err error, now social.Time, random
 		v.disable = disabledFailing
 	}
 	return v
+}
+
+// outcome is the word for the operator.
+func (v verdict) outcome() string {
+	if v.blocked {
+		return outcomeBlocked
+	}
+	return v.attempt.Outcome
 }
 
 // outcomeOf is how an error is shown to the owner of the endpoint. Only what a channel says for this purpose is
@@ -65,7 +75,7 @@ func outcomeOf(err error) (outcome string, status *int, detail string) {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "timeout", nil, "no answer in time"
 	case errors.Is(err, plugins.ErrBlockedAddress):
-		return "blocked_address", nil, "the address is not public"
+		return outcomeBlocked, nil, "the address is not public"
 	case plugins.IsPermanent(err):
 		return "permanent", nil, "refused for good"
 	}

@@ -44,8 +44,8 @@ func New(cfg Config, db storage.DB, events Log, clock social.Clock, site social.
 
 // Attach adds a sender, before Start.
 func (p *Pipeline) Attach(c *dispatch.Channel, impl plugins.Sender) {
-	p.senders[c.Name] = &sender{p: p, c: c, impl: impl, random: rand.Float64, slots: make(chan struct{}, p.cfg.Workers),
-		wake: make(chan struct{}, 1)}
+	p.senders[c.Name] = &sender{p: p, c: c, impl: impl, random: rand.Float64,
+		shares: newShares(p.cfg), slots: make(chan struct{}, p.cfg.Workers), wake: make(chan struct{}, 1)}
 	p.figures.open(c.Name)
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -26,9 +28,12 @@ func (s *sender) record(ctx context.Context, c claim, d delivery,
 			}
 		}
 		// Not if another hold has begun since.
-		_, err := tx.Exec(ctx, `UPDATE endpoints SET busy_until = 0, due_at = `+nextDue+`
+		n, err := tx.Exec(ctx, `UPDATE endpoints SET busy_until = 0, due_at = `+nextDue+`
 			WHERE id = $1 AND busy_until = $2 AND disabled = '' AND deleted_at IS NULL`, c.id, int64(c.until))
-		return err
+		if err != nil || n == 0 {
+			return err
+		}
+		return queue(ctx, tx, c.id, now)
 	})
 	if err != nil {
 		s.c.Log.Error("attempt cannot be recorded: the endpoint is held until its time is up",
@@ -36,6 +41,23 @@ func (s *sender) record(ctx context.Context, c claim, d delivery,
 	}
 	return done && err == nil
 }
+
+// Quick attempts that an endpoint owes before it is quick itself.
+const (
+	slowAtFirst = 1 // a new one, or one with a new address
+	slowForSo   = 5 // one that was slow
+)
+
+// putOff has a delivery wait for a place at the address that its endpoint's name leads to: no attempt was made.
+func (s *sender) putOff(ctx context.Context, tx storage.Tx, d delivery, now social.Time) (bool, error) {
+	wait := time.Duration(float64(busyPause) * (1 + s.random()))
+	n, err := tx.Exec(ctx, `UPDATE deliveries SET next_attempt_at = $2 WHERE id = $1 AND state = 'pending'`, d.ID,
+		int64(now.Add(wait)))
+	return n > 0, err
+}
+
+// busyPause is the least that such a delivery waits; luck makes it up to twice as long.
+const busyPause = 5 * time.Second
 
 // nextDue is when the endpoint $1 has something due.
 const nextDue = `(SELECT MIN(next_attempt_at) FROM deliveries WHERE endpoint_id = $1 AND state = 'pending')`
@@ -77,6 +99,11 @@ func (p *Pipeline) recordAttempt(ctx context.Context, tx storage.Tx, e endpoint,
 	ends := `failing_since = COALESCE(failing_since, $2), last_failure_at = $2`
 	if v.state == stateSucceeded {
 		ends = `failing_since = NULL, last_success_at = $2`
+	}
+	if time.Duration(a.DurationMS)*time.Millisecond >= p.cfg.SlowAfter {
+		ends += `, slow = ` + strconv.Itoa(slowForSo)
+	} else {
+		ends += `, slow = CASE WHEN slow > 0 THEN slow - 1 ELSE 0 END`
 	}
 	_, err = tx.Exec(ctx, `UPDATE endpoints SET `+ends+` WHERE id = $1`, e.ID, int64(now))
 	if err != nil || v.disable == "" {

@@ -158,7 +158,7 @@ func TestHangingEndpointCostsOthersNothing(t *testing.T) {
 			return ctx.Err()
 		}
 		cfg := exact()
-		cfg.Workers = 2
+		cfg.Workers = 4 // of which new endpoints share 2
 		s := w.start(w.service(cfg, named{"hook", ch}))
 		w.endpoint(s, me)
 		bad := w.endpoint(s, hung)

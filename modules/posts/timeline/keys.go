@@ -197,7 +197,8 @@ func changesSince(ctx context.Context, q storage.Querier, mark int64) (list []ch
 
 // keysBy gives the newest keys of an author below a key, for everybody or for followers.
 func keysBy(ctx context.Context, q storage.Querier, author social.ID, below int64, limit int) ([]int64, error) {
-	return storage.All(ctx, q, storage.One[int64], `SELECT p.key FROM posts p WHERE p.author_id = $1 AND p.key < $2
-		AND p.deleted_at = 0 AND p.reply_to IS NULL AND p.visibility <> 2 ORDER BY p.key DESC LIMIT $3`,
-		author, below, limit)
+	const span = `SELECT p.key AS key FROM posts p WHERE p.author_id = $1 AND p.key < $2 AND p.deleted_at = 0
+		AND p.reply_to IS NULL AND p.visibility = `
+	return storage.All(ctx, q, storage.One[int64], span+`0 UNION ALL `+span+`1 ORDER BY key DESC LIMIT $3`, author, below,
+		limit)
 }

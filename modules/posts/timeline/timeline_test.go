@@ -43,8 +43,8 @@ func insert(ctx context.Context, tx storage.Tx, p post) (key int64, err error) {
 		VALUES ($1, $2, $3, $1, $2, $3, $4, 'text', 0, $1, 0)`, key, id, p.author, p.visibility)
 	for _, person := range []social.ID{p.author, p.named} {
 		if err == nil && p.visibility == 2 {
-			_, err = tx.Exec(ctx, `INSERT INTO post_mentions (post_key, user_id, addressed) VALUES ($1, $2, 1) ON CONFLICT DO
-				NOTHING`, key, person)
+			_, err = tx.Exec(ctx, `INSERT INTO post_mentions (post_key, user_id, addressed, author_id) VALUES ($1, $2, 1, $3)
+				ON CONFLICT DO NOTHING`, key, person, p.author)
 		}
 	}
 	return key, err
@@ -68,6 +68,9 @@ func (tb *table) touch(t testing.TB, i int, gone bool) {
 		if err == nil {
 			_, err = tx.Exec(t.Context(), `UPDATE posts SET changed = $2, deleted_at = max(deleted_at, $3) WHERE key = $1`,
 				p.key, mark, gone)
+		}
+		if err == nil && gone {
+			_, err = tx.Exec(t.Context(), `UPDATE post_mentions SET addressed = 0, author_id = NULL WHERE post_key = $1`, p.key)
 		}
 		return err
 	})
@@ -105,7 +108,7 @@ func TestWindowsModel(t *testing.T) {
 	processes := []*timeline.Keys{timeline.New(0), timeline.New(7), timeline.New(400), timeline.New(1 << 20)}
 	rapid.Check(t, func(r *rapid.T) {
 		tb.posts = nil
-		people := []social.ID{social.NewID(), social.NewID(), social.NewID()}
+		people := []social.ID{social.NewID(), social.NewID(), social.NewID(), social.NewID()}
 		who := rapid.SampledFrom(people)
 		look := func(q storage.Querier, keys *timeline.Keys, list []post) {
 			sources := timeline.Sources{FromSince: rapid.Bool().Draw(r, "from since")}
@@ -149,8 +152,9 @@ func TestWindowsModel(t *testing.T) {
 					named: who.Draw(r, "named")})
 			case op == "burst" && len(tb.posts) < 400: // more than is loaded at first
 				author := who.Draw(r, "author")
+				p := post{author: author, visibility: rapid.SampledFrom([]int{0, 2}).Draw(r, "for whom"), named: who.Draw(r, "named")}
 				for range rapid.SampledFrom([]int{3, 140}).Draw(r, "many") {
-					tb.write(t, post{author: author})
+					tb.write(t, p)
 				}
 			case (op == "touch" || op == "delete") && len(tb.posts) > 0:
 				newest := len(tb.posts) - 1
@@ -222,6 +226,51 @@ func TestKeptTimelineAsksLittle(t *testing.T) {
 		if round == 0 {
 			tb.write(t, post{author: sources.Own})
 		}
+	}
+}
+
+// Strangers who address any number of posts to a reader cost the reader nothing that grows: neither one who wrote many,
+// nor many who wrote a few each.
+func TestStrangersAddressing(t *testing.T) {
+	for _, tt := range []struct {
+		name             string
+		strangers, posts int
+	}{{"one wrote many", 1, 2000}, {"many wrote a few", 1000, 2}} {
+		t.Run(tt.name, func(t *testing.T) {
+			tb := open(t)
+			sources := timeline.Sources{Own: social.NewID()}
+			for range 30 {
+				sources.Edges = append(sources.Edges, social.FollowEdge{User: social.NewID()})
+			}
+			friend := sources.Edges[7].User
+			tb.write(t, post{author: friend, visibility: 2, named: sources.Own})
+			tb.InTx(t, func(tx storage.Tx) error {
+				for range tt.strangers {
+					stranger := social.NewID()
+					for range tt.posts {
+						if _, err := insert(t.Context(), tx, post{author: stranger, visibility: 2, named: sources.Own}); err != nil {
+							return err
+						}
+					}
+				}
+				return nil
+			})
+			keys := timeline.New(1 << 10)
+			tb.Read(t, func(q storage.Querier) error {
+				asked := tb.Counted(t, q)
+				home, err := keys.Of(t.Context(), asked, sources)
+				if err != nil {
+					return err
+				}
+				asked.Steps = 0 // loading the tails is no matter of the strangers
+				got, err := home.WindowFor(t.Context(), sources.Own, social.Window{Limit: 20})
+				if !slices.Equal(got, []int64{tb.posts[0].key}) || asked.Steps > 3000 {
+					t.Errorf("got %v with %d steps of the engine, want the friend's post %d with a few", got, asked.Steps,
+						tb.posts[0].key)
+				}
+				return err
+			})
+		})
 	}
 }
 

@@ -56,7 +56,7 @@ func (s *Service) check(ctx context.Context, secret, prefix string,
 		return social.Actor{}, fmt.Errorf("users: authenticate: %w", err)
 	}
 	s.learn(hash, u.actor, now, ends)
-	s.uses.note(u, now)
+	s.uses.note(u, now, social.AddressFrom(ctx))
 	return u.actor, nil
 }
 

@@ -94,14 +94,14 @@ func TestOldAnswersAreDropped(t *testing.T) {
 func TestUsesAreBounded(t *testing.T) {
 	n := newUses()
 	for range maxUses + 100 {
-		n.note(use{actor: social.Actor{SessionID: social.NewID()}}, social.Time(time.Hour.Milliseconds()))
+		n.note(use{actor: social.Actor{SessionID: social.NewID()}}, social.Time(time.Hour.Milliseconds()), "")
 	}
 	if got := len(n.when); got != maxUses {
 		t.Fatalf("%d uses wait, want at most %d", got, maxUses)
 	}
 	total := 0
 	for more := true; more; {
-		var batch map[usedRow]social.Time
+		var batch map[usedRow]usedAt
 		batch, more = n.batch()
 		if len(batch) > useBatch {
 			t.Fatalf("a batch of %d, want at most %d", len(batch), useBatch)

@@ -53,14 +53,19 @@ func owned[I, O any](do func(context.Context, social.Actor, *I) (*O, error)) fun
 
 type goneOutput struct {
 	SetCookie string `header:"Set-Cookie"`
+	ClearData string `header:"Clear-Site-Data" doc:"What the browser has kept of the person's answers and positions goes."`
 }
+
+// leave takes the cookie and what the browser keeps of the site: private answers in its cache, and positions of
+// streams. Not "cookies", which would end sessions of other sites of the domain.
+func (o *goneOutput) leave(c Cookie) { o.SetCookie, o.ClearData = c.Clear(), `"cache", "storage"` }
 
 // postLogout answers also a suspended person.
 func (s *Service) postLogout(ctx context.Context, _ *struct{}) (*goneOutput, error) {
 	a := social.ActorFrom(ctx)
 	out := &goneOutput{}
 	if a.TokenID.IsZero() {
-		out.SetCookie = s.cookie.Clear()
+		out.leave(s.cookie)
 	}
 	return out, s.Logout(ctx, a)
 }
@@ -76,7 +81,7 @@ func (s *Service) deleteSession(ctx context.Context, a social.Actor, in *social.
 	id := social.PathID(in.ID)
 	out := &goneOutput{}
 	if id == a.SessionID {
-		out.SetCookie = s.cookie.Clear()
+		out.leave(s.cookie)
 	}
 	return out, s.EndSession(ctx, a, id)
 }

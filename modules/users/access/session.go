@@ -31,8 +31,8 @@ type Session struct {
 }
 
 // Begin writes, in tx, a session of the person from the request in ctx, in the place of those whose cookies it brings
-// (WithCookies), since the browser keeps one only; and ends the oldest ones over MaxSessions. It returns the session and
-// its secret, which is for the cookie only. Call ForgetReplaced, and Forget, after the commit.
+// (WithCookies), since the browser keeps one only; and ends the oldest ones over MaxSessions. It returns the session
+// and its secret, which is for the cookie only. Call ForgetReplaced, and Forget, after the commit.
 func (s *Service) Begin(ctx context.Context, tx storage.Tx, person social.ID, agent string) (Session, string, error) {
 	now := s.clock.Now()
 	it := Session{

@@ -81,7 +81,7 @@ func (s *Service) redeem(ctx context.Context, ticket string, peek bool) (social.
 	case err != nil:
 		return social.Actor{}, fmt.Errorf("users: redeem ticket: %w", err)
 	}
-	s.uses.note(u, now)
+	s.uses.note(u, now, social.AddressFrom(ctx))
 	u.actor.Scopes = []social.Scope{social.ScopeEvents}
 	return u.actor, nil
 }

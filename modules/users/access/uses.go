@@ -19,7 +19,7 @@ const (
 // uses are the sessions and tokens whose use has to be written down.
 type uses struct {
 	mu   sync.Mutex
-	when map[usedRow]social.Time
+	when map[usedRow]usedAt
 }
 
 type usedRow struct {
@@ -27,10 +27,16 @@ type usedRow struct {
 	id    social.ID
 }
 
-func newUses() *uses { return &uses{when: make(map[usedRow]social.Time)} }
+type usedAt struct {
+	at      social.Time
+	person  social.ID // zero = a service
+	address string
+}
 
-// note keeps that a session or token was used now, if that is worth a write.
-func (n *uses) note(u use, now social.Time) {
+func newUses() *uses { return &uses{when: make(map[usedRow]usedAt)} }
+
+// note keeps that a session or token was used now from an address, if that is worth a write.
+func (n *uses) note(u use, now social.Time, address string) {
 	if now.Sub(u.last) < noteEvery {
 		return
 	}
@@ -44,15 +50,15 @@ func (n *uses) note(u use, now social.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if _, known := n.when[row]; known || len(n.when) < maxUses {
-		n.when[row] = now
+		n.when[row] = usedAt{now, u.actor.UserID, address}
 	}
 }
 
 // batch removes at most useBatch of them; more = there is a rest.
-func (n *uses) batch() (batch map[usedRow]social.Time, more bool) {
+func (n *uses) batch() (batch map[usedRow]usedAt, more bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	batch = make(map[usedRow]social.Time)
+	batch = make(map[usedRow]usedAt)
 	for row, at := range n.when {
 		if len(batch) == useBatch {
 			return batch, true
@@ -80,8 +86,15 @@ func (s *Service) noteUses(ctx context.Context) (bool, error) {
 	return more, social.Wrap(err, "users: note %d last uses", len(batch))
 }
 
-// noteUse writes one use. A session that is used again lives on, but not past its end counted from login.
-func (s *Service) noteUse(ctx context.Context, tx storage.Tx, row usedRow, at social.Time) error {
+// noteUse writes one use, and that its device is known. A session that is used again lives on, but not past its end
+// counted from login.
+func (s *Service) noteUse(ctx context.Context, tx storage.Tx, row usedRow, used usedAt) error {
+	at := used.at
+	if !used.person.IsZero() {
+		if err := s.seeDeviceOf(ctx, tx, row, used); err != nil {
+			return err
+		}
+	}
 	if row.table != "sessions" {
 		_, err := tx.Exec(ctx, `UPDATE `+row.table+` SET last_used_at = $1 WHERE id = $2`, int64(at), row.id)
 		return err
@@ -90,4 +103,15 @@ func (s *Service) noteUse(ctx context.Context, tx storage.Tx, row usedRow, at so
 		expires_at = CASE WHEN created_at + $2 < $3 THEN created_at + $2 ELSE $3 END WHERE id = $4 AND last_used_at < $1`,
 		int64(at), s.cfg.SessionMax.Milliseconds(), int64(at.Add(s.cfg.SessionIdle)), row.id)
 	return err
+}
+
+// seeDeviceOf notes the device of a session or token, unless that has ended meanwhile: its address is not known any
+// more.
+func (s *Service) seeDeviceOf(ctx context.Context, tx storage.Tx, row usedRow, used usedAt) error {
+	var one int
+	err := tx.QueryRow(ctx, `SELECT 1 FROM `+row.table+` WHERE id = $1`, row.id).Scan(&one)
+	if found, err := storage.Found(err); !found {
+		return err
+	}
+	return s.SeeDevice(ctx, tx, used.person, used.address, used.at)
 }

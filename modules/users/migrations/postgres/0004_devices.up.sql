@@ -1,0 +1,9 @@
+-- Addresses (IPv6: /64) from which an account was used within DeviceTTL, as SHA-256 of account and address. Who comes from
+-- one is not held up by strangers who guess the password.
+CREATE TABLE known_devices (
+    user_id bytea NOT NULL REFERENCES users (id),
+    hash    bytea NOT NULL CHECK (length(hash) = 32),
+    seen_at bigint NOT NULL,
+    PRIMARY KEY (user_id, hash)
+);
+CREATE INDEX known_devices_seen ON known_devices (seen_at);
