@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bufio"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -91,6 +92,16 @@ func TestASVSMap(t *testing.T) {
 	figures := map[string]any{"l1_applicable": counts["l1_test"] + counts["l1_open"], "l1_covered": counts["l1_test"],
 		"l1_open": counts["l1_open"], "l2_applicable": counts["l2_test"] + counts["l2_open"],
 		"l2_covered": counts["l2_test"], "l2_open": counts["l2_open"], "not_applicable": counts["l1_not"] + counts["l2_not"]}
+	page, err := os.ReadFile("../../docs/asvs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range [][2]string{{"applies", "applicable"}, {"has a test", "covered"}, {"open", "open"}} {
+		want := fmt.Sprintf("| %s | %d | %d |", row[0], figures["l1_"+row[1]], figures["l2_"+row[1]])
+		if !strings.Contains(string(page), want) {
+			t.Errorf("docs/asvs.md has no row %s", want)
+		}
+	}
 	report(t, "asvs", 0, figures)
 }
 
