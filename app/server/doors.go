@@ -97,7 +97,7 @@ func (d *doors) cells(key string) (cells [sketchRows]int) {
 	h := maphash.String(d.seed, key)
 	for row := range cells {
 		hi, _ := bits.Mul64(h, uint64(d.width)) //nolint:gosec // a length; even over the row
-		cells[row] = row*d.width + int(hi) //nolint:gosec // below width
+		cells[row] = row*d.width + int(hi)      //nolint:gosec // below width
 		h = (h ^ h>>31) * 0x9e3779b97f4a7c15
 	}
 	return cells
