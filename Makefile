@@ -60,6 +60,16 @@ lint: ## golangci-lint, if it is there (make tools installs it)
 .PHONY: tools
 tools: ## install the developer's tools
 	$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	$(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+
+.PHONY: vuln
+vuln: ## known vulnerabilities of the program and what it is built from, if the database can be reached (GOVULNDB=)
+	@.ci/vuln
+
+.PHONY: asvs
+asvs: ## how much of OWASP ASVS 5.0 has a test that shows it: docs/asvs.md
+	@out=$$(cd app/e2e && REPORT=1 $(GO) test -v -count=1 -run '^TestASVSMap$$' . 2>&1) \
+	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
 
 .PHONY: cover
 cover: ## test coverage by package
@@ -151,7 +161,7 @@ neighbours: ## each abuse at default limits beside people who mind their own bus
 	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
 
 .PHONY: check
-check: format vet size lint race test ## everything: format, vet, lint, race, tests
+check: format vet size lint vuln race test ## everything: format, vet, lint, known vulnerabilities, race, tests
 
 .PHONY: bench
 BENCHTIME ?= 1s

@@ -10,6 +10,6 @@ func diskSpace(dir string) (free, size uint64, ok bool) {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return 0, 0, false
 	}
-	block := uint64(s.Bsize)
+	block := uint64(s.Bsize) //nolint:gosec // the size of a block
 	return uint64(max(0, s.Bavail)) * block, s.Blocks * block, true
 }

@@ -297,6 +297,26 @@ func TestHealthcheck(t *testing.T) {
 	}
 }
 
+// A time to come back that is no number, or too long to be kept, leaves the one before (WHATWG HTML, 9.2.6).
+func TestTailRetry(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	turn := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		if turn++; turn == 4 {
+			stop()
+		}
+		_, _ = io.WriteString(w, "retry: 7\nretry: "+[]string{"9223372036855", "-5", "+5", "x"}[turn-1]+"\n\n")
+	}))
+	defer s.Close()
+	f := &fake{}
+	_, _, errs := f.run(ctx, "", "tail", "--token", "bf_x", "--url", s.URL)
+	if n := strings.Count(errs, "back in 7ms\n"); n != 3 {
+		t.Errorf("came back after 7 ms %d times, want 3: %q", n, errs)
+	}
+}
+
 // The terminal's client comes back with the id it has, takes no word of an unfinished block, lets nothing of an
 // event into the terminal, and removes its token at the end.
 func TestTail(t *testing.T) {

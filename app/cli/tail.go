@@ -164,7 +164,7 @@ func (t *tailer) read(r *bufio.Reader) error {
 		case field == "data":
 			data = append(data, value)
 		case field == "retry":
-			if ms, err := strconv.Atoi(value); err == nil {
+			if ms, err := strconv.ParseUint(value, 10, 32); err == nil { // digits alone, and no overflow
 				t.retry = time.Duration(ms) * time.Millisecond
 			}
 		}

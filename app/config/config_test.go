@@ -91,6 +91,8 @@ func TestConfigIsStrict(t *testing.T) {
 			"belfry.yaml:2:17: server.read_timeout: must be a duration such as 500ms, 10s, 5m or 1h30m"},
 		"a duration without unit": {"server:\n  read_timeout: 10\n",
 			"belfry.yaml:2:17: server.read_timeout: must be a duration such as"},
+		"a duration without an end": {"storage: {log: {retention: {age: 2400000h}}}\nchannels: {sse: {max_age: 1000000h}}\n",
+			"belfry.yaml:2:27: channels.sse.max_age: must be at most 350400h"},
 		"bad size": {"storage:\n  log:\n    max_size: 3 bushels\n",
 			"belfry.yaml:3:15: storage.log.max_size"},
 		"out of bounds": {"storage:\n  log:\n    retention:\n      age: -1h\n",

@@ -35,6 +35,9 @@ func (f field) set(text string) error {
 	return f.decode(file.Docs[0].Body)
 }
 
+// longest is 40 years: the sum of a few durations, and six times one, are still below 2^63 nanoseconds.
+const longest = 350_400 * time.Hour
+
 // decode reads a value of the file. It changes the field only without an error, which says what is wanted here and
 // repeats nothing of the value: that may be a secret.
 func (f field) decode(n ast.Node) error {
@@ -44,6 +47,9 @@ func (f field) decode(n ast.Node) error {
 		d, err := time.ParseDuration(scalar(n))
 		if err != nil {
 			return f.wanted()
+		}
+		if d.Abs() > longest {
+			return fmt.Errorf("must be at most %.0fh", longest.Hours())
 		}
 		*to = d
 	case encoding.TextUnmarshaler:

@@ -25,7 +25,7 @@ import (
 //	nginx     a location of nginx
 //	another   has to be in leftOut
 var pages = []string{"README.md", "docs/operations.md", "docs/writing-a-channel.md", "docs/quickstart-web.md",
-	"docs/performance.md", "docs/ARCHITECTURE.md", "docs/imports.md"}
+	"docs/performance.md", "docs/ARCHITECTURE.md", "docs/imports.md", "docs/asvs.md", ".github/SECURITY.md"}
 
 // leftOut are the blocks and the commands in them that are not run, by how they begin, with the reason.
 var leftOut = map[string]string{

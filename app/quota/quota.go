@@ -201,7 +201,7 @@ func (q *Quota) Room() bool {
 	now, last := max(1, int64(q.now())), q.looked.Load()
 	if (last == 0 || now-last >= int64(lookEvery)) && q.looked.CompareAndSwap(last, now) {
 		bytes, known := q.free()
-		q.low.Store(known && bytes < uint64(q.cfg.DiskReserve))
+		q.low.Store(known && bytes < uint64(q.cfg.DiskReserve)) //nolint:gosec // a size is never negative
 	}
 	return !q.low.Load()
 }

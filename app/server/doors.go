@@ -96,8 +96,8 @@ func (d *doors) guess(account string, exists bool, at time.Time) (right func(), 
 func (d *doors) cells(key string) (cells [sketchRows]int) {
 	h := maphash.String(d.seed, key)
 	for row := range cells {
-		hi, _ := bits.Mul64(h, uint64(d.width)) // even over the row
-		cells[row] = row*d.width + int(hi)
+		hi, _ := bits.Mul64(h, uint64(d.width)) //nolint:gosec // a length; even over the row
+		cells[row] = row*d.width + int(hi)      //nolint:gosec // below width
 		h = (h ^ h>>31) * 0x9e3779b97f4a7c15
 	}
 	return cells

@@ -46,7 +46,7 @@ func (s *Server) standardHeaders(c *fasthttp.RequestCtx, id string) {
 	h.Set(fiber.HeaderXRequestID, id)
 	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	h.Set(fiber.HeaderCacheControl, cacheNever)
-	h.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
+	h.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set(fiber.HeaderReferrerPolicy, "same-origin")
 	if s.secure {
 		h.Set(fiber.HeaderStrictTransportSecurity, "max-age=31536000") // a year; other names of the domain are not ours

@@ -87,7 +87,7 @@ func (s *Server) front(c *fiber.Ctx) error {
 // bye refuses a stream for an error of ours with status 200: on any other status an EventSource never reconnects.
 func (s *Server) bye(c *fiber.Ctx, err error) error {
 	s.log.Warn("stream refused", zap.String("request_id", social.RequestIDFrom(c.UserContext())), zap.Error(err))
-	retry := 5_000 + rand.IntN(25_000)
+	retry := 5_000 + rand.IntN(25_000) //nolint:gosec // it spreads clients and keeps no secret
 	c.Status(fiber.StatusOK)
 	c.Set(fiber.HeaderContentType, "text/event-stream")
 	c.Set(fiber.HeaderCacheControl, "no-store, no-transform")

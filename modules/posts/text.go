@@ -110,7 +110,7 @@ func nameOf(s string) (called string, size int) {
 		if r = narrow(r); !isNamePart(r) {
 			break
 		}
-		b = append(b, byte(unicode.ToLower(r)))
+		b = append(b, byte(unicode.ToLower(r))) //nolint:gosec // isNamePart is ASCII
 		size += n
 	}
 	if len(b) < minName || len(b) > maxName || b[0] < 'a' {

@@ -67,7 +67,7 @@ func decodeBlock(list []posting, key, value []byte, from social.Position) ([]pos
 		if n <= 0 || step>>1 == 0 || social.Position(step>>1) >= at {
 			return list[:start], errBlock
 		}
-		at, bits, rest = at-social.Position(step>>1), byte(step)&flagInternal, rest[n:]
+		at, bits, rest = at-social.Position(step>>1), byte(step&uint64(flagInternal)), rest[n:]
 	}
 	slices.Reverse(list[start:])
 	return list, nil

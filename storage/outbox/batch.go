@@ -109,6 +109,7 @@ func (r *row) entry() (e storage.Entry, err error) {
 	if !ok || !okTime || !okInternal || !okData || r.id < 1 {
 		return e, fmt.Errorf("%w: columns", errPoison)
 	}
+	//nolint:gosec // the table takes operations from 1 to 3, and ids above 0
 	e = storage.Entry{Op: storage.Op(op), Position: social.Position(r.id), OutboxID: r.id, Time: social.Time(at),
 		Internal: internal != 0}
 	switch e.Op {

@@ -36,7 +36,8 @@ func freeSpace(dir string) (bytes uint64, known bool, err error) {
 	if err := unix.Statfs(dir, &stat); err != nil {
 		return 0, false, fmt.Errorf("room in %s: %w", dir, err)
 	}
-	return stat.Bavail * uint64(stat.Bsize), stat.Blocks > 0, nil // no blocks: a file system without a bound
+	block := uint64(stat.Bsize)                      //nolint:gosec // the size of a block
+	return stat.Bavail * block, stat.Blocks > 0, nil // no blocks: a file system without a bound
 }
 
 func checkType(kind int64) error {

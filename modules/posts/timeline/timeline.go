@@ -30,7 +30,7 @@ func (t *Timeline) Window(ctx context.Context, w social.Window) ([]int64, error)
 			return nil, err
 		}
 		if key, ok := t.key(i, at); ok {
-			m.heads = append(m.heads, head{key, int32(i), int32(at)})
+			m.heads = append(m.heads, head{key, int32(i), int32(at)}) //nolint:gosec // both count what is in memory
 		}
 	}
 	heap.Init(&m)

@@ -75,6 +75,7 @@ func expired(a social.Actor, now social.Time) bool { return a.ExpiresAt != 0 && 
 const (
 	selectSession = `SELECT s.id, s.user_id, s.last_used_at, s.expires_at, u.role, u.state <> 'active',
 		u.created_at FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.deleted_at IS NULL AND `
+	//nolint:gosec // the text of a query
 	selectToken = `SELECT t.id, t.user_id, t.scopes, COALESCE(t.last_used_at, 0), COALESCE(t.expires_at, 0), u.role,
 		u.state <> 'active', u.created_at
 		FROM tokens t JOIN users u ON u.id = t.user_id WHERE u.deleted_at IS NULL AND `

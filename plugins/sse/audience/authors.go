@@ -68,7 +68,7 @@ func (t *authors) enter(id social.ID, s social.Source) uint32 {
 	if n := len(t.free); n > 0 {
 		place, t.free = t.free[n-1], t.free[:n-1]
 	} else {
-		place = uint32(len(t.table))
+		place = uint32(len(t.table)) //nolint:gosec // authors in memory
 		t.table = append(t.table, author{})
 	}
 	t.table[place] = author{id: id, ended: ended}

@@ -40,7 +40,7 @@ func (x *Index[M]) Enter(m M) {
 		x.places[p.place] = m
 		return
 	}
-	p.place = uint32(len(x.places))
+	p.place = uint32(len(x.places)) //nolint:gosec // people in memory
 	x.places = append(x.places, m)
 }
 

@@ -92,8 +92,8 @@ func (h *epoll) take(c *net.TCPConn, p Peer) (*epollSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &epollSocket{holder: h, peer: p, fd: int32(fd)}
-	s.mu.Lock() // the loop can close only after the original is
+	s := &epollSocket{holder: h, peer: p, fd: int32(fd)} //nolint:gosec // C's int
+	s.mu.Lock()                                          // the loop can close only after the original is
 	defer s.mu.Unlock()
 	h.sockets.Add(1)
 	h.set(fd, s)
@@ -246,7 +246,7 @@ func (s *epollSocket) readAway(buf []byte) bool {
 		case err != nil || n == 0:
 			return false
 		default:
-			s.input += int32(n)
+			s.input += int32(n) //nolint:gosec // at most the buffer
 		}
 	}
 	return false
