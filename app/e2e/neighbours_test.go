@@ -12,7 +12,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,10 +48,14 @@ func TestNeighbours(t *testing.T) {
 				abused.add(street.live(ops))
 				end()
 			}
+			street.end()
 			if full {
 				street.report(a.name, alone, abused)
 			}
 			a.check(street)
+			if most := int64(24<<20) + street.rounds.Load()*16<<10; street.grew > most { // 0069 has what an account gets
+				t.Errorf("the stores grew by %d bytes, at most %d may be the abuser's and the others'", street.grew, most)
+			}
 		})
 	}
 }
@@ -210,7 +216,7 @@ type street struct {
 	abuser resident
 	took   atomic.Int64 // what the abuser got: answers of 2xx
 	other  atomic.Int64 // and all else
-	before int64        // bytes of the stores before the abuse
+	grew   int64        // bytes of the stores, since the limits are on
 
 	signIn bool          // healthy people sign in now and then
 	rounds atomic.Int64  // of all pairs
@@ -315,22 +321,46 @@ func (s *street) restart() {
 	s.t.Helper()
 	s.term()
 	s.exit(deadline)
+	s.grew = -s.database()
 	s.env = append(s.env, "BELFRY_LIMITS_ENABLED=true")
 	s.mustStart()
 	for _, p := range s.pairs {
 		p.listen(s)
 	}
-	s.before = s.size()
+	s.grew -= s.log()
 }
 
-// size is what the stores take on the disk.
-func (s *street) size() (n int64) {
-	for _, name := range []string{"belfry.db", "belfry.db-wal", "belfry.log.bolt"} {
-		if info, err := os.Stat(s.Data + "/" + name); err == nil {
-			n += info.Size()
-		}
+// end stops the program and takes the size of what it leaves.
+func (s *street) end() {
+	s.grew += s.log()
+	s.term()
+	s.exit(deadline)
+	s.grew += s.database()
+}
+
+// database is how large the database of a program that was stopped is.
+func (s *street) database() int64 {
+	s.t.Helper()
+	info, err := os.Stat(s.Data + "/belfry.db")
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	return n
+	return info.Size()
+}
+
+// log is how much of the event log is in use.
+func (s *street) log() int64 {
+	s.t.Helper()
+	text := newCaller(s.Admin, "").must(s.t, 200, "GET", "/metrics", nil)
+	found := regexp.MustCompile(`(?m)^belfry_log_used_bytes (\S+)$`).FindSubmatch(text)
+	if found == nil {
+		s.t.Fatal("/metrics does not tell how large the log is")
+	}
+	n, err := strconv.ParseFloat(string(found[1]), 64)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return int64(n)
 }
 
 // settle waits until what was prepared has been delivered.
@@ -481,7 +511,7 @@ func (s *street) report(name string, alone, abused latencies) {
 			"alone_p50_us": alone.at(what, 0.5).Microseconds(), "abused_p50_us": abused.at(what, 0.5).Microseconds(),
 			"alone_p99_us": alone.at(what, 0.99).Microseconds(), "abused_p99_us": abused.at(what, 0.99).Microseconds(),
 			"ratio_p50": middle, "ratio_p99": ratio, "pass": ratio <= 1.1, "abuser_ok": s.took.Load(),
-			"abuser_refused": s.other.Load(), "disk_grew": s.size() - s.before})
+			"abuser_refused": s.other.Load(), "disk_grew": s.grew})
 		if err != nil {
 			s.t.Fatal(err)
 		}
