@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -25,35 +26,11 @@ func TestDiskFullForReal(t *testing.T) {
 	if size == "" {
 		size = "32m"
 	}
-	w := startWorld(t, nil, 2)
-	author, reader := w.People[0], w.People[1]
-	newCaller(w.URL, reader.Token).must(t, 200, "PUT", "/v1/users/"+author.ID.String()+"/follow", nil)
-	w.stop()
-	dir := filepath.Join(t.TempDir(), "disk")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Mount("belfry", dir, "tmpfs", 0, "size="+size); err != nil {
-		t.Skipf("SKIP: mount: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
-	if err := os.CopyFS(dir, os.DirFS(w.Data)); err != nil {
-		t.Fatal(err)
-	}
-	c := newChild(t, dir)
-	c.mustStart()
+	c, author, reader := onDisk(t, size, "BELFRY_QUOTA_DISK_RESERVE=0") // the last byte, too
 	me := newCaller(c.URL, author.Token)
 	live := watch(t, c.URL, reader)
 
-	// All but 2 MiB is filled at once, the rest by posts.
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(dir, &fs); err != nil {
-		t.Fatal(err)
-	}
-	filler := filepath.Join(dir, "filler")
-	if err := os.WriteFile(filler, make([]byte, max(0, int64(fs.Bavail)*fs.Bsize-2<<20)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	filler := fillDisk(t, c.Data, 2<<20) // at once; the rest by posts
 	body := func(n int) map[string]any {
 		return map[string]any{"text": fmt.Sprint("post ", n, " ", strings.Repeat("long ", 400))}
 	}
@@ -110,7 +87,7 @@ func TestDiskFullForReal(t *testing.T) {
 		seen[live()]++
 	}
 	c.kill()
-	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(dir, sqlite.FileName)})
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(c.Data, sqlite.FileName)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +102,7 @@ func TestDiskFullForReal(t *testing.T) {
 			t.Errorf("post %d was shown %d times", i, times)
 		}
 	}
-	rows := openStore(t, dir)
+	rows := openStore(t, c.Data)
 	var posts int
 	if err := rows.QueryRow(`SELECT COUNT(*) FROM posts`).Scan(&posts); err != nil || posts != n {
 		t.Errorf("%d posts are kept, %d were answered: %v", posts, n, err)
@@ -162,4 +139,95 @@ func watch(t *testing.T, base string, who member) (next func() string) {
 			}
 		}
 	}
+}
+
+// TestDiskReserveForReal: on a disk that fills, people's writes end while the reserve is still there, what is deleted is,
+// and writes come back with the space.
+func TestDiskReserveForReal(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("SKIP: a disk of its own needs root")
+	}
+	c, author, _ := onDisk(t, "64m")
+	me := newCaller(c.URL, author.Token)
+	filler := fillDisk(t, c.Data, 17<<20)
+	post := func() (status int, id string) {
+		status, out, err := me.ask("POST", "/v1/posts", map[string]any{"text": strings.Repeat("long ", 900)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var made struct{ ID string }
+		_ = json.Unmarshal(out, &made)
+		return status, made.ID
+	}
+	var last string
+	for n := 0; ; n++ {
+		status, id := post()
+		if status == 507 {
+			break
+		}
+		if status != 201 || n == 10000 {
+			t.Fatalf("post %d: %d", n, status)
+		}
+		last = id
+	}
+	if free := room(t, c.Data); free < 15<<20 || free >= 16<<20 {
+		t.Errorf("%d bytes are left when people's writes end", free)
+	}
+	me.must(t, 204, "DELETE", "/v1/posts/"+last, nil)
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.Now().Add(deadline); ; {
+		if status, _ := post(); status == 201 {
+			break
+		}
+		if <-tick.C; time.Now().After(late) {
+			t.Fatal("with space again nothing can be written")
+		}
+	}
+}
+
+// onDisk starts the program with two people, of whom the second follows the first, on a disk of so much.
+func onDisk(t *testing.T, size string, env ...string) (c *child, author, reader member) {
+	t.Helper()
+	w := startWorld(t, nil, 2)
+	author, reader = w.People[0], w.People[1]
+	newCaller(w.URL, reader.Token).must(t, 200, "PUT", "/v1/users/"+author.ID.String()+"/follow", nil)
+	w.stop()
+	dir := filepath.Join(t.TempDir(), "disk")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("belfry", dir, "tmpfs", 0, "size="+size); err != nil {
+		t.Skipf("SKIP: mount: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	if err := os.CopyFS(dir, os.DirFS(w.Data)); err != nil {
+		t.Fatal(err)
+	}
+	c = newChild(t, dir, env...)
+	c.mustStart()
+	return c, author, reader
+}
+
+// room is what is free on the disk of a directory.
+func room(t *testing.T, dir string) int64 {
+	t.Helper()
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		t.Fatal(err)
+	}
+	return int64(fs.Bavail) * fs.Bsize
+}
+
+// fillDisk leaves so much on the disk, and returns the file that took the rest.
+func fillDisk(t *testing.T, dir string, leave int64) string {
+	t.Helper()
+	filler := filepath.Join(dir, "filler")
+	if err := os.WriteFile(filler, make([]byte, max(0, room(t, dir)-leave)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return filler
 }
