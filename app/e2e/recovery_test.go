@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -79,4 +80,23 @@ func TestOneSessionOfABrowser(t *testing.T) {
 	was.http.Jar.SetCookies(mustURL(t, s.URL), bobs)
 	was.refused(t, 401, "invalid_token", "GET", "/v1/me", nil)
 	alice.want(200, "GET", "/v1/me", nil, nil)
+}
+
+// Whoever signs out leaves nothing of their answers in the browser.
+func TestLogOutClearsTheBrowser(t *testing.T) {
+	s := startSite(t, nil)
+	for name, leave := range map[string]func(p *person) string{
+		"log-out": func(p *person) string {
+			return p.want(204, "POST", "/v1/auth/logout", nil, nil).Header.Get("Clear-Site-Data")
+		},
+		"the own session": func(p *person) string {
+			var list struct{ Items []struct{ ID string } }
+			p.want(200, "GET", "/v1/auth/sessions", nil, &list)
+			return p.want(204, "DELETE", "/v1/auth/sessions/"+list.Items[0].ID, nil, nil).Header.Get("Clear-Site-Data")
+		},
+	} {
+		if got := leave(s.register("alice" + strings.ReplaceAll(name, " ", "_")[:3])); got != `"cache", "storage"` {
+			t.Errorf("%s: Clear-Site-Data is %q", name, got)
+		}
+	}
 }
