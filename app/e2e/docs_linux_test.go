@@ -243,7 +243,7 @@ func (r *follower) end() {
 }
 
 // settle makes what a page takes for granted: the program is installed and serves, and people are there, of whom the
-// first has posted and made a token.
+// first has posted and another has a token.
 func (r *follower) settle(names ...string) {
 	r.t.Helper()
 	r.enter("mkdir -p backups var/lib && cd belfry && go install ./app/belfry && cd ..")
@@ -255,9 +255,11 @@ func (r *follower) settle(names ...string) {
 		p.want(201, "POST", "/v1/auth/register", map[string]any{"username": name, "password": "correct horse " + name}, nil)
 		if post.ID == "" {
 			p.want(201, "POST", "/v1/posts", map[string]any{"text": "hello"}, &post)
-			p.want(201, "POST", "/v1/tokens", map[string]any{"name": "lost", "scopes": []string{"read"}}, &token)
 		}
 	}
+	erin := s.anonymous()
+	erin.want(201, "POST", "/v1/auth/register", map[string]any{"username": "erin", "password": "correct horse erin"}, nil)
+	erin.want(201, "POST", "/v1/tokens", map[string]any{"name": "lost", "scopes": []string{"read"}}, &token)
 	r.is = strings.NewReplacer("http://127.0.0.1:8080", r.url, "/backups/", r.dir+"/backups/",
 		"/var/lib/", r.dir+"/var/lib/", "post delete ID", "post delete "+post.ID, "token revoke ID", "token revoke "+token.ID)
 }

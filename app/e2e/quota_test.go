@@ -78,6 +78,7 @@ func TestDiskReserve(t *testing.T) {
 
 	alice.refused(t, 507, "storage_full", "POST", "/v1/posts", map[string]any{"text": "x"})
 	alice.refused(t, 507, "storage_full", "PUT", "/v1/posts/"+post+"/like", nil)
+	alice.refused(t, 507, "storage_full", "POST", "/v1/tokens", map[string]any{"name": "x", "scopes": []string{"read"}})
 	s.anonymous().refused(t, 507, "storage_full", "POST", "/v1/auth/register",
 		map[string]any{"username": "late", "password": password})
 	alice.want(200, "GET", "/v1/timelines/home", nil, nil)
@@ -85,7 +86,7 @@ func TestDiskReserve(t *testing.T) {
 	s.login("alice").want(204, "POST", "/v1/auth/logout", nil, nil)
 	mod.want(200, "PUT", "/v1/posts/"+other+"/like", nil, nil)
 	_, text := s.scrape(t)
-	for _, line := range []string{`belfry_quota_refused_total{policy="disk_reserve"} 3`, `belfry_check_ok{check="disk"} 0`,
+	for _, line := range []string{`belfry_quota_refused_total{policy="disk_reserve"} 4`, `belfry_check_ok{check="disk"} 0`,
 		`belfry_ready 1`} {
 		if !strings.Contains(string(text), line+"\n") {
 			t.Errorf("/metrics lacks %s", line)

@@ -20,6 +20,15 @@ const spareFiles = 64
 // room is how many connections, streams among them, an open-file limit has room for; 0 = no limit.
 func room(limit int) int { return limit - min(spareFiles, limit/4) }
 
+// places is how many connections may be open at once, streams not counted: what the configuration says or, where
+// descriptors are fewer, what streams leave of them, and half of them at least. So places run out before descriptors do.
+func places(limit int, cfg Config) int {
+	if limit == 0 {
+		return cfg.MaxConnections
+	}
+	return min(cfg.MaxConnections, max(room(limit)/2, room(limit)-cfg.MaxStreams))
+}
+
 // leastFiles is the lowest open-file limit that is served under. The stores and listeners hold some thirty files; the
 // rest below the spare ones is a small household's.
 const leastFiles = 128
@@ -50,9 +59,9 @@ func listen(ctx context.Context, key, flag, address string) (net.Listener, error
 }
 
 // frugal is a listener that outlives a lack of descriptors. For a connection that would take one of the spare ones
-// another one makes room. If none can it is closed without an answer, which clients take for a network error and come
-// back after. An accept that fails for lack
-// of something is tried again after a pause. Accept is for one goroutine.
+// others make room; if none can, or half of the spare ones are taken, it is closed without an answer, which clients
+// take for a network error and come back after. An accept that fails for lack of something is tried again after a
+// pause. Accept is for one goroutine.
 type frugal struct {
 	net.Listener
 	room     int         // descriptors below this number are for connections; 0 = all
@@ -101,16 +110,14 @@ func (l *frugal) fits(c net.Conn) bool {
 }
 
 // swap takes a connection with a spare descriptor for others that wait: as many as are needed for the next ones to find
-// lower numbers, so that the spare ones become free. False = none of them can go.
+// lower numbers, so that the spare ones become free. What is closed gives its descriptor back a little later, so in the
+// upper half of the spare ones nobody stays. False = the connection has to go.
 func (l *frugal) swap(fd int) bool {
 	closed := 0
 	for closed < fd-l.room+2 && l.makeRoom() {
 		closed++
 	}
-	if fd >= (l.room+l.limit)/2 {
-		time.Sleep(acceptPause) // what is closed gives its descriptor back a little later
-	}
-	return closed > 0
+	return closed > 0 && fd < (l.room+l.limit)/2
 }
 
 // descriptor is a connection's number; 0 for one without. The system gives the lowest free number, so those below it

@@ -99,3 +99,12 @@ func TestListenSaysWhatToChange(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Places run out before descriptors do, and streams have those that they may.
+func TestPlaces(t *testing.T) {
+	for limit, want := range map[int]int{0: 100, 1 << 20: 100, 1000: 100, 400: 100, 264: 100, 200: 75, 128: 48} {
+		if got := places(limit, Config{MaxConnections: 100, MaxStreams: 100}); got != want {
+			t.Errorf("%d of %d descriptors", got, limit)
+		}
+	}
+}

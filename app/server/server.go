@@ -201,6 +201,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		return errors.Join(err, ln.Close())
 	}
 	limit := openFiles()
+	s.conns.limit = places(limit, s.cfg)
 	return s.fiber.Listener(listener{&frugal{Listener: ln, room: room(limit), limit: limit, makeRoom: s.conns.makeRoom,
 		dropped: s.metrics.dropped.Inc, log: s.log, clock: s.clock}, &s.closing, &s.conns, s.metrics.dropped.Inc})
 }

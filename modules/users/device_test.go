@@ -59,8 +59,12 @@ func TestKnownDevices(t *testing.T) {
 	if err := w.users.ResetPassword(t.Context(), "alice", password); err != nil {
 		t.Fatal(err)
 	}
+	if err := w.users.SignOut(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
 	w.limits.refused = "guess:alice true"
-	want("who came in with the password before", "192.0.2.7", held)
+	want("the owner, to whom the account is given back", "192.0.2.7", free)
+	want("strangers as before", "192.0.2.9", held)
 }
 
 // TestGuessesAreCounted where the password was wrong, for names that nobody has as well, and taken back where not.

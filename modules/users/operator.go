@@ -245,6 +245,9 @@ func (s *Service) empty(ctx context.Context, tx storage.Tx, id social.ID, name s
 	if err != nil {
 		return err
 	}
+	if err := s.ForgetDevices(ctx, tx, id); err != nil {
+		return err
+	}
 	return s.End(ctx, tx, id, social.ID{}, true)
 }
 

@@ -2,10 +2,14 @@ package pipeline_test
 
 import (
 	"context"
+	"io/fs"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
 
+	"github.com/belfry-social/belfry/modules/delivery/pipeline"
+	"github.com/belfry-social/belfry/modules/moduletest"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/storage"
@@ -98,5 +102,33 @@ func TestUnfollowStopsTheNextAttempt(t *testing.T) {
 		if got := states(w.deliveries(s, me, endpoint.ID)); len(p.all()) != 1 || got != "cancelled" {
 			t.Errorf("%d attempts, %s; want one and cancelled", len(p.all()), got)
 		}
+	})
+}
+
+// A fan-out that was under way when the authors' line came is still carried on.
+func TestFanOutOfBeforeTheLine(t *testing.T) {
+	const first = "sqlite/0001_init.up.sql"
+	text, err := fs.ReadFile(pipeline.Migrations.FS, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := moduletest.Open(t, storage.Migrations{Owner: pipeline.Migrations.Owner,
+		FS: fstest.MapFS{first: {Data: text}}})
+	f.InTx(t, func(tx storage.Tx) error {
+		_, err := tx.Exec(t.Context(), `INSERT INTO fanouts (position) VALUES (7), (9)`)
+		return err
+	})
+	if err := storage.MigrateAll(t.Context(), f.DB, pipeline.Migrations); err != nil {
+		t.Fatal(err)
+	}
+	f.Read(t, func(q storage.Querier) error {
+		var position, turn int64
+		var author social.ID
+		err := q.QueryRow(t.Context(), `SELECT position, author_id, turn FROM fanouts WHERE turn IS NOT NULL`).
+			Scan(&position, &author, &turn)
+		if position != 7 || !author.IsZero() {
+			t.Errorf("the line begins with %d of %s", position, author)
+		}
+		return err
 	})
 }

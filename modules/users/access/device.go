@@ -48,3 +48,9 @@ func (s *Service) SeeDevice(ctx context.Context, tx storage.Tx, person social.ID
 		WHERE user_id = $1 ORDER BY seen_at DESC, hash LIMIT 8 OFFSET $2)`, person, MaxDevices)
 	return err
 }
+
+// ForgetDevices removes, in tx, what is known of an ended account's devices.
+func (s *Service) ForgetDevices(ctx context.Context, tx storage.Tx, person social.ID) error {
+	_, err := tx.Exec(ctx, `DELETE FROM known_devices WHERE user_id = $1`, person)
+	return err
+}

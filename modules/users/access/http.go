@@ -32,7 +32,8 @@ func add[I, O any](api huma.API, handler func(context.Context, *I) (*O, error), 
 	status int, who social.Auth, errors ...int) {
 	huma.Register(api, huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary,
 		Tags: []string{"auth"}, DefaultStatus: status, Errors: errors,
-		Metadata: map[string]any{social.MetaAuth: who, social.MetaReserve: true}}, handler)
+		Metadata: map[string]any{social.MetaAuth: who, social.MetaReserve: id == "logout" || id == "create-stream-ticket"}},
+		handler)
 }
 
 // Suspended is the fault for a suspended person who asks for more than to look at the account and to leave.

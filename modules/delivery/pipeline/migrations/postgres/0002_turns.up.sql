@@ -18,7 +18,8 @@ ALTER TABLE endpoints ADD COLUMN slow SMALLINT NOT NULL DEFAULT 1;
 UPDATE endpoints SET slow = 0 WHERE last_success_at IS NOT NULL AND failing_since IS NULL;
 
 -- Authors take turns with the pages of their posts: of each the oldest job stands in the line.
-ALTER TABLE fanouts ADD COLUMN author_id BYTEA NOT NULL DEFAULT '';
+ALTER TABLE fanouts ADD COLUMN author_id BYTEA NOT NULL
+    DEFAULT '\x00000000000000000000000000000000'; -- nobody: who wrote what is under way is not known here
 ALTER TABLE fanouts ADD COLUMN turn BIGINT;      -- its place in the line; NULL = an older one of its author is there
 UPDATE fanouts SET turn = 0 WHERE position = (SELECT MIN(position) FROM fanouts);
 CREATE INDEX fanouts_turn ON fanouts (turn, position) WHERE turn IS NOT NULL;
