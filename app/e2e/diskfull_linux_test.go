@@ -141,8 +141,8 @@ func watch(t *testing.T, base string, who member) (next func() string) {
 	}
 }
 
-// TestDiskReserveForReal: on a disk that fills, people's writes end while the reserve is still there, what is deleted is,
-// and writes come back with the space.
+// TestDiskReserveForReal: on a disk that fills, people's writes end while the reserve is still there, what is deleted
+// is, and writes come back with the space.
 func TestDiskReserveForReal(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("SKIP: a disk of its own needs root")

@@ -21,7 +21,7 @@ const spareFiles = 64
 func room(limit int) int { return limit - min(spareFiles, limit/4) }
 
 // places is how many connections may be open at once, streams not counted: what the configuration says or, where
-// descriptors are fewer, what streams leave of them, and half of them at least. So places run out before descriptors do.
+// descriptors are fewer, what streams leave of them, and half of them at least. So places run out before descriptors.
 func places(limit int, cfg Config) int {
 	if limit == 0 {
 		return cfg.MaxConnections

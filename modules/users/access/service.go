@@ -50,9 +50,9 @@ func (s *Service) Jobs() []social.Job {
 	}
 }
 
-// End removes, in tx, a person's sessions but keep (zero = all), their tickets, and tokens if told so. Devices stay known:
-// all that gives them is that strangers' guesses do not keep the owner out, who needs it most when the account is given
-// back. Whoever calls it announces the end with Revoke and, after the commit, calls Forget.
+// End removes, in tx, a person's sessions but keep (zero = all), their tickets, and tokens if told so. Devices stay
+// known: all that gives them is that strangers' guesses do not keep the owner out, who needs it most when the account
+// is given back. Whoever calls it announces the end with Revoke and, after the commit, calls Forget.
 func (s *Service) End(ctx context.Context, tx storage.Tx, person, keep social.ID, tokens bool) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = $1 AND id <> $2`, person, keep[:]); err != nil {
 		return err
