@@ -13,7 +13,7 @@ const (
 	MetaETag  = "etag"  // "strong" or "weak": the host tags 200 answers to GET and answers If-None-Match
 	MetaLimit = "limit" // a Budget; default BudgetRead for GET and HEAD, else BudgetWrite
 	// MetaReserve is true for a write that goes on, as deletions do, when the person's quota is used up and when
-	// the disk is at its reserve: signing in and out.
+	// the disk is at its reserve: signing in and out, a new password, and tickets for streams.
 	MetaReserve = "reserve"
 	// MetaEvents is a map[string]any, by type of event, of values of the type of its data: the host describes the
 	// events of all operations in the document. A module says it once, on any of its operations.
