@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,15 +32,11 @@ func TestNeighbours(t *testing.T) {
 			street.restart()
 			street.settle()
 			alone, abused := latencies{}, latencies{}
-			for turn := range turns {
-				if turn%2 == 0 { // what warms up in a turn is not taken for the abuse
-					alone.add(street.live(ops))
-				}
-				end := a.begin(street)
-				abused.add(street.live(ops))
-				end()
-				if turn%2 == 1 {
-					alone.add(street.live(ops))
+			for _, aside := range a.order(turns, full) {
+				if times := street.beside(a, aside, ops); aside {
+					alone.add(times)
+				} else {
+					abused.add(times)
 				}
 			}
 			street.end()
@@ -77,7 +74,7 @@ var abuses = []abuse{
 		if most := int64(pipeline.DefaultConfig().AttemptsPerOwner); s.peak > most {
 			s.t.Errorf("%d attempts of one owner were open at once, at most %d may be", s.peak, most)
 		}
-	}},
+	}, lingers: true},
 	{name: "comments nobody may see", prepare: func(s *street) func() {
 		var top struct{ ID string }
 		s.read(s.abuser.must(s.t, 201, "POST", "/v1/posts", map[string]any{"text": "top", "visibility": "followers"}), &top)
@@ -144,7 +141,7 @@ func (s *street) visit(address, method, path string, body any) int {
 		text, _ := json.Marshal(body) // a map of strings
 		r = bytes.NewReader(text)
 	}
-	req, err := http.NewRequest(method, s.URL+path, r)
+	req, err := http.NewRequest(method, s.target()+path, r)
 	if err != nil {
 		return 0
 	}
@@ -192,4 +189,17 @@ type abuse struct {
 	prepare func(*street) (stop func()) // with limits off: what an abuser has brought together over days
 	begin   func(*street) (end func())  // at default limits
 	check   func(*street)               // what the abuser got, counted
+	lingers bool                        // and goes on when it has ended: the turns without it come first
+}
+
+// order is that of the turns, true for one in which the abuse goes to the sink: both are first in turn, so that what
+// changes by itself is in both. The short form compares nothing.
+func (a abuse) order(turns int, full bool) (aside []bool) {
+	switch {
+	case !full:
+		return []bool{false}
+	case a.lingers:
+		return append(slices.Repeat([]bool{true}, turns), slices.Repeat([]bool{false}, turns)...)
+	}
+	return slices.Repeat([]bool{true, false, false, true}, turns)[:2*turns]
 }
