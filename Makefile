@@ -156,8 +156,9 @@ slowreader: ## N people who read nothing and some who read 2 KiB/s beside ten ti
 .PHONY: neighbours
 neighbours: TURNS ?= 3
 neighbours: OPS ?= 300
+neighbours: ABUSE ?= .
 neighbours: ## each abuse at default limits beside people who mind their own business, TURNS times with and without it
-	@out=$$(cd app/e2e && NEIGHBOURS=1 TURNS=$(TURNS) OPS=$(OPS) REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestNeighbours$$' . 2>&1) \
+	@out=$$(cd app/e2e && NEIGHBOURS=1 TURNS=$(TURNS) OPS=$(OPS) REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestNeighbours$$/$(ABUSE)' . 2>&1) \
 	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
 
 .PHONY: check

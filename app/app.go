@@ -100,6 +100,7 @@ type Options struct {
 	Err    io.Writer   // where the log goes
 	Demo   bool
 	Memory memory // as found by the command line; zero = no limit
+	Hashes int    // passwords hashed at once; 0 = one for two cores
 	// Welcome is called once the server listens, with a line for people and the address. nil = nobody is told.
 	Welcome func(line, address string)
 
@@ -144,7 +145,7 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 			func(o Options, c *config.Config) (users.Config, posts.Config, follows.Config, notifications.Config,
 				delivery.Config) {
 				accounts := c.Users
-				accounts.Hashes = o.Memory.hashes()
+				accounts.Hashes = o.Hashes
 				accounts.Registration = users.Mode(c.Registration.Mode)
 				caps := reading.Caps{MaxStreams: c.Server.MaxStreams, MaxStreamsPerPerson: c.Server.MaxStreamsPerPerson}
 				return accounts, c.Posts, c.Follows, c.Notifications, delivery.Config{Config: c.Delivery, Caps: caps}

@@ -2,9 +2,11 @@ package app
 
 import (
 	"math"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
@@ -39,11 +41,25 @@ func shareOf(container int64) memory {
 	return memory{Container: container, Go: max(container-max(outsideGo, container/4), container/2)}
 }
 
-// hashes is how many passwords are hashed at once, 19 MiB each: an eighth of the memory; 0 = one for two cores.
-func (m memory) hashes() int {
-	if m.Go == 0 {
-		return 0
-	}
+// hashes is how many passwords are hashed at once, 19 MiB each: one for two cores, and no more than an eighth of the
+// memory takes.
+func (m memory) hashes(cores int) int {
 	const one = 19 << 20
-	return int(max(1, m.Go/8/one))
+	most := max(1, cores/2)
+	if m.Go == 0 {
+		return most
+	}
+	return int(min(int64(most), max(1, m.Go/8/one)))
 }
+
+// spareThreads gives Go a thread beyond the cores for each hash, so that the kernel divides the cores between hashes and
+// requests. Go itself looks for requests late while each of its threads is in a hash or waits for a disk. GOMAXPROCS of
+// the environment goes before it.
+func spareThreads(environ []string, hashes int) {
+	if !slices.ContainsFunc(environ, func(kv string) bool { return strings.HasPrefix(kv, "GOMAXPROCS=") }) {
+		threads.Do(func() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + hashes) })
+	}
+}
+
+// threads is for tests that serve more than once.
+var threads sync.Once

@@ -12,15 +12,17 @@ func TestMemoryOfAContainer(t *testing.T) {
 	for _, tt := range []struct {
 		container, want int64 // MiB
 		hashes          int
-	}{{64, 32, 1}, {128, 64, 1}, {256, 192, 1}, {512, 384, 2}, {1024, 768, 5}, {8192, 6144, 40}} {
+	}{{64, 32, 1}, {128, 64, 1}, {256, 192, 1}, {512, 384, 2}, {1024, 768, 5}, {8192, 6144, 32}} {
 		got := shareOf(tt.container << 20)
-		if got.Go != tt.want<<20 || got.Container != tt.container<<20 || got.hashes() != tt.hashes {
-			t.Errorf("%d MiB: %d MiB for Go and %d hashes, want %d and %d", tt.container, got.Go>>20, got.hashes(), tt.want,
+		if got.Go != tt.want<<20 || got.Container != tt.container<<20 || got.hashes(64) != tt.hashes {
+			t.Errorf("%d MiB: %d MiB for Go and %d hashes, want %d and %d", tt.container, got.Go>>20, got.hashes(64), tt.want,
 				tt.hashes)
 		}
 	}
-	if n := (memory{}).hashes(); n != 0 {
-		t.Errorf("without a limit %d hashes, want one a core", n)
+	for cores, want := range map[int]int{1: 1, 2: 1, 3: 1, 8: 4} {
+		if n := (memory{}).hashes(cores); n != want {
+			t.Errorf("%d cores and no limit: %d hashes, want %d", cores, n, want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -74,6 +75,8 @@ func (s *shell) serve(ctx context.Context, f cli.Flags, withDemo bool) error {
 	if o.Memory.Go > 0 {
 		debug.SetMemoryLimit(o.Memory.Go)
 	}
+	o.Hashes = o.Memory.hashes(runtime.GOMAXPROCS(0))
+	spareThreads(s.environ, o.Hashes)
 	o.Demo = withDemo
 	o.Welcome = func(line, _ string) { fmt.Fprintln(out, line) }
 	app := New(o, s.parts...)

@@ -41,7 +41,8 @@ type street struct {
 
 	sink   *httptest.Server // where the abuse goes in turns without it: what its clients cost is in both
 	aside  atomic.Bool      // it goes there now
-	signIn bool             // healthy people sign in now and then
+	signIn bool             // healthy people sign in now and then,
+	often  int64            // in each so manieth round
 	rounds atomic.Int64     // of all pairs
 	ids    []string         // of the abuser's things
 	open   *atomic.Int64    // connections to a tarpit
@@ -86,6 +87,9 @@ func newStreet(t testing.TB, full bool) *street {
 	t.Helper()
 	s := &street{t: t, full: full, child: newChild(t, t.TempDir()+"/data", "BELFRY_SERVER_TRUSTED_PROXIES=127.0.0.1",
 		"BELFRY_CHANNELS_WEBHOOK_ALLOW_HTTP=true", "BELFRY_CHANNELS_WEBHOOK_ALLOW_PRIVATE=true", "BELFRY_LOG_LEVEL=error")}
+	if full {
+		s.env = append(s.env, childAnswers+"=") // what is timed is the program without a watch on its answers
+	}
 	s.hook = httptest.NewServer(http.HandlerFunc(s.receive))
 	t.Cleanup(s.hook.Close)
 	s.sink = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -331,9 +335,9 @@ func (s *street) round(p *pair) map[string]time.Duration {
 	step("home", p.reader.try("GET", "/v1/timelines/home", nil), 200)
 	begun = time.Now()
 	step("posts", p.reader.try("GET", "/v1/users/"+p.author.id+"/posts", nil), 200)
-	if n := s.rounds.Add(1); s.signIn && n%10 == 0 {
+	if n := s.rounds.Add(1); s.signIn && n%s.often == 0 {
 		who := p.author
-		if n%20 == 0 {
+		if n/s.often%2 == 0 {
 			who = p.reader
 		}
 		begun = time.Now()

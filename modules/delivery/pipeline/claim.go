@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -91,9 +92,9 @@ func (s *sender) claim(ctx context.Context, free int) (claims []claim, next time
 	err = s.p.db.InTx(ctx, func(tx storage.Tx) error {
 		s.giveBack(claims)
 		claims = nil
-		for _, w := range woken {
+		for _, o := range woken {
 			_, err := tx.Exec(ctx, `UPDATE turns SET due_at = $3 WHERE channel = $1 AND owner_id = $2 AND due_at > $3`,
-				s.c.Name, w.owner, int64(w.since))
+				s.c.Name, o.owner, int64(o.since))
 			if err != nil {
 				return err
 			}
@@ -104,7 +105,17 @@ func (s *sender) claim(ctx context.Context, free int) (claims []claim, next time
 		s.giveBack(claims)
 		return nil, 0, err
 	}
+	s.passOn(woken, claims)
 	return claims, 0, nil
+}
+
+// passOn gives on the places of those who were woken and took none: what they had due is gone, or lacks another place.
+func (s *sender) passOn(woken []offer, claims []claim) {
+	for _, o := range woken {
+		if !slices.ContainsFunc(claims, func(c claim) bool { return c.stake.owner == o.owner }) {
+			s.shares.pass(o)
+		}
+	}
 }
 
 func (s *sender) giveBack(claims []claim) {

@@ -165,6 +165,36 @@ func TestSlowLaneHoldsHalf(t *testing.T) {
 	})
 }
 
+// A place that comes free while the owner who waited longest has removed everything goes to the next one at once.
+func TestPlaceOfWhoIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		cfg := exact()
+		cfg.AttemptsPerTarget = 1
+		cfg.SendTimeout = time.Second
+		p := &tarpit{stuck: func(d plugins.Delivery) bool { return true }}
+		s := w.start(w.service(cfg, named{"hook", p.channel()}))
+		var ids [3]social.ID // one holds the place, the two others wait in order
+		for i := range ids {
+			ids[i] = social.NewID()
+			e := w.endpointAt(s, ids[i], "one.example")
+			w.likes(ids[i], 1)
+			settle()
+			if i == 1 {
+				if err := s.RemoveEndpoint(t.Context(), ids[i], e.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		time.Sleep(2 * time.Second)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if n := len(p.began); n != 2 || p.began[1].Receiver != ids[2] {
+			t.Errorf("%d attempts have begun 2 s after the start, want the first owner's and the third's", n)
+		}
+	})
+}
+
 // Many owners aimed at one host do not get more than its places, what is put off is delivered in the end, and
 // a quick endpoint on the same host is not shut out by slow ones.
 func TestTargetIsNotFlooded(t *testing.T) {

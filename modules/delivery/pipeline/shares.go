@@ -31,6 +31,7 @@ type shares struct {
 	waiting map[spot][]waiter // who waits for a place, in order
 	asleep  map[sleeper]bool  // the same, each once
 	freed   []stake           // given back, and free from the next look at the line on
+	unused  []spot            // offered and not taken: the next look offers them to the next
 }
 
 // held counts attempts under way.
@@ -38,7 +39,7 @@ type held struct{ all, slow int }
 
 // spot is something whose places may all be taken.
 type spot struct {
-	why    string
+	why    string    // what a delivery is put off for when they are
 	owner  social.ID // of putOffOwner
 	target string    // of putOffTarget
 	slow   bool      // its places for slow ones
@@ -53,6 +54,12 @@ type waiter struct {
 type sleeper struct {
 	at    spot
 	owner social.ID
+}
+
+// offer is a place that has come free, for who has waited for it longest.
+type offer struct {
+	at spot
+	waiter
 }
 
 // stake is what one attempt holds.
@@ -139,35 +146,42 @@ func (s *shares) giveBack(k stake) {
 
 // wake frees what was given back and returns those who waited for it longest, so that at one look at the line they
 // stand in front of whoever came later.
-func (s *shares) wake() (woken []waiter) {
+func (s *shares) wake() (woken []offer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	spots := s.unused
 	for _, k := range s.freed {
 		s.change(k, -1)
-	}
-	looked := map[spot]bool{}
-	for _, k := range s.freed {
-		for _, at := range k.spots() {
-			for _, at.slow = range []bool{false, true} {
-				if !looked[at] {
-					looked[at] = true
-					woken = s.rouse(at, woken)
-				}
-			}
+		for _, slow := range []bool{false, true} {
+			spots = append(spots, stake{k.owner, k.target, slow}.spots()...)
 		}
 	}
-	s.freed = s.freed[:0]
+	looked := map[spot]bool{}
+	for _, at := range spots {
+		if !looked[at] {
+			looked[at] = true
+			woken = s.rouse(at, woken)
+		}
+	}
+	s.freed, s.unused = s.freed[:0], nil
 	return woken
 }
 
+// pass gives a place on that was not taken.
+func (s *shares) pass(o offer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unused = append(s.unused, o.at)
+}
+
 // rouse wakes as many as there is room for.
-func (s *shares) rouse(at spot, woken []waiter) []waiter {
+func (s *shares) rouse(at spot, woken []offer) []offer {
 	list := s.waiting[at]
 	for room := s.room(at); room > 0 && len(list) > 0; list = list[1:] {
 		me := sleeper{at, list[0].owner}
 		if s.asleep[me] { // else it found a place meanwhile
 			delete(s.asleep, me)
-			woken = append(woken, list[0])
+			woken = append(woken, offer{at, list[0]})
 			room--
 		}
 	}
