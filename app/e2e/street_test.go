@@ -41,8 +41,7 @@ type street struct {
 
 	sink   *httptest.Server // where the abuse goes in turns without it: what its clients cost is in both
 	aside  atomic.Bool      // it goes there now
-	signIn bool             // healthy people sign in now and then,
-	often  int64            // in each so manieth round
+	signIn int              // one of a healthy pair signs in in each so manieth round; 0 = never
 	rounds atomic.Int64     // of all pairs
 	ids    []string         // of the abuser's things
 	open   *atomic.Int64    // connections to a tarpit
@@ -58,6 +57,7 @@ type resident struct {
 type pair struct {
 	author, reader resident
 	frames         chan frame // what the reader's stream brings
+	rounds         int
 }
 
 type frame struct {
@@ -335,9 +335,10 @@ func (s *street) round(p *pair) map[string]time.Duration {
 	step("home", p.reader.try("GET", "/v1/timelines/home", nil), 200)
 	begun = time.Now()
 	step("posts", p.reader.try("GET", "/v1/users/"+p.author.id+"/posts", nil), 200)
-	if n := s.rounds.Add(1); s.signIn && n%s.often == 0 {
+	s.rounds.Add(1)
+	if p.rounds++; s.signIn > 0 && p.rounds%s.signIn == 0 {
 		who := p.author
-		if n/s.often%2 == 0 {
+		if p.rounds/s.signIn%2 == 0 {
 			who = p.reader
 		}
 		begun = time.Now()
@@ -360,6 +361,7 @@ func (s *street) report(name string, alone, abused latencies) {
 		middle := float64(abused.at(what, 0.5)) / float64(max(1, alone.at(what, 0.5)))
 		line, err := json.Marshal(map[string]any{"check": "neighbours", "abuse": name, "of": what, "n": len(abused[what]),
 			"alone_p50_us": alone.at(what, 0.5).Microseconds(), "abused_p50_us": abused.at(what, 0.5).Microseconds(),
+			"alone_p95_us": alone.at(what, 0.95).Microseconds(), "abused_p95_us": abused.at(what, 0.95).Microseconds(),
 			"alone_p99_us": alone.at(what, 0.99).Microseconds(), "abused_p99_us": abused.at(what, 0.99).Microseconds(),
 			"ratio_p50": middle, "ratio_p99": ratio, "ratio_p99_from": low, "ratio_p99_to": high, "abuser_ok": s.took.Load(),
 			"abuser_refused": s.other.Load(), "disk_grew": s.grew})

@@ -149,7 +149,7 @@ func tarpitHost(t testing.TB) (url string, most func() int) {
 func TestWebhookChaos(t *testing.T) {
 	seed, rng := luck(t)
 	const readers = 20
-	posts := max(8, number(t, "DELIVERIES", 640)/readers) / 4 // of each phase
+	posts := max(10, number(t, "DELIVERIES", 600)/readers) / 5 // of each phase
 	w := startWorld(t, nil, readers+3)
 	healthy, author, dead, hostile := w.People[:readers], w.People[readers], w.People[readers+1], w.People[readers+2]
 	quick := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
@@ -191,22 +191,30 @@ func TestWebhookChaos(t *testing.T) {
 		return time.Since(began)
 	}
 	alone := phase(func(<-chan struct{}) {})
-	answering := map[member][]string{dead: {endpoint(dead, quick.URL).ID}}
+	var remove []func()
+	guest := func(m member, url string) string {
+		id := endpoint(m, url).ID
+		remove = append(remove, func() { newCaller(c.URL, m.Token).must(t, 204, "DELETE", "/v1/me/endpoints/"+id, nil) })
+		return id
+	}
+	removeAll := func() {
+		for _, f := range remove {
+			f()
+		}
+		remove = nil
+	}
+	guest(dead, quick.URL)
 	for range 20 {
-		answering[hostile] = append(answering[hostile], endpoint(hostile, quick.URL).ID)
+		guest(hostile, quick.URL)
 	}
 	among := phase(func(<-chan struct{}) {})
-	for m, ids := range answering {
-		for _, id := range ids {
-			newCaller(c.URL, m.Token).must(t, 204, "DELETE", "/v1/me/endpoints/"+id, nil)
-		}
-	}
+	removeAll()
 	pit, most := tarpitHost(t)
-	endpoint(dead, "http://"+freePort(t)+"/")
+	guest(dead, "http://"+freePort(t)+"/")
 	for i := range 20 {
-		e := endpoint(hostile, fmt.Sprintf("%s/%d", pit, i))
+		id := guest(hostile, fmt.Sprintf("%s/%d", pit, i))
 		for range 4 {
-			newCaller(c.URL, hostile.Token).must(t, 202, "POST", "/v1/me/endpoints/"+e.ID+"/test", nil)
+			newCaller(c.URL, hostile.Token).must(t, 202, "POST", "/v1/me/endpoints/"+id+"/test", nil)
 		}
 	}
 	beside := phase(func(<-chan struct{}) {})
@@ -223,12 +231,14 @@ func TestWebhookChaos(t *testing.T) {
 			c.mustStart()
 		}
 	})
+	removeAll()
+	again := phase(func(<-chan struct{}) {})
 	awaitDead(t, c, healthy)
 	c.term()
 	if code := c.exit(deadline); code != 0 {
 		t.Errorf("exit code %d:\n%s", code, c.out)
 	}
-	taken, given := h.check(t, openStore(t, c.Data), 4*posts*readers)
+	taken, given := h.check(t, openStore(t, c.Data), 5*posts*readers)
 	// Two, and beside each one whose end the host has not seen yet.
 	if got := most(); got > 4 {
 		t.Errorf("%d connections at once for a person whose endpoints never answer, want 4 at most", got)
@@ -236,7 +246,8 @@ func TestWebhookChaos(t *testing.T) {
 	report(t, "webhook-chaos", seed, map[string]any{"deliveries": taken + given, "succeeded": taken, "dead": given,
 		"attempts": h.attempts, "failed_by_the_hook": h.failed, "kills": kills, "tarpit_open_at_most": most(),
 		"seconds_alone": alone.Seconds(), "seconds_beside_answering": among.Seconds(),
-		"seconds_beside_hostile": beside.Seconds(), "seconds_with_kills": killed.Seconds()})
+		"seconds_beside_hostile": beside.Seconds(), "seconds_with_kills": killed.Seconds(),
+		"seconds_alone_again": again.Seconds()})
 }
 
 // awaitDead waits until nothing of these people's deliveries is pending: the hook cannot tell a dead letter from one

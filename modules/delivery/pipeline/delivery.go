@@ -137,10 +137,20 @@ func addDelivery(ctx context.Context, tx storage.Tx, d delivery, now social.Time
 	if err != nil {
 		return err
 	}
-	return makeDue(ctx, tx, d.EndpointID, now)
+	if d.EventType == eventTest {
+		return makeDue(ctx, tx, d.EndpointID, now)
+	}
+	n, err := tx.Exec(ctx, `UPDATE endpoints SET due_at = CASE WHEN $3 > `+rested+` THEN $3 ELSE `+rested+` END
+		WHERE id = $1 AND busy_until <= $3 AND (due_at IS NULL OR due_at > $3 AND due_at > `+rested+`)`,
+		d.EndpointID, longestRest, int64(now))
+	if err != nil || n == 0 {
+		return err
+	}
+	return queue(ctx, tx, d.EndpointID, now)
 }
 
-// makeDue has an endpoint looked at now. While an attempt is under way its end looks anyway.
+// makeDue has an endpoint looked at now, as its owner asks, also one that rests. While an attempt is under way its end
+// looks anyway.
 func makeDue(ctx context.Context, tx storage.Tx, endpoint social.ID, now social.Time) error {
 	n, err := tx.Exec(ctx, `UPDATE endpoints SET due_at = $2
 		WHERE id = $1 AND busy_until <= $2 AND (due_at IS NULL OR due_at > $2)`, endpoint, int64(now))

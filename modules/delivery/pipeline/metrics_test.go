@@ -124,6 +124,8 @@ func TestFiguresOfDeliveries(t *testing.T) {
 		w.people.withdraw(withdrawn)
 		time.Sleep(2 * time.Hour)
 		want("taken back", map[string]float64{`delivery_ended_total{hook,cancelled}`: 1, `delivery_pending{hook}`: 0})
+		answer = nil
+		like()
 		answer = failure{"of the channel's own making", 0}
 		like()
 		like()

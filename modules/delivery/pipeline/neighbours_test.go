@@ -3,8 +3,10 @@ package pipeline_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -501,6 +503,39 @@ func TestBusyAddressPutsOff(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		if d := w.deliveries(s, me, e.ID)[0]; d.State != "succeeded" || len(d.Attempts) != 1 {
 			t.Errorf("in the end the delivery is %+v", d)
+		}
+	})
+}
+
+// An endpoint that is dead is attempted seldom, however much comes for it. Its owner's test goes at once, and once it
+// answers all that waits is delivered.
+func TestDeadEndpointRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		me := social.NewID()
+		p := &postman{answer: func(plugins.Delivery) error { return errors.New("nobody listens") }}
+		s := w.start(w.service(exact(), named{"hook", p.channel()}))
+		e := w.endpoint(s, me)
+		const seconds = 1200
+		for range seconds {
+			w.likes(me, 1)
+			time.Sleep(time.Second)
+		}
+		if got := len(p.all()); got > 100 {
+			t.Errorf("%d attempts in twenty minutes at an endpoint that is dead", got)
+		}
+		before := len(p.all())
+		if _, err := s.TestEndpoint(t.Context(), me, e.ID, nil); err != nil {
+			t.Fatal(err)
+		}
+		settle()
+		if got := len(p.all()) - before; got == 0 {
+			t.Error("a test waits for the rest to end")
+		}
+		p.answers(nil)
+		time.Sleep(6 * time.Minute)
+		if got := strings.Count(states(w.deliveries(s, me, e.ID)), "pending"); got != 0 {
+			t.Errorf("%d deliveries wait six minutes after the endpoint answers", got)
 		}
 	})
 }

@@ -28,8 +28,10 @@ func (s *sender) record(ctx context.Context, c claim, d delivery,
 			}
 		}
 		// Not if another hold has begun since.
-		n, err := tx.Exec(ctx, `UPDATE endpoints SET busy_until = 0, due_at = `+nextDue+`
-			WHERE id = $1 AND busy_until = $2 AND disabled = '' AND deleted_at IS NULL`, c.id, int64(c.until))
+		n, err := tx.Exec(ctx, `UPDATE endpoints SET busy_until = 0,
+			due_at = (SELECT CASE WHEN at IS NULL OR at > `+rested+` THEN at ELSE `+rested+` END
+				FROM (SELECT `+nextDue+` AS at) AS first)
+			WHERE id = $1 AND busy_until = $3 AND disabled = '' AND deleted_at IS NULL`, c.id, longestRest, int64(c.until))
 		if err != nil || n == 0 {
 			return err
 		}
@@ -58,6 +60,15 @@ func (s *sender) putOff(ctx context.Context, tx storage.Tx, d delivery, now soci
 
 // busyPause is the least that such a delivery waits; luck makes it up to twice as long.
 const busyPause = 5 * time.Second
+
+// rested is when an endpoint that fails may be attempted again: after a tenth of the time for which it has failed,
+// at most $2. So one that is dead costs next to nothing, however much is due, and one that failed for a moment waits for
+// a moment. It is 0 for one that does not fail.
+const rested = `(CASE WHEN failing_since IS NULL THEN 0
+	WHEN (last_failure_at - failing_since) / 10 > $2 THEN last_failure_at + $2
+	ELSE last_failure_at + (last_failure_at - failing_since) / 10 END)`
+
+const longestRest = int64(5 * time.Minute / time.Millisecond)
 
 // nextDue is when the endpoint $1 has something due.
 const nextDue = `(SELECT MIN(next_attempt_at) FROM deliveries WHERE endpoint_id = $1 AND state = 'pending')`
