@@ -52,8 +52,8 @@ func (m memory) hashes(cores int) int {
 	return int(min(int64(most), max(1, m.Go/8/one)))
 }
 
-// spareThreads gives Go a thread beyond the cores for each hash, so that the kernel divides the cores between hashes and
-// requests. Go itself looks for requests late while each of its threads is in a hash or waits for a disk. GOMAXPROCS of
+// spareThreads gives Go a thread beyond the cores for each hash, so that the kernel divides the cores between hashes
+// and requests. Go itself looks for requests late while each of its threads is in a hash or waits for a disk. GOMAXPROCS of
 // the environment goes before it.
 func spareThreads(environ []string, hashes int) {
 	if !slices.ContainsFunc(environ, func(kv string) bool { return strings.HasPrefix(kv, "GOMAXPROCS=") }) {

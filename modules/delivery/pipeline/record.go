@@ -62,8 +62,8 @@ func (s *sender) putOff(ctx context.Context, tx storage.Tx, d delivery, now soci
 const busyPause = 5 * time.Second
 
 // rested is when an endpoint that fails may be attempted again: after a tenth of the time for which it has failed,
-// at most $2. So one that is dead costs next to nothing, however much is due, and one that failed for a moment waits for
-// a moment. It is 0 for one that does not fail.
+// at most $2. So one that is dead costs next to nothing, however much is due, and one that failed for a moment waits
+// for a moment. It is 0 for one that does not fail.
 const rested = `(CASE WHEN failing_since IS NULL THEN 0
 	WHEN (last_failure_at - failing_since) / 10 > $2 THEN last_failure_at + $2
 	ELSE last_failure_at + (last_failure_at - failing_since) / 10 END)`
