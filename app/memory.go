@@ -53,8 +53,8 @@ func (m memory) hashes(cores int) int {
 }
 
 // spareThreads gives Go a thread beyond the cores for each hash, so that the kernel divides the cores between hashes
-// and requests. Go itself looks for requests late while each of its threads is in a hash or waits for a disk. GOMAXPROCS of
-// the environment goes before it.
+// and requests. Go itself looks for requests late while each of its threads is in a hash or waits for a disk.
+// GOMAXPROCS of the environment goes before it.
 func spareThreads(environ []string, hashes int) {
 	if !slices.ContainsFunc(environ, func(kv string) bool { return strings.HasPrefix(kv, "GOMAXPROCS=") }) {
 		threads.Do(func() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + hashes) })
