@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
@@ -52,14 +51,16 @@ func (m memory) hashes(cores int) int {
 	return int(min(int64(most), max(1, m.Go/8/one)))
 }
 
-// spareThreads gives Go a thread beyond the cores for each hash, so that the kernel divides the cores between hashes
-// and requests. Go itself looks for requests late while each of its threads is in a hash or waits for a disk.
-// GOMAXPROCS of the environment goes before it.
-func spareThreads(environ []string, hashes int) {
-	if !slices.ContainsFunc(environ, func(kv string) bool { return strings.HasPrefix(kv, "GOMAXPROCS=") }) {
-		threads.Do(func() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + hashes) })
+// shareCores gives Go a thread beyond the cores for each hash, so that the kernel divides the cores between hashes and
+// requests, and returns how many hashes there may be at once. Go itself looks for requests late while each of its
+// threads is in a hash or waits for a disk. GOMAXPROCS of the environment goes before it.
+func (m memory) shareCores(environ []string) (hashes int) {
+	if slices.ContainsFunc(environ, func(kv string) bool { return strings.HasPrefix(kv, "GOMAXPROCS=") }) {
+		return m.hashes(runtime.GOMAXPROCS(0))
 	}
+	runtime.SetDefaultGOMAXPROCS() // what an earlier server of this process has set is no core
+	cores := runtime.GOMAXPROCS(0)
+	hashes = m.hashes(cores)
+	runtime.GOMAXPROCS(cores + hashes)
+	return hashes
 }
-
-// threads is for tests that serve more than once.
-var threads sync.Once

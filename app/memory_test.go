@@ -2,6 +2,7 @@ package app
 
 import (
 	"math"
+	"runtime"
 	"runtime/debug"
 	"testing"
 )
@@ -36,5 +37,23 @@ func TestMemoryAsTheOperatorSays(t *testing.T) {
 	debug.SetMemoryLimit(math.MaxInt64)
 	if got := findMemory([]string{"GOMEMLIMIT=off"}); got != (memory{}) {
 		t.Errorf("GOMEMLIMIT=off: %+v", got)
+	}
+}
+
+// TestThreads: one more than cores for each hash, however often a process serves, unless the operator says how many.
+func TestThreads(t *testing.T) {
+	was := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(was)
+	runtime.SetDefaultGOMAXPROCS()
+	cores := runtime.GOMAXPROCS(0)
+	for range 2 {
+		hashes := memory{}.shareCores([]string{"HOME=/"})
+		if got := runtime.GOMAXPROCS(0); hashes != max(1, cores/2) || got != cores+hashes {
+			t.Errorf("%d threads for %d cores and %d hashes", got, cores, hashes)
+		}
+	}
+	runtime.GOMAXPROCS(2)
+	if hashes := (memory{}).shareCores([]string{"GOMAXPROCS=2"}); hashes != 1 || runtime.GOMAXPROCS(0) != 2 {
+		t.Errorf("GOMAXPROCS=2: %d hashes and %d threads", hashes, runtime.GOMAXPROCS(0))
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -75,8 +74,7 @@ func (s *shell) serve(ctx context.Context, f cli.Flags, withDemo bool) error {
 	if o.Memory.Go > 0 {
 		debug.SetMemoryLimit(o.Memory.Go)
 	}
-	o.Hashes = o.Memory.hashes(runtime.GOMAXPROCS(0))
-	spareThreads(s.environ, o.Hashes)
+	o.Hashes = o.Memory.shareCores(s.environ)
 	o.Demo = withDemo
 	o.Welcome = func(line, _ string) { fmt.Fprintln(out, line) }
 	app := New(o, s.parts...)

@@ -33,7 +33,7 @@ func TestHalfOpen(t *testing.T) {
 	var env []string
 	if n == 0 {
 		n, within = 10, deadline
-		env = []string{"BELFRY_CHANNELS_SSE_HEARTBEAT=200ms", "BELFRY_CHANNELS_SSE_PEER_TIMEOUT=1s"}
+		env = []string{"BELFRY_CHANNELS_SSE_HEARTBEAT=200ms", "BELFRY_CHANNELS_SSE_PEER_TIMEOUT=3s"}
 	}
 	lab := newLab(t)
 	w := startWorld(t, map[string]string{"server.max_streams_per_person": "100000"}, 2)
