@@ -2,6 +2,8 @@ module github.com/belfry-social/belfry
 
 go 1.26.0
 
+ignore ./app/web/node_modules
+
 require (
 	code.dny.dev/ssrf v0.3.0
 	github.com/KimMachineGun/automemlimit v1.0.1

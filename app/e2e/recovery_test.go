@@ -95,7 +95,7 @@ func TestLogOutClearsTheBrowser(t *testing.T) {
 			return p.want(204, "DELETE", "/v1/auth/sessions/"+list.Items[0].ID, nil, nil).Header.Get("Clear-Site-Data")
 		},
 	} {
-		if got := leave(s.register("alice" + strings.ReplaceAll(name, " ", "_")[:3])); got != `"cache", "storage"` {
+		if got := leave(s.register("alice" + strings.ReplaceAll(name, " ", "_")[:3])); got != `"cache"` {
 			t.Errorf("%s: Clear-Site-Data is %q", name, got)
 		}
 	}

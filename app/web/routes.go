@@ -14,7 +14,8 @@ import (
 func Routes(r fiber.Router) {
 	page := Page()
 	tag := social.ETagOf(page, false)
-	for _, path := range []string{"/", "/notifications", "/p/:id", "/@:name"} {
+	for _, path := range []string{"/", "/notifications", "/p/:id", "/@:name", "/@:name/followers",
+		"/@:name/following", "/tags/:tag", "/people", "/local", "/login", "/register", "/settings", "/settings/:part"} {
 		r.Get(path, func(c *fiber.Ctx) error {
 			return sendFile(c, page, "text/html; charset=utf-8", tag)
 		})
@@ -29,6 +30,8 @@ func Routes(r fiber.Router) {
 		}
 	}
 	r.Get("/assets/:name", asset(""))
+	r.Get("/sw.js", asset("sw.js")) // at the root: what it keeps is the page
+	r.Get("/belfry.js", asset("belfry.js"))
 	r.Get("/favicon.ico", asset("bell.svg"))
 	r.Get("/robots.txt", asset("robots.txt"))
 }

@@ -1,5 +1,5 @@
-// Package web is the small web client at "/": plain HTML, CSS and JavaScript modules, served from the binary.
-// There is no build step; what is in static is what the browser gets.
+// Package web is the web client at "/", served from the binary. Its sources are in src and client, in TypeScript; what
+// build.mjs makes of them is committed in static, so that the program is built without Node.js.
 package web
 
 import (
@@ -13,7 +13,7 @@ import (
 var static embed.FS
 
 // ContentSecurityPolicy is sent with every file: everything comes from here, nothing is inline.
-const ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+const ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
 	"connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 // Page is the one HTML page; it is served at "/", at "/@name" and at "/p/<id>".
@@ -42,6 +42,8 @@ func Asset(name string) (content []byte, mediaType string, ok bool) {
 		return b, "text/css; charset=utf-8", true
 	case ".svg":
 		return b, "image/svg+xml", true
+	case ".webmanifest":
+		return b, "application/manifest+json", true
 	case ".txt":
 		return b, "text/plain; charset=utf-8", true
 	}

@@ -54,12 +54,12 @@ func owned[I, O any](do func(context.Context, social.Actor, *I) (*O, error)) fun
 
 type goneOutput struct {
 	SetCookie string `header:"Set-Cookie"`
-	ClearData string `header:"Clear-Site-Data" doc:"What the browser has kept of the person's answers and positions goes."`
+	ClearData string `header:"Clear-Site-Data" doc:"What the browser has kept of the person's answers goes."`
 }
 
-// leave takes the cookie and what the browser keeps of the site: private answers in its cache, and positions of
-// streams. Not "cookies", which would end sessions of other sites of the domain.
-func (o *goneOutput) leave(c Cookie) { o.SetCookie, o.ClearData = c.Clear(), `"cache", "storage"` }
+// leave takes the cookie and the private answers in the browser's cache. Not "cookies", which would end sessions of other
+// sites of the domain; nor "storage": the page takes away what it kept, but for drafts, which are nobody else's loss.
+func (o *goneOutput) leave(c Cookie) { o.SetCookie, o.ClearData = c.Clear(), `"cache"` }
 
 // postLogout answers also a suspended person.
 func (s *Service) postLogout(ctx context.Context, _ *struct{}) (*goneOutput, error) {

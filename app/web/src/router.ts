@@ -1,0 +1,97 @@
+// Where the reader is. Paths are the site's own; Back finds the place of before.
+
+import { signal } from "@preact/signals";
+
+export interface Place { path: string; query: URLSearchParams; hash: string; key: string; back: boolean }
+
+interface Anchor { item: string; top: number }
+
+const anchors = new Map<string, Anchor>(); // by Place.key
+let counter = 0;
+
+history.scrollRestoration = "manual";
+if (!history.state?.key) history.replaceState({ key: fresh() }, "");
+
+function fresh(): string { return `${performance.timeOrigin}-${counter++}`; }
+
+function read(back: boolean): Place {
+  let path = location.pathname;
+  try { path = decodeURIComponent(path); } catch { /* left as it is */ }
+  return { path, query: new URLSearchParams(location.search), hash: location.hash, key: history.state?.key ?? "", back };
+}
+
+export const place = signal<Place>(read(false));
+
+/** Goes to an address of this site. */
+export function go(href: string, replace = false) {
+  const to = new URL(href, location.href);
+  if (to.origin !== location.origin) return location.assign(to);
+  remember();
+  const same = to.pathname + to.search === location.pathname + location.search;
+  history[replace || same ? "replaceState" : "pushState"]({ key: fresh() }, "", to);
+  place.value = read(false);
+  scrollTo(0, 0);
+}
+
+/** Back within the site, or to its start when the reader came from elsewhere. */
+export function back() {
+  if (counter > 1) history.back();
+  else go("/", true);
+}
+
+let current = place.value.key;
+
+/** Keeps which item stands where, for the way back. */
+function remember() {
+  for (const el of document.querySelectorAll<HTMLElement>("[data-item]")) {
+    const box = el.getBoundingClientRect();
+    if (box.bottom > 60) {
+      anchors.set(current, { item: el.dataset.item!, top: box.top });
+      if (anchors.size > 60) anchors.delete(anchors.keys().next().value!);
+      return;
+    }
+  }
+}
+
+/** Called by a view that shows its items: once after each change of place it puts the reader where they were. */
+export function restore() {
+  const now = place.peek();
+  if (current === now.key) return;
+  current = now.key;
+  const anchor = now.back && anchors.get(now.key);
+  if (!anchor) return;
+  const settle = (left: number) => { // heights of what is not on the screen are guesses until it is
+    const el = document.querySelector<HTMLElement>(`[data-item="${CSS.escape(anchor.item)}"]`);
+    if (!el) return;
+    scrollBy(0, el.getBoundingClientRect().top - anchor.top);
+    if (left) requestAnimationFrame(() => settle(left - 1));
+  };
+  settle(4);
+}
+
+addEventListener("popstate", () => {
+  remember();
+  place.value = read(true);
+});
+
+/** Pages that this program shows; everything else on the site is left to the browser. */
+const OURS = /^\/(?:$|@[^/]+(?:\/(?:followers|following))?$|p\/[^/]+$|tags\/[^/]+$|notifications$|people$|local$|login$|register$|settings(?:\/[a-z]+)?$)/;
+
+export const ours = (url: URL): boolean => url.origin === location.origin && OURS.test(url.pathname);
+
+document.addEventListener("click", (e) => {
+  const a = (e.target as Element).closest?.<HTMLAnchorElement>("a[href]");
+  if (!a || e.defaultPrevented || e.button || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || a.target) return;
+  const url = new URL(a.href);
+  if (!ours(url) || a.hasAttribute("download")) return;
+  e.preventDefault();
+  go(url.href);
+});
+
+/** The address of something that was pushed or notified: a place of ours as a path, everything else as it is. */
+export function local(href: string): string {
+  let url: URL;
+  try { url = new URL(href, location.href); } catch { return "/"; }
+  if (url.protocol !== "http:" && url.protocol !== "https:") return "/";
+  return ours(url) ? url.pathname + url.search + url.hash : url.href;
+}

@@ -1,0 +1,128 @@
+// Lists of posts and people, page by page. They are kept while the reader is elsewhere, so that Back finds them as they
+// were.
+
+import { signal, type Signal } from "@preact/signals";
+import { pageOf, Problem, type Post, type User } from "../api.js";
+import { keepPerson, keepPost, post } from "./objects.js";
+
+export type Phase = "empty" | "loading" | "ready" | "failed";
+
+export class List<T extends { id: string }> {
+  readonly ids: Signal<readonly string[]> = signal([]);
+  /** Newer ones that are not shown yet: content does not jump. */
+  readonly fresh: Signal<readonly string[]> = signal([]);
+  readonly phase: Signal<Phase> = signal("empty");
+  readonly problem: Signal<Problem | null> = signal(null);
+  readonly more: Signal<boolean> = signal(false);
+  /** Where the log stood when the first page was taken; null where the list does not tell. */
+  cursor: string | null = null;
+  #next: string | null = null;
+  #busy = false;
+  #turn = 0; // grows with each beginning: what an older one brings is dropped
+
+  constructor(readonly path: string, private keep: (x: T) => string) {}
+
+  /** Fetches the first page, if nothing is there yet or anew is set. */
+  async load(anew = false) {
+    if (!anew && (this.phase.peek() === "ready" || this.phase.peek() === "loading")) return;
+    this.#turn++;
+    this.#next = null;
+    this.#busy = false;
+    await this.#page(true);
+  }
+
+  async further() {
+    if (this.#next && !this.#busy) await this.#page(false);
+  }
+
+  async #page(first: boolean) {
+    const turn = this.#turn;
+    this.#busy = true;
+    if (first && !this.ids.peek().length) this.phase.value = "loading";
+    try {
+      const page = await pageOf<T>(this.path, first ? null : this.#next);
+      if (turn !== this.#turn) return;
+      const got = page.items.map((x) => this.keep(x));
+      this.ids.value = first ? got : [...this.ids.peek(), ...got.filter((id) => !this.ids.peek().includes(id))];
+      if (first) {
+        this.fresh.value = [];
+        this.cursor = page.cursor;
+      }
+      this.#next = page.next;
+      this.more.value = !!page.next;
+      this.phase.value = "ready";
+      this.problem.value = null;
+    } catch (err) {
+      if (turn !== this.#turn) return;
+      this.problem.value = err instanceof Problem ? err : new Problem(null, 0);
+      this.phase.value = "failed";
+    } finally {
+      if (turn === this.#turn) this.#busy = false;
+    }
+  }
+
+  /** Puts what the reader made in front, or at the end. */
+  put(id: string, end = false) {
+    const rest = this.ids.peek().filter((x) => x !== id);
+    this.ids.value = end ? [...rest, id] : [id, ...rest];
+  }
+
+  /** Keeps something new back until show. */
+  offer(id: string) {
+    if (!this.ids.peek().includes(id) && !this.fresh.peek().includes(id)) this.fresh.value = [id, ...this.fresh.peek()];
+  }
+
+  show() {
+    const fresh = this.fresh.peek();
+    this.fresh.value = [];
+    this.ids.value = [...fresh, ...this.ids.peek().filter((id) => !fresh.includes(id))];
+  }
+
+  drop(id: string) {
+    if (this.ids.peek().includes(id)) this.ids.value = this.ids.peek().filter((x) => x !== id);
+    if (this.fresh.peek().includes(id)) this.fresh.value = this.fresh.peek().filter((x) => x !== id);
+  }
+
+  /** What a device kept of an earlier visit. */
+  fill(items: readonly T[], cursor: string | null) {
+    this.ids.value = items.map((x) => this.keep(x));
+    this.cursor = cursor;
+    this.phase.value = "ready";
+  }
+}
+
+const MOST = 30;
+const lists = new Map<string, List<any>>();
+
+function kept<T extends { id: string }>(path: string, keep: (x: T) => string): List<T> {
+  let l = lists.get(path);
+  if (l) lists.delete(path); // the newest is the last
+  else l = new List<T>(path, keep);
+  lists.set(path, l);
+  if (lists.size > MOST) lists.delete(lists.keys().next().value!);
+  return l;
+}
+
+export const postList = (path: string): List<Post> => kept<Post>(path, keepPost);
+export const peopleList = (path: string): List<User> => kept<User>(path, keepPerson);
+
+export const HOME = "/v1/timelines/home", LOCAL = "/v1/timelines/local";
+
+export function everyList(what: (l: List<any>) => void) {
+  lists.forEach(what);
+}
+
+/** Every list anew: after a gap, nobody knows what was missed. What is not shown is fetched when it is. */
+export function renew(shown: string) {
+  for (const [path, l] of lists) {
+    if (path === shown) void l.load(true);
+    else lists.delete(path);
+  }
+}
+
+export function forgetLists() {
+  lists.clear();
+}
+
+/** Posts of a list that are still there. */
+export const standing = (ids: readonly string[]): string[] => ids.filter((id) => post(id).value);
