@@ -41,7 +41,7 @@ func TestPageCountsOnce(t *testing.T) {
 	if len(heard.Toasts) != 2 || !strings.Contains(heard.Toasts[1], "the last") {
 		t.Errorf("two posts rang as %q", heard.Toasts)
 	}
-	told := []string{"Notifications, 0 unread", "Notifications, 1 unread", "Notifications, 2 unread"}
+	told := []string{"Notifications", "Notifications, 1 unread", "Notifications, 2 unread"}
 	for _, label := range heard.Unread {
 		if !slices.Contains(told, label) {
 			t.Errorf("two posts were counted as %q", heard.Unread)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -20,7 +21,7 @@ func productFiles(t *testing.T, end string, see func(path string, text []byte)) 
 			switch {
 			case err != nil:
 				return err
-			case d.IsDir() && (d.Name() == "bench" || d.Name() == "e2e" || d.Name() == "testdata"):
+			case d.IsDir() && (d.Name() == "bench" || d.Name() == "e2e" || d.Name() == "testdata" || d.Name() == "node_modules"):
 				return filepath.SkipDir
 			case d.IsDir() || !strings.HasSuffix(path, end) || strings.HasSuffix(path, "_test.go"):
 				return nil
@@ -57,35 +58,45 @@ func TestDangerousImports(t *testing.T) {
 	})
 }
 
-// TestPageCode: the page's own code makes no markup or code of text, sends other windows nothing, and keeps
-// nothing in the browser but places in a stream; passwords are typed into fields that password managers know.
+// TestPageCode: the page's own code makes no markup or code of text, sends other windows nothing, and keeps on the device
+// only what it says: drafts, choices of the reader, and one entry that goes with the session.
 func TestPageCode(t *testing.T) {
-	refused := regexp.MustCompile(`\b(innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval|Function|srcdoc|` +
-		`sessionStorage|indexedDB|onpaste|(window|parent|opener|top)\.postMessage)\b|addEventListener\("message"|` +
+	refused := regexp.MustCompile(`\b(innerHTML|outerHTML|insertAdjacentHTML|dangerouslySetInnerHTML|document\.write|eval|` +
+		`Function|srcdoc|sessionStorage|indexedDB|(window|parent|opener|top)\.postMessage)\b|addEventListener\("message"|` +
 		`set(Timeout|Interval)\(["'` + "`]")
 	kept := regexp.MustCompile(`localStorage\.setItem\(([^,]+),`)
-	fields, passwords := regexp.MustCompile(`name: "password"[^}]*`), 0
-	productFiles(t, ".js", func(path string, text []byte) {
-		if strings.Contains(path, "assets/rapidoc") {
-			return // of others; it has a policy of its own
-		}
+	stores := regexp.MustCompile(`from "idb-keyval"`)
+	fields, passwords := regexp.MustCompile(`<input[^>]*type="password"[^>]*>|type=\{shown \?[^}]*\}[^>]*>`), 0
+	see := func(path string, text []byte) {
 		if hit := refused.Find(text); hit != nil {
 			t.Errorf("%s has %s", path, hit)
 		}
 		for _, m := range kept.FindAllSubmatch(text, -1) {
-			if key := string(m[1]); key != "place" && key != "`belfry-position-${userID}`" {
-				t.Errorf("%s keeps %s", path, key)
+			name := filepath.Base(path) + " " + string(m[1])
+			if !slices.Contains([]string{"drafts.ts at(person", "theme.ts KEY", "bell.ts KEY"}, name) {
+				t.Errorf("%s keeps %s", path, m[1])
 			}
 		}
+		if stores.Match(text) && filepath.Base(path) != "local.ts" {
+			t.Errorf("%s has a store of its own", path)
+		}
 		for _, field := range fields.FindAllString(string(text), -1) {
-			if passwords++; !strings.Contains(field, `type: "password"`) || !strings.Contains(field, `autocomplete: "`) {
+			if passwords++; !strings.Contains(field, "autocomplete=") || strings.Contains(field, "onPaste") {
 				t.Errorf("%s: a field %s", path, field)
 			}
 		}
-	})
-	if passwords == 0 {
-		t.Error("no field for a password was found")
 	}
+	productFiles(t, ".ts", see)
+	productFiles(t, ".tsx", see)
+	if passwords < 4 {
+		t.Errorf("%d fields for passwords were found", passwords)
+	}
+	built := regexp.MustCompile(`\b(eval|new Function)\(|document\.write\(`)
+	productFiles(t, ".js", func(path string, text []byte) {
+		if hit := built.Find(text); hit != nil && !strings.Contains(path, "assets/rapidoc") { // which has a policy of its own
+			t.Errorf("%s has %s", path, hit)
+		}
+	})
 }
 
 // TestBrowserHeaders: whatever is asked for, browsers are told what it is, not to guess, not to frame it, and where
@@ -95,7 +106,7 @@ func TestBrowserHeaders(t *testing.T) {
 	alice := s.register("alice")
 	kinds := regexp.MustCompile(`^(text/|application/(problem\+|vnd\.oai\.openapi\+)?json|image/)`)
 	anyScript := regexp.MustCompile(`script-src[^;]*('unsafe|\*)`)
-	for path, status := range map[string]int{"/": 200, "/@alice": 200, "/assets/main.js": 200, "/assets/style.css": 200,
+	for path, status := range map[string]int{"/": 200, "/@alice": 200, "/assets/app.js": 200, "/assets/app.css": 200,
 		"/docs": 200, "/openapi.json": 200, "/robots.txt": 200, "/problems/not_found": 200, "/v1/me": 200, "/v1/home": 404,
 		"/v1/users/by-name/alice": 200, "/v1/posts/0": 404, "/healthz": 200, "/assets/": 404, "/assets": 404,
 		"/.git/config": 404, "/.svn/entries": 404, "/metrics": 404, "/debug/pprof/": 404, "/nothing": 404} {

@@ -16,7 +16,7 @@ func TestFilesAreRevalidated(t *testing.T) {
 	web.Routes(app)
 	for path, mediaType := range map[string]string{
 		"/": "text/html; charset=utf-8", "/@alice": "text/html; charset=utf-8",
-		"/assets/main.js": "text/javascript; charset=utf-8", "/favicon.ico": "image/svg+xml",
+		"/assets/app.js": "text/javascript; charset=utf-8", "/favicon.ico": "image/svg+xml",
 		"/robots.txt": "text/plain; charset=utf-8",
 	} {
 		first, err := app.Test(httptest.NewRequest("GET", path, nil))

@@ -1,142 +1,171 @@
-// Drives the web client in a real Chromium: two people in two browsers. Prints one line for each step and ends
+// Drives the web client in a real Chromium: two people in two browsers, and more. Prints one line for each step and ends
 // with "done"; any failure ends with a stack trace and exit code 1. Called by go test with the site's address and
 // a folder for screenshots.
 
-import { chromium } from "playwright-core";
+import { api, box, check, clean, launch, live, posted, problems, say, step, unread, visitor, watch } from "./site.mjs";
 
 const [base, shots, executablePath] = process.argv.slice(2);
-const password = "correct horse battery";
-const step = (text) => console.log(text);
-
-const browser = await chromium.launch({
-  executablePath,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
-const problems = [];
-
-async function visitor(name) {
-  const context = await browser.newContext({ viewport: { width: 820, height: 900 }, colorScheme: name === "bob" ? "dark" : "light" });
-  const page = await context.newPage();
-  watch(page, name);
-  await page.goto(base + "/");
-  await page.getByLabel("Name").fill(name);
-  await page.getByLabel(/Password/).fill(password);
-  if (name === "alice") await page.screenshot({ path: `${shots}/sign-in.png` });
-  await page.getByRole("button", { name: "Make an account" }).click();
-  await page.getByText("live", { exact: true }).waitFor();
-  return { context, page };
-}
-
-function watch(page, name) {
-  page.on("console", (m) => { if (m.type() === "error") problems.push(`${name}: ${m.text()}`); });
-  page.on("pageerror", (err) => problems.push(`${name}: ${err.message}`));
-}
-
-function check(ok, what) {
-  if (!ok) throw new Error(what);
-}
+const browser = await launch(executablePath);
 
 try {
-  const alice = await visitor("alice");
-  const bob = await visitor("bob");
+  const alice = await visitor(browser, base, "alice");
+  const bob = await visitor(browser, base, "bob", { colorScheme: "dark" });
   step("registered and live");
 
-  await bob.page.getByLabel("Find a person by name").fill("alice");
-  await bob.page.getByLabel("Find a person by name").press("Enter");
+  await bob.page.goto(base + "/@alice");
   await bob.page.getByRole("button", { name: "Follow", exact: true }).click();
   await bob.page.getByRole("button", { name: "Unfollow" }).waitFor();
+  await bob.page.getByText("1 follower", { exact: true }).waitFor();
   await alice.page.getByText("bob followed you").waitFor();
-  await alice.page.getByLabel("Notifications, 1 unread").waitFor();
+  await unread(alice.page, 1);
+  check(/^\(1\)/.test(await alice.page.title()), "the title does not count");
   step("follow, toast and count");
 
-  await bob.page.getByRole("link", { name: "Belfry" }).click();
-  const text = "First light over the harbour, @bob <b>not bold</b> \u2028 ✨";
-  await alice.page.getByLabel("Post", { exact: true }).fill(text);
-  await alice.page.getByRole("button", { name: "Post", exact: true }).click();
-  const arrived = bob.page.locator("article.post").filter({ hasText: "First light" });
-  await arrived.waitFor();
-  check((await arrived.locator("b").count()) === 0, "text of a post became markup");
-  check((await arrived.locator(".text a").getAttribute("href")) === "/@bob", "the mention is no link");
-  check((await bob.page.locator("article.post").count()) === 1, "the post stands there more than once");
+  await bob.page.locator("a.brand").click();
+  const text = "First light over the harbour, @bob #dawn <b>not bold</b> \u2028 ✨ https://example.org/a_(b)?q=1.";
+  await say(alice.page, text);
+  await bob.page.getByRole("button", { name: "1 new post" }).waitFor();
+  check((await posted(bob.page, "First light").count()) === 0, "the list jumped");
   await bob.page.locator(".toast").first().waitFor();
   await bob.page.screenshot({ path: `${shots}/toast.png` });
-  step("a post arrives live, as text, once");
+  await bob.page.getByRole("button", { name: "1 new post" }).click();
+  const arrived = posted(bob.page, "First light");
+  await arrived.waitFor();
+  const links = await arrived.locator(".text a").evaluateAll((all) => all.map((a) => a.getAttribute("href")));
+  check(JSON.stringify(links) === JSON.stringify(["/@bob", "/tags/dawn", "https://example.org/a_(b)?q=1"]), `links are ${links}`);
+  check((await arrived.locator("b").count()) === 0, "text of a post became markup");
+  check((await arrived.count()) === 1, "the post stands there more than once");
+  step("a post arrives live, as text with links, once");
 
   await arrived.locator("button.like").click();
-  await bob.page.getByLabel("Like, 1").waitFor();
-  await alice.page.getByText("bob liked your post").waitFor();
+  await arrived.getByLabel("Like, 1").waitFor();
+  await alice.page.getByText("bob liked your post").first().waitFor();
+  await posted(alice.page, "First light").getByLabel("Like, 1").waitFor();
+  await bob.page.route("**/like", (r) => r.abort());
+  await arrived.locator("button.like").click();
+  await arrived.getByLabel("Like, 0").waitFor();
+  await arrived.getByLabel("Like, 1").waitFor();
+  await bob.page.unroute("**/like");
+  step("a like shows at once, and is taken back when it fails");
+
   await arrived.locator("a.comments").click();
-  await bob.page.getByLabel("Comment", { exact: true }).fill("Where is this?");
-  await bob.page.getByRole("button", { name: "Comment" }).click();
-  await bob.page.locator("article.comment").filter({ hasText: "Where is this?" }).waitFor();
-  await alice.page.getByText("bob commented on your post").waitFor();
-  await alice.page.getByLabel("Notifications, 3 unread").waitFor();
+  await box(bob.page).fill("Where is this?");
+  await bob.page.getByRole("button", { name: "Comment", exact: true }).click();
+  await posted(bob.page, "Where is this?").waitFor();
+  await alice.page.getByText("bob commented on your post").first().waitFor();
+  await unread(alice.page, 3);
+  await posted(alice.page, "First light").getByLabel("1 comment").waitFor();
   await alice.page.screenshot({ path: `${shots}/feed.png` });
-  step("like and comment, told live");
+  step("a comment, told live; counts move");
+
+  const carol = await visitor(browser, base, "carol");
+  await carol.page.goto(base + "/@alice");
+  await posted(carol.page, "First light").locator("button.like").click();
+  await alice.page.getByRole("link", { name: /^Notifications/ }).click();
+  await alice.page.getByText("carol and 1 other liked your post").waitFor();
+  check((await alice.page.locator("article.note").filter({ hasText: "liked" }).count()) === 1, "a like that joins a group is a card of its own");
+  step("a like joins its group");
 
   // A second tab shares the stream: still one connection for the whole browser.
   const second = await alice.context.newPage();
   watch(second, "alice, second tab");
   await second.goto(base + "/notifications");
-  await second.getByText("live", { exact: true }).waitFor();
-  await second.locator(".note").nth(2).waitFor();
-  check((await second.locator(".note").count()) === 3, "three notifications in the list");
+  await live(second);
+  await second.locator("article.note").nth(2).waitFor();
   await second.screenshot({ path: `${shots}/notifications.png` });
   const streams = await fetch(process.env.BELFRY_ADMIN + "/metrics").then((r) => r.text());
   const open = /belfry_sse_connections(?:\{[^}]*\})? (\d+)/.exec(streams);
-  check(open && open[1] === "2", `two people with three tabs hold ${open && open[1]} streams`);
-  await second.getByRole("button", { name: "Mark all read" }).click();
-  await alice.page.getByLabel("Notifications, 0 unread").waitFor();
-  step("read in one tab, read in the other; one stream for both");
+  check(open && open[1] === "3", `three people with four tabs hold ${open && open[1]} streams`);
+  const note = second.locator("article.note").filter({ hasText: "commented" });
+  await note.getByRole("button", { name: "Mark as read" }).click();
+  await alice.page.locator("article.note:not(.unread)").filter({ hasText: "commented" }).waitFor();
+  await note.getByRole("button", { name: "Mark as unread" }).click();
+  await alice.page.locator("article.note.unread").filter({ hasText: "commented" }).waitFor();
+  await note.getByRole("button", { name: "Archive" }).click();
+  await alice.page.locator("article.note").filter({ hasText: "commented" }).waitFor({ state: "detached" });
+  await second.getByRole("tab", { name: "Archived" }).click();
+  await second.locator("article.note").filter({ hasText: "commented" }).getByRole("button", { name: "Move back" }).click();
+  await second.getByRole("tab", { name: "All" }).click();
+  await second.getByRole("button", { name: "Mark all as read" }).click();
+  await unread(alice.page, 0);
+  check((await alice.page.locator("article.note.unread").count()) === 0, "the open list ignores what another tab did");
+  step("marks of one tab show in the other; one stream for both");
 
   // The leading tab goes: the other takes over and misses nothing.
   await alice.page.close();
-  await bob.page.getByLabel("Comment", { exact: true }).fill("Found it.");
-  await bob.page.getByRole("button", { name: "Comment" }).click();
-  await second.getByText("bob commented on your post").nth(1).waitFor();
-  await second.getByLabel("Notifications, 1 unread").waitFor();
+  await box(bob.page).fill("Found it.");
+  await bob.page.getByRole("button", { name: "Comment", exact: true }).click();
+  await second.locator("article.note").filter({ hasText: "Found it." }).waitFor();
+  await unread(second, 1);
   step("the other tab takes the stream over");
 
-  await second.getByRole("link", { name: "Belfry" }).click();
-  await second.locator("article.post a", { hasText: /now|ago/ }).first().click();
-  await second.locator("article.comment").nth(1).waitFor();
+  await second.locator("a.brand").click();
+  await posted(second, "First light").getByRole("button", { name: "More about this post" }).click();
+  await second.getByRole("menuitem", { name: "Delete" }).click();
+  await posted(second, "First light").waitFor({ state: "detached" });
+  await second.getByRole("button", { name: "Undo" }).click();
+  await posted(second, "First light").waitFor();
+  await posted(second, "First light").locator("a.comments").click();
+  await posted(second, "Found it.").waitFor();
   await second.screenshot({ path: `${shots}/post.png` });
-  second.on("dialog", (d) => d.accept());
-  await second.getByRole("button", { name: "Delete" }).first().click();
+  await second.locator("article.whole").getByRole("button", { name: "More about this post" }).click();
+  await second.getByRole("menuitem", { name: "Delete" }).click();
   await bob.page.goto(base + "/");
-  await bob.page.getByText("Quiet here.").waitFor();
-  step("deleted for everybody");
+  await posted(bob.page, "First light").waitFor({ state: "detached" });
+  step("a deletion can be taken back, and then is for everybody");
+
+  // What is written stays: through events, a change of place, a reload and the end of a session.
+  await box(bob.page).fill("half a thought");
+  await box(bob.page).focus();
+  await say(second, "Something else arrives");
+  await bob.page.getByRole("button", { name: "1 new post" }).waitFor();
+  check(await bob.page.evaluate(() => document.activeElement?.tagName) === "TEXTAREA", "the focus is lost to an event");
+  await bob.page.goto(base + "/people");
+  await bob.page.goto(base + "/");
+  check((await box(bob.page).inputValue()) === "half a thought", "the draft is gone");
+  await box(bob.page).fill("😀".repeat(3000));
+  check((await box(bob.page).inputValue()).length === 6000, "a long text of emoji is cut");
+  await box(bob.page).fill("half a thought");
+  step("drafts stay");
 
   // An operator ends an account: what its followers see of it goes, without a reload.
-  const carol = await visitor("carol");
   await bob.page.goto(base + "/@carol");
   await bob.page.getByRole("button", { name: "Follow", exact: true }).click();
   await bob.page.getByRole("button", { name: "Unfollow" }).waitFor();
-  await bob.page.getByRole("link", { name: "Belfry" }).click();
-  await carol.page.getByLabel("Post", { exact: true }).fill("The tide turns at six.");
-  await carol.page.getByRole("button", { name: "Post", exact: true }).click();
-  const doomed = bob.page.locator("article.post").filter({ hasText: "The tide turns" });
-  await doomed.waitFor();
-  await bob.page.getByLabel("Post", { exact: true }).fill("half a thought");
+  await bob.page.locator("a.brand").click();
+  await carol.page.locator("a.brand").click();
+  await say(carol.page, "The tide turns at six.");
+  await bob.page.getByRole("button", { name: /new post/ }).click();
+  await posted(bob.page, "The tide turns").waitFor();
   await fetch(process.env.OPERATOR + "/carol");
-  await doomed.waitFor({ state: "detached" });
-  check((await bob.page.getByLabel("Post", { exact: true }).inputValue()) === "half a thought", "the draft is gone");
-  await carol.page.getByRole("button", { name: "Log in" }).waitFor();
+  await posted(bob.page, "The tide turns").waitFor({ state: "detached" });
+  await carol.page.getByText("You have been signed out.").waitFor();
+  await carol.page.getByRole("link", { name: "Log in" }).first().waitFor();
   await carol.context.close();
   step("an account has ended");
 
   await bob.page.goto(base + "/docs");
   await bob.page.locator("rapi-doc").waitFor();
   await bob.page.waitForFunction(() => document.querySelector("rapi-doc")?.shadowRoot?.textContent.includes("/v1/events"));
-  await bob.page.screenshot({ path: `${shots}/docs.png` });
   step("the API page lists the operations");
 
+  // Logged out in one tab, out in all; and nobody goes on asking.
+  const third = await alice.context.newPage();
+  watch(third, "alice, third tab");
+  await third.goto(base + "/");
+  await live(third);
   await second.getByRole("button", { name: "Log out" }).click();
-  await second.getByRole("button", { name: "Log in" }).waitFor();
-  step("logged out");
+  await second.getByRole("link", { name: "Log in" }).first().waitFor();
+  await third.getByRole("link", { name: "Log in" }).first().waitFor();
+  const asked = [];
+  third.on("request", (r) => asked.push(r.url()));
+  await second.goto(base + "/notifications");
+  await second.locator("input[name=password]").waitFor();
+  check(!asked.some((u) => u.includes("/v1/events")), "a tab that is logged out goes on asking");
+  check((await api(second, "GET", "/v1/me")).status === 401, "still signed in");
+  step("logged out everywhere");
 
-  const unexpected = problems.filter((p) => !/401|404/.test(p));
-  check(unexpected.length === 0, "errors in the console:\n" + unexpected.join("\n"));
+  clean(/ERR_FAILED .*\/like/);
   step("done");
 } catch (err) {
   console.log("console errors:", problems);
