@@ -39,6 +39,22 @@ func TestBrowser(t *testing.T) {
 	}
 }
 
+// TestBrowserLiving drives it as people who live there do.
+func TestBrowserLiving(t *testing.T) {
+	t.Parallel()
+	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
+	npmInstall(t)
+	s := startSite(t, nil)
+	shots := os.Getenv("SHOTS")
+	if shots == "" {
+		shots = t.TempDir()
+	}
+	out := node(t, nil, "living.mjs", s.URL, strings.TrimSpace(mustBelfry(t, "token", "service", "host", "--data", s.Data)), shots, chromium)
+	if !strings.HasSuffix(strings.TrimSpace(out), "done") {
+		t.Errorf("the journey broke off:\n%s", out)
+	}
+}
+
 // TestBrowserOverHTTP drives the web client under a name of the local network, at two sites of one host.
 func TestBrowserOverHTTP(t *testing.T) {
 	t.Parallel()

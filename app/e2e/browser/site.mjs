@@ -11,6 +11,7 @@ export const problems = [];
 
 /** Notes what the page complains of. */
 export function watch(page, name) {
+  page.setDefaultTimeout(15_000);
   page.on("console", (m) => { if (m.type() === "error") problems.push(`${name}: ${m.text()} ${m.location().url}`); });
   page.on("pageerror", (err) => problems.push(`${name}: ${err.stack}`));
 }

@@ -2,7 +2,6 @@
 
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { tinykeys } from "tinykeys";
 import { get, type Counts, type Instance, type Me } from "./api.js";
 import { enter, leave, leaveEverywhere } from "./live.js";
 import { Avatar, Dialog, Icon, Spinner, type IconName } from "./parts/basics.js";
@@ -87,7 +86,7 @@ function Aside() {
 function App() {
   const [keys, showKeys] = useState(false);
   const [writing, write] = useState(false);
-  useEffect(() => tinykeys(window, shortcuts(() => showKeys(true), () => me.peek() && write(true))), []);
+  useEffect(() => shortcuts(() => showKeys(true), () => me.peek() && write(true)), []);
   useEffect(() => { theme(); }, []);
   const at = place.value.key;
   useEffect(() => { write(false); }, [at]);
@@ -108,7 +107,10 @@ function App() {
   </>;
 }
 
-function shortcuts(help: () => void, write: () => void): Record<string, (e: KeyboardEvent) => void> {
+const PREFIX = 1_500; // milliseconds in which the second key of "g h" has to come
+
+/** Listens for keys until the returned function is called. */
+function shortcuts(help: () => void, write: () => void): () => void {
   const typing = (e: KeyboardEvent) => (e.target as Element).closest("input,textarea,select,[contenteditable]") || document.querySelector("dialog[open]");
   const items = () => [...document.querySelectorAll<HTMLElement>("main [data-item]")];
   const now = () => document.activeElement?.closest<HTMLElement>("[data-item]") ?? null;
@@ -118,18 +120,30 @@ function shortcuts(help: () => void, write: () => void): Record<string, (e: Keyb
     const to = all[Math.max(0, Math.min(all.length - 1, at))];
     if (to) { to.tabIndex = -1; to.focus({ preventScroll: true }); to.scrollIntoView({ block: "nearest" }); }
   };
-  const press = (what: string) => now()?.querySelector<HTMLElement>(what)?.click();
+  const press = (...what: string[]) => {
+    for (const w of what) {
+      const found = now()?.querySelector<HTMLElement>(w);
+      if (found) return found.click();
+    }
+  };
   const keys: Record<string, () => void> = {
-    j: () => step(1), k: () => step(-1), o: () => press("a.whole, .meta a.time, a.name"), l: () => press("button.like"),
-    r: () => (now()?.querySelector(".reply") ? press(".reply") : press("a.comments")), n: write, "Shift+?": help,
+    j: () => step(1), k: () => step(-1), o: () => press("a.whole", ".meta a.time", "a.name"), l: () => press("button.like"),
+    r: () => press(".reply", "a.comments"), n: write, "?": help,
     "g h": () => go("/"), "g n": () => go("/notifications"), "g p": () => go("/people"), "g s": () => go("/settings"),
     "/": () => go("/people"),
   };
-  return Object.fromEntries(Object.entries(keys).map(([key, does]) => [key, (e: KeyboardEvent) => {
-    if (typing(e)) return;
+  let first = -PREFIX;
+  const onKey = (e: KeyboardEvent) => {
+    if (e.ctrlKey || e.metaKey || e.altKey || typing(e)) return;
+    const second = e.timeStamp - first < PREFIX;
+    first = e.key === "g" && !second ? e.timeStamp : -PREFIX;
+    const does = keys[second ? `g ${e.key}` : e.key];
+    if (!does) return;
     e.preventDefault();
     does();
-  }]));
+  };
+  addEventListener("keydown", onKey);
+  return () => removeEventListener("keydown", onKey);
 }
 
 /** Paints what the device kept, then asks who is here. */

@@ -29,8 +29,14 @@ export function go(href: string, replace = false) {
   remember();
   const same = to.pathname + to.search === location.pathname + location.search;
   history[replace || same ? "replaceState" : "pushState"]({ key: fresh() }, "", to);
-  place.value = read(false);
+  arrive(false);
   scrollTo(0, 0);
+}
+
+function arrive(back: boolean) {
+  place.value = read(back);
+  current = place.peek().key;
+  wanted = back ? anchors.get(current) ?? null : null;
 }
 
 /** Back within the site, or to its start when the reader came from elsewhere. */
@@ -39,7 +45,8 @@ export function back() {
   else go("/", true);
 }
 
-let current = place.value.key;
+let current = place.peek().key;
+let wanted: Anchor | null = null; // where the reader was, until the view shows it
 
 /** Keeps which item stands where, for the way back. */
 function remember() {
@@ -53,25 +60,24 @@ function remember() {
   }
 }
 
-/** Called by a view that shows its items: once after each change of place it puts the reader where they were. */
+/** Called by a view when it has drawn its items: once after a way back it puts the reader where they were. */
 export function restore() {
-  const now = place.peek();
-  if (current === now.key) return;
-  current = now.key;
-  const anchor = now.back && anchors.get(now.key);
-  if (!anchor) return;
+  const anchor = wanted;
+  const find = () => anchor && document.querySelector<HTMLElement>(`[data-item="${CSS.escape(anchor.item)}"]`);
+  if (!anchor || !find()) return;
+  wanted = null;
   const settle = (left: number) => { // heights of what is not on the screen are guesses until it is
-    const el = document.querySelector<HTMLElement>(`[data-item="${CSS.escape(anchor.item)}"]`);
+    const el = find();
     if (!el) return;
     scrollBy(0, el.getBoundingClientRect().top - anchor.top);
     if (left) requestAnimationFrame(() => settle(left - 1));
   };
-  settle(4);
+  settle(20);
 }
 
 addEventListener("popstate", () => {
   remember();
-  place.value = read(true);
+  arrive(true);
 });
 
 /** Pages that this program shows; everything else on the site is left to the browser. */
