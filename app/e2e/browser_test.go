@@ -55,6 +55,22 @@ func TestBrowserLiving(t *testing.T) {
 	}
 }
 
+// TestBrowserAccess: every screen can be used without a mouse, without good eyes, on a phone.
+func TestBrowserAccess(t *testing.T) {
+	t.Parallel()
+	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
+	npmInstall(t)
+	s := startSite(t, nil)
+	shots := os.Getenv("SHOTS")
+	if shots == "" {
+		shots = t.TempDir()
+	}
+	out := node(t, nil, "access.mjs", s.URL, shots, chromium)
+	if !strings.HasSuffix(strings.TrimSpace(out), "done") {
+		t.Errorf("the journey broke off:\n%s", out)
+	}
+}
+
 // TestBrowserOverHTTP drives the web client under a name of the local network, at two sites of one host.
 func TestBrowserOverHTTP(t *testing.T) {
 	t.Parallel()
@@ -192,7 +208,7 @@ func npmInstall(t *testing.T) {
 // node runs a script of the folder browser and returns what it printed.
 func node(t *testing.T, env []string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, need(t, "node"), args...)
 	cmd.Dir = "browser"

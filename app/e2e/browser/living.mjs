@@ -2,7 +2,7 @@
 // Prints one line for each step and ends with "done". Called by go test with the site's address, a service token and
 // a folder for screenshots.
 
-import { api, box, check, clean, launch, live, posted, problems, say, sign, step, unread, visitor, watch } from "./site.mjs";
+import { api, check, clean, launch, live, posted, problems, say, sign, step, still, unread, visitor, watch } from "./site.mjs";
 
 const [base, service, shots, executablePath] = process.argv.slice(2);
 const browser = await launch(executablePath);
@@ -18,20 +18,19 @@ try {
   }
   await page.goto(base + "/");
   await posted(page, "number 44").waitFor();
-  for (let i = 0; i < 30 && !(await posted(page, "number 8\n").count()); i++) {
-    await page.mouse.wheel(0, 1500);
-    await page.waitForTimeout(100);
+  while (!(await posted(page, "number 8\n").count())) {
+    const n = await page.locator("article.post").count();
+    await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+    await page.locator("article.post").nth(n).waitFor({ state: "attached" });
   }
   await posted(page, "number 8").scrollIntoViewIfNeeded();
-  await page.waitForTimeout(300); // heights are guessed until something is on the screen
-  const before = await posted(page, "number 8").boundingBox();
+  const before = await still(posted(page, "number 8"));
   await posted(page, "number 8").locator("a.comments").evaluate((a) => a.click());
   await page.getByRole("heading", { name: "Comments" }).waitFor();
   await page.goBack();
   await posted(page, "number 8").waitFor();
-  await page.waitForTimeout(300);
-  const after = await posted(page, "number 8").boundingBox();
-  check(Math.abs(before.y - after.y) < 40, `Back is ${after.y - before.y} px away`);
+  const after = await still(posted(page, "number 8"));
+  check(Math.abs(before - after) < 40, `Back is ${after - before} px away`);
   step("endless, and Back keeps the place");
 
   await page.evaluate(() => scrollTo(0, 0));
@@ -122,7 +121,13 @@ try {
     Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
     dispatchEvent(new Event("visibilitychange"));
   });
-  await page.waitForTimeout(500);
+  await page.waitForFunction(() => new Promise((done) => {
+    const open = indexedDB.open("keyval-store");
+    open.onsuccess = () => {
+      const get = open.result.transaction("keyval").objectStore("keyval").get("belfry");
+      get.onsuccess = () => { open.result.close(); done(get.result?.posts.length > 0); };
+    };
+  }));
   await alice.context.setOffline(true);
   await page.reload();
   await posted(page, "by the keyboard").waitFor();

@@ -64,3 +64,16 @@ export const api = (page, method, path, body) => page.evaluate(async ([method, p
   const a = await fetch(path, { method, headers: { "Content-Type": "application/json" }, body: body && JSON.stringify(body) });
   return { status: a.status, body: await a.json().catch(() => null) };
 }, [method, path, body]);
+
+/** Where a thing stands once it no longer moves. */
+export const still = (locator) => locator.evaluate((el) => new Promise((done) => {
+  let last = NaN, same = 0;
+  const look = () => {
+    const top = el.getBoundingClientRect().top;
+    same = top === last ? same + 1 : 0;
+    last = top;
+    if (same > 20) done(top);
+    else requestAnimationFrame(look);
+  };
+  look();
+}));
