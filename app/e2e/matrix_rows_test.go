@@ -114,6 +114,8 @@ func (w *aviary) rows() []row {
 		page("GET /v1/posts/{id}/likes", "opt", "/v1/posts/{shown}/likes"),
 		{op: "GET /v1/posts/{id}/likes", auth: "opt", mine: "200", others: absent, make: at("/v1/posts/{hidden}/likes"),
 			stays: true},
+		page("GET /v1/timelines/local", "opt", "/v1/timelines/local?limit=100"),
+		page("GET /v1/tags/{tag}/posts", "opt", "/v1/tags/nest/posts"),
 		{op: "GET /v1/timelines/home", auth: read, mine: "200", secret: true, make: at("/v1/timelines/home?limit=100"),
 			stays: true},
 	}

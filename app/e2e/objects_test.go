@@ -240,6 +240,14 @@ func TestObjects(t *testing.T) {
 		bob.holds(t, shapeLike, 200, "PUT", "/v1/posts/"+post+"/like", nil)
 		alice.holds(t, pageOf(shapeUser), 200, "GET", "/v1/posts/"+post+"/likes", nil)
 		alice.holds(t, pageOf(shapePost), 200, "GET", "/v1/timelines/home", nil)
+		for _, path := range []string{"/v1/timelines/local", "/v1/tags/HARBOUR/posts"} {
+			for who, viewer := range map[*person]any{alice: shapePost["viewer"], nobody: "null"} {
+				got, _ := who.holds(t, pageOf(with(shapePost, "viewer", viewer)), 200, "GET", path, nil)
+				if items := got["items"].([]any); len(items) != 1 || id(items[0].(map[string]any)) != post {
+					t.Errorf("%s has %v, want the one post", path, items)
+				}
+			}
+		}
 		alice.holds(t, pageOf(shapePost), 200, "GET", "/v1/users/"+alice.ID+"/posts", nil)
 	})
 	s.sub(t, "endpoints", func(t *testing.T) {
