@@ -24,7 +24,8 @@ func (s *site) tagged(t testing.TB, who, tag string) []string {
 	})
 }
 
-// TestLocal: everybody reads the same posts, and nobody what is for fewer, is a comment, is gone, or is of somebody gone.
+// TestLocal: everybody reads the same posts, and nobody what is for fewer, is a comment, is gone, or is of somebody who
+// has left.
 func TestLocal(t *testing.T) {
 	s := open(t, "alice", "bob", "cleo")
 	s.follow("bob", "alice")
@@ -46,8 +47,8 @@ func TestLocal(t *testing.T) {
 			t.Fatalf("for %q: head %v, %v", who, head, err)
 		}
 		p := l.Items[2]
-		if (p.Viewer == nil) != (who == "") || p.Viewer != nil && !p.Viewer.Liked || p.LikeCount != 1 || p.CommentCount != 1 ||
-			p.Author == nil || p.Author.Username != "alice" {
+		if (p.Viewer == nil) != (who == "") || p.Viewer != nil && !p.Viewer.Liked || p.LikeCount != 1 ||
+			p.CommentCount != 1 || p.Author == nil || p.Author.Username != "alice" {
 			t.Errorf("for %q: %+v", who, p)
 		}
 	}

@@ -10,3 +10,11 @@ CREATE TABLE post_tags (
 );
 INSERT INTO post_tags (tag, post_key) SELECT DISTINCT t.value ->> 'tag', p.key
     FROM posts p, jsonb_array_elements(p.tags::jsonb) t WHERE p.deleted_at = 0 AND p.visibility = 0 AND p.tags IS NOT NULL;
+
+-- The newest top-level post for everybody of each person who wrote one, until a job has told of it.
+CREATE TABLE post_authors (
+    user_id bytea NOT NULL PRIMARY KEY CHECK (length(user_id) = 16),
+    newest  bigint NOT NULL
+);
+INSERT INTO post_authors (user_id, newest) SELECT author_id, MAX(key) FROM posts
+    WHERE reply_to IS NULL AND deleted_at = 0 AND visibility = 0 GROUP BY author_id;
