@@ -21,7 +21,7 @@ func (p *program) instance(channels []plugins.Channel) server.Instance {
 	view := server.Instance{
 		Name: p.Site.Name, Version: p.Site.Version, URL: p.Site.PublicURL,
 		Registration: c.Registration.Mode, Languages: []string{"en"},
-		Features: server.InstanceFeatures{Channels: []string{}},
+		Features: server.InstanceFeatures{Channels: []string{}, Search: p.People != nil},
 		Limits: server.InstanceLimits{
 			Text: c.Posts.MaxText, MIMETypes: []string{}, DisplayName: users.MaxDisplayName, Bio: users.MaxBio,
 			Page: maxPage, EndpointCount: c.Delivery.EndpointsPerPerson,

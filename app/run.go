@@ -19,6 +19,7 @@ import (
 	"github.com/belfry-social/belfry/app/server"
 	"github.com/belfry-social/belfry/app/web"
 	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/people"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/plugins"
@@ -41,6 +42,7 @@ type program struct {
 	Guard      *plugins.Guard
 	Delivery   *delivery.Service `optional:"true"`
 	Users      *users.Service    `optional:"true"`
+	People     *people.Service   `optional:"true"`
 	Commands   *commands
 	Demo       *demo.Demo           // nil = none was asked for
 	Routes     []func(huma.API)     `group:"routes"`

@@ -35,7 +35,7 @@ func TestErase(t *testing.T) {
 		t.Fatal(err)
 	}
 	var post, comment struct{ ID string }
-	gone.want(201, "POST", "/v1/posts", map[string]any{"text": "my first " + word}, &post)
+	gone.want(201, "POST", "/v1/posts", map[string]any{"text": "my first #tag " + word}, &post)
 	decode(t, alice.must(t, 201, "POST", "/v1/posts", map[string]any{"text": "hello @" + name}), &struct{}{})
 	var hers struct{ ID string }
 	decode(t, alice.must(t, 201, "POST", "/v1/posts", map[string]any{"text": "a post of hers"}), &hers)
@@ -62,7 +62,8 @@ func TestErase(t *testing.T) {
 	answers := func(when string) {
 		t.Helper()
 		for _, who := range []*caller{alice, bob, newCaller(w.URL, w.People[2].Token)} {
-			for _, path := range []string{"/v1/timelines/home", "/v1/notifications", "/v1/notifications?grouped=true",
+			for _, path := range []string{"/v1/timelines/home", "/v1/timelines/local", "/v1/tags/tag/posts",
+				"/v1/users", "/v1/search?type=users&q=zebra", "/v1/notifications", "/v1/notifications?grouped=true",
 				"/v1/notifications/counts", "/v1/events?posts=all&after=oldest&limit=100",
 				"/v1/users/" + gone.ID, "/v1/users/" + gone.ID + "/posts", "/v1/users/by-name/" + name, "/v1/posts/" + post.ID,
 				"/v1/posts/" + comment.ID,

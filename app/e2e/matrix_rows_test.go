@@ -81,6 +81,7 @@ func (w *aviary) rows() []row {
 		{op: "PATCH /v1/me", auth: account, mine: "200", make: at("/v1/me", m{"bio": "about me"}), stays: true},
 		page("GET /v1/users/{id}", "opt", "/v1/users/{owner}"), page("GET /v1/users/by-name/{username}", "opt",
 			"/v1/users/by-name/olive"),
+		page("GET /v1/users", "opt", "/v1/users"), page("GET /v1/search", "opt", "/v1/search?type=users&q=ol"),
 		page("GET /v1/relationships", read, "/v1/relationships?ids={owner}"),
 		{op: "GET /v1/users/{id}/posts", auth: "opt", mine: "200", secret: true, make: at("/v1/users/{owner}/posts"),
 			stays: true},
@@ -114,6 +115,8 @@ func (w *aviary) rows() []row {
 		page("GET /v1/posts/{id}/likes", "opt", "/v1/posts/{shown}/likes"),
 		{op: "GET /v1/posts/{id}/likes", auth: "opt", mine: "200", others: absent, make: at("/v1/posts/{hidden}/likes"),
 			stays: true},
+		page("GET /v1/timelines/local", "opt", "/v1/timelines/local?limit=100"),
+		page("GET /v1/tags/{tag}/posts", "opt", "/v1/tags/nest/posts"),
 		{op: "GET /v1/timelines/home", auth: read, mine: "200", secret: true, make: at("/v1/timelines/home?limit=100"),
 			stays: true},
 	}

@@ -253,8 +253,8 @@ func newAviary(t *testing.T) *aviary {
 // furnish gives the owner one of everything.
 func (w *aviary) furnish(hook, service string, asked <-chan struct{}) {
 	w.t.Helper()
-	w.hidden = w.owner.post(kestrel+" is mine", "visibility", "mentioned")
-	w.shown = w.owner.post("for everybody")
+	w.hidden = w.owner.post(kestrel+" is mine #nest", "visibility", "mentioned")
+	w.shown = w.owner.post("for everybody #nest")
 	var made struct{ ID string }
 	w.owner.want(201, "POST", "/v1/me/endpoints", map[string]any{"channel": "webhook", "name": kestrel,
 		"settings": map[string]any{"url": hook + "/" + kestrel}}, &made)

@@ -28,6 +28,10 @@ func TestTags(t *testing.T) {
 		"/v1/users/" + bob.ID:              func() { alice.follow(bob) },
 		"/v1/posts/" + post:                func() { bob.want(200, "PUT", "/v1/posts/"+post+"/like", nil, nil) },
 		"/v1/timelines/home":               func() { alice.post("more") },
+		"/v1/timelines/local":              func() { bob.post("more") },
+		"/v1/tags/more/posts":              func() { bob.post("#more") },
+		"/v1/users":                        func() { alice.post("now the first") },
+		"/v1/search?type=users&q=al":       func() { alice.post("counted") },
 		"/v1/notifications":                func() { bob.post("below", "reply_to", post) },
 		"/v1/notifications/counts":         func() { bob.post("below too", "reply_to", post) },
 		"/v1/users/" + alice.ID + "/posts": func() { alice.post("even more") },
@@ -37,7 +41,8 @@ func TestTags(t *testing.T) {
 	} {
 		first := alice.want(200, "GET", path, nil, nil)
 		tag := first.Header.Get("ETag")
-		weak := strings.HasPrefix(path, "/v1/timelines") || path == "/v1/notifications" || strings.Contains(path,
+		weak := strings.HasPrefix(path, "/v1/timelines") || path == "/v1/users" ||
+			strings.Contains(path, "search") || path == "/v1/notifications" || strings.Contains(path,
 			"/posts") && !strings.HasSuffix(path, post)
 		if tag == "" || strings.HasPrefix(tag, "W/") != weak || first.Header.Get("Cache-Control") != "private, no-cache" {
 			t.Errorf("%s: ETag %q, Cache-Control %q", path, tag, first.Header.Get("Cache-Control"))
@@ -63,9 +68,9 @@ func TestPages(t *testing.T) {
 	s := startSite(t, nil)
 	alice, bob := s.register("alice"), s.register("bob")
 	bob.follow(alice)
-	top := alice.post("the top")
+	top := alice.post("the top #many")
 	for i := range 54 {
-		alice.post(fmt.Sprint("post ", i))
+		alice.post(fmt.Sprint("post #many ", i))
 	}
 	for i := range 55 {
 		bob.post(fmt.Sprint("comment ", i), "reply_to", top)
@@ -77,6 +82,7 @@ func TestPages(t *testing.T) {
 	}{
 		{bob, "/v1/timelines/home", false, false}, {bob, "/v1/users/" + alice.ID + "/posts", false, false},
 		{s.anonymous(), "/v1/users/" + alice.ID + "/posts", false, false},
+		{s.anonymous(), "/v1/timelines/local", false, false}, {bob, "/v1/tags/many/posts", false, false},
 		{alice, "/v1/posts/" + top + "/comments", true, true}, {alice, "/v1/posts/" + top + "/comments?order=newest", false,
 			true}, {bob, "/v1/notifications?types=post", false, false},
 		{alice, "/v1/notifications?types=comment", false, true},
@@ -111,7 +117,7 @@ func TestPages(t *testing.T) {
 				t.Errorf("before the first page there is %v", *first.Prev)
 			}
 			if !list.quiet {
-				alice.post("added meanwhile")
+				alice.post("added #many meanwhile")
 			}
 			pages := []page{first}
 			for links["next"] != "" {

@@ -213,6 +213,14 @@ func TestObjects(t *testing.T) {
 		alice.holds(t, shapeUser, 200, "GET", "/v1/users/by-name/BOB", nil)
 		bob.holds(t, shapeUserAlone, 200, "GET", "/v1/users/"+bob.ID, nil)
 		nobody.holds(t, shapeUserAlone, 200, "GET", "/v1/users/"+bob.ID, nil)
+		for _, path := range []string{"/v1/users?limit=1", "/v1/search?type=users&q=BO"} {
+			bob.post("for the directory")
+			alice.holds(t, pageOf(shapeUser), 200, "GET", path, nil)
+			got, _ := nobody.holds(t, pageOf(shapeUserAlone), 200, "GET", path, nil)
+			if items := got["items"].([]any); len(items) != 1 || id(items[0].(map[string]any)) != bob.ID {
+				t.Errorf("%s has %v, want bob", path, items)
+			}
+		}
 		alice.holds(t, shape{"items": []any{shapeRelation}}, 200, "GET", "/v1/relationships?ids="+bob.ID, nil)
 		nobody.holds(t, pageOf(shapeUserAlone), 200, "GET", "/v1/users/"+bob.ID+"/followers", nil)
 		nobody.holds(t, pageOf(shapeUserAlone), 200, "GET", "/v1/users/"+alice.ID+"/following", nil)
@@ -240,6 +248,14 @@ func TestObjects(t *testing.T) {
 		bob.holds(t, shapeLike, 200, "PUT", "/v1/posts/"+post+"/like", nil)
 		alice.holds(t, pageOf(shapeUser), 200, "GET", "/v1/posts/"+post+"/likes", nil)
 		alice.holds(t, pageOf(shapePost), 200, "GET", "/v1/timelines/home", nil)
+		for _, path := range []string{"/v1/timelines/local", "/v1/tags/HARBOUR/posts"} {
+			for who, viewer := range map[*person]any{alice: shapePost["viewer"], nobody: "null"} {
+				got, _ := who.holds(t, pageOf(with(shapePost, "viewer", viewer)), 200, "GET", path, nil)
+				if items := got["items"].([]any); len(items) == 0 || id(items[0].(map[string]any)) != post {
+					t.Errorf("%s has %v, want the post first", path, items)
+				}
+			}
+		}
 		alice.holds(t, pageOf(shapePost), 200, "GET", "/v1/users/"+alice.ID+"/posts", nil)
 	})
 	s.sub(t, "endpoints", func(t *testing.T) {

@@ -27,7 +27,7 @@ type InstanceFeatures struct {
 	Media    bool     `json:"media"`
 	Channels []string `json:"channels" doc:"Senders a person may add endpoints for."`
 	Reposts  bool     `json:"reposts"`
-	Search   bool     `json:"search"`
+	Search   bool     `json:"search" doc:"GET /v1/search is there, for people."`
 }
 
 // InstanceLimits are the bounds of what people send. Lengths are in code points.

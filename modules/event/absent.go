@@ -31,6 +31,16 @@ func (Absent) Views(context.Context, storage.Querier, social.ID, ids) (list []so
 	return list, err
 }
 
+func (Absent) Search(context.Context, storage.Querier, social.ID, string,
+	social.PageQuery) (list social.List[social.ID], err error) {
+	return list, err
+}
+
+func (Absent) Active(context.Context, storage.Querier, social.ID,
+	social.PageQuery) (list social.List[social.ID], err error) {
+	return list, err
+}
+
 func (Absent) Relations(context.Context, storage.Querier, social.ID, ids) (map[social.ID]social.Relationship, error) {
 	return nil, nil
 }

@@ -63,6 +63,15 @@ type PostsUncounted struct {
 
 func (PostsUncounted) FactName() string { return "posts uncounted" }
 
+// AuthorActive: Key is the order key of the newest top-level post for everybody of Author. It is emitted once for each
+// person who wrote such a post before a version that tells so by PostPublished.
+type AuthorActive struct {
+	Author social.ID
+	Key    int64
+}
+
+func (AuthorActive) FactName() string { return "author active" }
+
 // PostRemoved: a post or a comment was deleted by its author, by an operator or with the account.
 type PostRemoved struct {
 	Post PostInfo

@@ -17,6 +17,10 @@ func (s *Service) Routes(api huma.API) {
 		social.AuthOptional, "strong", 404)
 	add(api, s.getRelationships, "users", "list-relationships", "/v1/relationships", "How the person stands to others.",
 		social.AuthScope(social.ScopeRead), "", 401, 403, 422)
+	add(api, s.getDirectory, "users", "list-users", "/v1/users",
+		"People who have written posts for everybody, who wrote last first.", social.AuthOptional, "weak", 400, 422)
+	add(api, s.search, "users", "search", "/v1/search", "People whose username or display name begins with a text.",
+		social.AuthOptional, "weak", 400, 422)
 	add(api, s.getFollows(false), "follows", "list-followers", "/v1/users/{id}/followers", "Who follows a person",
 		social.AuthOptional, "weak", 400, 404, 422)
 	add(api, s.getFollows(true), "follows", "list-following", "/v1/users/{id}/following", "Whom a person follows",
@@ -28,6 +32,9 @@ func add[I, O any](api huma.API, handler func(context.Context, *I) (*O, error), 
 	meta := map[string]any{social.MetaAuth: who}
 	if etag != "" {
 		meta[social.MetaETag] = etag
+	}
+	if id == "search" {
+		meta[social.MetaLimit] = social.BudgetSearch
 	}
 	huma.Register(api, huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary,
 		Tags: []string{tag}, DefaultStatus: http.StatusOK, Errors: errors, Metadata: meta}, handler)
@@ -59,6 +66,23 @@ func (s *Service) getFollows(following bool) func(context.Context, *listInput) (
 		person := social.PathID(in.ID)
 		return social.Answered(s.Follows(ctx, social.ActorFrom(ctx).UserID, person, following, in.PageQuery))
 	}
+}
+
+func (s *Service) getDirectory(ctx context.Context, in *social.PageQuery) (*usersOutput, error) {
+	return social.Answered(s.Directory(ctx, social.ActorFrom(ctx).UserID, *in))
+}
+
+type searchInput struct {
+	Text string `query:"q" required:"true" minLength:"1" maxLength:"200" doc:"How a name begins, in any case; with @ or without."`
+	Type string `query:"type" required:"true" enum:"users,posts,tags" doc:"users; the others are not offered yet."`
+	social.PageQuery
+}
+
+func (s *Service) search(ctx context.Context, in *searchInput) (*usersOutput, error) {
+	if in.Type != "users" {
+		return nil, social.Invalid(social.QueryField("type", social.FieldNotAllowed, "Only users can be searched for yet."))
+	}
+	return social.Answered(s.Search(ctx, social.ActorFrom(ctx).UserID, in.Text, in.PageQuery))
 }
 
 type relationshipsInput struct {

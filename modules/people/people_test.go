@@ -120,6 +120,45 @@ func TestViews(t *testing.T) {
 	}
 }
 
+func (w *town) Search(_ context.Context, _ storage.Querier, _ social.ID, text string,
+	_ social.PageQuery) (social.List[social.ID], error) {
+	if text == " " {
+		return social.List[social.ID]{}, social.Invalid(social.QueryField("q", social.FieldTooShort, ""))
+	}
+	return social.List[social.ID]{Items: w.list}, nil
+}
+
+func (w *town) Active(context.Context, storage.Querier, social.ID, social.PageQuery) (social.List[social.ID], error) {
+	return social.List[social.ID]{Items: w.list}, nil
+}
+
+// TestFound: a search and the directory show people as the viewer sees them, without those who are not there.
+func TestFound(t *testing.T) {
+	w := open(t)
+	alice, bob := w.add("alice"), w.add("bob")
+	lists := map[string]func(viewer social.ID) (social.List[social.User], error){
+		"search": func(viewer social.ID) (social.List[social.User], error) {
+			return w.s.Search(t.Context(), viewer, "b", social.PageQuery{Limit: 5})
+		},
+		"directory": func(viewer social.ID) (social.List[social.User], error) {
+			return w.s.Directory(t.Context(), viewer, social.PageQuery{Limit: 5})
+		},
+	}
+	for what, list := range lists {
+		w.list = []social.ID{social.NewID(), bob}
+		for _, viewer := range []social.ID{{}, alice} {
+			l, err := list(viewer)
+			if err != nil || len(l.Items) != 1 || l.Items[0].ID != bob || (l.Items[0].Viewer == nil) != viewer.IsZero() {
+				t.Errorf("%s has %+v, %v", what, l, err)
+			}
+		}
+		w.list = nil
+		if l, err := list(alice); err != nil || l.Items == nil {
+			t.Errorf("%s of nobody is %+v, %v, want an empty list", what, l, err)
+		}
+	}
+}
+
 // A list of follows leaves out who is not there, and is not found for somebody who is not.
 func TestFollows(t *testing.T) {
 	w := open(t)
@@ -181,6 +220,18 @@ func TestHTTP(t *testing.T) {
 	if err := json.Unmarshal(r.Body.Bytes(), &list); err != nil || len(list.Items) != 1 || list.Items[0].UserID != bob {
 		t.Errorf("relationships: %s, %v", r.Body, err)
 	}
+	w.list = []social.ID{bob}
+	for _, path := range []string{"/v1/users", "/v1/search?type=users&q=b"} {
+		var page struct{ Items []social.User }
+		r := api.GetCtx(as(alice), path)
+		if err := json.Unmarshal(r.Body.Bytes(), &page); err != nil || len(page.Items) != 1 || page.Items[0].ID != bob {
+			t.Errorf("%s: %s, %v", path, r.Body, err)
+		}
+	}
+	for _, kind := range []string{"posts", "tags"} {
+		refused(kind, api.Get("/v1/search?q=b&type="+kind), social.CodeValidationFailed)
+	}
+	refused("a text that shows nothing", api.Get("/v1/search?q=%20&type=users"), social.CodeValidationFailed)
 	refused("a malformed id", api.GetCtx(as(alice), "/v1/relationships?ids=1,2"), social.CodeValidationFailed)
 	refused("too many ids", api.GetCtx(as(alice),
 		"/v1/relationships?ids="+strings.Repeat(bob.String()+",", 100)+bob.String()), social.CodeValidationFailed)

@@ -21,6 +21,11 @@ type Users interface {
 	Refs(ctx context.Context, q storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error)
 	// RefsByName is Refs by username, in any case; the keys are the names as given.
 	RefsByName(ctx context.Context, q storage.Querier, names []string) (map[string]social.UserRef, error)
+	// Search gives one page of the people whose username or display name begins with a text, for a viewer.
+	Search(ctx context.Context, q storage.Querier, viewer social.ID, text string,
+		p social.PageQuery) (social.List[social.ID], error)
+	// Active gives one page of those who have written for everybody, who wrote last first, for a viewer.
+	Active(ctx context.Context, q storage.Querier, viewer social.ID, p social.PageQuery) (social.List[social.ID], error)
 }
 
 // Follows tells how people stand to each other. Absent: nobody follows anybody.

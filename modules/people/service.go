@@ -100,13 +100,48 @@ func (s *Service) Follows(ctx context.Context, viewer, person social.ID, followi
 		if err != nil {
 			return err
 		}
-		out.Next, out.Prev = ids.Next, ids.Prev
-		if out.Items, err = s.Views(ctx, q, viewer, ids.Items); out.Items == nil {
-			out.Items = []social.User{}
-		}
+		out, err = s.views(ctx, q, viewer, ids)
 		return err
 	})
 	return out, social.Wrap(err, "people: follows of %s", person)
+}
+
+// views is a page of people as viewer sees them.
+func (s *Service) views(ctx context.Context, q storage.Querier, viewer social.ID,
+	ids social.List[social.ID]) (social.List[social.User], error) {
+	items, err := s.Views(ctx, q, viewer, ids.Items)
+	if items == nil {
+		items = []social.User{}
+	}
+	return social.List[social.User]{Items: items, Next: ids.Next, Prev: ids.Prev}, err
+}
+
+// Search gives one page of the people whose username or display name begins with a text, in any case. Faults:
+// validation_failed for a text that shows nothing.
+func (s *Service) Search(ctx context.Context, viewer social.ID, text string,
+	p social.PageQuery) (out social.List[social.User], err error) {
+	err = s.db.Read(ctx, func(q storage.Querier) error {
+		ids, err := s.Ports.Users.Search(ctx, q, viewer, text, p)
+		if err == nil {
+			out, err = s.views(ctx, q, viewer, ids)
+		}
+		return err
+	})
+	return out, social.Wrap(err, "people: search")
+}
+
+// Directory gives one page of the people who have written posts for everybody, who wrote last first. Suspended people
+// are not in it.
+func (s *Service) Directory(ctx context.Context, viewer social.ID,
+	p social.PageQuery) (out social.List[social.User], err error) {
+	err = s.db.Read(ctx, func(q storage.Querier) error {
+		ids, err := s.Ports.Users.Active(ctx, q, viewer, p)
+		if err == nil {
+			out, err = s.views(ctx, q, viewer, ids)
+		}
+		return err
+	})
+	return out, social.Wrap(err, "people: directory")
 }
 
 // Relationships tells how the person stands to others, in the order asked. Unknown people and oneself are left out.

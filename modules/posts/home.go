@@ -44,7 +44,7 @@ func (s *Service) homeIn(ctx context.Context, q storage.Querier, reader social.I
 		return social.List[Post]{}, err
 	}
 	refs, err := s.Ports.Users.Refs(ctx, q, authorsOf(shown))
-	return social.List[Post]{Items: present(shown, refs), Next: list.Next, Prev: list.Prev}, err
+	return social.List[Post]{Items: present(shown, refs, reader), Next: list.Next, Prev: list.Prev}, err
 }
 
 // authorsOf gives the authors of posts once each.
@@ -58,8 +58,8 @@ func authorsOf(list []shown) []social.ID {
 	return ids
 }
 
-// present makes posts of what is shown, in order, without those that do not stand.
-func present(list []shown, refs map[social.ID]social.UserRef) []Post {
+// present makes posts of what is shown to a reader, in order, without those that do not stand.
+func present(list []shown, refs map[social.ID]social.UserRef, reader social.ID) []Post {
 	out, authors, viewers := make([]Post, 0, len(list)), make([]social.UserRef, len(list)), make([]Viewer, len(list))
 	for i, one := range list {
 		author, there := refs[one.row.author]
@@ -67,8 +67,11 @@ func present(list []shown, refs map[social.ID]social.UserRef) []Post {
 			continue
 		}
 		authors[i], viewers[i].Liked = author, one.liked
-		out = append(out, Post{Content: one.post, Viewer: &viewers[i]})
+		out = append(out, Post{Content: one.post})
 		post := &out[len(out)-1]
+		if !reader.IsZero() {
+			post.Viewer = &viewers[i]
+		}
 		post.Author, post.LikeCount, post.CommentCount = &authors[i], one.likes, one.comments
 	}
 	return out

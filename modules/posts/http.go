@@ -50,9 +50,15 @@ type authorInput struct {
 	social.PageQuery
 }
 
+type tagInput struct {
+	Tag string `path:"tag" doc:"Without the sign; 1 to 64 characters, in any case and width."`
+	social.PageQuery
+}
+
 type postsOutput = social.Answer[social.List[Post]]
 
-type homeOutput struct {
+// timelineOutput has the head of the log before the store was read.
+type timelineOutput struct {
 	BelfryCursor string `header:"Belfry-Cursor"`
 	Body         social.List[Post]
 }
@@ -85,8 +91,12 @@ func (s *Service) Routes(api huma.API) {
 		missing, invalid), s.getLikes)
 	huma.Register(api, op("list-user-posts", http.MethodGet, "/v1/users/{id}/posts", "Posts of a person", ok, list, bad,
 		missing, invalid), s.getByAuthor)
+	huma.Register(api, op("local-timeline", http.MethodGet, "/v1/timelines/local",
+		"Top-level posts of this site that are for everybody", ok, list, bad, invalid), s.getTimeline(s.Local))
+	huma.Register(api, op("list-tagged", http.MethodGet, "/v1/tags/{tag}/posts",
+		"Posts and comments with a tag that are for everybody", ok, list, bad, missing, invalid), s.getTagged)
 	huma.Register(api, op("home-timeline", http.MethodGet, "/v1/timelines/home",
-		"Posts of those one follows, and one's own", ok, home, bad, invalid), s.getHome)
+		"Posts of those one follows, and one's own", ok, home, bad, invalid), s.getTimeline(s.Home))
 }
 
 func (s *Service) create(ctx context.Context, in *createInput) (*social.Created[Post], error) {
@@ -148,14 +158,23 @@ func (s *Service) getByAuthor(ctx context.Context, in *authorInput) (*postsOutpu
 	return social.Answered(s.ByAuthor(ctx, reader, author, in.Media, in.Comments, in.PageQuery))
 }
 
-func (s *Service) getHome(ctx context.Context, in *social.PageQuery) (*homeOutput, error) {
-	list, head, err := s.Home(ctx, social.ActorFrom(ctx).UserID, *in)
-	if err != nil {
-		return nil, err
+func (s *Service) getTagged(ctx context.Context, in *tagInput) (*postsOutput, error) {
+	return social.Answered(s.Tagged(ctx, social.ActorFrom(ctx).UserID, in.Tag, in.PageQuery))
+}
+
+// timelineOf is Home or Local.
+type timelineOf = func(context.Context, social.ID, social.PageQuery) (social.List[Post], social.Cursor, error)
+
+func (*Service) getTimeline(of timelineOf) func(context.Context, *social.PageQuery) (*timelineOutput, error) {
+	return func(ctx context.Context, in *social.PageQuery) (*timelineOutput, error) {
+		list, head, err := of(ctx, social.ActorFrom(ctx).UserID, *in)
+		if err != nil {
+			return nil, err
+		}
+		out := &timelineOutput{Body: list}
+		if !head.IsZero() {
+			out.BelfryCursor = head.String()
+		}
+		return out, nil
 	}
-	out := &homeOutput{Body: list}
-	if !head.IsZero() {
-		out.BelfryCursor = head.String()
-	}
-	return out, nil
 }

@@ -60,6 +60,7 @@ func TestAudiencesOfOldPosts(t *testing.T) {
 		post(key, 1, 0, key == 7)
 	}
 	exec(`INSERT INTO post_ancestors (ancestor_key, post_key) VALUES (5, 6), (5, 7)`)
+	exec(`UPDATE posts SET tags = '[{"tag":"bell","start":0,"end":5},{"tag":"bell","start":6,"end":11}]' WHERE key <> 5`)
 	if err := f.DB.Migrate(ctx, posts.Migrations); err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +74,9 @@ func TestAudiencesOfOldPosts(t *testing.T) {
 	if got := keys(`SELECT post_key FROM post_mentions WHERE user_id = $1 AND author_id = $2 ORDER BY post_key`, bob,
 		alice); !slices.Equal(got, []int64{2, 3}) {
 		t.Errorf("posts for bob: %v, want 2 and 3", got)
+	}
+	if got := keys(`SELECT post_key FROM post_tags WHERE tag = 'bell'`); !slices.Equal(got, []int64{1, 6}) {
+		t.Errorf("under the tag: %v, want what is for everybody and stands, 1 and 6", got)
 	}
 	if got := keys(`SELECT post_key FROM post_ancestors`); !slices.Equal(got, []int64{6}) {
 		t.Errorf("below the comment: %v, want 6", got)

@@ -32,6 +32,9 @@ func TestPlans(t *testing.T) {
 	}
 	top, err := s.Publish(ctx, a, Draft{Text: "@b one", Visibility: event.Followers}, nil)
 	must(err)
+	open, err := s.Publish(ctx, a, Draft{Text: "#one"}, nil)
+	must(err)
+	must(s.Delete(ctx, a, open.ID, ""))
 	comment, err := s.Publish(ctx, a, Draft{Text: "two", ReplyTo: top.ID}, nil)
 	must(err)
 	below, err := s.Publish(ctx, a, Draft{Text: "three", ReplyTo: comment.ID}, nil)
@@ -73,6 +76,10 @@ func TestPlans(t *testing.T) {
 					must(err)
 				}
 			}
+			_, err = localKeys(ctx, q, w)
+			must(err)
+			_, err = taggedKeys(ctx, q, "one", w)
+			must(err)
 			_, err = s.Info(ctx, q, []social.ID{top.ID, comment.ID})
 			return err
 		}))

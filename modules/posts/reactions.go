@@ -29,46 +29,65 @@ func (s *Service) Reactions() []event.Reaction {
 func (s *Service) Jobs() []social.Job {
 	return []social.Job{
 		{Name: "posts: empty ended accounts", Every: cleanupEvery, Run: s.emptyDeletedUser},
-		{Name: "posts: recount", Every: time.Hour, Run: s.recount, AtStart: true},
+		{Name: "posts: recount", Every: time.Hour, Run: s.tell(uncounted), AtStart: true},
+		{Name: "posts: tell who was active", Every: time.Hour, Run: s.tell(active), AtStart: true},
 		{Name: "posts: redact what was announced", Every: cleanupEvery, Run: s.goOnRedacting, AtStart: true},
 	}
 }
 
-// recount takes what is not for everybody from the counts of one page of people for whom it was counted once.
-func (s *Service) recount(ctx context.Context) (more bool, err error) {
-	type counted struct {
+// once is what a migration has found of each person, for others to be told of once.
+type once struct {
+	table, column string
+	fact          func(person social.ID, figure int64) event.Fact
+}
+
+var (
+	// uncounted takes what is not for everybody from the counts of people for whom it was counted once.
+	uncounted = once{"post_recounts", "hidden", func(person social.ID, figure int64) event.Fact {
+		return event.PostsUncounted{Author: person, Posts: figure}
+	}}
+	active = once{"post_authors", "newest", func(person social.ID, figure int64) event.Fact {
+		return event.AuthorActive{Author: person, Key: figure}
+	}}
+)
+
+// tell is a job that tells of one page of people, and takes them from the table.
+func (s *Service) tell(what once) func(context.Context) (bool, error) {
+	type finding struct {
 		person social.ID
-		hidden int64
+		figure int64
 	}
-	page := func(q storage.Querier) ([]counted, error) {
-		return storage.All(ctx, q, func(row storage.Row) (c counted, err error) {
-			return c, row.Scan(&c.person, &c.hidden)
-		}, `SELECT user_id, hidden FROM post_recounts ORDER BY user_id LIMIT $1`, cleanupPage)
-	}
-	err = s.db.Read(ctx, func(q storage.Querier) error { // mostly there is nobody, and the writer is left alone
-		list, err := page(q)
-		more = len(list) > 0
-		return err
-	})
-	if err != nil || !more {
-		return false, social.Wrap(err, "posts: recount")
-	}
-	err = s.db.InTx(ctx, func(tx storage.Tx) error {
-		list, err := page(tx)
-		if err != nil {
+	return func(ctx context.Context) (more bool, err error) {
+		page := func(q storage.Querier) ([]finding, error) {
+			return storage.All(ctx, q, func(row storage.Row) (f finding, err error) {
+				return f, row.Scan(&f.person, &f.figure)
+			}, `SELECT user_id, `+what.column+` FROM `+what.table+` ORDER BY user_id LIMIT $1`, cleanupPage)
+		}
+		err = s.db.Read(ctx, func(q storage.Querier) error { // mostly there is nobody, and the writer is left alone
+			list, err := page(q)
+			more = len(list) > 0
 			return err
+		})
+		if err != nil || !more {
+			return false, social.Wrap(err, "posts: %s", what.table)
 		}
-		for _, c := range list {
-			if err := s.bus.Emit(ctx, tx, event.PostsUncounted{Author: c.person, Posts: c.hidden}); err != nil {
+		err = s.db.InTx(ctx, func(tx storage.Tx) error {
+			list, err := page(tx)
+			if err != nil {
 				return err
 			}
-			if _, err := tx.Exec(ctx, `DELETE FROM post_recounts WHERE user_id = $1`, c.person); err != nil {
-				return err
+			for _, f := range list {
+				if err := s.bus.Emit(ctx, tx, what.fact(f.person, f.figure)); err != nil {
+					return err
+				}
+				if _, err := tx.Exec(ctx, `DELETE FROM `+what.table+` WHERE user_id = $1`, f.person); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
-	})
-	return true, social.Wrap(err, "posts: recount")
+			return nil
+		})
+		return true, social.Wrap(err, "posts: %s", what.table)
+	}
 }
 
 // emptyDeletedUser takes away one page of what is left of one ended account: posts (with a fact each), likes, and the

@@ -165,6 +165,9 @@ func insertRow(ctx context.Context, tx storage.Tx, r row, parent row) error {
 	if err != nil {
 		return err
 	}
+	if err := insertTags(ctx, tx, r); err != nil {
+		return err
+	}
 	addressed := r.replyTo.IsZero() && r.visibility == event.Mentioned
 	people := named(r.mentions, r.author)
 	if addressed {
@@ -218,6 +221,9 @@ func emptyRow(ctx context.Context, tx storage.Tx, r row, key int64, now social.T
 	_, err := tx.Exec(ctx, `UPDATE posts SET deleted_at = $2, changed = $3, text = '', sensitive = 0, warning = NULL,
 		language = NULL, mentions = NULL, tags = NULL WHERE key = $1`, r.key, int64(now), key)
 	if err != nil {
+		return err
+	}
+	if err := deleteTags(ctx, tx, r); err != nil {
 		return err
 	}
 	if r.replyTo.IsZero() { // its places in lists; whom it named still decides who sees what is below it

@@ -76,10 +76,10 @@ func (s *Service) insert(ctx context.Context, tx storage.Tx, d draft) (Me, error
 		return Me{}, err
 	}
 	n, err := tx.Exec(ctx, `INSERT INTO users (id, key, username, display_name, email, role, state, locale, time_zone,
-		password_hash, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (username) DO NOTHING`,
+		password_hash, created_at, found_name)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (username) DO NOTHING`,
 		d.id, key, d.username, d.displayName, d.email, string(d.role), StateActive, d.locale, DefaultTimeZone, d.passwordHash,
-		int64(s.now()))
+		int64(s.now()), foundForm(d.displayName))
 	if err != nil {
 		return Me{}, err
 	}

@@ -57,9 +57,9 @@ func (s *Service) UpdateMe(ctx context.Context, a social.Actor, c ProfileChange)
 		}
 		c.apply(&me)
 		_, err = tx.Exec(ctx, `UPDATE users SET display_name = $1, bio = $2, bot = $3, locale = $4, time_zone = $5,
-			email = $6, email_verified = $7 WHERE id = $8`,
+			email = $6, email_verified = $7, found_name = $8 WHERE id = $9`,
 			me.DisplayName, me.Bio, storage.Bit(me.Bot), me.Locale, me.TimeZone, me.Email, storage.Bit(me.EmailVerified),
-			a.UserID)
+			foundForm(me.DisplayName), a.UserID)
 		if err == nil && c.DisplayName.Set {
 			err = changeNames(ctx, tx)
 		}

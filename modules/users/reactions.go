@@ -17,10 +17,14 @@ func (s *Service) Reactions() []event.Reaction {
 			return countFollow(ctx, tx, f.Follower, f.Followed, -1)
 		}),
 		event.On("users: count a post", func(ctx context.Context, tx storage.Tx, f event.PostPublished) error {
-			return countPost(ctx, tx, f.Post, 1)
+			return wrote(ctx, tx, f.Post)
 		}),
+		event.On("users: note who was active", wasActive),
 		event.On("users: count a removed post", func(ctx context.Context, tx storage.Tx, f event.PostRemoved) error {
-			return countPost(ctx, tx, f.Post, -1)
+			if !counts(f.Post) {
+				return nil
+			}
+			return count(ctx, tx, "posts_count", f.Post.Author.ID, -1)
 		}),
 		event.On("users: take from the count", func(ctx context.Context, tx storage.Tx, f event.PostsUncounted) error {
 			return count(ctx, tx, "posts_count", f.Author, -int(f.Posts))
@@ -41,14 +45,9 @@ func countFollow(ctx context.Context, tx storage.Tx, follower, followed social.I
 	return count(ctx, tx, "followers_count", followed, by)
 }
 
-// countPost counts top-level posts for everybody. Everybody is told the count, so it says nothing of what is not for
+// counts reports a top-level post for everybody. Everybody is told the count, so it says nothing of what is not for
 // everybody; comments are not counted.
-func countPost(ctx context.Context, tx storage.Tx, p event.PostInfo, by int) error {
-	if p.Kind() != event.KindPost || p.Visibility != event.Public {
-		return nil
-	}
-	return count(ctx, tx, "posts_count", p.Author.ID, by)
-}
+func counts(p event.PostInfo) bool { return p.Kind() == event.KindPost && p.Visibility == event.Public }
 
 func count(ctx context.Context, tx storage.Tx, column string, person social.ID, by int) error {
 	_, err := tx.Exec(ctx, `UPDATE users SET `+column+` = `+column+` + $1

@@ -62,6 +62,12 @@ func TestQueriesHaveIndexes(t *testing.T) {
 		`SELECT id FROM users WHERE username = 'x' AND deleted_at IS NULL`,
 		`SELECT id FROM users WHERE id IN (x'00', x'01') AND deleted_at IS NULL`,
 		`SELECT id FROM users WHERE deleted_at IS NULL AND key < 5 ORDER BY key DESC LIMIT 3`,
+		`SELECT id FROM users WHERE deleted_at IS NULL AND state = 'active' AND username >= 'x' AND username < 'y'
+			ORDER BY username LIMIT 3`,
+		`SELECT id FROM users WHERE deleted_at IS NULL AND state = 'active' AND found_name >= 'x' AND found_name < 'y'
+			ORDER BY found_name LIMIT 3`,
+		`SELECT id FROM users WHERE deleted_at IS NULL AND state = 'active' AND posts_count > 0 AND active_key < 5
+			ORDER BY active_key DESC LIMIT 3`,
 		`SELECT id FROM sessions WHERE user_id = x'00' AND expires_at > 1 AND key < 5 ORDER BY key DESC LIMIT 3`,
 		`SELECT id FROM sessions WHERE user_id = x'00' ORDER BY key DESC LIMIT 8 OFFSET 100`,
 		`SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.deleted_at IS NULL AND s.hash = x'00'`,

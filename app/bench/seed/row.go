@@ -31,6 +31,9 @@ func (w *seeder) insertPost(ctx context.Context, tx storage.Tx, r postRow) error
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, 0, 0, $10, $1, $11)`,
 		r.key, r.id, r.author, r.root.key, r.root.id, r.rootAuthor, r.to.id, r.toAuthor, w.text(r.key), r.comments,
 		int64(w.at(r.key)))
+	if err == nil && r.to.id.IsZero() {
+		_, err = tx.Exec(ctx, `UPDATE users SET active_key = $1 WHERE id = $2`, r.key, r.author)
+	}
 	return err
 }
 

@@ -154,8 +154,8 @@ var seedScopes = []string{string(social.ScopeRead), string(social.ScopeEvents), 
 func (w *seeder) person(ctx context.Context, tx storage.Tx, m *marks, i int) error {
 	p, key := &w.people.List[i], m.nextKey()
 	_, err := tx.Exec(ctx, `INSERT INTO users (id, key, username, display_name, role, state, locale, time_zone,
-		password_hash, followers_count, following_count, posts_count, created_at)
-		VALUES ($1, $2, $3, $3, 'user', $4, $5, $6, $7, $8, $9, $10, $11)`,
+		password_hash, followers_count, following_count, posts_count, created_at, found_name)
+		VALUES ($1, $2, $3, $3, 'user', $4, $5, $6, $7, $8, $9, $10, $11, $3)`,
 		p.ID, key, p.Name, users.StateActive, users.DefaultLocale, users.DefaultTimeZone, w.passwordHash(),
 		w.fans[i], len(w.follows[i]), w.posted[i], int64(w.at(key)))
 	if err != nil {
