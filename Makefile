@@ -161,6 +161,14 @@ neighbours: ## each abuse at default limits beside people who mind their own bus
 	@out=$$(cd app/e2e && NEIGHBOURS=1 TURNS=$(TURNS) OPS=$(OPS) REPORT=1 $(GO) test -v -count=1 -timeout 2h -run '^TestNeighbours$$/$(ABUSE)' . 2>&1) \
 	  && grep '^{' <<<"$$out" || { echo "$$out"; exit 1; }
 
+.PHONY: web
+web: ## builds app/web/static anew; needs Node.js
+	cd app/web && npm ci --no-audit --no-fund && npx tsc --noEmit && node build.mjs
+
+.PHONY: test-web
+test-web: ## the web client in Chromium: journeys, accessibility, stock clients
+	$(GO) test -count=1 -timeout 10m -run 'TestBrowser|TestPage|TestStockClients|TestWeb|TestClient' ./app/e2e
+
 .PHONY: check
 check: format vet size lint vuln race test ## everything: format, vet, lint, known vulnerabilities, race, tests
 

@@ -1,50 +1,55 @@
 package web
 
 import (
-	"cmp"
-
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/belfry-social/belfry/modules/social"
 )
 
 // Routes adds the web client: one page for all its addresses, its assets, and what browsers and crawlers ask every site
-// for. Its routes stand behind the
-// server's guard and headers and ask nobody who they are: what the page shows it fetches from the API.
+// for. Its routes stand behind the server's guard and headers and ask nobody who they are: what the page shows it
+// fetches from the API.
 func Routes(r fiber.Router) {
-	page := Page()
-	tag := social.ETagOf(page, false)
-	for _, path := range []string{"/", "/notifications", "/p/:id", "/@:name", "/@:name/followers",
-		"/@:name/following", "/tags/:tag", "/people", "/local", "/login", "/register", "/settings", "/settings/:part"} {
-		r.Get(path, func(c *fiber.Ctx) error {
-			return sendFile(c, page, "text/html; charset=utf-8", tag)
-		})
+	for _, path := range []string{"/", "/notifications", "/p/:id", "/@:name", "/@:name/followers", "/@:name/following",
+		"/tags/:tag", "/people", "/local", "/login", "/register", "/settings", "/settings/:part"} {
+		r.Get(path, file("index.html"))
 	}
-	asset := func(name string) fiber.Handler {
-		return func(c *fiber.Ctx) error {
-			content, mediaType, ok := Asset(cmp.Or(name, c.Params("name")))
-			if !ok {
-				return social.NotFound()
-			}
-			return sendFile(c, content, mediaType, social.ETagOf(content, false))
+	r.Get("/assets/:name", func(c *fiber.Ctx) error {
+		if c.Params("name") == "index.html" {
+			return social.NotFound()
 		}
-	}
-	r.Get("/assets/:name", asset(""))
-	r.Get("/sw.js", asset("sw.js")) // at the root: what it keeps is the page
-	r.Get("/belfry.js", asset("belfry.js"))
-	r.Get("/favicon.ico", asset("bell.svg"))
-	r.Get("/robots.txt", asset("robots.txt"))
+		return file(c.Params("name"))(c)
+	})
+	r.Get("/sw.js", file("sw.js")) // at the root: what it keeps is the page
+	r.Get("/belfry.js", file("belfry.js"))
+	r.Get("/favicon.ico", file("bell.svg"))
+	r.Get("/robots.txt", file("robots.txt"))
 }
 
-// sendFile answers with an embedded file. Browsers ask each time whether it has changed, since its name stays the
-// same over versions.
-func sendFile(c *fiber.Ctx, content []byte, mediaType, tag string) error {
-	c.Set(fiber.HeaderContentSecurityPolicy, ContentSecurityPolicy)
-	c.Set(fiber.HeaderCacheControl, "no-cache")
-	c.Set(fiber.HeaderETag, tag)
-	if social.HasETag(c.Get(fiber.HeaderIfNoneMatch), tag, true) {
-		return c.SendStatus(fiber.StatusNotModified)
+// file answers with an embedded file, packed where the browser takes that. A browser that asks for the version that is
+// there keeps it for a year; otherwise it asks each time whether it has changed.
+func file(name string) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		a, ok := assets()[name]
+		if !ok {
+			return social.NotFound()
+		}
+		content, tag := a.content, a.tag
+		c.Set(fiber.HeaderContentSecurityPolicy, ContentSecurityPolicy)
+		c.Vary(fiber.HeaderAcceptEncoding)
+		if a.packed != nil && c.Get(fiber.HeaderAcceptEncoding) != "" && c.AcceptsEncodings("gzip") == "gzip" {
+			content, tag = a.packed, a.packedTag
+			c.Set(fiber.HeaderContentEncoding, "gzip")
+		}
+		c.Set(fiber.HeaderCacheControl, "no-cache")
+		if a.version != "" && c.Query("v") == a.version {
+			c.Set(fiber.HeaderCacheControl, "public, max-age=31536000, immutable")
+		}
+		c.Set(fiber.HeaderETag, tag)
+		if social.HasETag(c.Get(fiber.HeaderIfNoneMatch), tag, true) {
+			return c.SendStatus(fiber.StatusNotModified)
+		}
+		c.Set(fiber.HeaderContentType, a.mediaType)
+		return c.Send(content)
 	}
-	c.Set(fiber.HeaderContentType, mediaType)
-	return c.Send(content)
 }

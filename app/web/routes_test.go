@@ -1,7 +1,12 @@
 package web_test
 
 import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -36,5 +41,58 @@ func TestFilesAreRevalidated(t *testing.T) {
 				t.Errorf("%s, If-None-Match %s: got %v %v, want %d", path, header, a, err, status)
 			}
 		}
+	}
+}
+
+// TestFilesArePacked: by gzip for whoever takes it, and for nobody else; a version that the page names is kept.
+func TestFilesArePacked(t *testing.T) {
+	app := fiber.New()
+	web.Routes(app)
+	get := func(path, encodings string) (*http.Response, []byte) {
+		t.Helper()
+		r := httptest.NewRequest("GET", path, nil)
+		if encodings != "" {
+			r.Header.Set("Accept-Encoding", encodings)
+		}
+		a, err := app.Test(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(a.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a, b
+	}
+	plain, whole := get("/assets/app.js", "")
+	for _, refused := range []string{"br", "gzip;q=0", "identity"} {
+		if a, b := get("/assets/app.js", refused); a.Header.Get("Content-Encoding") != "" || !bytes.Equal(b, whole) {
+			t.Errorf("Accept-Encoding: %s is answered in %q", refused, a.Header.Get("Content-Encoding"))
+		}
+	}
+	packed, b := get("/assets/app.js", "br, gzip")
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(z); err != nil || !bytes.Equal(text, whole) || len(b) > 40<<10 {
+		t.Errorf("%d bytes packed, %v", len(b), err)
+	}
+	if packed.Header.Get("ETag") == plain.Header.Get("ETag") || packed.Header.Get("Vary") != "Accept-Encoding" {
+		t.Errorf("packed: %v", packed.Header)
+	}
+	_, page := get("/", "")
+	names := regexp.MustCompile(`/assets/app\.js\?v=[0-9a-f]{16}`).FindAllString(string(page), -1)
+	if len(names) != 1 {
+		t.Fatalf("the page names %v", names)
+	}
+	for path, want := range map[string]string{names[0]: "public, max-age=31536000, immutable", "/assets/app.js": "no-cache",
+		"/assets/app.js?v=0": "no-cache", "/": "no-cache", "/sw.js": "no-cache"} {
+		if a, _ := get(path, ""); a.Header.Get("Cache-Control") != want {
+			t.Errorf("%s: %s", path, a.Header.Get("Cache-Control"))
+		}
+	}
+	if a, _ := get("/assets/index.html", ""); a.StatusCode == 200 {
+		t.Error("the page is an asset")
 	}
 }

@@ -2,12 +2,7 @@
 // build.mjs makes of them is committed in static, so that the program is built without Node.js.
 package web
 
-import (
-	"embed"
-	"io/fs"
-	"mime"
-	"path"
-)
+import "embed"
 
 //go:embed static
 var static embed.FS
@@ -15,37 +10,3 @@ var static embed.FS
 // ContentSecurityPolicy is sent with every file: everything comes from here, nothing is inline.
 const ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
 	"connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-
-// Page is the one HTML page; it is served at "/", at "/@name" and at "/p/<id>".
-func Page() []byte {
-	b, err := static.ReadFile("static/index.html")
-	if err != nil {
-		panic(err) // embedded: cannot be absent
-	}
-	return b
-}
-
-// Asset returns a file below /assets/ and its media type; ok is false when there is none. Names with path
-// elements are never found.
-func Asset(name string) (content []byte, mediaType string, ok bool) {
-	if !fs.ValidPath(name) || path.Base(name) != name || name == "index.html" {
-		return nil, "", false
-	}
-	b, err := static.ReadFile("static/" + name)
-	if err != nil {
-		return nil, "", false
-	}
-	switch path.Ext(name) {
-	case ".js":
-		return b, "text/javascript; charset=utf-8", true
-	case ".css":
-		return b, "text/css; charset=utf-8", true
-	case ".svg":
-		return b, "image/svg+xml", true
-	case ".webmanifest":
-		return b, "application/manifest+json", true
-	case ".txt":
-		return b, "text/plain; charset=utf-8", true
-	}
-	return b, mime.TypeByExtension(path.Ext(name)), true
-}

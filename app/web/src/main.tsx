@@ -78,7 +78,7 @@ function State() {
 }
 
 function Aside() {
-  return <aside class="aside"><section><h2>{t.about.active}</h2><People list={peopleList(`${ACTIVE}?limit=5`)} empty={t.person.nobody} />
+  return <aside class="aside"><section><h2>{t.about.active}</h2><People list={peopleList(`${ACTIVE}?limit=5`)} empty={t.person.nobody} first />
     <p><a href="/people">{t.about.all}</a></p></section>
     <p class="quiet small">{instance.value?.name} {instance.value?.version} · <a href="/docs">{t.nav.api}</a></p></aside>;
 }

@@ -2,11 +2,23 @@
 // from the API and from what the page keeps; nothing of that passes through here.
 
 const SHELL = "belfry-shell-1";
-const FILES = ["/", "/assets/app.js", "/assets/app.css", "/assets/bell.svg"];
 
 self.addEventListener("install", (e) => {
-  e.waitUntil(caches.open(SHELL).then((c) => c.addAll(FILES)).then(() => self.skipWaiting()));
+  e.waitUntil(caches.open(SHELL).then((c) => renew(c)).then(() => self.skipWaiting()));
 });
+
+// Fetches the page and what it names, all of one version, and drops what it no longer names.
+async function renew(c) {
+  const page = await fetch("/", { cache: "no-cache" });
+  if (!page.ok) return;
+  const names = [...(await page.clone().text()).matchAll(/"(\/assets\/[^"]+)"/g)].map((m) => m[1]);
+  await c.addAll(names.filter((n) => /\.(js|css|svg)/.test(n)));
+  await c.put("/", page);
+  for (const r of await c.keys()) {
+    const url = new URL(r.url), name = url.pathname + url.search;
+    if (name !== "/" && !names.includes(name)) await c.delete(r);
+  }
+}
 
 self.addEventListener("activate", (e) => {
   e.waitUntil(caches.keys().then((all) => Promise.all(all.filter((k) => k !== SHELL).map((k) => caches.delete(k))))
@@ -18,13 +30,10 @@ self.addEventListener("fetch", (e) => {
   const url = new URL(e.request.url);
   if (e.request.method !== "GET" || url.origin !== location.origin) return;
   const page = e.request.mode === "navigate" && !/^\/(v1|docs|openapi|problems|media|assets|healthz|readyz)/.test(url.pathname);
-  const name = page ? "/" : url.pathname;
-  if (!page && !FILES.includes(name)) return;
+  if (!page && !url.pathname.startsWith("/assets/")) return;
   e.respondWith(caches.open(SHELL).then(async (c) => {
-    const fresh = fetch(page ? "/" : e.request).then((a) => { if (a.ok) void c.put(name, a.clone()); return a; });
-    const kept = await c.match(name);
-    if (!kept) return fresh;
-    e.waitUntil(fresh.catch(() => {}));
-    return kept;
+    const kept = await c.match(page ? "/" : e.request);
+    if (page) e.waitUntil(renew(c).catch(() => {})); // without a network there is nothing newer
+    return kept || fetch(e.request);
   }));
 });

@@ -76,8 +76,8 @@ export function Follow({ of: u }: { of: User }) {
   </div>;
 }
 
-/** A list of people that goes on by itself. */
-export function People({ list, empty }: { list: List<User>; empty: string }) {
+/** A list of people that goes on by itself, or its first page. */
+export function People({ list, empty, first = false }: { list: List<User>; empty: string; first?: boolean }) {
   useEffect(() => { void list.load(); }, [list]);
   useLayoutEffect(() => { if (list.phase.value === "ready") restore(); });
   const ids = list.ids.value, phase = list.phase.value;
@@ -86,7 +86,7 @@ export function People({ list, empty }: { list: List<User>; empty: string }) {
   return <div class="people">
     {ids.map((id) => <PersonRow key={id} id={id} />)}
     {!ids.length && <Empty icon="people"><p>{empty}</p></Empty>}
-    {list.more.value && <Near when={() => void list.further()} />}
+    {!first && list.more.value && <Near when={() => void list.further()} />}
   </div>;
 }
 
