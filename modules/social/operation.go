@@ -49,8 +49,9 @@ const (
 	BudgetService      Budget = "service"
 	BudgetEndpointTest Budget = "endpoint_tests"
 	BudgetMentions     Budget = "mentions" // spent by the person named
-	BudgetPages        Budget = "pages"    // key: address; for what has no other budget
-	BudgetNone         Budget = "none"     // not limited by the host
+	BudgetMedia        Budget = "media"
+	BudgetPages        Budget = "pages" // key: address; for what has no other budget
+	BudgetNone         Budget = "none"  // not limited by the host
 )
 
 // Limits is the host's rate limiter, in memory, per node. When nothing is left ok is false and retry says when to come
