@@ -1,11 +1,13 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -27,6 +29,7 @@ import (
 	"github.com/belfry-social/belfry/modules/delivery/reading"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/follows"
+	"github.com/belfry-social/belfry/modules/media"
 	"github.com/belfry-social/belfry/modules/notifications"
 	"github.com/belfry-social/belfry/modules/people"
 	"github.com/belfry-social/belfry/modules/posts"
@@ -47,6 +50,7 @@ func Standard() []fx.Option {
 		posts.Module,
 		follows.Module,
 		people.Module,
+		media.Module,
 		notifications.Module,
 		delivery.Module,
 		sse.Module,
@@ -143,12 +147,14 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 				return s.db, s.log, s.log, s.log, s.pages
 			},
 			func(o Options, c *config.Config) (users.Config, posts.Config, follows.Config, notifications.Config,
-				delivery.Config) {
+				media.Config, delivery.Config) {
 				accounts := c.Users
 				accounts.Hashes = o.Hashes
 				accounts.Registration = users.Mode(c.Registration.Mode)
 				caps := reading.Caps{MaxStreams: c.Server.MaxStreams, MaxStreamsPerPerson: c.Server.MaxStreamsPerPerson}
-				return accounts, c.Posts, c.Follows, c.Notifications, delivery.Config{Config: c.Delivery, Caps: caps}
+				pictures := c.Media
+				pictures.Dir = cmp.Or(pictures.Dir, filepath.Join(c.Storage.Data, mediaDir))
+				return accounts, c.Posts, c.Follows, c.Notifications, pictures, delivery.Config{Config: c.Delivery, Caps: caps}
 			},
 		),
 		fx.Options(parts...),
@@ -212,7 +218,7 @@ func newServer(c *config.Config, log *zap.Logger, in struct {
 	Users   *users.Service `optional:"true"`
 }) *server.Server {
 	deps := server.Deps{Site: in.Site, Limits: in.Limits, Quota: in.Quota, Ready: in.Ready, Log: log.Named("http"),
-		Clock: in.Clock, Metrics: in.Metrics}
+		Clock: in.Clock, Metrics: in.Metrics, Spool: filepath.Join(c.Storage.Data, spoolDir)}
 	if in.Users != nil {
 		deps.Auth = in.Users
 	}

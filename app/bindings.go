@@ -3,10 +3,12 @@ package app
 import (
 	"go.uber.org/fx"
 
+	"github.com/belfry-social/belfry/app/quota"
 	"github.com/belfry-social/belfry/app/server"
 	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/follows"
+	"github.com/belfry-social/belfry/modules/media"
 	"github.com/belfry-social/belfry/modules/notifications"
 	"github.com/belfry-social/belfry/modules/people"
 	"github.com/belfry-social/belfry/modules/posts"
@@ -24,6 +26,10 @@ func bindings() fx.Option {
 		tie(func(s *posts.Service, f *follows.Service) { s.Ports.Follows = f }),
 		tie(func(s *posts.Service, l *eventLog) { s.Ports.Log = l }),
 		tie(func(s *posts.Service, l *server.Limiter) { s.Ports.Limits = l }),
+
+		tie(func(s *posts.Service, m *media.Service) { s.Ports.Media = m }),
+		tie(func(s *users.Service, m *media.Service) { s.Ports.Media = m }),
+		tie(func(s *media.Service, q *quota.Quota) { s.Ports.Quota = q }),
 
 		tie(func(s *follows.Service, u *users.Service) { s.Ports.Users = u }),
 
@@ -50,6 +56,7 @@ type reactors struct {
 	Users         *users.Service         `optional:"true"`
 	Follows       *follows.Service       `optional:"true"`
 	Posts         *posts.Service         `optional:"true"`
+	Media         *media.Service         `optional:"true"`
 	Notifications *notifications.Service `optional:"true"`
 	Delivery      *delivery.Service      `optional:"true"`
 }
@@ -65,6 +72,9 @@ func react(bus *event.Bus, r reactors) {
 	}
 	if r.Posts != nil {
 		bus.React(r.Posts.Reactions()...)
+	}
+	if r.Media != nil {
+		bus.React(r.Media.Reactions()...)
 	}
 	if r.Notifications != nil {
 		bus.React(r.Notifications.Reactions()...)

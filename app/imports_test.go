@@ -42,6 +42,10 @@ var law = []rule{
 	{pkg: "modules/posts", may: []string{"modules/social", "modules/event", "modules/posts/*", "storage",
 		"storage/outbox"}, fence: []string{huma, fxLib}},
 	{pkg: "modules/posts/timeline", may: []string{"modules/social", "modules/event", "storage"}},
+	{pkg: "modules/media", may: []string{"modules/social", "modules/event", "modules/media/*", "storage",
+		"storage/outbox"}, fence: []string{huma, fxLib}},
+	{pkg: "modules/media/files", fence: []string{minio}},
+	{pkg: "modules/media/picture"},
 	{pkg: "modules/*", may: []string{"modules/social", "modules/event", "storage", "storage/outbox"},
 		fence: []string{huma, fxLib}},
 	{pkg: "storage/outbox", may: []string{"modules/social", "storage"}},
@@ -83,9 +87,10 @@ const (
 	sqlite   = "github.com/ncruces/go-sqlite3"
 	cobra    = "github.com/spf13/cobra"
 	pgx      = "github.com/jackc/pgx"
+	minio    = "github.com/minio/"
 )
 
-var fences = []string{fiber, fasthttp, huma, fxLib, bbolt, migrate, sqlite, pgx}
+var fences = []string{fiber, fasthttp, huma, fxLib, bbolt, migrate, sqlite, pgx, minio}
 
 // fiber and huma are allowed in a file named http.go, and fx in module.go, of any package that lists them; the
 // finer rule (which file) is depguard's.

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/belfry-social/belfry/app/server"
+	"github.com/belfry-social/belfry/modules/media"
+	"github.com/belfry-social/belfry/modules/posts"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/plugins"
 	"github.com/belfry-social/belfry/plugins/sse"
@@ -30,6 +32,11 @@ func (p *program) instance(channels []plugins.Channel) server.Instance {
 			URL: plugins.EventsPath, MaxStreams: c.Server.MaxStreamsPerPerson, MaxWaitS: int(maxWait / time.Second),
 			RetentionS: int64(c.Storage.Log.Retention.Age / time.Second), TicketS: int(users.TicketTTL / time.Second),
 		},
+	}
+	if p.Media != nil {
+		view.Features.Media = true
+		view.Limits.MediaPerPost, view.Limits.MediaBytes = posts.MaxMedia, int64(c.Media.MaxBytes)
+		view.Limits.MediaPixels, view.Limits.MIMETypes = int64(c.Media.MaxPixels), media.Types()
 	}
 	enabled := 0
 	for _, ch := range c.Channels {

@@ -19,6 +19,7 @@ import (
 	"github.com/belfry-social/belfry/app/server"
 	"github.com/belfry-social/belfry/app/web"
 	"github.com/belfry-social/belfry/modules/delivery"
+	"github.com/belfry-social/belfry/modules/media"
 	"github.com/belfry-social/belfry/modules/people"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
@@ -43,6 +44,7 @@ type program struct {
 	Delivery   *delivery.Service `optional:"true"`
 	Users      *users.Service    `optional:"true"`
 	People     *people.Service   `optional:"true"`
+	Media      *media.Service    `optional:"true"`
 	Commands   *commands
 	Demo       *demo.Demo           // nil = none was asked for
 	Routes     []func(huma.API)     `group:"routes"`
@@ -111,6 +113,9 @@ func (p *program) figures() {
 	if p.Users != nil {
 		ours.MustRegister(p.Users.Figures()...)
 	}
+	if p.Media != nil {
+		ours.MustRegister(p.Media.Figures()...)
+	}
 }
 
 func (p *program) env(name string) plugins.Env {
@@ -134,6 +139,9 @@ func (p *program) mount(channels []plugins.Channel) {
 	}
 	p.Server.Mount(routers...)
 	p.Server.Register(append(p.Routes, server.InstanceRoutes(p.instance(channels)))...)
+	if p.Media != nil {
+		p.Server.ServePictures(p.Media)
+	}
 	web.Routes(p.Server.Fiber())
 }
 
@@ -179,6 +187,7 @@ func (p *program) steps() []step {
 	steps = append(steps,
 		step{name: "relay flush", stop: s.relay.Stop, timeout: 2 * time.Second},
 		step{name: "jobs", start: jobs.start, stop: jobs.stop, timeout: time.Second},
+		step{name: "pictures", stop: p.endPictures, timeout: time.Second},
 		step{name: "command socket", start: p.Commands.listen, stop: p.Commands.close, timeout: time.Second / 2},
 		step{name: "requests", stop: p.Server.Shutdown, timeout: 2 * time.Second},
 		step{name: "streams", stop: p.drain, timeout: 2 * time.Second},
@@ -217,6 +226,13 @@ func (p *program) finish(ctx context.Context) error {
 func (p *program) drain(ctx context.Context) error {
 	if p.Delivery != nil {
 		p.Delivery.Drain(ctx)
+	}
+	return nil
+}
+
+func (p *program) endPictures(ctx context.Context) error {
+	if p.Media != nil {
+		return p.Media.Stop(ctx)
 	}
 	return nil
 }

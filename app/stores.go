@@ -20,8 +20,12 @@ import (
 	"github.com/belfry-social/belfry/storage/sqlite"
 )
 
-// logFile is the event log's name in the data directory.
-const logFile = "belfry.log.bolt"
+// What else lies in the data directory: the event log, the files of pictures, and uploads while they arrive.
+const (
+	logFile  = "belfry.log.bolt"
+	mediaDir = "belfry.media"
+	spoolDir = "belfry.uploads"
+)
 
 // stores are what the data directory holds: the lock, the relational store, the event log, and the relay between
 // them. Modules are given db, log and pages when they are constructed; openDB, migrate and openEvents open what stands
@@ -100,6 +104,9 @@ func (s *stores) openDB(ctx context.Context) error {
 	if err := s.restored(); err != nil {
 		return err
 	}
+	if err := s.emptySpool(); err != nil {
+		return err
+	}
 	_, absent := os.Lstat(filepath.Join(s.cfg.Data, sqlite.FileName))
 	if err := s.openFile(ctx); err != nil {
 		return err
@@ -108,6 +115,12 @@ func (s *stores) openDB(ctx context.Context) error {
 		return nil // made now: there is nothing to check
 	}
 	return s.checkPlace(ctx)
+}
+
+// emptySpool drops uploads that an earlier process was receiving.
+func (s *stores) emptySpool() error {
+	dir := filepath.Join(s.cfg.Data, spoolDir)
+	return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700))
 }
 
 func (s *stores) lockDir() (err error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/belfry-social/belfry/app/server"
 	"github.com/belfry-social/belfry/modules/delivery/pipeline"
 	"github.com/belfry-social/belfry/modules/follows"
+	"github.com/belfry-social/belfry/modules/media"
 	"github.com/belfry-social/belfry/modules/notifications"
 	"github.com/belfry-social/belfry/modules/posts"
 	"github.com/belfry-social/belfry/modules/social"
@@ -33,6 +34,7 @@ type Config struct {
 	Posts         posts.Config         `yaml:"posts"`
 	Follows       follows.Config       `yaml:"follows"`
 	Notifications notifications.Config `yaml:"notifications"`
+	Media         media.Config         `yaml:"media"`
 	Delivery      pipeline.Config      `yaml:"delivery"`
 	Log           Log                  `yaml:"log"`
 	Demo          demo.Config          `yaml:"demo"`
@@ -108,6 +110,7 @@ func Default() Config {
 		Posts:         posts.DefaultConfig(),
 		Follows:       follows.DefaultConfig(),
 		Notifications: notifications.DefaultConfig(),
+		Media:         media.DefaultConfig(),
 		Delivery:      pipeline.DefaultConfig(),
 		Log:           Log{Level: "info", Format: "auto"},
 		Demo:          demo.DefaultConfig(),
@@ -142,7 +145,7 @@ func (c *Config) validateSections() []error {
 	}{
 		{"server", &c.Server}, {"admin", &c.Admin}, {"limits", &c.Limits}, {"quota", &c.Quota}, {"users", &c.Users},
 		{"posts", &c.Posts}, {"follows", &c.Follows}, {"notifications", &c.Notifications}, {"delivery", &c.Delivery},
-		{"demo", &c.Demo},
+		{"demo", &c.Demo}, {"media", &c.Media},
 	} {
 		if err := part.cfg.Validate(); err != nil {
 			for _, e := range split(err) {

@@ -4,7 +4,8 @@ package config
 const FullMemory = 384 << 20
 
 // caches are the keys whose defaults follow the memory that there is.
-var caches = []string{"posts.cached_keys", "posts.cached_bytes", "follows.cached_edges", "channels.sse.tail_bytes"}
+var caches = []string{"posts.cached_keys", "posts.cached_bytes", "follows.cached_edges", "channels.sse.tail_bytes",
+	"media.decode_memory"}
 
 // Sized is the part of a full size that fits the memory, in sixteenths and at least one; all of it if memory is 0.
 func Sized(full, memory int64) int64 {

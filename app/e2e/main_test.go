@@ -7,6 +7,7 @@ import (
 
 	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/modules/follows"
+	"github.com/belfry-social/belfry/modules/media"
 	"github.com/belfry-social/belfry/modules/notifications"
 	"github.com/belfry-social/belfry/modules/people"
 	"github.com/belfry-social/belfry/modules/posts"
@@ -88,9 +89,9 @@ func TestMainJob(t *testing.T) {
 // TestModulesLeftOut: the program starts and does what is left without each part that may be left out.
 func TestModulesLeftOut(t *testing.T) {
 	all := map[string]fx.Option{"users": users.Module, "posts": posts.Module, "follows": follows.Module,
-		"people": people.Module, "notifications": notifications.Module, "delivery": delivery.Module,
+		"people": people.Module, "media": media.Module, "notifications": notifications.Module, "delivery": delivery.Module,
 		"sse": sse.Module, "logging": logging.Module, "webhook": webhook.Module}
-	for _, out := range []string{"follows", "people", "notifications", "delivery", "sse", "logging", "webhook"} {
+	for _, out := range []string{"follows", "people", "media", "notifications", "delivery", "sse", "logging", "webhook"} {
 		t.Run(out, func(t *testing.T) {
 			var parts []fx.Option
 			for name, part := range all {

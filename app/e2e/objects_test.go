@@ -31,7 +31,10 @@ var (
 		"locale", "string", "time_zone", "string", "deletion_at", "?time")
 	shapeSession = shape{"id": "id", "current": "bool", "user_agent": "string", "address": "string", "created_at": "time",
 		"last_used_at": "time", "expires_at": "time"}
-	shapePost = shape{"id": "id", "url": "string", "author": shapeRef, "text": "string", "media": []any{"object"},
+	shapeMedia = shape{"id": "id", "kind": "=image", "state": "=processing|ready|failed", "mime": "string", "bytes": "int",
+		"width": "int", "height": "int", "url": "?string", "preview_url": "?string", "blurhash": "?string", "alt": "string",
+		"focus": "object", "created_at": "time"}
+	shapePost = shape{"id": "id", "url": "string", "author": shapeRef, "text": "string", "media": []any{shapeMedia},
 		"reply_to": "null", "root_id": "id", "repost_of": "null",
 		"visibility": "=public|followers|mentioned", "sensitive": "bool", "warning": "?string", "language": "?string",
 		"mentions":   []any{shape{"user_id": "id", "username": "string", "start": "int", "end": "int"}},

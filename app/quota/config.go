@@ -18,6 +18,8 @@ type Config struct {
 	// comes to less than BytesPerDay, it holds.
 	LogShare   float64    `yaml:"log_share"`
 	NewAccount NewAccount `yaml:"new_account"`
+	// MediaBytesPerDay is for pictures as they are sent, which the other bounds do not count.
+	MediaBytesPerDay social.Size `yaml:"media_bytes_per_day"`
 	// ServiceBytesPerDay is for one service token, which has no other bound here.
 	ServiceBytesPerDay social.Size `yaml:"service_bytes_per_day"`
 	// DiskReserve is the room on the disk that is left to deletions, sign-ins, moderation and the server itself.
@@ -33,7 +35,8 @@ type NewAccount struct {
 // DefaultConfig lets one account fill 3 % of a log of 8 GiB in 30 days.
 func DefaultConfig() Config {
 	return Config{BytesPerHour: 4 << 20, BytesPerDay: 8 << 20, RowsPerHour: 10_000, RowsPerDay: 40_000, LogShare: 0.05,
-		NewAccount: NewAccount{For: 72 * time.Hour, Share: 0.25}, ServiceBytesPerDay: 4 << 30, DiskReserve: 16 << 20}
+		NewAccount: NewAccount{For: 72 * time.Hour, Share: 0.25}, ServiceBytesPerDay: 4 << 30, DiskReserve: 16 << 20,
+		MediaBytesPerDay: 512 << 20}
 }
 
 // leastBytes is a bound that one post of the greatest length with 50 mentions fits into.
@@ -46,6 +49,7 @@ const leastRows = 500
 func (c Config) Validate() error {
 	var errs []error
 	for key, v := range map[string]int64{"bytes_per_hour": int64(c.BytesPerHour), "bytes_per_day": int64(c.BytesPerDay),
+		"media_bytes_per_day":   int64(c.MediaBytesPerDay),
 		"service_bytes_per_day": int64(c.ServiceBytesPerDay)} {
 		if v != 0 && v < leastBytes {
 			errs = append(errs, fmt.Errorf("%s: must be 0 (no bound) or at least 256KiB", key))

@@ -41,8 +41,11 @@ type bound struct {
 	of    func(Cost) int64
 }
 
-// spent holds for each bound when the whole of it will be back (the generic cell rate algorithm), since begun.
-type spent [4]time.Duration
+// spent holds for each bound when the whole of it will be back (the generic cell rate algorithm), since begun. The last
+// place is that of pictures.
+type spent [5]time.Duration
+
+const mediaPlace = len(spent{}) - 1
 
 // maxAccounts is how many accounts are counted, in about 30 MB; beyond it any are forgotten, so that as many accounts
 // have to write within a day to get one counter lost.
@@ -55,6 +58,7 @@ const (
 	RowsPerHour        = "rows_per_hour"
 	RowsPerDay         = "rows_per_day"
 	ServiceBytesPerDay = "service_bytes_per_day"
+	MediaBytesPerDay   = "media_bytes_per_day"
 )
 
 const day = 24 * time.Hour
@@ -186,6 +190,33 @@ func (q *Quota) charge(a social.Actor, cost Cost) {
 		}
 		return s, true
 	})
+}
+
+// SpendFile charges bytes of a file to who pays in ctx, or gives the fault rate_limited when nothing is left of the
+// bound, and charges nothing then. So an account passes the bound by one file at most.
+func (q *Quota) SpendFile(ctx context.Context, bytes int64) error {
+	a, ok := ctx.Value(payerKey{}).(social.Actor)
+	if !ok || q.cfg.MediaBytesPerDay == 0 {
+		return nil
+	}
+	id, _, share := q.of(a)
+	if id.IsZero() {
+		return nil
+	}
+	now := q.now()
+	over := time.Duration(0)
+	q.accounts.Update(id, func(s spent, _ bool) (spent, bool) {
+		over = s[mediaPlace] - now - day
+		part := float64(bytes) / (float64(q.cfg.MediaBytesPerDay) * share)
+		s[mediaPlace] = max(s[mediaPlace], now) + time.Duration(math.Ceil(part*float64(day)))
+		return s, over <= 0
+	})
+	if over <= 0 {
+		return nil
+	}
+	q.metrics.refused.WithLabelValues(MediaBytesPerDay).Inc()
+	return &social.Fault{Code: social.CodeRateLimited, RetryAfter: over,
+		Detail: "You have sent as many pictures as one account may in a day."}
 }
 
 func (q *Quota) now() time.Duration { return q.clock().Sub(q.begun) }

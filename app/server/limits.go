@@ -28,6 +28,7 @@ type LimitsConfig struct {
 	EndpointTest Rate `yaml:"endpoint_tests"` // for test sends to one's endpoints
 	Mentions     Rate `yaml:"mentions"`       // for people whom one person names in posts and comments
 	Search       Rate `yaml:"search"`         // for searches
+	Media        Rate `yaml:"media"`          // for pictures that one person sends
 	Pages        Rate `yaml:"pages"`          // for what has no other one, from one address. Not below one a second
 	// LoginStrangers is for logins of one account from devices it does not know, over all addresses. Beyond it each
 	// waits twice as long as the one before, a second at first, and at most for the time in which one comes back.
@@ -55,6 +56,7 @@ func DefaultLimitsConfig() LimitsConfig {
 		EndpointTest: Rate{20, 10 * time.Minute},
 		Mentions:     Rate{300, time.Hour},
 		Search:       Rate{60, time.Minute},
+		Media:        Rate{120, time.Hour},
 		Keys:         100_000,
 
 		LoginStrangers: Rate{12, 3 * time.Hour},
@@ -73,6 +75,7 @@ func (c LimitsConfig) rates() map[social.Budget]Rate {
 		social.BudgetEndpointTest: c.EndpointTest,
 		social.BudgetMentions:     c.Mentions,
 		social.BudgetSearch:       c.Search,
+		social.BudgetMedia:        c.Media,
 	}
 }
 

@@ -110,7 +110,7 @@ func (s *Server) note(c *fiber.Ctx, id string, took time.Duration) {
 	s.metrics.answered(c.Method(), route, status, took)
 	fields := []zap.Field{zap.String("request_id", id), zap.String("method", c.Method()), zap.String("route", route),
 		zap.Int("status", status), zap.Float64("took_ms", float64(took.Microseconds())/1000),
-		zap.Int("bytes", len(c.Response().Body()))}
+		zap.Int("bytes", bodySize(c.Response()))}
 	if path != "" {
 		fields = append(fields, zap.String("path", path))
 	}
@@ -165,8 +165,9 @@ func requestID(given string) string {
 	return social.NewID().String()
 }
 
-// secretForm is what our secrets look like: those with a prefix, and 43 characters of a session's or of any other.
-var secretForm = regexp.MustCompile(`bf[a-z]?_[A-Za-z0-9_-]*|whsec_[A-Za-z0-9+/=_-]*|[A-Za-z0-9_-]{40,}`)
+// secretForm is what our secrets look like: those with a prefix, 43 characters of a session's or of any other, and the
+// addresses of files.
+var secretForm = regexp.MustCompile(`/media/[^?#\s]+|bf[a-z]?_[A-Za-z0-9_-]*|whsec_[A-Za-z0-9+/=_-]*|[A-Za-z0-9_-]{40,}`)
 
 // masked is text of a request without what may be a secret, for the log (I21).
 func masked(text string) string { return secretForm.ReplaceAllString(text, "***") }

@@ -75,10 +75,23 @@ func describe(_ *huma.OpenAPI, op *huma.Operation) {
 			op.Description = "A token needs the scope `" + scope + "`."
 		}
 	}
+	if form, ok := op.Metadata[social.MetaUpload].(social.UploadForm); ok {
+		op.RequestBody = describeForm(form)
+	}
 	op.BodyReadTimeout = 0 // the body is here before a handler runs: huma would set a deadline on the socket again
 	if op.RequestBody != nil && op.RequestBody.Content[fiber.MIMEApplicationJSON] != nil {
 		delete(op.RequestBody.Content, "application/octet-stream") // the raw body is for the handler alone
 	}
+}
+
+// describeForm is the body of an operation that receives a file. Huma, which would read it, is told afterwards.
+func describeForm(form social.UploadForm) *huma.RequestBody {
+	schema := &huma.Schema{Type: huma.TypeObject, Required: []string{form.File}, AdditionalProperties: false,
+		Properties: map[string]*huma.Schema{form.File: {Type: huma.TypeString, Format: "binary", Description: form.Doc}}}
+	for name, f := range form.Fields {
+		schema.Properties[name] = &huma.Schema{Type: huma.TypeString, Description: f.Doc}
+	}
+	return &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{fiber.MIMEMultipartForm: {Schema: schema}}}
 }
 
 // newSchemaNamer names the schemas: by the type's name, and where two packages use the same one, the later by

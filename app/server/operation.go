@@ -80,7 +80,13 @@ func (s *Server) operate(ctx huma.Context, next func(huma.Context)) {
 		_ = s.fail(c, err) // it answers and never fails
 		return
 	}
-	bounded, cancel := context.WithTimeout(actorContext(c, a), s.cfg.RequestTimeout)
+	form, end, err := s.withUpload(c, op, a)
+	if err != nil {
+		_ = s.fail(c, err)
+		return
+	}
+	defer end()
+	bounded, cancel := context.WithTimeout(social.WithUpload(actorContext(c, a), form), s.cfg.RequestTimeout)
 	defer cancel()
 	if pays(op) {
 		bounded = quota.With(bounded, a)
@@ -144,7 +150,7 @@ func checkInput(c *fiber.Ctx, op *huma.Operation) error {
 	if err := checkParameters(c, op); err != nil {
 		return err
 	}
-	if op.RequestBody != nil {
+	if op.RequestBody != nil && op.Metadata[social.MetaUpload] == nil {
 		return checkBody(c, op)
 	}
 	return nil

@@ -56,6 +56,7 @@ var problems = map[social.Code]struct {
 	social.CodeOverloaded:           {503, "The server is busy"},
 	social.CodeUnavailable:          {503, "The service is not available"},
 	social.CodeStorageFull:          {507, "The server is out of space"},
+	social.CodeMediaRejected:        {422, "The picture cannot be used"},
 }
 
 const problemType = "application/problem+json"

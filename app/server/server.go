@@ -35,6 +35,7 @@ type Deps struct {
 	Log     *zap.Logger
 	Clock   social.Clock
 	Metrics prometheus.Registerer
+	Spool   string // directory in which uploads are kept while they arrive; "" = that of the system
 }
 
 // Server serves HTTP. Its life: New; Mount, then Register, each once, with everything that has routes; Serve;
@@ -55,6 +56,9 @@ type Server struct {
 	log     *zap.Logger
 	metrics *serverMetrics
 	guard   guard
+	detour  *detour
+	slots   slots
+	spool   string
 
 	fiber    *fiber.App
 	doc      *huma.OpenAPI
@@ -80,6 +84,7 @@ func New(cfg Config, deps Deps) *Server {
 		cfg: cfg, origin: cfg.Origin(), secure: cfg.Secure(), origins: cfg.CORSOrigins,
 		cookie: social.Site{PublicURL: cfg.Origin()}.CookieName(),
 		auth:   deps.Auth, limits: deps.Limits, quota: deps.Quota, ready: deps.Ready, clock: deps.Clock, log: deps.Log,
+		spool: deps.Spool,
 		guard: guard{hosts: newHosts(host, cfg.AllowedHosts), limit: int(cfg.HeaderLimit)},
 	}
 	s.trusted, _ = trustedNetworks(cfg.TrustedProxies) // Validate has refused bad ones
@@ -139,9 +144,15 @@ func (s *Server) newFiber() *fiber.App {
 			s.refuse(c, parseFault(err))
 		}
 	}
-	f.HeaderReceived = readTokens
-	f.ExpectHandler = s.expect
+	f.HeaderReceived = s.received
+	f.ExpectHandler = func(c *fasthttp.RequestCtx) int { return s.expectWithin(c, int64(s.cfg.BodyLimit)) }
 	route := f.Handler
+	serve := func(c *fasthttp.RequestCtx) {
+		joinLists(&c.Request.Header)
+		decodePath(c.URI())
+		route(c)
+	}
+	s.detour = s.newDetour(f, serve)
 	f.Handler = func(c *fasthttp.RequestCtx) {
 		away, gone := s.conns.begin(c.Conn())
 		if gone {
@@ -155,9 +166,9 @@ func (s *Server) newFiber() *fiber.App {
 			s.refuse(c, fault)
 			return
 		}
-		joinLists(&c.Request.Header)
-		decodePath(c.URI())
-		route(c)
+		if !s.detour.take(c) {
+			serve(c)
+		}
 	}
 	return a
 }
@@ -178,6 +189,13 @@ func (s *Server) Mount(routers ...plugins.Router) {
 func (s *Server) Register(routes ...func(huma.API)) {
 	for _, add := range routes {
 		add(s.api)
+	}
+	for path, item := range s.doc.Paths {
+		if item.Post != nil {
+			if form, ok := item.Post.Metadata[social.MetaUpload].(social.UploadForm); ok {
+				s.detour.add(path, form)
+			}
+		}
 	}
 	s.late.add()
 }
@@ -226,6 +244,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.closing.stop()
 	s.conns.close(true)
 	err := s.fiber.Server().ShutdownWithContext(ctx)
+	s.detour.stop(ctx)
 	if err != nil && s.running.Load() == 0 {
 		s.conns.close(false)
 		return nil

@@ -90,3 +90,19 @@ func (Absent) System(context.Context, storage.Tx, social.ID, string, string, jso
 func (Absent) Withdrawn(context.Context, storage.Querier, social.ID) (bool, error) { return false, nil }
 
 func (Absent) Head() social.Cursor { return social.Cursor{} }
+
+func (Absent) Take(_ context.Context, _ storage.Tx, _ social.ID, list ids, _ social.ID) ([]social.Media, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	return nil, social.Invalid(social.BodyField("/media_ids", social.FieldNotAllowed,
+		"Pictures are not supported on this server."))
+}
+
+func (Absent) Wear(_ context.Context, _ storage.Tx, _, id social.ID) (string, error) {
+	if id.IsZero() {
+		return "", nil
+	}
+	return "", social.Invalid(social.BodyField("/avatar_media_id", social.FieldNotAllowed,
+		"Pictures are not supported on this server."))
+}

@@ -32,6 +32,7 @@ type PostInfo struct {
 	Mentions     []social.ID // people named, without the author; at most 50
 	Excerpt      string      // at most 280 code points
 	URL          string
+	PreviewURL   *string // of its first picture; nil = it has none
 	LikeCount    int64
 	CommentCount int64
 	CreatedAt    social.Time
@@ -97,3 +98,11 @@ type PostUnliked struct {
 }
 
 func (PostUnliked) FactName() string { return "post unliked" }
+
+// MediaDescribed: what is said about a picture of Post changed. Media is as Take gives it.
+type MediaDescribed struct {
+	Post  social.ID
+	Media social.Media
+}
+
+func (MediaDescribed) FactName() string { return "media described" }

@@ -254,7 +254,7 @@ func (s *Service) announce(ctx context.Context, tx storage.Tx, kind string, w wa
 	// An event stays as it is for as long as it is kept. So it does not carry a text that the receiver sees only as long
 	// as they follow somebody: the list has it, for as long as they may see it (0068).
 	if object := list[0].Object; object != nil && c.posts[r.object].ByFollow {
-		object.Excerpt = ""
+		object.Excerpt, object.PreviewURL = "", nil
 	}
 	data, err := json.Marshal(list[0])
 	if err != nil {

@@ -192,7 +192,8 @@ func (s *Service) object(c *cast, r *row) *Object {
 	if !ok {
 		return nil
 	}
-	return &Object{Kind: p.Kind(), ID: p.ID, URL: s.site.PostURL(p.ID), Excerpt: p.Excerpt}
+	return &Object{Kind: p.Kind(), ID: p.ID, URL: s.site.PostURL(p.ID), Excerpt: p.Excerpt,
+		PreviewURL: p.PreviewURL}
 }
 
 // link is where an item leads: what was pushed, the profile of a follower, else the object.

@@ -25,6 +25,9 @@ func (c *content) size() int {
 	for _, t := range c.row.tags {
 		n += 32 + len(t.Tag)
 	}
+	for _, m := range c.row.media { // in the row and in the post, with addresses of each
+		n += 1000 + 2*len(m.Alt)
+	}
 	return n
 }
 

@@ -2,6 +2,7 @@ package posts
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -19,7 +20,11 @@ type Draft struct {
 	Sensitive  bool
 	Warning    *string
 	Language   *string // BCP 47
+	Media      []social.ID
 }
+
+// MaxMedia is how many pictures a post may have.
+const MaxMedia = 10
 
 // checked is a draft that keeps the rules, with what was found in its text.
 type checked struct {
@@ -35,10 +40,18 @@ func (d Draft) check(cfg Config) (checked, error) {
 		bad = append(bad, social.BodyField(pointer, code, detail))
 	}
 	switch {
-	case !social.Visible(d.Text):
-		refuse("/text", social.FieldRequired, "A post needs a text that shows.")
+	case !social.Visible(d.Text) && len(d.Media) == 0:
+		refuse("/text", social.FieldRequired, "A post needs a text that shows, or pictures.")
 	case utf8.RuneCountInString(d.Text) > cfg.MaxText:
 		refuse("/text", social.FieldTooLong, fmt.Sprintf("At most %d characters.", cfg.MaxText))
+	}
+	if len(d.Media) > MaxMedia {
+		refuse("/media_ids", social.FieldTooMany, fmt.Sprintf("At most %d pictures.", MaxMedia))
+	}
+	for i, id := range d.Media {
+		if slices.Contains(d.Media[:i], id) {
+			refuse(fmt.Sprintf("/media_ids/%d", i), social.FieldDuplicate, "Name each picture once.")
+		}
 	}
 	switch {
 	case d.Visibility == "":

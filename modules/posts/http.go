@@ -2,6 +2,7 @@ package posts
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -18,8 +19,8 @@ type createInput struct {
 }
 
 type draftBody struct {
-	Text       string   `json:"text,omitempty" doc:"1 to 5000 characters."`
-	MediaIDs   []string `json:"media_ids,omitempty" doc:"Not yet: has to be empty."`
+	Text       string   `json:"text,omitempty" doc:"At most 5000 characters. Needed unless there are pictures."`
+	MediaIDs   []string `json:"media_ids,omitempty" doc:"At most 10 pictures of one's own, ready and not used yet."`
 	ReplyTo    *string  `json:"reply_to,omitempty" doc:"The post or comment that is answered."`
 	Visibility string   `json:"visibility,omitempty" enum:"public,followers,mentioned" doc:"public when left out. Not together with reply_to."`
 	Sensitive  bool     `json:"sensitive,omitempty"`
@@ -114,8 +115,12 @@ func (b draftBody) draft() (Draft, error) {
 	d := Draft{Text: b.Text, Visibility: event.Visibility(b.Visibility), Sensitive: b.Sensitive, Warning: b.Warning,
 		Language: b.Language}
 	var bad []social.Field
-	if len(b.MediaIDs) > 0 {
-		bad = append(bad, social.BodyField("/media_ids", social.FieldNotAllowed, "Media cannot be attached on this server."))
+	for i, text := range b.MediaIDs {
+		id, err := social.ParseID(text)
+		if err != nil || id.IsZero() {
+			bad = append(bad, social.BodyField(fmt.Sprintf("/media_ids/%d", i), social.FieldBadFormat, "Not an id."))
+		}
+		d.Media = append(d.Media, id)
 	}
 	if b.ReplyTo != nil {
 		id, err := social.ParseID(*b.ReplyTo)

@@ -37,10 +37,7 @@ func (c *Content) appendFields(b []byte) ([]byte, error) {
 	b = append(social.AppendJSONText(b, c.URL), `,"author":`...)
 	b = social.AppendJSONRef(b, c.Author)
 	b = append(social.AppendJSONText(append(b, `,"text":`...), c.Text), `,"media":`...)
-	b, err := appendList(b, c.Media)
-	if err != nil {
-		return nil, err
-	}
+	b = social.AppendJSONMedia(b, c.Media)
 	b = append(b, `,"reply_to":`...)
 	if c.ReplyTo == nil {
 		b = append(b, "null"...)
@@ -58,7 +55,8 @@ func (c *Content) appendFields(b []byte) ([]byte, error) {
 	b = strconv.AppendBool(append(b, `,"sensitive":`...), c.Sensitive)
 	b = social.AppendJSONOptional(append(b, `,"warning":`...), c.Warning)
 	b = append(social.AppendJSONOptional(append(b, `,"language":`...), c.Language), `,"mentions":`...)
-	if b, err = appendList(b, c.Mentions); err != nil {
+	b, err := appendList(b, c.Mentions)
+	if err != nil {
 		return nil, err
 	}
 	if b, err = appendList(append(b, `,"tags":`...), c.Tags); err != nil {

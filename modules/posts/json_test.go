@@ -76,10 +76,17 @@ func anyPost(t *rapid.T) posts.Post {
 		p.ReplyTo = &posts.ReplyTo{PostID: id.Draw(t, "to"), AuthorID: id.Draw(t, "to author")}
 	}
 	if flag("has lists") {
-		p.Media, p.Mentions, p.Tags = []posts.Media{}, []posts.Mention{}, []posts.Tag{}
+		p.Media, p.Mentions, p.Tags = []social.Media{}, []posts.Mention{}, []posts.Tag{}
 	}
 	if flag("names somebody") {
-		p.Media = []posts.Media{{ID: id.Draw(t, "media")}}
+		part := func(name string) float64 { return float64(rapid.IntRange(-10_000, 10_000).Draw(t, name)) / 10_000 }
+		p.Media = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) social.Media {
+			return social.Media{ID: id.Draw(t, "media"), Kind: text.Draw(t, "kind"), State: text.Draw(t, "state"),
+				MIME: text.Draw(t, "mime"), Bytes: number.Draw(t, "bytes"), Width: rapid.Int().Draw(t, "width"),
+				Height: rapid.Int().Draw(t, "height"), URL: rapid.Ptr(text, true).Draw(t, "file"),
+				PreviewURL: rapid.Ptr(text, true).Draw(t, "preview"), Blurhash: rapid.Ptr(text, true).Draw(t, "blurhash"),
+				Alt: text.Draw(t, "alt"), Focus: social.Focus{X: part("x"), Y: part("y")}, CreatedAt: moment.Draw(t, "sent")}
+		}), 0, 3).Draw(t, "pictures")
 		p.Mentions = []posts.Mention{{UserID: id.Draw(t, "mentioned"), Username: text.Draw(t, "mention"), Start: 1, End: 2}}
 		p.Tags = []posts.Tag{{Tag: text.Draw(t, "tag"), Start: 3, End: 4}}
 	}

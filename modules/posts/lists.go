@@ -40,7 +40,7 @@ func (s *Service) Comments(ctx context.Context, reader, id social.ID, newest boo
 }
 
 // ByAuthor lists the posts of a person, newest first, as reader may see them: top-level ones, and with comments
-// also comments. media lists only those with media, of which there are none. not_found: no such person.
+// also comments. media lists only those with pictures. not_found: no such person.
 func (s *Service) ByAuthor(ctx context.Context, reader, author social.ID, media, comments bool,
 	p social.PageQuery) (social.List[Post], error) {
 	var out social.List[Post]
@@ -54,6 +54,7 @@ func (s *Service) ByAuthor(ctx context.Context, reader, author social.ID, media,
 		}
 		judge := &judge{s: s, q: q, reader: reader}
 		spans, err := judge.spansBy(ctx, author, comments)
+		spans = withMedia(spans, media)
 		if err != nil {
 			return err
 		}
@@ -61,10 +62,7 @@ func (s *Service) ByAuthor(ctx context.Context, reader, author social.ID, media,
 		scope := social.PageScope{List: "posts", Filter: filter, Person: reader}
 		keys, err := social.WalkedPage(s.pages, scope, p, false, ownKey,
 			func(w social.Window) (social.Found[int64], error) {
-				if media {
-					return social.Found[int64]{}, nil
-				}
-				return judge.keysBy(ctx, author, spans, comments, w)
+				return judge.keysBy(ctx, author, spans, withMedia(closedSpans, media), comments, w)
 			})
 		if err != nil {
 			return err
@@ -128,6 +126,21 @@ var (
 // closedSpans hold the comments below posts that are not for everybody.
 var closedSpans = []span{{commentsBy + `1`, `key`}, {commentsBy + `2`, `key`}}
 
+// withMedia narrows spans to posts with pictures, which have indexes of their own.
+func withMedia(spans []span, on bool) []span {
+	if !on {
+		return spans
+	}
+	out := make([]span, len(spans))
+	for i, one := range spans {
+		out[i] = span{one.rows + ` AND p.media IS NOT NULL`, one.key}
+		if one.key == namedAmongThem.key {
+			out[i].rows = one.rows + ` AND p.with_media = 1`
+		}
+	}
+	return out
+}
+
 // spansBy gives the spans that hold what the reader may see of what author wrote, but for closedSpans.
 func (j *judge) spansBy(ctx context.Context, author social.ID, comments bool) ([]span, error) {
 	spans := []span{forEverybody}
@@ -151,7 +164,7 @@ func (j *judge) spansBy(ctx context.Context, author social.ID, comments bool) ([
 }
 
 // keysBy gives the keys of what author wrote and the reader may see.
-func (j *judge) keysBy(ctx context.Context, author social.ID, spans []span, comments bool,
+func (j *judge) keysBy(ctx context.Context, author social.ID, spans, closedSpans []span, comments bool,
 	w social.Window) (social.Found[int64], error) {
 	keys, err := storage.All(ctx, j.q, storage.One[int64], inSpans(spans, w), j.reader, author, w.From(), w.Limit)
 	found := social.Found[int64]{Items: keys}
@@ -161,7 +174,7 @@ func (j *judge) keysBy(ctx context.Context, author social.ID, spans []span, comm
 	if len(keys) == w.Limit {
 		w.Until = keys[w.Limit-1]
 	}
-	closed, err := j.closedComments(ctx, author, w)
+	closed, err := j.closedComments(ctx, author, closedSpans, w)
 	return social.MergeFound(w, found, closed, ownKey), err
 }
 
@@ -188,10 +201,11 @@ type place struct {
 
 // closedComments gives the keys of author's comments below posts that are not for everybody, as far as the reader may
 // see those. Who may differs from post to post, so this is a walk, in which many may be passed over.
-func (j *judge) closedComments(ctx context.Context, author social.ID, w social.Window) (social.Found[int64], error) {
+func (j *judge) closedComments(ctx context.Context, author social.ID, spans []span,
+	w social.Window) (social.Found[int64], error) {
 	query := `SELECT p.key, p.root_author_id, CASE WHEN p.visibility = 1 THEN 1 ELSE 0 END, CASE WHEN ` + isNamed +
 		` THEN 1 ELSE 0 END FROM posts p WHERE p.key IN (` +
-		inSpans(closedSpans, w) + `) ORDER BY p.key`
+		inSpans(spans, w) + `) ORDER BY p.key`
 	if !w.Rising {
 		query += " DESC"
 	}

@@ -72,8 +72,10 @@ func TestPlans(t *testing.T) {
 					j := &judge{s: s, q: q, reader: reader}
 					spans, err := j.spansBy(ctx, a.UserID, comments)
 					must(err)
-					_, err = j.keysBy(ctx, a.UserID, spans, comments, w)
-					must(err)
+					for _, media := range []bool{false, true} {
+						_, err = j.keysBy(ctx, a.UserID, withMedia(spans, media), withMedia(closedSpans, media), comments, w)
+						must(err)
+					}
 				}
 			}
 			_, err = localKeys(ctx, q, w)

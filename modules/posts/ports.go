@@ -14,6 +14,7 @@ type Ports struct {
 	Follows Follows
 	Log     Log
 	Limits  Limits
+	Media   Media
 }
 
 // Users tells who is there. Absent: nobody is, so nothing can be posted and every name stays text.
@@ -46,4 +47,11 @@ type Log interface {
 type Limits interface {
 	// Spend takes so many of a key's budget, or gives the fault rate_limited and takes none.
 	Spend(b social.Budget, key string, cost int) error
+}
+
+// Media has the pictures that people sent. Absent: there are none, so none can be attached.
+type Media interface {
+	// Take makes pictures of owner part of a post and gives them as the row keeps them (social.Site.ShownMedia). The fault
+	// validation_failed, at /media_ids/<n>: not_found, not_ready.
+	Take(ctx context.Context, tx storage.Tx, owner social.ID, ids []social.ID, post social.ID) ([]social.Media, error)
 }

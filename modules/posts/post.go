@@ -14,7 +14,7 @@ type Content struct {
 	URL          string           `json:"url"`
 	Author       *social.UserRef  `json:"author" doc:"null in the place of a deleted comment."`
 	Text         string           `json:"text"`
-	Media        []Media          `json:"media"`
+	Media        []social.Media   `json:"media"`
 	ReplyTo      *ReplyTo         `json:"reply_to"`
 	RootID       social.ID        `json:"root_id" doc:"The top post; the post's own id at top level."`
 	RepostOf     *social.ID       `json:"repost_of"`
@@ -67,11 +67,6 @@ type Tag struct {
 	End   int    `json:"end"`
 }
 
-// Media is an attached file. There are none yet: every list of them is empty.
-type Media struct {
-	ID social.ID `json:"id"`
-}
-
 // LikeState is the answer to a like.
 type LikeState struct {
 	PostID    social.ID `json:"post_id"`
@@ -83,7 +78,7 @@ const excerptLen = 280 // code points of event.PostInfo.Excerpt
 
 // content makes the post of a row. A nil author is an ended account: the post is a tombstone then.
 func (s *Service) content(r row, author *social.UserRef) Content {
-	c := Content{ID: r.id, URL: s.site.PostURL(r.id), Media: []Media{}, RootID: r.rootID, Visibility: r.visibility,
+	c := Content{ID: r.id, URL: s.site.PostURL(r.id), Media: []social.Media{}, RootID: r.rootID, Visibility: r.visibility,
 		Mentions: []Mention{}, Tags: []Tag{}, CommentCount: r.comments, CreatedAt: r.createdAt}
 	if !r.replyTo.IsZero() {
 		c.ReplyTo = &ReplyTo{PostID: r.replyTo, AuthorID: r.replyAuthor}
@@ -99,6 +94,9 @@ func (s *Service) content(r row, author *social.UserRef) Content {
 	}
 	if len(r.tags) > 0 {
 		c.Tags = r.tags
+	}
+	for _, m := range r.media {
+		c.Media = append(c.Media, s.site.ShownMedia(m))
 	}
 	return c
 }
@@ -118,6 +116,9 @@ func (s *Service) info(r row, author social.UserRef) event.PostInfo {
 		RootID: r.rootID, RootAuthor: r.rootAuthor, Visibility: r.visibility, Excerpt: excerpt(r.text),
 		URL: s.site.PostURL(r.id), LikeCount: r.likes, CommentCount: r.comments, CreatedAt: r.createdAt}
 	i.Mentions = named(r.mentions, author.ID)
+	if len(r.media) > 0 {
+		i.PreviewURL = s.site.ShownMedia(r.media[0]).PreviewURL
+	}
 	return i
 }
 
@@ -143,7 +144,7 @@ func excerpt(text string) string {
 	return text
 }
 
-// pack and unpack are the stored form of mentions and tags; none is NULL.
+// pack and unpack are the stored form of mentions, tags and media; none is NULL.
 func pack[T any](list []T) (*string, error) {
 	if len(list) == 0 {
 		return nil, nil

@@ -13,7 +13,7 @@ import (
 // Publish writes a post or a comment: the row, the counts above it, the announcement and the fact, in one
 // transaction. A top-level post for everybody or for followers is announced in by:<author>, whatever their number;
 // a comment, and a post for named people only, reach people as notifications. Faults: validation_failed; /reply_to
-// not_found (absent, not visible), not_allowed (its top post was deleted); rate_limited when it names more people than
+// not_found (absent, not visible), not_allowed (its top post was deleted); those of Media.Take; rate_limited when it names more people than
 // the budget of mentions has left.
 func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once *storage.Once) (Post, error) {
 	c, err := d.check(s.cfg)
@@ -42,7 +42,7 @@ func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once
 		r := row{id: id, author: actor.UserID, rootID: id, rootAuthor: actor.UserID, visibility: c.Visibility,
 			text: c.Text, sensitive: c.Sensitive, warning: c.Warning, language: c.Language, mentions: mentions,
 			tags: c.tags, createdAt: s.clock.Now()}
-		author, err := s.publish(ctx, tx, actor, &r, c.ReplyTo)
+		author, err := s.publish(ctx, tx, actor, &r, c)
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func (s *Service) mentions(ctx context.Context, names []name) ([]Mention, error)
 
 // publish completes r and writes it, inside the transaction.
 func (s *Service) publish(ctx context.Context, tx storage.Tx, actor social.Actor, r *row,
-	replyTo social.ID) (social.UserRef, error) {
+	c checked) (social.UserRef, error) {
 	author, err := s.person(ctx, tx, actor)
 	if err != nil {
 		return author, err
@@ -99,21 +99,30 @@ func (s *Service) publish(ctx context.Context, tx storage.Tx, actor social.Actor
 	}
 	r.rootKey = r.key
 	var parent row
-	if !replyTo.IsZero() {
-		if parent, err = s.parent(ctx, tx, actor.UserID, replyTo); err != nil {
+	if !c.ReplyTo.IsZero() {
+		if parent, err = s.parent(ctx, tx, actor.UserID, c.ReplyTo); err != nil {
 			return author, err
 		}
 		r.replyTo, r.replyAuthor = parent.id, parent.author
 		r.rootKey, r.rootID, r.rootAuthor, r.visibility = parent.rootKey, parent.rootID, parent.rootAuthor, parent.visibility
+	}
+	if len(c.Media) > 0 {
+		if r.media, err = s.Ports.Media.Take(ctx, tx, actor.UserID, c.Media, r.id); err != nil {
+			return author, err
+		}
 	}
 	if err := insertRow(ctx, tx, *r, parent); err != nil {
 		return author, err
 	}
 	if announced(*r) {
 		content := s.content(*r, &author)
-		data, err := content.AppendJSON(make([]byte, 0, announcedRoom+len(r.text)))
+		data, err := content.AppendJSON(make([]byte, 0, announcedRoom+len(r.text)+mediaRoom*len(r.media)))
 		if err != nil {
 			return author, err
+		}
+		if len(data) > storage.MaxPayload { // texts beyond any use: most characters of each take six bytes
+			return author, social.Invalid(social.BodyField("/media_ids", social.FieldTooLong,
+				"The text and what is said about the pictures are too long together."))
 		}
 		err = outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: author.ID},
 			Type: social.EventPostCreated, Actor: author.ID, Object: r.id, About: about(*r), Time: r.createdAt, Data: data})
@@ -159,6 +168,9 @@ func (s *Service) parent(ctx context.Context, tx storage.Tx, reader, id social.I
 
 // announcedRoom is about what an announcement takes beside its text.
 const announcedRoom = 896
+
+// mediaRoom is about what a picture takes in an announcement beside its alt text.
+const mediaRoom = 512
 
 // announced reports whether a post is announced to the author's followers.
 func announced(r row) bool { return r.replyTo.IsZero() && r.visibility != event.Mentioned }

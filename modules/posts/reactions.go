@@ -23,6 +23,7 @@ func (s *Service) Reactions() []event.Reaction {
 				f.UserID, int64(f.At))
 			return err
 		}),
+		event.On("posts: show a picture as it is described now", s.describe),
 	}
 }
 
@@ -196,4 +197,32 @@ func takeMentions(ctx context.Context, tx storage.Tx, person social.ID) (int, er
 		}
 	}
 	return len(list), nil
+}
+
+// describe puts what is said about a picture now into the post that shows it.
+func (s *Service) describe(ctx context.Context, tx storage.Tx, f event.MediaDescribed) error {
+	var key int64
+	var stored *string
+	err := tx.QueryRow(ctx, `SELECT key, media FROM posts WHERE id = $1`, f.Post).Scan(&key, &stored)
+	if found, err := storage.Found(err); !found {
+		return err
+	}
+	list, err := unpack[social.Media](stored)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		if list[i].ID == f.Media.ID {
+			list[i] = f.Media
+		}
+	}
+	if stored, err = pack(list); err != nil {
+		return err
+	}
+	changed, err := tx.NextKey(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `UPDATE posts SET media = $2, changed = $3 WHERE key = $1`, key, stored, changed)
+	return err
 }

@@ -29,7 +29,7 @@ type Service struct {
 func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock social.Clock,
 	pages *social.PageCursors) *Service {
 	return &Service{Ports: Ports{Users: event.Absent{}, People: event.Absent{}, Follows: event.Absent{},
-		Log: event.Absent{}, Limits: social.Unlimited{}}, cfg: cfg,
+		Log: event.Absent{}, Limits: social.Unlimited{}, Media: event.Absent{}}, cfg: cfg,
 		site: site, db: db, bus: bus, clock: clock, pages: pages, keys: timeline.New(cfg.CachedKeys),
 		contents: storage.NewCache[int64](cfg.CachedBytes, (*content).size)}
 }

@@ -27,6 +27,7 @@ type row struct {
 	language    *string
 	mentions    []Mention
 	tags        []Tag
+	media       []social.Media // as Ports.Media.Take gives them
 	likes       int64
 	comments    int64
 	createdAt   social.Time
@@ -42,7 +43,7 @@ const maxIn = 256 // values behind one IN
 
 // columns need the reader as $1: the reader's like is read with the row.
 const columns = `p.key, p.id, p.author_id, p.root_key, p.root_id, p.root_author_id, p.reply_to, p.reply_author_id,
-	p.visibility, p.text, p.sensitive, p.warning, p.language, p.mentions, p.tags, p.like_count, p.comment_count,
+	p.visibility, p.text, p.sensitive, p.warning, p.language, p.mentions, p.tags, p.media, p.like_count, p.comment_count,
 	p.created_at,
 	CASE WHEN p.deleted_at <> 0 OR p.author_id IN (SELECT user_id FROM post_leavers) THEN 1 ELSE 0 END,
 	CASE WHEN EXISTS (SELECT 1 FROM post_likes l WHERE l.post_key = p.key AND l.user_id = $1) THEN 1 ELSE 0 END`
@@ -74,9 +75,9 @@ func (r row) needsFollow(reader social.ID) bool {
 func queryRows(ctx context.Context, q storage.Querier, withNamed bool, query string, args ...any) ([]row, error) {
 	return storage.All(ctx, q, func(found storage.Row) (r row, err error) {
 		var vis, sensitive, deleted, liked, named int64
-		var mentions, tags *string
+		var mentions, tags, media *string
 		dest := []any{&r.key, &r.id, &r.author, &r.rootKey, &r.rootID, &r.rootAuthor, &r.replyTo, &r.replyAuthor, &vis,
-			&r.text, &sensitive, &r.warning, &r.language, &mentions, &tags, &r.likes, &r.comments, &r.createdAt, &deleted,
+			&r.text, &sensitive, &r.warning, &r.language, &mentions, &tags, &media, &r.likes, &r.comments, &r.createdAt, &deleted,
 			&liked, &named}
 		if !withNamed {
 			dest = dest[:len(dest)-1]
@@ -91,6 +92,9 @@ func queryRows(ctx context.Context, q storage.Querier, withNamed bool, query str
 		}
 		if r.tags, err = unpack[Tag](tags); err != nil {
 			return r, fmt.Errorf("tags of %s: %w", r.id, err)
+		}
+		if r.media, err = unpack[social.Media](media); err != nil {
+			return r, fmt.Errorf("media of %s: %w", r.id, err)
 		}
 		return r, nil
 	}, query, args...)
@@ -156,12 +160,17 @@ func insertRow(ctx context.Context, tx storage.Tx, r row, parent row) error {
 	if err != nil {
 		return err
 	}
+	media, err := pack(r.media)
+	if err != nil {
+		return err
+	}
 	_, err = tx.Exec(ctx, `INSERT INTO posts (key, id, author_id, root_key, root_id, root_author_id, reply_to,
-		reply_author_id, visibility, text, sensitive, warning, language, mentions, tags, changed, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $1, $16)`,
+		reply_author_id, visibility, text, sensitive, warning, language, mentions, tags, media, changed, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $1, $17)`,
 		r.key, r.id, r.author, r.rootKey, r.rootID, r.rootAuthor, r.replyTo, r.replyAuthor,
 		slices.Index(visibilities, r.visibility),
-		r.text, storage.Bit(r.sensitive), r.warning, r.language, mentions, tags, int64(r.createdAt))
+		r.text, storage.Bit(r.sensitive), r.warning, r.language, mentions, tags, media,
+		int64(r.createdAt))
 	if err != nil {
 		return err
 	}
@@ -178,8 +187,9 @@ func insertRow(ctx context.Context, tx storage.Tx, r row, parent row) error {
 		author = r.author
 	}
 	for _, id := range people {
-		if _, err := tx.Exec(ctx, `INSERT INTO post_mentions (post_key, user_id, addressed, author_id)
-			VALUES ($1, $2, $3, $4)`, r.key, id, storage.Bit(addressed), author); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO post_mentions (post_key, user_id, addressed, author_id, with_media)
+			VALUES ($1, $2, $3, $4, $5)`, r.key, id, storage.Bit(addressed), author,
+			storage.Bit(len(r.media) > 0 && !author.IsZero())); err != nil {
 			return err
 		}
 	}
@@ -219,7 +229,7 @@ func countComment(ctx context.Context, tx storage.Tx, r row, by int64) error {
 // emptyRow takes a post out of every list and its content away. Its place stays, for what stands below it.
 func emptyRow(ctx context.Context, tx storage.Tx, r row, key int64, now social.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE posts SET deleted_at = $2, changed = $3, text = '', sensitive = 0, warning = NULL,
-		language = NULL, mentions = NULL, tags = NULL WHERE key = $1`, r.key, int64(now), key)
+		language = NULL, mentions = NULL, tags = NULL, media = NULL WHERE key = $1`, r.key, int64(now), key)
 	if err != nil {
 		return err
 	}
@@ -228,7 +238,8 @@ func emptyRow(ctx context.Context, tx storage.Tx, r row, key int64, now social.T
 	}
 	if r.replyTo.IsZero() { // its places in lists; whom it named still decides who sees what is below it
 		if r.visibility != event.Public {
-			_, err = tx.Exec(ctx, `UPDATE post_mentions SET addressed = 0, author_id = NULL WHERE post_key = $1`, r.key)
+			_, err = tx.Exec(ctx, `UPDATE post_mentions SET addressed = 0, author_id = NULL, with_media = 0
+				WHERE post_key = $1`, r.key)
 		}
 		return err
 	}

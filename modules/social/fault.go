@@ -46,6 +46,7 @@ const (
 	CodeOverloaded           Code = "overloaded"
 	CodeUnavailable          Code = "unavailable"
 	CodeStorageFull          Code = "storage_full"
+	CodeMediaRejected        Code = "media_rejected"
 )
 
 // FieldCode says what is wrong with one field. The list is closed.
@@ -65,6 +66,7 @@ const (
 	FieldDuplicate  FieldCode = "duplicate"
 	FieldNotAllowed FieldCode = "not_allowed"
 	FieldNotFound   FieldCode = "not_found"
+	FieldNotReady   FieldCode = "not_ready"
 )
 
 // Field is one refused field. It never repeats the refused value.

@@ -50,6 +50,7 @@ const (
 	BudgetEndpointTest Budget = "endpoint_tests"
 	BudgetMentions     Budget = "mentions" // spent by the person named
 	BudgetSearch       Budget = "search"
+	BudgetMedia        Budget = "media"
 	BudgetPages        Budget = "pages" // key: address; for what has no other budget
 	BudgetNone         Budget = "none"  // not limited by the host
 )

@@ -16,6 +16,24 @@ type Site struct {
 // PostURL is the absolute address of a post or comment.
 func (s Site) PostURL(id ID) string { return s.PublicURL + "/p/" + id.String() }
 
+// MediaURL is the absolute address of a file of a picture: its token and its name, "k3v9Qm0rT1xZp8sWcB2yAw/full.jpg".
+func (s Site) MediaURL(file string) string { return s.PublicURL + "/media/" + file }
+
+// ShownFile is MediaURL of a file that may be none.
+func (s Site) ShownFile(file *string) *string {
+	if file == nil {
+		return nil
+	}
+	url := s.MediaURL(*file)
+	return &url
+}
+
+// ShownMedia gives a picture with the absolute addresses of its files; modules keep what MediaURL takes.
+func (s Site) ShownMedia(m Media) Media {
+	m.URL, m.PreviewURL = s.ShownFile(m.URL), s.ShownFile(m.PreviewURL)
+	return m
+}
+
 // UserURL is the absolute address of a profile.
 func (s Site) UserURL(username string) string { return s.PublicURL + "/@" + username }
 

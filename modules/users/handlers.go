@@ -108,7 +108,7 @@ type profileInput struct {
 	Body struct {
 		DisplayName   Change[string] `json:"display_name" required:"false" doc:"At most 60 characters."`
 		Bio           Change[string] `json:"bio" required:"false" doc:"At most 500 characters."`
-		AvatarMediaID Change[string] `json:"avatar_media_id" required:"false" doc:"Only null yet."`
+		AvatarMediaID Change[string] `json:"avatar_media_id" required:"false" doc:"A picture of one's own, ready and not used yet; null = none."`
 		Locked        Change[bool]   `json:"locked" required:"false" doc:"Only false yet."`
 		Bot           Change[bool]   `json:"bot" required:"false"`
 		Locale        Change[string] `json:"locale" required:"false" doc:"BCP 47."`

@@ -28,19 +28,20 @@ type Me struct {
 }
 
 const (
-	viewColumns = `id, username, display_name, bio, bot, locked, followers_count, following_count, posts_count, created_at`
+	viewColumns = `id, username, display_name, avatar, bio, bot, locked, followers_count, following_count, posts_count, created_at`
 	meColumns   = viewColumns + `, email, email_verified, role, state, locale, time_zone, key`
 )
 
+// userFields scans viewColumns; the avatar is a file, of which Site.ShownFile makes an address.
 func userFields(u *social.User) []any {
-	return []any{&u.ID, &u.Username, &u.DisplayName, &u.Bio, &u.Bot, &u.Locked, &u.FollowersCount, &u.FollowingCount,
+	return []any{&u.ID, &u.Username, &u.DisplayName, &u.AvatarURL, &u.Bio, &u.Bot, &u.Locked, &u.FollowersCount, &u.FollowingCount,
 		&u.PostsCount, &u.CreatedAt}
 }
 
 func (s *Service) scanUser(row storage.Row) (social.User, error) {
 	var u social.User
 	err := row.Scan(userFields(&u)...)
-	u.URL = s.site.UserURL(u.Username)
+	u.URL, u.AvatarURL = s.site.UserURL(u.Username), s.site.ShownFile(u.AvatarURL)
 	return u, err
 }
 
@@ -48,7 +49,7 @@ func (s *Service) scanMe(row storage.Row) (Me, error) {
 	var m Me
 	err := row.Scan(append(userFields(&m.User), &m.Email, &m.EmailVerified, &m.Role, &m.State, &m.Locale, &m.TimeZone,
 		&m.key)...)
-	m.URL = s.site.UserURL(m.Username)
+	m.URL, m.AvatarURL = s.site.UserURL(m.Username), s.site.ShownFile(m.AvatarURL)
 	return m, err
 }
 

@@ -17,7 +17,7 @@ type Change[T any] struct {
 type ProfileChange struct {
 	DisplayName   Change[string] // cleared: the username
 	Bio           Change[string]
-	AvatarMediaID Change[string] // nothing but cleared: media is not offered yet
+	AvatarMediaID Change[string] // cleared: none
 	Locked        Change[bool]   // nothing but false: follow requests are not offered yet
 	Bot           Change[bool]
 	Locale        Change[string] // cleared: DefaultLocale
@@ -60,12 +60,33 @@ func (s *Service) UpdateMe(ctx context.Context, a social.Actor, c ProfileChange)
 			email = $6, email_verified = $7, found_name = $8 WHERE id = $9`,
 			me.DisplayName, me.Bio, storage.Bit(me.Bot), me.Locale, me.TimeZone, me.Email, storage.Bit(me.EmailVerified),
 			foundForm(me.DisplayName), a.UserID)
-		if err == nil && c.DisplayName.Set {
+		if err == nil && c.AvatarMediaID.Set {
+			me.AvatarURL, err = s.wear(ctx, tx, a.UserID, c.AvatarMediaID.Value)
+		}
+		if err == nil && (c.DisplayName.Set || c.AvatarMediaID.Set) {
 			err = changeNames(ctx, tx)
 		}
 		return err
 	})
 	return me, social.Wrap(err, "users: update %s", a.UserID)
+}
+
+// wear makes a picture the person's avatar, nil = none, and gives its address.
+func (s *Service) wear(ctx context.Context, tx storage.Tx, person social.ID, media *string) (*string, error) {
+	var id social.ID
+	if media != nil {
+		id, _ = social.ParseID(*media) // apply has checked it
+	}
+	file, err := s.Ports.Media.Wear(ctx, tx, person, id)
+	if err != nil {
+		return nil, err
+	}
+	var kept *string
+	if file != "" {
+		kept = &file
+	}
+	_, err = tx.Exec(ctx, `UPDATE users SET avatar = $2 WHERE id = $1`, person, kept)
+	return s.site.ShownFile(kept), err
 }
 
 // apply checks all fields and makes the change; with bad fields the account is of no use.
@@ -80,8 +101,10 @@ func (c ProfileChange) apply(me *Me) (bad []social.Field) {
 			me.Bio, bad = checkText("/bio", *c.Bio.Value, MaxBio, true, bad)
 		}
 	}
-	if c.AvatarMediaID.Value != nil {
-		bad = append(bad, social.BodyField("/avatar_media_id", social.FieldNotAllowed, "Pictures are not supported yet."))
+	if v := c.AvatarMediaID.Value; v != nil {
+		if id, err := social.ParseID(*v); err != nil || id.IsZero() {
+			bad = append(bad, social.BodyField("/avatar_media_id", social.FieldBadFormat, "Not an id."))
+		}
 	}
 	if v := c.Locked.Value; v != nil && *v {
 		bad = append(bad, social.BodyField("/locked", social.FieldNotAllowed, "Follow requests are not supported yet."))

@@ -79,6 +79,7 @@ func TestUpdateMeRefused(t *testing.T) {
 		"bio with an escape":    {users.ProfileChange{Bio: set("a\x1bb")}, "/bio", social.FieldBadFormat},
 		"an avatar": {users.ProfileChange{AvatarMediaID: set(social.NewID().String())}, "/avatar_media_id",
 			social.FieldNotAllowed},
+		"no id of an avatar": {users.ProfileChange{AvatarMediaID: set("none")}, "/avatar_media_id", social.FieldBadFormat},
 		"locked":             {users.ProfileChange{Locked: set(true)}, "/locked", social.FieldNotAllowed},
 		"no locale":          {users.ProfileChange{Locale: set("")}, "/locale", social.FieldBadFormat},
 		"no zone":            {users.ProfileChange{TimeZone: set("")}, "/time_zone", social.FieldBadFormat},

@@ -41,8 +41,8 @@ func (s *Service) Refs(ctx context.Context, q storage.Querier, ids []social.ID) 
 			}
 		}
 	}
-	err := in(ctx, q, missing, refScanner(),
-		`SELECT id, username, display_name FROM users WHERE deleted_at IS NULL AND id IN `,
+	err := in(ctx, q, missing, s.refScanner(),
+		`SELECT id, username, display_name, avatar FROM users WHERE deleted_at IS NULL AND id IN `,
 		func(r social.UserRef) {
 			refs[r.ID] = r
 			learn(r)
@@ -72,7 +72,7 @@ func (s *Service) RefsByName(ctx context.Context, q storage.Querier,
 		}
 	}
 	refs := make(map[string]social.UserRef, len(folded))
-	err := in(ctx, q, folded, refScanner(), `SELECT id, username, display_name FROM users WHERE deleted_at IS NULL
+	err := in(ctx, q, folded, s.refScanner(), `SELECT id, username, display_name, avatar FROM users WHERE deleted_at IS NULL
 		AND username IN `, func(r social.UserRef) {
 		for _, name := range given[r.Username] {
 			refs[name] = r
@@ -116,11 +116,12 @@ func in[V, T any](ctx context.Context, q storage.Querier, values []V, scan func(
 }
 
 // refScanner scans one row after the other into the same place: every list names people.
-func refScanner() func(storage.Row) (social.UserRef, error) {
+func (s *Service) refScanner() func(storage.Row) (social.UserRef, error) {
 	var r social.UserRef
-	into := []any{&r.ID, &r.Username, &r.DisplayName}
+	into := []any{&r.ID, &r.Username, &r.DisplayName, &r.AvatarURL}
 	return func(row storage.Row) (social.UserRef, error) {
 		err := row.Scan(into...)
+		r.AvatarURL = s.site.ShownFile(r.AvatarURL)
 		return r, err
 	}
 }

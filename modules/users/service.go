@@ -47,7 +47,7 @@ func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock soci
 	log *zap.Logger) *Service {
 	room := access.Config{SessionIdle: cfg.SessionIdle, SessionMax: cfg.SessionMax}
 	return &Service{
-		Ports:   Ports{Limits: social.Unlimited{}},
+		Ports:   Ports{Limits: social.Unlimited{}, Media: event.Absent{}},
 		Service: access.New(room, site, db, clock, pages, log.Named("users")),
 		cfg:     cfg, site: site, db: db, bus: bus, clock: clock, pages: pages, hasher: newHasher(cfg.Hashes, cfg.HashWait),
 		names: storage.NewCache[social.ID, *name](maxNames, nil),

@@ -29,6 +29,13 @@ func TrimJob(db storage.DB, log storage.LogKeeper, clock social.Clock, age time.
 	}}
 }
 
+// Last is the highest position that an announcement has by now, in a transaction also by its own; what follows is
+// higher.
+func Last(ctx context.Context, q storage.Querier) (last social.Position, err error) {
+	err = q.QueryRow(ctx, `SELECT COALESCE(MAX(id), (SELECT floor FROM log_state WHERE id = 1)) FROM outbox`).Scan(&last)
+	return last, social.Wrap(err, "outbox: last")
+}
+
 // Floor is the highest position that the store has dropped: nobody is shown what stands at or below it any more. A
 // module that keeps something for as long as an event is shown asks it.
 func Floor(ctx context.Context, q storage.Querier) (floor social.Position, err error) {

@@ -288,7 +288,7 @@ func (w *seeder) post(ctx context.Context, tx storage.Tx, m *marks, i int) error
 	data, err := json.Marshal(posts.Content{ID: r.id, URL: site.PostURL(r.id),
 		Author: &social.UserRef{ID: author.ID, Username: author.Name, DisplayName: author.Name},
 		Text:   w.text(r.key), RootID: r.id, Visibility: event.Public, CreatedAt: w.at(r.key),
-		Media: []posts.Media{}, Mentions: []posts.Mention{}, Tags: []posts.Tag{}})
+		Media: []social.Media{}, Mentions: []posts.Mention{}, Tags: []posts.Tag{}})
 	if err != nil {
 		return err
 	}

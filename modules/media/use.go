@@ -1,0 +1,98 @@
+package media
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/belfry-social/belfry/modules/social"
+	"github.com/belfry-social/belfry/storage"
+	"github.com/belfry-social/belfry/storage/outbox"
+)
+
+// Take makes pictures of owner part of a post, in the order given, and gives them as a post keeps them. The fault
+// validation_failed, at /media_ids/<n>: not_found (also: somebody else's, or used already), not_ready.
+func (s *Service) Take(ctx context.Context, tx storage.Tx, owner social.ID, ids []social.ID,
+	post social.ID) ([]social.Media, error) {
+	out := make([]social.Media, len(ids))
+	var bad []social.Field
+	for i, id := range ids {
+		p, fault, err := usable(ctx, tx, owner, id, fmt.Sprintf("/media_ids/%d", i))
+		if err != nil {
+			return nil, err
+		}
+		if fault != nil {
+			bad = append(bad, *fault)
+			continue
+		}
+		if err := use(ctx, tx, id, usedPost, post); err != nil {
+			return nil, err
+		}
+		out[i] = p.media()
+	}
+	if len(bad) > 0 {
+		return nil, social.Invalid(bad...)
+	}
+	return out, nil
+}
+
+// usable gives a picture of owner that is ready and used nowhere.
+func usable(ctx context.Context, tx storage.Tx, owner, id social.ID, pointer string) (row, *social.Field, error) {
+	p, err := ownRow(ctx, tx, owner, id)
+	there, err := storage.Found(err)
+	if err != nil {
+		return p, nil, err
+	}
+	var bad social.Field
+	switch {
+	case !there || p.used != usedNot:
+		bad = social.BodyField(pointer, social.FieldNotFound, "There is no such picture of yours that is not used yet.")
+	case p.state != ready:
+		bad = social.BodyField(pointer, social.FieldNotReady, "This picture is not ready.")
+	default:
+		return p, nil, nil
+	}
+	return p, &bad, nil
+}
+
+// Wear makes a picture the avatar of its owner, and gives the file that is shown, as Site.MediaURL takes it; "" for the
+// zero id, which means none. The one before stays as long as events name it. The fault validation_failed, at
+// /avatar_media_id: not_found, not_ready.
+func (s *Service) Wear(ctx context.Context, tx storage.Tx, owner, id social.ID) (string, error) {
+	p, err := ownRow(ctx, tx, owner, id)
+	there, err := storage.Found(err)
+	if err != nil {
+		return "", err
+	}
+	file := ""
+	if !there || p.used != usedNow { // else it is the avatar already
+		if err := takeOff(ctx, tx, owner); err != nil {
+			return "", err
+		}
+	}
+	if !id.IsZero() && (!there || p.used != usedNow) {
+		var bad *social.Field
+		if p, bad, err = usable(ctx, tx, owner, id, "/avatar_media_id"); err != nil {
+			return "", err
+		}
+		if bad != nil {
+			return "", social.Invalid(*bad)
+		}
+		if err := use(ctx, tx, id, usedNow, social.ID{}); err != nil {
+			return "", err
+		}
+	}
+	if !id.IsZero() {
+		file = p.token + "/" + smallName + p.ext
+	}
+	return file, nil
+}
+
+// takeOff ends the use of an avatar: events up to now may name it.
+func takeOff(ctx context.Context, tx storage.Tx, owner social.ID) error {
+	last, err := outbox.Last(ctx, tx)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `UPDATE media SET used_as = 3, until = $2 WHERE owner_id = $1 AND used_as = 2`, owner, int64(last))
+	return err
+}
