@@ -55,6 +55,22 @@ func TestBrowserLiving(t *testing.T) {
 	}
 }
 
+// TestBrowserPictures: posts with pictures, and portraits.
+func TestBrowserPictures(t *testing.T) {
+	t.Parallel()
+	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
+	npmInstall(t)
+	s := startSite(t, nil)
+	shots := os.Getenv("SHOTS")
+	if shots == "" {
+		shots = t.TempDir()
+	}
+	out := node(t, nil, "pictures.mjs", s.URL, shots, chromium)
+	if !strings.HasSuffix(strings.TrimSpace(out), "done") {
+		t.Errorf("the journey broke off:\n%s", out)
+	}
+}
+
 // TestBrowserAccess: every screen can be used without a mouse, without good eyes, on a phone.
 func TestBrowserAccess(t *testing.T) {
 	t.Parallel()

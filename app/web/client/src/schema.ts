@@ -336,6 +336,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/media": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a picture
+         * @description Metadata are dropped and the orientation is applied; of a moving GIF the first picture counts. 202 with the state `processing` when it takes longer than two seconds: ask again with `GET /v1/media/{id}`. A picture that nothing uses goes after 24 hours. A token needs the scope `write:posts`.
+         */
+        post: operations["upload-media"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/media/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A picture of one's own
+         * @description A token needs the scope `read`.
+         */
+        get: operations["get-media"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a picture that nothing uses
+         * @description A token needs the scope `write:posts`.
+         */
+        delete: operations["delete-media"];
+        options?: never;
+        head?: never;
+        /**
+         * Say what a picture shows
+         * @description A token needs the scope `write:posts`.
+         */
+        patch: operations["update-media"];
+        trace?: never;
+    };
     "/v1/notifications": {
         parameters: {
             query?: never;
@@ -631,6 +679,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** People whose username or display name begins with a text. */
+        get: operations["search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/stream-tickets": {
         parameters: {
             query?: never;
@@ -651,6 +716,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tags/{tag}/posts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Posts and comments with a tag that are for everybody */
+        get: operations["list-tagged"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/timelines/home": {
         parameters: {
             query?: never;
@@ -663,6 +745,23 @@ export interface paths {
          * @description A token needs the scope `read`.
          */
         get: operations["home-timeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/timelines/local": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Top-level posts of this site that are for everybody */
+        get: operations["local-timeline"];
         put?: never;
         post?: never;
         delete?: never;
@@ -701,6 +800,23 @@ export interface paths {
         post?: never;
         /** Remove a token; its streams end. */
         delete: operations["delete-token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** People who have written posts for everybody, who wrote last first. */
+        get: operations["list-users"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -927,12 +1043,12 @@ export interface components {
         DraftBody: {
             /** @description A language tag of BCP 47. */
             language?: string;
-            /** @description Not yet: has to be empty. */
+            /** @description At most 10 pictures of one's own, ready and not used yet. */
             media_ids?: string[];
             /** @description The post or comment that is answered. */
             reply_to?: string;
             sensitive?: boolean;
-            /** @description 1 to 5000 characters. */
+            /** @description At most 5000 characters. Needed unless there are pictures. */
             text?: string;
             /**
              * @description public when left out. Not together with reply_to.
@@ -1094,6 +1210,12 @@ export interface components {
             in: string;
             pointer: string;
         };
+        Focus: {
+            /** Format: double */
+            x: number;
+            /** Format: double */
+            y: number;
+        };
         FollowInputBody: {
             /** @description The bell: tell me of new posts. Left out: on for a new follow, unchanged otherwise. */
             notify?: boolean;
@@ -1152,6 +1274,7 @@ export interface components {
             channels: string[];
             media: boolean;
             reposts: boolean;
+            /** @description GET /v1/search is there, for people. */
             search: boolean;
             sse: boolean;
         };
@@ -1280,7 +1403,33 @@ export interface components {
             viewer: components["schemas"]["Relationship"] | null;
         };
         Media: {
+            /** @description What it shows, for people who do not see it; empty when nobody said. */
+            alt: string;
+            blurhash: string | null;
+            /**
+             * Format: int64
+             * @description Of the file behind url.
+             */
+            bytes: number;
+            /** Format: date-time */
+            created_at: string;
+            /** @description What is to stay in sight when it is cropped. */
+            focus: components["schemas"]["Focus"];
+            /** Format: int64 */
+            height: number;
             id: string;
+            /** @enum {string} */
+            kind: "image";
+            /** @description Of the file behind url. */
+            mime: string;
+            /** @description At most 640 pixels on the longer side. */
+            preview_url: string | null;
+            /** @enum {string} */
+            state: "processing" | "ready" | "failed";
+            /** @description At most 2048 pixels on the longer side. Its address is the permission to read it. */
+            url: string | null;
+            /** Format: int64 */
+            width: number;
         };
         Mention: {
             /** Format: int64 */
@@ -1399,7 +1548,7 @@ export interface components {
              * @description Stable; of a closed list.
              * @enum {string}
              */
-            code: "account_suspended" | "bad_credentials" | "bad_request" | "body_too_large" | "cross_site" | "cursor_gone" | "forbidden" | "headers_too_large" | "idempotency_in_flight" | "idempotency_mismatch" | "insufficient_scope" | "internal" | "invalid_cursor" | "invalid_json" | "invalid_state" | "invalid_ticket" | "invalid_token" | "limit_reached" | "method_not_allowed" | "not_acceptable" | "not_found" | "overloaded" | "precondition_failed" | "rate_limited" | "registration_closed" | "request_timeout" | "self_target" | "storage_full" | "unauthenticated" | "unavailable" | "unsupported_media_type" | "username_taken" | "validation_failed" | "wrong_password";
+            code: "account_suspended" | "bad_credentials" | "bad_request" | "body_too_large" | "cross_site" | "cursor_gone" | "forbidden" | "headers_too_large" | "idempotency_in_flight" | "idempotency_mismatch" | "insufficient_scope" | "internal" | "invalid_cursor" | "invalid_json" | "invalid_state" | "invalid_ticket" | "invalid_token" | "limit_reached" | "media_rejected" | "method_not_allowed" | "not_acceptable" | "not_found" | "overloaded" | "precondition_failed" | "rate_limited" | "registration_closed" | "request_timeout" | "self_target" | "storage_full" | "unauthenticated" | "unavailable" | "unsupported_media_type" | "username_taken" | "validation_failed" | "wrong_password";
             /** @description For people. */
             detail: string;
             /** @description The refused fields; empty unless the status is 422. */
@@ -1431,7 +1580,7 @@ export interface components {
             to: string;
         };
         ProfileInputBody: {
-            /** @description Only null yet. */
+            /** @description A picture of one's own, ready and not used yet; null = none. */
             avatar_media_id?: string | null;
             /** @description At most 500 characters. */
             bio?: string | null;
@@ -1626,6 +1775,11 @@ export interface components {
             /** Format: date-time */
             deleted_at: string;
             id: string;
+        };
+        UpdateInputBody: {
+            /** @description At most 1500 characters; null or empty takes it away. */
+            alt?: string;
+            focus?: components["schemas"]["Focus"];
         };
         User: {
             avatar_url: string | null;
@@ -2553,6 +2707,186 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    "upload-media": {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": {
+                    /** @description What it shows, at most 1500 characters. */
+                    alt?: string;
+                    /**
+                     * Format: binary
+                     * @description A JPEG, PNG, GIF or WebP.
+                     */
+                    file: string;
+                    /** @description x,y from -1 to 1: what is to stay in sight when it is cropped. */
+                    focus?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "Idempotency-Replayed"?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Media"];
+                };
+            };
+            /** @description It is in work. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Media"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            406: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            415: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            431: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+            507: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    "get-media": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Media"];
+                };
+            };
+            /** @description It is as the client has it. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            406: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            431: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    "delete-media": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            406: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            431: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+            507: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    "update-media": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Media"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            406: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            415: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            431: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+            507: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
     "list-notifications": {
         parameters: {
             query?: {
@@ -3371,6 +3705,54 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    search: {
+        parameters: {
+            query: {
+                /** @description How a name begins, in any case; with @ or without. */
+                q: string;
+                /** @description users; the others are not offered yet. */
+                type: "users" | "posts" | "tags";
+                /** @description Items on the page. */
+                limit?: number;
+                /** @description A cursor from an earlier page; none = from the start. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListUser"];
+                };
+            };
+            /** @description It is as the client has it. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            406: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            431: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
     "create-stream-ticket": {
         parameters: {
             query?: never;
@@ -3410,7 +3792,100 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    "list-tagged": {
+        parameters: {
+            query?: {
+                /** @description Items on the page. */
+                limit?: number;
+                /** @description A cursor from an earlier page; none = from the start. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Without the sign; 1 to 64 characters, in any case and width. */
+                tag: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPost"];
+                };
+            };
+            /** @description It is as the client has it. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            406: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            431: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
     "home-timeline": {
+        parameters: {
+            query?: {
+                /** @description Items on the page. */
+                limit?: number;
+                /** @description A cursor from an earlier page; none = from the start. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "Belfry-Cursor"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPost"];
+                };
+            };
+            /** @description It is as the client has it. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            406: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            431: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    "local-timeline": {
         parameters: {
             query?: {
                 /** @description Items on the page. */
@@ -3566,6 +4041,50 @@ export interface operations {
             500: components["responses"]["Problem"];
             503: components["responses"]["Problem"];
             507: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    "list-users": {
+        parameters: {
+            query?: {
+                /** @description Items on the page. */
+                limit?: number;
+                /** @description A cursor from an earlier page; none = from the start. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListUser"];
+                };
+            };
+            /** @description It is as the client has it. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            406: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            431: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
             default: components["responses"]["Problem"];
         };
     };

@@ -11,7 +11,9 @@ import { t } from "../text.js";
 import { Avatar, Icon } from "./basics.js";
 
 /** A picture on its way: bytes are sent at once, the description can still be written. */
-interface Picture { id: string; name: string; url: string; alt: string; percent: number | null; problem: string; media: string }
+interface Picture { id: string; name: string; url: string; alt: string; percent: number | null; problem: string; media: string;
+  /** The description that the server has. */
+  told: string }
 
 export interface ComposerProps {
   /** Where a draft belongs: "post", "reply to <id>", "edit <id>". */
@@ -30,7 +32,7 @@ export function Composer(o: ComposerProps) {
   const first = (): Draft => (o.edit ? { ...NONE, text: o.edit.text, warning: o.edit.warning ?? "" } : draft(who.id, o.at));
   const [d, setDraft] = useState(first);
   const [pictures, setPictures] = useState<Picture[]>(() => d.media.map((m) => ({ id: key(), name: "", url: m.url, alt: m.alt,
-    percent: null, problem: "", media: m.id })));
+    percent: null, problem: "", media: m.id, told: "" })));
   const [warn, setWarn] = useState(!!d.warning);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState("");
@@ -70,7 +72,7 @@ export function Composer(o: ComposerProps) {
   };
 
   const send = async (f: File) => {
-    const p: Picture = { id: key(), name: f.name, url: URL.createObjectURL(f), alt: "", percent: 0, problem: "", media: "" };
+    const p: Picture = { id: key(), name: f.name, url: URL.createObjectURL(f), alt: "", percent: 0, problem: "", media: "", told: "" };
     const stop = new AbortController();
     stops.current.set(p.id, stop);
     setPictures((l) => [...l, p]);
@@ -94,8 +96,10 @@ export function Composer(o: ComposerProps) {
     if (p.media) call("DELETE", `/v1/media/${p.media}`).catch(() => {}); // else it goes by itself after a day
   };
 
-  const describe = (p: Picture) => {
-    if (p.media) call("PATCH", `/v1/media/${p.media}`, { alt: p.alt }).catch((err) => patch(p.id, { problem: err.message }));
+  const describe = async (p: Picture) => {
+    if (!p.media || p.alt === p.told) return; // while the picture is on its way the description waits until it is sent
+    await call("PATCH", `/v1/media/${p.media}`, { alt: p.alt });
+    patch(p.id, { told: p.alt });
   };
 
   const submit = async () => {
@@ -103,6 +107,7 @@ export function Composer(o: ComposerProps) {
     setBusy(true);
     setProblem("");
     try {
+      await Promise.all(pictures.map(describe));
       const input: Record<string, unknown> = { text: d.text };
       if (warn && d.warning.trim()) input.warning = d.warning.trim();
       if (!o.edit && pictures.length) input.media_ids = pictures.map((p) => p.media);
@@ -150,7 +155,7 @@ export function Composer(o: ComposerProps) {
           {p.percent < 100 ? t.compose.uploading(p.percent) : t.compose.processing}</span>}
         <button type="button" class="plain shut" aria-label={t.remove} onClick={() => drop(p)}><Icon name="close" /></button>
         <input value={p.alt} maxLength={1500} placeholder={t.compose.alt} aria-label={t.compose.alt} title={t.compose.altHint}
-          onInput={(e) => patch(p.id, { alt: e.currentTarget.value })} onChange={() => describe(p)} />
+          onInput={(e) => patch(p.id, { alt: e.currentTarget.value })} onChange={() => { describe(p).catch((err) => patch(p.id, { problem: err.message })); }} />
         {p.problem && <p class="error" role="alert">{p.problem}</p>}
       </li>)}</ul>}
       <div class="row">

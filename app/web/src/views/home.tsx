@@ -8,9 +8,12 @@ import { HOME, LOCAL, postList } from "../store/lists.js";
 import { instance, me } from "../store/session.js";
 import { t } from "../text.js";
 import { useEffect } from "preact/hooks";
+import { place } from "../router.js";
 
 export function Home() {
   useEffect(() => title(""), []);
+  const { back, key } = place.value;
+  useEffect(() => { if (!back) postList(HOME).show(); }, [key]); // whoever comes here on purpose wants what is new
   if (!me.value) return <>
     <Welcome />
     <Everybody />
