@@ -176,7 +176,13 @@ func npmInstall(t *testing.T) {
 // node runs a script of the folder browser and returns what it printed.
 func node(t *testing.T, env []string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	return nodeWithin(t, 90*time.Second, env, args...)
+}
+
+// nodeWithin is node for a journey that takes longer.
+func nodeWithin(t *testing.T, limit time.Duration, env []string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, need(t, "node"), args...)
 	cmd.Dir = "browser"
