@@ -145,26 +145,31 @@ func need(t *testing.T, names ...string) string {
 
 var installing sync.Mutex // tests of the browser run beside each other
 
-// npmInstall puts the stock clients in place, once.
+// npmInstall puts the packages of the folder browser in place, once.
 func npmInstall(t *testing.T) {
+	t.Helper()
+	npmInstallIn(t, "browser")
+}
+
+func npmInstallIn(t *testing.T, dir string) {
 	t.Helper()
 	installing.Lock()
 	defer installing.Unlock()
 	npm := need(t, "npm")
 	need(t, "node")
 	// npm writes this file last; a lock file that is younger has other packages.
-	lock, err := os.Stat(filepath.Join("browser", "package-lock.json"))
+	lock, err := os.Stat(filepath.Join(dir, "package-lock.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	done, err := os.Stat(filepath.Join("browser", "node_modules", ".package-lock.json"))
+	done, err := os.Stat(filepath.Join(dir, "node_modules", ".package-lock.json"))
 	if err == nil && !done.ModTime().Before(lock.ModTime()) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	cmd.Dir = "browser"
+	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatalf("npm ci: %v\n%s", err, out)

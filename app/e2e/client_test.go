@@ -35,7 +35,8 @@ func TestClientTabs(t *testing.T) {
 	if seed == "" {
 		seed = strconv.FormatInt(time.Now().UnixNano()%1_000_000, 10)
 	}
-	out := nodeWithin(t, 5*time.Minute, []string{"BELFRY_ADMIN=" + s.Admin, "OPERATOR=" + operator.URL}, "client.mjs", s.URL, through,
+	env := []string{"BELFRY_ADMIN=" + s.Admin, "OPERATOR=" + operator.URL}
+	out := nodeWithin(t, 5*time.Minute, env, "client.mjs", s.URL, through,
 		token(alice, "read", "events"), "alice", token(bob, "read", "write:posts"), chromium, seed)
 	if !strings.HasSuffix(strings.TrimSpace(out), "done") {
 		t.Errorf("the journey broke off:\n%s", out)

@@ -27,7 +27,8 @@ class Shared {
   add(part: Part) {
     this.#parts.add(part);
     this.#connection ??= connect({ url: this.base, auth: this.auth, person: this.person, posts: "none",
-      types: ["notification", "read_state", "follow.changed", "user.deleted"], onEvent: (e) => this.#event(e), onGap: () => void this.#count(),
+      types: ["notification", "read_state", "follow.changed", "user.deleted"],
+      onEvent: (e) => this.#event(e), onGap: () => void this.#count(),
       onState: (state) => {
         if (state === "live") void this.#count(); // after the stream has begun, so that nothing falls in between
         this.#parts.forEach((p) => p.stateChanged(state));
@@ -128,8 +129,8 @@ const styled = (root: ShadowRoot, css: string) => {
 };
 
 const SVG = "http://www.w3.org/2000/svg";
-const BELL = "M12 3c-3.3 0-5.3 2.4-5.3 5.6 0 3.4-1 4.4-1.7 5.2-.4.5-.1 1.2.6 1.2h12.8c.7 0 1-.7.6-1.2-.7-.8-1.7-1.8-1.7-5.2" +
-  "C17.3 5.4 15.3 3 12 3zM10 17a2 2 0 0 0 4 0z";
+const BELL = "M12 3c-3.3 0-5.3 2.4-5.3 5.6 0 3.4-1 4.4-1.7 5.2-.4.5-.1 1.2.6 1.2h12.8c.7 0 1-.7.6-1.2-.7-.8-1.7-1.8" +
+  "-1.7-5.2C17.3 5.4 15.3 3 12 3zM10 17a2 2 0 0 0 4 0z";
 
 /** A bell with the number of unread notifications; a click leads to them. */
 export class BelfryBell extends Part {
