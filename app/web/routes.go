@@ -9,8 +9,8 @@ import (
 )
 
 // Routes adds the web client: one page for all its addresses, its assets, and what browsers and crawlers ask every site
-// for. Its routes stand behind the
-// server's guard and headers and ask nobody who they are: what the page shows it fetches from the API.
+// for. Its routes stand behind the server's guard and headers and ask nobody who they are: what the page shows it
+// fetches from the API.
 func Routes(r fiber.Router) {
 	page := Page()
 	tag := social.ETagOf(page, false)
@@ -31,7 +31,13 @@ func Routes(r fiber.Router) {
 	}
 	r.Get("/assets/:name", asset(""))
 	r.Get("/sw.js", asset("sw.js")) // at the root: what it keeps is the page
-	r.Get("/belfry.js", asset("belfry.js"))
+	r.Get("/belfry.js", func(c *fiber.Ctx) error {
+		// Pages of every origin load it, as a module, for which browsers use CORS. Without credentials: it is the same
+		// for everybody.
+		c.Set(fiber.HeaderAccessControlAllowOrigin, "*")
+		c.Set("Cross-Origin-Resource-Policy", "cross-origin")
+		return asset("belfry.js")(c)
+	})
 	r.Get("/favicon.ico", asset("bell.svg"))
 	r.Get("/robots.txt", asset("robots.txt"))
 }
