@@ -29,9 +29,13 @@ demo: build ## serve with a small community that is kept alive, data in ./data/d
 test: ## run every test
 	$(GO) test -timeout 10m ./...
 
+.PHONY: web
+web: ## write what is generated in app/web: types of the API, page, elements (needs Node.js; the built files are committed)
+	$(GO) test -count=1 -run '^TestWebIsBuilt$$' ./app/e2e -update
+
 .PHONY: race
 race: ## run the tests under the race detector, but for those that wait for a browser, for node or for builds
-	$(GO) test -race -short -timeout 15m -skip '^(TestBrowser|TestStockClients|TestGeneratedClient|TestQuickstart|TestReadmePage|TestPageCountsOnce|TestDocsCommands)$$' ./...
+	$(GO) test -race -short -timeout 15m -skip '^(TestBrowser|TestStockClients|TestGeneratedClient|TestQuickstart|TestClient.*|TestWebIsBuilt|TestReadmePage|TestPageCountsOnce|TestDocsCommands)$$' ./...
 
 .PHONY: format
 format: ## check formatting (make lint counts columns)

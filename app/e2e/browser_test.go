@@ -193,26 +193,31 @@ func need(t *testing.T, names ...string) string {
 
 var installing sync.Mutex // tests of the browser run beside each other
 
-// npmInstall puts the stock clients in place, once.
+// npmInstall puts the packages of the folder browser in place, once.
 func npmInstall(t *testing.T) {
+	t.Helper()
+	npmInstallIn(t, "browser")
+}
+
+func npmInstallIn(t *testing.T, dir string) {
 	t.Helper()
 	installing.Lock()
 	defer installing.Unlock()
 	npm := need(t, "npm")
 	need(t, "node")
 	// npm writes this file last; a lock file that is younger has other packages.
-	lock, err := os.Stat(filepath.Join("browser", "package-lock.json"))
+	lock, err := os.Stat(filepath.Join(dir, "package-lock.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	done, err := os.Stat(filepath.Join("browser", "node_modules", ".package-lock.json"))
+	done, err := os.Stat(filepath.Join(dir, "node_modules", ".package-lock.json"))
 	if err == nil && !done.ModTime().Before(lock.ModTime()) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	cmd.Dir = "browser"
+	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatalf("npm ci: %v\n%s", err, out)
@@ -224,7 +229,13 @@ func npmInstall(t *testing.T) {
 // node runs a script of the folder browser and returns what it printed.
 func node(t *testing.T, env []string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	return nodeWithin(t, 3*time.Minute, env, args...)
+}
+
+// nodeWithin is node for a journey that takes longer.
+func nodeWithin(t *testing.T, limit time.Duration, env []string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, need(t, "node"), args...)
 	cmd.Dir = "browser"

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// TestQuickstart: the page of docs/quickstart-web.md works as it stands there, from another origin: it signs in, lists,
-// streams, comes back after a restart with what it has missed, and asks for the password when its token has ended.
+// TestQuickstart: the pages of docs/quickstart-web.md work as they stand there, from another origin: they sign in, list,
+// stream, come back after a restart with what they have missed, and ask for the password when the token has ended.
 func TestQuickstart(t *testing.T) {
 	t.Parallel() // with the other tests of the browser
 	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
@@ -26,13 +26,17 @@ func TestQuickstart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := regexp.MustCompile("(?s)```html\n(.*?)```").FindSubmatch(text)
-	if page == nil {
-		t.Fatal("there is no page")
+	printed := regexp.MustCompile("(?s)```html\n(.*?)```").FindAllSubmatch(text, -1)
+	if len(printed) != 2 || bytes.Count(printed[0][1], []byte("\n")) > 20 {
+		t.Fatalf("%d pages, the first of at most twenty lines", len(printed))
 	}
 	var at string
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write(bytes.Replace(page[1], []byte("http://127.0.0.1:8080"), []byte(at), 1))
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page := printed[0][1]
+		if r.URL.Path == "/list.html" {
+			page = printed[1][1]
+		}
+		_, _ = w.Write(bytes.ReplaceAll(page, []byte("http://127.0.0.1:8080"), []byte(at)))
 	}))
 	defer elsewhere.Close()
 	origin := strings.Replace(elsewhere.URL, "127.0.0.1", "localhost", 1) // another site, not only another port
@@ -48,16 +52,24 @@ func TestQuickstart(t *testing.T) {
 			t.Fatalf("the page says %q, %v; want %q", line, err, want)
 		}
 	}
-	expect("followed you") // of the list
+	expect("bell 1")
 	bob.post("Good morning, @alice")
-	expect("mentioned you in a post") // of the stream
+	expect("toast mentioned you in a post")
+	expect("bell 2")
+	expect("list mentioned you in a post, followed you")
 
 	post := alice.post("First light")
 	s.restart()
-	bob.want(200, "PUT", "/v1/posts/"+post+"/like", nil, nil) // the page is not back yet: bye asks for a second
-	expect("liked your post")
-	bob.post("Where is this?", "reply_to", post)
-	expect("commented on your post")
+	bob.want(200, "PUT", "/v1/posts/"+post+"/like", nil, nil) // the pages are not back yet: bye asks for a second
+	expect("toast liked your post")
+	expect("bell 3")
+	expect("list liked your post, mentioned you in a post, followed you")
+	var list struct{ Items []struct{ ID string } }
+	alice.want(200, "GET", "/v1/notifications?limit=1", nil, &list)
+	alice.want(200, "PUT", "/v1/notifications/"+list.Items[0].ID+"/read", nil, nil)
+	expect("bell 2")
+	bob.want(200, "DELETE", "/v1/posts/"+post+"/like", nil, nil)
+	expect("list mentioned you in a post, followed you")
 
 	var tokens struct{ Items []struct{ ID string } }
 	alice.want(200, "GET", "/v1/tokens", nil, &tokens)

@@ -21,7 +21,13 @@ func Routes(r fiber.Router) {
 		return file(c.Params("name"))(c)
 	})
 	r.Get("/sw.js", file("sw.js")) // at the root: what it keeps is the page
-	r.Get("/belfry.js", file("belfry.js"))
+	r.Get("/belfry.js", func(c *fiber.Ctx) error {
+		// Pages of every origin load it, as a module, for which browsers use CORS. Without credentials: it is the same
+		// for everybody.
+		c.Set(fiber.HeaderAccessControlAllowOrigin, "*")
+		c.Set("Cross-Origin-Resource-Policy", "cross-origin")
+		return file("belfry.js")(c)
+	})
 	r.Get("/favicon.ico", file("bell.svg"))
 	r.Get("/robots.txt", file("robots.txt"))
 }

@@ -22,7 +22,7 @@ func TestFilesAreRevalidated(t *testing.T) {
 	for path, mediaType := range map[string]string{
 		"/": "text/html; charset=utf-8", "/@alice": "text/html; charset=utf-8",
 		"/assets/app.js": "text/javascript; charset=utf-8", "/favicon.ico": "image/svg+xml",
-		"/robots.txt": "text/plain; charset=utf-8",
+		"/robots.txt": "text/plain; charset=utf-8", "/belfry.js": "text/javascript; charset=utf-8",
 	} {
 		first, err := app.Test(httptest.NewRequest("GET", path, nil))
 		if err != nil {
@@ -94,5 +94,24 @@ func TestFilesArePacked(t *testing.T) {
 	}
 	if a, _ := get("/assets/index.html", ""); a.StatusCode == 200 {
 		t.Error("the page is an asset")
+	}
+}
+
+// TestOneFileForEveryOrigin: pages of every origin may load the elements, and nothing else.
+func TestOneFileForEveryOrigin(t *testing.T) {
+	app := fiber.New()
+	web.Routes(app)
+	for path, want := range map[string][2]string{"/belfry.js": {"*", "cross-origin"}, "/assets/app.js": {}, "/": {},
+		"/assets/belfry.js": {}} {
+		r := httptest.NewRequest("GET", path, nil)
+		r.Header.Set("Origin", "https://elsewhere.example")
+		a, err := app.Test(r)
+		if err != nil || a.StatusCode != 200 {
+			t.Fatalf("%s: %v %v", path, a, err)
+		}
+		got := [2]string{a.Header.Get("Access-Control-Allow-Origin"), a.Header.Get("Cross-Origin-Resource-Policy")}
+		if got != want || a.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: got %v, want %q", path, a.Header, want)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import type { Note, Post } from "./api.js";
 import { local } from "./router.js";
 import { instance, unread } from "./store/session.js";
 import { toast } from "./store/toasts.js";
+import { t } from "./text.js";
 
 const SAME = 5_000; // milliseconds in which one thing rings once: a post that names me comes as a post and as a mention
 const TEXT = 140;
@@ -19,7 +20,7 @@ export function ring(x: Note | Post) {
   rung = rung.filter((r) => now - r.at < SAME);
   if (rung.some((r) => r.about === about) && (!note || x.type === "mention")) return;
   rung.push({ about, at: now });
-  const text = note ? x.text : `\u2068${x.author!.display_name}\u2069: ${Array.from(x.warning || x.text).slice(0, TEXT).join("")}`;
+  const text = note ? x.text : `\u2068${x.author!.display_name}\u2069: ${[...(x.warning || x.text || t.post.onlyPictures)].slice(0, TEXT).join("")}`;
   const href = local(x.url);
   if (location.pathname !== "/notifications" || !note) toast(text, { href, about: note ? x.group.key : about });
   if (document.visibilityState === "hidden" && told()) {

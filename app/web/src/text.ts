@@ -88,7 +88,7 @@ export const t = {
   post: {
     like: (x: number) => `Like, ${n(x)}`, comments: (x: number) => count(x, "comment", "comments"),
     likes: (x: number) => count(x, "like", "likes"), reply: "Reply", open: "Open", menu: "More about this post",
-    delete: "Delete", edit: "Edit", edited: "edited", deleted: "This was deleted.", wasDeleted: "Deleted.",
+    delete: "Delete", edit: "Edit", edited: "edited", deleted: "This was deleted.", wasDeleted: "Deleted.", onlyPictures: "pictures",
     sensitive: "Sensitive pictures", show: "Show", hide: "Hide",
     visibility: { public: "Everybody", followers: "Followers", mentioned: "People named" },
     inReply: "Answer to", thread: "Comments", noComments: "No comments yet.", likedBy: "Liked by",

@@ -1,7 +1,7 @@
 // Live events of one person, once and in order, in every tab, over one connection a browser.
 
-import { Line, request, type Auth, type Site, type State } from "./line.js";
-import { after, seq } from "./position.js";
+import { ask, Line, pause, Refused, type Auth, type Site, type State } from "./line.js";
+import { after } from "./position.js";
 import type { BelfryEvent, EventType, Gap } from "./events.js";
 import { EVENT_TYPES } from "./events.js";
 import type { Frame } from "./wire.js";
@@ -13,17 +13,23 @@ export interface Options {
   auth?: Auth;
   /** Tells people apart who use one browser: tabs with the same word share a connection. */
   person?: string;
-  /** Position to go on from: Belfry-Cursor of a list, or Connection.position of earlier. Default: now. */
+  /**
+   * Position to go on from: Belfry-Cursor of a list, or Connection.position of earlier. Default: now, or where the
+   * connection stands that other tabs have.
+   */
   after?: string | null;
   /** Types wanted; a name stands for its dotted children. Default: all. */
   types?: readonly EventType[];
   /** Whose posts: of people followed with the bell on (default), of all followed, or none. */
   posts?: "notify" | "all" | "none";
-  /** Whether tabs share a connection. Default: where the browser can. */
+  /**
+   * Whether tabs share a connection, where the browser can. Default: with the cookie, and with a token if person says
+   * whose it is. Never with tickets, which cannot fetch what one tab lacks.
+   */
   share?: boolean;
   /** Milliseconds after which tabs that nobody looks at let the connection go; 0 = never. Default: 5 minutes. */
   hidden?: number | undefined;
-  /** Called for each event once, in order, one after the other. */
+  /** Called for each event once, in order, one after the other. What it throws is reported and stops nothing. */
   onEvent(event: BelfryEvent): void;
   /** Called when events are gone for good: fetch the lists in gap.heal. */
   onGap?(gap: Gap): void;
@@ -32,38 +38,50 @@ export interface Options {
 }
 
 export interface Connection {
-  /** Position of the last event that onEvent has had: what after takes. null = none yet. */
+  /** Position up to which onEvent has had everything: what after takes. null = none yet. */
   readonly position: string | null;
   readonly state: State;
   /** Tells the other tabs that access has ended, as after a log-out, and closes. */
   end(): void;
+  /** No callback is called after it. */
   close(): void;
 }
 
-/** Opens the events of a person. It does not throw: what goes wrong is a state. */
+/** Opens the events of a person. It does not throw: what goes wrong is a state. No callback comes before it returns. */
 export function connect(o: Options): Connection {
   return new Tab(o);
 }
 
+/** What the leader heard. Between before and the frame there is nothing for the reader; null = it does not know. */
+interface Heard {
+  before: string | null;
+  frame: Frame;
+}
+
 type Message =
-  | { kind: "event"; before: string | null; frame: Frame }
+  | { kind: "event"; heard: Heard }
   | { kind: "state"; state: State; position: string | null }
   | { kind: "ask" }; // somebody looks: is anybody leading?
 
 const ASK_EVERY = 15_000, ANSWER_WITHIN = 3_000; // milliseconds
 const PAGE = 100;
+const WAITING = 500; // frames that wait while a tab heals; of more, only the newest is kept, and the rest is fetched
 
 class Tab implements Connection {
   position: string | null;
   state: State = "connecting";
   #o: Options;
   #site: Site;
+  #name: string;
+  #hidden: number;
   #channel: BroadcastChannel | null = null;
   #stop = new AbortController();
+  #turn: AbortController | null = null; // the wish to lead, until it is taken back
   #line: Line | null = null; // while this tab leads
   #held: string | null = null; // position of the line, while this tab leads
-  #queue: { before: string | null; frame: Frame }[] = [];
+  #queue: Heard[] = [];
   #healing = false;
+  #failures = 0; // of healing
   #answered = 0; // when the leader was heard last
   #looked = Date.now(); // when somebody last looked at one of the tabs
 
@@ -71,22 +89,28 @@ class Tab implements Connection {
     this.#o = o;
     this.position = o.after ?? null;
     const base = (o.url ?? globalThis.location?.origin ?? "").replace(/\/$/, "");
+    const auth = o.auth ?? "cookie";
     const types = o.types ?? EVENT_TYPES;
     const query = new URLSearchParams({ posts: o.posts ?? "notify" });
     if (o.types) query.set("types", o.types.join(","));
-    this.#site = { base, auth: o.auth ?? "cookie", query: query.toString(),
+    this.#site = { base, auth, query: query.toString(),
       types: EVENT_TYPES.filter((t) => types.some((w) => t === w || t.startsWith(w + "."))) };
-    const can = typeof BroadcastChannel !== "undefined" && !!globalThis.navigator?.locks && typeof document !== "undefined";
-    if (o.share === false || !can) this.#lead();
-    else this.#join(`belfry ${base} ${o.person ?? ""} ${query}`);
+    this.#name = `belfry ${base} ${o.person ?? ""} ${query}`;
+    this.#hidden = o.hidden ?? 300_000;
+    const wanted = o.share ?? (auth === "cookie" || o.person !== undefined);
+    if (wanted && !(typeof auth === "object" && "ticket" in auth)) this.#channel = openChannel(this.#name);
+    if (this.#channel) this.#join(this.#channel);
+    else this.#lead();
+    if (typeof document !== "undefined") this.#on(globalThis, "online", () => this.#line?.renew());
   }
 
   close() {
     this.#stop.abort();
-    this.#line?.rest();
-    this.#line = null;
+    this.#withdraw();
     this.#channel?.close();
     this.#channel = null;
+    this.#queue = [];
+    this.state = "ended";
   }
 
   end() {
@@ -94,52 +118,82 @@ class Tab implements Connection {
     this.close();
   }
 
+  #on(target: EventTarget, name: string, then: (e: Event) => void) {
+    target.addEventListener(name, then, { signal: this.#stop.signal });
+  }
+
+  #every(ms: number, then: () => void) {
+    const timer = setInterval(then, ms);
+    this.#stop.signal.addEventListener("abort", () => clearInterval(timer));
+  }
+
   // --- one connection for all tabs ---
 
-  #join(name: string) {
-    this.#channel = new BroadcastChannel(name);
-    this.#channel.onmessage = (e) => this.#hear(e.data as Message);
-    const request = (steal: boolean) => {
-      const options = steal ? { steal: true } : { signal: this.#stop.signal };
-      navigator.locks.request(name, options, () => new Promise<void>((done) => {
-        if (this.#stop.signal.aborted) return done();
-        this.#stop.signal.addEventListener("abort", () => done());
-        this.#lead();
-      })).catch(() => {
-        if (this.#stop.signal.aborted) return;
-        this.#line?.rest(); // another tab has taken the lock, because this one was frozen
-        this.#line = null;
-        request(false);
-      });
-    };
-    request(false);
-    const every = (ms: number, what: () => void) => {
-      const timer = setInterval(what, ms);
-      this.#stop.signal.addEventListener("abort", () => clearInterval(timer));
-    };
-    const look = () => {
-      if (document.visibilityState !== "visible") return;
-      this.#looked = Date.now();
-      this.#line?.start();
-      if (this.#line) return;
-      const asked = Date.now();
-      this.#tell({ kind: "ask" });
-      setTimeout(() => { // nobody answers, and nobody lets the lock go: its holder is frozen
-        if (!this.#line && !this.#stop.signal.aborted && this.#answered < asked &&
-          document.visibilityState === "visible") request(true);
-      }, ANSWER_WITHIN * (1 + Math.random()));
-    };
-    every(ASK_EVERY, look);
-    document.addEventListener("visibilitychange", look, { signal: this.#stop.signal });
-    const hidden = this.#o.hidden ?? 300_000;
-    if (hidden) {
-      every(Math.min(hidden, 60_000), () => {
+  #join(channel: BroadcastChannel) {
+    channel.onmessage = (e) => this.#hear(e.data as Message);
+    this.#apply();
+    this.#every(ASK_EVERY, () => this.#look());
+    this.#on(document, "visibilitychange", () => this.#look());
+    // Who is stopped gives the lead away, and does not wait for it.
+    this.#on(document, "freeze", () => this.#withdraw());
+    this.#on(document, "resume", () => this.#back());
+    this.#on(globalThis, "pagehide", () => this.#withdraw());
+    this.#on(globalThis, "pageshow", () => this.#back());
+    if (this.#hidden) {
+      this.#every(Math.min(this.#hidden, 60_000), () => {
         if (document.visibilityState === "visible") this.#looked = Date.now();
-        else if (Date.now() - this.#looked >= hidden) this.#line?.rest();
+        else if (!this.#watched()) this.#line?.rest();
       });
     }
-    globalThis.addEventListener?.("online", () => this.#line?.start(), { signal: this.#stop.signal });
-    look();
+    this.#tell({ kind: "ask" }); // a tab that nobody looks at yet wants to know the state and the position too
+    this.#look();
+  }
+
+  #watched(): boolean {
+    return !this.#hidden || Date.now() - this.#looked < this.#hidden;
+  }
+
+  /** Waits for the lead, or takes it from a tab that does not answer. */
+  #apply(steal = false) {
+    this.#turn?.abort();
+    const turn = this.#turn = new AbortController();
+    const held = () => turn.signal.aborted ? undefined : new Promise<void>((done) => {
+      turn.signal.addEventListener("abort", () => done());
+      this.#lead();
+    });
+    navigator.locks.request(this.#name, steal ? { steal } : { signal: turn.signal }, held).catch((err) => {
+      if (turn.signal.aborted) return;
+      if ((err as DOMException).name !== "AbortError") return this.#lead(); // no locks here: alone, then
+      this.#line?.close(); // another tab has taken the lead, because this one did not answer
+      this.#line = null;
+      this.#apply();
+    });
+  }
+
+  #withdraw() {
+    this.#turn?.abort();
+    this.#turn = null;
+    this.#line?.close();
+    this.#line = null;
+  }
+
+  #back() {
+    if (this.#turn) return;
+    this.#apply();
+    this.#look();
+  }
+
+  /** Somebody looks at this tab: it wants a leader that is awake. */
+  #look() {
+    if (document.visibilityState !== "visible" || !this.#turn) return;
+    this.#looked = Date.now();
+    if (this.#line) return this.#line.start();
+    const asked = Date.now();
+    this.#tell({ kind: "ask" });
+    setTimeout(() => { // nobody answers, and nobody lets the lock go: its holder is stopped
+      if (this.#line || !this.#turn || this.#answered >= asked || document.visibilityState !== "visible") return;
+      this.#apply(true);
+    }, ANSWER_WITHIN * (1 + Math.random()));
   }
 
   #tell(m: Message) {
@@ -147,81 +201,85 @@ class Tab implements Connection {
   }
 
   #hear(m: Message) {
-    switch (m.kind) {
-      case "ask":
-        this.#looked = Date.now();
-        if (!this.#line) return;
-        this.#line.start();
-        return this.#tell({ kind: "state", state: this.state, position: this.#held });
-      case "state":
-        this.#answered = Date.now();
-        if (this.#line && m.state !== "ended") return; // two leaders for a moment: each has its own
-        this.#become(m.state);
-        if (m.position && this.position && after(m.position, this.position)) void this.#heal();
-        return;
-      case "event":
-        this.#answered = Date.now();
-        if (!this.#line) this.#receive(m.before, m.frame);
+    if (m.kind === "ask") {
+      this.#looked = Date.now();
+      if (!this.#line) return;
+      this.#line.start();
+      return this.#tell({ kind: "state", state: this.state, position: this.#held });
     }
+    this.#answered = Date.now();
+    if (m.kind === "state" && m.state === "ended") return this.#become("ended");
+    if (this.#line) return; // two leaders for a moment: each has its own
+    if (m.kind === "event") return this.#receive(m.heard);
+    this.#become(m.state);
+    if (!m.position) return;
+    if (this.position === null) this.position = m.position;
+    else if (after(m.position, this.position)) void this.#heal();
   }
 
   #become(state: State) {
     if (this.state === state || this.#stop.signal.aborted) return;
     this.state = state;
-    this.#o.onState?.(state);
     if (state === "ended") this.close();
+    guarded(this.#o.onState, state);
   }
 
   // --- the tab that leads ---
 
   #lead() {
     this.#held = this.position;
-    this.#line = new Line(this.#site, () => this.#held, (f) => {
-      const before = this.#held;
-      if (f.type === "ready" ? f.id : f.id || f.data.cursor) this.#held = f.id || f.data.cursor;
-      if (f.type === "bye") return;
-      this.#tell({ kind: "event", before, frame: f });
-      this.#receive(before, f);
+    this.#line = new Line(this.#site, () => this.#held, (frame) => {
+      const heard = { before: this.#held, frame };
+      this.#held = (frame.type === "ready" ? frame.id : frame.id || frame.data.cursor) || this.#held;
+      this.#tell({ kind: "event", heard });
+      this.#receive(heard);
     }, (state) => {
       this.#tell({ kind: "state", state, position: this.#held });
       this.#become(state);
     });
-    this.#line.start();
+    if (!this.#channel || this.#watched()) return this.#line.start();
+    this.#tell({ kind: "state", state: "resting", position: this.#held });
+    this.#become("resting");
   }
 
   // --- once and in order, in every tab ---
 
-  #receive(before: string | null, f: Frame) {
+  #receive(heard: Heard) {
     if (this.#stop.signal.aborted) return;
-    this.#queue.push({ before, frame: f });
+    this.#queue.push(heard);
+    if (this.#queue.length > WAITING) this.#queue.splice(0, WAITING);
     if (!this.#healing) this.#drain();
   }
 
   #drain() {
-    for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
+    for (let next = this.#queue[0]; next; next = this.#queue[0]) {
       const { before, frame } = next;
-      if (frame.type === "ready") {
-        this.position ??= frame.id || null;
-        continue;
-      }
-      if (frame.type === "gap") {
-        this.position = frame.id || frame.data.to;
-        this.#o.onGap?.(frame.data);
-        continue;
-      }
-      if (this.position && before && after(before, this.position)) { // this tab lacks what was before
-        this.#queue.unshift(next);
-        void this.#heal();
-        return;
-      }
-      this.#apply(frame.data);
+      if (this.position && before && frame.type !== "gap" && after(before, this.position)) return void this.#heal();
+      this.#queue.shift();
+      if (this.position && !before && frame.type === "ready" && frame.id !== this.position) return void this.#heal();
+      this.#take(frame);
     }
   }
 
-  #apply(event: BelfryEvent) {
-    if (this.position && !after(event.id, this.position)) return;
+  #take({ id, type, data }: Frame) {
+    if (type === "gap") {
+      const to = id || data.to, passed = ["expired", "damaged"].includes(data.reason);
+      if (!passed || !this.position || after(to, this.position)) this.#skip({ ...data, to });
+    } else if (type === "ready" || type === "bye") {
+      const at = id || data.cursor;
+      if (at && (!this.position || after(at, this.position))) this.position = at;
+    } else this.#give(data);
+  }
+
+  #skip(gap: Gap) {
+    this.position = gap.to;
+    guarded(this.#o.onGap, gap);
+  }
+
+  #give(event: BelfryEvent) {
+    if (this.#stop.signal.aborted || (this.position && !after(event.id, this.position))) return;
     this.position = event.id;
-    this.#o.onEvent(event);
+    guarded(this.#o.onEvent, event);
   }
 
   /** Reads what this tab lacks in the other way, page by page, and goes on with what has come meanwhile. */
@@ -230,35 +288,52 @@ class Tab implements Connection {
     this.#healing = true;
     try {
       for (let more = true; more && !this.#stop.signal.aborted;) more = await this.#page();
-    } catch {
-      await new Promise((done) => setTimeout(done, 2_000 + Math.random() * 3_000));
+      this.#failures = 0;
+    } catch (err) {
+      if (err instanceof Refused) {
+        this.#tell({ kind: "state", state: "ended", position: this.position });
+        this.#become("ended");
+      } else await new Promise((done) => setTimeout(done, pause(this.#failures++)));
     } finally {
       this.#healing = false;
-      if (!this.#stop.signal.aborted) this.#drain();
+      this.#drain();
     }
   }
 
+  /** Takes a page of what comes after the position; true = there is more. */
   async #page(): Promise<boolean> {
-    if (typeof this.#site.auth === "object" && "ticket" in this.#site.auth) { // a ticket opens streams and nothing else
-      const to = this.#queue[0]?.before ?? this.position!;
-      this.#o.onGap?.({ from: this.position, to, reason: "expired",
-        heal: ["/v1/notifications", "/v1/notifications/counts", "/v1/timelines/home"] });
-      this.position = to;
-      return false;
-    }
-    const { headers, credentials } = await request(this.#site.auth);
-    const answer = await fetch(`${this.#site.base}/v1/events?${this.#site.query}&limit=${PAGE}&after=` +
-      encodeURIComponent(this.position!), { headers: { ...headers, Accept: "application/json" }, credentials,
-      cache: "no-store" });
+    const answer = await ask(this.#site, "GET",
+      `/v1/events?${this.#site.query}&limit=${PAGE}&after=${encodeURIComponent(this.position!)}`);
     const body = await answer.json();
-    if (answer.status === 410) {
-      this.position = body.gap.to;
-      this.#o.onGap?.(body.gap);
+    if (this.#stop.signal.aborted) return false;
+    if (answer.status === 410 && body.gap) {
+      this.#skip(body.gap);
       return true;
     }
     if (!answer.ok) throw new Error(`events: ${answer.status}`);
-    for (const event of body.items as BelfryEvent[]) this.#apply(event);
-    if (seq(body.next) > seq(this.position)) this.position = body.next;
+    for (const event of body.items as BelfryEvent[]) this.#give(event);
+    if (after(body.next, this.position)) this.position = body.next;
+    const wanted = this.#queue[0]?.before;
+    if (!body.more && wanted && after(wanted, this.position)) throw new Error("events: older than the stream");
     return body.more;
+  }
+}
+
+/** A channel to the other tabs, where there are tabs, locks and leave to use them. */
+function openChannel(name: string): BroadcastChannel | null {
+  if (typeof document === "undefined" || typeof BroadcastChannel === "undefined" || !navigator.locks) return null;
+  try {
+    return new BroadcastChannel(name);
+  } catch {
+    return null;
+  }
+}
+
+/** Calls back; what that throws is reported as any uncaught error is. */
+function guarded<T>(callback: ((x: T) => void) | undefined, x: T) {
+  try {
+    callback?.(x);
+  } catch (err) {
+    queueMicrotask(() => { throw err; });
   }
 }
