@@ -110,18 +110,23 @@ func (s *Service) publish(ctx context.Context, tx storage.Tx, actor social.Actor
 		return author, err
 	}
 	if announced(*r) {
-		content := s.content(*r, &author)
-		data, err := content.AppendJSON(make([]byte, 0, announcedRoom+len(r.text)))
-		if err != nil {
-			return author, err
-		}
-		err = outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: author.ID},
-			Type: social.EventPostCreated, Actor: author.ID, Object: r.id, About: about(*r), Time: r.createdAt, Data: data})
-		if err != nil {
+		if err := s.announce(ctx, tx, social.EventPostCreated, *r, &author, r.createdAt); err != nil {
 			return author, err
 		}
 	}
 	return author, s.bus.Emit(ctx, tx, event.PostPublished{Post: s.info(*r, author)})
+}
+
+// announce tells those who follow the author of a post as it is now.
+func (s *Service) announce(ctx context.Context, tx storage.Tx, kind string, r row, author *social.UserRef,
+	at social.Time) error {
+	content := s.content(r, author)
+	data, err := content.AppendJSON(make([]byte, 0, announcedRoom+len(r.text)))
+	if err != nil {
+		return err
+	}
+	return outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: author.ID},
+		Type: kind, Actor: author.ID, Object: r.id, About: about(r), Time: at, Data: data})
 }
 
 // stillThere leaves out people who went between the look-up and the transaction.
