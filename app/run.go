@@ -20,6 +20,7 @@ import (
 	"github.com/belfry-social/belfry/app/web"
 	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/modules/people"
+	"github.com/belfry-social/belfry/modules/posts"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/plugins"
@@ -42,6 +43,7 @@ type program struct {
 	Guard      *plugins.Guard
 	Delivery   *delivery.Service `optional:"true"`
 	Users      *users.Service    `optional:"true"`
+	Posts      *posts.Service    `optional:"true"`
 	People     *people.Service   `optional:"true"`
 	Commands   *commands
 	Demo       *demo.Demo           // nil = none was asked for
@@ -134,7 +136,7 @@ func (p *program) mount(channels []plugins.Channel) {
 	}
 	p.Server.Mount(routers...)
 	p.Server.Register(append(p.Routes, server.InstanceRoutes(p.instance(channels)))...)
-	web.Routes(p.Server.Fiber())
+	web.Routes(p.Server.Fiber(), p.Site, p.visitors())
 }
 
 // steps is the order of start; stop runs it backwards. Read from the bottom for the end of the program: not ready

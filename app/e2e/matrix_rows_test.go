@@ -42,8 +42,13 @@ func (w *aviary) rows() []row {
 		page("GET /docs", "-", "/docs"), page("GET /problems/{code}", "-", "/problems/not_found"),
 		page("GET /favicon.ico", "-", "/favicon.ico"), page("GET /robots.txt", "-", "/robots.txt"),
 		page("GET /healthz", "-", "/healthz"), page("GET /readyz", "-", "/readyz"), page("GET /", "-", "/"),
-		page("GET /notifications", "-", "/notifications"), page("GET /p/{id}", "-", "/p/{hidden}"), page("GET /@{name}", "-",
-			"/@olive"),
+		page("GET /notifications", "-", "/notifications"), page("GET /p/{id}", "-", "/p/{shown}"),
+		page("GET /@{name}", "-", "/@olive"), page("GET /@{name}/followers", "-", "/@olive/followers"),
+		page("GET /@{name}/following", "-", "/@olive/following"), page("GET /tags/{tag}", "-", "/tags/nest"),
+		page("GET /local", "-", "/local"), page("GET /people", "-", "/people"), page("GET /login", "-", "/login"),
+		page("GET /register", "-", "/register"), page("GET /settings", "-", "/settings"),
+		page("GET /settings/{part}", "-", "/settings/profile"),
+		{op: "GET /p/{id}", auth: "-", mine: "404", make: at("/p/{hidden}"), stays: true},
 
 		{op: "POST /v1/auth/register", auth: "-", mine: "201", make: func(w *aviary) ask {
 			w.count++

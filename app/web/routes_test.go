@@ -8,12 +8,13 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/belfry-social/belfry/app/web"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // TestFilesAreRevalidated: a proxy that compresses makes a tag weak, and the file is still known (RFC 9110 13.1.2).
 func TestFilesAreRevalidated(t *testing.T) {
 	app := fiber.New()
-	web.Routes(app)
+	web.Routes(app, social.Site{Name: "Belfry"}, nil)
 	for path, mediaType := range map[string]string{
 		"/": "text/html; charset=utf-8", "/@alice": "text/html; charset=utf-8",
 		"/assets/main.js": "text/javascript; charset=utf-8", "/favicon.ico": "image/svg+xml",

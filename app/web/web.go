@@ -16,7 +16,7 @@ var static embed.FS
 const ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
-// Page is the one HTML page; it is served at "/", at "/@name" and at "/p/<id>".
+// Page is the one HTML page, with the marks at which a head and a body for visitors stand.
 func Page() []byte {
 	b, err := static.ReadFile("static/index.html")
 	if err != nil {
