@@ -116,6 +116,7 @@ func TestCosts(t *testing.T) {
 		"push that joins a group":  {5, 12, 1},
 		"one notification read":    {8, 7, 1},
 		"all notifications read":   {11, 3, 1},
+		"edit that names another":  {14, 17, 4}, // the change, and a mention taken from one and told to another (0078)
 		"deletion":                 {14, 16, 3}, // of a comment below a comment: its places there go too (0067)
 	} {
 		if got := least[name]; got != want {
@@ -162,6 +163,11 @@ func (w *town) acts(t *testing.T, a, b, c social.Actor) []act {
 	return []act{
 		{"post", write(a, "one", false)},
 		{"post that names somebody", write(a, "hello @"+ben.Username, false)},
+		{"edit that names another", func() error {
+			words := "hello @" + strings.Replace(ben.Username, "ben", "cleo", 1)
+			_, err := w.posts.Edit(ctx, a, post.ID, posts.Edit{Text: posts.Change[string]{Set: true, Value: &words}}, "")
+			return err
+		}},
 		{"like", like(b, true)},
 		{"like that joins a group", like(c, true)},
 		{"like done again", like(c, true)},

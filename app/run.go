@@ -21,6 +21,7 @@ import (
 	"github.com/belfry-social/belfry/modules/delivery"
 	"github.com/belfry-social/belfry/modules/media"
 	"github.com/belfry-social/belfry/modules/people"
+	"github.com/belfry-social/belfry/modules/posts"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
 	"github.com/belfry-social/belfry/plugins"
@@ -43,6 +44,7 @@ type program struct {
 	Guard      *plugins.Guard
 	Delivery   *delivery.Service `optional:"true"`
 	Users      *users.Service    `optional:"true"`
+	Posts      *posts.Service    `optional:"true"`
 	People     *people.Service   `optional:"true"`
 	Media      *media.Service    `optional:"true"`
 	Commands   *commands
@@ -142,7 +144,7 @@ func (p *program) mount(channels []plugins.Channel) {
 	if p.Media != nil {
 		p.Server.ServePictures(p.Media)
 	}
-	web.Routes(p.Server.Fiber())
+	web.Routes(p.Server.Fiber(), p.Site, p.visitors())
 }
 
 // steps is the order of start; stop runs it backwards. Read from the bottom for the end of the program: not ready

@@ -63,7 +63,8 @@ func TestErase(t *testing.T) {
 		t.Helper()
 		for _, who := range []*caller{alice, bob, newCaller(w.URL, w.People[2].Token)} {
 			for _, path := range []string{"/v1/timelines/home", "/v1/timelines/local", "/v1/tags/tag/posts",
-				"/v1/users", "/v1/search?type=users&q=zebra", "/v1/notifications", "/v1/notifications?grouped=true",
+				"/v1/users", "/v1/search?type=users&q=zebra", "/", "/people", "/tags/tag", "/p/" + post.ID, "/p/" + hers.ID,
+				"/@" + name, "/v1/notifications", "/v1/notifications?grouped=true",
 				"/v1/notifications/counts", "/v1/events?posts=all&after=oldest&limit=100",
 				"/v1/users/" + gone.ID, "/v1/users/" + gone.ID + "/posts", "/v1/users/by-name/" + name, "/v1/posts/" + post.ID,
 				"/v1/posts/" + comment.ID,

@@ -42,8 +42,13 @@ func (w *aviary) rows() []row {
 		page("GET /docs", "-", "/docs"), page("GET /problems/{code}", "-", "/problems/not_found"),
 		page("GET /favicon.ico", "-", "/favicon.ico"), page("GET /robots.txt", "-", "/robots.txt"),
 		page("GET /healthz", "-", "/healthz"), page("GET /readyz", "-", "/readyz"), page("GET /", "-", "/"),
-		page("GET /notifications", "-", "/notifications"), page("GET /p/{id}", "-", "/p/{hidden}"), page("GET /@{name}", "-",
-			"/@olive"),
+		page("GET /notifications", "-", "/notifications"), page("GET /p/{id}", "-", "/p/{shown}"),
+		page("GET /@{name}", "-", "/@olive"), page("GET /@{name}/followers", "-", "/@olive/followers"),
+		page("GET /@{name}/following", "-", "/@olive/following"), page("GET /tags/{tag}", "-", "/tags/nest"),
+		page("GET /local", "-", "/local"), page("GET /people", "-", "/people"), page("GET /login", "-", "/login"),
+		page("GET /register", "-", "/register"), page("GET /settings", "-", "/settings"),
+		page("GET /settings/{part}", "-", "/settings/profile"),
+		{op: "GET /p/{id}", auth: "-", mine: "404", make: at("/p/{hidden}"), stays: true},
 
 		{op: "POST /v1/auth/register", auth: "-", mine: "201", make: func(w *aviary) ask {
 			w.count++
@@ -99,6 +104,10 @@ func (w *aviary) rows() []row {
 		page("GET /v1/posts/{id}", "opt", "/v1/posts/{shown}"),
 		{op: "GET /v1/posts/{id}", auth: "opt", mine: "200", others: absent, secret: true, make: at("/v1/posts/{hidden}"),
 			stays: true},
+		{op: "PATCH /v1/posts/{id}", auth: posts, mine: "200", others: absent, stays: true,
+			make: at("/v1/posts/{shown}", m{"language": "en"})},
+		{op: "PATCH /v1/posts/{id}", auth: posts, mine: "200", others: absent, secret: true, stays: true,
+			make: at("/v1/posts/{hidden}", m{"sensitive": true, "warning": nil})},
 		{op: "DELETE /v1/posts/{id}", auth: posts, mine: "204", others: absent,
 			make: func(w *aviary) ask { return ask{path: "/v1/posts/" + w.owner.post("short")} }},
 		{op: "DELETE /v1/posts/{id}", auth: posts, mine: "204", others: absent,

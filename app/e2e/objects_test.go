@@ -248,6 +248,21 @@ func TestObjects(t *testing.T) {
 		alice.holds(t, shapePost, 200, "GET", "/v1/posts/"+post, nil)
 		nobody.holds(t, with(shapePost, "viewer", "null"), 200, "GET", "/v1/posts/"+post, nil)
 		nobody.holds(t, pageOf(with(shapeComment, "viewer", "null")), 200, "GET", "/v1/posts/"+post+"/comments", nil)
+		edited, _ := alice.holds(t, with(shapePost, "edited_at", "time"), 200, "PATCH", "/v1/posts/"+post,
+			map[string]any{"warning": "bright", "language": nil})
+		if edited["text"] != made["text"] || edited["language"] != nil || edited["warning"] != "bright" {
+			t.Errorf("edited: %v", edited)
+		}
+		bob.refused(t, 404, "not_found", "PATCH", "/v1/posts/"+post, map[string]any{"text": "mine now"})
+		alice.refused(t, 412, "precondition_failed", "PATCH", "/v1/posts/"+post, map[string]any{"text": "x"},
+			`If-Match: "other"`)
+		for pointer, body := range map[string]map[string]any{"/media_ids": {"media_ids": []string{}}, "/text": {"text": nil},
+			"/visibility": {"visibility": "public"}} {
+			got, _ := alice.holds(t, shapeProblem, 422, "PATCH", "/v1/posts/"+post, body)
+			if at := got["errors"].([]any)[0].(map[string]any)["pointer"]; at != pointer {
+				t.Errorf("%v is refused at %v", body, at)
+			}
+		}
 		bob.holds(t, shapeLike, 200, "PUT", "/v1/posts/"+post+"/like", nil)
 		alice.holds(t, pageOf(shapeUser), 200, "GET", "/v1/posts/"+post+"/likes", nil)
 		alice.holds(t, pageOf(shapePost), 200, "GET", "/v1/timelines/home", nil)
@@ -348,6 +363,7 @@ func TestObjects(t *testing.T) {
 	s.sub(t, "events", func(t *testing.T) {
 		bob.want(200, "DELETE", "/v1/posts/"+post+"/like", nil, nil)
 		alice.want(204, "DELETE", "/v1/posts/"+post, nil, nil)
+		alice.want(200, "PATCH", "/v1/posts/"+alice.post("first thought"), map[string]any{"text": "second thought"}, nil)
 		// What the person is told of is durable in the log a moment after the answer: the last of it is awaited.
 		c, _ := alice.stream("?after=oldest&posts=all")
 		bob.post("@alice the last", "reply_to", alice.post("carry on"))
@@ -363,7 +379,7 @@ func TestObjects(t *testing.T) {
 			kind := e["type"].(string)
 			seen[kind] = true
 			want := map[string]any{"notification": with(shapeNotification, "actor", "?object", "object", "?object", "data",
-				"?object"), "post.created": event,
+				"?object"), "post.created": event, "post.updated": with(event, "edited_at", "time"),
 				"notification.updated": with(shapeNotification, "actor", "?object", "object", "?object", "data", "?object"),
 				"notification.removed": shape{"id": "?id", "group": "?object", "object_id": "?id",
 					"reason": "=withdrawn|deleted|hidden"},
@@ -393,7 +409,7 @@ func TestObjects(t *testing.T) {
 			}
 		}
 		for _, kind := range []string{"notification", "notification.removed", "read_state", "follow.changed", "post.created",
-			"post.deleted"} {
+			"post.updated", "post.deleted"} {
 			if !seen[kind] {
 				t.Errorf("no %s was seen: the test shows nothing of it", kind)
 			}

@@ -7,13 +7,10 @@ import (
 )
 
 // Routes adds the web client: one page for all its addresses, its assets, and what browsers and crawlers ask every site
-// for. Its routes stand behind the server's guard and headers and ask nobody who they are: what the page shows it
-// fetches from the API.
-func Routes(r fiber.Router) {
-	for _, path := range []string{"/", "/notifications", "/p/:id", "/@:name", "/@:name/followers", "/@:name/following",
-		"/tags/:tag", "/people", "/local", "/login", "/register", "/settings", "/settings/:part"} {
-		r.Get(path, file("index.html"))
-	}
+// for. Its routes stand behind the server's guard and headers and ask nobody who they are: a page has what everybody
+// may see, and what else is shown to who is signed in, the client fetches from the API. A nil public shows nothing.
+func Routes(r fiber.Router, site social.Site, public Public) {
+	newPages(assets()["index.html"].content, site, public).routes(r)
 	r.Get("/assets/:name", func(c *fiber.Ctx) error {
 		if c.Params("name") == "index.html" {
 			return social.NotFound()

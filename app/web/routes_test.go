@@ -13,12 +13,13 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/belfry-social/belfry/app/web"
+	"github.com/belfry-social/belfry/modules/social"
 )
 
 // TestFilesAreRevalidated: a proxy that compresses makes a tag weak, and the file is still known (RFC 9110 13.1.2).
 func TestFilesAreRevalidated(t *testing.T) {
 	app := fiber.New()
-	web.Routes(app)
+	web.Routes(app, social.Site{Name: "Belfry"}, nil)
 	for path, mediaType := range map[string]string{
 		"/": "text/html; charset=utf-8", "/@alice": "text/html; charset=utf-8",
 		"/assets/app.js": "text/javascript; charset=utf-8", "/favicon.ico": "image/svg+xml",
@@ -47,7 +48,7 @@ func TestFilesAreRevalidated(t *testing.T) {
 // TestFilesArePacked: by gzip for whoever takes it, and for nobody else; a version that the page names is kept.
 func TestFilesArePacked(t *testing.T) {
 	app := fiber.New()
-	web.Routes(app)
+	web.Routes(app, social.Site{Name: "Belfry"}, nil)
 	get := func(path, encodings string) (*http.Response, []byte) {
 		t.Helper()
 		r := httptest.NewRequest("GET", path, nil)
@@ -100,7 +101,7 @@ func TestFilesArePacked(t *testing.T) {
 // TestOneFileForEveryOrigin: pages of every origin may load the elements, and nothing else.
 func TestOneFileForEveryOrigin(t *testing.T) {
 	app := fiber.New()
-	web.Routes(app)
+	web.Routes(app, social.Site{Name: "Belfry"}, nil)
 	for path, want := range map[string][2]string{"/belfry.js": {"*", "cross-origin"}, "/assets/app.js": {}, "/": {},
 		"/assets/belfry.js": {}} {
 		r := httptest.NewRequest("GET", path, nil)

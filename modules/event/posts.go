@@ -64,6 +64,16 @@ type PostsUncounted struct {
 
 func (PostsUncounted) FactName() string { return "posts uncounted" }
 
+// PostEdited: the author changed a post or a comment, which is Post now. Named are people who were not named in it
+// before, Unnamed those who are not any more. Its own event entry stands in the outbox already.
+type PostEdited struct {
+	Post           PostInfo
+	Named, Unnamed []social.ID
+	At             social.Time
+}
+
+func (PostEdited) FactName() string { return "post edited" }
+
 // AuthorActive: Key is the order key of the newest top-level post for everybody of Author. It is emitted once for each
 // person who wrote such a post before a version that tells so by PostPublished.
 type AuthorActive struct {

@@ -15,6 +15,7 @@ import (
 func (s *Service) Reactions() []event.Reaction {
 	return []event.Reaction{
 		event.On("notifications: notify those named", s.onPublished),
+		event.On("notifications: notify those named anew", s.onEdited),
 		event.On("notifications: notify the author", s.onLiked),
 		event.On("notifications: withdraw a like", s.onUnliked),
 		event.On("notifications: withdraw all about a post", s.onRemoved),
@@ -56,6 +57,34 @@ func (s *Service) onPublished(ctx context.Context, tx storage.Tx, f event.PostPu
 		notified = append(notified, n.person)
 		err = s.notify(ctx, tx, act{kind: n.kind, receiver: n.person, actor: p.Author, object: p.ID,
 			cast: castOf(&seen, p.Author), at: p.CreatedAt})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// onEdited notifies people whom a post names since it was changed, and withdraws what those were told who are not named
+// any more. Whoever was told of it for what it answers is not told again.
+func (s *Service) onEdited(ctx context.Context, tx storage.Tx, f event.PostEdited) error {
+	p := f.Post
+	for _, person := range f.Unnamed {
+		if err := s.withdraw(ctx, tx, person, typeMention, p.Author.ID, p.ID, f.At); err != nil {
+			return err
+		}
+	}
+	for _, person := range f.Named {
+		if p.Kind() == event.KindComment && (person == p.RootAuthor || person == p.ReplyAuthor) {
+			continue
+		}
+		seen, ok, err := s.seenBy(ctx, tx, p, person)
+		if err != nil {
+			return err
+		} else if !ok {
+			continue
+		}
+		err = s.notify(ctx, tx, act{kind: typeMention, receiver: person, actor: p.Author, object: p.ID,
+			cast: castOf(&seen, p.Author), at: f.At})
 		if err != nil {
 			return err
 		}

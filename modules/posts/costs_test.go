@@ -228,18 +228,27 @@ func TestListsModel(t *testing.T) {
 		for i := range rapid.IntRange(1, 40).Draw(r, "acts") {
 			a, b := who.Draw(r, "a"), who.Draw(r, "b")
 			switch op := rapid.SampledFrom([]string{"post", "post", "comment", "comment", "comment", "follow", "unfollow",
-				"delete"}).Draw(r, "op"); op {
+				"delete", "edit"}).Draw(r, "op"); op {
 			case "post":
 				v := rapid.SampledFrom([]event.Visibility{event.Public, event.Followers, event.Mentioned}).Draw(r, "for")
 				p := s.write(t, a, posts.Draft{Text: fmt.Sprint(i, " #bell @", b), Visibility: v})
 				all, author[p.ID], root[p.ID] = append(all, p), a, p
-			case "comment", "delete":
+			case "comment", "delete", "edit":
 				if len(all) == 0 {
 					continue
 				}
 				p := rapid.SampledFrom(all).Draw(r, "which")
 				switch top := root[p.ID]; {
 				case gone[p.ID] || gone[top.ID]:
+				case op == "edit":
+					now := s.edit(t, author[p.ID], p, text(fmt.Sprint(i, rapid.SampledFrom([]string{" ", " #bell"}).Draw(r, "tag"),
+						" @", b)))
+					all[slices.IndexFunc(all, func(o posts.Post) bool { return o.ID == p.ID })] = now
+					for id, top := range root {
+						if top.ID == p.ID {
+							root[id] = now
+						}
+					}
 				case op == "delete":
 					s.remove(t, author[p.ID], p)
 					gone[p.ID] = true
@@ -275,7 +284,9 @@ func TestListsModel(t *testing.T) {
 			local, tagged := []string{}, []string{}
 			for _, p := range slices.Backward(all) {
 				if p.Visibility == event.Public && !gone[p.ID] {
-					tagged = append(tagged, p.Text)
+					if len(p.Tags) > 0 {
+						tagged = append(tagged, p.Text)
+					}
 					if p.ReplyTo == nil {
 						local = append(local, p.Text)
 					}

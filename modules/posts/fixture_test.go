@@ -61,6 +61,7 @@ func openOn(t testing.TB, cfg posts.Config, on func(storage.DB) storage.DB, name
 			f event.PostPublished) error {
 			return s.facts.add(f)
 		}),
+		event.On("test: edited", func(_ context.Context, _ storage.Tx, f event.PostEdited) error { return s.facts.add(f) }),
 		event.On("test: removed", func(_ context.Context, _ storage.Tx, f event.PostRemoved) error { return s.facts.add(f) }),
 		event.On("test: liked", func(_ context.Context, _ storage.Tx, f event.PostLiked) error { return s.facts.add(f) }),
 		event.On("test: unliked", func(_ context.Context, _ storage.Tx, f event.PostUnliked) error { return s.facts.add(f) }),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -26,6 +27,23 @@ type draftBody struct {
 	Sensitive  bool     `json:"sensitive,omitempty"`
 	Warning    *string  `json:"warning,omitempty" doc:"1 to 200 characters."`
 	Language   *string  `json:"language,omitempty" doc:"A language tag of BCP 47."`
+}
+
+type editInput struct {
+	ID      string `path:"id"`
+	IfMatch string `header:"If-Match"`
+	Body    struct {
+		Text      Change[string]   `json:"text" required:"false" doc:"1 to 5000 characters."`
+		MediaIDs  Change[[]string] `json:"media_ids" required:"false" doc:"Not yet: has to be absent."`
+		Sensitive Change[bool]     `json:"sensitive" required:"false"`
+		Warning   Change[string]   `json:"warning" required:"false" doc:"1 to 200 characters; null = none."`
+		Language  Change[string]   `json:"language" required:"false" doc:"A language tag of BCP 47; null = none."`
+	}
+}
+
+// Schema is the value's own, or null.
+func (Change[T]) Schema(r huma.Registry) *huma.Schema {
+	return huma.SchemaFromType(r, reflect.TypeFor[*T]())
 }
 
 type deleteInput struct {
@@ -80,6 +98,8 @@ func (s *Service) Routes(api huma.API) {
 	huma.Register(api, op("create-post", http.MethodPost, "/v1/posts", "Write a post or a comment", http.StatusCreated,
 		write, invalid), s.create)
 	huma.Register(api, op("get-post", http.MethodGet, "/v1/posts/{id}", "One post or comment", ok, one, missing), s.get)
+	huma.Register(api, op("edit-post", http.MethodPatch, "/v1/posts/{id}", "Change a post or comment of one's own", ok,
+		write, missing, http.StatusPreconditionFailed, invalid), s.edited)
 	huma.Register(api, op("delete-post", http.MethodDelete, "/v1/posts/{id}", "Delete a post or comment of one's own",
 		http.StatusNoContent, write, missing, http.StatusPreconditionFailed), s.delete)
 	huma.Register(api, op("list-comments", http.MethodGet, "/v1/posts/{id}/comments", "Everything below a post, flat",
@@ -137,6 +157,16 @@ func (b draftBody) draft() (Draft, error) {
 
 func (s *Service) get(ctx context.Context, in *social.IDPath) (*social.Answer[Post], error) {
 	return social.Answered(s.Get(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID)))
+}
+
+func (s *Service) edited(ctx context.Context, in *editInput) (*social.Answer[Post], error) {
+	if in.Body.MediaIDs.Set {
+		return nil, social.Invalid(social.BodyField("/media_ids", social.FieldNotAllowed,
+			"Media of a post cannot be changed on this server."))
+	}
+	b := in.Body
+	e := Edit{Text: b.Text, Sensitive: b.Sensitive, Warning: b.Warning, Language: b.Language}
+	return social.Answered(s.Edit(ctx, social.ActorFrom(ctx), social.PathID(in.ID), e, in.IfMatch))
 }
 
 func (s *Service) delete(ctx context.Context, in *deleteInput) (*struct{}, error) {

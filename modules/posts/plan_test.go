@@ -34,6 +34,10 @@ func TestPlans(t *testing.T) {
 	must(err)
 	open, err := s.Publish(ctx, a, Draft{Text: "#one"}, nil)
 	must(err)
+	for _, words := range []string{"#two @b", "#three @c"} { // the crowd gives a name to another each time
+		_, err = s.Edit(ctx, a, open.ID, Edit{Text: Change[string]{Set: true, Value: &words}}, "")
+		must(err)
+	}
 	must(s.Delete(ctx, a, open.ID, ""))
 	comment, err := s.Publish(ctx, a, Draft{Text: "two", ReplyTo: top.ID}, nil)
 	must(err)

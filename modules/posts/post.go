@@ -89,6 +89,7 @@ func (s *Service) content(r row, author *social.UserRef) Content {
 	}
 	c.Author, c.Text, c.Sensitive, c.Warning, c.Language, c.LikeCount = author, r.text, r.sensitive, r.warning,
 		r.language, r.likes
+	c.EditedAt = r.editedAt
 	if len(r.mentions) > 0 {
 		c.Mentions = r.mentions
 	}

@@ -37,7 +37,7 @@ func (s *Service) Local(ctx context.Context, reader social.ID,
 func (s *Service) Tagged(ctx context.Context, reader social.ID, tag string,
 	p social.PageQuery) (social.List[Post], error) {
 	var out social.List[Post]
-	tag, ok := foldTag(tag)
+	tag, ok := FoldTag(tag)
 	if !ok {
 		return out, social.NotFound()
 	}
@@ -59,8 +59,8 @@ func (s *Service) Tagged(ctx context.Context, reader social.ID, tag string,
 	return out, social.Wrap(err, "posts: posts with a tag")
 }
 
-// foldTag gives a tag in the one form in which it is kept; false if it is none.
-func foldTag(text string) (string, bool) {
+// FoldTag gives a tag in the one form in which it is kept: NFC, folded by case and width. False if it is none.
+func FoldTag(text string) (string, bool) {
 	text = norm.NFC.String(text)
 	word, tag := tagOf(text)
 	return tag, tag != "" && word == text

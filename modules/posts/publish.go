@@ -115,22 +115,27 @@ func (s *Service) publish(ctx context.Context, tx storage.Tx, actor social.Actor
 		return author, err
 	}
 	if announced(*r) {
-		content := s.content(*r, &author)
-		data, err := content.AppendJSON(make([]byte, 0, announcedRoom+len(r.text)+mediaRoom*len(r.media)))
-		if err != nil {
-			return author, err
-		}
-		if len(data) > storage.MaxPayload { // texts beyond any use: most characters of each take six bytes
-			return author, social.Invalid(social.BodyField("/media_ids", social.FieldTooLong,
-				"The text and what is said about the pictures are too long together."))
-		}
-		err = outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: author.ID},
-			Type: social.EventPostCreated, Actor: author.ID, Object: r.id, About: about(*r), Time: r.createdAt, Data: data})
-		if err != nil {
+		if err := s.announce(ctx, tx, social.EventPostCreated, *r, &author, r.createdAt); err != nil {
 			return author, err
 		}
 	}
 	return author, s.bus.Emit(ctx, tx, event.PostPublished{Post: s.info(*r, author)})
+}
+
+// announce tells those who follow the author of a post as it is now.
+func (s *Service) announce(ctx context.Context, tx storage.Tx, kind string, r row, author *social.UserRef,
+	at social.Time) error {
+	content := s.content(r, author)
+	data, err := content.AppendJSON(make([]byte, 0, announcedRoom+len(r.text)+mediaRoom*len(r.media)))
+	if err != nil {
+		return err
+	}
+	if len(data) > storage.MaxPayload { // texts beyond any use: most characters of each take six bytes
+		return social.Invalid(social.BodyField("/media_ids", social.FieldTooLong,
+			"The text and what is said about the pictures are too long together."))
+	}
+	return outbox.Announce(ctx, tx, outbox.Announcement{Stream: social.Stream{Kind: social.By, User: author.ID},
+		Type: kind, Actor: author.ID, Object: r.id, About: about(r), Time: at, Data: data})
 }
 
 // stillThere leaves out people who went between the look-up and the transaction.

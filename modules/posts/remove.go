@@ -24,25 +24,29 @@ type Tombstone struct {
 // The first transaction decides, and redacts one page of announcements; other pages follow before the answer, each in a
 // transaction of its own. After an error the post may be deleted; its last pages are then a job's.
 func (s *Service) Delete(ctx context.Context, actor social.Actor, id social.ID, ifMatch string) error {
-	err := s.end(ctx, id, func(tx storage.Tx) (row, social.UserRef, error) {
-		author, err := s.person(ctx, tx, actor)
-		if err != nil {
-			return row{}, author, err
-		}
-		r, found, err := ownRow(ctx, tx, actor.UserID, id)
-		if err != nil {
-			return r, author, err
-		}
-		if !found {
-			return r, author, social.NotFound()
-		}
-		ok, err := matches(ifMatch, s.post(r, &author, actor.UserID))
-		if err == nil && !ok {
-			err = social.NewFault(social.CodePreconditionFailed, "The post has changed.")
-		}
-		return r, author, err
-	})
+	err := s.end(ctx, id, func(tx storage.Tx) (row, social.UserRef, error) { return s.own(ctx, tx, actor, id, ifMatch) })
 	return social.Wrap(err, "posts: delete %s", id)
+}
+
+// own gives a post of the actor, if it is as the header If-Match wants it.
+func (s *Service) own(ctx context.Context, tx storage.Tx, actor social.Actor, id social.ID,
+	ifMatch string) (row, social.UserRef, error) {
+	author, err := s.person(ctx, tx, actor)
+	if err != nil {
+		return row{}, author, err
+	}
+	r, found, err := ownRow(ctx, tx, actor.UserID, id)
+	if err != nil {
+		return r, author, err
+	}
+	if !found {
+		return r, author, social.NotFound()
+	}
+	ok, err := matches(ifMatch, s.post(r, &author, actor.UserID))
+	if err == nil && !ok {
+		err = social.NewFault(social.CodePreconditionFailed, "The post has changed.")
+	}
+	return r, author, err
 }
 
 // end removes the post that find gives, or tells why not.

@@ -31,9 +31,10 @@ type row struct {
 	likes       int64
 	comments    int64
 	createdAt   social.Time
-	deleted     bool // deleted, or the author's account has ended
-	liked       bool // by the reader
-	named       bool // the reader is named in the top post
+	editedAt    *social.Time // nil = never
+	deleted     bool         // deleted, or the author's account has ended
+	liked       bool         // by the reader
+	named       bool         // the reader is named in the top post
 }
 
 // visibilities in the order of their stored numbers.
@@ -44,7 +45,7 @@ const maxIn = 256 // values behind one IN
 // columns need the reader as $1: the reader's like is read with the row.
 const columns = `p.key, p.id, p.author_id, p.root_key, p.root_id, p.root_author_id, p.reply_to, p.reply_author_id,
 	p.visibility, p.text, p.sensitive, p.warning, p.language, p.mentions, p.tags, p.media, p.like_count, p.comment_count,
-	p.created_at,
+	p.created_at, p.edited_at,
 	CASE WHEN p.deleted_at <> 0 OR p.author_id IN (SELECT user_id FROM post_leavers) THEN 1 ELSE 0 END,
 	CASE WHEN EXISTS (SELECT 1 FROM post_likes l WHERE l.post_key = p.key AND l.user_id = $1) THEN 1 ELSE 0 END`
 
@@ -77,8 +78,8 @@ func queryRows(ctx context.Context, q storage.Querier, withNamed bool, query str
 		var vis, sensitive, deleted, liked, named int64
 		var mentions, tags, media *string
 		dest := []any{&r.key, &r.id, &r.author, &r.rootKey, &r.rootID, &r.rootAuthor, &r.replyTo, &r.replyAuthor, &vis,
-			&r.text, &sensitive, &r.warning, &r.language, &mentions, &tags, &media, &r.likes, &r.comments, &r.createdAt, &deleted,
-			&liked, &named}
+			&r.text, &sensitive, &r.warning, &r.language, &mentions, &tags, &media, &r.likes, &r.comments, &r.createdAt,
+			&r.editedAt, &deleted, &liked, &named}
 		if !withNamed {
 			dest = dest[:len(dest)-1]
 		}
@@ -177,21 +178,12 @@ func insertRow(ctx context.Context, tx storage.Tx, r row, parent row) error {
 	if err := insertTags(ctx, tx, r); err != nil {
 		return err
 	}
-	addressed := r.replyTo.IsZero() && r.visibility == event.Mentioned
 	people := named(r.mentions, r.author)
-	if addressed {
+	if r.addressed() {
 		people = append(people, r.author)
 	}
-	var author social.ID // zero but for a top-level post that is not for everybody
-	if r.replyTo.IsZero() && r.visibility != event.Public {
-		author = r.author
-	}
-	for _, id := range people {
-		if _, err := tx.Exec(ctx, `INSERT INTO post_mentions (post_key, user_id, addressed, author_id, with_media)
-			VALUES ($1, $2, $3, $4, $5)`, r.key, id, storage.Bit(addressed), author,
-			storage.Bit(len(r.media) > 0 && !author.IsZero())); err != nil {
-			return err
-		}
+	if err := insertMentions(ctx, tx, r, people); err != nil {
+		return err
 	}
 	if r.replyTo.IsZero() {
 		return nil
@@ -202,6 +194,25 @@ func insertRow(ctx context.Context, tx storage.Tx, r row, parent row) error {
 		}
 	}
 	return countComment(ctx, tx, r, +1)
+}
+
+// addressed: a top-level post for named people only.
+func (r row) addressed() bool { return r.replyTo.IsZero() && r.visibility == event.Mentioned }
+
+// insertMentions gives a post its places with people it names.
+func insertMentions(ctx context.Context, tx storage.Tx, r row, people []social.ID) error {
+	var author social.ID // zero but for a top-level post that is not for everybody
+	if r.replyTo.IsZero() && r.visibility != event.Public {
+		author = r.author
+	}
+	for _, id := range people {
+		if _, err := tx.Exec(ctx, `INSERT INTO post_mentions (post_key, user_id, addressed, author_id, with_media)
+			VALUES ($1, $2, $3, $4, $5)`, r.key, id, storage.Bit(r.addressed()), author,
+			storage.Bit(len(r.media) > 0 && !author.IsZero())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // maxAncestors bounds the work of a comment deep below others. Below that depth a comment counts for those at the

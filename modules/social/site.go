@@ -3,6 +3,7 @@ package social
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"net/url"
 	"strings"
 )
 
@@ -36,6 +37,9 @@ func (s Site) ShownMedia(m Media) Media {
 
 // UserURL is the absolute address of a profile.
 func (s Site) UserURL(username string) string { return s.PublicURL + "/@" + username }
+
+// TagURL is the absolute address of the page of a tag.
+func (s Site) TagURL(tag string) string { return s.PublicURL + "/tags/" + url.PathEscape(tag) }
 
 // CookieName is the name of the session cookie: with https one that only this host can set (RFC 6265bis 4.1.3.2), and
 // with the port if the public URL has one, because the servers of a host share their cookies.

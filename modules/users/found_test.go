@@ -235,7 +235,8 @@ func TestDirectoryModel(t *testing.T) {
 		}
 		for range rapid.IntRange(1, 20).Draw(r, "acts") {
 			n := name.Draw(r, "who")
-			switch rapid.SampledFrom([]string{"post", "post", "closed", "comment", "remove", "suspend", "restore"}).Draw(r, "op") {
+			op := rapid.SampledFrom([]string{"post", "post", "closed", "comment", "remove", "suspend", "restore"})
+			switch op.Draw(r, "op") {
 			case "post":
 				newest[n] = w.writes(t, ids[n], event.Public, social.ID{})
 				count[n]++

@@ -108,7 +108,7 @@ export function Composer(o: ComposerProps) {
     setProblem("");
     try {
       await Promise.all(pictures.map(describe));
-      const input: Record<string, unknown> = { text: d.text };
+      const input: Record<string, unknown> = o.edit && d.text === o.edit.text ? {} : { text: d.text };
       if (warn && d.warning.trim()) input.warning = d.warning.trim();
       if (!o.edit && pictures.length) input.media_ids = pictures.map((p) => p.media);
       if (o.replyTo) input.reply_to = o.replyTo;

@@ -18,3 +18,6 @@ CREATE TABLE post_authors (
 );
 INSERT INTO post_authors (user_id, newest) SELECT author_id, MAX(key) FROM posts
     WHERE reply_to IS NULL AND deleted_at = 0 AND visibility = 0 GROUP BY author_id;
+
+-- When the author changed the post last.
+ALTER TABLE posts ADD COLUMN edited_at bigint;
