@@ -180,6 +180,25 @@ func TestSharedLink(t *testing.T) {
 	}
 }
 
+// TestLongTexts: a post's own page has all of it, lists how it begins, and titles one short line.
+func TestLongTexts(t *testing.T) {
+	s := newSite("")
+	s.post.Text = strings.Repeat("words and\nmore ", 300) + "the end"
+	for path, whole := range map[string]bool{"/": false, "/@alice": false, "/tags/bell": false,
+		"/p/" + postID.String(): true} {
+		_, page := s.get(t, path)
+		p := parse(t, page)
+		if strings.Contains(p.text, "the end") != whole || strings.Count(p.text, "words and") < 30 {
+			t.Errorf("%s has %d characters of text", path, len(p.text))
+		}
+		for _, line := range []string{p.title, p.meta["description"], p.meta["og:title"], p.meta["og:description"]} {
+			if strings.Contains(line, "\n") || len([]rune(line)) > 200 {
+				t.Errorf("%s says %q", path, line)
+			}
+		}
+	}
+}
+
 // TestNothingToShow: the page is there all the same, tells nothing of itself, and says so by its status.
 func TestNothingToShow(t *testing.T) {
 	s := newSite("secret")

@@ -42,6 +42,16 @@ func (p Post) Moment() string {
 	return day + " " + clock[:len("10:11")] + " UTC"
 }
 
+// begin shortens the texts of a list, which is many posts; each has a page of its own.
+func begin(list []Post) []Post {
+	for i, p := range list {
+		if utf8.RuneCountInString(p.Text) > beginLen {
+			list[i].Text = string([]rune(p.Text)[:beginLen-1]) + "…"
+		}
+	}
+	return list
+}
+
 // said is what a post says to whoever has not decided to read it.
 func (p Post) said() string {
 	if p.Warning != "" {
@@ -69,7 +79,8 @@ type view struct {
 
 const (
 	titleLen       = 70  // code points of a text in a title
-	descriptionLen = 200 // and in a description
+	descriptionLen = 200 // in a description
+	beginLen       = 500 // and in a list
 )
 
 // short is a text in one line of at most so many code points.
@@ -95,7 +106,7 @@ func (p *pages) post(ctx context.Context, id string) (v view, err error) {
 		return v, err
 	}
 	v = view{Kind: "article", URL: post.URL, Title: post.Author.DisplayName + ": " + short(post.said(), titleLen),
-		Description: short(post.said(), descriptionLen), Post: &post, Posts: comments}
+		Description: short(post.said(), descriptionLen), Post: &post, Posts: begin(comments)}
 	if post.Picture != "" && !post.Sensitive && post.Warning == "" {
 		v.Picture, v.Large = post.Picture, true
 	} else if post.Author.AvatarURL != nil {
@@ -110,7 +121,7 @@ func (p *pages) person(ctx context.Context, name string) (v view, err error) {
 		return v, err
 	}
 	v = view{Kind: "profile", URL: user.URL, Title: user.DisplayName + " (@" + user.Username + ")",
-		Description: short(user.Bio, descriptionLen), Person: &user, Posts: posts}
+		Description: short(user.Bio, descriptionLen), Person: &user, Posts: begin(posts)}
 	if v.Description == "" {
 		v.Description = "Posts by " + user.DisplayName + "."
 	}
@@ -129,12 +140,12 @@ func (p *pages) tag(ctx context.Context, tag string) (v view, err error) {
 		return v, social.NotFound() // nothing is there under this word, and any word could be asked for
 	}
 	return view{Kind: "website", URL: p.site.TagURL(tag), Title: "#" + tag, Description: "Posts with #" + tag + ".",
-		Heading: "#" + tag, Posts: posts}, nil
+		Heading: "#" + tag, Posts: begin(posts)}, nil
 }
 
 func (p *pages) local(ctx context.Context, _ string) (view, error) {
 	posts, err := p.public.Local(ctx)
-	return view{Kind: "website", URL: p.site.PublicURL + "/", Heading: p.site.Name, Posts: posts}, err
+	return view{Kind: "website", URL: p.site.PublicURL + "/", Heading: p.site.Name, Posts: begin(posts)}, err
 }
 
 func (p *pages) people(ctx context.Context, _ string) (view, error) {
