@@ -79,3 +79,34 @@ func TestClientElements(t *testing.T) {
 		t.Errorf("the journey broke off:\n%s", out)
 	}
 }
+
+// TestDocsPage: /docs introduces the API, has its groups in reading order, each with its words, and its forms work for
+// who signs in there.
+func TestDocsPage(t *testing.T) {
+	t.Parallel() // it mostly waits for a browser
+	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
+	npmInstall(t)
+	s := startSite(t, nil)
+	var doc struct {
+		Tags []struct{ Name, Description string }
+	}
+	s.anonymous().want(200, "GET", "/openapi.json", nil, &doc)
+	var groups []string
+	for _, g := range doc.Tags {
+		groups = append(groups, g.Name)
+		if g.Description == "" {
+			t.Errorf("the group %s is not described: app/server/introduction.go", g.Name)
+		}
+	}
+	if len(groups) < 8 || groups[0] != "server" || groups[1] != "auth" {
+		t.Errorf("the groups are %v", groups)
+	}
+	shots := os.Getenv("SHOTS")
+	if shots == "" {
+		shots = t.TempDir()
+	}
+	out := node(t, []string{"GROUPS=" + strings.Join(groups, " ")}, "docs.mjs", s.URL, chromium, shots)
+	if !strings.HasSuffix(strings.TrimSpace(out), "done") {
+		t.Errorf("the journey broke off:\n%s", out)
+	}
+}

@@ -36,7 +36,8 @@ func docsPage(name string) []byte {
 <body>
 <rapi-doc spec-url="/openapi.json" render-style="read" load-fonts="false" show-header="false"
  allow-spec-file-load="false" allow-spec-url-load="false" allow-server-selection="false" schema-style="table"
- sort-tags="true" fetch-credentials="same-origin" persist-auth="false"></rapi-doc>
+ info-description-headings-in-navbar="true" primary-color="#8f4416" nav-bg-color="#241e18" nav-accent-color="#e6a063"
+ fetch-credentials="same-origin" persist-auth="false"></rapi-doc>
 </body>
 </html>
 `)

@@ -25,9 +25,8 @@ func newDocument(site social.Site) *huma.OpenAPI {
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
 			Title: "Belfry", Version: site.Version,
-			Description: "A social backend: people post, follow, like and comment, " +
-				"and whatever happens to a person reaches that person.",
-			License: &huma.License{Name: "MIT", Identifier: "MIT"},
+			Description: introduction,
+			License:     &huma.License{Name: "MIT", Identifier: "MIT"},
 		},
 		Components: &huma.Components{
 			Schemas: huma.NewMapRegistry(schemaPrefix, newSchemaNamer()),
@@ -118,6 +117,7 @@ func newSchemaNamer() func(reflect.Type, string) string {
 // render encodes the document as clients see it.
 func render(doc *huma.OpenAPI) ([]byte, error) {
 	describeEvents(doc)
+	describeGroups(doc)
 	commonAnswers(doc)
 	body, err := json.Marshal(doc)
 	if err != nil {
