@@ -12,6 +12,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -251,4 +252,44 @@ func peakOf(t testing.TB, c *child) int64 {
 		t.Fatal(err)
 	}
 	return n << 10
+}
+
+// TestBackupKeepsPictures: a backup of the running site has the files; of what is restored each is served with the same
+// bytes; the check of a site names what is missing, and what belongs to nobody.
+func TestBackupKeepsPictures(t *testing.T) {
+	w := startWorld(t, nil, 1)
+	w.stop()
+	c := newChild(t, w.Data)
+	c.mustStart()
+	kind, form := pictureForm(t, tinyPicture(t))
+	_, m := sendForm(t, c.URL, w.People[0], kind, form)
+	_, gone := sendForm(t, c.URL, w.People[0], kind, form)
+	newCaller(c.URL, w.People[0].Token).must(t, 204, "DELETE", "/v1/media/"+gone.ID.String(), nil)
+	file := mustURL(t, *m.URL).Path
+	want := newCaller(c.URL, w.People[0].Token).must(t, 200, "GET", file, nil)
+	for _, to := range []string{filepath.Join(t.TempDir(), "site.tar"), filepath.Join(t.TempDir(), "site") + "/"} {
+		mustBelfry(t, "backup", to, "--data", c.Data)
+		data := filepath.Join(t.TempDir(), "data")
+		if said := mustBelfry(t, "restore", to, "--data", data); !strings.Contains(said, "2 files of pictures") ||
+			strings.Contains(said, "missing") {
+			t.Errorf("restore says %s", said)
+		}
+		twin := newChild(t, data)
+		twin.mustStart()
+		got := newCaller(twin.URL, w.People[0].Token).must(t, 200, "GET", file, nil)
+		if !bytes.Equal(got, want) || len(got) == 0 {
+			t.Errorf("%s: %d bytes, want %d", to, len(got), len(want))
+		}
+		twin.term()
+		twin.exit(deadline)
+		token := strings.Split(file, "/")[2]
+		here := filepath.Join(data, "belfry.media", token[:2])
+		if err := os.Rename(filepath.Join(here, token+"-small.jpg"), filepath.Join(here, "stray-small.jpg")); err != nil {
+			t.Fatal(err)
+		}
+		said, err := program("", "log", "check", "--data", data)
+		if err == nil || !strings.Contains(said, token+"-small.jpg") || !strings.Contains(said, "stray-small.jpg") {
+			t.Errorf("a check of a site without a file says %s (%v)", said, err)
+		}
+	}
 }
