@@ -242,6 +242,7 @@ func newDemo(o Options, c *config.Config, site social.Site, log *zap.Logger, in 
 	Users   *users.Service   `optional:"true"`
 	Posts   *posts.Service   `optional:"true"`
 	Follows *follows.Service `optional:"true"`
+	Media   *media.Service   `optional:"true"`
 }) (*demo.Demo, error) {
 	if !o.Demo {
 		return nil, nil
@@ -251,7 +252,8 @@ func newDemo(o Options, c *config.Config, site social.Site, log *zap.Logger, in 
 	}
 	bar := isTerminal(o.Err) && !log.Core().Enabled(zap.InfoLevel) // else the lines of events would run through it
 	return demo.New(demo.Deps{Config: c.Demo, Users: in.Users, Posts: in.Posts, Follows: in.Follows,
-		Log: log.Named("demo"), Address: site.PublicURL, Out: o.Err, Bar: bar}), nil
+		Media: in.Media,
+		Log:   log.Named("demo"), Address: site.PublicURL, Out: o.Err, Bar: bar}), nil
 }
 
 var _ server.Authenticator = (*users.Service)(nil)

@@ -39,9 +39,17 @@ func (c *commands) backup(ctx context.Context, begin func() io.Writer) error {
 	if err := removeDatabase(path); err != nil { // of a process that died
 		return err
 	}
+	if c.media != nil {
+		defer c.media.Hold()()
+	}
 	m, err := c.copyStore(ctx, path)
 	if err == nil {
-		err = backup.Write(begin(), m, func(backup.File) (io.ReadCloser, error) { return os.Open(path) })
+		err = backup.Write(begin(), m, func(f backup.File) (io.ReadCloser, error) {
+			if f.Name == backup.Database {
+				return os.Open(path)
+			}
+			return c.openMedia(ctx, f.Name)
+		})
 	}
 	return errors.Join(err, removeDatabase(path))
 }
@@ -54,7 +62,7 @@ func (c *commands) copyStore(ctx context.Context, path string) (m backup.Manifes
 	if !ok {
 		return m, errors.New("this database is backed up with its own tools")
 	}
-	m = backup.Manifest{Format: backup.Format, Program: Version(), MadeAt: c.clock.Now()}
+	m = backup.Manifest{Format: 1, Program: Version(), MadeAt: c.clock.Now()}
 	if err := db.Copy(ctx, path); err != nil {
 		return m, err
 	}
@@ -65,11 +73,14 @@ func (c *commands) copyStore(ctx context.Context, path string) (m backup.Manifes
 	if err = made.Check(ctx); err == nil {
 		m.Tables, m.Floor, err = contents(ctx, made)
 	}
+	if err == nil {
+		err = c.sumMedia(ctx, made, &m)
+	}
 	if err = errors.Join(err, made.Close()); err != nil {
 		return m, err
 	}
 	file, err := backup.Sum(backup.Database, path)
-	m.Files = []backup.File{file}
+	m.Files = append([]backup.File{file}, m.Files...)
 	return m, err
 }
 

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/belfry-social/belfry/app/cli"
+	"github.com/belfry-social/belfry/modules/media"
 	"github.com/belfry-social/belfry/modules/posts"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
@@ -33,6 +34,7 @@ type commands struct {
 	stores     *stores
 	users      *users.Service
 	posts      *posts.Service
+	media      *media.Service
 	migrations []storage.Migrations
 	clock      social.Clock
 	serving    bool // a server runs on these stores
@@ -47,9 +49,10 @@ func newCommands(s *stores, clock social.Clock, in struct {
 	fx.In
 	Users      *users.Service       `optional:"true"`
 	Posts      *posts.Service       `optional:"true"`
+	Media      *media.Service       `optional:"true"`
 	Migrations []storage.Migrations `group:"migrations"`
 }) *commands {
-	return &commands{stores: s, users: in.Users, posts: in.Posts, migrations: in.Migrations, clock: clock}
+	return &commands{stores: s, users: in.Users, posts: in.Posts, media: in.Media, migrations: in.Migrations, clock: clock}
 }
 
 // run does one command. The answer is a JSON value.
@@ -223,15 +226,26 @@ func (c *commands) migrateStatus(ctx context.Context) (any, error) {
 }
 
 func (c *commands) checkLog(ctx context.Context) (any, error) {
+	text, err := c.checkStores(ctx)
+	if err != nil || c.media == nil {
+		return cli.LogReply{Text: text}, err
+	}
+	files, whole, err := c.checkMedia(ctx)
+	if err == nil && !whole {
+		err = errors.New(files)
+	}
+	return cli.LogReply{Text: text + "; " + files}, err
+}
+
+func (c *commands) checkStores(ctx context.Context) (string, error) {
 	if err := c.stores.db.Check(ctx); err != nil {
-		return nil, fmt.Errorf("database: %w", err)
+		return "", fmt.Errorf("database: %w", err)
 	}
 	if err := c.stores.log.Check(ctx); err != nil {
-		return nil, fmt.Errorf("event log: %w", err)
+		return "", fmt.Errorf("event log: %w", err)
 	}
 	kept := c.stores.log.Kept()
-	text := fmt.Sprintf("both stores are sound; head %s, oldest %s", kept.Newest(), kept.Oldest())
-	return cli.LogReply{Text: text}, nil
+	return fmt.Sprintf("both stores are sound; head %s, oldest %s", kept.Newest(), kept.Oldest()), nil
 }
 
 func (c *commands) rebuildLog(ctx context.Context) (any, error) {

@@ -42,7 +42,7 @@ func (s *shell) restore(ctx context.Context, f cli.Flags, from string, told cli.
 	defer context.AfterFunc(ctx, func() { _ = tar.Close() })() // which ends the reading
 	err = s.here(ctx, f, func(c *commands) error {
 		r := restoring{commands: c, dir: c.stores.cfg.Data}
-		m, err := backup.Read(tar, backup.Handler{Begin: r.begin, Create: backup.Into(r.dir), Told: backup.Told(told)})
+		m, err := backup.Read(tar, backup.Handler{Begin: r.begin, Create: r.create, Told: backup.Told(told)})
 		if err == nil {
 			text, err = r.check(ctx, m, told)
 		}
@@ -138,12 +138,21 @@ func (r *restoring) check(ctx context.Context, m backup.Manifest, told cli.Told)
 		return "", err
 	}
 	told("checking both stores", 0, 0)
-	reply, err := r.checkLog(ctx)
+	text, err := r.checkStores(ctx)
+	if err == nil && r.media != nil && m.Elsewhere == "" {
+		var files string
+		if files, _, err = r.checkMedia(ctx); err == nil { // what was missing before is so now, and does not stand in the way
+			text += "; " + files
+		}
+	}
 	if err != nil {
 		return "", err
 	}
+	if m.Elsewhere != "" {
+		text += "; the files of pictures are elsewhere: " + m.Elsewhere
+	}
 	r.stores.moved = true
-	return reply.(cli.LogReply).Text, r.stores.keepPlace()
+	return text, r.stores.keepPlace()
 }
 
 // compare looks whether everything that was counted is there.

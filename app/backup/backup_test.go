@@ -26,7 +26,7 @@ func sample(t testing.TB) backup.Manifest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return backup.Manifest{Format: backup.Format, Program: "1.2.3", MadeAt: 1000, Files: []backup.File{file},
+	return backup.Manifest{Format: 1, Program: "1.2.3", MadeAt: 1000, Files: []backup.File{file},
 		Tables: map[string]backup.Table{"posts": {Rows: 3}, "outbox": {Rows: 7, Highest: 9}}, Floor: 2}
 }
 
@@ -129,7 +129,7 @@ func TestReadRefuses(t *testing.T) {
 		})
 	}
 	same := manifest(func(*backup.Manifest) {})
-	newer := manifest(func(m *backup.Manifest) { m.Format, m.Program = 2, "9.0" })
+	newer := manifest(func(m *backup.Manifest) { m.Format, m.Program = 3, "9.0" })
 	upwards := file(func(f *backup.File) { f.Name = "../x" })
 	noSum, otherSum := file(func(f *backup.File) { f.SHA256 = "x" }), file(func(f *backup.File) {
 		f.SHA256 = strings.Repeat("0", 64)
@@ -148,9 +148,9 @@ func TestReadRefuses(t *testing.T) {
 		"no manifest":             {byHand(t, database), "in the place of manifest.json", false},
 		"a manifest that is none": {byHand(t, text("[]"), database), "manifest.json: json", false},
 		"an empty manifest":       {byHand(t, text("{}"), database), "names no form", false},
-		"a huge manifest":         {byHand(t, text(strings.Repeat(" ", 1<<20+1))), "more than", false},
+		"a huge manifest":         {byHand(t, text(strings.Repeat(" ", 64<<20+1))), "more than", false},
 		"no database":             {byHand(t, same), "belfry.db is missing", false},
-		"a newer form":            {byHand(t, newer, database), `form 2, made by Belfry "9.0"`, true},
+		"a newer form":            {byHand(t, newer, database), `form 3, made by Belfry "9.0"`, true},
 		"two databases":           {byHand(t, same, database, database), "more than its manifest names", false},
 		"something more":          {byHand(t, same, database, entry{name: "x"}), "more than its manifest names", false},
 		"a path upwards":          {byHand(t, same, entry{name: "../belfry.db", text: content}), `"../belfry.db"`, false},

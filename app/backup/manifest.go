@@ -6,22 +6,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/belfry-social/belfry/modules/social"
 )
 
 // Format is the version of the form. It grows when an older program could not restore what a newer one writes; new
-// members that it may pass over do not count.
-const Format = 1
+// members that it may pass over do not count. Form 1 has the database alone; form 2 has files of pictures behind it. A
+// backup without pictures is of form 1.
+const Format = 2
 
 const (
 	// Database is the name of the database in a backup.
 	Database = "belfry.db"
 	// manifestName is the first file of a tar, and in a directory the one that is written last.
 	manifestName = "manifest.json"
-	// maxManifest bounds the manifest, which is held in memory.
-	maxManifest = 1 << 20
+	// MediaDir is before the name of each file of a picture.
+	MediaDir = "media/"
+	// maxManifest bounds the manifest, which is held in memory: it has room for 300,000 files.
+	maxManifest = 64 << 20
 )
 
 // Manifest says what a backup holds. It has no secrets and no content.
@@ -32,6 +37,8 @@ type Manifest struct {
 	Files   []File           `json:"files"`
 	Tables  map[string]Table `json:"tables"` // of the database
 	Floor   int64            `json:"floor"`  // announcements up to here may be trimmed
+	// Elsewhere names the place that keeps the files of pictures, where that is not the data directory.
+	Elsewhere string `json:"elsewhere,omitempty"`
 }
 
 // File is one file of a backup.
@@ -84,12 +91,15 @@ func (m Manifest) check() error {
 	if m.Format < 1 {
 		return errors.New("it names no form")
 	}
-	if len(m.Files) != 1 || m.Files[0].Name != Database {
-		names := make([]string, len(m.Files))
-		for i, f := range m.Files {
-			names[i] = f.Name
+	if len(m.Files) == 0 || m.Files[0].Name != Database || len(m.Files) > 1 && m.Format < 2 ||
+		slices.ContainsFunc(m.Files[1:], func(f File) bool { return !mediaName.MatchString(f.Name) }) {
+		return fmt.Errorf("a backup of this form holds %s, and files of pictures in form 2, and nothing else; it names %q",
+			Database, m.names())
+	}
+	for i := range m.Files[1:] {
+		if m.Files[i].Name >= m.Files[i+1].Name && i > 0 {
+			return fmt.Errorf("%s is not behind %s", m.Files[i+1].Name, m.Files[i].Name)
 		}
-		return fmt.Errorf("a backup of this form holds %s and nothing else; it names %q", Database, names)
 	}
 	for _, f := range m.Files {
 		if sum, err := hex.DecodeString(f.SHA256); err != nil || len(sum) != 32 || strings.ToLower(f.SHA256) != f.SHA256 {
@@ -100,4 +110,16 @@ func (m Manifest) check() error {
 		}
 	}
 	return nil
+}
+
+// mediaName is what the name of a file of a picture looks like: no path leads out of a directory by it.
+var mediaName = regexp.MustCompile(`^media/[A-Za-z0-9_-][A-Za-z0-9_.-]{2,99}$`)
+
+// names are those of the first files.
+func (m Manifest) names() []string {
+	var names []string
+	for _, f := range m.Files[:min(len(m.Files), 8)] {
+		names = append(names, f.Name)
+	}
+	return names
 }

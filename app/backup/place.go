@@ -90,10 +90,8 @@ func saveDir(dir string, open func() (io.ReadCloser, error), room Room, told Tol
 	if err == nil {
 		return m, errors.Join(SyncDir(dir), SyncDir(filepath.Dir(filepath.Clean(dir))))
 	}
-	for _, name := range []string{Database, manifestName} { // the directory was empty
-		if e := os.Remove(filepath.Join(dir, name)); e != nil && !errors.Is(e, fs.ErrNotExist) {
-			err = errors.Join(err, e)
-		}
+	for _, name := range []string{Database, manifestName, MediaDir} { // the directory was empty
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, name)))
 	}
 	if fresh {
 		err = errors.Join(err, os.Remove(dir))
@@ -118,6 +116,11 @@ func (m Manifest) save(dir string) error {
 // Into makes the files of a backup in a directory, new, with mode 0600, on disk when they are closed.
 func Into(dir string) func(File) (io.WriteCloser, error) {
 	return func(f File) (io.WriteCloser, error) {
+		if strings.HasPrefix(f.Name, MediaDir) {
+			if err := os.Mkdir(filepath.Join(dir, MediaDir), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+				return nil, err
+			}
+		}
 		file, err := os.OpenFile(filepath.Join(dir, f.Name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		return synced{file}, err
 	}

@@ -69,9 +69,15 @@ func Sum(name, path string) (File, error) {
 	if err != nil {
 		return File{}, err
 	}
+	sum, err := SumOf(name, f)
+	return sum, errors.Join(err, f.Close())
+}
+
+// SumOf is Sum of what is read.
+func SumOf(name string, r io.Reader) (File, error) {
 	h := sha256.New()
-	n, err := io.Copy(h, f)
-	return File{Name: name, Size: n, SHA256: hex.EncodeToString(h.Sum(nil))}, errors.Join(err, f.Close())
+	n, err := io.Copy(h, r)
+	return File{Name: name, Size: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
 }
 
 // Told hears how much of a step is done; a step of unknown length has the total 0. It is called often.

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/belfry-social/belfry/modules/follows"
+	"github.com/belfry-social/belfry/modules/media"
 	"github.com/belfry-social/belfry/modules/posts"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/modules/users"
@@ -34,16 +35,18 @@ type Demo struct {
 	posted  []social.ID // of everybody, newest last
 	mine    []social.ID // of the account "demo"
 	step    int
+	shots   int // top-level posts, of which some have a picture
 	cancel  context.CancelFunc
 	stopped chan struct{}
 }
 
-// Deps is what a Demo needs; all of it has to be set.
+// Deps is what a Demo needs; all of it but Media has to be set.
 type Deps struct {
 	Config  Config
 	Users   *users.Service
 	Posts   *posts.Service
 	Follows *follows.Service
+	Media   *media.Service // nil = no pictures
 	Log     *zap.Logger
 	Address string    // where people reach the site
 	Out     io.Writer // for people
@@ -102,6 +105,9 @@ func (d *Demo) fill(ctx context.Context) error {
 			return err
 		}
 		d.people, d.names = append(d.people, actorOf(p)), append(d.names, name)
+		if err := d.portray(ctx, actorOf(p), i); err != nil {
+			return err
+		}
 		bar.step()
 	}
 	if err := d.befriend(ctx); err != nil {
@@ -165,7 +171,12 @@ func (d *Demo) somethingSmall(ctx context.Context) error {
 	return ignoreGone(err)
 }
 
-func (d *Demo) publish(ctx context.Context, who social.Actor, draft posts.Draft) error {
+func (d *Demo) publish(ctx context.Context, who social.Actor, draft posts.Draft) (err error) {
+	if draft.ReplyTo.IsZero() {
+		if draft, err = d.photograph(ctx, who, draft); err != nil {
+			return err
+		}
+	}
 	post, err := d.Posts.Publish(ctx, who, draft, nil)
 	if err != nil {
 		return ignoreGone(err)

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -129,8 +130,30 @@ func (w *aviary) rows() []row {
 		{op: "GET /v1/timelines/home", auth: read, mine: "200", secret: true, make: at("/v1/timelines/home?limit=100"),
 			stays: true},
 	}
+	rows = append(rows, w.rowsOfMedia(posts)...)
 	rows = append(rows, w.rowsOfNotifications(at, with, marks)...)
 	return append(rows, w.rowsOfEndpoints(at, account)...)
+}
+
+func (w *aviary) rowsOfMedia(posts string) []row {
+	absent, read := "404 not_found", string(social.ScopeRead)
+	type m = map[string]any
+	one := func(body any) func(*aviary) ask {
+		return func(w *aviary) ask { return ask{path: "/v1/media/" + w.owner.picture(kestrel).ID.String(), body: body} }
+	}
+	return []row{
+		{op: "POST /v1/media", auth: posts, mine: "201", stays: true, make: func(w *aviary) ask {
+			kind, form := pictureForm(w.t, tinyPicture(w.t), "alt", "a perch")
+			return ask{path: "/v1/media", body: form, kind: kind}
+		}},
+		{op: "GET /v1/media/{id}", auth: read, mine: "200", others: absent, secret: true, make: one(nil), stays: true},
+		{op: "PATCH /v1/media/{id}", auth: posts, mine: "200", others: absent, secret: true,
+			make: one(m{"alt": "another " + kestrel}), stays: true},
+		{op: "DELETE /v1/media/{id}", auth: posts, mine: "204", others: absent, make: one(nil)},
+		{op: "GET /media/{token}/{name}", auth: "-", mine: "200", stays: true, make: func(w *aviary) ask {
+			return ask{path: mustURL(w.t, *w.owner.picture("a perch").URL).Path}
+		}},
+	}
 }
 
 func (w *aviary) rowsOfNotifications(at func(string, ...any) func(*aviary) ask,
@@ -265,7 +288,7 @@ func (w *aviary) answer(c asker, method string, a ask) (string, string) {
 		w.t.Fatal(err)
 	}
 	if r != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", cmp.Or(a.kind, "application/json"))
 	}
 	if a.accept != "" {
 		req.Header.Set("Accept", a.accept)

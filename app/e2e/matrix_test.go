@@ -45,6 +45,7 @@ type row struct {
 type ask struct {
 	path   string
 	body   any
+	kind   string // media type of the body; "" = JSON
 	accept string
 	signIn bool // with a session of its own, because it will not survive
 	fresh  bool // with a client of its own, because it will be signed in

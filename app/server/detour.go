@@ -3,7 +3,11 @@ package server
 import (
 	"bytes"
 	"context"
+	"io"
+	"math"
 	"net"
+	"net/http/httputil"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -14,10 +18,10 @@ import (
 )
 
 // detour takes requests with uploads to an engine of their own. The engine of all others reads a body into memory before
-// a handler runs, before anybody has asked who sends it, and gives a connection's buffers back between two requests; one
-// that streams bodies does neither. So the first reads only the head of such a request: it is told that there is no body
-// (divert), and hands the connection over (take) with the head before what follows. The second serves that one request
-// through the same handlers and closes. Safe for concurrent use.
+// a handler runs, before anybody has asked who sends it. So it reads only the head of such a request: it is told that
+// there is no body (divert), and hands the connection over (take). The second engine is given the head once more, without
+// what says that a body follows, serves that one request through the same handlers, and closes; the handler that wants
+// the body reads it from the connection (replayed.body). Safe for concurrent use.
 type detour struct {
 	engine *fasthttp.Server
 	limits map[string]int64 // most bytes of a body, by path of a POST; not changed once the server serves
@@ -36,9 +40,8 @@ func (s *Server) newDetour(like *fasthttp.Server, handler fasthttp.RequestHandle
 	d := &detour{limits: map[string]int64{}, open: map[net.Conn]struct{}{}}
 	d.engine = &fasthttp.Server{Handler: handler, ErrorHandler: like.ErrorHandler, HeaderReceived: readTokens,
 		Concurrency: engineConcurrency, ReadBufferSize: like.ReadBufferSize, ReadTimeout: like.ReadTimeout,
-		WriteTimeout: like.WriteTimeout, StreamRequestBody: true, MaxRequestBodySize: formRoom, DisableKeepalive: true,
-		DisablePreParseMultipartForm: true, SecureErrorLogMessage: true, Logger: like.Logger, NoDefaultServerHeader: true}
-	d.engine.ExpectHandler = func(c *fasthttp.RequestCtx) int { return s.expectWithin(c, d.limitOf(&c.Request.Header)) }
+		WriteTimeout: like.WriteTimeout, DisableKeepalive: true, DisablePreParseMultipartForm: true,
+		SecureErrorLogMessage: true, Logger: like.Logger, NoDefaultServerHeader: true}
 	return d
 }
 
@@ -65,10 +68,15 @@ func (d *detour) take(c *fasthttp.RequestCtx) bool {
 	if d.limitOf(h) == 0 {
 		return false
 	}
-	head := make([]byte, 0, len(h.RawHeaders())+256)
-	head = append(append(head, h.Method()...), ' ')
-	head = append(append(append(append(head, h.RequestURI()...), ' '), h.Protocol()...), "\r\n"...)
-	head = append(bytes.TrimRight(append(head, h.RawHeaders()...), "\r\n"), "\r\n\r\n"...)
+	again := &replayed{size: -2}
+	again.head = append(append(again.head, h.Method()...), ' ')
+	again.head = append(append(append(append(again.head, h.RequestURI()...), ' '), h.Protocol()...), "\r\n"...)
+	for line := range bytes.Lines(h.RawHeaders()) {
+		if !again.frames(line, h.IsHTTP11()) {
+			again.head = append(again.head, line...)
+		}
+	}
+	again.head = append(bytes.TrimRight(again.head, "\r\n"), "\r\n\r\n"...)
 	if k, ok := c.Conn().(*conn); ok {
 		k.unread.Store(true) // until the whole form is read
 	}
@@ -79,7 +87,8 @@ func (d *detour) take(c *fasthttp.RequestCtx) bool {
 			return
 		}
 		defer d.leave(taken)
-		_ = d.engine.ServeConn(&replayed{Conn: taken, head: head}) // what went wrong has been answered or nobody hears it
+		again.Conn = taken
+		_ = d.engine.ServeConn(again) // what went wrong has been answered or nobody hears it
 	})
 	return true
 }
@@ -120,44 +129,69 @@ func (d *detour) stop(ctx context.Context) {
 	}
 }
 
-// replayed is a connection whose first bytes have been read before.
+// replayed is a connection whose first bytes have been read before. After the head it gives nothing to the engine: what
+// follows is for body.
 type replayed struct {
 	net.Conn
 	head []byte
+	size int64 // of the body; -1 = it comes in chunks, -2 = there is none
+	asks bool  // the client waits until it is told to go on
+}
+
+// frames takes note of a header line that says how a body follows.
+func (r *replayed) frames(line []byte, http11 bool) bool {
+	name, value, _ := strings.Cut(string(line), ":")
+	value = strings.TrimSpace(value)
+	switch strings.ToLower(name) {
+	case "content-length":
+		n, err := strconv.ParseInt(value, 10, 64) // the first engine has read it before
+		if r.size = n; err != nil {
+			r.size = math.MaxInt64
+		}
+	case "transfer-encoding":
+		r.size = -1 // the guard lets nothing through but chunked
+	case "expect":
+		r.asks = http11 && strings.EqualFold(value, "100-continue")
+	default:
+		return false
+	}
+	return true
 }
 
 func (r *replayed) Read(p []byte) (int, error) {
 	if len(r.head) == 0 {
-		return r.Conn.Read(p)
+		return 0, io.EOF
 	}
 	n := copy(p, r.head)
 	r.head = r.head[n:]
 	return n, nil
 }
 
-// allRead tells the connection below that nothing of the request is left in it.
+// body is the body, after the client was told to send it if it asks. It is called once.
+func (r *replayed) body() (io.Reader, error) {
+	if r.asks {
+		if _, err := io.WriteString(r.Conn, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil {
+			return nil, err
+		}
+	}
+	switch r.size {
+	case -2:
+		return bytes.NewReader(nil), nil
+	case -1:
+		return httputil.NewChunkedReader(r.Conn), nil
+	}
+	return io.LimitReader(r.Conn, r.size), nil
+}
+
+// allRead tells the connection below that nothing of the request is left in it. Behind chunks there may be something.
 func (r *replayed) allRead() {
 	taken, ok := r.Conn.(interface{ UnsafeConn() net.Conn })
-	if !ok {
+	if !ok || r.size == -1 {
 		return
 	}
 	if k, ok := taken.UnsafeConn().(*conn); ok {
 		k.unread.Store(false)
 	}
-}
-
-// expectWithin answers Expect: 100-continue: the body may come only if the request could be served with it. Every
-// other answer ends the connection, because the body may be on its way already.
-func (s *Server) expectWithin(c *fasthttp.RequestCtx, limit int64) int {
-	fault := s.guard.check(c)
-	if fault == nil && int64(c.Request.Header.ContentLength()) > limit {
-		fault = routerFault(fiber.StatusRequestEntityTooLarge)
-	}
-	if fault == nil {
-		return fasthttp.StatusContinue
-	}
-	s.refuse(c, fault)
-	return c.Response.StatusCode()
 }
 
 // add notes an operation that receives a form.

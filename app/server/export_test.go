@@ -3,6 +3,7 @@ package server
 import (
 	"maps"
 	"net"
+	"os"
 	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -28,3 +29,12 @@ func (l *lingering) Stop() { l.stop() }
 
 // Codes are the codes of problems.
 func Codes() []social.Code { return slices.Sorted(maps.Keys(problems)) }
+
+// Spooled are the uploads that lie on disk under a name.
+func (s *Server) Spooled() (names []string, err error) {
+	list, err := os.ReadDir(s.spool)
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	return names, err
+}

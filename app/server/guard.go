@@ -199,6 +199,20 @@ func (s *Server) refuse(c *fasthttp.RequestCtx, fault *social.Fault) {
 		zap.String("request_id", id), zap.String("code", string(p.Code)), zap.Int("status", p.Status))
 }
 
+// expect answers Expect: 100-continue: the body may come only if the request could be served with it. Every
+// other answer ends the connection, because the body may be on its way already.
+func (s *Server) expect(c *fasthttp.RequestCtx) int {
+	fault := s.guard.check(c)
+	if fault == nil && c.Request.Header.ContentLength() > int(s.cfg.BodyLimit) {
+		fault = routerFault(fiber.StatusRequestEntityTooLarge)
+	}
+	if fault == nil {
+		return fasthttp.StatusContinue
+	}
+	s.refuse(c, fault)
+	return c.Response.StatusCode()
+}
+
 // parseFault names what fasthttp could not read. Its errors may quote the request and are dropped.
 func parseFault(err error) *social.Fault {
 	var small *fasthttp.ErrSmallBuffer

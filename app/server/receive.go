@@ -81,14 +81,17 @@ func (s *Server) receive(c *fiber.Ctx, form social.UploadForm) (u *social.Upload
 		return nil, social.NewFault(social.CodeUnsupportedMediaType, "Send a form, multipart/form-data.")
 	}
 	limit := s.detour.limits[c.Path()]
-	if int64(c.Request().Header.ContentLength()) > limit {
+	var body io.Reader
+	again, diverted := c.Context().Conn().(*replayed)
+	switch {
+	case !diverted: // by another way to write the path; so it is a small one
+		body = bytes.NewReader(c.Body())
+	case again.size > limit:
 		return nil, routerFault(fiber.StatusRequestEntityTooLarge)
-	}
-	var body io.Reader = bytes.NewReader(nil)
-	if stream := c.Context().RequestBodyStream(); stream != nil {
-		body = stream
-	} else if small := c.Body(); len(small) > 0 { // by another way to write the path
-		body = bytes.NewReader(small)
+	default:
+		if body, err = again.body(); err != nil {
+			return nil, err
+		}
 	}
 	paced := &pace{from: io.LimitReader(body, limit+1), conn: c.Context().Conn(), began: time.Now(), limit: limit}
 	r := &receiver{form: form, sum: sha256.New(), dir: s.spool, out: &social.Upload{Fields: map[string]string{}}}
@@ -100,7 +103,7 @@ func (s *Server) receive(c *fiber.Ctx, form social.UploadForm) (u *social.Upload
 		r.drop()
 		return nil, paced.fault(err)
 	}
-	if again, ok := c.Context().Conn().(*replayed); ok {
+	if diverted {
 		again.allRead()
 	}
 	r.out.Sum = r.sum.Sum(nil)

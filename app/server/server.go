@@ -145,7 +145,7 @@ func (s *Server) newFiber() *fiber.App {
 		}
 	}
 	f.HeaderReceived = s.received
-	f.ExpectHandler = func(c *fasthttp.RequestCtx) int { return s.expectWithin(c, int64(s.cfg.BodyLimit)) }
+	f.ExpectHandler = s.expect
 	route := f.Handler
 	serve := func(c *fasthttp.RequestCtx) {
 		joinLists(&c.Request.Header)

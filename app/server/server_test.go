@@ -186,6 +186,8 @@ func routes(fail func() error) func(humaapi.API) {
 				return &struct{ Body social.List[string] }{social.List[string]{Items: []string{in.Cursor}, Next: &next,
 					Prev: &prev}}, nil
 			})
+		humaapi.Register(api, op("upload", "POST", "/v1/upload", social.AuthSession, social.MetaUpload,
+			uploadForm), receiveUpload)
 		humaapi.Register(api, op("tagged", "POST", "/v1/tagged", social.AuthNone, social.MetaETag, "strong"), who)
 		humaapi.Register(api, op("fail", "GET", "/v1/fail", social.AuthNone), func(context.Context, *struct{}) (*noteOutput,
 			error) {
@@ -243,6 +245,7 @@ func newSite(t *testing.T, opts ...siteOption) *site {
 	s.Server = server.New(cfg, server.Deps{
 		Site: social.Site{Name: "Belfry", PublicURL: cfg.PublicURL, Version: "0.1.0"},
 		Auth: s.auth, Limits: server.NewLimiter(limits, s.clock.Now), Log: zap.New(core), Clock: s.clock.Now, Metrics: s.reg,
+		Spool: t.TempDir(),
 	})
 	s.Mount(streamRouter{})
 	s.Register(routes(func() error { return s.err }), server.InstanceRoutes(exampleInstance()))

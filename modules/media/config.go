@@ -3,6 +3,7 @@ package media
 import (
 	"errors"
 
+	"github.com/belfry-social/belfry/modules/media/files"
 	"github.com/belfry-social/belfry/modules/social"
 )
 
@@ -58,4 +59,13 @@ func (c Config) Validate() error {
 		}
 	}
 	return nil
+}
+
+// open opens the place that is named. A directory is used by whoever holds the lock of the data directory.
+func (c Config) open() (files.Store, error) {
+	if c.Store != "s3" {
+		return files.OpenDir(c.Dir)
+	}
+	return files.NewS3(files.Bucket{Endpoint: c.S3.Endpoint, Bucket: c.S3.Bucket, Prefix: c.S3.Prefix, Region: c.S3.Region,
+		AccessKey: c.S3.AccessKey, SecretKey: c.S3.SecretKey.Reveal(), Insecure: c.S3.Insecure})
 }

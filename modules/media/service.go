@@ -37,12 +37,13 @@ type Service struct {
 	turns    *semaphore.Weighted // decoders at work
 	patience time.Duration       // how long an answer waits for a picture to be ready
 
-	begun   atomic.Bool     // giveUp has seen what was there at the start
-	base    context.Context // ends with the service
-	end     context.CancelFunc
-	mu      sync.Mutex
-	ended   bool
-	working sync.WaitGroup
+	removing sync.Mutex      // held while files are removed, and by Hold
+	begun    atomic.Bool     // giveUp has seen what was there at the start
+	base     context.Context // ends with the service
+	end      context.CancelFunc
+	mu       sync.Mutex
+	ended    bool
+	working  sync.WaitGroup
 }
 
 // patience is what the contract says.
@@ -58,7 +59,7 @@ func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock soci
 		log: log.Named("media"), memory: semaphore.NewWeighted(int64(cfg.DecodeMemory)),
 		turns: semaphore.NewWeighted(int64(decodes)), patience: patience}
 	s.base, s.end = context.WithCancel(context.Background())
-	s.store = sync.OnceValues(func() (files.Store, error) { return files.OpenDir(cfg.Dir) })
+	s.store = sync.OnceValues(cfg.open)
 	s.figures = newFigures()
 	return s
 }

@@ -114,6 +114,10 @@ func (s *Service) forgetLeaver(ctx context.Context) (more bool, err error) {
 // removeFiles removes the files of a page of pictures, and then their rows. What is in work has no end yet: its files
 // may still come.
 func (s *Service) removeFiles(ctx context.Context) (more bool, err error) {
+	if !s.removing.TryLock() { // a backup is made
+		return false, nil
+	}
+	defer s.removing.Unlock()
 	var list []row
 	err = s.db.Read(ctx, func(q storage.Querier) (err error) {
 		list, err = storage.All(ctx, q, scan, `SELECT `+columns+` FROM media WHERE gone_at <> 0 AND state <> 0

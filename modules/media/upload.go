@@ -223,7 +223,7 @@ func (s *Service) settle(p row, o outcome, unwanted bool) {
 		err = s.db.InTx(ctx, func(tx storage.Tx) error { _, err := finishRow(ctx, tx, p.id, o.made); return err })
 		s.figures.made.Add(float64(len(o.made.Full) + len(o.made.Small)))
 	}
-	if err != nil && !social.IsFault(err, social.CodeMediaRejected) {
+	if err != nil && !social.IsFault(err, social.CodeMediaRejected) && !errors.Is(err, storage.ErrClosed) {
 		s.log.Error("a picture could not be kept", zap.Stringer("media", p.id), zap.Error(err))
 	}
 }

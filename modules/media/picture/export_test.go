@@ -1,0 +1,4 @@
+package picture
+
+// Scale is for tests.
+var Scale = scale
