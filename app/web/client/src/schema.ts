@@ -598,7 +598,11 @@ export interface paths {
         delete: operations["delete-post"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change a post or comment of one's own
+         * @description A token needs the scope `write:posts`.
+         */
+        patch: operations["edit-post"];
         trace?: never;
     };
     "/v1/posts/{id}/comments": {
@@ -1057,6 +1061,17 @@ export interface components {
             visibility?: "public" | "followers" | "mentioned";
             /** @description 1 to 200 characters. */
             warning?: string;
+        };
+        EditInputBody: {
+            /** @description A language tag of BCP 47; null = none. */
+            language?: string | null;
+            /** @description Not yet: has to be absent. */
+            media_ids?: string[];
+            sensitive?: boolean | null;
+            /** @description 1 to 5000 characters. */
+            text?: string | null;
+            /** @description 1 to 200 characters; null = none. */
+            warning?: string | null;
         };
         Endpoint: {
             channel: string;
@@ -3494,6 +3509,50 @@ export interface operations {
             408: components["responses"]["Problem"];
             412: components["responses"]["Problem"];
             413: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
+            431: components["responses"]["Problem"];
+            500: components["responses"]["Problem"];
+            503: components["responses"]["Problem"];
+            507: components["responses"]["Problem"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    "edit-post": {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EditInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Post"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            406: components["responses"]["Problem"];
+            408: components["responses"]["Problem"];
+            412: components["responses"]["Problem"];
+            413: components["responses"]["Problem"];
+            415: components["responses"]["Problem"];
             422: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
             431: components["responses"]["Problem"];
