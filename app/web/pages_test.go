@@ -251,7 +251,8 @@ func TestPagesAreRevalidated(t *testing.T) {
 // no address.
 func FuzzPage(f *testing.F) {
 	for _, text := range []string{"plain", `"><script>alert(1)</script>`, "</title><script>", "'\"` onload=x", "<!--",
-		"-->", "]]>", "<img src=x onerror=alert(1)>", "{{.Site}}", "&lt;script&gt;", "javascript:alert(1)", "\u202e\u2028", "\x00",
+		"-->", "]]>", "<img src=x onerror=alert(1)>", "{{.Site}}", "&lt;script&gt;", "javascript:alert(1)",
+		"\u202e\u2028", "\x00",
 		"<!--body-->", "</div></main>", "\n\n", "</details>"} {
 		f.Add(text)
 	}
