@@ -74,7 +74,8 @@ func TestClientElements(t *testing.T) {
 	if shots == "" {
 		shots = t.TempDir()
 	}
-	out := node(t, []string{"OPERATOR=" + operator.URL}, "elements.mjs", s.URL, "127.0.0.1:"+port, made.Token, chromium, shots)
+	out := node(t, []string{"OPERATOR=" + operator.URL}, "elements.mjs", s.URL, "127.0.0.1:"+port, made.Token, chromium,
+		shots)
 	if !strings.HasSuffix(strings.TrimSpace(out), "done") {
 		t.Errorf("the journey broke off:\n%s", out)
 	}

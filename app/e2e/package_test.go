@@ -216,12 +216,13 @@ func TestClientTypes(t *testing.T) {
 		}
 		return string(out)
 	}
-	const begin = "connect({ onEvent(e) { if (e.type === \"notification\") { const n: components[\"schemas\"][\"Notification\"] = e.data;" +
-		" n.group.key.trim();"
-	if said := compile(begin + " } } });\ndocument.querySelector(\"belfry-bell\")!.auth = { token: \"x\" };\n"); said != "" {
+	const begin = `connect({ onEvent(e) { if (e.type === "notification") {
+		const n: components["schemas"]["Notification"] = e.data; n.group.key.trim();`
+	const end = ` } } }); document.querySelector("belfry-bell")!.auth = { token: "x" };`
+	if said := compile(begin + end); said != "" {
 		t.Errorf("it does not compile:\n%s", said)
 	}
-	for _, wrong := range []string{" n.colour; } } });", " } }, types: [\"nothing\"] });", " } }, auth: { token: 7 } });"} {
+	for _, wrong := range []string{` n.colour; } } });`, ` } }, types: ["nothing"] });`, ` } }, auth: { token: 7 } });`} {
 		if compile(begin+wrong) == "" {
 			t.Errorf("it compiles, and must not: %s", wrong)
 		}

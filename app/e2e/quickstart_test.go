@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// TestQuickstart: the pages of docs/quickstart-web.md work as they stand there, from another origin: they sign in, list,
-// stream, come back after a restart with what they have missed, and ask for the password when the token has ended.
+// TestQuickstart: the pages of docs/quickstart-web.md work as they stand there, from another origin. They sign in, list
+// and stream, come back after a restart with what they have missed, and ask for the password when the token has ended.
 func TestQuickstart(t *testing.T) {
 	t.Parallel() // with the other tests of the browser
 	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
