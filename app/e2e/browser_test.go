@@ -49,7 +49,8 @@ func TestBrowserLiving(t *testing.T) {
 	if shots == "" {
 		shots = t.TempDir()
 	}
-	out := node(t, nil, "living.mjs", s.URL, strings.TrimSpace(mustBelfry(t, "token", "service", "host", "--data", s.Data)), shots, chromium)
+	service := strings.TrimSpace(mustBelfry(t, "token", "service", "host", "--data", s.Data))
+	out := node(t, nil, "living.mjs", s.URL, service, shots, chromium)
 	if !strings.HasSuffix(strings.TrimSpace(out), "done") {
 		t.Errorf("the journey broke off:\n%s", out)
 	}
