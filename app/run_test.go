@@ -84,8 +84,8 @@ func TestSteps(t *testing.T) {
 		t.Errorf("the deadlines add up to %s, the stop has %s", sum, stopTimeout)
 	}
 	order := strings.Join(names, " > ")
-	if want := "database > admin listener > channels > relay flush > jobs > pictures > command socket > requests > streams > " +
-		"listener > demo"; order != want {
+	if want := "database > admin listener > channels > relay flush > jobs > pictures > command socket > requests > " +
+		"streams > listener > demo"; order != want {
 		t.Errorf("started in the order %s, want %s", order, want)
 	}
 }

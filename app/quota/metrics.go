@@ -26,7 +26,8 @@ func newMetrics(to prometheus.Registerer, counted func() int) metrics {
 	if to != nil {
 		to.MustRegister(m.refused, m.rows, m.bytes, accounts)
 	}
-	for _, policy := range []string{BytesPerHour, BytesPerDay, RowsPerHour, RowsPerDay, ServiceBytesPerDay, MediaBytesPerDay,
+	for _, policy := range []string{BytesPerHour, BytesPerDay, RowsPerHour, RowsPerDay, ServiceBytesPerDay,
+		MediaBytesPerDay,
 		"disk_reserve"} {
 		m.refused.WithLabelValues(policy)
 	}

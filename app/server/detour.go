@@ -17,11 +17,11 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
-// detour takes requests with uploads to an engine of their own. The engine of all others reads a body into memory before
-// a handler runs, before anybody has asked who sends it. So it reads only the head of such a request: it is told that
-// there is no body (divert), and hands the connection over (take). The second engine is given the head once more, without
-// what says that a body follows, serves that one request through the same handlers, and closes; the handler that wants
-// the body reads it from the connection (replayed.body). Safe for concurrent use.
+// detour takes requests with uploads to an engine of their own. The engine of all others reads a body into memory
+// before a handler runs, before anybody has asked who sends it. So it reads only the head of such a request: it is told
+// that there is no body (divert), and hands the connection over (take). The second engine is given the head once more,
+// without what says that a body follows, serves that one request through the same handlers, and closes; the
+// handler that wants the body reads it from the connection (replayed.body). Safe for concurrent use.
 type detour struct {
 	engine *fasthttp.Server
 	limits map[string]int64 // most bytes of a body, by path of a POST; not changed once the server serves

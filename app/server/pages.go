@@ -48,7 +48,7 @@ var cures = map[social.Code]string{
 	social.CodeOverloaded:           "Come back after the seconds in Retry-After.",
 	social.CodeUnavailable:          "Come back after the seconds in Retry-After.",
 	social.CodeStorageFull:          "Reading goes on. The operator has to make room.",
-	social.CodeMediaRejected:        "It is damaged, has too many pixels, or needs too much memory. Save it anew, or smaller.",
+	social.CodeMediaRejected:        "It is damaged, or has too many pixels. Save it anew, or smaller.",
 }
 
 // serveProblems adds the pages that the types of problems point at.

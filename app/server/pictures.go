@@ -23,8 +23,8 @@ const (
 	picturesTime = 2 * time.Minute
 )
 
-// ServePictures adds the files of pictures, GET /media/{token}/{name}. The address is the permission. What it gives never
-// changes, so it is kept by whoever got it for as long as they like.
+// ServePictures adds the files of pictures, GET /media/{token}/{name}. The address is the permission. What it gives
+// never changes, so it is kept by whoever got it for as long as they like.
 func (s *Server) ServePictures(from Pictures) {
 	s.get(picturesPath+":token/:name", func(c *fiber.Ctx) error {
 		f, err := from.Open(c.UserContext(), c.Params("token"), c.Params("name"))

@@ -93,7 +93,8 @@ func (s *Server) receive(c *fiber.Ctx, form social.UploadForm) (u *social.Upload
 			return nil, err
 		}
 	}
-	paced := &pace{from: io.LimitReader(body, limit+1), conn: c.Context().Conn(), began: time.Now(), limit: limit}
+	paced := &pace{from: io.LimitReader(body, limit+1), conn: c.Context().Conn(), limit: limit,
+		began: time.Now()} //nolint:forbidigo // the deadlines of sockets are the system's time
 	r := &receiver{form: form, sum: sha256.New(), dir: s.spool, out: &social.Upload{Fields: map[string]string{}}}
 	if err := r.read(multipart.NewReader(paced, params["boundary"]), paced); err != nil {
 		r.drop()

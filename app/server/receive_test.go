@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/belfry-social/belfry/modules/social"
 )
 
@@ -40,15 +42,25 @@ func receiveUpload(ctx context.Context, _ *struct{}) (*noteOutput, error) {
 	return &noteOutput{Body: echo{Raw: fmt.Sprintf("%d %.20q %v", u.Size, content, u.Fields)}}, nil
 }
 
+// uploadSite is a site with an operation that takes a form.
+func uploadSite(t *testing.T) *site {
+	t.Helper()
+	s := newSite(t)
+	s.Register(func(api huma.API) {
+		huma.Register(api, huma.Operation{OperationID: "upload", Method: "POST", Path: "/v1/upload",
+			Metadata: map[string]any{social.MetaAuth: social.AuthSession, social.MetaUpload: uploadForm}}, receiveUpload)
+	})
+	return s
+}
+
 const boundary = "0123456789abcdef"
 
 // part is a part of a form; a name with a dot makes it a file.
 func part(name, content string) string {
-	file := ""
 	if name, found := strings.CutSuffix(name, "."); found {
 		return part(name+`"; filename="x.png`, content)
 	}
-	return "--" + boundary + "\r\nContent-Disposition: form-data; name=\"" + name + "\"" + file + "\r\n\r\n" + content + "\r\n"
+	return "--" + boundary + "\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + content + "\r\n"
 }
 
 const formEnd = "--" + boundary + "--\r\n"
@@ -64,22 +76,27 @@ const signedIn = "Cookie: __Host-belfry=good"
 func length(n int) string { return fmt.Sprintf("Content-Length: %d", n) }
 
 func TestUploadForm(t *testing.T) {
-	s := newSite(t)
+	s := uploadSite(t)
 	address := s.serve()
 	for name, tt := range map[string]struct {
 		form   string
 		status int
 		says   string
 	}{
-		"a file":             {part("file.", "content") + formEnd, 200, `7 \"content\" map[]`},
-		"with fields":        {part("alt", "e\u0301") + part("file.", "c") + part("focus", "0,1") + formEnd, 200, `map[alt:é focus:0,1]`},
-		"no file":            {part("alt", "x") + formEnd, 422, `"pointer":"/file","code":"required"`},
-		"two files":          {part("file.", "a") + part("file.", "b") + formEnd, 422, `"pointer":"/file","code":"duplicate"`},
-		"a field twice":      {part("alt", "a") + part("file.", "b") + part("alt", "c") + formEnd, 422, `"/alt","code":"duplicate"`},
-		"an unknown part":    {part("is_admin", "1") + part("file.", "b") + formEnd, 422, `"/is_admin","code":"unknown_field"`},
-		"a long field":       {part("alt", strings.Repeat("a", 101)) + part("file.", "b") + formEnd, 422, `"/alt","code":"too_long"`},
-		"a field of no text": {part("alt", "\xff") + part("file.", "b") + formEnd, 422, `"/alt","code":"bad_format"`},
-		"a control":          {part("alt", "a\x00b") + part("file.", "b") + formEnd, 422, `"/alt","code":"bad_format"`},
+		"a file": {part("file.", "content") + formEnd, 200, `7 \"content\" map[]`},
+		"with fields": {part("alt", "e\u0301") + part("file.", "c") + part("focus", "0,1") + formEnd,
+			200, `map[alt:é focus:0,1]`},
+		"no file":   {part("alt", "x") + formEnd, 422, `"pointer":"/file","code":"required"`},
+		"two files": {part("file.", "a") + part("file.", "b") + formEnd, 422, `"pointer":"/file","code":"duplicate"`},
+		"a field twice": {part("alt", "a") + part("file.", "b") + part("alt", "c") + formEnd,
+			422, `"/alt","code":"duplicate"`},
+		"an unknown part": {part("is_admin", "1") + part("file.", "b") + formEnd, 422, `"/is_admin","code":"unknown_field"`},
+		"a long field": {part("alt", strings.Repeat("a", 101)) + part("file.", "b") + formEnd,
+			422, `"/alt","code":"too_long"`},
+		"a field of no text": {part("alt", "\xff") + part("file.", "b") + formEnd,
+			422, `"/alt","code":"bad_format"`},
+		"a control": {part("alt", "a\x00b") + part("file.", "b") + formEnd,
+			422, `"/alt","code":"bad_format"`},
 		"cut off":            {part("file.", "content"), 400, "breaks off"},
 		"no form":            {"hello", 422, `"pointer":"/file","code":"required"`},
 		"too many parts":     {strings.Repeat(part("alt", ""), 20) + formEnd, 400, "too many parts"},
@@ -113,7 +130,7 @@ func checkSpool(t *testing.T, s *site) {
 
 // TestUploadRefusedUnread: what must not come in is answered before its body is there, and costs no memory.
 func TestUploadRefusedUnread(t *testing.T) {
-	s := newSite(t)
+	s := uploadSite(t)
 	address := s.serve()
 	for name, tt := range map[string]struct {
 		head   string
@@ -122,12 +139,15 @@ func TestUploadRefusedUnread(t *testing.T) {
 		"nobody":           {uploadHead(length(1 << 20)), 401},
 		"too long":         {uploadHead(signedIn, length(1<<30)), 413},
 		"too long, asks":   {uploadHead(signedIn, length(1<<30), "Expect: 100-continue"), 413},
-		"another type":     {strings.Replace(uploadHead(signedIn, length(1<<20)), "multipart/form-data", "text/plain", 1), 415},
+		"another type":     {strings.Replace(uploadHead(signedIn, length(1<<20)), "multipart/form-data", "text/plain", 1),
+			415},
 		"compressed":       {uploadHead(signedIn, length(1<<20), "Content-Encoding: gzip"), 415},
-		"an unknown query": {strings.Replace(uploadHead(signedIn, length(1<<20)), "/v1/upload", "/v1/upload?x=1", 1), 422},
+		"an unknown query": {strings.Replace(uploadHead(signedIn, length(1<<20)), "/v1/upload", "/v1/upload?x=1", 1),
+			422},
 		"two lengths":      {uploadHead(signedIn, length(7), length(8)), 400},
 		"two framings":     {uploadHead(signedIn, length(7), "Transfer-Encoding: chunked"), 400},
-		"another host":     {strings.Replace(uploadHead(signedIn, length(1<<20)), "social.example", "evil.example", 1), 400},
+		"another host":     {strings.Replace(uploadHead(signedIn, length(1<<20)), "social.example", "evil.example", 1),
+			400},
 		"another site":     {uploadHead(signedIn, length(1<<20), "Sec-Fetch-Site: cross-site"), 403},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,7 +171,7 @@ func TestUploadRefusedUnread(t *testing.T) {
 
 // TestUploadAsks: whoever asks first is told to go on, and goes on.
 func TestUploadAsks(t *testing.T) {
-	s := newSite(t)
+	s := uploadSite(t)
 	c, err := net.Dial("tcp", s.serve())
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +196,7 @@ func TestUploadAsks(t *testing.T) {
 
 // TestUploadsCut: uploads that break off half way leave no file and hold no place (H41).
 func TestUploadsCut(t *testing.T) {
-	s := newSite(t)
+	s := uploadSite(t)
 	address := s.serve()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -206,7 +226,7 @@ func TestUploadsCut(t *testing.T) {
 
 // TestUploadsAtOnce: beyond a person's share an upload is told to come back, and the shutdown waits for those under way.
 func TestUploadsAtOnce(t *testing.T) {
-	s := newSite(t)
+	s := uploadSite(t)
 	address := s.serve()
 	hold := make(chan struct{})
 	uploads.arrived.Store(0)

@@ -186,8 +186,6 @@ func routes(fail func() error) func(humaapi.API) {
 				return &struct{ Body social.List[string] }{social.List[string]{Items: []string{in.Cursor}, Next: &next,
 					Prev: &prev}}, nil
 			})
-		humaapi.Register(api, op("upload", "POST", "/v1/upload", social.AuthSession, social.MetaUpload,
-			uploadForm), receiveUpload)
 		humaapi.Register(api, op("tagged", "POST", "/v1/tagged", social.AuthNone, social.MetaETag, "strong"), who)
 		humaapi.Register(api, op("fail", "GET", "/v1/fail", social.AuthNone), func(context.Context, *struct{}) (*noteOutput,
 			error) {

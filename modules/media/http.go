@@ -46,12 +46,13 @@ func (s *Service) Routes(api huma.API) {
 	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWritePosts)}
 	upload := op("upload-media", http.MethodPost, uploadPath, "Send a picture", created, map[string]any{
 		social.MetaAuth: write[social.MetaAuth], social.MetaLimit: social.BudgetMedia,
-		social.MetaUpload: social.UploadForm{File: "file", Doc: "A JPEG, PNG, GIF or WebP.", Fields: map[string]social.UploadField{
-			"alt":   {Max: 4 * MaxAlt, Doc: "What it shows, at most 1500 characters."},
-			"focus": {Max: 64, Doc: "x,y from -1 to 1: what is to stay in sight when it is cropped."}},
+		social.MetaUpload: social.UploadForm{File: "file", Doc: "A JPEG, PNG, GIF or WebP.",
+			Fields: map[string]social.UploadField{
+				"alt":   {Max: 4 * MaxAlt, Doc: "What it shows, at most 1500 characters."},
+				"focus": {Max: 64, Doc: "x,y from -1 to 1: what is to stay in sight when it is cropped."}},
 			MaxBytes: int64(s.cfg.MaxBytes), AtOnce: s.cfg.Uploads, PerPerson: s.cfg.PersonUploads}},
 		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity)
-	upload.Description = "Metadata are dropped and the orientation is applied; of a moving GIF the first picture counts. " +
+	upload.Description = "Metadata are dropped, the orientation is applied; of a moving GIF the first picture counts. " +
 		"202 with the state `processing` when it takes longer than two seconds: ask again with `GET /v1/media/{id}`. " +
 		"A picture that nothing uses goes after 24 hours. A token needs the scope `write:posts`."
 	upload.Responses = map[string]*huma.Response{"202": {Description: "It is in work.",

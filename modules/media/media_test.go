@@ -21,7 +21,6 @@ import (
 	"github.com/belfry-social/belfry/modules/moduletest"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
-	"github.com/belfry-social/belfry/storage/outbox"
 )
 
 // album is the module over a store and a directory of its own.
@@ -209,7 +208,8 @@ func TestUploadRefused(t *testing.T) {
 		content []byte
 		want    social.Code
 	}{
-		"no picture": {[]byte("hello"), social.CodeUnsupportedMediaType}, "half of one": {whole[:60], social.CodeMediaRejected},
+		"no picture": {[]byte("hello"), social.CodeUnsupportedMediaType},
+		"half of one": {whole[:60], social.CodeMediaRejected},
 		"a damaged one": {append(whole[:45:45], make([]byte, 40)...), social.CodeMediaRejected},
 		"too large":     {large, social.CodeMediaRejected},
 	} {
@@ -261,7 +261,8 @@ func TestSameKeySamePicture(t *testing.T) {
 	}
 	u := drawn(t, 8)
 	once := storage.NewOnce(a.alice, a.Clock.Now(), "POST /v1/media", "key", u.Sum)
-	if _, err := a.Upload(t.Context(), a.alice, media.Draft{}, u, once); !social.IsFault(err, social.CodeIdempotencyMismatch) {
+	_, err := a.Upload(t.Context(), a.alice, media.Draft{}, u, once)
+	if !social.IsFault(err, social.CodeIdempotencyMismatch) {
 		t.Errorf("another picture under the key: %v", err)
 	}
 	a.work(t)
@@ -294,7 +295,8 @@ func TestLater(t *testing.T) {
 	}
 	free()
 	a.Wait()
-	if got, err := a.Get(t.Context(), a.alice.UserID, m.ID); err != nil || got.State != social.MediaReady || !a.shown(t, got) {
+	if got, err := a.Get(t.Context(), a.alice.UserID, m.ID); err != nil || got.State != social.MediaReady ||
+		!a.shown(t, got) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if got, err := a.Get(t.Context(), a.alice.UserID, bad.ID); err != nil || got.State != social.MediaFailed {
@@ -352,7 +354,8 @@ func TestTake(t *testing.T) {
 	bob := social.Actor{UserID: social.NewID()}
 	other := a.send(t, bob)
 	if _, err := a.take(t, a.alice.UserID, post, one.ID, other.ID, social.NewID()); !hasField(err, "/media_ids/1",
-		social.FieldNotFound) || !hasField(err, "/media_ids/2", social.FieldNotFound) || hasField(err, "/media_ids/0", social.FieldNotFound) {
+		social.FieldNotFound) || !hasField(err, "/media_ids/2", social.FieldNotFound) ||
+		hasField(err, "/media_ids/0", social.FieldNotFound) {
 		t.Errorf("somebody else's and none: %v", err)
 	}
 	list, err := a.take(t, a.alice.UserID, post, two.ID, one.ID)
@@ -410,97 +413,4 @@ func TestDescribed(t *testing.T) {
 		social.CodeNotFound) {
 		t.Errorf("somebody else's: %v", err)
 	}
-}
-
-// TestAvatar: one that was replaced stays until no kept event names it.
-func TestAvatar(t *testing.T) {
-	a := open(t)
-	first, second := a.send(t, a.alice), a.send(t, a.alice)
-	file, err := a.wear(t, first.ID)
-	if err != nil || "https://social.example/media/"+file != *first.PreviewURL {
-		t.Fatalf("%q, %v; want %s", file, err, *first.PreviewURL)
-	}
-	if again, err := a.wear(t, first.ID); err != nil || again != file {
-		t.Errorf("once more: %q, %v", again, err)
-	}
-	if _, err := a.wear(t, social.NewID()); !hasField(err, "/avatar_media_id", social.FieldNotFound) {
-		t.Errorf("none: %v", err)
-	}
-	var named int64
-	a.InTx(t, func(tx storage.Tx) (err error) {
-		named, err = outbox.Add(t.Context(), tx, outbox.Announcement{Stream: social.Stream{Kind: social.By,
-			User: a.alice.UserID}, Type: social.EventPostCreated, Time: a.Clock.Now(), Data: []byte(`{}`)})
-		return err
-	})
-	if _, err := a.wear(t, second.ID); err != nil {
-		t.Fatal(err)
-	}
-	floor := func(at int64) {
-		a.InTx(t, func(tx storage.Tx) error {
-			_, err := tx.Exec(t.Context(), `UPDATE log_state SET floor = $1 WHERE id = 1`, at)
-			return err
-		})
-		a.Advance(48 * time.Hour)
-		a.work(t)
-	}
-	if floor(named - 1); !a.shown(t, first) || !a.shown(t, second) {
-		t.Error("an avatar that an event names is gone")
-	}
-	if floor(named); a.shown(t, first) || !a.shown(t, second) {
-		t.Error("an avatar that no event names is there, or the present one is not")
-	}
-	if file, err := a.wear(t, social.ID{}); err != nil || file != "" {
-		t.Errorf("none: %q, %v", file, err)
-	}
-	if floor(named + 5); len(a.kept(t)) != 0 {
-		t.Errorf("kept are %v", a.kept(t))
-	}
-}
-
-// TestEndedAccount: everything of it is out of sight at once, also what was being made, and gone when the jobs have run.
-func TestEndedAccount(t *testing.T) {
-	a := open(t)
-	bob := social.Actor{UserID: social.NewID()}
-	stays := a.send(t, bob)
-	var mine []social.Media
-	for range 70 { // more than a page
-		mine = append(mine, a.send(t, a.alice))
-	}
-	if _, err := a.wear(t, mine[3].ID); err != nil {
-		t.Fatal(err)
-	}
-	a.SetPatience(0)
-	free := a.HoldTurns(t)
-	if _, err := a.Upload(t.Context(), a.alice, media.Draft{}, drawn(t, 1), nil); err != nil {
-		t.Fatal(err)
-	}
-	a.emit(t, event.UserDeleted{UserID: a.alice.UserID, At: a.Clock.Now()})
-	for _, m := range mine {
-		if a.shown(t, m) {
-			t.Fatal("a picture of an ended account is shown before any job has run")
-		}
-	}
-	a.work(t)
-	free()
-	a.Wait()
-	a.work(t)
-	if names := a.kept(t); len(names) != 2 || !a.shown(t, stays) {
-		t.Errorf("kept are %v", names)
-	}
-}
-
-// TestDiskFull: what cannot be kept is answered as a full store is, and nothing of it stays.
-func TestDiskFull(t *testing.T) {
-	a := open(t)
-	a.send(t, a.alice)
-	if err := os.RemoveAll(filepath.Join(a.dir, ".parts")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := a.Upload(t.Context(), a.alice, media.Draft{}, drawn(t, 1), nil); err == nil || social.IsFault(err,
-		social.CodeMediaRejected) {
-		t.Errorf("%v", err)
-	}
-	a.Advance(25 * time.Hour)
-	a.work(t)
-	a.nothingIsLeft(t)
 }

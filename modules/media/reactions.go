@@ -7,8 +7,8 @@ import (
 	"github.com/belfry-social/belfry/storage"
 )
 
-// Reactions are what media does when others act: pictures go with their post, and with their owner. Nobody is shown them
-// from then on; the job removes the files.
+// Reactions are what media does when others act: pictures go with their post, and with their owner. Nobody is shown
+// them from then on; the job removes the files.
 func (s *Service) Reactions() []event.Reaction {
 	return []event.Reaction{
 		event.On("media: pictures go with their post", func(ctx context.Context, tx storage.Tx, f event.PostRemoved) error {

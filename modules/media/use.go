@@ -93,6 +93,7 @@ func takeOff(ctx context.Context, tx storage.Tx, owner social.ID) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `UPDATE media SET used_as = 3, until = $2 WHERE owner_id = $1 AND used_as = 2`, owner, int64(last))
+	_, err = tx.Exec(ctx, `UPDATE media SET used_as = 3, until = $2 WHERE owner_id = $1 AND used_as = 2`, owner,
+		int64(last)) //nolint:gosec // the store gave it as an int64
 	return err
 }

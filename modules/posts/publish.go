@@ -13,8 +13,8 @@ import (
 // Publish writes a post or a comment: the row, the counts above it, the announcement and the fact, in one
 // transaction. A top-level post for everybody or for followers is announced in by:<author>, whatever their number;
 // a comment, and a post for named people only, reach people as notifications. Faults: validation_failed; /reply_to
-// not_found (absent, not visible), not_allowed (its top post was deleted); those of Media.Take; rate_limited when it names more people than
-// the budget of mentions has left.
+// not_found (absent, not visible), not_allowed (its top post was deleted); those of Media.Take; rate_limited when it
+// names more people than the budget of mentions has left.
 func (s *Service) Publish(ctx context.Context, actor social.Actor, d Draft, once *storage.Once) (Post, error) {
 	c, err := d.check(s.cfg)
 	if err != nil {

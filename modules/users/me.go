@@ -28,14 +28,15 @@ type Me struct {
 }
 
 const (
-	viewColumns = `id, username, display_name, avatar, bio, bot, locked, followers_count, following_count, posts_count, created_at`
-	meColumns   = viewColumns + `, email, email_verified, role, state, locale, time_zone, key`
+	viewColumns = `id, username, display_name, avatar, bio, bot, locked, followers_count, following_count, posts_count,
+		created_at`
+	meColumns = viewColumns + `, email, email_verified, role, state, locale, time_zone, key`
 )
 
 // userFields scans viewColumns; the avatar is a file, of which Site.ShownFile makes an address.
 func userFields(u *social.User) []any {
-	return []any{&u.ID, &u.Username, &u.DisplayName, &u.AvatarURL, &u.Bio, &u.Bot, &u.Locked, &u.FollowersCount, &u.FollowingCount,
-		&u.PostsCount, &u.CreatedAt}
+	return []any{&u.ID, &u.Username, &u.DisplayName, &u.AvatarURL, &u.Bio, &u.Bot, &u.Locked, &u.FollowersCount,
+		&u.FollowingCount, &u.PostsCount, &u.CreatedAt}
 }
 
 func (s *Service) scanUser(row storage.Row) (social.User, error) {

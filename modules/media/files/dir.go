@@ -79,7 +79,7 @@ func (d *Dir) moveIn(from, place string) error {
 }
 
 func syncDir(path string) error {
-	f, err := os.Open(path)
+	f, err := os.Open(path) //nolint:gosec // a folder of the store
 	if err != nil {
 		return err
 	}

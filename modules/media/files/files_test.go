@@ -101,7 +101,8 @@ func TestDirNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"", "a", "ab", "../secret", "..", "../../secret", "/etc/passwd", ".parts", "a/../../secret",
+	for _, name := range []string{"", "a", "ab", "../secret", "..", "../../secret", "/etc/passwd", ".parts",
+		"a/../../secret",
 		`a\b`, "a:b", "abc\x00", ".hidden"} {
 		if err := d.Put(t.Context(), name, []byte("y")); err == nil {
 			t.Errorf("%q was written", name)

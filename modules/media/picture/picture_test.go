@@ -185,7 +185,8 @@ func bomb(w, h uint32, colours byte) []byte {
 
 // TestBombs are told by their header, which costs next to nothing (H38).
 func TestBombs(t *testing.T) {
-	webp := append([]byte("RIFF\x00\x01\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00\xfe\x7f\x00"), make([]byte, 300)...)
+	webp := append([]byte("RIFF\x00\x01\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00\xfe\x7f\x00"),
+		make([]byte, 300)...)
 	for name, tt := range map[string]struct {
 		file   []byte
 		pixels int64
@@ -193,7 +194,8 @@ func TestBombs(t *testing.T) {
 		"PNG":  {bomb(50_000, 50_000, 2), 2_500_000_000},
 		"WebP": {webp, 65536 * 32767},
 		"GIF":  {[]byte("GIF89a\xff\xff\xff\xff\x80\x00\x00\x00\x00\x00\xff\xff\xff,"), 65535 * 65535},
-		"JPEG": {into([]byte("\xff\xd8"), segment(0xc0, "\x08\xff\xff\xff\xff\x03\x01\x11\x00\x02\x11\x00\x03\x11\x00"), segment(0xda, "\x00")), 65535 * 65535},
+		"JPEG": {into([]byte("\xff\xd8"), segment(0xc0, "\x08\xff\xff\xff\xff\x03\x01\x11\x00\x02\x11\x00\x03\x11\x00"),
+			segment(0xda, "\x00")), 65535 * 65535},
 	} {
 		var h picture.Header
 		var err error
@@ -275,7 +277,8 @@ func FuzzMake(f *testing.F) {
 	f.Add(into(asJPEG(f, small), exif(6)))
 	f.Add(asPNG(f, small))
 	f.Add(bomb(100, 100, 6))
-	f.Add([]byte("GIF89a\x02\x00\x02\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00\x00\x00\x02\x00\x02\x00\x00\x02\x02\x84Q\x00;"))
+	f.Add([]byte("GIF89a\x02\x00\x02\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff," +
+		"\x00\x00\x00\x00\x02\x00\x02\x00\x00\x02\x02\x84Q\x00;"))
 	f.Add([]byte("RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00/\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		r := bytes.NewReader(file)
