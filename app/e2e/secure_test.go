@@ -58,11 +58,11 @@ func TestDangerousImports(t *testing.T) {
 	})
 }
 
-// TestPageCode: the page's own code makes no markup or code of text, sends other windows nothing, and keeps on the device
-// only what it says: drafts, choices of the reader, and one entry that goes with the session.
+// TestPageCode: the page's own code makes no markup or code of text, sends other windows nothing, and keeps on the
+// device only what it says: drafts, choices of the reader, and one entry that goes with the session.
 func TestPageCode(t *testing.T) {
-	refused := regexp.MustCompile(`\b(innerHTML|outerHTML|insertAdjacentHTML|dangerouslySetInnerHTML|document\.write|eval|` +
-		`Function|srcdoc|sessionStorage|indexedDB|(window|parent|opener|top)\.postMessage)\b|addEventListener\("message"|` +
+	refused := regexp.MustCompile(`\b(innerHTML|outerHTML|insertAdjacentHTML|dangerouslySetInnerHTML|document\.write|` +
+		`eval|Function|srcdoc|sessionStorage|indexedDB|(window|parent|opener|top)\.postMessage)\b|addEventListener\("message"|` +
 		`set(Timeout|Interval)\(["'` + "`]")
 	kept := regexp.MustCompile(`localStorage\.setItem\(([^,]+),`)
 	stores := regexp.MustCompile(`from "idb-keyval"`)

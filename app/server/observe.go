@@ -167,7 +167,8 @@ func requestID(given string) string {
 
 // secretForm is what our secrets look like: those with a prefix, 43 characters of a session's or of any other, and the
 // addresses of files.
-var secretForm = regexp.MustCompile(`/media/[^?#\s]+|bf[a-z]?_[A-Za-z0-9_-]*|whsec_[A-Za-z0-9+/=_-]*|[A-Za-z0-9_-]{40,}`)
+var secretForm = regexp.MustCompile(`/media/[^?#\s]+|` +
+	`bf[a-z]?_[A-Za-z0-9_-]*|whsec_[A-Za-z0-9+/=_-]*|[A-Za-z0-9_-]{40,}`)
 
 // masked is text of a request without what may be a secret, for the log (I21).
 func masked(text string) string { return secretForm.ReplaceAllString(text, "***") }

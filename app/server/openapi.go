@@ -90,7 +90,8 @@ func describeForm(form social.UploadForm) *huma.RequestBody {
 	for name, f := range form.Fields {
 		schema.Properties[name] = &huma.Schema{Type: huma.TypeString, Description: f.Doc}
 	}
-	return &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{fiber.MIMEMultipartForm: {Schema: schema}}}
+	content := map[string]*huma.MediaType{fiber.MIMEMultipartForm: {Schema: schema}}
+	return &huma.RequestBody{Required: true, Content: content}
 }
 
 // newSchemaNamer names the schemas: by the type's name, and where two packages use the same one, the later by

@@ -87,7 +87,8 @@ func TestFilesArePacked(t *testing.T) {
 	if len(names) != 1 {
 		t.Fatalf("the page names %v", names)
 	}
-	for path, want := range map[string]string{names[0]: "public, max-age=31536000, immutable", "/assets/app.js": "no-cache",
+	const year = "public, max-age=31536000, immutable"
+	for path, want := range map[string]string{names[0]: year, "/assets/app.js": "no-cache",
 		"/assets/app.js?v=0": "no-cache", "/": "no-cache", "/sw.js": "no-cache"} {
 		if a, _ := get(path, ""); a.Header.Get("Cache-Control") != want {
 			t.Errorf("%s: %s", path, a.Header.Get("Cache-Control"))

@@ -57,8 +57,8 @@ type goneOutput struct {
 	ClearData string `header:"Clear-Site-Data" doc:"What the browser has kept of the person's answers goes."`
 }
 
-// leave takes the cookie and the private answers in the browser's cache. Not "cookies", which would end sessions of other
-// sites of the domain; nor "storage": the page takes away what it kept, but for drafts, which are nobody else's loss.
+// leave takes the cookie and the private answers in the browser's cache. Not "cookies", which would end sessions of
+// other sites of the domain; nor "storage": the page takes away what it kept, but for drafts, which are nobody else's loss.
 func (o *goneOutput) leave(c Cookie) { o.SetCookie, o.ClearData = c.Clear(), `"cache"` }
 
 // postLogout answers also a suspended person.
