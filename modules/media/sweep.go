@@ -48,7 +48,8 @@ func (s *Service) forgetLoose(ctx context.Context) (more bool, err error) {
 	gone := func(ctx context.Context, tx storage.Tx, id social.ID) error {
 		return markGone(ctx, tx, id, s.clock.Now())
 	}
-	loose, err := s.sweep(ctx, `used_as = 0 AND gone_at = 0 AND created_at < $1`, int64(s.clock.Now().Add(-looseFor)), gone)
+	since := int64(s.clock.Now().Add(-looseFor))
+	loose, err := s.sweep(ctx, `used_as = 0 AND gone_at = 0 AND created_at < $1`, since, gone)
 	if err != nil {
 		return false, social.Wrap(err, "media: forget loose pictures")
 	}

@@ -71,7 +71,8 @@ func TestSizes(t *testing.T) {
 	} {
 		m, _ := made(t, asJPEG(t, photo(tt.w, tt.h)))
 		small, err := jpeg.DecodeConfig(bytes.NewReader(m.Small))
-		if err != nil || m.Width != tt.fullW || m.Height != tt.fullH || small.Width != tt.smallW || small.Height != tt.smallH {
+		if err != nil || m.Width != tt.fullW || m.Height != tt.fullH || small.Width != tt.smallW ||
+			small.Height != tt.smallH {
 			t.Errorf("%d x %d became %d x %d and %d x %d (%v)", tt.w, tt.h, m.Width, m.Height, small.Width, small.Height, err)
 		}
 		if m.Type != "image/jpeg" || m.Ext != "jpg" || len(m.Blurhash) != 4+2*12 {
@@ -86,7 +87,8 @@ func TestOrientation(t *testing.T) {
 		color.RGBA{255, 255, 255, 255}
 	const w, h = 96, 64
 	for o, corners := range map[byte][4]color.RGBA{ // as stored: top left, top right, bottom left, bottom right
-		1: {red, green, blue, white}, 2: {green, red, white, blue}, 3: {white, blue, green, red}, 4: {blue, white, red, green},
+		1: {red, green, blue, white}, 2: {green, red, white, blue}, 3: {white, blue, green, red},
+		4: {blue, white, red, green},
 		5: {red, blue, green, white}, 6: {green, white, red, blue}, 7: {white, green, blue, red}, 8: {blue, red, white, green},
 		0: {red, green, blue, white}, 9: {red, green, blue, white},
 	} {

@@ -58,7 +58,8 @@ type goneOutput struct {
 }
 
 // leave takes the cookie and the private answers in the browser's cache. Not "cookies", which would end sessions of
-// other sites of the domain; nor "storage": the page takes away what it kept, but for drafts, which are nobody else's loss.
+// other sites of the domain; nor "storage": the page takes away what it kept, but for drafts, which are nobody else's
+// loss.
 func (o *goneOutput) leave(c Cookie) { o.SetCookie, o.ClearData = c.Clear(), `"cache"` }
 
 // postLogout answers also a suspended person.
