@@ -62,7 +62,8 @@ func TestDangerousImports(t *testing.T) {
 // device only what it says: drafts, choices of the reader, and one entry that goes with the session.
 func TestPageCode(t *testing.T) {
 	refused := regexp.MustCompile(`\b(innerHTML|outerHTML|insertAdjacentHTML|dangerouslySetInnerHTML|document\.write|` +
-		`eval|Function|srcdoc|sessionStorage|indexedDB|(window|parent|opener|top)\.postMessage)\b|addEventListener\("message"|` +
+		`eval|Function|srcdoc|sessionStorage|indexedDB|(window|parent|opener|top)\.postMessage)\b|` +
+		`addEventListener\("message"|` +
 		`set(Timeout|Interval)\(["'` + "`]")
 	kept := regexp.MustCompile(`localStorage\.setItem\(([^,]+),`)
 	stores := regexp.MustCompile(`from "idb-keyval"`)

@@ -113,7 +113,8 @@ func (s *Server) receive(c *fiber.Ctx, form social.UploadForm) (u *social.Upload
 
 // withUpload receives the form of an operation that takes one; nil for any other. end gives back the slot it needs, and
 // the file unless the handler kept it.
-func (s *Server) withUpload(c *fiber.Ctx, op *huma.Operation, a social.Actor) (u *social.Upload, end func(), err error) {
+func (s *Server) withUpload(c *fiber.Ctx, op *huma.Operation,
+	a social.Actor) (u *social.Upload, end func(), err error) {
 	form, ok := op.Metadata[social.MetaUpload].(social.UploadForm)
 	if !ok {
 		return nil, func() {}, nil

@@ -224,7 +224,8 @@ func TestUploadsCut(t *testing.T) {
 	}
 }
 
-// TestUploadsAtOnce: beyond a person's share an upload is told to come back, and the shutdown waits for those under way.
+// TestUploadsAtOnce: beyond a person's share an upload is told to come back, and the shutdown waits for those under
+// way.
 func TestUploadsAtOnce(t *testing.T) {
 	s := uploadSite(t)
 	address := s.serve()

@@ -3,7 +3,6 @@ package web
 import (
 	"bytes"
 	"context"
-	"html/template"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -22,41 +21,6 @@ const (
 	headMark = "<!--head-->"
 	bodyMark = "<!--body-->"
 )
-
-// head is what programs that show links read.
-var head = template.Must(template.New("head").Parse(
-	`<title>{{if .Title}}{{.Title}} · {{end}}{{.Site}}</title>
-<meta name="description" content="{{.Description}}">
-{{- if .Kind}}
-<link rel="canonical" href="{{.URL}}">
-<meta property="og:site_name" content="{{.Site}}">
-<meta property="og:type" content="{{.Kind}}">
-<meta property="og:title" content="{{or .Title .Site}}">
-<meta property="og:description" content="{{.Description}}">
-<meta property="og:url" content="{{.URL}}">
-{{- with .Picture}}
-<meta property="og:image" content="{{.}}">
-{{- end}}
-<meta name="twitter:card" content="{{if .Large}}summary_large_image{{else}}summary{{end}}">
-{{- end}}`))
-
-// body is what people without script read; the client puts itself in its place.
-var body = template.Must(template.New("body").Parse(`{{define "post"}}<article>
-<p><a href="{{.AuthorURL}}"><bdi>{{.Author.DisplayName}}</bdi> @{{.Author.Username}}</a> · ` +
-	`<a href="{{.URL}}"><time datetime="{{.CreatedAt}}">{{.Moment}}</time></a></p>
-{{if .Warning}}<details><summary dir="auto">{{.Warning}}</summary>{{end}}<p dir="auto">` +
-	`{{range $i, $line := .Lines}}{{if $i}}<br>{{end}}{{$line}}{{end}}</p>
-{{if and .Picture (not .Sensitive)}}<p><img src="{{.Picture}}" alt="" loading="lazy"></p>
-{{end}}{{if .Warning}}</details>{{end}}</article>
-{{end}}{{if .Kind}}<div class="public">
-{{with .Heading}}<h1>{{.}}</h1>
-{{end}}{{with .Person}}<h1><bdi>{{.DisplayName}}</bdi> <small>@{{.Username}}</small></h1>
-{{with .Bio}}<p dir="auto">{{.}}</p>
-{{end}}{{end}}{{with .Post}}{{template "post" .}}{{end}}{{range .Posts}}{{template "post" .}}{{end}}` +
-	`{{with .People}}<ul>{{range .}}<li><a href="{{.URL}}"><bdi>{{.DisplayName}}</bdi> @{{.Username}}</a>` +
-	`{{with .Bio}} <span dir="auto">{{.}}</span>{{end}}</li>
-{{end}}</ul>
-{{end}}</div>{{end}}`))
 
 // pages are the addresses of the client: one page, with what a visitor may see of what its address names.
 type pages struct {
@@ -111,10 +75,7 @@ func (p *pages) serve(c *fiber.Ctx, of show) error {
 	if err != nil {
 		return err
 	}
-	page, err := p.render(v)
-	if err != nil {
-		return err
-	}
+	page := p.render(v)
 	if c.Response().StatusCode() == fiber.StatusNotFound {
 		return sendPage(c, page)
 	}
@@ -134,20 +95,16 @@ func sendPage(c *fiber.Ctx, page []byte) error {
 	return c.Send(page)
 }
 
-func (p *pages) render(v view) ([]byte, error) {
+func (p *pages) render(v view) []byte {
 	v.Site = p.site.Name
 	if v.Description == "" {
 		v.Description = slogan
 	}
-	var b bytes.Buffer
-	b.Write(p.before)
-	if err := head.Execute(&b, v); err != nil {
-		return nil, social.Wrap(err, "web: head")
-	}
-	b.Write(p.mid)
-	if err := body.Execute(&b, v); err != nil {
-		return nil, social.Wrap(err, "web: body")
-	}
-	b.Write(p.rest)
-	return b.Bytes(), nil
+	var m markup
+	m.Write(p.before)
+	m.head(v)
+	m.Write(p.mid)
+	m.body(v)
+	m.Write(p.rest)
+	return m.Bytes()
 }

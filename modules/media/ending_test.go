@@ -58,7 +58,8 @@ func TestAvatar(t *testing.T) {
 	}
 }
 
-// TestEndedAccount: everything of it is out of sight at once, also what was being made, and gone when the jobs have run.
+// TestEndedAccount: everything of it is out of sight at once, also what was being made, and gone when the jobs have
+// run.
 func TestEndedAccount(t *testing.T) {
 	a := open(t)
 	bob := social.Actor{UserID: social.NewID()}
