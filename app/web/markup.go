@@ -1,19 +1,16 @@
 package web
 
-import (
-	"bytes"
-	"html"
-)
+import "html"
 
 // markup is HTML under construction. Words of ours go in by tags; whatever others wrote goes in by text and attributes,
 // which escape it. html/template would do the same, and keep every method of every type in the program (make size).
-type markup struct{ bytes.Buffer }
+type markup struct{ page []byte }
 
 // tags writes markup of ours, which is a constant.
-func (m *markup) tags(constant string) *markup { m.WriteString(constant); return m }
+func (m *markup) tags(constant string) *markup { m.page = append(m.page, constant...); return m }
 
 // text writes a text; it is safe between tags and inside a quoted attribute.
-func (m *markup) text(of string) *markup { m.WriteString(html.EscapeString(of)); return m }
+func (m *markup) text(of string) *markup { m.page = append(m.page, html.EscapeString(of)...); return m }
 
 // meta is an element for programs that show links; kind is its first attribute's name.
 func (m *markup) meta(kind, name, content string) {

@@ -100,11 +100,9 @@ func (p *pages) render(v view) []byte {
 	if v.Description == "" {
 		v.Description = slogan
 	}
-	var m markup
-	m.Write(p.before)
+	m := markup{page: append([]byte(nil), p.before...)}
 	m.head(v)
-	m.Write(p.mid)
+	m.page = append(m.page, p.mid...)
 	m.body(v)
-	m.Write(p.rest)
-	return m.Bytes()
+	return append(m.page, p.rest...)
 }

@@ -235,8 +235,8 @@ func (s *Service) empty(ctx context.Context, tx storage.Tx, id social.ID, name s
 		return err
 	}
 	// An id is no username, so the column stays unique.
-	_, err := tx.Exec(ctx, `UPDATE users SET username = $1, display_name = '', bio = '', avatar = NULL, bot = 0, locked = 0,
-		email = NULL, email_verified = 0, role = 'user', state = 'deleting', locale = 'en', time_zone = 'UTC',
+	_, err := tx.Exec(ctx, `UPDATE users SET username = $1, display_name = '', bio = '', avatar = NULL, bot = 0,
+		locked = 0, email = NULL, email_verified = 0, role = 'user', state = 'deleting', locale = 'en', time_zone = 'UTC',
 		password_hash = '', followers_count = 0, following_count = 0, posts_count = 0, deleted_at = $2,
 		found_name = NULL, active_key = 0
 		WHERE id = $3`, id.String(), int64(now), id)

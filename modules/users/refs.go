@@ -72,7 +72,8 @@ func (s *Service) RefsByName(ctx context.Context, q storage.Querier,
 		}
 	}
 	refs := make(map[string]social.UserRef, len(folded))
-	err := in(ctx, q, folded, s.refScanner(), `SELECT id, username, display_name, avatar FROM users WHERE deleted_at IS NULL
+	err := in(ctx, q, folded, s.refScanner(), `SELECT id, username, display_name, avatar FROM users
+		WHERE deleted_at IS NULL
 		AND username IN `, func(r social.UserRef) {
 		for _, name := range given[r.Username] {
 			refs[name] = r

@@ -89,7 +89,8 @@ func TestOrientation(t *testing.T) {
 	for o, corners := range map[byte][4]color.RGBA{ // as stored: top left, top right, bottom left, bottom right
 		1: {red, green, blue, white}, 2: {green, red, white, blue}, 3: {white, blue, green, red},
 		4: {blue, white, red, green},
-		5: {red, blue, green, white}, 6: {green, white, red, blue}, 7: {white, green, blue, red}, 8: {blue, red, white, green},
+		5: {red, blue, green, white}, 6: {green, white, red, blue}, 7: {white, green, blue, red},
+		8: {blue, red, white, green},
 		0: {red, green, blue, white}, 9: {red, green, blue, white},
 	} {
 		sw, sh := w, h
