@@ -71,7 +71,8 @@ func (m *markup) body(v view) {
 	if len(v.People) > 0 {
 		m.tags("<ul>")
 		for _, p := range v.People {
-			m.tags(`<li><a href="`).text(p.URL).tags(`"><bdi>`).text(p.DisplayName).tags("</bdi> @").text(p.Username).tags("</a>")
+			m.tags(`<li><a href="`).text(p.URL).tags(`"><bdi>`).text(p.DisplayName).tags("</bdi> @").text(p.Username)
+			m.tags("</a>")
 			if p.Bio != "" {
 				m.tags(` <span dir="auto">`).text(p.Bio).tags("</span>")
 			}
