@@ -271,8 +271,8 @@ func TestSameKeySamePicture(t *testing.T) {
 	}
 }
 
-// TestLater: a picture that takes its time is answered with processing and is ready afterwards; one that turns out to be
-// damaged has failed.
+// TestLater: a picture that takes its time is answered with processing and is ready afterwards; one that turns out to
+// be damaged has failed.
 func TestLater(t *testing.T) {
 	a := open(t)
 	a.SetPatience(0)
