@@ -136,19 +136,19 @@ func TestUploadRefusedUnread(t *testing.T) {
 		head   string
 		status int
 	}{
-		"nobody":           {uploadHead(length(1 << 20)), 401},
-		"too long":         {uploadHead(signedIn, length(1<<30)), 413},
-		"too long, asks":   {uploadHead(signedIn, length(1<<30), "Expect: 100-continue"), 413},
-		"another type":     {strings.Replace(uploadHead(signedIn, length(1<<20)), "multipart/form-data", "text/plain", 1),
+		"nobody":         {uploadHead(length(1 << 20)), 401},
+		"too long":       {uploadHead(signedIn, length(1<<30)), 413},
+		"too long, asks": {uploadHead(signedIn, length(1<<30), "Expect: 100-continue"), 413},
+		"another type": {strings.Replace(uploadHead(signedIn, length(1<<20)), "multipart/form-data", "text/plain", 1),
 			415},
-		"compressed":       {uploadHead(signedIn, length(1<<20), "Content-Encoding: gzip"), 415},
+		"compressed": {uploadHead(signedIn, length(1<<20), "Content-Encoding: gzip"), 415},
 		"an unknown query": {strings.Replace(uploadHead(signedIn, length(1<<20)), "/v1/upload", "/v1/upload?x=1", 1),
 			422},
-		"two lengths":      {uploadHead(signedIn, length(7), length(8)), 400},
-		"two framings":     {uploadHead(signedIn, length(7), "Transfer-Encoding: chunked"), 400},
-		"another host":     {strings.Replace(uploadHead(signedIn, length(1<<20)), "social.example", "evil.example", 1),
+		"two lengths":  {uploadHead(signedIn, length(7), length(8)), 400},
+		"two framings": {uploadHead(signedIn, length(7), "Transfer-Encoding: chunked"), 400},
+		"another host": {strings.Replace(uploadHead(signedIn, length(1<<20)), "social.example", "evil.example", 1),
 			400},
-		"another site":     {uploadHead(signedIn, length(1<<20), "Sec-Fetch-Site: cross-site"), 403},
+		"another site": {uploadHead(signedIn, length(1<<20), "Sec-Fetch-Site: cross-site"), 403},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, closed := raw(t, address, tt.head)

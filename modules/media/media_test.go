@@ -208,8 +208,8 @@ func TestUploadRefused(t *testing.T) {
 		content []byte
 		want    social.Code
 	}{
-		"no picture": {[]byte("hello"), social.CodeUnsupportedMediaType},
-		"half of one": {whole[:60], social.CodeMediaRejected},
+		"no picture":    {[]byte("hello"), social.CodeUnsupportedMediaType},
+		"half of one":   {whole[:60], social.CodeMediaRejected},
 		"a damaged one": {append(whole[:45:45], make([]byte, 40)...), social.CodeMediaRejected},
 		"too large":     {large, social.CodeMediaRejected},
 	} {
