@@ -149,8 +149,8 @@ func addDelivery(ctx context.Context, tx storage.Tx, d delivery, now social.Time
 	return queue(ctx, tx, d.EndpointID, now)
 }
 
-// makeDue has an endpoint looked at now, as its owner asks, also one that rests. While an attempt is under way its end
-// looks anyway.
+// makeDue has an endpoint attempted now, as its owner asks, also one that rests; what has waited longest goes first.
+// While an attempt is under way nothing changes: its end says when the next one is.
 func makeDue(ctx context.Context, tx storage.Tx, endpoint social.ID, now social.Time) error {
 	n, err := tx.Exec(ctx, `UPDATE endpoints SET due_at = $2
 		WHERE id = $1 AND busy_until <= $2 AND (due_at IS NULL OR due_at > $2)`, endpoint, int64(now))

@@ -507,8 +507,8 @@ func TestBusyAddressPutsOff(t *testing.T) {
 	})
 }
 
-// An endpoint that is dead is attempted seldom, however much comes for it. Its owner's test goes at once, and once it
-// answers all that waits is delivered.
+// An endpoint that is dead is attempted seldom, however much comes for it. Its owner's test brings an attempt at
+// once, and once it answers all that waits is delivered.
 func TestDeadEndpointRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -530,7 +530,7 @@ func TestDeadEndpointRests(t *testing.T) {
 		}
 		settle()
 		if got := len(p.all()) - before; got == 0 {
-			t.Error("a test waits for the rest to end")
+			t.Error("no attempt follows a test before the rest ends")
 		}
 		p.answers(nil)
 		time.Sleep(6 * time.Minute)
