@@ -21,77 +21,73 @@ import (
 
 // TestBrowser drives the web client in a real Chromium. SHOTS=<folder> keeps the screenshots.
 func TestBrowser(t *testing.T) {
-	t.Parallel() // with TestStockClients: both mostly wait for a browser
-	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
-	npmInstall(t)
-	s := startSite(t, nil)
-	shots := os.Getenv("SHOTS")
-	if shots == "" {
-		shots = t.TempDir()
-	}
+	s := journeys(t)
 	operator := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		mustBelfry(t, "user", "delete", strings.TrimPrefix(r.URL.Path, "/"), "--yes", "--data", s.Data)
 	}))
 	defer operator.Close()
-	out := node(t, []string{"BELFRY_ADMIN=" + s.Admin, "OPERATOR=" + operator.URL}, "page.mjs", s.URL, shots, chromium)
-	if !strings.HasSuffix(strings.TrimSpace(out), "done") {
-		t.Errorf("the page's journey broke off:\n%s", out)
-	}
+	journey(t, []string{"BELFRY_ADMIN=" + s.Admin, "OPERATOR=" + operator.URL}, "page.mjs", s.URL, shots(t), chromium(t))
 }
 
 // TestBrowserLiving drives it as people who live there do.
 func TestBrowserLiving(t *testing.T) {
-	t.Parallel()
-	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
-	npmInstall(t)
-	s := startSite(t, nil)
-	shots := os.Getenv("SHOTS")
-	if shots == "" {
-		shots = t.TempDir()
-	}
+	s := journeys(t)
 	service := strings.TrimSpace(mustBelfry(t, "token", "service", "host", "--data", s.Data))
-	out := node(t, nil, "living.mjs", s.URL, service, shots, chromium)
-	if !strings.HasSuffix(strings.TrimSpace(out), "done") {
-		t.Errorf("the journey broke off:\n%s", out)
-	}
+	journey(t, nil, "living.mjs", s.URL, service, shots(t), chromium(t))
 }
 
 // TestBrowserPictures: posts with pictures, and portraits.
 func TestBrowserPictures(t *testing.T) {
-	t.Parallel()
-	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
-	npmInstall(t)
-	s := startSite(t, nil)
-	shots := os.Getenv("SHOTS")
-	if shots == "" {
-		shots = t.TempDir()
-	}
-	out := node(t, nil, "pictures.mjs", s.URL, shots, chromium)
-	if !strings.HasSuffix(strings.TrimSpace(out), "done") {
-		t.Errorf("the journey broke off:\n%s", out)
-	}
+	s := journeys(t)
+	journey(t, nil, "pictures.mjs", s.URL, shots(t), chromium(t))
 }
 
 // TestBrowserAccess: every screen can be used without a mouse, without good eyes, on a phone.
 func TestBrowserAccess(t *testing.T) {
+	s := journeys(t)
+	journey(t, nil, "access.mjs", s.URL, shots(t), chromium(t))
+}
+
+// TestBrowserOvertaken: an answer that is older than an event takes nothing of it back.
+func TestBrowserOvertaken(t *testing.T) {
+	s := journeys(t)
+	journey(t, nil, "overtaken.mjs", s.URL, shots(t), chromium(t))
+}
+
+// journeys is a site for a browser. It runs beside others: all mostly wait.
+func journeys(t *testing.T) *site {
+	t.Helper()
 	t.Parallel()
-	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
+	chromium(t)
 	npmInstall(t)
-	s := startSite(t, nil)
-	shots := os.Getenv("SHOTS")
-	if shots == "" {
-		shots = t.TempDir()
-	}
-	out := node(t, nil, "access.mjs", s.URL, shots, chromium)
-	if !strings.HasSuffix(strings.TrimSpace(out), "done") {
+	return startSite(t, nil)
+}
+
+// journey runs a script of the folder browser, whose last line has to be "done".
+func journey(t *testing.T, env []string, script string, args ...string) {
+	t.Helper()
+	if out := node(t, env, append([]string{script}, args...)...); !strings.HasSuffix(strings.TrimSpace(out), "done") {
 		t.Errorf("the journey broke off:\n%s", out)
 	}
+}
+
+func chromium(t *testing.T) string {
+	t.Helper()
+	return need(t, "chromium", "chromium-browser", "google-chrome")
+}
+
+// shots is the folder for screenshots.
+func shots(t *testing.T) string {
+	t.Helper()
+	if dir := os.Getenv("SHOTS"); dir != "" {
+		return dir
+	}
+	return t.TempDir()
 }
 
 // TestBrowserOverHTTP drives the web client under a name of the local network, at two sites of one host.
 func TestBrowserOverHTTP(t *testing.T) {
 	t.Parallel()
-	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
 	npmInstall(t)
 	first, second := freePort(t), freePort(t)
 	at := func(address string) string { _, port, _ := strings.Cut(address, ":"); return "http://nas.test:" + port }
@@ -100,17 +96,13 @@ func TestBrowserOverHTTP(t *testing.T) {
 		startSite(t, map[string]string{"server.listen": address, "server.public_url": "http://belfry.test:" + port,
 			"server.insecure_http": "true", "server.allowed_hosts": "nas.test", "server.cors_origins": at(second)})
 	}
-	out := node(t, nil, "hosts.mjs", at(first), at(second), chromium)
-	if !strings.HasSuffix(strings.TrimSpace(out), "done") {
-		t.Errorf("the journey broke off:\n%s", out)
-	}
+	journey(t, nil, "hosts.mjs", at(first), at(second), chromium(t))
 }
 
 // TestStockClients: the browser's EventSource and the npm package hear every post once and in order, byte for byte,
 // although their connections are cut twice (H18).
 func TestStockClients(t *testing.T) {
 	t.Parallel()
-	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
 	npmInstall(t)
 	address := freePort(t)
 	_, port, _ := strings.Cut(address, ":")
@@ -128,7 +120,7 @@ func TestStockClients(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 80*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, need(t, "node"), "clients.mjs", s.URL, cookie.Name+"="+cookie.Value, chromium,
+	cmd := exec.CommandContext(ctx, need(t, "node"), "clients.mjs", s.URL, cookie.Name+"="+cookie.Value, chromium(t),
 		strconv.Itoa(count))
 	cmd.Dir = "browser"
 	var stderr bytes.Buffer

@@ -15,7 +15,7 @@ import (
 // whatever happens to tabs, server and proxy. SEED repeats a run of acts by chance, ONLY names one journey.
 func TestClientTabs(t *testing.T) {
 	t.Parallel() // it mostly waits for a browser
-	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
+	chromium := chromium(t)
 	npmInstall(t)
 	through := freePort(t)
 	s := startSite(t, map[string]string{"server.listen": freePort(t), "server.public_url": "http://" + through})
@@ -47,7 +47,7 @@ func TestClientTabs(t *testing.T) {
 // TestClientElements: bell and toast on a page of another origin, with a strict policy, whatever comes first.
 func TestClientElements(t *testing.T) {
 	t.Parallel() // it mostly waits for a browser
-	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
+	chromium := chromium(t)
 	npmInstall(t)
 	_, port, _ := strings.Cut(freePort(t), ":")
 	s := startSite(t, map[string]string{"server.cors_origins": "http://localhost:" + port})
@@ -85,7 +85,7 @@ func TestClientElements(t *testing.T) {
 // who signs in there.
 func TestDocsPage(t *testing.T) {
 	t.Parallel() // it mostly waits for a browser
-	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
+	chromium := chromium(t)
 	npmInstall(t)
 	s := startSite(t, nil)
 	var doc struct {

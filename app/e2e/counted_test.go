@@ -11,7 +11,7 @@ import (
 // The page rings once for it and counts it once.
 func TestPageCountsOnce(t *testing.T) {
 	t.Parallel() // with the other tests of the browser
-	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
+	chromium := chromium(t)
 	npmInstall(t)
 	s := startSite(t, nil)
 	alice, bob := s.register("alice"), s.register("bob")

@@ -97,6 +97,14 @@ type operation struct {
 	body         bool
 }
 
+// needs is the beginning of a query that the operation takes.
+func (o operation) needs() string {
+	if o.path == "/v1/search" {
+		return "?type=users&q=a&"
+	}
+	return "?"
+}
+
 // operations reads them from the running program.
 func (s *site) operations(t *testing.T) []operation {
 	t.Helper()
@@ -272,12 +280,12 @@ func TestHostileInput(t *testing.T) {
 			}
 			for _, q := range []string{"limit=-1", "limit=0", "limit=101", "limit=1e9", "limit=abc",
 				"limit=99999999999999999999"} {
-				if p, _ := alice.refused(t, 422, "validation_failed", op.method, path+"?"+q, nil); len(p.Errors) != 1 ||
+				if p, _ := alice.refused(t, 422, "validation_failed", op.method, path+op.needs()+q, nil); len(p.Errors) != 1 ||
 					p.Errors[0].In != "query" || p.Errors[0].Pointer != "/limit" {
 					t.Errorf("%s?%s: %+v", op.path, q, p.Errors)
 				}
 			}
-			if p, _ := alice.refused(t, 422, "validation_failed", op.method, path+"?limit=1&limit=2", nil); !p.field("query",
+			if p, _ := alice.refused(t, 422, "validation_failed", op.method, path+op.needs()+"limit=1&limit=2", nil); !p.field("query",
 				"/limit", "duplicate") {
 				t.Errorf("%s with two limits: %+v", op.path, p.Errors)
 			}
@@ -310,8 +318,9 @@ func TestHostileInput(t *testing.T) {
 		for _, op := range s.operations(t) {
 			if slices.Contains(op.query, "cursor") && op.path != "/v1/timelines/home" && !strings.Contains(op.path,
 				"/endpoints/{id}") {
-				alice.refused(t, 400, "invalid_cursor", op.method, fill(op.path, alice.ID, post)+"?cursor="+page.Next, nil)
-				alice.refused(t, 400, "invalid_cursor", op.method, fill(op.path, alice.ID, post)+"?cursor=junk", nil)
+				path := fill(op.path, alice.ID, post) + op.needs()
+				alice.refused(t, 400, "invalid_cursor", op.method, path+"cursor="+page.Next, nil)
+				alice.refused(t, 400, "invalid_cursor", op.method, path+"cursor=junk", nil)
 			}
 		}
 		for _, filter := range []string{"/v1/users/" + alice.ID + "/posts", "/v1/posts/" + post + "/comments"} {
@@ -389,5 +398,5 @@ func fill(path, user, post string) string {
 	if strings.HasPrefix(path, "/v1/users/") {
 		path = strings.Replace(path, "{id}", user, 1)
 	}
-	return strings.NewReplacer("{id}", post, "{key}", post, "{delivery_id}", post, "{username}", "alice").Replace(path)
+	return strings.NewReplacer("{id}", post, "{key}", post, "{delivery_id}", post, "{username}", "alice", "{tag}", "dawn").Replace(path)
 }

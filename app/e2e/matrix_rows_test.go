@@ -42,6 +42,7 @@ func (w *aviary) rows() []row {
 		page("GET /v1/instance", "-", "/v1/instance"), page("GET /openapi.json", "-", "/openapi.json"),
 		page("GET /docs", "-", "/docs"), page("GET /problems/{code}", "-", "/problems/not_found"),
 		page("GET /favicon.ico", "-", "/favicon.ico"), page("GET /robots.txt", "-", "/robots.txt"),
+		page("GET /sw.js", "-", "/sw.js"), page("GET /belfry.js", "-", "/belfry.js"),
 		page("GET /healthz", "-", "/healthz"), page("GET /readyz", "-", "/readyz"), page("GET /", "-", "/"),
 		page("GET /notifications", "-", "/notifications"), page("GET /p/{id}", "-", "/p/{shown}"),
 		page("GET /@{name}", "-", "/@olive"), page("GET /@{name}/followers", "-", "/@olive/followers"),

@@ -20,7 +20,7 @@ import (
 // and stream, come back after a restart with what they have missed, and ask for the password when the token has ended.
 func TestQuickstart(t *testing.T) {
 	t.Parallel() // with the other tests of the browser
-	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
+	chromium := chromium(t)
 	npmInstall(t)
 	text, err := os.ReadFile("../../docs/quickstart-web.md")
 	if err != nil {
@@ -83,7 +83,7 @@ func TestQuickstart(t *testing.T) {
 // TestReadmePage: the lines of the README for a page of the site's own, in one.
 func TestReadmePage(t *testing.T) {
 	t.Parallel()
-	chromium := need(t, "chromium", "chromium-browser", "google-chrome")
+	chromium := chromium(t)
 	npmInstall(t)
 	blocks, _ := readPage(t, "README.md")
 	at := slices.IndexFunc(blocks, func(b fenced) bool { return b.kind == "js" })

@@ -16,7 +16,7 @@ import (
 )
 
 // A client that closes at the first error never comes back and never sends the id it has; a server that answers
-// anything but a stream makes the browser do just that.
+// anything but a stream makes the browser do just that. That the page does come back is in TestClientTabs.
 func TestW23ErrorsAreNotTheEnd(t *testing.T) {
 	s := startSite(t, map[string]string{"channels.sse.max_age": "1s"})
 	alice, bob := s.register("alice"), s.register("bob")
@@ -34,11 +34,6 @@ func TestW23ErrorsAreNotTheEnd(t *testing.T) {
 	again, _ := bob.stream("", "Last-Event-ID: "+bye.ID)
 	if _, ids := again.posts(t, 1); ids[0] != want {
 		t.Errorf("came back to %s, want %s", ids[0], want)
-	}
-	script := string(s.asset(t, "stream.js"))
-	closes := regexp.MustCompile(`(?s)(onerror\s*=|addEventListener\("error").{0,120}\.close\(\)`)
-	if m := closes.FindString(script); m != "" {
-		t.Errorf("the page closes its stream at an error: %s", m)
 	}
 }
 
@@ -65,7 +60,7 @@ func TestW24ManyPagesOfOnePerson(t *testing.T) {
 	for _, c := range open[5:] {
 		c.posts(t, 1)
 	}
-	if script := string(s.asset(t, "stream.js")); !strings.Contains(script, "navigator.locks") ||
+	if script := string(s.asset(t, "app.js")); !strings.Contains(script, "navigator.locks") ||
 		!strings.Contains(script, "BroadcastChannel") {
 		t.Error("the tabs of a browser do not share their stream")
 	}

@@ -4,11 +4,11 @@ import { connect, type BelfryEvent, type Connection } from "../client/src/index.
 import { call, get, onSignedOut, type Counts, type Me, type Note, type Post } from "./api.js";
 import { ring, told } from "./bell.js";
 import { counts, me, recount, stream } from "./store/session.js";
-import { dropAuthor, dropPost, fetchPost, forget, keepPost, keepRelation, known, person, post } from "./store/objects.js";
+import { buryAuthor, buryPost, fetchPost, forget, keepPost, keepRelation, known, person, post } from "./store/objects.js";
 import * as inbox from "./store/inbox.js";
 import { everyList, forgetLists, HOME, LOCAL, postList, renew } from "./store/lists.js";
 import { drop, dropShell, keep, keepShell } from "./store/local.js";
-import { go, place } from "./router.js";
+import { go } from "./router.js";
 import { toast } from "./store/toasts.js";
 import { t } from "./text.js";
 
@@ -59,12 +59,9 @@ onSignedOut.call = () => leave(t.sign.ended);
 /** After a gap nobody knows what was missed: what is shown is fetched anew. */
 function anew() {
   recount();
-  renew(shown());
-  if (inbox.phase.peek() === "ready") void inbox.load();
+  renew();
+  if (inbox.phase.peek() !== "empty") void inbox.load();
 }
-
-/** The list that the reader looks at. */
-const shown = (): string => (place.peek().path === "/" ? HOME : "");
 
 function onEvent(e: BelfryEvent) {
   switch (e.type) {
@@ -85,7 +82,7 @@ function onEvent(e: BelfryEvent) {
     case "follow.changed":
       keepRelation(e.data);
       if (e.data.blocking || e.data.mute) {
-        everyList((l) => void l.load(true));
+        renew();
         recount();
       }
       return;
@@ -95,13 +92,13 @@ function onEvent(e: BelfryEvent) {
       if (known(e.data.id)) keepPost(e.data as Post);
       return;
     case "post.deleted":
-      dropPost(e.data.id);
+      buryPost(e.data.id);
       everyList((l) => l.drop(e.data.id));
       return inbox.dropPost(e.data.id);
     case "user.deleted":
-      dropAuthor(e.data.id);
+      buryAuthor(e.data.id);
       recount();
-      if (inbox.phase.peek() === "ready") void inbox.load();
+      if (inbox.phase.peek() !== "empty") void inbox.load();
   }
 }
 
@@ -110,7 +107,6 @@ function published(p: Post) {
   const lists = [HOME, ...(p.visibility === "public" ? [LOCAL] : []), `/v1/users/${p.author!.id}/posts`];
   for (const path of lists) {
     const l = postList(path);
-    if (l.phase.peek() !== "ready") continue;
     if (mine) l.put(id);
     else l.offer(id);
   }
@@ -127,7 +123,7 @@ function about(x: Note) {
     get<Post>(`/v1/posts/${x.object.id}`).then((c) => {
       keepPost(c);
       const l = postList(`/v1/posts/${c.root_id}/comments`);
-      if (l.phase.peek() === "ready" && !l.more.peek()) l.put(c.id, true);
+      if (!l.more.peek()) l.put(c.id, true);
       if (known(c.root_id)) void fetchPost(c.root_id);
     }, () => {});
   } else if (known(x.object.id)) void fetchPost(x.object.id).catch(() => {});

@@ -347,7 +347,7 @@ export interface paths {
         put?: never;
         /**
          * Send a picture
-         * @description Metadata are dropped and the orientation is applied; of a moving GIF the first picture counts. 202 with the state `processing` when it takes longer than two seconds: ask again with `GET /v1/media/{id}`. A picture that nothing uses goes after 24 hours. A token needs the scope `write:posts`.
+         * @description Metadata are dropped, the orientation is applied; of a moving GIF the first picture counts. 202 with the state `processing` when it takes longer than two seconds: ask again with `GET /v1/media/{id}`. A picture that nothing uses goes after 24 hours. A token needs the scope `write:posts`.
          */
         post: operations["upload-media"];
         delete?: never;

@@ -185,7 +185,7 @@ export function Composer(o: ComposerProps) {
 function placed(p: Post) {
   if (p.reply_to) {
     const l = postList(`/v1/posts/${p.root_id}/comments`);
-    if (l.phase.peek() === "ready") l.put(p.id, true);
+    l.put(p.id, true);
     for (const id of new Set([p.root_id, p.reply_to.post_id])) {
       const s = post(id), x = s.peek();
       if (x) s.value = { ...x, comment_count: x.comment_count + 1 };
@@ -194,6 +194,6 @@ function placed(p: Post) {
   }
   for (const path of [HOME, ...(p.visibility === "public" ? [LOCAL] : [])]) {
     const l = postList(path);
-    if (l.phase.peek() === "ready") l.put(p.id);
+    l.put(p.id);
   }
 }

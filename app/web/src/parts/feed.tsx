@@ -10,7 +10,11 @@ import { Failed, Near, Spinner } from "./basics.js";
 import { PostCard } from "./post.js";
 
 export function Feed({ list, empty, onReply }: { list: List<Post>; empty: ComponentChildren; onReply?: (p: Post) => void }) {
-  useEffect(() => { void list.load(); }, [list]);
+  useEffect(() => {
+    list.shown++;
+    void list.load();
+    return () => { list.shown--; };
+  }, [list]);
   useLayoutEffect(() => { if (list.phase.value === "ready") restore(); });
   const ids = list.ids.value, phase = list.phase.value, fresh = list.fresh.value.length;
   if (phase === "loading" || phase === "empty") return <Spinner />;

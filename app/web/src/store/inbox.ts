@@ -18,12 +18,14 @@ export const problem = signal<Problem | null>(null);
 export const more = signal(false);
 
 let next: string | null = null, turn = 0, busy = false;
+let overtaken = false; // an event came while the first page was on its way: the page may be older
 
 const path = () => `/v1/notifications?grouped=true${QUERY[filter.peek()]}`;
 
 export async function load() {
   const mine = ++turn;
   busy = true;
+  overtaken = false;
   if (!notes.peek().length) phase.value = "loading";
   try {
     const page = await pageOf<Note>(path(), null);
@@ -32,6 +34,7 @@ export async function load() {
     next = page.next;
     more.value = !!next;
     phase.value = "ready";
+    if (overtaken) return void load();
     seen();
   } catch (err) {
     if (mine !== turn) return;
@@ -85,6 +88,7 @@ const wanted = (x: Note): boolean => {
 
 /** Takes in a notification that came, or came again: it takes the place of its group. */
 export function arrive(x: Note, alert: boolean) {
+  overtaken = true;
   if (phase.peek() !== "ready") return;
   const rest = notes.peek().filter((y) => y.group.key !== x.group.key);
   const at = alert || rest.length === notes.peek().length ? 0 : notes.peek().findIndex((y) => y.group.key === x.group.key);
@@ -104,6 +108,7 @@ function replace(x: Note) {
 }
 
 export function removed(d: EventData["notification.removed"]) {
+  overtaken = true;
   if (d.object_id) notes.value = notes.peek().filter((x) => x.object?.id !== d.object_id);
   if (d.group && d.group.count === 0) notes.value = notes.peek().filter((x) => x.group.key !== d.group!.key);
   else if (d.group) { // the newest member, and who is named, may be another now
@@ -113,6 +118,7 @@ export function removed(d: EventData["notification.removed"]) {
 }
 
 export function dropPost(id: string) {
+  overtaken = true;
   notes.value = notes.peek().filter((x) => x.object?.id !== id);
 }
 
@@ -121,6 +127,7 @@ const now = () => new Date().toISOString();
 /** What another device did. */
 export function marked(d: EventData["read_state"]) {
   counts.value = d.counts;
+  overtaken = true;
   const list = notes.peek();
   const upTo = d.up_to ? list.findIndex((x) => x.id === d.up_to) : -1;
   const hit = (x: Note, i: number) => (d.ids ? d.ids.includes(x.id) : d.group ? x.group.key === d.group
@@ -140,7 +147,6 @@ export function marked(d: EventData["read_state"]) {
 }
 
 async function act(change: EventData["read_state"]["change"], x: Note, work: () => Promise<unknown>) {
-  const before = notes.peek();
   const grouped = x.group.count > 1;
   marked({ change, ids: grouped ? null : [x.id], group: grouped ? x.group.key : null, up_to: null,
     counts: counts.peek()! } as EventData["read_state"]);
@@ -148,8 +154,8 @@ async function act(change: EventData["read_state"]["change"], x: Note, work: () 
     await work();
     recount();
   } catch (err) {
-    notes.value = before;
     toast((err as Error).message);
+    void load(); // events may have come meanwhile
   }
 }
 

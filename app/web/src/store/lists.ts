@@ -3,7 +3,7 @@
 
 import { signal, type Signal } from "@preact/signals";
 import { pageOf, Problem, type Post, type User } from "../api.js";
-import { keepPerson, keepPost, post } from "./objects.js";
+import { keepPerson, keepPost } from "./objects.js";
 
 export type Phase = "empty" | "loading" | "ready" | "failed";
 
@@ -19,6 +19,11 @@ export class List<T extends { id: string }> {
   #next: string | null = null;
   #busy = false;
   #turn = 0; // grows with each beginning: what an older one brings is dropped
+  #beginning = false; // the first page is on its way
+  #met: string[] = []; // came while it was, for the front: the page may be older
+  #last: string[] = []; // the same, for the end
+  /** Views that show it. */
+  shown = 0;
 
   constructor(readonly path: string, private keep: (x: T) => string) {}
 
@@ -28,6 +33,9 @@ export class List<T extends { id: string }> {
     this.#turn++;
     this.#next = null;
     this.#busy = false;
+    this.#beginning = true;
+    this.#met = [];
+    this.#last = [];
     await this.#page(true);
   }
 
@@ -43,11 +51,10 @@ export class List<T extends { id: string }> {
       const page = await pageOf<T>(this.path, first ? null : this.#next);
       if (turn !== this.#turn) return;
       const got = page.items.map((x) => this.keep(x));
-      this.ids.value = first ? got : [...this.ids.peek(), ...got.filter((id) => !this.ids.peek().includes(id))];
       if (first) {
-        this.fresh.value = [];
+        this.#begin(got);
         this.cursor = page.cursor;
-      }
+      } else this.ids.value = [...this.ids.peek(), ...got.filter((id) => !this.ids.peek().includes(id))];
       this.#next = page.next;
       this.more.value = !!page.next;
       this.phase.value = "ready";
@@ -57,18 +64,30 @@ export class List<T extends { id: string }> {
       this.problem.value = err instanceof Problem ? err : new Problem(null, 0);
       this.phase.value = "failed";
     } finally {
-      if (turn === this.#turn) this.#busy = false;
+      if (turn === this.#turn) this.#busy = this.#beginning = false;
     }
+  }
+
+  /** Takes the first page over. What is new to a reader who has scrolled waits: content does not jump. */
+  #begin(got: readonly string[]) {
+    const all = [...new Set([...this.#met.filter((id) => !got.includes(id)), ...got, ...this.#last])], old = this.ids.peek();
+    const from = this.shown && scrollY > SCROLLED ? all.findIndex((id) => old.includes(id)) : 0;
+    this.fresh.value = all.slice(0, Math.max(0, from));
+    this.ids.value = all.slice(Math.max(0, from));
   }
 
   /** Puts what the reader made in front, or at the end. */
   put(id: string, end = false) {
+    if (this.phase.peek() === "empty") return;
+    if (this.#beginning) end ? this.#last.push(id) : this.#met.unshift(id);
     const rest = this.ids.peek().filter((x) => x !== id);
     this.ids.value = end ? [...rest, id] : [id, ...rest];
   }
 
-  /** Keeps something new back until show. */
+  /** Keeps something new back until show, or until the first page is there. */
   offer(id: string) {
+    if (this.phase.peek() === "empty") return; // the first page will have it
+    if (this.#beginning) this.#met.unshift(id);
     if (!this.ids.peek().includes(id) && !this.fresh.peek().includes(id)) this.fresh.value = [id, ...this.fresh.peek()];
   }
 
@@ -91,6 +110,7 @@ export class List<T extends { id: string }> {
   }
 }
 
+const SCROLLED = 40; // pixels
 const MOST = 30;
 const lists = new Map<string, List<any>>();
 
@@ -112,17 +132,19 @@ export function everyList(what: (l: List<any>) => void) {
   lists.forEach(what);
 }
 
+/** Grows when everything that is shown has to be fetched anew. */
+export const renewals = signal(0);
+
 /** Every list anew: after a gap, nobody knows what was missed. What is not shown is fetched when it is. */
-export function renew(shown: string) {
+export function renew() {
   for (const [path, l] of lists) {
-    if (path === shown) void l.load(true);
+    if (l.shown) void l.load(true);
     else lists.delete(path);
   }
+  renewals.value++;
 }
 
 export function forgetLists() {
   lists.clear();
 }
 
-/** Posts of a list that are still there. */
-export const standing = (ids: readonly string[]): string[] => ids.filter((id) => post(id).value);

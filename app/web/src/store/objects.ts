@@ -9,6 +9,7 @@ import { toast } from "./toasts.js";
 const posts = new Map<string, Signal<Post | null>>(); // null = gone
 const people = new Map<string, Signal<User | null>>();
 const names = new Map<string, string>(); // lower-case name -> id
+const gone = new Set<string>(); // posts and people that have ended: an answer that was on its way brings none back
 const MOST = 4000; // of each; beyond it those used longest ago go
 
 function kept<T>(map: Map<string, Signal<T | null>>, id: string): Signal<T | null> {
@@ -28,7 +29,9 @@ export const idOf = (name: string) => names.get(name.toLowerCase());
 type Told = Omit<Post, "viewer"> & { viewer?: Post["viewer"] };
 
 export function keepPost(p: Told): string {
+  if (!p.deleted && (gone.has(p.id) || gone.has(p.author?.id ?? ""))) return p.id;
   const s = post(p.id);
+  if ((s.peek()?.edited_at ?? "") > (p.edited_at ?? "")) return p.id; // an answer from before the edit
   const viewer = p.viewer !== undefined ? p.viewer : s.peek()?.viewer ??
     (me.peek() ? { liked: false, bookmarked: false, reposted: false, thread_muted: false } : null);
   s.value = { ...p, viewer } as Post;
@@ -45,8 +48,20 @@ export function dropPost(id: string) {
   if (posts.has(id)) post(id).value = null;
 }
 
+/** A post that has been deleted. */
+export function buryPost(id: string) {
+  bury(id);
+  dropPost(id);
+}
+
+function bury(id: string) {
+  gone.add(id);
+  if (gone.size > MOST) gone.delete(gone.values().next().value!);
+}
+
 /** Everything by a person whose account has ended. */
-export function dropAuthor(id: string) {
+export function buryAuthor(id: string) {
+  bury(id);
   for (const s of posts.values()) if (s.peek()?.author?.id === id) s.value = null;
   if (people.has(id)) person(id).value = null;
 }
@@ -67,16 +82,17 @@ export async function fetchPerson(name: string): Promise<string> {
 }
 
 /** Shows a change at once and takes it back when the server refuses it. */
-async function optimistic<T>(s: Signal<T | null>, change: (x: T) => T, work: () => Promise<((x: T) => T) | void>) {
+async function optimistic<T extends { viewer: unknown }>(s: Signal<T | null>, change: (x: T) => T, work: () => Promise<((x: T) => T) | void>) {
   const before = s.peek();
   if (!before) return;
-  s.value = change(before);
+  const shown = s.value = change(before);
   try {
     const then = await work();
     const now = s.peek();
     if (then && now) s.value = then(now);
   } catch (err) {
-    s.value = before;
+    const now = s.peek(); // an event may have changed what does not depend on who looks
+    if (now) s.value = now === shown ? before : { ...now, viewer: before.viewer };
     toast((err as Error).message);
   }
 }
@@ -116,6 +132,7 @@ export const refOf = (u: UserRef): UserRef => people.get(u.id)?.value ?? u;
 
 export function forget() {
   posts.clear();
+  gone.clear();
   people.clear();
   names.clear();
 }

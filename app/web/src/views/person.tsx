@@ -5,7 +5,7 @@ import { Avatar, Empty, Failed, Icon, Near, Spinner } from "../parts/basics.js";
 import { Feed } from "../parts/feed.js";
 import { restore } from "../router.js";
 import { fetchPerson, follow, idOf, person } from "../store/objects.js";
-import { peopleList, postList, type List } from "../store/lists.js";
+import { peopleList, postList, renewals, type List } from "../store/lists.js";
 import { me } from "../store/session.js";
 import { t } from "../text.js";
 import { NotFound } from "./other.js";
@@ -25,7 +25,7 @@ function usePerson(name: string): { user: User | null; problem: Problem | null }
     set(null);
     fetchPerson(name).then(() => { if (!gone) turn((x) => x + 1); }, (err) => { if (!gone) set(err); });
     return () => { gone = true; };
-  }, [name, me.value?.id]);
+  }, [name, me.value?.id, renewals.value]);
   return { user, problem };
 }
 
@@ -78,7 +78,11 @@ export function Follow({ of: u }: { of: User }) {
 
 /** A list of people that goes on by itself, or its first page. */
 export function People({ list, empty, first = false }: { list: List<User>; empty: string; first?: boolean }) {
-  useEffect(() => { void list.load(); }, [list]);
+  useEffect(() => {
+    list.shown++;
+    void list.load();
+    return () => { list.shown--; };
+  }, [list]);
   useLayoutEffect(() => { if (list.phase.value === "ready") restore(); });
   const ids = list.ids.value, phase = list.phase.value;
   if (phase === "loading" || phase === "empty") return <Spinner />;

@@ -9,7 +9,7 @@ import { Feed } from "../parts/feed.js";
 import { PostCard } from "../parts/post.js";
 import { back } from "../router.js";
 import { fetchPost, known, post } from "../store/objects.js";
-import { postList } from "../store/lists.js";
+import { postList, renewals } from "../store/lists.js";
 import { me } from "../store/session.js";
 import { t } from "../text.js";
 import { NotFound } from "./other.js";
@@ -22,10 +22,8 @@ export function Thread({ id }: { id: string }) {
   const p = post(id).value;
   useEffect(() => {
     set(null);
-    setAsked(false);
-    setAnswer(null);
     fetchPost(id).then(() => setAsked(true), set);
-  }, [id, me.value?.id]);
+  }, [id, me.value?.id, renewals.value]);
   const root = p && p.root_id !== p.id ? p.root_id : "";
   useEffect(() => { if (root && !known(root)) fetchPost(root).catch(() => {}); }, [root]);
   useEffect(() => title(p?.author ? `${p.author.display_name}: ${[...(p.warning || p.text)].slice(0, 60).join("")}` : ""), [p?.id]);
