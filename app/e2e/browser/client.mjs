@@ -6,7 +6,7 @@
 // token, the browser and a seed; OPERATOR restarts the site, BELFRY_ADMIN has its metrics.
 
 import { createServer, request } from "node:http";
-import { chromium } from "playwright-core";
+import { launch } from "./site.mjs";
 
 const [site, address, reader, name, writer, executablePath, seed] = process.argv.slice(2);
 const password = "correct horse battery";
@@ -95,8 +95,7 @@ async function read() {
 }
 const seq = (id) => Number(id.split("-")[1]);
 
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-  "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
+const browser = await launch(executablePath);
 const problems = [];
 
 async function signIn() {

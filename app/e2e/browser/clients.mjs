@@ -3,7 +3,7 @@
 // line for each client: the texts it heard, in order.
 
 import { createServer, connect } from "node:net";
-import { chromium } from "playwright-core";
+import { launch } from "./site.mjs";
 import { EventSource } from "eventsource";
 
 const [base, cookie, executablePath, count] = process.argv.slice(2);
@@ -37,7 +37,7 @@ const nodeReady = new Promise((resolve) => node.addEventListener("ready", resolv
 node.addEventListener("post.created", (e) => hear("node", e.data));
 
 // The browser's.
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
+const browser = await launch(executablePath);
 try {
   const [name, value] = cookie.split("=");
   const context = await browser.newContext();

@@ -1,15 +1,14 @@
 // Drives /docs as a reader does: the introduction, the groups in order, and "try" of operations, signed in by the page
 // itself. Prints a line for each step and ends with "done".
 
-import { chromium } from "playwright-core";
+import { check, launch, step } from "./site.mjs";
 
 const [base, executablePath, shots] = process.argv.slice(2);
-const step = (text) => console.log(text);
-const check = (ok, what) => { if (!ok) throw new Error(what); };
 
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
+const browser = await launch(executablePath);
 try {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+  page.setDefaultTimeout(60_000);
   const problems = [];
   page.on("pageerror", (err) => problems.push(err.message));
   page.on("console", (m) => { if (m.type() === "error") problems.push(m.text()); });

@@ -1,7 +1,7 @@
 // The elements of /belfry.js on a page of another origin that has a strict content security policy: whatever is first,
 // script, element or token. OPERATOR does to the site what its path says. Prints a line for each step and ends with "done".
 
-import { chromium } from "playwright-core";
+import { launch } from "./site.mjs";
 import { createServer } from "node:http";
 
 const [site, address, token, executablePath, shots] = process.argv.slice(2);
@@ -18,7 +18,7 @@ const served = createServer((q, a) => {
     <script type="module" src="${site}/belfry.js"></script>`);
 }).listen(+address.split(":")[1], "127.0.0.1");
 
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
+const browser = await launch(executablePath);
 try {
   const page = await browser.newPage({ viewport: { width: 480, height: 320 } });
   const problems = [], asked = [];

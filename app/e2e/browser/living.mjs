@@ -2,7 +2,7 @@
 // Prints one line for each step and ends with "done". Called by go test with the site's address, a service token and
 // a folder for screenshots.
 
-import { api, check, clean, launch, live, posted, problems, say, sign, step, still, unread, visitor, watch } from "./site.mjs";
+import { api, broke, check, clean, launch, live, posted, say, sign, step, still, unread, visitor, watch } from "./site.mjs";
 
 const [base, service, shots, executablePath] = process.argv.slice(2);
 const browser = await launch(executablePath);
@@ -153,7 +153,7 @@ try {
   clean(/ERR_INTERNET_DISCONNECTED/, /ERR_FAILED/);
   step("done");
 } catch (err) {
-  console.log("console errors:", problems);
+  await broke(browser, shots);
   throw err;
 } finally {
   await browser.close();

@@ -1,9 +1,9 @@
 // Events that come while an answer is on its way: the answer is older than they are and takes nothing back. Called by
 // go test with the site's address and a folder for screenshots.
 
-import { api, check, clean, launch, posted, problems, step, still, unread, visitor } from "./site.mjs";
+import { api, broke, check, clean, launch, posted, step, still, unread, visitor } from "./site.mjs";
 
-const [base, , executablePath] = process.argv.slice(2);
+const [base, shots, executablePath] = process.argv.slice(2);
 const browser = await launch(executablePath);
 
 /** Holds the next answer for an address, which the server has given already, until release is called. */
@@ -101,7 +101,7 @@ try {
   clean();
   step("done");
 } catch (err) {
-  console.log("console errors:", problems);
+  await broke(browser, shots);
   throw err;
 } finally {
   await browser.close();

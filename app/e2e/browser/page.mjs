@@ -2,7 +2,7 @@
 // with "done"; any failure ends with a stack trace and exit code 1. Called by go test with the site's address and
 // a folder for screenshots.
 
-import { api, box, check, clean, launch, live, posted, problems, say, step, unread, visitor, watch } from "./site.mjs";
+import { api, broke, box, check, clean, launch, live, posted, say, step, unread, visitor, watch } from "./site.mjs";
 
 const [base, shots, executablePath] = process.argv.slice(2);
 const browser = await launch(executablePath);
@@ -144,11 +144,6 @@ try {
   await carol.context.close();
   step("an account has ended");
 
-  await bob.page.goto(base + "/docs");
-  await bob.page.locator("rapi-doc").waitFor();
-  await bob.page.waitForFunction(() => document.querySelector("rapi-doc")?.shadowRoot?.textContent.includes("/v1/events"));
-  step("the API page lists the operations");
-
   // Logged out in one tab, out in all; and nobody goes on asking.
   const third = await alice.context.newPage();
   watch(third, "alice, third tab");
@@ -168,7 +163,7 @@ try {
   clean(/ERR_FAILED .*\/like/);
   step("done");
 } catch (err) {
-  console.log("console errors:", problems);
+  await broke(browser, shots);
   throw err;
 } finally {
   await browser.close();

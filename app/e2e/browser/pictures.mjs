@@ -1,7 +1,7 @@
 // Pictures in the web client: chosen, pasted and dropped, described, posted, looked at, taken away; and a portrait.
 // Called by go test with the site's address and a folder for screenshots.
 
-import { api, box, check, clean, launch, posted, problems, step, visitor } from "./site.mjs";
+import { api, broke, box, check, clean, launch, posted, step, visitor } from "./site.mjs";
 
 const [base, shots, executablePath] = process.argv.slice(2);
 const browser = await launch(executablePath);
@@ -92,7 +92,7 @@ try {
   clean();
   step("done");
 } catch (err) {
-  console.log("console errors:", problems);
+  await broke(browser, shots);
   throw err;
 } finally {
   await browser.close();

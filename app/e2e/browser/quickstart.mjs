@@ -1,10 +1,10 @@
 // Drives the pages of docs/quickstart-web.md, which are on another origin than the site: signs in, and prints what bell,
 // toast and list show, in the order in which the test makes it happen.
 
-import { chromium } from "playwright-core";
+import { launch } from "./site.mjs";
 
 const [address, login, password, executablePath] = process.argv.slice(2);
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
+const browser = await launch(executablePath);
 const timeout = 60_000;
 try {
   const page = await browser.newPage();

@@ -11,7 +11,7 @@ export const problems = [];
 
 /** Notes what the page complains of. */
 export function watch(page, name) {
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(60_000); // a busy machine is no fault
   page.on("console", (m) => { if (m.type() === "error") problems.push(`${name}: ${m.text()} ${m.location().url}`); });
   page.on("pageerror", (err) => problems.push(`${name}: ${err.stack}`));
 }
@@ -26,6 +26,15 @@ export const step = (text) => console.log(text);
 export function clean(...allowed) {
   const left = problems.filter((p) => ![/status of 401/, /status of 404/, ...allowed].some((a) => a.test(p)));
   check(!left.length, "errors in the console:\n" + left.join("\n"));
+}
+
+/** Tells what the pages of a journey that broke off show. */
+export async function broke(browser, shots) {
+  console.log("console errors:", problems);
+  for (const [i, page] of browser.contexts().flatMap((c) => c.pages()).entries()) {
+    console.log(`page ${i}: ${page.url()}:`, (await page.locator("body").innerText({ timeout: 1_000 }).catch(String)).slice(0, 1_500));
+    await page.screenshot({ path: `${shots}/broke-${i}.png` }).catch(() => {});
+  }
 }
 
 export const live = (page) => page.locator(".state.on").waitFor({ state: "attached" });

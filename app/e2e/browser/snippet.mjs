@@ -1,9 +1,9 @@
 // Runs a script in a page of the site, as somebody who is signed in, and prints "ready" and then what it logs.
 
-import { chromium } from "playwright-core";
+import { launch } from "./site.mjs";
 
 const [base, cookie, script, executablePath] = process.argv.slice(2);
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
+const browser = await launch(executablePath);
 try {
   const context = await browser.newContext();
   const [name, value] = cookie.split("=");

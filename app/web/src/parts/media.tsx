@@ -47,6 +47,7 @@ const SWIPE = 60; // pixels
 function Viewer({ list, at, close }: { list: readonly Media[]; at: number; close: () => void }) {
   const [i, set] = useState(at);
   const from = useRef<number | null>(null);
+  const swiped = useRef(false); // a swipe over the background is a click on it as well
   const turn = (by: number) => set((x) => Math.max(0, Math.min(list.length - 1, x + by)));
   const m = list[i]!;
   const rtl = getComputedStyle(document.documentElement).direction === "rtl" ? -1 : 1;
@@ -57,8 +58,9 @@ function Viewer({ list, at, close }: { list: readonly Media[]; at: number; close
     }} onPointerDown={(e) => { from.current = e.clientX; }} onPointerUp={(e) => {
       const by = from.current === null ? 0 : e.clientX - from.current;
       from.current = null;
-      if (Math.abs(by) > SWIPE) turn(by < 0 ? rtl : -rtl);
-    }} onClick={(e) => { if (e.target === e.currentTarget) close(); }}>
+      swiped.current = Math.abs(by) > SWIPE;
+      if (swiped.current) turn(by < 0 ? rtl : -rtl);
+    }} onClick={(e) => { if (e.target === e.currentTarget && !swiped.current) close(); }}>
       <img key={m.id} src={m.url ?? ""} alt={m.alt} draggable={false} />
       <button type="button" class="plain shut" aria-label={t.close} autofocus onClick={close}><Icon name="close" /></button>
       {i > 0 && <button type="button" class="plain prev" aria-label={t.post.previous} onClick={() => turn(-1)}><Icon name="left" /></button>}
