@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -164,13 +163,6 @@ func wiring(o Options, parts ...fx.Option) fx.Option {
 
 // settings is every key of the configuration, as loaded.
 type settings []config.Setting
-
-// given reports whether somebody set a key.
-func (list settings) given(key string) bool {
-	return slices.ContainsFunc(list, func(s config.Setting) bool {
-		return s.Key == key && s.Origin != config.OriginDefault
-	})
-}
 
 func newConfig(o Options, in struct {
 	fx.In

@@ -15,7 +15,7 @@ import (
 )
 
 // newLogger makes the one logger of the program: console lines on a terminal, JSON elsewhere, on standard error.
-func newLogger(o Options, c *config.Config, list settings, metrics *prometheus.Registry) (*zap.Logger, error) {
+func newLogger(o Options, c *config.Config, metrics *prometheus.Registry) (*zap.Logger, error) {
 	queue, _ := o.Err.(*lines) // nil = whoever made the options takes every line
 	metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "belfry_log_dropped_lines_total",
 		Help: "Lines of the log dropped because standard error did not take them."},
@@ -27,7 +27,7 @@ func newLogger(o Options, c *config.Config, list settings, metrics *prometheus.R
 	if err != nil {
 		return nil, err // Validate has refused it before
 	}
-	if o.Demo && isTerminal(o.Err) && !list.given("log.level") {
+	if o.Demo && isTerminal(o.Err) && c.Log.Level == config.Default().Log.Level {
 		level = zap.WarnLevel // a newcomer is to see the address and the account
 	}
 	enc := zap.NewProductionEncoderConfig()

@@ -2,9 +2,11 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +20,14 @@ import (
 // terminal runs a command line on a pseudo terminal and gives what stands on it at the end, line by line.
 func terminal(t *testing.T, args ...string) []string {
 	t.Helper()
+	return terminalUntil(t, "", args...)
+}
+
+// terminalUntil is terminal for a command that is stopped when these words stand there; "" = it ends by itself.
+func terminalUntil(t *testing.T, words string, args ...string) []string {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Skip("no pseudo terminals here: ", err)
@@ -37,10 +47,18 @@ func terminal(t *testing.T, args ...string) []string {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = io.Copy(&wire, master) // ends with EIO when nobody holds the other side
+		for b := make([]byte, 4<<10); ; {
+			n, err := master.Read(b)
+			if wire.Write(b[:n]); words != "" && bytes.Contains(wire.Bytes(), []byte(words)) {
+				stop()
+			}
+			if err != nil {
+				return // EIO: nobody holds the other side
+			}
+		}
 	}()
 	streams := cli.Streams{In: tty, Out: tty, Err: tty, Terminal: isTerminal(tty)}
-	if code := Run(t.Context(), args, nil, streams, Standard()...); code != cli.ExitOK {
+	if code := Run(ctx, args, nil, streams, Standard()...); code != cli.ExitOK {
 		t.Errorf("%v: code %d", args, code)
 	}
 	_ = tty.Close()
@@ -64,6 +82,17 @@ func onScreen(line string) string {
 		cells = append(r, cells[min(len(r), len(cells)):]...)
 	}
 	return strings.TrimRight(string(cells), " ")
+}
+
+// TestDemoOnATerminal: with the configuration as it is shipped, a newcomer sees the address and the account, and no log.
+func TestDemoOnATerminal(t *testing.T) {
+	shown := terminalUntil(t, "Ctrl-C", "serve", "--demo", "--config", "../config.yaml", "--data", t.TempDir(),
+		"--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+	text := strings.Join(shown, "\n")
+	if want := regexp.MustCompile(`(?m)^  Address   http://127\.0\.0\.1:\d+$\n^  Name      demo$\n^  Password  belfry-demo$`); !want.
+		MatchString(text) || len(shown) > 12 {
+		t.Errorf("a newcomer sees %d lines:\n%.3000s", len(shown), text)
+	}
 }
 
 // TestTerminal: on a terminal, what came of a command stands on a line of its own, and so does each line of its log. A
