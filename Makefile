@@ -6,6 +6,8 @@ LDFLAGS := -s -w
 GOLANGCI := $(shell command -v golangci-lint 2>/dev/null || echo $(shell $(GO) env GOPATH)/bin/golangci-lint)
 GOLANGCI_VERSION := v2.15.0
 GOVULNCHECK_VERSION := v1.5.0
+NFPM_VERSION := v2.45.2
+CYCLONEDX_VERSION := v1.10.0
 
 .DEFAULT_GOAL := help
 
@@ -65,6 +67,12 @@ lint: ## golangci-lint, if it is there (make tools installs it)
 tools: ## install the developer's tools
 	$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	$(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	$(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+	$(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
+
+.PHONY: release
+release: ## archives, packages and inventories of every platform as a release has them, into run/dist (needs goreleaser 2.15.1)
+	goreleaser release --snapshot --clean --skip=publish,docker
 
 .PHONY: vuln
 vuln: ## known vulnerabilities of the program and what it is built from, if the database can be reached (GOVULNDB=)

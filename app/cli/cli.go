@@ -112,7 +112,8 @@ func newRoot(p Program, s Streams) *cobra.Command {
 	pf.StringVar(&c.flags.Config, "config", "", "configuration file (default: config.yaml here, if it is there)")
 	pf.Var(c.key("storage.data"), "data", "data directory (storage.data)")
 	root.AddCommand(c.serve(), c.migrate(), c.user(), c.token(), c.invite(), c.post(), c.audit(), c.tail(), c.config(),
-		c.log(), c.backup(), c.restore(), c.healthcheck(), c.bench(), c.version())
+		c.log(), c.backup(), c.restore(), c.healthcheck(), c.bench(), c.version(), c.manual(root))
+	root.DisableAutoGenTag = true
 	return root
 }
 
