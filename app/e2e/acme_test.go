@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -124,7 +126,11 @@ func TestIssued(t *testing.T) {
 		for began := time.Now(); len(out) < len(names); {
 			conn, err := hello(names[len(out)], roots)
 			if err == nil {
-				out = append(out, conn.ConnectionState().PeerCertificates[0].SerialNumber.String())
+				shown := conn.ConnectionState().PeerCertificates[0]
+				out = append(out, shown.SerialNumber.String())
+				if key, ok := shown.PublicKey.(*ecdsa.PublicKey); !ok || key.Curve != elliptic.P256() {
+					t.Errorf("the key is %+v", shown.PublicKey)
+				}
 				_ = conn.Close()
 				continue
 			}

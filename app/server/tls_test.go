@@ -217,6 +217,31 @@ func (r *recorder) SetDeadline(time.Time) error      { return nil }
 func (r *recorder) SetWriteDeadline(time.Time) error { return nil }
 func (r *recorder) Close() error                     { return nil }
 
+// TestTLSVersions: what is broken or gives old traffic away to who steals the key later is not spoken.
+func TestTLSVersions(t *testing.T) {
+	s := newSite(t, func(cfg *server.Config, _ *server.LimitsConfig) {
+		cfg.TLS.Cert, cfg.TLS.Key = writeKeys(t, t.TempDir(), "social.example", time.Unix(2_000_000_000, 0))
+	})
+	address := s.serve()
+	for name, speaks := range map[string]*tls.Config{
+		"1.3": {MinVersion: tls.VersionTLS13},
+		"1.2": {MaxVersion: tls.VersionTLS12},
+		"old": {MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
+		"without forward secrecy": {MaxVersion: tls.VersionTLS12,
+			CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_128_CBC_SHA}},
+		"RC4": {MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_RC4_128_SHA}},
+	} {
+		speaks.InsecureSkipVerify = true
+		c, err := tls.Dial("tcp", address, speaks)
+		if err == nil {
+			_ = c.Close()
+		}
+		if good := name[0] == '1'; good != (err == nil) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestPlainOnTLS: who speaks plain HTTP is not answered as HTTP would be, and learns nothing.
 func TestPlainOnTLS(t *testing.T) {
 	s := newSite(t, func(cfg *server.Config, _ *server.LimitsConfig) {
