@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 
 func writeKeys(cert, key string) error {
 	secret, err1 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	form := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, IsCA: true,
+	form := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost", "social.example"}, IsCA: true,
 		BasicConstraintsValid: true, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(10, 77, 0, 1)},
 		NotAfter: time.Now().Add(24 * time.Hour)}
 	public, err2 := x509.CreateCertificate(rand.Reader, form, form, secret.Public(), secret)
