@@ -163,7 +163,7 @@ func TestIssued(t *testing.T) {
 			t.Errorf("a certificate for %s", name)
 		}
 	}
-	old := &tls.Config{ServerName: names[0], RootCAs: roots, MaxVersion: tls.VersionTLS12, // would need one of another kind
+	old := &tls.Config{ServerName: names[0], RootCAs: roots, MaxVersion: tls.VersionTLS12, // asks for one of another kind
 		CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}}
 	if conn, err := tls.Dial("tcp", addressOf(c.URL), old); err == nil {
 		_ = conn.Close()

@@ -321,8 +321,8 @@ func (b *tab) until(what string, holds func() bool) {
 }
 
 // TestProxies: with the recipes of docs/operations.md ten tabs of a browser, over one HTTP/2 connection, hear each
-// event once and in order, over many heartbeats and while Belfry ends and is killed behind the proxy; pictures pass; and
-// what is closed is closed behind the proxy as well. HEARTBEAT=15s BEATS=8 is the full form.
+// event once and in order, over many heartbeats and while Belfry ends and is killed behind the proxy; pictures pass;
+// and what is closed is closed behind the proxy as well. HEARTBEAT=15s BEATS=8 is the full form.
 func TestProxies(t *testing.T) {
 	for name, start := range map[string]func(*testing.T) *proxied{"nginx": nginx, "caddy": caddy} {
 		t.Run(name, func(t *testing.T) {
@@ -334,10 +334,10 @@ func TestProxies(t *testing.T) {
 
 func (p *proxied) tabs(beats int) {
 	author, reader := p.token("author"), p.token("reader")
-	status, text := p.ask("GET", "/v1/users/by-name/author", reader, "", "")
+	_, text := p.ask("GET", "/v1/users/by-name/author", reader, "", "")
 	var who struct{ ID string }
 	decode(p.t, []byte(text), &who)
-	if status, text = p.ask("PUT", "/v1/users/"+who.ID+"/follow", reader, "application/json", "{}"); status != 200 {
+	if status, text := p.ask("PUT", "/v1/users/"+who.ID+"/follow", reader, "application/json", "{}"); status != 200 {
 		p.t.Fatalf("%d %s", status, text)
 	}
 	var all []*tab

@@ -135,8 +135,12 @@ func TestOrigin(t *testing.T) {
 // TestTLSOrigin: with TLS people come by https, whatever is left out.
 func TestTLSOrigin(t *testing.T) {
 	for want, change := range map[string]func(c *server.Config){
-		"https://a.example":      func(c *server.Config) { c.Listen, c.TLS.Auto, c.TLS.Hosts = ":443", true, []string{"A.example"} },
-		"https://a.example:8443": func(c *server.Config) { c.Listen, c.TLS.Auto, c.TLS.Hosts = ":8443", true, []string{"a.example"} },
+		"https://a.example": func(c *server.Config) {
+			c.Listen, c.TLS.Auto, c.TLS.Hosts = ":443", true, []string{"A.example"}
+		},
+		"https://a.example:8443": func(c *server.Config) {
+			c.Listen, c.TLS.Auto, c.TLS.Hosts = ":8443", true, []string{"a.example"}
+		},
 		"https://b.example":      func(c *server.Config) { c.PublicURL, c.TLS.Auto = "https://b.example", true },
 		"https://127.0.0.1:8080": func(c *server.Config) { c.TLS.Cert, c.TLS.Key = "cert.pem", "key.pem" },
 	} {

@@ -27,8 +27,8 @@ const (
 )
 
 // issued are certificates from an authority that speaks ACME. They are asked for in the background, never by a
-// handshake: a stranger cannot have the authority asked, and waits for nobody. They are kept in a directory, and renewed
-// by autocert once a third of their time is left.
+// handshake: a stranger cannot have the authority asked, and waits for nobody. They are kept in a directory, and
+// autocert renews them once a third of their time is left.
 type issued struct {
 	hosts   []string
 	manager *autocert.Manager
@@ -102,7 +102,8 @@ func (c *issued) obtain(ctx context.Context, host string, ask func(host string) 
 			c.have[host] = true
 			return
 		}
-		c.log.Warn("no certificate yet", zap.String("host", host), zap.Duration("again_in", pause), zap.Error(err))
+		c.log.Warn("no certificate yet", zap.String("host", host), zap.Int64("again_s", int64(pause/time.Second)),
+			zap.Error(err))
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
