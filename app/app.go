@@ -210,7 +210,8 @@ func newServer(c *config.Config, log *zap.Logger, in struct {
 	Users   *users.Service `optional:"true"`
 }) *server.Server {
 	deps := server.Deps{Site: in.Site, Limits: in.Limits, Quota: in.Quota, Ready: in.Ready, Log: log.Named("http"),
-		Clock: in.Clock, Metrics: in.Metrics, Spool: filepath.Join(c.Storage.Data, spoolDir)}
+		Clock: in.Clock, Metrics: in.Metrics, Spool: filepath.Join(c.Storage.Data, spoolDir),
+		Certificates: filepath.Join(c.Storage.Data, certificatesDir)}
 	if in.Users != nil {
 		deps.Auth = in.Users
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -126,13 +127,13 @@ func (s *shell) load(f cli.Flags) (*config.Config, settings, error) {
 	return c, list, nil
 }
 
-// address is where the server of this configuration is reached from this machine.
-func (s *shell) address(f cli.Flags) (string, error) {
+// address is where the server of this configuration is reached from this machine, and by which client.
+func (s *shell) address(f cli.Flags) (string, *http.Client, error) {
 	c, _, err := s.load(f)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return c.Server.Local(), nil
+	return c.Server.Near()
 }
 
 // askPassword reads a password from the terminal without showing it.

@@ -25,6 +25,8 @@ const (
 	logFile  = "belfry.log.bolt"
 	mediaDir = "belfry.media"
 	spoolDir = "belfry.uploads"
+
+	certificatesDir = "belfry.certificates" // what an authority has given; not in a backup
 )
 
 // stores are what the data directory holds: the lock, the relational store, the event log, and the relay between

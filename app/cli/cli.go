@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 
 	"github.com/spf13/cobra"
 )
@@ -43,8 +44,8 @@ type Program struct {
 	Backup func(ctx context.Context, f Flags, to string, told Told) (string, error)
 	// Restore makes a data directory of a backup, "-" = standard input, and says in a line what it found.
 	Restore func(ctx context.Context, f Flags, from string, told Told) (string, error)
-	// Address tells where the server can be reached from here.
-	Address func(f Flags) (url string, err error)
+	// Address tells where the server can be reached from here, and by which client.
+	Address func(f Flags) (url string, client *http.Client, err error)
 	// Bench runs the load tool with the arguments behind its name.
 	Bench func(ctx context.Context, args []string) error
 	// IsConfigError reports errors that end with ExitUsage.

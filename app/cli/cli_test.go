@@ -57,7 +57,7 @@ func (f *fake) program() cli.Program {
 			}
 			return json.Unmarshal(answer, reply)
 		},
-		Address:       func(cli.Flags) (string, error) { return f.server, f.fail },
+		Address:       func(cli.Flags) (string, *http.Client, error) { return f.server, http.DefaultClient, f.fail },
 		IsConfigError: func(err error) bool { return errors.Is(err, errConfig) },
 	}
 }

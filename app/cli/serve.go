@@ -50,7 +50,7 @@ func (c *command) config() *cobra.Command {
 func (c *command) healthcheck() *cobra.Command {
 	return leaf("healthcheck", "Exit 0 if the server here is ready, for container health checks", noArgs,
 		func(ctx context.Context, _ []string) error {
-			base, err := c.program.Address(c.flags)
+			base, client, err := c.program.Address(c.flags)
 			if err != nil {
 				return err
 			}
@@ -60,7 +60,7 @@ func (c *command) healthcheck() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			resp, err := http.DefaultClient.Do(req)
+			resp, err := client.Do(req)
 			if err != nil {
 				return err
 			}

@@ -28,9 +28,10 @@ func (c *command) tail() *cobra.Command {
 			if (user == "") == (token == "") {
 				return &usageError{errors.New("say --user or --token")}
 			}
+			client := http.DefaultClient
 			if address == "" {
 				var err error
-				if address, err = c.program.Address(c.flags); err != nil {
+				if address, client, err = c.program.Address(c.flags); err != nil {
 					return err
 				}
 			}
@@ -43,7 +44,7 @@ func (c *command) tail() *cobra.Command {
 				token = reply.Token
 				defer c.dropToken(cmd.Context(), TokenArgs{Username: user, ID: reply.ID})
 			}
-			t := tailer{c: c, token: token, last: after,
+			t := tailer{c: c, client: client, token: token, last: after,
 				url: strings.TrimRight(address, "/") + "/v1/events?posts=" + url.QueryEscape(posts)}
 			return t.run(cmd.Context())
 		},
@@ -67,11 +68,12 @@ func (c *command) dropToken(ctx context.Context, a TokenArgs) {
 
 // tailer is a small SSE client: it reads blocks, prints them and reconnects with the last id.
 type tailer struct {
-	c     *command
-	url   string
-	token string
-	last  string
-	retry time.Duration
+	client *http.Client
+	c      *command
+	url    string
+	token  string
+	last   string
+	retry  time.Duration
 }
 
 func (t *tailer) run(ctx context.Context) error {
@@ -125,7 +127,7 @@ func (t *tailer) connect(ctx context.Context) error {
 	if t.last != "" {
 		req.Header.Set("Last-Event-ID", t.last)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := t.client.Do(req)
 	if err != nil {
 		return err
 	}

@@ -110,8 +110,11 @@ type child struct {
 func newChild(t testing.TB, data string, env ...string) *child {
 	t.Helper()
 	answers := t.TempDir() + "/answers"
-	c := &child{t: t, Data: data, URL: "http://" + freePort(t), Admin: "http://" + freePort(t),
+	c := &child{t: t, Data: data, URL: scheme() + freePort(t), Admin: "http://" + freePort(t),
 		env: append([]string{"BELFRY_LIMITS_ENABLED=false", childAnswers + "=" + answers}, env...)}
+	if overTLS {
+		c.env = append(c.env, "BELFRY_SERVER_TLS_CERT="+keyFiles.cert, "BELFRY_SERVER_TLS_KEY="+keyFiles.key)
+	}
 	t.Cleanup(func() {
 		c.kill()
 		if text, err := answertest.Faults(answers); text != "" || err != nil {
@@ -137,7 +140,7 @@ func (c *child) spawn(fault string) {
 	}
 	c.cmd.Env = append(os.Environ(), append(c.env, childFault+"="+fault, childArgs+"="+strings.Join([]string{"serve",
 		"--data", c.Data,
-		"--listen", strings.TrimPrefix(c.URL, "http://"), "--admin", strings.TrimPrefix(c.Admin, "http://")}, "\n"))...)
+		"--listen", addressOf(c.URL), "--admin", strings.TrimPrefix(c.Admin, "http://")}, "\n"))...)
 	c.out = &bytes.Buffer{}
 	c.cmd.Stderr = c.out
 	if c.stderr != nil {

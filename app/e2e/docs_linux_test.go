@@ -89,8 +89,7 @@ func (r *follower) run(page string) {
 			}
 		case b.kind == "ini":
 			r.unit(b.text)
-		case b.kind == "nginx":
-			r.nginx(b.text)
+		case b.kind == "nginx": // TestProxies runs it
 		}
 	}
 }
@@ -213,25 +212,6 @@ func (r *follower) unit(text string) {
 	out, err := exec.CommandContext(r.t.Context(), analyze, "verify", file).CombinedOutput()
 	if err != nil || len(out) > 0 {
 		r.t.Errorf("systemd does not like the unit: %v\n%s", err, out)
-	}
-}
-
-// nginx lets nginx read a location.
-func (r *follower) nginx(text string) {
-	r.t.Helper()
-	nginx, err := exec.LookPath("nginx")
-	if err != nil {
-		r.t.Log("SKIP: nginx is not installed")
-		return
-	}
-	file := filepath.Join(r.dir, "nginx.conf")
-	text = "pid nginx.pid; events {} http { access_log off; server { listen " + freePort(r.t) + ";\n" + text + "} }"
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		r.t.Fatal(err)
-	}
-	check := exec.CommandContext(r.t.Context(), nginx, "-t", "-q", "-e", "stderr", "-p", r.dir, "-c", file)
-	if out, err := check.CombinedOutput(); err != nil {
-		r.t.Errorf("nginx does not like the location: %v\n%s", err, out)
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 //	go        a file of a program, saved under the name ending in .go that the page said last
 //	yaml      a configuration; scrape_configs are Prometheus'
 //	ini       a unit of systemd
-//	nginx     a location of nginx
+//	nginx     a server of nginx
 //	another   has to be in leftOut
 var pages = []string{"README.md", "docs/operations.md", "docs/writing-a-channel.md", "docs/quickstart-web.md",
 	"docs/performance.md", "docs/ARCHITECTURE.md", "docs/imports.md", "docs/asvs.md", ".github/SECURITY.md"}

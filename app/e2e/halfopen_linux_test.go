@@ -42,7 +42,7 @@ func TestHalfOpen(t *testing.T) {
 	w.stop()
 	c := newChild(t, w.Data, append(env, "BELFRY_SERVER_MAX_STREAMS_PER_PERSON=100000",
 		"BELFRY_SERVER_INSECURE_HTTP=true")...)
-	c.URL, c.Admin = "http://"+lab.address+":8080", "http://127.0.0.1:8081"
+	c.URL, c.Admin = scheme()+lab.address+":8080", "http://127.0.0.1:8081"
 	lab.inside(lab.server, c.mustStart)
 
 	steady := lab.streams(lab.near, c, reader, "", n)
@@ -146,10 +146,10 @@ type labStream struct {
 // streams opens n streams from a namespace.
 func (l *lab) streams(ns string, c *child, who member, after string, n int) (list []*labStream) {
 	l.t.Helper()
-	host := strings.TrimPrefix(c.URL, "http://")
+	host := addressOf(c.URL)
 	l.inside(ns, func() {
 		for range n {
-			conn := l.dial(c.URL)
+			conn := secured(l.dial(c.URL))
 			list = append(list, &labStream{Conn: conn, r: bufio.NewReaderSize(conn, 2<<10)})
 		}
 	})
@@ -215,7 +215,7 @@ func (l *lab) caller(ns, base, token string) *caller {
 // dial connects on this thread, hence in its namespace.
 func (l *lab) dial(base string) net.Conn {
 	l.t.Helper()
-	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(base, "http://"), deadline)
+	conn, err := net.DialTimeout("tcp", addressOf(base), deadline)
 	if err != nil {
 		l.t.Fatal(err)
 	}

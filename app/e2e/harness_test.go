@@ -68,7 +68,10 @@ func (s *site) start() {
 		set["server.listen"] = freePort(s.t)
 	}
 	set["admin.listen"] = freePort(s.t)
-	s.URL, s.Admin = "http://"+set["server.listen"], "http://"+set["admin.listen"]
+	s.URL, s.Admin = scheme()+set["server.listen"], "http://"+set["admin.listen"]
+	if overTLS {
+		set["server.tls.cert"], set["server.tls.key"] = keyFiles.cert, keyFiles.key
+	}
 	core, logs := observer.New(zap.DebugLevel)
 	s.Logs = logs
 	s.program = app.New(app.Options{Source: config.Source{Flags: set, ReadFile: noFile}, Clock: time.Now,
@@ -99,7 +102,7 @@ func (s *site) stop() {
 // restart ends and starts the program on the same data and address.
 func (s *site) restart() {
 	s.t.Helper()
-	s.set["server.listen"] = strings.TrimPrefix(s.URL, "http://")
+	s.set["server.listen"] = addressOf(s.URL)
 	s.stop()
 	s.start()
 }

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -19,7 +18,7 @@ import (
 // raw writes bytes to a fresh connection and reads one answer. closed: the server ended the connection after it.
 func (s *site) raw(t *testing.T, request string) (resp *http.Response, body string, closed bool) {
 	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	conn, err := dial(s.URL)
 	if err != nil {
 		t.Fatal(err)
 	}

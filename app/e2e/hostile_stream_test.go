@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"regexp"
 	"slices"
@@ -234,7 +233,7 @@ func TestHostileCursors(t *testing.T) {
 	s.sub(t, "H17 two ids", func(t *testing.T) {
 		cookie := bob.http.Jar.Cookies(mustURL(t, s.URL))[0]
 		two := "Last-Event-ID: " + kept + "\r\nLast-Event-ID: " + page.Head + "\r\nCookie: " + cookie.String() + "\r\n"
-		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+		conn, err := dial(s.URL)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -335,7 +334,7 @@ func TestHostileStream(t *testing.T) {
 
 	s.sub(t, "H20 HEAD and POST", func(t *testing.T) {
 		cookie := bob.http.Jar.Cookies(mustURL(t, s.URL))[0]
-		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+		conn, err := dial(s.URL)
 		if err != nil {
 			t.Fatal(err)
 		}

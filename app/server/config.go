@@ -9,19 +9,23 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/crypto/acme/autocert"
+
 	"github.com/belfry-social/belfry/modules/social"
 )
 
 // Config is the section "server": where and how HTTP is served.
 type Config struct {
 	Listen string `yaml:"listen"` // host and port
-	// PublicURL is how people reach the server: scheme and host, perhaps a port, no path. Empty: http:// and Listen.
-	PublicURL      string   `yaml:"public_url"`
-	AllowedHosts   []string `yaml:"allowed_hosts"`   // further host names, without ports; others get 400
-	TrustedProxies []string `yaml:"trusted_proxies"` // addresses or networks whose X-Forwarded-For counts
-	InsecureHTTP   bool     `yaml:"insecure_http"`   // a public http URL beyond loopback is allowed
-	CORSOrigins    []string `yaml:"cors_origins"`    // exact origins whose pages may call with a token
-	MaxConnections int      `yaml:"max_connections"` // event streams not counted; beyond it 503
+	// PublicURL is how people reach the server: scheme and host, perhaps a port, no path. Empty: http:// and Listen; with
+	// TLS https:// and the first of its hosts or, if none are named, Listen.
+	PublicURL      string    `yaml:"public_url"`
+	AllowedHosts   []string  `yaml:"allowed_hosts"`   // further host names, without ports; others get 400
+	TrustedProxies []string  `yaml:"trusted_proxies"` // addresses or networks whose X-Forwarded-For counts
+	InsecureHTTP   bool      `yaml:"insecure_http"`   // a public http URL beyond loopback is allowed
+	TLS            TLSConfig `yaml:"tls"`
+	CORSOrigins    []string  `yaml:"cors_origins"`    // exact origins whose pages may call with a token
+	MaxConnections int       `yaml:"max_connections"` // event streams not counted; beyond it 503
 	// MaxConnectionsPerAddress is how many of them one public address (IPv6: its /64) holds; 0 = no bound. Addresses that
 	// are not public, and trusted proxies, may hold all.
 	MaxConnectionsPerAddress int `yaml:"max_connections_per_address"`
@@ -41,6 +45,7 @@ func DefaultConfig() Config {
 		Listen:         "127.0.0.1:8080",
 		AllowedHosts:   []string{},
 		TrustedProxies: []string{},
+		TLS:            TLSConfig{Hosts: []string{}, Directory: autocert.DefaultACMEDirectory},
 		CORSOrigins:    []string{},
 		MaxConnections: 10_000,
 		MaxStreams:     20_000,
@@ -59,10 +64,7 @@ func DefaultConfig() Config {
 
 // Origin is the public URL as browsers write it in the header Origin. One that Validate refuses stays as it is.
 func (c Config) Origin() string {
-	text := c.PublicURL
-	if text == "" {
-		text = c.Local()
-	}
+	text := c.public()
 	if origin, err := canonicalOrigin(text); err == nil {
 		return origin
 	}
@@ -71,14 +73,29 @@ func (c Config) Origin() string {
 
 // Local is the address at which the server is reached from its own machine.
 func (c Config) Local() string {
+	scheme := "http://"
+	if c.TLS.On() {
+		scheme = "https://"
+	}
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil {
-		return "http://" + c.Listen
+		return scheme + c.Listen
 	}
 	if ip, err := netip.ParseAddr(host); host == "" || (err == nil && ip.IsUnspecified()) {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	return scheme + net.JoinHostPort(host, port)
+}
+
+// public is the public URL, or what stands for it.
+func (c Config) public() string {
+	switch _, port, err := net.SplitHostPort(c.Listen); {
+	case c.PublicURL != "":
+		return c.PublicURL
+	case err == nil && c.TLS.On() && len(c.TLS.Hosts) > 0:
+		return "https://" + net.JoinHostPort(c.TLS.Hosts[0], port)
+	}
+	return c.Local()
 }
 
 // Secure reports that people reach the server by https, so that cookies are for https only.
@@ -88,11 +105,17 @@ func (c Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return errors.New("listen: must be host:port")
 	}
+	if err := eachItem("tls.hosts", c.TLS.Hosts, validName); err != nil {
+		return err
+	}
 	if err := c.validateURL(); err != nil {
 		return err
 	}
 	if err := errors.Join(eachItem("trusted_proxies", c.TrustedProxies, validProxy), validateHosts(c.AllowedHosts),
 		eachItem("cors_origins", c.CORSOrigins, validCORSOrigin)); err != nil {
+		return err
+	}
+	if err := c.validateTLS(); err != nil {
 		return err
 	}
 	return c.validateNumbers()
@@ -126,11 +149,7 @@ func validCORSOrigin(text string) error {
 }
 
 func (c Config) validateURL() error {
-	text := c.PublicURL
-	if text == "" {
-		text = c.Local()
-	}
-	origin, err := canonicalOrigin(text)
+	origin, err := canonicalOrigin(c.public())
 	if err != nil {
 		return fmt.Errorf("public_url: %w", err)
 	}

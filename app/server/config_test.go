@@ -45,6 +45,40 @@ func TestServerConfig(t *testing.T) {
 		{"https and a name behind the proxy", func(c *server.Config) {
 			c.PublicURL, c.AllowedHosts = "https://social.example", []string{"belfry.lan"}
 		}, ""},
+		{"tls by name", func(c *server.Config) { c.Listen, c.TLS.Auto, c.TLS.Hosts = ":443", true, []string{"a.example"} },
+			""},
+		{"tls for the public url", func(c *server.Config) { c.PublicURL, c.TLS.Auto = "https://a.example", true }, ""},
+		{"tls for a name of another script", func(c *server.Config) {
+			c.PublicURL, c.TLS.Auto, c.TLS.Hosts = "https://xn--bcher-kva.example", true, []string{"Bücher.example"}
+		}, ""},
+		{"tls from files", func(c *server.Config) { c.TLS.Cert, c.TLS.Key = "cert.pem", "key.pem" }, ""},
+		{"tls from files on all addresses", func(c *server.Config) {
+			c.Listen, c.PublicURL, c.TLS.Cert, c.TLS.Key = ":443", "https://a.example", "cert.pem", "key.pem"
+		}, ""},
+		{"tls for nobody", func(c *server.Config) { c.TLS.Auto = true }, "tls.hosts: must name hosts"},
+		{"tls and http", func(c *server.Config) {
+			c.PublicURL, c.TLS.Auto, c.TLS.Hosts = "http://localhost", true, []string{"a.example"}
+		}, "public_url: must be https"},
+		{"files and http", func(c *server.Config) {
+			c.PublicURL, c.TLS.Cert, c.TLS.Key = "http://localhost", "cert.pem", "key.pem"
+		}, "public_url: must be https"},
+		{"tls without the own host", func(c *server.Config) {
+			c.PublicURL, c.TLS.Auto, c.TLS.Hosts = "https://a.example", true, []string{"www.a.example"}
+		}, "tls.hosts: must have the host of public_url, a.example"},
+		{"tls for an address", func(c *server.Config) { c.TLS.Auto, c.TLS.Hosts = true, []string{"a.example", "192.0.2.1"} },
+			"tls.hosts[1]:"},
+		{"tls for loopback", func(c *server.Config) { c.PublicURL, c.TLS.Auto = "https://localhost", true }, "tls.hosts:"},
+		{"tls for all below", func(c *server.Config) { c.TLS.Auto, c.TLS.Hosts = true, []string{"*.example"} },
+			"tls.hosts[0]:"},
+		{"tls both ways", func(c *server.Config) {
+			c.PublicURL, c.TLS.Auto, c.TLS.Cert, c.TLS.Key = "https://a.example", true, "cert.pem", "key.pem"
+		}, "tls.cert:"},
+		{"certificate without a key", func(c *server.Config) { c.TLS.Cert = "cert.pem" }, "tls.key:"},
+		{"key without a certificate", func(c *server.Config) { c.TLS.Key = "key.pem" }, "tls.cert:"},
+		{"hosts without tls", func(c *server.Config) { c.TLS.Hosts = []string{"a.example"} }, "tls.auto:"},
+		{"authority by http", func(c *server.Config) {
+			c.PublicURL, c.TLS.Auto, c.TLS.Directory = "https://a.example", true, "http://acme.example"
+		}, "tls.directory:"},
 		{"http on a LAN address", func(c *server.Config) { c.Listen = "192.168.1.5:8080" }, "public_url:"},
 		{"path", func(c *server.Config) { c.PublicURL = "https://social.example/belfry" }, "public_url:"},
 		{"user", func(c *server.Config) { c.PublicURL = "https://me:secret@social.example" }, "public_url:"},
@@ -94,6 +128,26 @@ func TestOrigin(t *testing.T) {
 	} {
 		if got := (server.Config{Listen: listen}).Origin(); got != want {
 			t.Errorf("%s: got %s, want %s", listen, got, want)
+		}
+	}
+}
+
+// TestTLSOrigin: with TLS people come by https, whatever is left out.
+func TestTLSOrigin(t *testing.T) {
+	for want, change := range map[string]func(c *server.Config){
+		"https://a.example": func(c *server.Config) {
+			c.Listen, c.TLS.Auto, c.TLS.Hosts = ":443", true, []string{"A.example"}
+		},
+		"https://a.example:8443": func(c *server.Config) {
+			c.Listen, c.TLS.Auto, c.TLS.Hosts = ":8443", true, []string{"a.example"}
+		},
+		"https://b.example":      func(c *server.Config) { c.PublicURL, c.TLS.Auto = "https://b.example", true },
+		"https://127.0.0.1:8080": func(c *server.Config) { c.TLS.Cert, c.TLS.Key = "cert.pem", "key.pem" },
+	} {
+		c := server.DefaultConfig()
+		change(&c)
+		if err := c.Validate(); err != nil || c.Origin() != want || !c.Secure() {
+			t.Errorf("%s, secure %v, %v; want %s", c.Origin(), c.Secure(), err, want)
 		}
 	}
 }

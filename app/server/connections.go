@@ -113,7 +113,7 @@ func (l *connections) displace(from *list.List) bool {
 	}
 	s := first.Value.(*seat)
 	l.leave(s)
-	_ = s.conn.Conn.Close() // without an answer, which it did not ask for yet
+	s.conn.cut() // without an answer, which it did not ask for yet
 	l.displaced()
 	return true
 }
@@ -206,9 +206,9 @@ func (l *connections) count() int {
 func (l *connections) close(silentOnly bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for c, s := range l.seats {
-		if s.silent || !silentOnly {
-			_ = c.Close() // the other end may have done it
+	for _, s := range l.seats {
+		if (s.silent || !silentOnly) && !s.conn.lingers() {
+			s.conn.cut()
 		}
 	}
 }

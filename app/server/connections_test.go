@@ -35,7 +35,7 @@ func newHall(limit, share int) *hall {
 
 func (h *hall) enter(address string) (*conn, bool) {
 	p := &peer{from: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(address), 9))}
-	c := &conn{Conn: p, seated: true, lingering: &lingering{}}
+	c := &conn{Conn: p, socket: p, seated: true, lingering: &lingering{}}
 	ok := h.admit(c)
 	if ok {
 		h.note(c, fasthttp.StateNew)

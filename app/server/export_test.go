@@ -23,7 +23,7 @@ const (
 
 type Lingering = lingering
 
-func (l *lingering) Take(c net.Conn) bool { return l.take(c) }
+func (l *lingering) Take(c net.Conn) bool { return l.take(&conn{Conn: c, socket: c, lingering: l}) }
 
 func (l *lingering) Stop() { l.stop() }
 

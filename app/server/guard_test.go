@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"runtime"
 	"strings"
@@ -147,7 +146,7 @@ func TestFramingTolerated(t *testing.T) {
 // H3: a body that fits is asked for, and only then.
 func TestExpectContinue(t *testing.T) {
 	s := newSite(t)
-	conn, err := net.Dial("tcp", s.serve())
+	conn, err := dial(s.serve())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +169,7 @@ func TestExpectContinue(t *testing.T) {
 // H2: a body in chunks is not kept beyond the limit.
 func TestH2Memory(t *testing.T) {
 	s := newSite(t)
-	conn, err := net.Dial("tcp", s.serve())
+	conn, err := dial(s.serve())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +193,7 @@ func TestH2Memory(t *testing.T) {
 // H11, H12: the limit is on the whole request, so a byte now and then does not keep it alive.
 func TestSlowRequestEnds(t *testing.T) {
 	s := newSite(t, quick)
-	conn, err := net.Dial("tcp", s.serve())
+	conn, err := dial(s.serve())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -59,7 +58,7 @@ func TestExpect(t *testing.T) {
 	s := newSite(t)
 	address := s.serve()
 	for _, expect := range []string{"100-continue", "100-Continue", "100-CONTINUE"} {
-		conn, err := net.Dial("tcp", address)
+		conn, err := dial(address)
 		if err != nil {
 			t.Fatal(err)
 		}

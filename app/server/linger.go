@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"sync"
@@ -27,8 +28,8 @@ type lingering struct {
 
 // take closes c in time, on a goroutine of its own. False = it does not, because there are lingerCount already or the
 // server stops. The deadline of the refused request goes on holding, so what came too slowly does not linger.
-func (l *lingering) take(c net.Conn) bool {
-	half, ok := c.(interface{ CloseWrite() error })
+func (l *lingering) take(c *conn) bool {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !ok || l.ended || len(l.open) >= lingerCount {
@@ -37,17 +38,17 @@ func (l *lingering) take(c net.Conn) bool {
 	if l.open == nil {
 		l.open = map[net.Conn]struct{}{}
 	}
-	l.open[c] = struct{}{}
+	l.open[c.socket] = struct{}{}
 	l.done.Go(func() {
-		late := time.AfterFunc(lingerTime, func() { _ = c.Close() })
+		late := time.AfterFunc(lingerTime, c.cut)
 		defer late.Stop()
 		if half.CloseWrite() == nil {
-			_, _ = io.CopyN(io.Discard, c, lingerBytes) // until the client closes, too
+			_, _ = io.CopyN(io.Discard, c.socket, lingerBytes) // until the client closes, too
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		delete(l.open, c)
-		_ = c.Close()
+		delete(l.open, c.socket)
+		c.cut()
 	})
 	return true
 }
@@ -69,7 +70,8 @@ type listener struct {
 	net.Listener
 	lingering *lingering
 	places    *connections
-	dropped   func() // is called for each that is closed
+	dropped   func()      // is called for each that is closed
+	tls       *tls.Config // nil = plain
 }
 
 func (l listener) Accept() (net.Conn, error) {
@@ -78,7 +80,10 @@ func (l listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		out := &conn{Conn: c, seated: true, lingering: l.lingering}
+		out := &conn{Conn: c, socket: c, seated: true, lingering: l.lingering}
+		if l.tls != nil { // the handshake comes with the engine's first read: by then the connection has its place
+			out.Conn = tls.Server(c, l.tls)
+		}
 		out.unread.Store(true)
 		if l.places.admit(out) {
 			return out, nil
@@ -90,18 +95,33 @@ func (l listener) Accept() (net.Conn, error) {
 
 // conn lingers at its first Close if what the client sends was not read to its end.
 type conn struct {
-	net.Conn
+	net.Conn           // what is said: the socket, or TLS over it
+	socket    net.Conn // its end is the end of the connection
 	unread    atomic.Bool
 	seated    bool // had a place when it was new
 	lingering *lingering
 }
 
+// SetReadDeadline bounds a read with all that belongs to it: in TLS it writes as well, a handshake and new keys.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	if c.Conn == c.socket {
+		return c.Conn.SetReadDeadline(t)
+	}
+	return c.Conn.SetDeadline(t)
+}
+
+// Close takes leave of the client, which under TLS may wait for it, for 5 s.
 func (c *conn) Close() error {
-	if c.unread.Swap(false) && c.lingering.take(c.Conn) {
+	if c.lingers() {
 		return nil
 	}
 	return c.Conn.Close()
 }
 
-// UnsafeConn is the socket, for a channel that takes the connection over.
+func (c *conn) lingers() bool { return c.unread.Swap(false) && c.lingering.take(c) }
+
+// cut closes at once, without a word; it never waits.
+func (c *conn) cut() { _ = c.socket.Close() }
+
+// UnsafeConn is the connection below, for a channel that takes it over.
 func (c *conn) UnsafeConn() net.Conn { return c.Conn }

@@ -23,7 +23,7 @@ import (
 // sendAll writes a head and 4 MiB behind it, and reads only then. Neither may fail.
 func sendAll(t *testing.T, address, head string) *http.Response {
 	t.Helper()
-	conn, err := net.Dial("tcp", address)
+	conn, err := dial(address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func busy(t *testing.T) (*site, string) {
 		return c.SendString("done")
 	})
 	address := s.serve()
-	first, err := net.Dial("tcp", address)
+	first, err := dial(address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestSilenceTakesNoPlace(t *testing.T) {
 	s := newSite(t, func(cfg *server.Config, _ *server.LimitsConfig) { cfg.MaxConnections = 8 })
 	address := s.serve()
 	for i := range 100 {
-		conn, err := net.Dial("tcp", address)
+		conn, err := dial(address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestSilenceTakesNoPlace(t *testing.T) {
 // ask sends one request on a connection of its own.
 func ask(t *testing.T, address, request string) (*http.Response, string) {
 	t.Helper()
-	conn, err := net.Dial("tcp", address)
+	conn, err := dial(address)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ type serverMetrics struct {
 	displaced, turnedAway prometheus.Counter
 }
 
-func newServerMetrics(r prometheus.Registerer, connections func() float64) *serverMetrics {
+func newServerMetrics(r prometheus.Registerer, connections, expires func() float64) *serverMetrics {
 	m := &serverMetrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "belfry_http_requests_total", Help: "Requests answered.",
@@ -69,7 +69,10 @@ func newServerMetrics(r prometheus.Registerer, connections func() float64) *serv
 	r.MustRegister(m.requests, m.seconds, m.running, m.refused, m.dropped, m.displaced, m.turnedAway)
 	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "belfry_http_connections", Help: "Open connections, event streams not counted.",
-	}, connections))
+	}, connections), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "belfry_tls_certificate_expires_seconds",
+		Help: "Unix time at which the certificate ends, of several the first; 0 without TLS or while there is none.",
+	}, expires))
 	return m
 }
 

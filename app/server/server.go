@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
@@ -36,6 +37,8 @@ type Deps struct {
 	Clock   social.Clock
 	Metrics prometheus.Registerer
 	Spool   string // directory in which uploads are kept while they arrive; "" = that of the system
+
+	Certificates string // directory of those that an authority gives; with server.tls.auto
 }
 
 // Server serves HTTP. Its life: New; Mount, then Register, each once, with everything that has routes; Serve;
@@ -59,6 +62,8 @@ type Server struct {
 	detour  *detour
 	slots   slots
 	spool   string
+	certs   certificates // nil = plain HTTP
+	certify sync.WaitGroup
 
 	fiber    *fiber.App
 	doc      *huma.OpenAPI
@@ -84,8 +89,8 @@ func New(cfg Config, deps Deps) *Server {
 		cfg: cfg, origin: cfg.Origin(), secure: cfg.Secure(), origins: cfg.CORSOrigins,
 		cookie: social.Site{PublicURL: cfg.Origin()}.CookieName(),
 		auth:   deps.Auth, limits: deps.Limits, quota: deps.Quota, ready: deps.Ready, clock: deps.Clock, log: deps.Log,
-		spool: deps.Spool,
-		guard: guard{hosts: newHosts(host, cfg.AllowedHosts), limit: int(cfg.HeaderLimit)},
+		spool: deps.Spool, certs: newCertificates(cfg, deps),
+		guard: guard{hosts: newHosts(host, append(cfg.AllowedHosts, cfg.TLS.Hosts...)), limit: int(cfg.HeaderLimit)},
 	}
 	s.trusted, _ = trustedNetworks(cfg.TrustedProxies) // Validate has refused bad ones
 	if s.auth == nil {
@@ -105,7 +110,7 @@ func New(cfg Config, deps Deps) *Server {
 	}
 	s.metrics = newServerMetrics(deps.Metrics, func() float64 {
 		return float64(s.conns.count())
-	})
+	}, s.certificateEnds)
 	s.conns.limit, s.conns.share, s.conns.trusted = cfg.MaxConnections, cfg.MaxConnectionsPerAddress, s.trusted
 	s.conns.displaced = s.metrics.displaced.Inc
 	s.doc = newDocument(deps.Site)
@@ -140,7 +145,9 @@ func (s *Server) newFiber() *fiber.App {
 	f.Logger = engineLog{s.log}
 	f.ConnState = s.conns.note
 	f.ErrorHandler = func(c *fasthttp.RequestCtx, err error) {
-		if !errors.Is(err, net.ErrClosed) { // that was us
+		// The engine leaves the deadline of the read, which may be over.
+		_ = c.Conn().SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout)) //nolint:forbidigo // sockets have the system's time
+		if !errors.Is(err, net.ErrClosed) {                               // that was us
 			s.refuse(c, parseFault(err))
 		}
 	}
@@ -203,6 +210,11 @@ func (s *Server) Register(routes ...func(huma.API)) {
 // Listen opens the listener that the config names, and says how many connections the open-file limit allows.
 func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
 	s.sayRoom()
+	if s.certs != nil {
+		if err := s.certs.open(); err != nil {
+			return nil, err
+		}
+	}
 	return listen(ctx, "server.listen", "--listen", s.cfg.Listen)
 }
 
@@ -210,8 +222,12 @@ func (s *Server) Listen(ctx context.Context) (net.Listener, error) {
 func (s *Server) Serve(ln net.Listener) error {
 	s.mu.Lock()
 	s.listener = ln
+	ending := s.draining.Load()
+	if s.certs != nil && !ending {
+		s.certify.Go(func() { s.certs.run(s.base) })
+	}
 	s.mu.Unlock()
-	if s.draining.Load() {
+	if ending {
 		_ = ln.Close() // Drain may have done it
 		return nil
 	}
@@ -220,8 +236,10 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 	limit := openFiles()
 	s.conns.limit = places(limit, s.cfg)
-	return s.fiber.Listener(listener{&frugal{Listener: ln, room: room(limit), limit: limit, makeRoom: s.conns.makeRoom,
-		dropped: s.metrics.dropped.Inc, log: s.log, clock: s.clock}, &s.closing, &s.conns, s.metrics.dropped.Inc})
+	accepting := &frugal{Listener: ln, room: room(limit), limit: limit, makeRoom: s.conns.makeRoom,
+		dropped: s.metrics.dropped.Inc, log: s.log, clock: s.clock}
+	return s.fiber.Listener(listener{Listener: accepting, lingering: &s.closing, places: &s.conns,
+		dropped: s.metrics.dropped.Inc, tls: s.tlsConfig()})
 }
 
 // Drain begins the shutdown without waiting: /readyz turns 503, the listener closes, and open connections close after
@@ -240,6 +258,7 @@ func (s *Server) Drain() {
 // arriving are dropped, and ctx's error is returned. Silent connections close at once. Channels end their own streams.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
+	defer s.certify.Wait()
 	defer s.stop()
 	defer s.closing.stop()
 	s.conns.close(true)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -232,6 +233,9 @@ func newSite(t *testing.T, opts ...siteOption) *site {
 	t.Helper()
 	cfg, limits := server.DefaultConfig(), server.DefaultLimitsConfig()
 	cfg.PublicURL = "https://social.example"
+	if overTLS {
+		cfg.TLS.Cert, cfg.TLS.Key = writeKeys(t, t.TempDir(), "social.example", time.Now().Add(time.Hour))
+	}
 	for _, o := range opts {
 		o(&cfg, &limits)
 	}
@@ -351,7 +355,7 @@ func (s *site) serve() string {
 // connection behind it.
 func raw(t *testing.T, address, request string) (a answer, closed bool) {
 	t.Helper()
-	conn, err := net.Dial("tcp", address)
+	conn, err := dial(address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -609,6 +613,22 @@ func TestLogLine(t *testing.T) {
 	}
 }
 
+// figure is the value of a gauge without labels.
+func (s *site) figure(name string) float64 {
+	s.t.Helper()
+	families, err := s.reg.Gather()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	s.t.Fatalf("there is no %s", name)
+	return 0
+}
+
 func TestMetrics(t *testing.T) {
 	s := newSite(t)
 	s.do("GET", "/v1/notes/7", "")
@@ -640,7 +660,7 @@ func TestMetrics(t *testing.T) {
 func TestDrain(t *testing.T) {
 	s := newSite(t)
 	address := s.serve()
-	conn, err := net.Dial("tcp", address)
+	conn, err := dial(address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -659,7 +679,7 @@ func TestDrain(t *testing.T) {
 		t.Fatalf("ready: got %d", r.StatusCode)
 	}
 	s.Drain()
-	if _, err := net.Dial("tcp", address); err == nil {
+	if _, err := dial(address); err == nil {
 		t.Error("a new connection was taken while draining")
 	}
 	if r := ask("/readyz"); r.StatusCode != 503 || !r.Close {
@@ -691,7 +711,7 @@ func TestHijackedConnectionStays(t *testing.T) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
-	client, err := net.Dial("tcp", ln.Addr().String())
+	client, err := dial(ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -699,7 +719,8 @@ func TestHijackedConnectionStays(t *testing.T) {
 	_, _ = io.WriteString(client, "GET /take HTTP/1.1\r\nHost: social.example\r\n\r\n")
 	conn := <-taken
 	defer conn.Close()
-	if _, ok := conn.(*net.TCPConn); !ok {
+	_, plain := conn.(*net.TCPConn)
+	if _, secret := conn.(*tls.Conn); !plain && !(secret && overTLS) {
 		t.Errorf("the channel got a %T, which hides the socket", conn)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -735,7 +756,8 @@ func TestShutdownLeavesNothing(t *testing.T) {
 	}
 	served, answered := make(chan error, 1), make(chan string, 1)
 	go func() { served <- s.Serve(ln) }()
-	client := &http.Client{Transport: &http.Transport{}}
+	client := &http.Client{Transport: &http.Transport{
+		DialContext: func(_ context.Context, _, address string) (net.Conn, error) { return dial(address) }}}
 	go func() {
 		r, _ := http.NewRequest("GET", "http://"+ln.Addr().String()+"/slow", nil)
 		r.Host = "social.example"
@@ -783,7 +805,7 @@ func TestShutdownCancels(t *testing.T) {
 		t.Fatal(err)
 	}
 	go s.Serve(ln)
-	conn, err := net.Dial("tcp", ln.Addr().String())
+	conn, err := dial(ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

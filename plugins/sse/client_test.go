@@ -3,6 +3,7 @@ package sse
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -113,6 +114,9 @@ func serveFor(t failer, logs testing.TB, w *world, cfg Config, before ...func(*s
 		t.Fatal(err)
 	}
 	w.listen(s.channel)
+	if overTLS {
+		ln = tls.NewListener(ln, serverTLS())
+	}
 	served := make(chan error, 1)
 	go func() { served <- s.app.Listener(ln) }()
 	return s, func() {
@@ -225,7 +229,7 @@ type client struct {
 // ask sends a request and reads the head of the answer.
 func (s *site) ask(method, path string, headers ...string) *client {
 	s.t.Helper()
-	conn, err := s.dialer().Dial("tcp", s.addr)
+	conn, err := s.dial()
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -378,15 +382,4 @@ func holders() []string {
 		return []string{holderEpoll, holderGoroutine}
 	}
 	return []string{holderGoroutine}
-}
-
-// eachHolder runs a test with each of them.
-func eachHolder(t *testing.T, test func(t *testing.T, cfg Config)) {
-	for _, name := range holders() {
-		t.Run(name, func(t *testing.T) {
-			cfg := testConfig()
-			cfg.Holder = name
-			test(t, cfg)
-		})
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,10 +117,10 @@ func TestPeerGone(t *testing.T) {
 		for name, leave := range map[string]func(c *client){
 			"FIN": func(c *client) { c.conn.Close() },
 			"RST": func(c *client) {
-				_ = c.conn.(*net.TCPConn).SetLinger(0)
+				_ = c.tcp().SetLinger(0)
 				c.conn.Close()
 			},
-			"half closed": func(c *client) { _ = c.conn.(*net.TCPConn).CloseWrite() },
+			"half closed": func(c *client) { _ = c.conn.(interface{ CloseWrite() error }).CloseWrite() },
 			"talks where nothing is expected": func(c *client) {
 				_, _ = c.conn.Write(make([]byte, wire.MaxInput+1))
 			},

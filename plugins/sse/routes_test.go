@@ -98,7 +98,7 @@ func (s *seats) openedNow() int {
 func TestPipelined(t *testing.T) {
 	w := newWorld()
 	s := serve(t, w, testConfig())
-	conn, err := s.dialer().Dial("tcp", s.addr)
+	conn, err := s.dial()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,13 @@
 package wire
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"math/big"
 	"net"
 	"sync"
 	"testing"
@@ -84,13 +91,38 @@ var ends = map[string]func() (server, client net.Conn){
 		server, client := tcpPair()
 		return wrapped{server.(*net.TCPConn)}, client
 	},
+	"tls":  tlsPair,
 	"pipe": net.Pipe,
 }
 
-// wrapped is what TLS would be: not to be written without blocking.
+// wrapped is like TLS not to be written without blocking.
 type wrapped struct{ *net.TCPConn }
 
 func (w wrapped) NetConn() net.Conn { return w.TCPConn }
+
+// Close would wait for the client, as that of TLS does for room.
+func (w wrapped) Close() error { panic("a holder closes the socket itself") }
+
+// keys is a certificate for the tests.
+var keys = sync.OnceValue(func() tls.Certificate {
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	form := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	return tls.Certificate{PrivateKey: key,
+		Certificate: [][]byte{must(x509.CreateCertificate(rand.Reader, form, form, key.Public(), key))}}
+})
+
+// tlsPair gives both ends behind their handshake.
+func tlsPair() (server, client net.Conn) {
+	plain, far := tcpPair()
+	s := tls.Server(plain, &tls.Config{Certificates: []tls.Certificate{keys()}, MinVersion: tls.VersionTLS12})
+	c := tls.Client(far, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}) //nolint:gosec // of the test
+	done := make(chan error, 1)
+	go func() { done <- c.Handshake() }()
+	if err := errors.Join(s.Handshake(), <-done); err != nil {
+		panic(err)
+	}
+	return s, c
+}
 
 func tcpPair() (server, client net.Conn) {
 	ln := must(net.Listen("tcp", "127.0.0.1:0"))

@@ -108,14 +108,13 @@ func (s *parkedSocket) kernel(f func(fd int)) {
 	}
 }
 
-// Finish shuts down once the write under way is out.
+// Finish shuts down once the write under way is out. TLS says a word at the end, for which there may be no room.
 func (s *parkedSocket) Finish() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.finished = true
-	busy := len(s.buf) > 0
-	s.mu.Unlock()
-	if !busy {
-		s.shut()
+	if len(s.buf) == 0 && !s.closed {
+		s.holder.writes.Go(s.shut)
 	}
 }
 
@@ -127,13 +126,18 @@ func (s *parkedSocket) shut() {
 	s.Abort()
 }
 
+// Abort closes the socket itself: TLS would wait for room for its last word.
 func (s *parkedSocket) Abort() {
 	s.mu.Lock()
 	closed := s.closed
 	s.closed = true
 	s.mu.Unlock()
-	if !closed {
+	switch {
+	case closed:
+	case s.tcp != nil:
 		s.kernel(func(fd int) { giveUp(fd, s.holder.cfg.PeerTimeout) })
+		_ = s.tcp.Close()
+	default:
 		_ = s.conn.Close()
 	}
 }
