@@ -84,13 +84,14 @@ func onScreen(line string) string {
 	return strings.TrimRight(string(cells), " ")
 }
 
-// TestDemoOnATerminal: with the configuration as it is shipped, a newcomer sees the address and the account, and no log.
+// TestDemoOnATerminal: with the configuration as it is shipped, a newcomer sees the address and the account, and no
+// log.
 func TestDemoOnATerminal(t *testing.T) {
 	shown := terminalUntil(t, "Ctrl-C", "serve", "--demo", "--config", "../config.yaml", "--data", t.TempDir(),
 		"--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
 	text := strings.Join(shown, "\n")
-	if want := regexp.MustCompile(`(?m)^  Address   http://127\.0\.0\.1:\d+$\n^  Name      demo$\n^  Password  belfry-demo$`); !want.
-		MatchString(text) || len(shown) > 12 {
+	want := regexp.MustCompile(`(?m)^  Address   http://127\.0\.0\.1:\d+$\n^  Name      demo$\n^  Password  belfry-demo$`)
+	if !want.MatchString(text) || len(shown) > 12 {
 		t.Errorf("a newcomer sees %d lines:\n%.3000s", len(shown), text)
 	}
 }

@@ -21,7 +21,8 @@ func (c *command) manual(root *cobra.Command) *cobra.Command {
 					return fmt.Errorf("manual: %w", err)
 				}
 			}
-			if err := doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "Belfry", Manual: "Belfry"}, man); err != nil {
+			head := doc.GenManHeader{Section: "1", Source: "Belfry", Manual: "Belfry"}
+			if err := doc.GenManTree(root, &head, man); err != nil {
 				return fmt.Errorf("manual: pages: %w", err)
 			}
 			for name, write := range map[string]func(file string) error{

@@ -72,8 +72,8 @@ func (d *Demo) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	fmt.Fprintf(d.Out, "\n  Address   %s\n  Name      %s\n  Password  %s\n\nLog in there: something happens every %s. Ctrl-C ends it.\n",
-		d.Address, demoName, demoPassword, d.Config.Every)
+	fmt.Fprintf(d.Out, "\n  Address   %s\n  Name      %s\n  Password  %s\n\n"+
+		"Log in there: something happens every %s. Ctrl-C ends it.\n", d.Address, demoName, demoPassword, d.Config.Every)
 	running, cancel := context.WithCancel(context.Background())
 	d.cancel, d.stopped = cancel, make(chan struct{})
 	go d.keepAlive(running)

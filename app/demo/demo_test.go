@@ -112,7 +112,8 @@ func TestDemoIsReproducible(t *testing.T) {
 	for _, seed := range []string{"7", "7", "8"} {
 		var db storage.DB
 		said, stop := community(t, t.TempDir(), map[string]string{"demo.seed": seed}, fx.Populate(&db))
-		if want := regexp.MustCompile(`^\n  Address   http://127\.0\.0\.1:\d+\n  Name      demo\n  Password  belfry-demo\n\n` +
+		if want := regexp.MustCompile(`^\n  Address   http://127\.0\.0\.1:\d+\n  Name      demo\n` +
+			`  Password  belfry-demo\n\n` +
 			`Log in there: something happens every 1h0m0s\. Ctrl-C ends it\.\n$`); !want.MatchString(said) {
 			t.Errorf("the demo says %q, want %s", said, want)
 		}

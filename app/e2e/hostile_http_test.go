@@ -284,8 +284,8 @@ func TestHostileInput(t *testing.T) {
 					t.Errorf("%s?%s: %+v", op.path, q, p.Errors)
 				}
 			}
-			if p, _ := alice.refused(t, 422, "validation_failed", op.method, path+op.needs()+"limit=1&limit=2", nil); !p.field("query",
-				"/limit", "duplicate") {
+			if p, _ := alice.refused(t, 422, "validation_failed", op.method, path+op.needs()+"limit=1&limit=2",
+				nil); !p.field("query", "/limit", "duplicate") {
 				t.Errorf("%s with two limits: %+v", op.path, p.Errors)
 			}
 		}
@@ -397,5 +397,6 @@ func fill(path, user, post string) string {
 	if strings.HasPrefix(path, "/v1/users/") {
 		path = strings.Replace(path, "{id}", user, 1)
 	}
-	return strings.NewReplacer("{id}", post, "{key}", post, "{delivery_id}", post, "{username}", "alice", "{tag}", "dawn").Replace(path)
+	return strings.NewReplacer("{id}", post, "{key}", post, "{delivery_id}", post, "{username}", "alice", "{tag}",
+		"dawn").Replace(path)
 }

@@ -155,8 +155,8 @@ func (r *release) checkUnit(t *testing.T) {
 	}
 	run(t, ".", r.binary, append(args, "--help")...)
 	shown := regexp.MustCompile(`(?s)` + "```ini\n(.*?)```").FindStringSubmatch(string(read(t, "../../docs/operations.md")))
-	if want := strings.NewReplacer("/usr/bin/", "/usr/local/bin/", "Documentation=man:belfry(1)\n", "").Replace(unit); shown == nil ||
-		shown[1] != want {
+	want := strings.NewReplacer("/usr/bin/", "/usr/local/bin/", "Documentation=man:belfry(1)\n", "").Replace(unit)
+	if shown == nil || shown[1] != want {
 		t.Errorf("docs/operations.md has another unit than the package")
 	}
 	here := filepath.Join(r.dir, "belfry.service") // with the program where it lies here
@@ -234,7 +234,8 @@ func (r *release) checkInventory(t *testing.T) {
 	for _, c := range bom.Components {
 		listed[c.Name] = c.Version
 	}
-	modules := regexp.MustCompile(`(?m)^\tdep\t(\S+)\t(\S+)`).FindAllStringSubmatch(run(t, ".", "go", "version", "-m", r.binary), -1)
+	about := run(t, ".", "go", "version", "-m", r.binary)
+	modules := regexp.MustCompile(`(?m)^\tdep\t(\S+)\t(\S+)`).FindAllStringSubmatch(about, -1)
 	if len(modules) < 20 {
 		t.Fatalf("only %d modules are in the program", len(modules))
 	}
