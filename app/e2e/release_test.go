@@ -129,8 +129,8 @@ func (r *release) checkPackage(t *testing.T) {
 	if out := run(t, ".", program, "--version"); !regexp.MustCompile(`^belfry version \S+\n$`).MatchString(out) {
 		t.Errorf("--version says %q", out)
 	}
-	if out := run(t, r.dir, program, "config", "check", "--config", filepath.Join(r.root, "etc/belfry/config.yaml")); out !=
-		"configuration is good\n" {
+	config := filepath.Join(r.root, "etc/belfry/config.yaml")
+	if out := run(t, r.dir, program, "config", "check", "--config", config); out != "configuration is good\n" {
 		t.Errorf("the configuration of the package: %s", out)
 	}
 	if kept := run(t, ".", "dpkg-deb", "--ctrl-tarfile", r.deb); !strings.Contains(kept, "/etc/belfry/config.yaml") {
@@ -154,7 +154,8 @@ func (r *release) checkUnit(t *testing.T) {
 		}
 	}
 	run(t, ".", r.binary, append(args, "--help")...)
-	shown := regexp.MustCompile(`(?s)` + "```ini\n(.*?)```").FindStringSubmatch(string(read(t, "../../docs/operations.md")))
+	page := string(read(t, "../../docs/operations.md"))
+	shown := regexp.MustCompile(`(?s)` + "```ini\n(.*?)```").FindStringSubmatch(page)
 	want := strings.NewReplacer("/usr/bin/", "/usr/local/bin/", "Documentation=man:belfry(1)\n", "").Replace(unit)
 	if shown == nil || shown[1] != want {
 		t.Errorf("docs/operations.md has another unit than the package")
