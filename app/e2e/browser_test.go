@@ -54,6 +54,12 @@ func TestBrowserOvertaken(t *testing.T) {
 	journey(t, nil, "overtaken.mjs", s.URL, shots(t), chromium(t))
 }
 
+// TestBrowserSlow: on a slow network what is done shows at once and is done once.
+func TestBrowserSlow(t *testing.T) {
+	s := journeys(t)
+	journey(t, nil, "slow.mjs", s.URL, shots(t), chromium(t))
+}
+
 // journeys is a site for a browser. It runs beside others: all mostly wait.
 func journeys(t *testing.T) *site {
 	t.Helper()

@@ -107,6 +107,13 @@ try {
   await posted(second, "First light").waitFor();
   await posted(second, "First light").locator("a.comments").click();
   await posted(second, "Found it.").waitFor();
+  const question = posted(second, "Where is this?");
+  await question.getByRole("button", { name: "Reply" }).click();
+  await question.getByLabel("Comment", { exact: true }).fill("At the old pier.");
+  await question.getByRole("button", { name: "Comment", exact: true }).click();
+  await posted(second, "At the old pier.").getByText("Answer to @bob").waitFor();
+  await posted(bob.page, "At the old pier.").getByText("Answer to @bob").waitFor();
+  check((await question.locator("textarea").count()) === 0, "the answer is still being written");
   await second.screenshot({ path: `${shots}/post.png` });
   await second.locator("article.whole").getByRole("button", { name: "More about this post" }).click();
   await second.getByRole("menuitem", { name: "Delete" }).click();

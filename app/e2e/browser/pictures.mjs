@@ -83,6 +83,15 @@ try {
   await bob.page.locator("article.post .gallery.of-2").waitFor();
   step("a portrait, and the pictures of a person");
 
+  const phone = await visitor(browser, base, "carol", { viewport: { width: 390, height: 800 }, isMobile: true, hasTouch: true });
+  await phone.page.locator("main .camera").waitFor();
+  await phone.page.getByTestId("camera").setInputFiles(await draw(phone.page, "photo.jpg", 1200, 1600));
+  await phone.page.getByLabel("Describe this picture").fill("The pier");
+  await phone.page.getByRole("button", { name: "Post", exact: true }).click();
+  await phone.page.locator("article.post img[alt='The pier']").waitFor();
+  check(!(await page.locator("main .camera").isVisible()), "a desk has no camera to hold up");
+  step("a photo from a phone");
+
   const url = await bob.page.locator("article.post .gallery img").first().getAttribute("src");
   await page.goto(base + "/@alice");
   await page.getByRole("button", { name: "More about this post" }).click();

@@ -97,7 +97,7 @@ export const t = {
 
   compose: {
     placeholder: "What is happening?", comment: "Write a comment", post: "Post", send: "Comment", label: "Post",
-    commentLabel: "Comment", visibility: "Who may see it", addPicture: "Add pictures", alt: "Describe this picture",
+    commentLabel: "Comment", visibility: "Who may see it", addPicture: "Add pictures", takePicture: "Take a picture", alt: "Describe this picture",
     altHint: "For people who cannot see it.", noAlt: "No description yet", warning: "Warning", addWarning: "Add a warning",
     left: (x: number) => x < 0 ? `${n(-x)} too many` : `${n(x)} left`, uploading: (p: number) => `Uploading, ${p} %`,
     processing: "Getting ready", tooMany: (x: number) => `At most ${n(x)} pictures.`,

@@ -164,6 +164,9 @@ export function Composer(o: ComposerProps) {
             onChange={(e) => { add(e.currentTarget.files ?? []); e.currentTarget.value = ""; }} />
           <button type="button" class="plain" aria-label={t.compose.addPicture} title={t.compose.addPicture}
             onClick={() => file.current!.click()}><Icon name="picture" /></button>
+          <label class="button plain camera" title={t.compose.takePicture}><Icon name="camera" />
+            <input type="file" accept="image/jpeg" capture="environment" aria-label={t.compose.takePicture} data-testid="camera"
+              onChange={(e) => { add(e.currentTarget.files ?? []); e.currentTarget.value = ""; }} /></label>
         </>}
         <button type="button" class="plain" aria-label={t.compose.addWarning} title={t.compose.addWarning} aria-pressed={warn}
           onClick={() => setWarn(!warn)}><Icon name="warn" /></button>

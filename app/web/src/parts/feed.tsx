@@ -9,7 +9,7 @@ import { t } from "../text.js";
 import { Failed, Near, Spinner } from "./basics.js";
 import { PostCard } from "./post.js";
 
-export function Feed({ list, empty, onReply }: { list: List<Post>; empty: ComponentChildren; onReply?: (p: Post) => void }) {
+export function Feed({ list, empty, thread }: { list: List<Post>; empty: ComponentChildren; thread?: boolean }) {
   useEffect(() => {
     list.shown++;
     void list.load();
@@ -22,7 +22,7 @@ export function Feed({ list, empty, onReply }: { list: List<Post>; empty: Compon
   return <div class="feed">
     {fresh > 0 && <div class="pill"><button type="button" class="main" onClick={() => { list.show(); scrollTo({ top: 0, behavior: "smooth" }); }}>
       {t.feed.fresh(fresh)}</button></div>}
-    {ids.map((id) => <PostCard key={id} id={id} onReply={onReply} />)}
+    {ids.map((id) => <PostCard key={id} id={id} thread={thread} />)}
     {!ids.length && !list.more.value && empty}
     {phase === "failed" ? <Failed text={list.problem.value?.message ?? ""} retry={() => void list.further()} />
       : list.more.value ? <Near when={() => void list.further()} /> : ids.length > 5 && <p class="empty quiet">{t.feed.end}</p>}

@@ -13,9 +13,11 @@ import { Composer } from "./composer.js";
 import { Gallery } from "./media.js";
 import { Rich } from "./rich.js";
 
-export function PostCard({ id, page = false, onReply }: { id: string; page?: boolean; onReply?: (p: Post) => void }) {
+/** page = it stands on its own page; thread = among the comments there, where it can be answered in its place. */
+export function PostCard({ id, page = false, thread = false }: { id: string; page?: boolean; thread?: boolean }) {
   const p = post(id).value;
   const [edit, setEdit] = useState(false);
+  const [answer, setAnswer] = useState(false);
   const [shown, show] = useState(false);
   if (!p) return null;
   if (p.deleted || !p.author) return <article class="card post gone" data-item={id}><p class="quiet">{t.post.deleted}</p></article>;
@@ -41,6 +43,7 @@ export function PostCard({ id, page = false, onReply }: { id: string; page?: boo
         <Time at={p.created_at} href={path} />{p.edited_at && <span class="quiet"> · {t.post.edited}</span>}
       </div>
     </header>
+    {thread && p.reply_to && p.reply_to.post_id !== p.root_id && <Answered of={p.reply_to.post_id} />}
     {edit ? <Composer at={`edit ${id}`} edit={p} autofocus done={() => setEdit(false)} cancel={() => setEdit(false)} /> : <>
       {p.warning && <p class="warned"><Icon name="warn" /> <span dir="auto">{p.warning}</span>
         <button type="button" class="plain" aria-expanded={!covered} onClick={() => show(!shown)}>{covered ? t.post.show : t.post.hide}</button></p>}
@@ -51,13 +54,19 @@ export function PostCard({ id, page = false, onReply }: { id: string; page?: boo
     </>}
     <footer>
       <Like of={p} />
-      {p.reply_to || page ? me.value && onReply && <button type="button" class="plain reply" aria-label={t.post.reply}
-        onClick={() => onReply(p)}><Icon name="comment" />{p.comment_count > 0 && ` ${n(p.comment_count)}`}</button>
-        : <a class="plain comments" href={path} aria-label={t.post.comments(p.comment_count)}><Icon name="comment" /> {n(p.comment_count)}</a>}
+      {thread ? me.value && <button type="button" class="plain reply" aria-label={t.post.reply} aria-expanded={answer}
+        onClick={() => setAnswer(!answer)}><Icon name="comment" />{p.comment_count > 0 && ` ${n(p.comment_count)}`}</button>
+        : !page && <a class="plain comments" href={path} aria-label={t.post.comments(p.comment_count)}><Icon name="comment" /> {n(p.comment_count)}</a>}
       <span class="end" />
       <Menu label={t.post.menu} items={items} />
     </footer>
+    {answer && <Composer at={`reply to ${id}`} replyTo={id} autofocus done={() => setAnswer(false)} cancel={() => setAnswer(false)} />}
   </article>;
+}
+
+function Answered({ of }: { of: string }) {
+  const to = post(of).value?.author;
+  return to ? <p class="quiet answered">{t.post.inReply} <span dir="auto">@{to.username}</span></p> : null;
 }
 
 function Like({ of: p }: { of: Post }) {

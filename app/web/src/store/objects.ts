@@ -81,19 +81,31 @@ export async function fetchPerson(name: string): Promise<string> {
   return keepPerson(await get<User>(`/v1/users/by-name/${encodeURIComponent(name)}`));
 }
 
-/** Shows a change at once and takes it back when the server refuses it. */
+interface Act { turn: Promise<unknown>; before: unknown } // before = what holds if it is refused
+const acts = new WeakMap<object, Act>(); // the newest on an object, until it is answered
+
+/**
+ * Shows a change at once and takes it back when the server refuses it. The server gets acts on one object in the order
+ * in which they were made; the answer to one that was overtaken by another is not shown.
+ */
 async function optimistic<T extends { viewer: unknown }>(s: Signal<T | null>, change: (x: T) => T, work: () => Promise<((x: T) => T) | void>) {
-  const before = s.peek();
-  if (!before) return;
-  const shown = s.value = change(before);
+  const was = s.peek(), earlier = acts.get(s);
+  if (!was) return;
+  const shown = s.value = change(was);
+  const turn = (earlier?.turn ?? Promise.resolve()).catch(() => {}).then(work);
+  const mine: Act = { turn, before: earlier ? earlier.before : was };
+  acts.set(s, mine);
   try {
-    const then = await work();
-    const now = s.peek();
-    if (then && now) s.value = then(now);
+    const then = await turn || change;
+    const newest = acts.get(s)!, now = s.peek();
+    if (newest !== mine) newest.before = then(newest.before as T);
+    else if (now && then !== change) s.value = then(now);
   } catch (err) {
-    const now = s.peek(); // an event may have changed what does not depend on who looks
-    if (now) s.value = now === shown ? before : { ...now, viewer: before.viewer };
+    const now = s.peek(), before = mine.before as T;
+    if (acts.get(s) === mine && now) s.value = now === shown ? before : { ...now, viewer: before.viewer }; // an event came
     toast((err as Error).message);
+  } finally {
+    if (acts.get(s) === mine) acts.delete(s);
   }
 }
 

@@ -1,8 +1,8 @@
 // One post with everything below it.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { title } from "../bell.js";
-import { Problem, type Post } from "../api.js";
+import { Problem } from "../api.js";
 import { Failed, Icon, Spinner } from "../parts/basics.js";
 import { Composer } from "../parts/composer.js";
 import { Feed } from "../parts/feed.js";
@@ -17,8 +17,6 @@ import { NotFound } from "./other.js";
 export function Thread({ id }: { id: string }) {
   const [problem, set] = useState<Problem | null>(null);
   const [asked, setAsked] = useState(false);
-  const [answer, setAnswer] = useState<Post | null>(null);
-  const writing = useRef<HTMLDivElement>(null);
   const p = post(id).value;
   useEffect(() => {
     set(null);
@@ -27,22 +25,17 @@ export function Thread({ id }: { id: string }) {
   const root = p && p.root_id !== p.id ? p.root_id : "";
   useEffect(() => { if (root && !known(root)) fetchPost(root).catch(() => {}); }, [root]);
   useEffect(() => title(p?.author ? `${p.author.display_name}: ${[...(p.warning || p.text)].slice(0, 60).join("")}` : ""), [p?.id]);
-  useEffect(() => { if (answer) writing.current?.querySelector("textarea")?.focus(); }, [answer]);
   if (problem) return <Failed text={problem.message} retry={() => location.reload()} />;
   if (!p) return asked ? <NotFound /> : <Spinner />;
   const list = postList(`/v1/posts/${p.root_id}/comments`);
-  const to = answer ?? p;
   return <>
     <div class="row head"><button type="button" class="plain" aria-label={t.nav.back} onClick={back}><Icon name="left" /></button>
       <h1>{t.compose.label}</h1></div>
     {root && <PostCard id={root} />}
-    <PostCard id={id} page onReply={setAnswer} />
-    {me.value ? <div class="card" ref={writing}>
-      {answer && <p class="quiet">{t.post.inReply} <span dir="auto">@{answer.author?.username}</span></p>}
-      <Composer key={to.id} at={`reply to ${to.id}`} replyTo={to.id} cancel={answer ? () => setAnswer(null) : undefined}
-        done={() => setAnswer(null)} /></div>
+    <PostCard id={id} page />
+    {me.value ? <div class="card"><Composer at={`reply to ${id}`} replyTo={id} /></div>
       : <p class="card"><a href="/login">{t.nav.login}</a></p>}
     <h2>{t.post.thread}</h2>
-    <Feed list={list} onReply={setAnswer} empty={<p class="empty quiet">{t.post.noComments}</p>} />
+    <Feed list={list} thread empty={<p class="empty quiet">{t.post.noComments}</p>} />
   </>;
 }
