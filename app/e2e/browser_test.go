@@ -234,6 +234,15 @@ func node(t *testing.T, env []string, args ...string) string {
 // nodeWithin is node for a journey that takes longer.
 func nodeWithin(t *testing.T, limit time.Duration, env []string, args ...string) string {
 	t.Helper()
+	scripts, err := filepath.Glob("browser/*.mjs")
+	for _, s := range scripts { // so that a result is not taken from before one has changed
+		if _, err := os.ReadFile(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(scripts) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, need(t, "node"), args...)

@@ -58,6 +58,18 @@ try {
   await posted(page, "by the keyboard").waitFor();
   step("the keyboard");
 
+  const later = await alice.context.newPage(); // a tab whose clock is ours
+  watch(later, "alice, later");
+  await later.clock.install();
+  await later.goto(base + "/");
+  const when = posted(later, "by the keyboard").locator("time");
+  await when.waitFor();
+  check(/^(now|1 min\. ago)$/.test(await when.innerText()), `a new post is from ${await when.innerText()}`);
+  await later.clock.runFor(91_000);
+  await posted(later, "by the keyboard").getByText(/^[12] min\. ago$/).waitFor();
+  await later.close();
+  step("times age");
+
   // Where a pushed notification leads: a place of ours with all of it, elsewhere as it is, never to a foreign name by a trick.
   const places = { "/p/none?x=1#y": "/p/none?x=1#y", "https://elsewhere.example/p/1?q#h": "https://elsewhere.example/p/1?q#h",
     "/docs": base + "/docs" };

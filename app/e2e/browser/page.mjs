@@ -128,6 +128,11 @@ try {
   await bob.page.getByRole("button", { name: "1 new post" }).waitFor();
   check(await bob.page.evaluate(() => document.activeElement?.tagName) === "TEXTAREA", "the focus is lost to an event");
   await bob.page.goto(base + "/people");
+  await live(bob.page);
+  await bob.page.getByRole("searchbox").fill("nobody by that name");
+  await say(second, "And another while bob types");
+  await bob.page.locator(".toast", { hasText: "And another" }).waitFor();
+  check(await bob.page.evaluate(() => document.activeElement?.value) === "nobody by that name", "an event wiped what was being looked for");
   await bob.page.goto(base + "/");
   check((await box(bob.page).inputValue()) === "half a thought", "the draft is gone");
   await box(bob.page).fill("😀".repeat(3000));

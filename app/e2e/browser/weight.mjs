@@ -12,13 +12,15 @@ async function visit(page) {
   await cdp.send("Network.enable");
   await cdp.send("Network.emulateNetworkConditions", { offline: false, latency: 150, downloadThroughput: 200_000, uploadThroughput: 93_750 });
   await cdp.send("Emulation.setCPUThrottlingRate", { rate: 4 });
-  let bytes = 0, requests = 0;
-  cdp.on("Network.loadingFinished", (e) => { bytes += e.encodedDataLength; requests++; });
   const began = performance.now();
   await page.goto(base + "/", { waitUntil: "commit" });
   await page.locator("article.post").first().waitFor();
   const ms = Math.round(performance.now() - began);
   await page.waitForLoadState("load");
+  const { bytes, requests } = await page.evaluate(() => { // what came from the network, events not counted
+    const all = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")].filter((e) => e.transferSize);
+    return { bytes: all.reduce((sum, e) => sum + e.transferSize, 0), requests: all.length };
+  });
   return { ms, bytes, requests };
 }
 
