@@ -79,9 +79,8 @@ func (s *Service) look(file io.ReadSeeker) (picture.Header, error) {
 	case errors.Is(err, picture.ErrUnknown):
 		s.figures.rejected.WithLabelValues("type").Inc()
 		return h, social.NewFault(social.CodeUnsupportedMediaType, "Send a JPEG, PNG, GIF or WebP.")
-	case errors.Is(err, picture.ErrDamaged):
-		s.figures.rejected.WithLabelValues("damaged").Inc()
-		return h, rejected("The picture is damaged.")
+	case errors.Is(err, picture.ErrDamaged), errors.Is(err, picture.ErrSlow):
+		return h, s.refuse(err)
 	case err != nil:
 		return h, social.Wrap(err, "media: read an upload")
 	case h.Pixels() > int64(s.cfg.MaxPixels):
@@ -94,6 +93,9 @@ func (s *Service) look(file io.ReadSeeker) (picture.Header, error) {
 	}
 	return h, nil
 }
+
+// decodeTime bounds the reading of one picture: the largest takes a few seconds, or ten times that on a busy machine.
+const decodeTime = 30 * time.Second
 
 // outcome is what became of a file.
 type outcome struct {
@@ -112,10 +114,18 @@ func (s *Service) process(p row, h picture.Header, file io.ReadCloser) (o outcom
 		return outcome{err: fmt.Errorf("%w: %w", storage.ErrClosed, err)}
 	}
 	began := s.clock()
-	o.made, o.err = picture.Make(file.(io.ReadSeeker), h)
+	o.made, o.err = picture.Make(file.(io.ReadSeeker), h, func() error {
+		if s.clock().Sub(began) > decodeTime {
+			return picture.ErrSlow
+		}
+		return s.base.Err()
+	})
 	s.turns.Release(1)
 	s.memory.Release(h.Memory)
 	s.figures.seconds.Observe(s.clock().Sub(began).Seconds())
+	if s.base.Err() != nil {
+		return outcome{err: storage.ErrClosed}
+	}
 	if o.err != nil {
 		return o
 	}
@@ -190,6 +200,10 @@ func (s *Service) refuse(err error) error {
 	if errors.Is(err, picture.ErrDamaged) {
 		s.figures.rejected.WithLabelValues("damaged").Inc()
 		return rejected("The picture is damaged.")
+	}
+	if errors.Is(err, picture.ErrSlow) {
+		s.figures.rejected.WithLabelValues("time").Inc()
+		return rejected("The picture takes too long to be read. Save it anew, with fewer scans.")
 	}
 	return err
 }
