@@ -74,3 +74,90 @@ func TestStopWhileDecoding(t *testing.T) {
 		t.Errorf("%v after %d reads", err, reads)
 	}
 }
+
+// gone are the people who are not there any more.
+type gone map[social.ID]bool
+
+func (g gone) Refs(_ context.Context, _ storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error) {
+	refs := map[social.ID]social.UserRef{}
+	for _, id := range ids {
+		if !g[id] {
+			refs[id] = social.UserRef{ID: id}
+		}
+	}
+	return refs, nil
+}
+
+// TestNobodyIsThere: an upload that outlived its account leaves nothing.
+func TestNobodyIsThere(t *testing.T) {
+	a := open(t)
+	a.Ports.Users = gone{a.alice.UserID: true}
+	_, err := a.Upload(t.Context(), a.alice, media.Draft{}, drawn(t, 7), nil)
+	if !social.IsFault(err, social.CodeInvalidToken) {
+		t.Errorf("%v", err)
+	}
+	a.nothingIsLeft(t)
+}
+
+// spending counts what it is asked for.
+type spending struct{ bytes int64 }
+
+func (s *spending) SpendFile(_ context.Context, bytes int64) error { s.bytes += bytes; return nil }
+
+// TestRepeatedCostsNothing: what is sent again under its key is neither charged nor decoded.
+func TestRepeatedCostsNothing(t *testing.T) {
+	a := open(t)
+	spent := &spending{}
+	a.Ports.Quota = spent
+	send := func() (social.Media, *storage.Once) {
+		u := drawn(t, 7)
+		once := storage.NewOnce(a.alice, a.Clock.Now(), "POST /v1/media", "key", u.Sum)
+		m, err := a.Upload(t.Context(), a.alice, media.Draft{}, u, once)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m, once
+	}
+	first, _ := send()
+	before := spent.bytes
+	defer a.HoldTurns(t)()
+	again, once := send()
+	if again.ID != first.ID || !once.Replayed() || spent.bytes != before {
+		t.Errorf("%s and %s, %d bytes more are charged", first.ID, again.ID, spent.bytes-before)
+	}
+}
+
+// TestKeyOfTheFailed: a picture that was promised and lost with the process may be sent again under its key.
+func TestKeyOfTheFailed(t *testing.T) {
+	a := open(t)
+	a.SetPatience(0)
+	free := a.HoldTurns(t)
+	send := func() (social.Media, *storage.Once) {
+		u := drawn(t, 7)
+		once := storage.NewOnce(a.alice, a.Clock.Now(), "POST /v1/media", "key", u.Sum)
+		m, err := a.Upload(t.Context(), a.alice, media.Draft{}, u, once)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m, once
+	}
+	first, _ := send()
+	if again, once := send(); again.ID != first.ID || !once.Replayed() {
+		t.Errorf("while it is in work: %s and %s", first.ID, again.ID)
+	}
+	if err := a.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	free()
+	a.start(t)
+	if got, err := a.Get(t.Context(), a.alice.UserID, first.ID); err != nil || got.State != social.MediaFailed {
+		t.Errorf("%+v, %v", got, err)
+	}
+	again, once := send()
+	if again.ID == first.ID || once.Replayed() || again.State == social.MediaFailed {
+		t.Errorf("%+v", again)
+	}
+	if third, once := send(); third.ID != again.ID || !once.Replayed() {
+		t.Errorf("%s, then %s", again.ID, third.ID)
+	}
+}

@@ -55,7 +55,7 @@ func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock soci
 	if decodes == 0 {
 		decodes = max(1, runtime.NumCPU()/2)
 	}
-	s := &Service{Ports: Ports{Quota: unbounded{}}, cfg: cfg, site: site, db: db, bus: bus, clock: clock,
+	s := &Service{Ports: Ports{Quota: unbounded{}, Users: everybody{}}, cfg: cfg, site: site, db: db, bus: bus, clock: clock,
 		log: log.Named("media"), memory: semaphore.NewWeighted(int64(cfg.DecodeMemory)),
 		turns: semaphore.NewWeighted(int64(decodes)), patience: patience}
 	s.base, s.end = context.WithCancel(context.Background())
@@ -64,7 +64,8 @@ func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock soci
 	return s
 }
 
-// Stop gives up what waits and waits for what is decoded now. What is not ready then the next start calls failed.
+// Stop gives up what waits and what is decoded now, and waits until ctx ends for what is written. What is not ready then
+// the next start calls failed.
 func (s *Service) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	s.ended = true
@@ -74,10 +75,10 @@ func (s *Service) Stop(ctx context.Context) error {
 	go func() { s.working.Wait(); close(done) }()
 	select {
 	case <-done:
-		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		s.log.Info("pictures are left in work")
 	}
+	return nil
 }
 
 // work runs f on a goroutine that Stop waits for; false = the service has ended.

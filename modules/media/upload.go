@@ -45,6 +45,9 @@ func rejected(why string) *social.Fault { return social.NewFault(social.CodeMedi
 // pixels), rate_limited and storage_full by the quota, unavailable at the end of the program.
 func (s *Service) Upload(ctx context.Context, actor social.Actor, d Draft, u *social.Upload,
 	once *storage.Once) (social.Media, error) {
+	if kept, done, err := s.before(ctx, once); err != nil || done {
+		return kept, err
+	}
 	h, err := s.look(u.File)
 	if err != nil {
 		return social.Media{}, err
@@ -54,7 +57,7 @@ func (s *Service) Upload(ctx context.Context, actor social.Actor, d Draft, u *so
 	}
 	p := row{id: social.NewID(), owner: actor.UserID, token: newToken(), mime: h.Type, width: h.Width, height: h.Height,
 		alt: d.Alt, focus: d.Focus, createdAt: s.clock.Now()}
-	if err := s.db.InTx(ctx, func(tx storage.Tx) error { return insertRow(ctx, tx, p) }); err != nil {
+	if err := s.db.InTx(ctx, func(tx storage.Tx) error { return s.begin(ctx, tx, p) }); err != nil {
 		return social.Media{}, social.Wrap(err, "media: begin %s", p.id)
 	}
 	made := make(chan outcome, 1)
@@ -70,6 +73,44 @@ func (s *Service) Upload(ctx context.Context, actor social.Actor, d Draft, u *so
 	case <-late.C:
 		return s.later(ctx, p, made, once)
 	}
+}
+
+// before answers a repeated request, before its picture costs anything.
+func (s *Service) before(ctx context.Context, once *storage.Once) (kept social.Media, done bool, err error) {
+	if once == nil {
+		return kept, false, nil
+	}
+	err = s.db.Read(ctx, func(q storage.Querier) error {
+		done, err = repeated(ctx, q, once, &kept)
+		return err
+	})
+	return kept, done, social.Wrap(err, "media: upload")
+}
+
+// repeated is once.Begin. A picture that was in work when that was answered, and has failed since, may be sent again.
+func repeated(ctx context.Context, q storage.Querier, once *storage.Once, answer *social.Media) (done bool, err error) {
+	*answer = social.Media{}
+	if done, err = once.Begin(ctx, q, answer); err != nil || !done || answer.State != social.MediaProcessing {
+		return done, err
+	}
+	p, err := byID(ctx, q, answer.ID)
+	if there, err := storage.Found(err); err != nil || !there || p.state != failed {
+		return true, err
+	}
+	once.Again()
+	return false, nil
+}
+
+// begin inserts a picture of somebody who is there: the upload may have taken longer than the account was to live.
+func (s *Service) begin(ctx context.Context, tx storage.Tx, p row) error {
+	refs, err := s.Ports.Users.Refs(ctx, tx, []social.ID{p.owner})
+	if err != nil {
+		return err
+	}
+	if _, there := refs[p.owner]; !there {
+		return accountEnded()
+	}
+	return insertRow(ctx, tx, p)
 }
 
 // look refuses by the header what must not be decoded.
@@ -166,8 +207,7 @@ func (s *Service) finish(ctx context.Context, p row, o outcome, once *storage.On
 		return answer, errors.Join(s.refuse(o.err), s.drop(ctx, p.id))
 	}
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
-		answer = social.Media{}
-		if done, err := once.Begin(ctx, tx, &answer); err != nil {
+		if done, err := repeated(ctx, tx, once, &answer); err != nil {
 			return err
 		} else if done {
 			return errors.Join(failRow(ctx, tx, p.id), markGone(ctx, tx, p.id, s.clock.Now()))
@@ -212,8 +252,7 @@ func (s *Service) refuse(err error) error {
 func (s *Service) later(ctx context.Context, p row, made <-chan outcome, once *storage.Once) (answer social.Media,
 	err error) {
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
-		answer = social.Media{}
-		if done, err := once.Begin(ctx, tx, &answer); err != nil || done {
+		if done, err := repeated(ctx, tx, once, &answer); err != nil || done {
 			return err
 		}
 		answer = s.site.ShownMedia(p.media())
