@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/png"
 	"io"
+	"net"
 	"testing"
 	"time"
 
@@ -159,5 +160,27 @@ func TestKeyOfTheFailed(t *testing.T) {
 	}
 	if third, once := send(); third.ID != again.ID || !once.Replayed() {
 		t.Errorf("%s, then %s", again.ID, third.ID)
+	}
+}
+
+// TestStoreAway: a store that nobody answers for is told as such.
+func TestStoreAway(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := open(t)
+	m := a.send(t, a.alice)
+	cfg := media.DefaultConfig()
+	cfg.Store = "s3"
+	cfg.S3 = media.S3{Endpoint: l.Addr().String(), Bucket: "pictures", Region: "us-east-1", AccessKey: "k", SecretKey: "s",
+		Insecure: true}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	away := media.New(cfg, social.Site{PublicURL: "https://social.example"}, a.DB, a.Bus, a.Clock, a.Log)
+	_, err = away.Open(t.Context(), (*m.URL)[len("https://social.example/media/"):][:22], "full.jpg")
+	if !social.IsFault(err, social.CodeUnavailable) {
+		t.Errorf("%v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -129,7 +130,20 @@ func (s *Service) Open(ctx context.Context, token, name string) (social.MediaFil
 		s.log.Error("a file is missing", zap.Stringer("media", p.id), zap.String("size", strings.TrimSuffix(name, "."+p.ext)))
 		return social.MediaFile{}, social.NotFound()
 	}
-	return social.MediaFile{Body: body, Size: size, MIME: p.mime}, social.Wrap(err, "media: open %s", p.id)
+	if err != nil {
+		return social.MediaFile{}, fmt.Errorf("media: open %s: %w", p.id, s.away(err))
+	}
+	return social.MediaFile{Body: body, Size: size, MIME: p.mime}, nil
+}
+
+// away names a store that does not answer as callers see it, and notes it.
+func (s *Service) away(err error) error {
+	if !errors.Is(err, files.ErrAway) {
+		return err
+	}
+	s.log.Warn("the store of pictures does not answer", zap.Error(err))
+	return &social.Fault{Code: social.CodeUnavailable, RetryAfter: 10 * time.Second,
+		Detail: "Pictures cannot be reached. Try again soon."}
 }
 
 // Get gives a picture of the person who asks.

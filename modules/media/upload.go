@@ -176,7 +176,7 @@ func (s *Service) process(p row, h picture.Header, file io.ReadCloser) (o outcom
 	}
 	for name, content := range map[string][]byte{fullName: o.made.Full, smallName: o.made.Small} {
 		if err := store.Put(s.base, stored(p.token, name+o.made.Ext), content); err != nil {
-			return outcome{err: fmt.Errorf("media: store %s: %w", p.id, full(err))}
+			return outcome{err: fmt.Errorf("media: store %s: %w", p.id, s.away(full(err)))}
 		}
 	}
 	return o
@@ -276,7 +276,8 @@ func (s *Service) settle(p row, o outcome, unwanted bool) {
 		err = s.db.InTx(ctx, func(tx storage.Tx) error { _, err := finishRow(ctx, tx, p.id, o.made); return err })
 		s.figures.made.Add(float64(len(o.made.Full) + len(o.made.Small)))
 	}
-	if err != nil && !social.IsFault(err, social.CodeMediaRejected) && !errors.Is(err, storage.ErrClosed) {
+	noted := social.IsFault(err, social.CodeMediaRejected) || social.IsFault(err, social.CodeUnavailable)
+	if err != nil && !noted && !errors.Is(err, storage.ErrClosed) {
 		s.log.Error("a picture could not be kept", zap.Stringer("media", p.id), zap.Error(err))
 	}
 }
