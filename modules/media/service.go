@@ -178,6 +178,9 @@ func (s *Service) Update(ctx context.Context, owner, id social.ID, c Change) (so
 			return storage.Absent(err)
 		}
 		if c.Alt != nil {
+			if err := room(ctx, tx, p, *c.Alt); err != nil {
+				return err
+			}
 			p.alt = *c.Alt
 		}
 		if c.Focus != nil {
