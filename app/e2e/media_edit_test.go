@@ -8,6 +8,30 @@ import (
 	"github.com/belfry-social/belfry/modules/social"
 )
 
+// eventsUntil gives the data of a person's events of a type, up to the one in which a text is.
+func (p *person) eventsUntil(kind, text string) (data []string) {
+	p.site.t.Helper()
+	for after := "oldest"; ; {
+		var page struct {
+			Next  string
+			Items []struct {
+				Type string
+				Data json.RawMessage
+			}
+		}
+		p.want(200, "GET", "/v1/events?posts=all&wait=5&after="+after, nil, &page)
+		for _, e := range page.Items {
+			if e.Type != kind {
+				continue
+			}
+			if data = append(data, string(e.Data)); strings.Contains(string(e.Data), text) {
+				return data
+			}
+		}
+		after = page.Next
+	}
+}
+
 // TestPicturesOfAnEdit: pictures of a post come, go and change places, its text may go as long as one is left, and who
 // follows is told of each change.
 func TestPicturesOfAnEdit(t *testing.T) {
@@ -59,27 +83,12 @@ func TestPicturesOfAnEdit(t *testing.T) {
 		resp.Header.Get("ETag") != got.Header.Get("ETag") {
 		t.Errorf("%d %s has %q, and then %q", resp.StatusCode, body, resp.Header.Get("ETag"), got.Header.Get("ETag"))
 	}
-	var updates []string
-	for after := "oldest"; !strings.Contains(strings.Join(updates, ""), "the last"); {
-		var page struct {
-			Next  string
-			Items []struct {
-				Type string
-				Data json.RawMessage
-			}
-		}
-		bob.want(200, "GET", "/v1/events?posts=all&wait=5&after="+after, nil, &page)
-		for _, e := range page.Items {
-			if e.Type == social.EventPostUpdated {
-				updates = append(updates, string(e.Data))
-			}
-		}
-		after = page.Next
-	}
+	updates := bob.eventsUntil(social.EventPostUpdated, "the last")
 	if len(updates) != 4 || !strings.Contains(updates[2], "said later") {
 		t.Errorf("told %d times of 3 edits and a description: %v", len(updates), updates)
 	}
-	if _, body := alice.do("GET", "/v1/users/"+alice.ID+"/posts?media=true", nil); strings.Contains(string(body), "the last") {
+	_, list := alice.do("GET", "/v1/users/"+alice.ID+"/posts?media=true", nil)
+	if body := string(list); strings.Contains(body, "the last") {
 		t.Errorf("a post that lost its pictures: %s", body)
 	}
 }

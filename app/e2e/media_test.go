@@ -132,6 +132,7 @@ func TestPictures(t *testing.T) {
 	if resp, _ := s.anonymous().do("GET", file, nil); resp.StatusCode != 404 {
 		t.Errorf("the file of a deleted post: %d", resp.StatusCode)
 	}
+	bob.eventsUntil(social.EventPostDeleted, post.ID)
 	if events := read(bob, "/v1/events?after=oldest&posts=all"); strings.Contains(events, *m.URL) {
 		t.Errorf("the events of a follower after the end: %s", events)
 	}

@@ -237,8 +237,8 @@ func (q *Quota) Room() bool {
 	return !q.low.Load()
 }
 
-// RoomFor reports whether the disk will have more room than its reserve when so many bytes have come. It asks the system
-// each time.
+// RoomFor reports whether the disk will have more room than its reserve when so many bytes have come. It asks the
+// system each time.
 func (q *Quota) RoomFor(bytes int64) bool {
 	if q.free == nil || q.cfg.DiskReserve == 0 {
 		return true

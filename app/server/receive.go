@@ -12,6 +12,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -63,7 +64,8 @@ func (l *slots) take(u uploader, form social.UploadForm, room func(bytes int64) 
 	if l.crowded(form) {
 		each = max(1, each/4)
 	}
-	if l.taken >= form.AtOnce || l.by[u.person] >= each || l.from[u.address] >= max(form.PerPerson, form.AtOnce/2) {
+	if l.taken >= form.AtOnce || l.by[u.person] >= each ||
+		u.address != "" && l.from[u.address] >= max(form.PerPerson, form.AtOnce/2) {
 		return nil, &social.Fault{Code: social.CodeOverloaded, RetryAfter: 5 * time.Second,
 			Detail: "Too many uploads are under way. Try again shortly."}
 	}
@@ -90,6 +92,15 @@ func (l *slots) add(u uploader, n int) {
 	if l.from[u.address] += n; l.from[u.address] == 0 {
 		delete(l.from, u.address)
 	}
+}
+
+// sharedBy is the key under which an address is counted; "" for one of this machine or of a private network, behind which
+// everybody may be.
+func sharedBy(address string) string {
+	if ip, err := netip.ParseAddr(address); err == nil && (ip.Unmap().IsPrivate() || ip.Unmap().IsLoopback()) {
+		return ""
+	}
+	return social.AddressKey(address)
 }
 
 // crowded: more than half are taken. The caller holds mu.
@@ -158,7 +169,7 @@ func (s *Server) withUpload(c *fiber.Ctx, op *huma.Operation,
 		return nil, func() {}, nil
 	}
 	limit := s.detour.limits[c.Path()]
-	from := uploader{person: a.UserID, address: social.AddressKey(social.AddressFrom(c.UserContext())), bytes: limit}
+	from := uploader{person: a.UserID, address: sharedBy(social.AddressFrom(c.UserContext())), bytes: limit}
 	if again, ok := c.Context().Conn().(*replayed); ok && again.size >= 0 {
 		from.bytes = min(again.size, limit)
 	}

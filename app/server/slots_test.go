@@ -50,6 +50,16 @@ func TestSlotsAreShared(t *testing.T) {
 	}
 }
 
+// TestSharedBy: whoever comes through a proxy that is not told of is not one with all others.
+func TestSharedBy(t *testing.T) {
+	for address, want := range map[string]string{"127.0.0.1": "", "10.1.2.3": "", "::1": "", "fd00::1": "",
+		"203.0.113.9": "203.0.113.9", "2001:db8::1": social.AddressKey("2001:db8::1")} {
+		if got := sharedBy(address); got != want {
+			t.Errorf("%s is counted as %q, want %q", address, got, want)
+		}
+	}
+}
+
 // TestSlotsHaveRoom: what is on its way counts as if it was on the disk.
 func TestSlotsHaveRoom(t *testing.T) {
 	var l slots

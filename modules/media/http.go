@@ -59,6 +59,7 @@ func (s *Service) Routes(api huma.API) {
 			DefaultStatus: status, Metadata: meta, Errors: errs}
 	}
 	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWritePosts)}
+	described := map[string]any{social.MetaAuth: write[social.MetaAuth], social.MetaETag: "strong"}
 	upload := op("upload-media", http.MethodPost, uploadPath, "Send a picture", created, map[string]any{
 		social.MetaAuth: write[social.MetaAuth], social.MetaLimit: social.BudgetMedia,
 		social.MetaUpload: social.UploadForm{File: "file", Doc: "A JPEG, PNG, GIF or WebP.",
@@ -76,8 +77,7 @@ func (s *Service) Routes(api huma.API) {
 	huma.Register(api, upload, s.upload)
 	huma.Register(api, op("get-media", http.MethodGet, "/v1/media/{id}", "A picture of one's own", ok, map[string]any{
 		social.MetaAuth: social.AuthScope(social.ScopeRead), social.MetaETag: "strong"}, http.StatusNotFound), s.get)
-	huma.Register(api, op("update-media", http.MethodPatch, "/v1/media/{id}", "Say what a picture shows", ok, map[string]any{
-		social.MetaAuth: write[social.MetaAuth], social.MetaETag: "strong"},
+	huma.Register(api, op("update-media", http.MethodPatch, "/v1/media/{id}", "Say what a picture shows", ok, described,
 		http.StatusNotFound, http.StatusUnprocessableEntity), s.update)
 	huma.Register(api, op("delete-media", http.MethodDelete, "/v1/media/{id}", "Delete a picture that nothing uses",
 		empty, write, http.StatusNotFound, http.StatusConflict), s.delete)

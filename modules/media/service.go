@@ -56,8 +56,8 @@ func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock soci
 	if decodes == 0 {
 		decodes = max(1, runtime.NumCPU()/2)
 	}
-	s := &Service{Ports: Ports{Quota: unbounded{}, Users: everybody{}}, cfg: cfg, site: site, db: db, bus: bus, clock: clock,
-		log: log.Named("media"), memory: semaphore.NewWeighted(int64(cfg.DecodeMemory)),
+	s := &Service{Ports: Ports{Quota: unbounded{}, Users: everybody{}}, cfg: cfg, site: site, db: db, bus: bus,
+		clock: clock, log: log.Named("media"), memory: semaphore.NewWeighted(int64(cfg.DecodeMemory)),
 		turns: semaphore.NewWeighted(int64(decodes)), patience: patience}
 	s.base, s.end = context.WithCancel(context.Background())
 	s.store = sync.OnceValues(cfg.open)
@@ -65,8 +65,8 @@ func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock soci
 	return s
 }
 
-// Stop gives up what waits and what is decoded now, and waits until ctx ends for what is written. What is not ready then
-// the next start calls failed.
+// Stop gives up what waits and what is decoded now, and waits until ctx ends for what is written. What is not ready
+// then the next start calls failed.
 func (s *Service) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	s.ended = true

@@ -93,7 +93,8 @@ func (e Edit) apply(r *row, c checked, mentions []Mention) {
 
 // differs reports whether an edit has changed anything.
 func differs(was, r row) bool {
-	return r.text != was.text || !slices.Equal(pictureIDs(r.media), pictureIDs(was.media)) || r.sensitive != was.sensitive || !same(r.warning, was.warning) ||
+	return r.text != was.text || r.sensitive != was.sensitive || !same(r.warning, was.warning) ||
+		!slices.Equal(pictureIDs(r.media), pictureIDs(was.media)) ||
 		!same(r.language, was.language)
 }
 

@@ -8,8 +8,8 @@ import (
 	"io"
 )
 
-// maxScans bounds the scans of a JPEG: each may go over all pixels again, in a few bytes. Cameras and programs make up to
-// twenty.
+// maxScans bounds the scans of a JPEG: each may go over all pixels again, in a few bytes. Cameras and programs make up
+// to twenty.
 const maxScans = 100
 
 // Markers of a JPEG (ITU T.81, table B.1).

@@ -78,7 +78,7 @@ type watched struct {
 	err  error
 }
 
-// watchedBytes is how much is read between two questions. A JPEG of 100 scans of 40 megapixels each may have them in it.
+// watchedBytes is how much is read between two questions. It may be ten scans of 40 megapixels each.
 const watchedBytes = 512
 
 func (w *watched) Read(b []byte) (n int, err error) {
