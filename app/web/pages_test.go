@@ -168,7 +168,8 @@ func TestSharedLink(t *testing.T) {
 		p := parse(t, page)
 		shown := slices.ContainsFunc(p.elements, func(e string) bool { return strings.HasPrefix(e, "img ") })
 		if shown == hidden || (p.meta["og:image"] == picture) == hidden ||
-			(p.meta["og:image:alt"] == `A "harbour"`) == hidden || strings.Contains(page, `alt="A &#34;harbour&#34;"`) == hidden ||
+			(p.meta["og:image:alt"] == `A "harbour"`) == hidden ||
+			strings.Contains(page, `alt="A &#34;harbour&#34;"`) == hidden ||
 			(p.meta["twitter:card"] == "summary_large_image") == hidden {
 			t.Errorf("a picture, sensitive %v: %+v", hidden, p)
 		}

@@ -233,7 +233,8 @@ func TestTime(t *testing.T) {
 		t.Errorf("scans behind the end: %v", err)
 	}
 	enough := errors.New("enough")
-	for name, file := range map[string][]byte{"JPEG": progressive(640, 480, 3, 90), "PNG": interlaced(t, 640, 480, 8, 6, ""),
+	for name, file := range map[string][]byte{"JPEG": progressive(640, 480, 3, 90),
+		"PNG": interlaced(t, 640, 480, 8, 6, ""),
 		"WebP": manyTrees()} {
 		r := bytes.NewReader(file)
 		h, err := picture.Look(r)

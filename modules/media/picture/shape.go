@@ -64,8 +64,8 @@ func scanGIF(_ *bufio.Reader, cfg image.Config) (shape, error) {
 	return shape{turn: upright, memory: 2 * int64(cfg.Width) * int64(cfg.Height)}, nil
 }
 
-// maxGroups and groupBytes are of the decoder of lossless WebP: for each square of four by four pixels there may be five
-// trees, of 2328, three times 256 and 40 leaves, and a table of 128 words for each.
+// maxGroups and groupBytes are of the decoder of lossless WebP: for each square of four by four pixels there may be
+// five trees, of 2328, three times 256 and 40 leaves, and a table of 128 words for each.
 const (
 	maxGroups  = 2600
 	groupBytes = 5*(128*4+24) + 8*(2*(2328+3*256+40)-5)
