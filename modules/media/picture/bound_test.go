@@ -234,7 +234,7 @@ func TestTime(t *testing.T) {
 	}
 	enough := errors.New("enough")
 	for name, file := range map[string][]byte{"JPEG": progressive(640, 480, 3, 90),
-		"PNG": interlaced(t, 640, 480, 8, 6, ""),
+		"PNG":  interlaced(t, 640, 480, 8, 6, ""),
 		"WebP": manyTrees()} {
 		r := bytes.NewReader(file)
 		h, err := picture.Look(r)
