@@ -189,9 +189,9 @@ func (p *program) steps() []step {
 	steps = append(steps,
 		step{name: "relay flush", stop: s.relay.Stop, timeout: 2 * time.Second},
 		step{name: "jobs", start: jobs.start, stop: jobs.stop, timeout: time.Second},
-		step{name: "pictures", stop: p.endPictures, timeout: time.Second / 2},
 		step{name: "command socket", start: p.Commands.listen, stop: p.Commands.close, timeout: time.Second / 2},
 		step{name: "requests", stop: p.Server.Shutdown, timeout: 2 * time.Second},
+		step{name: "pictures", stop: p.endPictures, timeout: time.Second / 2}, // requests wait for them
 		step{name: "streams", stop: p.drain, timeout: 2 * time.Second},
 		step{name: "listener", timeout: time.Second,
 			start: func(ctx context.Context) error {

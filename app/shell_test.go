@@ -5,7 +5,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/png"
 	"io"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -41,7 +44,8 @@ func TestMain(m *testing.M) {
 //	expect NAME REGEXP         wait for a line that it prints
 //	stop NAME [CODE]           send it SIGTERM; it has to end with CODE, 0 if not said
 //	exits CODE COMMAND...      run a program that has to end with CODE
-//	http STATUS WHO METHOD PATH [JSON] [HEADER...]   ask the server at $URL with WHO's cookies
+//	http STATUS WHO METHOD PATH [JSON] [HEADER...]   ask the server at $URL with WHO's cookies;
+//	                           @ALT in place of JSON sends a picture of which that is the alternative text
 //	keep NAME REGEXP           put what the group of REGEXP finds in the last output into $NAME
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -213,14 +217,17 @@ func exitsWith(ts *testscript.TestScript, neg bool, args []string) {
 
 func askServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 4 {
-		ts.Fatalf("usage: http STATUS WHO METHOD PATH [JSON] [HEADER...]")
+		ts.Fatalf("usage: http STATUS WHO METHOD PATH [JSON or @ALT of a picture] [HEADER...]")
 	}
 	s := sittingOf(ts)
 	if s.people[args[1]] == nil {
 		s.people[args[1]], _ = cookiejar.New(nil) // it gives no error
 	}
 	var body io.Reader
-	if len(args) > 4 && args[4] != "" {
+	kind := "application/json"
+	if len(args) > 4 && strings.HasPrefix(args[4], "@") {
+		body, kind = pictureForm(args[4][1:])
+	} else if len(args) > 4 && args[4] != "" {
 		if !json.Valid([]byte(args[4])) {
 			ts.Fatalf("no JSON: %s", args[4])
 		}
@@ -229,7 +236,7 @@ func askServer(ts *testscript.TestScript, neg bool, args []string) {
 	req, err := http.NewRequest(args[2], ts.Getenv("URL")+args[3], body)
 	ts.Check(err)
 	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", kind)
 	}
 	for _, line := range args[min(5, len(args)):] {
 		name, value, _ := strings.Cut(line, ": ")
@@ -246,6 +253,17 @@ func askServer(ts *testscript.TestScript, neg bool, args []string) {
 	if got := strconv.Itoa(resp.StatusCode); got != args[0] {
 		ts.Fatalf("%s %s: status %s, want %s: %s", args[2], args[3], got, args[0], text)
 	}
+}
+
+// pictureForm is a form with a picture and what it shows.
+func pictureForm(alt string) (body io.Reader, kind string) {
+	var out bytes.Buffer
+	form := multipart.NewWriter(&out) // a buffer gives no errors
+	_ = form.WriteField("alt", alt)
+	part, _ := form.CreateFormFile("file", "x.png")
+	_ = png.Encode(part, image.NewGray(image.Rect(0, 0, 80, 60)))
+	_ = form.Close()
+	return &out, form.FormDataContentType()
 }
 
 func keepFound(ts *testscript.TestScript, neg bool, args []string) {

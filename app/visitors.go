@@ -29,6 +29,21 @@ func (p *program) visitors() web.Public {
 // visitorPage is how much a page shows.
 var visitorPage = social.PageQuery{Limit: 20}
 
+// maxEmpty is how many pages without a post are turned, in search of one that has some.
+const maxEmpty = 5
+
+// shown gives the first page of a list that has posts: what is passed over may fill pages.
+func shown(get func(social.PageQuery) (social.List[posts.Post], error)) (list social.List[posts.Post], err error) {
+	q := visitorPage
+	for range maxEmpty {
+		if list, err = get(q); err != nil || len(list.Items) > 0 || list.Next == nil {
+			break
+		}
+		q.Cursor = *list.Next
+	}
+	return list, err
+}
+
 func (v visitors) Post(ctx context.Context, id social.ID) (post web.Post, comments []web.Post, err error) {
 	p, err := v.posts.Get(ctx, social.ID{}, id)
 	if err != nil {
@@ -46,7 +61,9 @@ func (v visitors) Person(ctx context.Context, name string) (social.User, []web.P
 	if err != nil {
 		return user, nil, err
 	}
-	list, err := v.posts.ByAuthor(ctx, social.ID{}, user.ID, false, false, visitorPage)
+	list, err := shown(func(q social.PageQuery) (social.List[posts.Post], error) {
+		return v.posts.ByAuthor(ctx, social.ID{}, user.ID, false, false, q)
+	})
 	return user, v.list(list), err
 }
 
@@ -55,12 +72,17 @@ func (v visitors) Tagged(ctx context.Context, tag string) (string, []web.Post, e
 	if !ok {
 		return "", nil, social.NotFound()
 	}
-	list, err := v.posts.Tagged(ctx, social.ID{}, kept, visitorPage)
+	list, err := shown(func(q social.PageQuery) (social.List[posts.Post], error) {
+		return v.posts.Tagged(ctx, social.ID{}, kept, q)
+	})
 	return kept, v.list(list), err
 }
 
 func (v visitors) Local(ctx context.Context) ([]web.Post, error) {
-	list, _, err := v.posts.Local(ctx, social.ID{}, visitorPage)
+	list, err := shown(func(q social.PageQuery) (social.List[posts.Post], error) {
+		list, _, err := v.posts.Local(ctx, social.ID{}, q)
+		return list, err
+	})
 	return v.list(list), err
 }
 
@@ -84,7 +106,7 @@ func (v visitors) list(list social.List[posts.Post]) (out []web.Post) {
 
 func (v visitors) post(p posts.Post) web.Post {
 	out := web.Post{Author: *p.Author, AuthorURL: v.site.UserURL(p.Author.Username), URL: p.URL, Text: p.Text,
-		Sensitive: p.Sensitive, CreatedAt: p.CreatedAt}
+		Sensitive: p.Sensitive, Pictures: p.Media, CreatedAt: p.CreatedAt}
 	if p.Warning != nil {
 		out.Warning = *p.Warning
 	}

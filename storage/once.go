@@ -48,14 +48,15 @@ func (o *Once) About(person social.ID) {
 }
 
 // Begin looks the key up. If the act was done before, its answer is decoded into answer and true is returned:
-// the service does nothing more. Another body under the same key gives the fault idempotency_mismatch.
-func (o *Once) Begin(ctx context.Context, tx Tx, answer any) (bool, error) {
+// the service does nothing more. Another body under the same key gives the fault idempotency_mismatch. Where the act
+// is costly, it may be called before the transaction, too.
+func (o *Once) Begin(ctx context.Context, q Querier, answer any) (bool, error) {
 	if o == nil {
 		return false, nil
 	}
 	o.replayed = false
 	var hash, body []byte
-	err := tx.QueryRow(ctx, `SELECT hash, answer FROM idempotency_keys
+	err := q.QueryRow(ctx, `SELECT hash, answer FROM idempotency_keys
 		WHERE actor = $1 AND route = $2 AND key = $3 AND expires_at > $4`, o.actor, o.route, o.key, int64(o.now)).
 		Scan(&hash, &body)
 	if found, err := Found(err); !found {
@@ -69,6 +70,13 @@ func (o *Once) Begin(ctx context.Context, tx Tx, answer any) (bool, error) {
 	}
 	o.replayed = true
 	return true, nil
+}
+
+// Again says that the answer which Begin has found came to nothing: the act is done anew, and Save keeps its answer.
+func (o *Once) Again() {
+	if o != nil {
+		o.replayed = false
+	}
 }
 
 // Save keeps the answer for OnceTTL. Secrets must have been taken out of it.

@@ -124,10 +124,15 @@ func TestPictures(t *testing.T) {
 			t.Errorf("%d, %s: %q, want %q", resp.StatusCode, name, resp.Header.Get(name), want)
 		}
 	}
+	again, body := s.anonymous().do("GET", file, nil, "If-None-Match: "+resp.Header.Get("ETag"))
+	if again.StatusCode != 304 || len(body) > 0 || again.Header.Get("Cache-Control") == "no-store" {
+		t.Errorf("a file that is there: %d, %d bytes, %v", again.StatusCode, len(body), again.Header)
+	}
 	alice.want(204, "DELETE", "/v1/posts/"+post.ID, nil, nil)
 	if resp, _ := s.anonymous().do("GET", file, nil); resp.StatusCode != 404 {
 		t.Errorf("the file of a deleted post: %d", resp.StatusCode)
 	}
+	bob.eventsUntil(social.EventPostDeleted, post.ID)
 	if events := read(bob, "/v1/events?after=oldest&posts=all"); strings.Contains(events, *m.URL) {
 		t.Errorf("the events of a follower after the end: %s", events)
 	}

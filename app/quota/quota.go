@@ -237,6 +237,16 @@ func (q *Quota) Room() bool {
 	return !q.low.Load()
 }
 
+// RoomFor reports whether the disk will have more room than its reserve when so many bytes have come. It asks the
+// system each time.
+func (q *Quota) RoomFor(bytes int64) bool {
+	if q.free == nil || q.cfg.DiskReserve == 0 {
+		return true
+	}
+	free, known := q.free()
+	return !known || free >= uint64(q.cfg.DiskReserve)+uint64(bytes) //nolint:gosec // sizes are never negative
+}
+
 // Refuse is the answer to a write that the reserve is not for.
 func (q *Quota) Refuse() error {
 	q.metrics.refused.WithLabelValues("disk_reserve").Inc()

@@ -14,9 +14,18 @@ import (
 	"github.com/belfry-social/belfry/plugins"
 )
 
-// tag gives a 200 answer to GET or HEAD its ETag and turns it into 304 if the client has it already.
+// tag gives a 200 answer to GET or HEAD its ETag and turns it into 304 if the client has it already. The answer to a
+// PATCH is what GET would give now, and has the ETag of that.
 func tag(c *fiber.Ctx, weak bool) {
-	if c.Response().StatusCode() != fiber.StatusOK || (c.Method() != fiber.MethodGet && c.Method() != fiber.MethodHead) {
+	if c.Response().StatusCode() != fiber.StatusOK {
+		return
+	}
+	switch c.Method() {
+	case fiber.MethodPatch:
+		c.Set(fiber.HeaderETag, social.ETagOf(c.Response().Body(), weak))
+		return
+	case fiber.MethodGet, fiber.MethodHead:
+	default:
 		return
 	}
 	if string(c.Response().Header.Peek(fiber.HeaderCacheControl)) == cacheNever {

@@ -86,6 +86,12 @@ func (s *Server) operate(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	defer end()
+	if form != nil { // minutes may have passed
+		if a, err = s.stillMay(c, op); err != nil {
+			_ = s.fail(c, err)
+			return
+		}
+	}
 	bounded, cancel := context.WithTimeout(social.WithUpload(actorContext(c, a), form), s.cfg.RequestTimeout)
 	defer cancel()
 	if pays(op) {
@@ -127,6 +133,20 @@ func (s *Server) admit(c *fiber.Ctx, op *huma.Operation) (social.Actor, error) {
 		return a, err
 	}
 	return a, s.mayStore(c, a)
+}
+
+// stillMay asks once more who sent an upload, and whether they may: nothing is spent.
+func (s *Server) stillMay(c *fiber.Ctx, op *huma.Operation) (social.Actor, error) {
+	rule, _ := op.Metadata[social.MetaAuth].(social.Auth)
+	if rule == social.AuthNone {
+		return social.Actor{}, nil
+	}
+	c.Locals(localActor, nil)
+	a, err := s.identify(c)
+	if err != nil {
+		return a, err
+	}
+	return a, authorize(rule, a)
 }
 
 // pays reports whether who asks has to have a quota left, and pays for what the operation writes.

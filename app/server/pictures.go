@@ -31,8 +31,14 @@ func (s *Server) ServePictures(from Pictures) {
 		if err != nil {
 			return err
 		}
-		c.Set(fiber.HeaderContentType, f.MIME)
+		etag := social.ETagOf([]byte(c.Path()), false) // another picture has another address
+		c.Set(fiber.HeaderETag, etag)
 		c.Set(fiber.HeaderCacheControl, "public, max-age=31536000, immutable")
+		if social.HasETag(c.Get(fiber.HeaderIfNoneMatch), etag, true) {
+			c.Status(fiber.StatusNotModified)
+			return f.Body.Close()
+		}
+		c.Set(fiber.HeaderContentType, f.MIME)
 		c.Set(fiber.HeaderContentDisposition, "inline")
 		c.Set(fiber.HeaderContentSecurityPolicy, picturesPolicy)
 		c.Context().SetBodyStream(f.Body, int(f.Size)) // which closes it

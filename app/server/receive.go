@@ -12,6 +12,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -37,39 +38,87 @@ const (
 	spoolPrefix = "upload-"
 )
 
-// slots bound the uploads that are received and worked on at once, in all and of one person. Safe for concurrent use.
+// slots bound the uploads that are received and worked on at once: in all, of one person, and from one address, which
+// has no more than half. When more than half are taken, a person's share is a quarter of what it was, so that some
+// people with many uploads leave room for the others. Safe for concurrent use.
 type slots struct {
 	mu    sync.Mutex
 	taken int
+	bytes int64 // that are still to come, or have come
 	by    map[social.ID]int
+	from  map[string]int
 }
 
-// take gives a slot, and how to give it back.
-func (l *slots) take(person social.ID, all, each int) (back func(), err error) {
+// uploader is who wants a slot, and how long the form is said to be.
+type uploader struct {
+	person  social.ID
+	address string
+	bytes   int64
+}
+
+// take gives a slot, and how to give it back. room tells whether the disk has room for so many bytes.
+func (l *slots) take(u uploader, form social.UploadForm, room func(bytes int64) error) (back func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.taken >= all || l.by[person] >= each {
+	each := form.PerPerson
+	if l.crowded(form) {
+		each = max(1, each/4)
+	}
+	if l.taken >= form.AtOnce || l.by[u.person] >= each ||
+		u.address != "" && l.from[u.address] >= max(form.PerPerson, form.AtOnce/2) {
 		return nil, &social.Fault{Code: social.CodeOverloaded, RetryAfter: 5 * time.Second,
 			Detail: "Too many uploads are under way. Try again shortly."}
 	}
-	if l.by == nil {
-		l.by = map[social.ID]int{}
+	if err := room(l.bytes + u.bytes); err != nil {
+		return nil, err
 	}
-	l.taken++
-	l.by[person]++
-	return func() {
+	if l.by == nil {
+		l.by, l.from = map[social.ID]int{}, map[string]int{}
+	}
+	l.add(u, 1)
+	return sync.OnceFunc(func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.taken--
-		if l.by[person]--; l.by[person] == 0 {
-			delete(l.by, person)
-		}
-	}, nil
+		l.add(u, -1)
+	}), nil
+}
+
+func (l *slots) add(u uploader, n int) {
+	l.taken += n
+	l.bytes += int64(n) * u.bytes
+	if l.by[u.person] += n; l.by[u.person] == 0 {
+		delete(l.by, u.person)
+	}
+	if l.from[u.address] += n; l.from[u.address] == 0 {
+		delete(l.from, u.address)
+	}
+}
+
+// sharedBy is the key under which an address is counted; "" for one of this machine or of a private network, behind which
+// everybody may be.
+func sharedBy(address string) string {
+	if ip, err := netip.ParseAddr(address); err == nil && (ip.Unmap().IsPrivate() || ip.Unmap().IsLoopback()) {
+		return ""
+	}
+	return social.AddressKey(address)
+}
+
+// crowded: more than half are taken. The caller holds mu.
+func (l *slots) crowded(form social.UploadForm) bool { return 2*l.taken > form.AtOnce }
+
+// pace is how many bytes a second an upload has to bring: where others wait, what ends the longest one in time.
+func (l *slots) pace(form social.UploadForm) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.crowded(form) {
+		return max(paceBytes, form.MaxBytes*int64(time.Second)/int64(uploadTime))
+	}
+	return paceBytes
 }
 
 // receive reads the form of an upload: its file into a file on disk, which nobody finds by name, and its fields. After
 // an error the rest of the form is not read, and the connection ends.
-func (s *Server) receive(c *fiber.Ctx, form social.UploadForm) (u *social.Upload, err error) {
+func (s *Server) receive(c *fiber.Ctx, form social.UploadForm, limit int64) (u *social.Upload, err error) {
 	defer func() {
 		if err != nil {
 			c.Context().SetConnectionClose()
@@ -80,7 +129,6 @@ func (s *Server) receive(c *fiber.Ctx, form social.UploadForm) (u *social.Upload
 		len(c.Request().Header.ContentEncoding()) > 0 {
 		return nil, social.NewFault(social.CodeUnsupportedMediaType, "Send a form, multipart/form-data.")
 	}
-	limit := s.detour.limits[c.Path()]
 	var body io.Reader
 	again, diverted := c.Context().Conn().(*replayed)
 	switch {
@@ -94,6 +142,7 @@ func (s *Server) receive(c *fiber.Ctx, form social.UploadForm) (u *social.Upload
 		}
 	}
 	paced := &pace{from: io.LimitReader(body, limit+1), conn: c.Context().Conn(), limit: limit,
+		least: func() int64 { return s.slots.pace(form) },
 		began: time.Now()} //nolint:forbidigo // the deadlines of sockets are the system's time
 	r := &receiver{form: form, sum: sha256.New(), dir: s.spool, out: &social.Upload{Fields: map[string]string{}}}
 	if err := r.read(multipart.NewReader(paced, params["boundary"]), paced); err != nil {
@@ -111,26 +160,38 @@ func (s *Server) receive(c *fiber.Ctx, form social.UploadForm) (u *social.Upload
 	return r.out, nil
 }
 
-// withUpload receives the form of an operation that takes one; nil for any other. end gives back the slot it needs, and
-// the file unless the handler kept it.
+// withUpload receives the form of an operation that takes one; nil for any other. end gives back the file and the slot
+// it needs, unless the handler kept the file: then closing it does.
 func (s *Server) withUpload(c *fiber.Ctx, op *huma.Operation,
 	a social.Actor) (u *social.Upload, end func(), err error) {
 	form, ok := op.Metadata[social.MetaUpload].(social.UploadForm)
 	if !ok {
 		return nil, func() {}, nil
 	}
-	back, err := s.slots.take(a.UserID, form.AtOnce, form.PerPerson)
+	limit := s.detour.limits[c.Path()]
+	from := uploader{person: a.UserID, address: sharedBy(social.AddressFrom(c.UserContext())), bytes: limit}
+	if again, ok := c.Context().Conn().(*replayed); ok && again.size >= 0 {
+		from.bytes = min(again.size, limit)
+	}
+	back, err := s.slots.take(from, form, s.roomFor)
 	if err != nil {
 		return nil, nil, err
 	}
-	if u, err = s.receive(c, form); err != nil {
+	if u, err = s.receive(c, form, limit); err != nil {
 		back()
 		return nil, nil, err
 	}
-	return u, func() {
-		u.File.(*spooled).done()
-		back()
-	}, nil
+	f := u.File.(*spooled)
+	f.back = back
+	return u, f.done, nil
+}
+
+// roomFor refuses what the last room of the disk is not for.
+func (s *Server) roomFor(bytes int64) error {
+	if s.quota == nil || s.quota.RoomFor(bytes) {
+		return nil
+	}
+	return s.quota.Refuse()
 }
 
 // pace reads a form as long as it comes fast enough and is not too long.
@@ -138,6 +199,7 @@ type pace struct {
 	from  io.Reader
 	conn  net.Conn
 	began time.Time
+	least func() int64 // bytes a second
 	limit int64
 	read  int64
 	late  bool
@@ -145,7 +207,7 @@ type pace struct {
 }
 
 func (p *pace) Read(b []byte) (int, error) {
-	deadline := min(paceGrace+time.Duration(p.read)*time.Second/paceBytes, uploadTime)
+	deadline := min(paceGrace+time.Duration(p.read)*time.Second/time.Duration(p.least()), uploadTime)
 	if err := p.conn.SetReadDeadline(p.began.Add(deadline)); err != nil {
 		return 0, err
 	}
@@ -326,6 +388,7 @@ func (f *faulty) Write(b []byte) (n int, err error) {
 type spooled struct {
 	*os.File
 	gone, kept bool
+	back       func() // gives back the slot
 }
 
 func (f *spooled) Keep() { f.kept = true }
@@ -334,6 +397,9 @@ func (f *spooled) Close() error {
 	err := f.File.Close()
 	if !f.gone {
 		err = errors.Join(err, os.Remove(f.Name()))
+	}
+	if f.back != nil {
+		f.back()
 	}
 	return err
 }

@@ -28,6 +28,13 @@ var uploads struct {
 	hold    atomic.Pointer[chan struct{}]
 }
 
+// kept are the files that receiveUpload has not closed.
+var kept struct {
+	mu    sync.Mutex
+	on    bool
+	files []social.UploadFile
+}
+
 // receiveUpload tells what has arrived.
 func receiveUpload(ctx context.Context, _ *struct{}) (*noteOutput, error) {
 	u := social.UploadFrom(ctx)
@@ -36,6 +43,12 @@ func receiveUpload(ctx context.Context, _ *struct{}) (*noteOutput, error) {
 		return nil, err
 	}
 	uploads.arrived.Add(1)
+	kept.mu.Lock()
+	if kept.on {
+		u.File.Keep()
+		kept.files = append(kept.files, u.File)
+	}
+	kept.mu.Unlock()
 	if hold := uploads.hold.Load(); hold != nil {
 		<-*hold
 	}
@@ -257,4 +270,56 @@ func TestUploadsAtOnce(t *testing.T) {
 	if err := <-ended; err != nil && !errors.Is(err, net.ErrClosed) {
 		t.Errorf("shut down: %v", err)
 	}
+}
+
+// TestUploadKept: what is kept beyond its answer keeps its slot, until it is closed.
+func TestUploadKept(t *testing.T) {
+	s := uploadSite(t)
+	address := s.serve()
+	kept.on = true
+	defer func() { kept.on, kept.files = false, nil }()
+	form := part("file.", "content") + formEnd
+	request := uploadHead(signedIn, length(len(form))) + form
+	for range uploadForm.PerPerson {
+		if a, _ := raw(t, address, request); a.StatusCode != 200 {
+			t.Errorf("%d %s", a.StatusCode, a.body)
+		}
+	}
+	if a, _ := raw(t, address, request); a.StatusCode != 503 {
+		t.Errorf("one more: %d %s", a.StatusCode, a.body)
+	}
+	if err := kept.files[0].Close(); err != nil {
+		t.Error(err)
+	}
+	if a, _ := raw(t, address, request); a.StatusCode != 200 {
+		t.Errorf("after one is closed: %d %s", a.StatusCode, a.body)
+	}
+}
+
+// TestUploadOutlives: who has signed out while the form came is refused.
+func TestUploadOutlives(t *testing.T) {
+	s := uploadSite(t)
+	address := s.serve()
+	form := part("file.", "content") + formEnd
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, uploadHead(signedIn, length(len(form)), "Expect: 100-continue")); err != nil {
+		t.Fatal(err)
+	}
+	told := make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))
+	if _, err := io.ReadFull(c, told); err != nil { // so the head has been judged
+		t.Fatal(err)
+	}
+	s.auth.forget(social.Credentials{Cookie: "good"})
+	if _, err := io.WriteString(c, form); err != nil {
+		t.Fatal(err)
+	}
+	rest, err := io.ReadAll(c)
+	if err != nil || !bytes.HasPrefix(rest, []byte("HTTP/1.1 401")) {
+		t.Errorf("%s, %v", rest, err)
+	}
+	checkSpool(t, s)
 }

@@ -76,6 +76,13 @@ func (a *fakeAuth) Authenticate(_ context.Context, c social.Credentials) (social
 		"This session or token is unknown, expired or revoked.")
 }
 
+// forget ends credentials.
+func (a *fakeAuth) forget(c social.Credentials) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.knows, c)
+}
+
 func (a *fakeAuth) calls() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -44,6 +44,9 @@ func (m *markup) head(v view) {
 	if v.Picture != "" {
 		m.meta("property", "og:image", v.Picture)
 	}
+	if v.PictureAlt != "" {
+		m.meta("property", "og:image:alt", v.PictureAlt)
+	}
 	m.meta("name", "twitter:card", card)
 }
 
@@ -98,8 +101,10 @@ func (m *markup) post(p Post) {
 		m.text(line)
 	}
 	m.tags("</p>\n")
-	if p.Picture != "" && !p.Sensitive {
-		m.tags(`<p><img src="`).text(p.Picture).tags(`" alt="" loading="lazy"></p>` + "\n")
+	for _, shown := range p.Pictures {
+		if shown.PreviewURL != nil && !p.Sensitive {
+			m.tags(`<p><img src="`).text(*shown.PreviewURL).tags(`" alt="`).text(shown.Alt).tags(`" loading="lazy"></p>` + "\n")
+		}
 	}
 	if p.Warning != "" {
 		m.tags("</details>")

@@ -161,15 +161,37 @@ func TestSharedLink(t *testing.T) {
 			t.Errorf("%s links to %q", path, p.hrefs)
 		}
 	}
+	address := picture
 	for _, hidden := range []bool{false, true} {
-		s.post.Picture, s.post.Sensitive = picture, hidden
+		s.post.Pictures, s.post.Sensitive = []social.Media{{PreviewURL: &address, Alt: "A \"harbour\""}}, hidden
 		_, page := s.get(t, post)
 		p := parse(t, page)
 		shown := slices.ContainsFunc(p.elements, func(e string) bool { return strings.HasPrefix(e, "img ") })
 		if shown == hidden || (p.meta["og:image"] == picture) == hidden ||
+			(p.meta["og:image:alt"] == `A "harbour"`) == hidden ||
+			strings.Contains(page, `alt="A &#34;harbour&#34;"`) == hidden ||
 			(p.meta["twitter:card"] == "summary_large_image") == hidden {
 			t.Errorf("a picture, sensitive %v: %+v", hidden, p)
 		}
+	}
+	for _, tt := range []struct {
+		pictures  []social.Media
+		sensitive bool
+		says      string
+	}{
+		{[]social.Media{{PreviewURL: &address, Alt: "A boat"}}, false, "A boat"},
+		{[]social.Media{{PreviewURL: &address, Alt: "A boat"}}, true, "A picture"},
+		{[]social.Media{{}, {}, {}}, false, "3 pictures"},
+	} {
+		s.post.Text, s.post.Pictures, s.post.Sensitive = "", tt.pictures, tt.sensitive
+		_, page := s.get(t, post)
+		if p := parse(t, page); !strings.HasSuffix(p.meta["og:title"], ": "+tt.says) || p.meta["og:description"] != tt.says {
+			t.Errorf("pictures alone: %+v, want %q", p.meta, tt.says)
+		}
+	}
+	s.post.Text = "Post of the harbour, \u202ebackwards"
+	if _, page := s.get(t, post); strings.Contains(parse(t, page).title+parse(t, page).meta["og:title"], "\u202e") {
+		t.Error("the title turns what follows it")
 	}
 	s.post.Warning, s.post.Sensitive = "spiders", false
 	_, page := s.get(t, post)

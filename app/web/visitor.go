@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -28,8 +29,8 @@ type Post struct {
 	URL       string
 	Text      string
 	Warning   string // shown in front of the text; "" = none
-	Sensitive bool   // its picture is not shown
-	Picture   string // address of the first picture's small form; "" = none
+	Sensitive bool   // its pictures are not shown
+	Pictures  []social.Media
 	CreatedAt social.Time
 }
 
@@ -54,10 +55,25 @@ func begin(list []Post) []Post {
 
 // said is what a post says to whoever has not decided to read it.
 func (p Post) said() string {
-	if p.Warning != "" {
+	switch {
+	case p.Warning != "":
 		return p.Warning
+	case p.Text != "" || len(p.Pictures) == 0:
+		return p.Text
+	case !p.Sensitive && p.Pictures[0].Alt != "":
+		return p.Pictures[0].Alt
+	case len(p.Pictures) == 1:
+		return "A picture"
 	}
-	return p.Text
+	return strconv.Itoa(len(p.Pictures)) + " pictures"
+}
+
+// cover is the picture that stands for the post; nil = there is none, or it is not for everybody's eyes.
+func (p Post) cover() *social.Media {
+	if len(p.Pictures) == 0 || p.Sensitive || p.Warning != "" || p.Pictures[0].PreviewURL == nil {
+		return nil
+	}
+	return &p.Pictures[0]
 }
 
 // view is a page for a visitor. The zero view says nothing beside the site's name.
@@ -68,6 +84,7 @@ type view struct {
 	Kind        string // of Open Graph; "" = this page tells nothing to programs that show links
 	URL         string
 	Picture     string
+	PictureAlt  string
 	Large       bool // the picture is worth the width of a card
 
 	Heading string
@@ -83,9 +100,14 @@ const (
 	beginLen       = 500 // and in a list
 )
 
-// short is a text in one line of at most so many code points.
+// short is a text in one line of at most so many code points, which leaves what stands around it in order.
 func short(text string, most int) string {
-	text = strings.Join(strings.Fields(text), " ")
+	text = strings.Map(func(r rune) rune {
+		if social.Reorders(r) {
+			return -1
+		}
+		return r
+	}, strings.Join(strings.Fields(text), " "))
 	if utf8.RuneCountInString(text) <= most {
 		return text
 	}
@@ -107,8 +129,8 @@ func (p *pages) post(ctx context.Context, id string) (v view, err error) {
 	}
 	v = view{Kind: "article", URL: post.URL, Title: post.Author.DisplayName + ": " + short(post.said(), titleLen),
 		Description: short(post.said(), descriptionLen), Post: &post, Posts: begin(comments)}
-	if post.Picture != "" && !post.Sensitive && post.Warning == "" {
-		v.Picture, v.Large = post.Picture, true
+	if cover := post.cover(); cover != nil {
+		v.Picture, v.PictureAlt, v.Large = *cover.PreviewURL, short(cover.Alt, descriptionLen), true
 	} else if post.Author.AvatarURL != nil {
 		v.Picture = *post.Author.AvatarURL
 	}

@@ -99,6 +99,8 @@ func (Absent) Take(_ context.Context, _ storage.Tx, _ social.ID, list ids, _ soc
 		"Pictures are not supported on this server."))
 }
 
+func (Absent) Drop(context.Context, storage.Tx, social.ID, ids) error { return nil }
+
 func (Absent) Wear(_ context.Context, _ storage.Tx, _, id social.ID) (string, error) {
 	if id.IsZero() {
 		return "", nil

@@ -20,3 +20,6 @@ func (s *Service) HoldTurns(t *testing.T) (free func()) {
 
 // Wait waits for the pictures that are in work.
 func (s *Service) Wait() { s.working.Wait() }
+
+// Ending is closed when the service is told to stop.
+func (s *Service) Ending() <-chan struct{} { return s.base.Done() }

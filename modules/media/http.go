@@ -2,6 +2,7 @@ package media
 
 import (
 	"context"
+	"encoding/json"
 	"math"
 	"net/http"
 	"reflect"
@@ -28,9 +29,23 @@ type uploadOutput struct {
 type updateInput struct {
 	ID   string `path:"id"`
 	Body struct {
-		Alt   *string       `json:"alt,omitempty" doc:"At most 1500 characters; null or empty takes it away."`
-		Focus *social.Focus `json:"focus,omitempty"`
+		Alt   change[string]       `json:"alt" required:"false" doc:"At most 1500 characters; null or empty takes it away."`
+		Focus change[social.Focus] `json:"focus" required:"false" doc:"null = the middle."`
 	}
+}
+
+// change is one field of a merge; nil = as it was. null gives the zero value.
+type change[T any] struct{ to *T }
+
+// UnmarshalJSON is called for a field that is there, null too.
+func (c *change[T]) UnmarshalJSON(b []byte) error {
+	c.to = new(T)
+	return json.Unmarshal(b, c.to)
+}
+
+// Schema is the value's own, or null.
+func (change[T]) Schema(r huma.Registry) *huma.Schema {
+	return huma.SchemaFromType(r, reflect.TypeFor[*T]())
 }
 
 type mediaOutput = social.Answer[social.Media]
@@ -44,6 +59,7 @@ func (s *Service) Routes(api huma.API) {
 			DefaultStatus: status, Metadata: meta, Errors: errs}
 	}
 	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWritePosts)}
+	described := map[string]any{social.MetaAuth: write[social.MetaAuth], social.MetaETag: "strong"}
 	upload := op("upload-media", http.MethodPost, uploadPath, "Send a picture", created, map[string]any{
 		social.MetaAuth: write[social.MetaAuth], social.MetaLimit: social.BudgetMedia,
 		social.MetaUpload: social.UploadForm{File: "file", Doc: "A JPEG, PNG, GIF or WebP.",
@@ -61,7 +77,7 @@ func (s *Service) Routes(api huma.API) {
 	huma.Register(api, upload, s.upload)
 	huma.Register(api, op("get-media", http.MethodGet, "/v1/media/{id}", "A picture of one's own", ok, map[string]any{
 		social.MetaAuth: social.AuthScope(social.ScopeRead), social.MetaETag: "strong"}, http.StatusNotFound), s.get)
-	huma.Register(api, op("update-media", http.MethodPatch, "/v1/media/{id}", "Say what a picture shows", ok, write,
+	huma.Register(api, op("update-media", http.MethodPatch, "/v1/media/{id}", "Say what a picture shows", ok, described,
 		http.StatusNotFound, http.StatusUnprocessableEntity), s.update)
 	huma.Register(api, op("delete-media", http.MethodDelete, "/v1/media/{id}", "Delete a picture that nothing uses",
 		empty, write, http.StatusNotFound, http.StatusConflict), s.delete)
@@ -113,7 +129,7 @@ func (s *Service) get(ctx context.Context, in *social.IDPath) (*mediaOutput, err
 }
 
 func (s *Service) update(ctx context.Context, in *updateInput) (*mediaOutput, error) {
-	c := Change(in.Body)
+	c := Change{Alt: in.Body.Alt.to, Focus: in.Body.Focus.to}
 	return social.Answered(s.Update(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID), c))
 }
 

@@ -20,10 +20,10 @@ func newFigures() *figures {
 		made: prometheus.NewCounter(prometheus.CounterOpts{Name: "media_bytes_total",
 			Help: "Bytes of files that were kept; what was removed since is not taken off."}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "media_rejected_total",
-			Help: "Files refused: of no known type, damaged, of too many pixels, in need of too much memory."},
+			Help: "Files refused: of no known type, damaged, of too many pixels, in need of too much memory or time."},
 			[]string{"reason"}),
 	}
-	for _, reason := range []string{"type", "damaged", "pixels", "memory"} {
+	for _, reason := range []string{"type", "damaged", "pixels", "memory", "time"} {
 		f.rejected.WithLabelValues(reason)
 	}
 	return f

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -55,8 +56,8 @@ func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock soci
 	if decodes == 0 {
 		decodes = max(1, runtime.NumCPU()/2)
 	}
-	s := &Service{Ports: Ports{Quota: unbounded{}}, cfg: cfg, site: site, db: db, bus: bus, clock: clock,
-		log: log.Named("media"), memory: semaphore.NewWeighted(int64(cfg.DecodeMemory)),
+	s := &Service{Ports: Ports{Quota: unbounded{}, Users: everybody{}}, cfg: cfg, site: site, db: db, bus: bus,
+		clock: clock, log: log.Named("media"), memory: semaphore.NewWeighted(int64(cfg.DecodeMemory)),
 		turns: semaphore.NewWeighted(int64(decodes)), patience: patience}
 	s.base, s.end = context.WithCancel(context.Background())
 	s.store = sync.OnceValues(cfg.open)
@@ -64,7 +65,8 @@ func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock soci
 	return s
 }
 
-// Stop gives up what waits and waits for what is decoded now. What is not ready then the next start calls failed.
+// Stop gives up what waits and what is decoded now, and waits until ctx ends for what is written. What is not ready
+// then the next start calls failed.
 func (s *Service) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	s.ended = true
@@ -74,10 +76,10 @@ func (s *Service) Stop(ctx context.Context) error {
 	go func() { s.working.Wait(); close(done) }()
 	select {
 	case <-done:
-		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		s.log.Info("pictures are left in work")
 	}
+	return nil
 }
 
 // work runs f on a goroutine that Stop waits for; false = the service has ended.
@@ -128,7 +130,20 @@ func (s *Service) Open(ctx context.Context, token, name string) (social.MediaFil
 		s.log.Error("a file is missing", zap.Stringer("media", p.id), zap.String("size", strings.TrimSuffix(name, "."+p.ext)))
 		return social.MediaFile{}, social.NotFound()
 	}
-	return social.MediaFile{Body: body, Size: size, MIME: p.mime}, social.Wrap(err, "media: open %s", p.id)
+	if err != nil {
+		return social.MediaFile{}, fmt.Errorf("media: open %s: %w", p.id, s.away(err))
+	}
+	return social.MediaFile{Body: body, Size: size, MIME: p.mime}, nil
+}
+
+// away names a store that does not answer as callers see it, and notes it.
+func (s *Service) away(err error) error {
+	if !errors.Is(err, files.ErrAway) {
+		return err
+	}
+	s.log.Warn("the store of pictures does not answer", zap.Error(err))
+	return &social.Fault{Code: social.CodeUnavailable, RetryAfter: 10 * time.Second,
+		Detail: "Pictures cannot be reached. Try again soon."}
 }
 
 // Get gives a picture of the person who asks.
@@ -163,6 +178,9 @@ func (s *Service) Update(ctx context.Context, owner, id social.ID, c Change) (so
 			return storage.Absent(err)
 		}
 		if c.Alt != nil {
+			if err := room(ctx, tx, p, *c.Alt); err != nil {
+				return err
+			}
 			p.alt = *c.Alt
 		}
 		if c.Focus != nil {

@@ -45,6 +45,9 @@ func rejected(why string) *social.Fault { return social.NewFault(social.CodeMedi
 // pixels), rate_limited and storage_full by the quota, unavailable at the end of the program.
 func (s *Service) Upload(ctx context.Context, actor social.Actor, d Draft, u *social.Upload,
 	once *storage.Once) (social.Media, error) {
+	if kept, done, err := s.before(ctx, once); err != nil || done {
+		return kept, err
+	}
 	h, err := s.look(u.File)
 	if err != nil {
 		return social.Media{}, err
@@ -54,7 +57,7 @@ func (s *Service) Upload(ctx context.Context, actor social.Actor, d Draft, u *so
 	}
 	p := row{id: social.NewID(), owner: actor.UserID, token: newToken(), mime: h.Type, width: h.Width, height: h.Height,
 		alt: d.Alt, focus: d.Focus, createdAt: s.clock.Now()}
-	if err := s.db.InTx(ctx, func(tx storage.Tx) error { return insertRow(ctx, tx, p) }); err != nil {
+	if err := s.db.InTx(ctx, func(tx storage.Tx) error { return s.begin(ctx, tx, p) }); err != nil {
 		return social.Media{}, social.Wrap(err, "media: begin %s", p.id)
 	}
 	made := make(chan outcome, 1)
@@ -72,6 +75,44 @@ func (s *Service) Upload(ctx context.Context, actor social.Actor, d Draft, u *so
 	}
 }
 
+// before answers a repeated request, before its picture costs anything.
+func (s *Service) before(ctx context.Context, once *storage.Once) (kept social.Media, done bool, err error) {
+	if once == nil {
+		return kept, false, nil
+	}
+	err = s.db.Read(ctx, func(q storage.Querier) error {
+		done, err = repeated(ctx, q, once, &kept)
+		return err
+	})
+	return kept, done, social.Wrap(err, "media: upload")
+}
+
+// repeated is once.Begin. A picture that was in work when that was answered, and has failed since, may be sent again.
+func repeated(ctx context.Context, q storage.Querier, once *storage.Once, answer *social.Media) (done bool, err error) {
+	*answer = social.Media{}
+	if done, err = once.Begin(ctx, q, answer); err != nil || !done || answer.State != social.MediaProcessing {
+		return done, err
+	}
+	p, err := byID(ctx, q, answer.ID)
+	if there, err := storage.Found(err); err != nil || !there || p.state != failed {
+		return true, err
+	}
+	once.Again()
+	return false, nil
+}
+
+// begin inserts a picture of somebody who is there: the upload may have taken longer than the account was to live.
+func (s *Service) begin(ctx context.Context, tx storage.Tx, p row) error {
+	refs, err := s.Ports.Users.Refs(ctx, tx, []social.ID{p.owner})
+	if err != nil {
+		return err
+	}
+	if _, there := refs[p.owner]; !there {
+		return accountEnded()
+	}
+	return insertRow(ctx, tx, p)
+}
+
 // look refuses by the header what must not be decoded.
 func (s *Service) look(file io.ReadSeeker) (picture.Header, error) {
 	h, err := picture.Look(file)
@@ -79,9 +120,8 @@ func (s *Service) look(file io.ReadSeeker) (picture.Header, error) {
 	case errors.Is(err, picture.ErrUnknown):
 		s.figures.rejected.WithLabelValues("type").Inc()
 		return h, social.NewFault(social.CodeUnsupportedMediaType, "Send a JPEG, PNG, GIF or WebP.")
-	case errors.Is(err, picture.ErrDamaged):
-		s.figures.rejected.WithLabelValues("damaged").Inc()
-		return h, rejected("The picture is damaged.")
+	case errors.Is(err, picture.ErrDamaged), errors.Is(err, picture.ErrSlow):
+		return h, s.refuse(err)
 	case err != nil:
 		return h, social.Wrap(err, "media: read an upload")
 	case h.Pixels() > int64(s.cfg.MaxPixels):
@@ -94,6 +134,9 @@ func (s *Service) look(file io.ReadSeeker) (picture.Header, error) {
 	}
 	return h, nil
 }
+
+// decodeTime bounds the reading of one picture: the largest takes a few seconds, or ten times that on a busy machine.
+const decodeTime = 30 * time.Second
 
 // outcome is what became of a file.
 type outcome struct {
@@ -112,10 +155,18 @@ func (s *Service) process(p row, h picture.Header, file io.ReadCloser) (o outcom
 		return outcome{err: fmt.Errorf("%w: %w", storage.ErrClosed, err)}
 	}
 	began := s.clock()
-	o.made, o.err = picture.Make(file.(io.ReadSeeker), h)
+	o.made, o.err = picture.Make(file.(io.ReadSeeker), h, func() error {
+		if s.clock().Sub(began) > decodeTime {
+			return picture.ErrSlow
+		}
+		return s.base.Err()
+	})
 	s.turns.Release(1)
 	s.memory.Release(h.Memory)
 	s.figures.seconds.Observe(s.clock().Sub(began).Seconds())
+	if s.base.Err() != nil {
+		return outcome{err: storage.ErrClosed}
+	}
 	if o.err != nil {
 		return o
 	}
@@ -125,7 +176,7 @@ func (s *Service) process(p row, h picture.Header, file io.ReadCloser) (o outcom
 	}
 	for name, content := range map[string][]byte{fullName: o.made.Full, smallName: o.made.Small} {
 		if err := store.Put(s.base, stored(p.token, name+o.made.Ext), content); err != nil {
-			return outcome{err: fmt.Errorf("media: store %s: %w", p.id, full(err))}
+			return outcome{err: fmt.Errorf("media: store %s: %w", p.id, s.away(full(err)))}
 		}
 	}
 	return o
@@ -156,8 +207,7 @@ func (s *Service) finish(ctx context.Context, p row, o outcome, once *storage.On
 		return answer, errors.Join(s.refuse(o.err), s.drop(ctx, p.id))
 	}
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
-		answer = social.Media{}
-		if done, err := once.Begin(ctx, tx, &answer); err != nil {
+		if done, err := repeated(ctx, tx, once, &answer); err != nil {
 			return err
 		} else if done {
 			return errors.Join(failRow(ctx, tx, p.id), markGone(ctx, tx, p.id, s.clock.Now()))
@@ -191,6 +241,10 @@ func (s *Service) refuse(err error) error {
 		s.figures.rejected.WithLabelValues("damaged").Inc()
 		return rejected("The picture is damaged.")
 	}
+	if errors.Is(err, picture.ErrSlow) {
+		s.figures.rejected.WithLabelValues("time").Inc()
+		return rejected("The picture takes too long to be read. Save it anew, with fewer scans.")
+	}
 	return err
 }
 
@@ -198,8 +252,7 @@ func (s *Service) refuse(err error) error {
 func (s *Service) later(ctx context.Context, p row, made <-chan outcome, once *storage.Once) (answer social.Media,
 	err error) {
 	err = s.db.InTx(ctx, func(tx storage.Tx) error {
-		answer = social.Media{}
-		if done, err := once.Begin(ctx, tx, &answer); err != nil || done {
+		if done, err := repeated(ctx, tx, once, &answer); err != nil || done {
 			return err
 		}
 		answer = s.site.ShownMedia(p.media())
@@ -223,7 +276,8 @@ func (s *Service) settle(p row, o outcome, unwanted bool) {
 		err = s.db.InTx(ctx, func(tx storage.Tx) error { _, err := finishRow(ctx, tx, p.id, o.made); return err })
 		s.figures.made.Add(float64(len(o.made.Full) + len(o.made.Small)))
 	}
-	if err != nil && !social.IsFault(err, social.CodeMediaRejected) && !errors.Is(err, storage.ErrClosed) {
+	noted := social.IsFault(err, social.CodeMediaRejected) || social.IsFault(err, social.CodeUnavailable)
+	if err != nil && !noted && !errors.Is(err, storage.ErrClosed) {
 		s.log.Error("a picture could not be kept", zap.Stringer("media", p.id), zap.Error(err))
 	}
 }

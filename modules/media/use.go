@@ -9,14 +9,23 @@ import (
 	"github.com/belfry-social/belfry/storage/outbox"
 )
 
-// Take makes pictures of owner part of a post, in the order given, and gives them as a post keeps them. The fault
-// validation_failed, at /media_ids/<n>: not_found (also: somebody else's, or used already), not_ready.
+// MaxAlts bounds what is said about all pictures of a post, in bytes of JSON: with the longest text it has to be one
+// event.
+const MaxAlts = 16 << 10
+
+// altBytes is what the text for those who do not see a picture takes in an event.
+func altBytes(alt string) int { return len(social.AppendJSONText(nil, alt)) }
+
+// Take makes pictures of owner part of a post, in the order given, and gives them as a post keeps them; those that it
+// has already stay. The fault validation_failed, at /media_ids/<n>: not_found (also: somebody else's, or used
+// elsewhere), not_ready; at /media_ids: too_long, more than MaxAlts.
 func (s *Service) Take(ctx context.Context, tx storage.Tx, owner social.ID, ids []social.ID,
 	post social.ID) ([]social.Media, error) {
 	out := make([]social.Media, len(ids))
 	var bad []social.Field
+	alts := 0
 	for i, id := range ids {
-		p, fault, err := usable(ctx, tx, owner, id, fmt.Sprintf("/media_ids/%d", i))
+		p, fault, err := usable(ctx, tx, owner, id, post, fmt.Sprintf("/media_ids/%d", i))
 		if err != nil {
 			return nil, err
 		}
@@ -28,6 +37,10 @@ func (s *Service) Take(ctx context.Context, tx storage.Tx, owner social.ID, ids 
 			return nil, err
 		}
 		out[i] = p.media()
+		alts += altBytes(p.alt)
+	}
+	if alts > MaxAlts {
+		bad = append(bad, social.BodyField("/media_ids", social.FieldTooLong, altsTooLong))
 	}
 	if len(bad) > 0 {
 		return nil, social.Invalid(bad...)
@@ -35,8 +48,42 @@ func (s *Service) Take(ctx context.Context, tx storage.Tx, owner social.ID, ids 
 	return out, nil
 }
 
-// usable gives a picture of owner that is ready and used nowhere.
-func usable(ctx context.Context, tx storage.Tx, owner, id social.ID, pointer string) (row, *social.Field, error) {
+const altsTooLong = "What is said about the pictures of this post is too long, taken together."
+
+// Drop ends pictures of a post that it has no more.
+func (s *Service) Drop(ctx context.Context, tx storage.Tx, post social.ID, ids []social.ID) error {
+	for _, id := range ids {
+		_, err := tx.Exec(ctx, `UPDATE media SET gone_at = $3 WHERE id = $1 AND post_id = $2 AND gone_at = 0`, id, post,
+			int64(s.clock.Now()))
+		if err != nil {
+			return social.Wrap(err, "media: drop %s", id)
+		}
+	}
+	return nil
+}
+
+// room refuses another text about a picture of a post, if it is longer than before and they are too long together.
+func room(ctx context.Context, tx storage.Tx, p row, alt string) error {
+	all := altBytes(alt)
+	if p.post.IsZero() || all <= altBytes(p.alt) {
+		return nil
+	}
+	others, err := storage.All(ctx, tx, storage.One[string], `SELECT alt FROM media WHERE post_id = $1 AND id <> $2 AND
+		gone_at = 0`, p.post, p.id)
+	if err != nil {
+		return err
+	}
+	for _, other := range others {
+		all += altBytes(other)
+	}
+	if all > MaxAlts {
+		return social.Invalid(social.BodyField("/alt", social.FieldTooLong, altsTooLong))
+	}
+	return nil
+}
+
+// usable gives a picture of owner that is ready and used nowhere, or by that post; the zero id is none.
+func usable(ctx context.Context, tx storage.Tx, owner, id, post social.ID, pointer string) (row, *social.Field, error) {
 	p, err := ownRow(ctx, tx, owner, id)
 	there, err := storage.Found(err)
 	if err != nil {
@@ -44,7 +91,7 @@ func usable(ctx context.Context, tx storage.Tx, owner, id social.ID, pointer str
 	}
 	var bad social.Field
 	switch {
-	case !there || p.used != usedNot:
+	case !there || p.used != usedNot && (p.used != usedPost || p.post != post):
 		bad = social.BodyField(pointer, social.FieldNotFound, "There is no such picture of yours that is not used yet.")
 	case p.state != ready:
 		bad = social.BodyField(pointer, social.FieldNotReady, "This picture is not ready.")
@@ -71,7 +118,7 @@ func (s *Service) Wear(ctx context.Context, tx storage.Tx, owner, id social.ID) 
 	}
 	if !id.IsZero() && (!there || p.used != usedNow) {
 		var bad *social.Field
-		if p, bad, err = usable(ctx, tx, owner, id, "/avatar_media_id"); err != nil {
+		if p, bad, err = usable(ctx, tx, owner, id, social.ID{}, "/avatar_media_id"); err != nil {
 			return "", err
 		}
 		if bad != nil {

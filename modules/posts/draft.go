@@ -23,6 +23,8 @@ type Draft struct {
 	Media      []social.ID
 }
 
+const nothingShows = "A post needs a text that shows, or pictures."
+
 // MaxMedia is how many pictures a post may have.
 const MaxMedia = 10
 
@@ -41,7 +43,7 @@ func (d Draft) check(cfg Config) (checked, error) {
 	}
 	switch {
 	case !social.Visible(d.Text) && len(d.Media) == 0:
-		refuse("/text", social.FieldRequired, "A post needs a text that shows, or pictures.")
+		refuse("/text", social.FieldRequired, nothingShows)
 	case utf8.RuneCountInString(d.Text) > cfg.MaxText:
 		refuse("/text", social.FieldTooLong, fmt.Sprintf("At most %d characters.", cfg.MaxText))
 	}

@@ -35,20 +35,48 @@ type Edit struct {
 	Sensitive Change[bool]
 	Warning   Change[string]
 	Language  Change[string]
+	Media     Change[[]social.ID] // in the order in which they are shown
 }
 
-// check holds what is given against the rules of drafts.
+// check holds what is given against the rules of drafts. Whether something is left of the post is seen by takes.
 func (e Edit) check(cfg Config) (checked, error) {
-	d := Draft{Text: "a text that stays", Warning: e.Warning.Value, Language: e.Language.Value}
-	if e.Text.Set {
-		d.Text = e.Text.orZero()
+	d := Draft{Text: "a text that stays", Warning: e.Warning.Value, Language: e.Language.Value, Media: e.Media.orZero()}
+	if text := e.Text.orZero(); social.Visible(text) {
+		d.Text = text
 	}
-	return d.check(cfg)
+	c, err := d.check(cfg)
+	if e.Text.Set && !social.Visible(e.Text.orZero()) {
+		c.Text = ""
+	}
+	return c, err
 }
 
-// apply makes the change; c is what check gave, with the people named in its text. It reports whether anything differs.
-func (e Edit) apply(r *row, c checked, mentions []Mention) (changed bool) {
-	was := *r
+// takes makes the pictures of r those that are wanted, and ends the others.
+func (s *Service) takes(ctx context.Context, tx storage.Tx, actor social.Actor, e Edit, r *row) error {
+	if ids := e.Media.orZero(); e.Media.Set {
+		was := r.media
+		var err error
+		if r.media, err = s.Ports.Media.Take(ctx, tx, actor.UserID, ids, r.id); err != nil {
+			return err
+		}
+		var gone []social.ID
+		for _, m := range was {
+			if !slices.Contains(ids, m.ID) {
+				gone = append(gone, m.ID)
+			}
+		}
+		if err := s.Ports.Media.Drop(ctx, tx, r.id, gone); err != nil {
+			return err
+		}
+	}
+	if !social.Visible(r.text) && len(r.media) == 0 {
+		return social.Invalid(social.BodyField("/text", social.FieldRequired, nothingShows))
+	}
+	return nil
+}
+
+// apply makes the change; c is what check gave, with the people named in its text.
+func (e Edit) apply(r *row, c checked, mentions []Mention) {
 	if e.Text.Set && c.Text != r.text {
 		r.text, r.mentions, r.tags = c.Text, mentions, c.tags
 	}
@@ -61,8 +89,20 @@ func (e Edit) apply(r *row, c checked, mentions []Mention) (changed bool) {
 	if e.Language.Set {
 		r.language = c.Language
 	}
+}
+
+// differs reports whether an edit has changed anything.
+func differs(was, r row) bool {
 	return r.text != was.text || r.sensitive != was.sensitive || !same(r.warning, was.warning) ||
+		!slices.Equal(pictureIDs(r.media), pictureIDs(was.media)) ||
 		!same(r.language, was.language)
+}
+
+func pictureIDs(list []social.Media) (ids []social.ID) {
+	for _, m := range list {
+		ids = append(ids, m.ID)
+	}
+	return ids
 }
 
 func same(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
@@ -92,8 +132,11 @@ func (s *Service) Edit(ctx context.Context, actor social.Actor, id social.ID, e 
 		if err != nil {
 			return err
 		}
-		changed := e.apply(&r, c, there)
-		if changed {
+		e.apply(&r, c, there)
+		if err := s.takes(ctx, tx, actor, e, &r); err != nil {
+			return err
+		}
+		if differs(was, r) {
 			f := event.PostEdited{At: s.clock.Now(), Named: without(r, was), Unnamed: without(was, r)}
 			if !spent {
 				if err := s.Ports.Limits.Spend(social.BudgetMentions, actor.LimitKey(""), len(f.Named)); err != nil {
@@ -147,9 +190,17 @@ func editRow(ctx context.Context, tx storage.Tx, was, r row, key int64, f event.
 	if err != nil {
 		return err
 	}
+	media, err := pack(r.media)
+	if err != nil {
+		return err
+	}
 	_, err = tx.Exec(ctx, `UPDATE posts SET text = $2, sensitive = $3, warning = $4, language = $5, mentions = $6,
-		tags = $7, changed = $8, edited_at = $9 WHERE key = $1`,
-		r.key, r.text, storage.Bit(r.sensitive), r.warning, r.language, mentions, tags, key, int64(f.At))
+		tags = $7, changed = $8, edited_at = $9, media = $10 WHERE key = $1`,
+		r.key, r.text, storage.Bit(r.sensitive), r.warning, r.language, mentions, tags, key, int64(f.At), media)
+	if err == nil && (len(was.media) > 0) != (len(r.media) > 0) {
+		_, err = tx.Exec(ctx, `UPDATE post_mentions SET with_media = $2 WHERE post_key = $1 AND author_id IS NOT NULL`, r.key,
+			storage.Bit(len(r.media) > 0))
+	}
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package posts
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 
@@ -33,8 +34,8 @@ type editInput struct {
 	ID      string `path:"id"`
 	IfMatch string `header:"If-Match"`
 	Body    struct {
-		Text      Change[string]   `json:"text" required:"false" doc:"1 to 5000 characters."`
-		MediaIDs  Change[[]string] `json:"media_ids" required:"false" doc:"Not yet: has to be absent."`
+		Text      Change[string]   `json:"text" required:"false" doc:"At most 5000 characters; may be empty where there are pictures."`
+		MediaIDs  Change[[]string] `json:"media_ids" required:"false" doc:"All pictures, in their order: those it has, and new ones as in a new post. What is left out is deleted."`
 		Sensitive Change[bool]     `json:"sensitive" required:"false"`
 		Warning   Change[string]   `json:"warning" required:"false" doc:"1 to 200 characters; null = none."`
 		Language  Change[string]   `json:"language" required:"false" doc:"A language tag of BCP 47; null = none."`
@@ -86,6 +87,8 @@ func (s *Service) Routes(api huma.API) {
 	write := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeWritePosts),
 		social.MetaEvents: map[string]any{social.EventPostCreated: Content{}, social.EventPostUpdated: Content{},
 			social.EventPostDeleted: Tombstone{}}}
+	change := maps.Clone(write)
+	change[social.MetaETag] = "strong"
 	one := map[string]any{social.MetaAuth: social.AuthOptional, social.MetaETag: "strong"}
 	list := map[string]any{social.MetaAuth: social.AuthOptional, social.MetaETag: "weak"}
 	home := map[string]any{social.MetaAuth: social.AuthScope(social.ScopeRead), social.MetaETag: "weak"}
@@ -99,7 +102,7 @@ func (s *Service) Routes(api huma.API) {
 		write, invalid), s.create)
 	huma.Register(api, op("get-post", http.MethodGet, "/v1/posts/{id}", "One post or comment", ok, one, missing), s.get)
 	huma.Register(api, op("edit-post", http.MethodPatch, "/v1/posts/{id}", "Change a post or comment of one's own", ok,
-		write, missing, http.StatusPreconditionFailed, invalid), s.edited)
+		change, missing, http.StatusPreconditionFailed, invalid), s.edited)
 	huma.Register(api, op("delete-post", http.MethodDelete, "/v1/posts/{id}", "Delete a post or comment of one's own",
 		http.StatusNoContent, write, missing, http.StatusPreconditionFailed), s.delete)
 	huma.Register(api, op("list-comments", http.MethodGet, "/v1/posts/{id}/comments", "Everything below a post, flat",
@@ -135,13 +138,7 @@ func (b draftBody) draft() (Draft, error) {
 	d := Draft{Text: b.Text, Visibility: event.Visibility(b.Visibility), Sensitive: b.Sensitive, Warning: b.Warning,
 		Language: b.Language}
 	var bad []social.Field
-	for i, text := range b.MediaIDs {
-		id, err := social.ParseID(text)
-		if err != nil || id.IsZero() {
-			bad = append(bad, social.BodyField(fmt.Sprintf("/media_ids/%d", i), social.FieldBadFormat, "Not an id."))
-		}
-		d.Media = append(d.Media, id)
-	}
+	d.Media, bad = pictures(b.MediaIDs)
 	if b.ReplyTo != nil {
 		id, err := social.ParseID(*b.ReplyTo)
 		if err != nil || id.IsZero() {
@@ -155,17 +152,30 @@ func (b draftBody) draft() (Draft, error) {
 	return d, nil
 }
 
+// pictures reads the ids of pictures.
+func pictures(texts []string) (ids []social.ID, bad []social.Field) {
+	for i, text := range texts {
+		id, err := social.ParseID(text)
+		if err != nil || id.IsZero() {
+			bad = append(bad, social.BodyField(fmt.Sprintf("/media_ids/%d", i), social.FieldBadFormat, "Not an id."))
+		}
+		ids = append(ids, id)
+	}
+	return ids, bad
+}
+
 func (s *Service) get(ctx context.Context, in *social.IDPath) (*social.Answer[Post], error) {
 	return social.Answered(s.Get(ctx, social.ActorFrom(ctx).UserID, social.PathID(in.ID)))
 }
 
 func (s *Service) edited(ctx context.Context, in *editInput) (*social.Answer[Post], error) {
-	if in.Body.MediaIDs.Set {
-		return nil, social.Invalid(social.BodyField("/media_ids", social.FieldNotAllowed,
-			"Media of a post cannot be changed on this server."))
-	}
 	b := in.Body
-	e := Edit{Text: b.Text, Sensitive: b.Sensitive, Warning: b.Warning, Language: b.Language}
+	media, bad := pictures(b.MediaIDs.orZero())
+	if len(bad) > 0 {
+		return nil, social.Invalid(bad...)
+	}
+	e := Edit{Text: b.Text, Sensitive: b.Sensitive, Warning: b.Warning, Language: b.Language,
+		Media: Change[[]social.ID]{Set: b.MediaIDs.Set, Value: &media}}
 	return social.Answered(s.Edit(ctx, social.ActorFrom(ctx), social.PathID(in.ID), e, in.IfMatch))
 }
 

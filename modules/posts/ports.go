@@ -51,7 +51,9 @@ type Limits interface {
 
 // Media has the pictures that people sent. Absent: there are none, so none can be attached.
 type Media interface {
-	// Take makes pictures of owner part of a post and gives them as the row keeps them (social.Site.ShownMedia). The fault
-	// validation_failed, at /media_ids/<n>: not_found, not_ready.
+	// Take makes pictures of owner part of a post and gives them as the row keeps them (social.Site.ShownMedia); those it
+	// has already stay. The fault validation_failed, at /media_ids/<n>: not_found, not_ready; at /media_ids: too_long.
 	Take(ctx context.Context, tx storage.Tx, owner social.ID, ids []social.ID, post social.ID) ([]social.Media, error)
+	// Drop ends pictures of a post that it has no more.
+	Drop(ctx context.Context, tx storage.Tx, post social.ID, ids []social.ID) error
 }

@@ -199,7 +199,7 @@ func takeMentions(ctx context.Context, tx storage.Tx, person social.ID) (int, er
 	return len(list), nil
 }
 
-// describe puts what is said about a picture now into the post that shows it.
+// describe puts what is said about a picture now into the post that shows it, and tells who reads the post.
 func (s *Service) describe(ctx context.Context, tx storage.Tx, f event.MediaDescribed) error {
 	var key int64
 	var stored *string
@@ -224,5 +224,18 @@ func (s *Service) describe(ctx context.Context, tx storage.Tx, f event.MediaDesc
 		return err
 	}
 	_, err = tx.Exec(ctx, `UPDATE posts SET media = $2, changed = $3 WHERE key = $1`, key, stored, changed)
-	return err
+	if err != nil {
+		return err
+	}
+	found, err := rowsByKey(ctx, tx, social.ID{}, []int64{key})
+	if err != nil || len(found) == 0 || !announced(found[0]) {
+		return err
+	}
+	author := found[0].author
+	refs, err := s.Ports.Users.Refs(ctx, tx, []social.ID{author})
+	if err != nil {
+		return err
+	}
+	ref := refs[author]
+	return s.announce(ctx, tx, social.EventPostUpdated, found[0], &ref, s.clock.Now())
 }

@@ -32,12 +32,12 @@ func (s *Service) Routes(api huma.API) {
 		ok, social.AuthScope(social.ScopeWriteAccount), 401, 403, 422, 429, 503)
 }
 
-// add registers one operation. The answer of get-me has a strong ETag.
+// add registers one operation. The account itself has a strong ETag.
 func add[I, O any](api huma.API, handler func(context.Context, *I) (*O, error), tag, id, method, path, summary string,
 	status int, who social.Auth, errors ...int) {
 	meta := map[string]any{social.MetaAuth: who, social.MetaReserve: tag == "auth" && id != "register",
 		social.MetaEvents: map[string]any{social.EventUserDeleted: DeletedData{}}}
-	if method == http.MethodGet {
+	if method == http.MethodGet || method == http.MethodPatch {
 		meta[social.MetaETag] = "strong"
 	}
 	huma.Register(api, huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{tag},

@@ -2,6 +2,7 @@ package files
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,8 @@ type S3 struct {
 	client *minio.Client
 	bucket string
 	prefix string
+
+	patience time.Duration
 }
 
 var _ Store = (*S3)(nil)
@@ -29,23 +32,24 @@ type Bucket struct {
 	AccessKey, SecretKey             string
 	Insecure                         bool
 	Transport                        http.RoundTripper // nil = minio's own
+	Patience                         time.Duration     // with one request, and with each part of an answer; 0 = 10s
 }
 
-// s3Patience bounds one request.
-const s3Patience = 30 * time.Second
+const s3Patience = 10 * time.Second
 
 // NewS3 asks nothing yet.
 func NewS3(b Bucket) (*S3, error) {
 	client, err := minio.New(b.Endpoint, &minio.Options{Creds: credentials.NewStaticV4(b.AccessKey, b.SecretKey, ""),
-		Secure: !b.Insecure, Region: b.Region, Transport: b.Transport, BucketLookup: minio.BucketLookupAuto})
+		Secure: !b.Insecure, Region: b.Region, Transport: b.Transport, BucketLookup: minio.BucketLookupAuto,
+		MaxRetries: 2})
 	if err != nil {
 		return nil, fmt.Errorf("media: s3: %w", err)
 	}
-	return &S3{client: client, bucket: b.Bucket, prefix: b.Prefix}, nil
+	return &S3{client: client, bucket: b.Bucket, prefix: b.Prefix, patience: cmp.Or(b.Patience, s3Patience)}, nil
 }
 
 func (s *S3) Put(ctx context.Context, name string, content []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, s3Patience)
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	_, err := s.client.PutObject(ctx, s.bucket, s.prefix+name, bytes.NewReader(content), int64(len(content)),
 		minio.PutObjectOptions{ContentType: typeOf(name), DisableMultipart: true})
@@ -61,35 +65,72 @@ func typeOf(name string) string {
 }
 
 func (s *S3) Open(ctx context.Context, name string) (io.ReadCloser, int64, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	late := time.AfterFunc(s.patience, cancel)
+	defer late.Stop()
 	object, err := s.client.GetObject(ctx, s.bucket, s.prefix+name, minio.GetObjectOptions{})
 	if err != nil {
+		cancel()
 		return nil, 0, s.named("get", err)
 	}
 	info, err := object.Stat()
 	if err != nil {
+		cancel()
 		_ = object.Close()
 		return nil, 0, s.named("get", err)
 	}
-	return object, info.Size, nil
+	return &fetched{s, object, cancel}, info.Size, nil
+}
+
+// fetched is a file on its way. It ends when nothing of it comes any more.
+type fetched struct {
+	from   *S3
+	object *minio.Object
+	cancel context.CancelFunc
+}
+
+func (f *fetched) Read(b []byte) (int, error) {
+	late := time.AfterFunc(f.from.patience, f.cancel)
+	defer late.Stop()
+	n, err := f.object.Read(b)
+	if errors.Is(err, io.EOF) {
+		return n, err
+	}
+	return n, f.from.named("get", err)
+}
+
+func (f *fetched) Close() error {
+	f.cancel()
+	_ = f.object.Close() // which tells of the end that was just made
+	return nil
 }
 
 func (s *S3) Remove(ctx context.Context, names ...string) error {
 	for _, name := range names {
-		err := s.client.RemoveObject(ctx, s.bucket, s.prefix+name, minio.RemoveObjectOptions{})
-		if err = s.named("remove", err); err != nil && !errors.Is(err, ErrAbsent) {
+		if err := s.remove(ctx, name); err != nil && !errors.Is(err, ErrAbsent) {
 			return err
 		}
 	}
 	return nil
 }
 
+func (s *S3) remove(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	return s.named("remove", s.client.RemoveObject(ctx, s.bucket, s.prefix+name, minio.RemoveObjectOptions{}))
+}
+
 func (s *S3) List(ctx context.Context, each func(Entry) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	listing, cancel := context.WithCancel(ctx) // ends the goroutine of the list
+	listing, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for o := range s.client.ListObjects(listing, s.bucket, minio.ListObjectsOptions{Prefix: s.prefix, Recursive: true}) {
+	late := time.AfterFunc(s.patience, cancel)
+	defer late.Stop()
+	all := minio.ListObjectsOptions{Prefix: s.prefix, Recursive: true}
+	for o := range s.client.ListObjectsIter(listing, s.bucket, all) {
+		late.Reset(s.patience)
 		if o.Err != nil {
 			return s.named("list", o.Err)
 		}
@@ -97,6 +138,9 @@ func (s *S3) List(ctx context.Context, each func(Entry) error) error {
 		if err := each(e); err != nil {
 			return err
 		}
+	}
+	if ctx.Err() == nil && listing.Err() != nil {
+		return s.named("list", listing.Err())
 	}
 	return ctx.Err()
 }
@@ -106,8 +150,13 @@ func (s *S3) named(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if minio.ToErrorResponse(err).Code == minio.NoSuchKey {
+	var said minio.ErrorResponse
+	answered := errors.As(err, &said) && said.StatusCode > 0
+	switch {
+	case answered && said.Code == minio.NoSuchKey:
 		return ErrAbsent
+	case !answered || said.StatusCode >= http.StatusInternalServerError:
+		return fmt.Errorf("%w: s3: %s in %s: %w", ErrAway, what, s.bucket, err)
 	}
 	return fmt.Errorf("media: s3: %s in %s: %w", what, s.bucket, err)
 }

@@ -46,7 +46,7 @@ func BenchmarkMake(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := picture.Make(r, h); err != nil {
+		if _, err := picture.Make(r, h, goOn); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/color"
 	"image/gif"
 	"image/jpeg"
 	"image/png"
@@ -18,12 +17,13 @@ import (
 var (
 	ErrUnknown = errors.New("not a JPEG, PNG, GIF or WebP")
 	ErrDamaged = errors.New("damaged")
+	ErrSlow    = errors.New("takes too long to be read")
 )
 
 // Types are the media types of the files that can be read.
 func Types() []string { return []string{"image/jpeg", "image/png", "image/gif", "image/webp"} }
 
-// Header is what the first bytes of a file tell.
+// Header is what Look has found.
 type Header struct {
 	Type          string // its media type
 	Width, Height int    // as stored
@@ -40,14 +40,15 @@ type codec struct {
 	magic  string // ? stands for any byte
 	config func(io.Reader) (image.Config, error)
 	decode func(io.Reader) (image.Image, error)
+	scan   func(*bufio.Reader, image.Config) (shape, error)
 }
 
 // codecs are named here and not registered, so that no other package adds one. A GIF is read to its first picture.
 var codecs = []codec{
-	{"image/jpeg", "\xff\xd8\xff", jpeg.DecodeConfig, jpeg.Decode},
-	{"image/png", "\x89PNG\r\n\x1a\n", png.DecodeConfig, png.Decode},
-	{"image/gif", "GIF8?a", gif.DecodeConfig, gif.Decode},
-	{"image/webp", "RIFF????WEBPVP8", webp.DecodeConfig, webp.Decode},
+	{"image/jpeg", "\xff\xd8\xff", jpeg.DecodeConfig, jpeg.Decode, scanJPEG},
+	{"image/png", "\x89PNG\r\n\x1a\n", png.DecodeConfig, png.Decode, scanPNG},
+	{"image/gif", "GIF8?a", gif.DecodeConfig, gif.Decode, scanGIF},
+	{"image/webp", "RIFF????WEBPVP8", webp.DecodeConfig, webp.Decode, scanWebP},
 }
 
 func codecOf(head []byte) (codec, bool) {
@@ -69,7 +70,7 @@ func codecOf(head []byte) (codec, bool) {
 // headBytes is the longest magic.
 const headBytes = 15
 
-// Look reads the header of a file, from its beginning. ErrUnknown, ErrDamaged, or an error of r.
+// Look reads a file from its beginning, but for its pixels. ErrUnknown, ErrDamaged, ErrSlow, or an error of r.
 func Look(r io.ReadSeeker) (Header, error) {
 	var head [headBytes]byte
 	n, err := io.ReadFull(r, head[:])
@@ -90,45 +91,23 @@ func Look(r io.ReadSeeker) (Header, error) {
 	if cfg.Width < 1 || cfg.Height < 1 {
 		return Header{}, fmt.Errorf("%w: %d x %d pixels", ErrDamaged, cfg.Width, cfg.Height)
 	}
-	h := Header{Type: c.name, Width: cfg.Width, Height: cfg.Height, turn: upright}
-	perPixel := bytesPerPixel(c.name, cfg.ColorModel)
-	if c.name == "image/jpeg" {
-		if err := rewind(r); err != nil {
-			return Header{}, err
-		}
-		j := scanJPEG(bufio.NewReader(r))
-		h.turn, perPixel = j.turn, j.bytesPerPixel()
+	if err := rewind(r); err != nil {
+		return Header{}, err
 	}
-	h.Memory = int64(float64(h.Pixels())*perPixel) + scaling
+	found, err := c.scan(bufio.NewReader(r), cfg)
+	if err != nil {
+		return Header{}, err
+	}
+	h := Header{Type: c.name, Width: cfg.Width, Height: cfg.Height, turn: found.turn}
+	h.Memory = found.memory + perSide*int64(h.Width+h.Height) + scaling
 	return h, nil
 }
 
 // scaling is what Make takes beside the decoded picture: the larger size twice, as it is turned, and rows.
 const scaling = 2*4*Full*Full + 4<<20
 
-// bytesPerPixel is what a decoder takes for each, by the colours that the header tells, and what it holds beside them.
-func bytesPerPixel(name string, m color.Model) float64 {
-	switch {
-	case name == "image/webp":
-		return 8 // pixels, and beside them those of the alpha channel or of a transform
-	case name == "image/gif":
-		return 1
-	}
-	// An interlaced PNG is decoded in passes, each of which is a picture; together they have as many pixels.
-	const passes = 2
-	switch m {
-	case color.GrayModel:
-		return passes
-	case color.Gray16Model:
-		return passes * 2
-	case color.RGBA64Model, color.NRGBA64Model:
-		return passes * 8
-	}
-	if _, ok := m.(color.Palette); ok {
-		return passes
-	}
-	return passes * 4
-}
+// perSide is what it takes for each pixel of a side: two rows of a decoder, one of the scaler, and its weights.
+const perSide = 2*8 + 4 + 16
 
 func rewind(r io.Seeker) error {
 	_, err := r.Seek(0, io.SeekStart)

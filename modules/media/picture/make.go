@@ -3,6 +3,7 @@ package picture
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
@@ -32,13 +33,21 @@ type Made struct {
 	Blurhash      string
 }
 
-// Make reads the file whose header is h, from its beginning, and makes both sizes. ErrDamaged, or an error of r.
-func Make(r io.ReadSeeker, h Header) (Made, error) {
+// Make reads the file whose header is h, from its beginning, and makes both sizes. It asks again and again, after so
+// many bytes that few moments lie between, whether to go on. ErrDamaged, or an error of r or of goOn.
+func Make(r io.ReadSeeker, h Header, goOn func() error) (Made, error) {
 	if err := rewind(r); err != nil {
 		return Made{}, err
 	}
-	src, err := decode(r, h)
+	from := &watched{from: r, goOn: goOn}
+	src, err := decode(from, h)
+	if from.err != nil {
+		return Made{}, from.err
+	}
 	if err != nil {
+		return Made{}, err
+	}
+	if err := goOn(); err != nil {
 		return Made{}, err
 	}
 	b := src.Bounds()
@@ -60,6 +69,27 @@ func Make(r io.ReadSeeker, h Header) (Made, error) {
 	w, ht = fit(w, ht, blurSide)
 	m.Blurhash, err = blurhash.Encode(blurX, blurY, scale(small, w, ht))
 	return m, err
+}
+
+// watched is a file that is read as long as goOn says nothing. It keeps what ended it, which some decoders do not.
+type watched struct {
+	from io.Reader
+	goOn func() error
+	err  error
+}
+
+// watchedBytes is how much is read between two questions. It may be ten scans of 40 megapixels each.
+const watchedBytes = 512
+
+func (w *watched) Read(b []byte) (n int, err error) {
+	if w.err = w.goOn(); w.err != nil {
+		return 0, w.err
+	}
+	n, err = w.from.Read(b[:min(len(b), watchedBytes)])
+	if !errors.Is(err, io.EOF) {
+		w.err = err
+	}
+	return n, err
 }
 
 // decode reads the pixels. A decoder that panics has met a file that it should have refused.

@@ -53,7 +53,7 @@ func made(t *testing.T, file []byte) (picture.Made, image.Image) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := picture.Make(r, h)
+	m, err := picture.Make(r, h, goOn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,8 +188,8 @@ func bomb(w, h uint32, colours byte) []byte {
 
 // TestBombs are told by their header, which costs next to nothing (H38).
 func TestBombs(t *testing.T) {
-	webp := append([]byte("RIFF\x00\x01\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00\xfe\x7f\x00"),
-		make([]byte, 300)...)
+	webp := append([]byte("RIFF\x00\x01\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00\xfe\x7f\x00"+
+		"VP8L\x20\x00\x00\x00"), make([]byte, 300)...)
 	for name, tt := range map[string]struct {
 		file   []byte
 		pixels int64
@@ -230,7 +230,7 @@ func TestUnknownAndDamaged(t *testing.T) {
 		r := strings.NewReader(tt.file)
 		h, err := picture.Look(r)
 		if err == nil {
-			_, err = picture.Make(r, h)
+			_, err = picture.Make(r, h, goOn)
 		}
 		if !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v, want %v", name, err, tt.want)
@@ -252,7 +252,7 @@ func TestMemoryIsWhatWasSaid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		took := allocated(func() { _, err = picture.Make(r, head) })
+		took := allocated(func() { _, err = picture.Make(r, head, goOn) })
 		t.Logf("%s: %d of %d bytes", name, took, head.Memory)
 		if err != nil || int64(took) > head.Memory {
 			t.Errorf("%s: %d bytes, said were %d (%v)", name, took, head.Memory, err)
@@ -289,7 +289,7 @@ func FuzzMake(f *testing.F) {
 		if err != nil || h.Pixels() > 1<<20 {
 			return
 		}
-		m, err := picture.Make(r, h)
+		m, err := picture.Make(r, h, goOn)
 		if err != nil {
 			if !errors.Is(err, picture.ErrDamaged) {
 				t.Errorf("%v", err)

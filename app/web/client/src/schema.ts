@@ -1065,10 +1065,10 @@ export interface components {
         EditInputBody: {
             /** @description A language tag of BCP 47; null = none. */
             language?: string | null;
-            /** @description Not yet: has to be absent. */
+            /** @description All pictures, in their order: those it has, and new ones as in a new post. What is left out is deleted. */
             media_ids?: string[];
             sensitive?: boolean | null;
-            /** @description 1 to 5000 characters. */
+            /** @description At most 5000 characters; may be empty where there are pictures. */
             text?: string | null;
             /** @description 1 to 200 characters; null = none. */
             warning?: string | null;
@@ -1793,8 +1793,14 @@ export interface components {
         };
         UpdateInputBody: {
             /** @description At most 1500 characters; null or empty takes it away. */
-            alt?: string;
-            focus?: components["schemas"]["Focus"];
+            alt?: string | null;
+            /** @description null = the middle. */
+            focus?: {
+                /** Format: double */
+                x: number;
+                /** Format: double */
+                y: number;
+            };
         };
         User: {
             avatar_url: string | null;
