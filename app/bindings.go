@@ -29,7 +29,6 @@ func bindings() fx.Option {
 
 		tie(func(s *posts.Service, m *media.Service) { s.Ports.Media = m }),
 		tie(func(s *users.Service, m *media.Service) { s.Ports.Media = m }),
-		tie(func(s *media.Service, u *users.Service) { s.Ports.Users = u }),
 		tie(func(s *media.Service, q *quota.Quota) { s.Ports.Quota = q }),
 
 		tie(func(s *follows.Service, u *users.Service) { s.Ports.Users = u }),

@@ -84,7 +84,7 @@ func TestSteps(t *testing.T) {
 		t.Errorf("the deadlines add up to %s, the stop has %s", sum, stopTimeout)
 	}
 	order := strings.Join(names, " > ")
-	if want := "database > admin listener > channels > relay flush > jobs > pictures > command socket > requests > " +
+	if want := "database > admin listener > channels > relay flush > jobs > command socket > requests > pictures > " +
 		"streams > listener > demo"; order != want {
 		t.Errorf("started in the order %s, want %s", order, want)
 	}

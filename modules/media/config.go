@@ -3,8 +3,6 @@ package media
 import (
 	"errors"
 
-	"github.com/minio/minio-go/v7/pkg/s3utils"
-
 	"github.com/belfry-social/belfry/modules/media/files"
 	"github.com/belfry-social/belfry/modules/social"
 )
@@ -47,7 +45,7 @@ func (c Config) Validate() error {
 	}{
 		{c.Store == "dir" || c.Store == "s3", "store: must be one of dir, s3"},
 		{c.Store != "s3" || c.S3.Endpoint != "", "s3.endpoint: must name the host"},
-		{c.Store != "s3" || s3utils.CheckValidBucketName(c.S3.Bucket) == nil,
+		{c.Store != "s3" || files.BucketName(c.S3.Bucket),
 			"s3.bucket: must name the bucket: 3 to 63 letters, digits, dots and hyphens"},
 		{c.Store != "s3" || c.S3.AccessKey != "" && c.S3.SecretKey != "", "s3.access_key: must come with s3.secret_key"},
 		{c.MaxBytes >= 64<<10 && c.MaxBytes <= 1<<30, "max_bytes: must be 64KiB to 1GiB"},

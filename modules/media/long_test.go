@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/belfry-social/belfry/modules/event"
 	"github.com/belfry-social/belfry/modules/media"
 	"github.com/belfry-social/belfry/modules/social"
 	"github.com/belfry-social/belfry/storage"
@@ -76,23 +77,10 @@ func TestStopWhileDecoding(t *testing.T) {
 	}
 }
 
-// gone are the people who are not there any more.
-type gone map[social.ID]bool
-
-func (g gone) Refs(_ context.Context, _ storage.Querier, ids []social.ID) (map[social.ID]social.UserRef, error) {
-	refs := map[social.ID]social.UserRef{}
-	for _, id := range ids {
-		if !g[id] {
-			refs[id] = social.UserRef{ID: id}
-		}
-	}
-	return refs, nil
-}
-
 // TestNobodyIsThere: an upload that outlived its account leaves nothing.
 func TestNobodyIsThere(t *testing.T) {
 	a := open(t)
-	a.Ports.Users = gone{a.alice.UserID: true}
+	a.emit(t, event.UserDeleted{UserID: a.alice.UserID, At: a.Clock.Now()})
 	_, err := a.Upload(t.Context(), a.alice, media.Draft{}, drawn(t, 7), nil)
 	if !social.IsFault(err, social.CodeInvalidToken) {
 		t.Errorf("%v", err)

@@ -56,7 +56,7 @@ func New(cfg Config, site social.Site, db storage.DB, bus *event.Bus, clock soci
 	if decodes == 0 {
 		decodes = max(1, runtime.NumCPU()/2)
 	}
-	s := &Service{Ports: Ports{Quota: unbounded{}, Users: everybody{}}, cfg: cfg, site: site, db: db, bus: bus,
+	s := &Service{Ports: Ports{Quota: unbounded{}}, cfg: cfg, site: site, db: db, bus: bus,
 		clock: clock, log: log.Named("media"), memory: semaphore.NewWeighted(int64(cfg.DecodeMemory)),
 		turns: semaphore.NewWeighted(int64(decodes)), patience: patience}
 	s.base, s.end = context.WithCancel(context.Background())

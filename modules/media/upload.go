@@ -57,7 +57,7 @@ func (s *Service) Upload(ctx context.Context, actor social.Actor, d Draft, u *so
 	}
 	p := row{id: social.NewID(), owner: actor.UserID, token: newToken(), mime: h.Type, width: h.Width, height: h.Height,
 		alt: d.Alt, focus: d.Focus, createdAt: s.clock.Now()}
-	if err := s.db.InTx(ctx, func(tx storage.Tx) error { return s.begin(ctx, tx, p) }); err != nil {
+	if err := s.db.InTx(ctx, func(tx storage.Tx) error { return begin(ctx, tx, p) }); err != nil {
 		return social.Media{}, social.Wrap(err, "media: begin %s", p.id)
 	}
 	made := make(chan outcome, 1)
@@ -101,13 +101,13 @@ func repeated(ctx context.Context, q storage.Querier, once *storage.Once, answer
 	return false, nil
 }
 
-// begin inserts a picture of somebody who is there: the upload may have taken longer than the account was to live.
-func (s *Service) begin(ctx context.Context, tx storage.Tx, p row) error {
-	refs, err := s.Ports.Users.Refs(ctx, tx, []social.ID{p.owner})
-	if err != nil {
+// begin inserts a picture, unless its owner has left since the host asked who it is.
+func begin(ctx context.Context, tx storage.Tx, p row) error {
+	var one int
+	err := tx.QueryRow(ctx, `SELECT 1 FROM media_leavers WHERE user_id = $1`, p.owner).Scan(&one)
+	if left, err := storage.Found(err); err != nil {
 		return err
-	}
-	if _, there := refs[p.owner]; !there {
+	} else if left {
 		return accountEnded()
 	}
 	return insertRow(ctx, tx, p)

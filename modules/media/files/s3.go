@@ -13,6 +13,7 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
 )
 
 // S3 is a Store in a bucket, which has to be there. What is put is whole or not there: the protocol promises it.
@@ -34,6 +35,9 @@ type Bucket struct {
 	Transport                        http.RoundTripper // nil = minio's own
 	Patience                         time.Duration     // with one request, and with each part of an answer; 0 = 10s
 }
+
+// BucketName reports whether a bucket can have that name.
+func BucketName(name string) bool { return s3utils.CheckValidBucketName(name) == nil }
 
 const s3Patience = 10 * time.Second
 
