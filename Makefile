@@ -29,7 +29,7 @@ demo: build ## serve with a small community that is kept alive, data in ./data/d
 
 .PHONY: test
 test: ## run every test
-	$(GO) test -timeout 10m ./...
+	$(GO) test -timeout 20m ./...
 
 .PHONY: web
 web: ## write what is generated in app/web: types of the API, page, elements (needs Node.js; the built files are committed)

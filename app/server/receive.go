@@ -94,8 +94,8 @@ func (l *slots) add(u uploader, n int) {
 	}
 }
 
-// sharedBy is the key under which an address is counted; "" for one of this machine or of a private network, behind which
-// everybody may be.
+// sharedBy is the key under which an address is counted; "" for one of this machine or of a private network, behind
+// which everybody may be.
 func sharedBy(address string) string {
 	if ip, err := netip.ParseAddr(address); err == nil && (ip.Unmap().IsPrivate() || ip.Unmap().IsLoopback()) {
 		return ""
