@@ -60,6 +60,12 @@ func TestBrowserSlow(t *testing.T) {
 	journey(t, nil, "slow.mjs", s.URL, shots(t), chromium(t))
 }
 
+// TestBrowserStaying: lists, the inbox and sessions as people meet them who stay.
+func TestBrowserStaying(t *testing.T) {
+	s := journeys(t)
+	journey(t, nil, "staying.mjs", s.URL, shots(t), chromium(t))
+}
+
 // journeys is a site for a browser. It runs beside others: all mostly wait.
 func journeys(t *testing.T) *site {
 	t.Helper()

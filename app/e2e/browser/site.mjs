@@ -32,7 +32,7 @@ export function clean(...allowed) {
 export async function broke(browser, shots) {
   console.log("console errors:", problems);
   for (const [i, page] of browser.contexts().flatMap((c) => c.pages()).entries()) {
-    console.log(`page ${i}: ${page.url()}:`, (await page.locator("body").innerText({ timeout: 1_000 }).catch(String)).slice(0, 1_500));
+    console.log(`page ${i}: ${page.url()}:`, (await page.locator("body").innerText({ timeout: 1_000 }).catch(String)).replace(/^(.{700}).*(.{700})$/s, "$1\n…\n$2"));
     await page.screenshot({ path: `${shots}/broke-${i}.png` }).catch(() => {});
   }
 }

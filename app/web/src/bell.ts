@@ -1,7 +1,7 @@
 // What rings: a toast, the number in the title and on the icon, and the browser's own notification when it was asked
 // for.
 
-import { effect } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import type { Note, Post } from "./api.js";
 import { local } from "./router.js";
 import { instance, unread } from "./store/session.js";
@@ -23,25 +23,57 @@ export function ring(x: Note | Post) {
   const text = note ? x.text : `\u2068${x.author!.display_name}\u2069: ${[...(x.warning || x.text || t.post.onlyPictures)].slice(0, TEXT).join("")}`;
   const href = local(x.url);
   if (location.pathname !== "/notifications" || !note) toast(text, { href, about: note ? x.group.key : about });
-  if (document.visibilityState === "hidden" && told()) {
-    const shown = new Notification(instance.peek()?.name ?? "Belfry", { body: text, tag: about, icon: "/assets/icon-192.png" });
+  if (told.peek() && Date.now() - Number(localStorage.getItem(LOOKED)) > LATELY) raise(text, about, href);
+}
+
+const LOOKED = "belfry looked", LATELY = 45_000; // when somebody last looked at a tab; milliseconds
+
+/** Notes that somebody looks, for the other tabs: none rings beside the one that is looked at. */
+function look() {
+  if (document.visibilityState === "visible") localStorage.setItem(LOOKED, String(Date.now()));
+  else localStorage.removeItem(LOOKED);
+}
+
+try {
+  look();
+  document.addEventListener("visibilitychange", look);
+  setInterval(() => { if (document.visibilityState === "visible") look(); }, LATELY / 3);
+} catch { /* a browser that keeps nothing */ }
+
+function raise(body: string, tag: string, href: string) {
+  const options = { body, tag, icon: "/assets/icon-192.png", data: href };
+  const name = instance.peek()?.name ?? "Belfry";
+  try {
+    const shown = new Notification(name, options);
     shown.onclick = () => { focus(); location.assign(href); shown.close(); };
+  } catch { // a phone: only its service worker may
+    void navigator.serviceWorker?.ready.then((r) => r.showNotification(name, options));
   }
 }
 
 const KEY = "belfry notifications";
 
 /** Whether the reader asked for notifications of the browser, and it lets us. */
-export const told = (): boolean => "Notification" in globalThis && Notification.permission === "granted" &&
-  localStorage.getItem(KEY) === "on";
+export const told = signal(false);
+
+function asked() {
+  try {
+    told.value = "Notification" in globalThis && Notification.permission === "granted" && localStorage.getItem(KEY) === "on";
+  } catch { /* a browser that keeps nothing */ }
+}
+asked();
 
 export async function ask(): Promise<boolean> {
   if (!("Notification" in globalThis) || (await Notification.requestPermission()) !== "granted") return false;
   localStorage.setItem(KEY, "on");
+  asked();
   return true;
 }
 
-export function askNoMore() { localStorage.removeItem(KEY); }
+export function askNoMore() {
+  localStorage.removeItem(KEY);
+  asked();
+}
 
 /** The words of the title, which a view sets; the count is added here. */
 let words = "";

@@ -4,9 +4,9 @@ import { connect, type BelfryEvent, type Connection } from "../client/src/index.
 import { call, get, onSignedOut, type Counts, type Me, type Note, type Post } from "./api.js";
 import { ring, told } from "./bell.js";
 import { counts, me, recount, stream } from "./store/session.js";
-import { buryAuthor, buryPost, fetchPost, forget, keepPost, keepRelation, known, person, post } from "./store/objects.js";
+import { buryAuthor, buryPost, fetchPost, forget, keepPost, keepRelation, known, personOf, post } from "./store/objects.js";
 import * as inbox from "./store/inbox.js";
-import { everyList, forgetLists, HOME, LOCAL, postList, renew } from "./store/lists.js";
+import { everyList, forgetLists, HOME, listAt, LOCAL, postList, renew } from "./store/lists.js";
 import { drop, dropShell, keep, keepShell } from "./store/local.js";
 import { go } from "./router.js";
 import { toast } from "./store/toasts.js";
@@ -15,24 +15,40 @@ import { t } from "./text.js";
 let connection: Connection | null = null;
 
 /** Begins a signed-in visit. position is where the kept state stands; null = everything is fetched anew. */
-export async function enter(person: Me, position: string | null) {
+export async function enter(person: Me, position: string | null, sure = true) {
+  if (me.peek() && me.peek()!.id !== person.id || me.peek() === null) { // what was fetched is how it looks to another
+    forget();
+    forgetLists();
+    inbox.forgetInbox();
+  }
   me.value = person;
+  certain = sure;
   if (!position) {
     const { body, cursor } = await call<Counts>("GET", "/v1/notifications/counts");
     counts.value = body;
     position = cursor;
   }
-  connection?.close();
-  connection = connect({ person: person.id, after: position, posts: "all", hidden: told() ? 0 : undefined, onEvent, onGap: anew,
-    onState: (s) => {
-      stream.value = s;
-      if (s === "ended") leave(t.sign.ended);
-    } });
-  stream.value = connection.state;
+  listen(person.id, position);
   void keepShell();
 }
 
-/** Ends the visit on this page. Drafts stay. */
+let certain = true; // what is shown was fetched, or its events have all come
+
+function listen(person: string, position: string | null) {
+  connection?.close();
+  connection = connect({ person, after: position, posts: "all", hidden: told.peek() ? 0 : undefined, onEvent, onGap: anew,
+    onState: (s) => {
+      stream.value = s;
+      if (s === "live" && !certain) anew();
+      if (s === "ended") leave(t.sign.ended);
+    } });
+  stream.value = connection.state;
+}
+
+// Who wants to be told is told also after hours that nobody looks.
+told.subscribe(() => { if (connection && me.peek()) listen(me.peek()!.id, connection.position); });
+
+/** Ends the visit on this page, which stays where it is. Drafts stay. */
 export function leave(words = "") {
   if (!me.peek()) return;
   connection?.close();
@@ -45,19 +61,20 @@ export function leave(words = "") {
   void drop();
   void dropShell();
   if (words) toast(words);
-  go("/", true);
 }
 
 /** Tells the other tabs as well. */
 export function leaveEverywhere() {
   connection?.end();
   leave();
+  go("/", true);
 }
 
 onSignedOut.call = () => leave(t.sign.ended);
 
 /** After a gap nobody knows what was missed: what is shown is fetched anew. */
 function anew() {
+  certain = true;
   recount();
   renew();
   if (inbox.phase.peek() !== "empty") void inbox.load();
@@ -106,14 +123,16 @@ function published(p: Post) {
   const id = keepPost(p), mine = p.author?.id === me.peek()?.id;
   const lists = [HOME, ...(p.visibility === "public" ? [LOCAL] : []), `/v1/users/${p.author!.id}/posts`];
   for (const path of lists) {
-    const l = postList(path);
-    if (mine) l.put(id);
-    else l.offer(id);
+    if (mine) listAt(path)?.put(id);
+    else listAt(path)?.offer(id);
   }
   if (mine) return;
-  const viewer = person(p.author!.id).peek()?.viewer;
-  if (viewer) return void (viewer.notify && ring(p));
-  get<{ viewer: { notify: boolean } | null }>(`/v1/users/${p.author!.id}`).then((u) => u.viewer?.notify && ring(p), () => {});
+  personOf(p.author!.id).then((u) => {
+    if (!u.viewer?.notify) return;
+    ring(p);
+    recount();
+    inbox.later(); // it stands there, and its event does not say how
+  }, () => {});
 }
 
 /** A notification tells that a post's counts have moved, or that something stands below it. */
@@ -122,8 +141,8 @@ function about(x: Note) {
   if (x.object.kind === "comment") {
     get<Post>(`/v1/posts/${x.object.id}`).then((c) => {
       keepPost(c);
-      const l = postList(`/v1/posts/${c.root_id}/comments`);
-      if (!l.more.peek()) l.put(c.id, true);
+      const l = listAt(`/v1/posts/${c.root_id}/comments`);
+      if (l && !l.more.peek()) l.put(c.id, true);
       if (known(c.root_id)) void fetchPost(c.root_id);
     }, () => {});
   } else if (known(x.object.id)) void fetchPost(x.object.id).catch(() => {});

@@ -1,15 +1,16 @@
 // The page: who is here, which view is shown, and the keys.
 
+import { signal } from "@preact/signals";
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { get, type Counts, type Instance, type Me } from "./api.js";
 import { enter, leave, leaveEverywhere } from "./live.js";
-import { Avatar, Dialog, Icon, Spinner, type IconName } from "./parts/basics.js";
+import { Avatar, Dialog, Failed, Icon, Spinner, type IconName } from "./parts/basics.js";
 import { Composer } from "./parts/composer.js";
 import { Toasts } from "./parts/toasts.js";
 import { go, place } from "./router.js";
 import * as inbox from "./store/inbox.js";
-import { kept } from "./store/local.js";
+import { kept, type Kept } from "./store/local.js";
 import { HOME, peopleList, postList } from "./store/lists.js";
 import { counts, instance, logOut, me, online, stream, unread } from "./store/session.js";
 import { toast } from "./store/toasts.js";
@@ -24,9 +25,13 @@ import { Settings } from "./views/settings.js";
 import { Sign } from "./views/sign.js";
 import { Thread } from "./views/thread.js";
 
+theme(); // before anything is painted
+
+const trouble = signal(""); // why it is not known who is here
+
 function View() {
   const { path } = place.value, who = me.value;
-  if (who === undefined) return <Spinner />;
+  if (who === undefined) return trouble.value ? <Failed text={trouble.value} retry={() => { trouble.value = ""; void meet(null); }} /> : <Spinner />;
   const [, first, second] = path.split("/");
   if (path === "/") return <Home />;
   if (first!.startsWith("@")) return <Person key={first} name={first!.slice(1)} part={second} />;
@@ -87,7 +92,6 @@ function App() {
   const [keys, showKeys] = useState(false);
   const [writing, write] = useState(false);
   useEffect(() => shortcuts(() => showKeys(true), () => me.peek() && write(true)), []);
-  useEffect(() => { theme(); }, []);
   const at = place.value.key;
   useEffect(() => { write(false); }, [at]);
   return <>
@@ -96,9 +100,9 @@ function App() {
       <Nav write={() => write(true)} />
       <main id="main" tabIndex={-1}>
         {!online.value && <p class="offline" role="status">{t.offline}</p>}
-        <View />
+        <View key={me.value?.id} />
       </main>
-      <Aside />
+      <Aside key={me.value?.id ?? ""} />
     </div>
     <Toasts />
     {keys && <Keys close={() => showKeys(false)} />}
@@ -128,7 +132,7 @@ function shortcuts(help: () => void, write: () => void): () => void {
   };
   const keys: Record<string, () => void> = {
     j: () => step(1), k: () => step(-1), o: () => press("a.whole", ".meta a.time", "a.name"), l: () => press("button.like"),
-    r: () => press(".reply", "a.comments"), n: write, "?": help,
+    r: () => now() ? press(".reply", "a.comments") : document.querySelector<HTMLElement>("main .composer textarea")?.focus(), n: write, "?": help,
     "g h": () => go("/"), "g n": () => go("/notifications"), "g p": () => go("/people"), "g s": () => go("/settings"),
     "/": () => go("/people"),
   };
@@ -159,6 +163,12 @@ async function start() {
   const root = document.getElementById("app")!;
   root.replaceChildren(); // what the server wrote for readers without script
   render(<App />, root);
+  await meet(k);
+  await early;
+}
+
+/** Asks who is here. k = what the device kept, which is painted already. */
+async function meet(k: Kept | null) {
   try {
     const who = await get<Me>("/v1/me");
     const same = !!k && k.person.id === who.id;
@@ -173,11 +183,8 @@ async function start() {
     if (status === 401 || status === 403) {
       leave();
       me.value = null;
-    } else if (!k) {
-      await early;
-      me.value = null;
-      toast((err as Error).message);
-    } else await enter(k.person, k.position).catch(() => {}); // offline: what was kept, and events when there is a way
+    } else if (!k) trouble.value = (err as Error).message;
+    else await enter(k.person, k.position, false).catch(() => {}); // offline: what was kept, and events when there is a way
   }
 }
 

@@ -8,9 +8,10 @@ interface Anchor { item: string; top: number }
 
 const anchors = new Map<string, Anchor>(); // by Place.key
 let counter = 0;
+let from = "/"; // the last place that was not a door
 
 history.scrollRestoration = "manual";
-if (!history.state?.key) history.replaceState({ key: fresh() }, "");
+if (!history.state?.key) history.replaceState({ key: fresh(), depth: 0 }, "");
 
 function fresh(): string { return `${performance.timeOrigin}-${counter++}`; }
 
@@ -27,10 +28,20 @@ export function go(href: string, replace = false) {
   const to = new URL(href, location.href);
   if (to.origin !== location.origin) return location.assign(to);
   remember();
+  if (!DOORS.test(location.pathname)) from = location.pathname + location.search;
+  const depth: number = history.state?.depth ?? 0;
   const same = to.pathname + to.search === location.pathname + location.search;
-  history[replace || same ? "replaceState" : "pushState"]({ key: fresh() }, "", to);
+  history[replace || same ? "replaceState" : "pushState"]({ key: fresh(), depth: replace || same ? depth : depth + 1 }, "", to);
   arrive(false);
   scrollTo(0, 0);
+  if (!replace) document.getElementById("main")?.focus({ preventScroll: true });
+}
+
+const DOORS = /^\/(login|register)$/;
+
+/** Leaves a door for where the reader came from. A page that had a door in it stays. */
+export function goIn() {
+  if (DOORS.test(location.pathname)) go(from, true);
 }
 
 function arrive(back: boolean) {
@@ -41,7 +52,7 @@ function arrive(back: boolean) {
 
 /** Back within the site, or to its start when the reader came from elsewhere. */
 export function back() {
-  if (counter > 1) history.back();
+  if (history.state?.depth) history.back();
   else go("/", true);
 }
 

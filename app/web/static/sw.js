@@ -1,7 +1,7 @@
 // Keeps the page itself on the device, so that it opens before the network answers, and without one. What it shows comes
 // from the API and from what the page keeps; nothing of that passes through here.
 
-const SHELL = "belfry-shell-1";
+const SHELL = "belfry-shell-2";
 
 self.addEventListener("install", (e) => {
   e.waitUntil(caches.open(SHELL).then((c) => renew(c)).then(() => self.skipWaiting()));
@@ -9,7 +9,7 @@ self.addEventListener("install", (e) => {
 
 // Fetches the page and what it names, all of one version, and drops what it no longer names.
 async function renew(c) {
-  const page = await fetch("/", { cache: "no-cache" });
+  const page = await fetch("/login", { cache: "no-cache" }); // the page without what one address shows
   if (!page.ok) return;
   const names = [...(await page.clone().text()).matchAll(/"(\/assets\/[^"]+)"/g)].map((m) => m[1]);
   await c.addAll(names.filter((n) => /\.(js|css|svg)/.test(n)));
@@ -32,8 +32,14 @@ self.addEventListener("fetch", (e) => {
   const page = e.request.mode === "navigate" && !/^\/(v1|docs|openapi|problems|media|assets|healthz|readyz)/.test(url.pathname);
   if (!page && !url.pathname.startsWith("/assets/")) return;
   e.respondWith(caches.open(SHELL).then(async (c) => {
-    const kept = await c.match(page ? "/" : e.request);
+    const kept = page ? await c.match("/") : await c.match(e.request, { ignoreSearch: !url.search });
     if (page) e.waitUntil(renew(c).catch(() => {})); // without a network there is nothing newer
     return kept || fetch(e.request);
   }));
+});
+
+// A notification that this worker raised, where pages may not.
+self.addEventListener("notificationclick", (e) => {
+  e.notification.close();
+  e.waitUntil(self.clients.openWindow(e.notification.data));
 });

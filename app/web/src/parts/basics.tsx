@@ -80,15 +80,21 @@ export function Failed({ text, retry }: { text: string; retry: () => void }) {
 }
 
 /** Calls when when its place comes near the screen. */
-export function Near({ when }: { when: () => void }) {
+/** Calls when as long as the end of a list is near. */
+export function Near({ when }: { when: () => Promise<void> }) {
   const ref = useRef<HTMLDivElement>(null);
   const last = useRef(when);
   last.current = when;
   useEffect(() => {
-    const seen = new IntersectionObserver((list) => { if (list.some((x) => x.isIntersecting)) last.current(); },
-      { rootMargin: "900px" });
+    let gone = false;
+    const seen = new IntersectionObserver(async (list) => {
+      if (!list.some((x) => x.isIntersecting)) return;
+      seen.disconnect();
+      await last.current();
+      if (!gone && ref.current) seen.observe(ref.current); // it may be near still
+    }, { rootMargin: "900px" });
     seen.observe(ref.current!);
-    return () => seen.disconnect();
+    return () => { gone = true; seen.disconnect(); };
   }, []);
   return <div ref={ref} class="near" />;
 }

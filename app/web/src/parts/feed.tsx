@@ -4,15 +4,19 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect } from "preact/hooks";
 import type { List } from "../store/lists.js";
 import type { Post } from "../api.js";
-import { restore } from "../router.js";
+import { place, restore } from "../router.js";
+import { HOME } from "../store/lists.js";
 import { t } from "../text.js";
 import { Failed, Near, Spinner } from "./basics.js";
 import { PostCard } from "./post.js";
 
-export function Feed({ list, empty, thread }: { list: List<Post>; empty: ComponentChildren; thread?: boolean }) {
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** without = a post that stands elsewhere on the page. */
+export function Feed({ list, empty, thread, without }: { list: List<Post>; empty: ComponentChildren; thread?: boolean; without?: string }) {
   useEffect(() => {
     list.shown++;
-    void list.load();
+    void list.load(list.path !== HOME && !place.peek().back); // Home hears of everything
     return () => { list.shown--; };
   }, [list]);
   useLayoutEffect(() => { if (list.phase.value === "ready") restore(); });
@@ -20,11 +24,11 @@ export function Feed({ list, empty, thread }: { list: List<Post>; empty: Compone
   if (phase === "loading" || phase === "empty") return <Spinner />;
   if (phase === "failed" && !ids.length) return <Failed text={list.problem.value?.message ?? ""} retry={() => void list.load(true)} />;
   return <div class="feed">
-    {fresh > 0 && <div class="pill"><button type="button" class="main" onClick={() => { list.show(); scrollTo({ top: 0, behavior: "smooth" }); }}>
+    {fresh > 0 && <div class="pill"><button type="button" class="main" onClick={() => { list.show(); scrollTo({ top: 0, behavior: still.matches ? "auto" : "smooth" }); }}>
       {t.feed.fresh(fresh)}</button></div>}
-    {ids.map((id) => <PostCard key={id} id={id} thread={thread} />)}
+    {ids.map((id) => id !== without && <PostCard key={id} id={id} thread={thread} />)}
     {!ids.length && !list.more.value && empty}
     {phase === "failed" ? <Failed text={list.problem.value?.message ?? ""} retry={() => void list.further()} />
-      : list.more.value ? <Near when={() => void list.further()} /> : ids.length > 5 && <p class="empty quiet">{t.feed.end}</p>}
+      : list.more.value ? <Near when={() => list.further()} /> : ids.length > 5 && <p class="empty quiet">{t.feed.end}</p>}
   </div>;
 }

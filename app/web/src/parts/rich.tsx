@@ -4,7 +4,7 @@
 import type { VNode } from "preact";
 import type { Post } from "../api.js";
 
-const ADDRESS = /https?:\/\/[^\s<>"'`{}|\\^\u2000-\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gi;
+const ADDRESS = /https?:\/\/[^\s<>"'`{}|\\^\u2000-\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\u3001\u3002\uff01\uff09\uff0c\uff1a\uff1b\uff1f\u300d\u300f\u3011]+/gi;
 
 interface Span { start: number; end: number; href: string; text?: string; outside?: boolean }
 

@@ -1,6 +1,6 @@
 // The inbox: groups of notifications, newest first, and what events and marks do to them.
 
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { call, get, pageOf, Problem, type Counts, type Note } from "../api.js";
 import { counts, recount } from "./session.js";
 import { toast } from "./toasts.js";
@@ -30,8 +30,12 @@ export async function load() {
   try {
     const page = await pageOf<Note>(path(), null);
     if (mine !== turn) return;
-    notes.value = page.items;
-    next = page.next;
+    // Pages that the reader has gone through stay, as far as the first one meets them.
+    const keys = new Set(page.items.map((x) => x.group.key)), old = notes.peek();
+    const tail = old.slice(old.findLastIndex((x) => keys.has(x.group.key)) + 1);
+    const meets = tail.length < old.length && tail.length > 0;
+    notes.value = meets ? [...page.items, ...tail] : page.items;
+    if (!meets) next = page.next;
     more.value = !!next;
     phase.value = "ready";
     if (overtaken) return void load();
@@ -45,8 +49,16 @@ export async function load() {
   }
 }
 
+let soon: ReturnType<typeof setTimeout> | undefined;
+
+/** Fetches the list anew a little later, if somebody has looked at it, so that a burst of events asks once. */
+export function later() {
+  clearTimeout(soon);
+  soon = setTimeout(() => { if (phase.peek() !== "empty") void load(); }, 300);
+}
+
 export async function further() {
-  if (!next || busy) return;
+  if (!next || busy) return new Promise<void>((done) => setTimeout(done, 200)); // then it is asked again
   const mine = turn;
   busy = true;
   try {
@@ -165,9 +177,12 @@ export const unreadAgain = (x: Note) => act("unread", x, () => call("DELETE", `/
 export const archive = (x: Note) => act("archived", x, () => call("PUT", `/v1/notifications/${x.id}/archived`));
 export const unarchive = (x: Note) => act("unarchived", x, () => call("DELETE", `/v1/notifications/${x.id}/archived`));
 
+/** Whether the list begins with the newest unread one, up to which all can be marked. */
+export const marksAll = computed(() => filter.value === "all" || filter.value === "unread");
+
 export async function readAll() {
   const first = notes.peek()[0];
-  if (!first) return;
+  if (!first || !marksAll.peek()) return;
   try {
     counts.value = (await call<Counts>("POST", "/v1/notifications/read", { up_to: first.id })).body;
     notes.value = notes.peek().map((x) => ({ ...x, is_read: true }));
@@ -178,6 +193,7 @@ export async function readAll() {
 
 export function forgetInbox() {
   turn++;
+  next = null;
   notes.value = [];
   phase.value = "empty";
   filter.value = "all";

@@ -18,10 +18,12 @@ export class List<T extends { id: string }> {
   cursor: string | null = null;
   #next: string | null = null;
   #busy = false;
+  #work: Promise<void> | undefined; // the newest
   #turn = 0; // grows with each beginning: what an older one brings is dropped
   #beginning = false; // the first page is on its way
   #met: string[] = []; // came while it was, for the front: the page may be older
   #last: string[] = []; // the same, for the end
+  #instead: string | null | undefined; // how it goes on once fresh takes the place of everything; undefined = it does not
   /** Views that show it. */
   shown = 0;
 
@@ -31,16 +33,17 @@ export class List<T extends { id: string }> {
   async load(anew = false) {
     if (!anew && (this.phase.peek() === "ready" || this.phase.peek() === "loading")) return;
     this.#turn++;
-    this.#next = null;
     this.#busy = false;
     this.#beginning = true;
     this.#met = [];
     this.#last = [];
-    await this.#page(true);
+    return this.#work = this.#page(true);
   }
 
+  /** Fetches the next page, or waits for what is on its way. */
   async further() {
-    if (this.#next && !this.#busy) await this.#page(false);
+    if (this.#next && !this.#busy) this.#work = this.#page(false);
+    return this.#work;
   }
 
   async #page(first: boolean) {
@@ -52,11 +55,13 @@ export class List<T extends { id: string }> {
       if (turn !== this.#turn) return;
       const got = page.items.map((x) => this.keep(x));
       if (first) {
-        this.#begin(got);
+        this.#begin(got, page.next);
         this.cursor = page.cursor;
-      } else this.ids.value = [...this.ids.peek(), ...got.filter((id) => !this.ids.peek().includes(id))];
-      this.#next = page.next;
-      this.more.value = !!page.next;
+      } else {
+        this.ids.value = [...this.ids.peek(), ...got.filter((id) => !this.ids.peek().includes(id))];
+        this.#next = page.next;
+      }
+      this.more.value = !!this.#next;
       this.phase.value = "ready";
       this.problem.value = null;
     } catch (err) {
@@ -68,12 +73,25 @@ export class List<T extends { id: string }> {
     }
   }
 
-  /** Takes the first page over. What is new to a reader who has scrolled waits: content does not jump. */
-  #begin(got: readonly string[]) {
+  /** Takes the first page over. For a reader who has scrolled content does not jump: what is new waits, the rest stays. */
+  #begin(got: readonly string[], next: string | null) {
     const all = [...new Set([...this.#met.filter((id) => !got.includes(id)), ...got, ...this.#last])], old = this.ids.peek();
-    const from = this.shown && scrollY > SCROLLED ? all.findIndex((id) => old.includes(id)) : 0;
-    this.fresh.value = all.slice(0, Math.max(0, from));
-    this.ids.value = all.slice(Math.max(0, from));
+    const scrolled = this.shown > 0 && old.length > 0 && scrollY > SCROLLED;
+    const from = all.findIndex((id) => old.includes(id));
+    this.#instead = undefined;
+    if (scrolled && from >= 0) {
+      const tail = old.slice(old.findLastIndex((id) => all.includes(id)) + 1);
+      this.fresh.value = all.slice(0, from);
+      this.ids.value = [...all.slice(from), ...tail];
+      if (!tail.length || !this.#next) this.#next = next;
+    } else if (scrolled && all.length) { // nothing in common: what lies between is fetched once the reader wants it
+      this.fresh.value = all;
+      this.#instead = next;
+    } else {
+      this.fresh.value = [];
+      this.ids.value = all;
+      this.#next = next;
+    }
   }
 
   /** Puts what the reader made in front, or at the end. */
@@ -92,9 +110,11 @@ export class List<T extends { id: string }> {
   }
 
   show() {
-    const fresh = this.fresh.peek();
+    const fresh = this.fresh.peek(), alone = this.#instead !== undefined;
     this.fresh.value = [];
-    this.ids.value = [...fresh, ...this.ids.peek().filter((id) => !fresh.includes(id))];
+    this.ids.value = alone ? fresh : [...fresh, ...this.ids.peek().filter((id) => !fresh.includes(id))];
+    if (alone) this.more.value = !!(this.#next = this.#instead!);
+    this.#instead = undefined;
   }
 
   drop(id: string) {
@@ -119,9 +139,12 @@ function kept<T extends { id: string }>(path: string, keep: (x: T) => string): L
   if (l) lists.delete(path); // the newest is the last
   else l = new List<T>(path, keep);
   lists.set(path, l);
-  if (lists.size > MOST) lists.delete(lists.keys().next().value!);
+  for (const [old, x] of lists) if (lists.size > MOST && !x.shown && x !== l) lists.delete(old);
   return l;
 }
+
+/** A list that somebody has looked at; an event makes none. */
+export const listAt = (path: string): List<any> | undefined => lists.get(path);
 
 export const postList = (path: string): List<Post> => kept<Post>(path, keepPost);
 export const peopleList = (path: string): List<User> => kept<User>(path, keepPerson);

@@ -10,7 +10,7 @@ const posts = new Map<string, Signal<Post | null>>(); // null = gone
 const people = new Map<string, Signal<User | null>>();
 const names = new Map<string, string>(); // lower-case name -> id
 const gone = new Set<string>(); // posts and people that have ended: an answer that was on its way brings none back
-const MOST = 4000; // of each; beyond it those used longest ago go
+const MOST = 4000; // of each; beyond it the oldest go
 
 function kept<T>(map: Map<string, Signal<T | null>>, id: string): Signal<T | null> {
   let s = map.get(id);
@@ -68,13 +68,31 @@ export function buryAuthor(id: string) {
 
 export const known = (id: string): boolean => posts.has(id) && !!post(id).peek();
 
+const asking = new Map<string, Promise<any>>();
+
+/** Asks for something once, however many want it meanwhile. */
+function once<T>(path: string): Promise<T> {
+  let p = asking.get(path);
+  if (!p) asking.set(path, (p = get<T>(path).finally(() => asking.delete(path))));
+  return p;
+}
+
 export async function fetchPost(id: string): Promise<void> {
   try {
-    keepPost(await get<Post>(`/v1/posts/${encodeURIComponent(id)}`));
+    keepPost(await once<Post>(`/v1/posts/${encodeURIComponent(id)}`));
   } catch (err) {
     if ((err as { status?: number }).status === 404) return dropPost(id);
     throw err;
   }
+}
+
+/** A person, of whom more may be known already. */
+export async function personOf(id: string): Promise<User> {
+  const u = person(id).peek();
+  if (u?.viewer) return u;
+  const got = await once<User>(`/v1/users/${id}`);
+  keepPerson(got);
+  return got;
 }
 
 export async function fetchPerson(name: string): Promise<string> {

@@ -4,7 +4,7 @@ import { useEffect, useLayoutEffect } from "preact/hooks";
 import { title } from "../bell.js";
 import type { Note } from "../api.js";
 import { Avatar, Empty, Failed, Icon, Near, Spinner, Time } from "../parts/basics.js";
-import { local, restore } from "../router.js";
+import { local, place, restore } from "../router.js";
 import * as inbox from "../store/inbox.js";
 import { me, unread } from "../store/session.js";
 import { t } from "../text.js";
@@ -17,13 +17,13 @@ const NAMES: Record<inbox.Filter, string> = { all: t.inbox.all, unread: t.inbox.
 export function Inbox() {
   useEffect(() => {
     title(t.inbox.title);
-    void inbox.load();
+    if (!place.peek().back || inbox.phase.peek() !== "ready") void inbox.load();
   }, [me.value?.id]);
   const phase = inbox.phase.value, list = inbox.notes.value;
   useLayoutEffect(() => { if (phase === "ready") restore(); });
   return <>
     <div class="row head"><h1>{t.inbox.title}</h1><span class="end" />
-      <button type="button" disabled={!unread.value} onClick={() => void inbox.readAll()}><Icon name="check" /> {t.inbox.readAll}</button></div>
+      <button type="button" disabled={!unread.value || !inbox.marksAll.value} onClick={() => void inbox.readAll()}><Icon name="check" /> {t.inbox.readAll}</button></div>
     <div class="tabs" role="tablist">
       {(Object.keys(NAMES) as inbox.Filter[]).map((f) => <button type="button" key={f} role="tab" aria-selected={inbox.filter.value === f}
         onClick={() => inbox.choose(f)}>{NAMES[f]}</button>)}
@@ -33,7 +33,7 @@ export function Inbox() {
       : <div class="notes">
         {list.map((x) => <Line key={x.group.key} of={x} />)}
         {!list.length && <Empty icon="bell"><p>{EMPTY[inbox.filter.value]}</p></Empty>}
-        {inbox.more.value && <Near when={() => void inbox.further()} />}
+        {inbox.more.value && <Near when={() => inbox.further()} />}
       </div>}
   </>;
 }

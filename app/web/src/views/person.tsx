@@ -3,7 +3,8 @@ import { title } from "../bell.js";
 import { Problem, type User } from "../api.js";
 import { Avatar, Empty, Failed, Icon, Near, Spinner } from "../parts/basics.js";
 import { Feed } from "../parts/feed.js";
-import { restore } from "../router.js";
+import { Rich } from "../parts/rich.js";
+import { go, place, restore } from "../router.js";
 import { fetchPerson, follow, idOf, person } from "../store/objects.js";
 import { peopleList, postList, renewals, type List } from "../store/lists.js";
 import { me } from "../store/session.js";
@@ -31,7 +32,7 @@ function usePerson(name: string): { user: User | null; problem: Problem | null }
 
 export function Person({ name, part }: { name: string; part?: string }) {
   const { user, problem } = usePerson(name);
-  const [tab, set] = useState<Tab>("posts");
+  const asked = place.value.query.get("tab") as Tab, tab = asked in QUERY ? asked : "posts";
   useEffect(() => title(user ? `${user.display_name} (@${user.username})` : `@${name}`), [user?.display_name]);
   if (problem && !user) return problem.status === 404 ? <NotFound /> : <Failed text={problem.message} retry={() => location.reload()} />;
   if (!user) return <Spinner />;
@@ -43,7 +44,7 @@ export function Person({ name, part }: { name: string; part?: string }) {
     <Head user={user} />
     <div class="tabs" role="tablist">
       {(["posts", "comments", "media"] as const).map((x) => <button type="button" key={x} role="tab" aria-selected={tab === x}
-        onClick={() => set(x)}>{{ posts: t.person.tabPosts, comments: t.person.tabComments, media: t.person.tabMedia }[x]}</button>)}
+        onClick={() => go(`/@${user.username}${x === "posts" ? "" : `?tab=${x}`}`, true)}>{{ posts: t.person.tabPosts, comments: t.person.tabComments, media: t.person.tabMedia }[x]}</button>)}
     </div>
     <Feed key={user.id + tab} list={postList(`/v1/users/${user.id}/posts${QUERY[tab]}`)} empty={<Empty icon="pen"><p>{t.person.none}</p></Empty>} />
   </>;
@@ -56,7 +57,7 @@ function Head({ user: u }: { user: User }) {
       {mine ? <a class="button" href="/settings">{t.person.edit}</a> : <Follow of={u} />}</div>
     <h1 dir="auto">{u.display_name}</h1>
     <p class="quiet">@{u.username}{u.viewer?.followed_by && <span class="tag">{t.person.followsYou}</span>}</p>
-    {u.bio && <p class="bio" dir="auto">{u.bio}</p>}
+    {u.bio && <p class="bio" dir="auto"><Rich of={{ text: u.bio, mentions: [], tags: [] }} /></p>}
     <p class="counts"><span>{t.person.posts(u.posts_count)}</span> <a href={`${path}/followers`}>{t.person.followers(u.followers_count)}</a>
       {" "}<a href={`${path}/following`}>{t.person.follows(u.following_count)}</a></p>
   </section>;
@@ -80,7 +81,7 @@ export function Follow({ of: u }: { of: User }) {
 export function People({ list, empty, first = false }: { list: List<User>; empty: string; first?: boolean }) {
   useEffect(() => {
     list.shown++;
-    void list.load();
+    void list.load(!place.peek().back);
     return () => { list.shown--; };
   }, [list]);
   useLayoutEffect(() => { if (list.phase.value === "ready") restore(); });
@@ -90,7 +91,7 @@ export function People({ list, empty, first = false }: { list: List<User>; empty
   return <div class="people">
     {ids.map((id) => <PersonRow key={id} id={id} />)}
     {!ids.length && <Empty icon="people"><p>{empty}</p></Empty>}
-    {!first && list.more.value && <Near when={() => void list.further()} />}
+    {!first && list.more.value && <Near when={() => list.further()} />}
   </div>;
 }
 

@@ -237,7 +237,7 @@ function Deliveries({ path, fails }: { path: string; fails: (s: string) => void 
 
 function Appearance() {
   const [theme, set] = useState<Theme>(chosen());
-  const [on, setOn] = useState(told());
+  const [on, setOn] = useState(told.peek());
   const can = "Notification" in globalThis;
   return <>
     <fieldset class="card"><legend class="visually-hidden">{s.theme}</legend><h2>{s.theme}</h2>

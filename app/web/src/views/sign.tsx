@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { title } from "../bell.js";
 import { call, Problem, type Me } from "../api.js";
 import { enter } from "../live.js";
-import { go } from "../router.js";
+import { goIn } from "../router.js";
 import { instance } from "../store/session.js";
 import { t } from "../text.js";
 
@@ -27,7 +27,7 @@ export function Sign({ anew }: { anew: boolean }) {
         ? await call<{ user: Me }>("POST", "/v1/auth/register", { username: name.trim(), password, ...(invite && { invite: invite.trim() }) })
         : await call<{ user: Me }>("POST", "/v1/auth/login", { login: name.trim(), password });
       await enter(body.user, null);
-      go("/", true);
+      goIn();
     } catch (err) {
       setProblem(err as Problem);
     } finally {

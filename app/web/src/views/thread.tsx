@@ -25,7 +25,7 @@ export function Thread({ id }: { id: string }) {
   const root = p && p.root_id !== p.id ? p.root_id : "";
   useEffect(() => { if (root && !known(root)) fetchPost(root).catch(() => {}); }, [root]);
   useEffect(() => title(p?.author ? `${p.author.display_name}: ${[...(p.warning || p.text)].slice(0, 60).join("")}` : ""), [p?.id]);
-  if (problem) return <Failed text={problem.message} retry={() => location.reload()} />;
+  if (problem && !p) return <Failed text={problem.message} retry={() => location.reload()} />;
   if (!p) return asked ? <NotFound /> : <Spinner />;
   const list = postList(`/v1/posts/${p.root_id}/comments`);
   return <>
@@ -36,6 +36,6 @@ export function Thread({ id }: { id: string }) {
     {me.value ? <div class="card"><Composer at={`reply to ${id}`} replyTo={id} /></div>
       : <p class="card"><a href="/login">{t.nav.login}</a></p>}
     <h2>{t.post.thread}</h2>
-    <Feed list={list} thread empty={<p class="empty quiet">{t.post.noComments}</p>} />
+    <Feed list={list} thread without={id} empty={<p class="empty quiet">{t.post.noComments}</p>} />
   </>;
 }
