@@ -256,8 +256,8 @@ func TestObjects(t *testing.T) {
 		bob.refused(t, 404, "not_found", "PATCH", "/v1/posts/"+post, map[string]any{"text": "mine now"})
 		alice.refused(t, 412, "precondition_failed", "PATCH", "/v1/posts/"+post, map[string]any{"text": "x"},
 			`If-Match: "other"`)
-		for pointer, body := range map[string]map[string]any{"/media_ids/0": {"media_ids": []string{bob.ID}}, "/text": {"text": nil},
-			"/visibility": {"visibility": "public"}} {
+		for pointer, body := range map[string]map[string]any{"/media_ids/0": {"media_ids": []string{bob.ID}},
+			"/text": {"text": nil}, "/visibility": {"visibility": "public"}} {
 			got, _ := alice.holds(t, shapeProblem, 422, "PATCH", "/v1/posts/"+post, body)
 			if at := got["errors"].([]any)[0].(map[string]any)["pointer"]; at != pointer {
 				t.Errorf("%v is refused at %v", body, at)
