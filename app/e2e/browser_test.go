@@ -42,6 +42,12 @@ func TestBrowserPictures(t *testing.T) {
 	journey(t, nil, "pictures.mjs", s.URL, shots(t), chromium(t))
 }
 
+// TestBrowserWriting: nothing written is lost, made twice or overwritten in silence.
+func TestBrowserWriting(t *testing.T) {
+	s := journeys(t)
+	journey(t, nil, "writing.mjs", s.URL, shots(t), chromium(t))
+}
+
 // TestBrowserAccess: every screen can be used without a mouse, without good eyes, on a phone.
 func TestBrowserAccess(t *testing.T) {
 	s := journeys(t)

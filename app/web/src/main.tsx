@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { get, type Counts, type Instance, type Me } from "./api.js";
-import { enter, leave, leaveEverywhere } from "./live.js";
+import { enter, leave } from "./live.js";
 import { Avatar, Dialog, Failed, Icon, Spinner, type IconName } from "./parts/basics.js";
 import { Composer } from "./parts/composer.js";
 import { Toasts } from "./parts/toasts.js";
@@ -12,7 +12,7 @@ import { go, place } from "./router.js";
 import * as inbox from "./store/inbox.js";
 import { kept, type Kept } from "./store/local.js";
 import { HOME, peopleList, postList } from "./store/lists.js";
-import { counts, instance, logOut, me, online, stream, unread } from "./store/session.js";
+import { counts, instance, me, online, stream, unread } from "./store/session.js";
 import { toast } from "./store/toasts.js";
 import { t } from "./text.js";
 import { theme } from "./theme.js";
@@ -22,7 +22,7 @@ import { Keys, NotFound } from "./views/other.js";
 import { ACTIVE, FindPeople } from "./views/people.js";
 import { Person, People } from "./views/person.js";
 import { Settings } from "./views/settings.js";
-import { Sign } from "./views/sign.js";
+import { out, Sign } from "./views/sign.js";
 import { Thread } from "./views/thread.js";
 
 theme(); // before anything is painted
@@ -55,10 +55,6 @@ function Link({ to, icon, words, label, badge, here }: { to: string; icon: IconN
 
 function Nav({ write }: { write: () => void }) {
   const who = me.value;
-  const out = async () => {
-    try { await logOut(); } catch (err) { if ((err as { status?: number }).status !== 401) return toast((err as Error).message); }
-    leaveEverywhere();
-  };
   return <nav class="nav" aria-label={instance.value?.name ?? "Belfry"}>
     <a class="brand" href="/"><img src="/assets/bell.svg" alt="" width="28" height="28" /><span class="words">{instance.value?.name ?? "Belfry"}</span></a>
     <Link to="/" icon="home" words={t.nav.home} />
@@ -71,7 +67,7 @@ function Nav({ write }: { write: () => void }) {
       <Link to="/settings" icon="gear" words={t.nav.settings} here={place.value.path.startsWith("/settings")} />
       <button type="button" class="main write" aria-label={t.nav.write} onClick={write}><Icon name="pen" /><span class="words">{t.nav.write}</span></button>
       <div class="me"><a href={`/@${who.username}`} class="self"><Avatar of={who} size="s" /><span class="words" dir="auto">{who.display_name}</span></a>
-        <State /><button type="button" class="plain" aria-label={t.nav.logout} title={t.nav.logout} onClick={() => void out()}><Icon name="out" /></button></div>
+        <State /><button type="button" class="plain out" aria-label={t.nav.logout} title={t.nav.logout} onClick={() => void out()}><Icon name="out" /></button></div>
     </> : who === null && <div class="row door"><a class="button" href="/login">{t.nav.login}</a></div>}
   </nav>;
 }
@@ -107,7 +103,10 @@ function App() {
     <Toasts />
     {keys && <Keys close={() => showKeys(false)} />}
     {writing && me.value && <Dialog label={t.nav.write} class="writing" close={() => write(false)}>
-      <Composer at="post" autofocus done={() => write(false)} cancel={() => write(false)} /></Dialog>}
+      <Composer at="post" autofocus done={(p) => {
+        write(false);
+        if (place.peek().path !== "/") toast(t.compose.posted, { href: `/p/${p.id}` });
+      }} cancel={() => write(false)} /></Dialog>}
   </>;
 }
 

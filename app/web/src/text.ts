@@ -52,7 +52,7 @@ export const t = {
   toStart: "Go to the start page",
 
   nav: {
-    home: "Home", local: "Everybody", people: "People", notifications: "Notifications", profile: "Profile",
+    home: "Home", local: "All posts", people: "People", notifications: "Notifications", profile: "Profile",
     settings: "Settings", write: "Write", login: "Log in", register: "Make an account", logout: "Log out", api: "API",
     back: "Back",
     unread: (x: number, more: boolean) => x === 0 ? "Notifications" :
@@ -104,6 +104,8 @@ export const t = {
     notPicture: (name: string) => `${name} is no picture that this site takes.`,
     tooLarge: (name: string, mib: number) => `${name} is larger than ${n(mib)} MiB.`,
     drop: "Drop pictures here", editing: "Change your post", leave: "Not sent yet. It is kept on this device.",
+    gone: "This picture is gone. Remove it, and choose it again.", posted: "Posted",
+    overtaken: "The post was changed meanwhile. Save again to put yours in place of this:",
   },
 
   person: {
@@ -140,7 +142,7 @@ export const t = {
     email: "E-mail address", emailPassword: "Your password, to change the address",
     password: "Change the password", current: "Current password", next: "New password",
     revokeTokens: "End tokens, too", changed: "The password is changed. Other sessions have ended.",
-    sessions: "Sessions", thisOne: "this one", endSession: "End", lastUsed: (s: string) => `last used ${s}`,
+    sessions: "Sessions", thisOne: "this one", endSession: "End", agent: (browser: string, system: string) => `${browser} on ${system}`, lastUsed: (s: string) => `last used ${s}`,
     tokensLead: "A token lets a program act for you. It is shown once.", tokenName: "What it is for", scopes: "What it may do",
     makeToken: "Make a token", tokenOnce: "Copy it now; it is not shown again.", copy: "Copy", noTokens: "No tokens.",
     endpointsLead: "Each notification is sent to an address of yours, signed.", endpointURL: "Address (https)",

@@ -67,7 +67,13 @@ export function Act({ does, children, class: name, fails, ...rest }: { does: () 
 }
 
 export function Spinner() {
-  return <p class="spinner" role="status"><span class="visually-hidden">{t.loading}</span></p>;
+  return <p class="spinner"><span class="visually-hidden">{t.loading}</span></p>;
+}
+
+/** What stands in a field, without what is too much: counted as the server does, in code points. */
+export function cut(field: { value: string }, most = Infinity): string {
+  const all = [...field.value.normalize("NFC")];
+  return all.length > most ? (field.value = all.slice(0, most).join("")) : field.value;
 }
 
 export function Empty({ icon, children }: { icon: IconName; children: ComponentChildren }) {

@@ -1,19 +1,14 @@
 // Writing a post or a comment, or changing one.
 
-import { useEffect, useRef, useState } from "preact/hooks";
-import { call, key, Problem, upload, type Media, type Post, type Visibility } from "../api.js";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { call, key, Problem, type Post, type Visibility } from "../api.js";
 import { keepPost, post } from "../store/objects.js";
-import { draft, keepDraft, NONE, type Draft } from "../store/drafts.js";
+import { attach, change as changeDraft, describe, detach, draft, finish, idle, patch, send, type Draft } from "../store/drafts.js";
 import { HOME, LOCAL, postList } from "../store/lists.js";
 import { instance, me } from "../store/session.js";
 import { toast } from "../store/toasts.js";
 import { t } from "../text.js";
-import { Avatar, Icon } from "./basics.js";
-
-/** A picture on its way: bytes are sent at once, the description can still be written. */
-interface Picture { id: string; name: string; url: string; alt: string; percent: number | null; problem: string; media: string;
-  /** The description that the server has. */
-  told: string }
+import { Avatar, cut, Icon } from "./basics.js";
 
 export interface ComposerProps {
   /** Where a draft belongs: "post", "reply to <id>", "edit <id>". */
@@ -26,40 +21,39 @@ export interface ComposerProps {
 }
 
 const MIB = 1 << 20;
+const WARNING = 200, ALT = 1500; // code points
 
 export function Composer(o: ComposerProps) {
   const who = me.value!;
-  const first = (): Draft => (o.edit ? { ...NONE, text: o.edit.text, warning: o.edit.warning ?? "" } : draft(who.id, o.at));
-  const [d, setDraft] = useState(first);
-  const [pictures, setPictures] = useState<Picture[]>(() => d.media.map((m) => ({ id: key(), name: "", url: m.url, alt: m.alt,
-    percent: null, problem: "", media: m.id, told: "" })));
-  const [warn, setWarn] = useState(!!d.warning);
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState("");
+  const [s] = useState(() => {
+    const s = draft(who.id, o.at);
+    if (o.edit && (!s.peek().base || idle(s.peek()))) {
+      const base = { text: o.edit.text, warning: o.edit.warning ?? "" };
+      s.value = { ...s.peek(), ...base, warn: !!base.warning, base, problem: "" };
+    }
+    return s;
+  });
+  const d = s.value, { pictures, busy } = d;
+  const change = (more: Partial<Draft>) => changeDraft(s, more);
   const [over, setOver] = useState(false);
+  const [theirs, setTheirs] = useState(""); // what the post has become meanwhile
   const area = useRef<HTMLTextAreaElement>(null);
   const file = useRef<HTMLInputElement>(null);
-  const stops = useRef(new Map<string, AbortController>());
+  const here = useRef(true);
+  const counter = useId();
   const limits = instance.value?.limits;
   const most = limits?.text ?? 5000;
   const left = most - [...d.text.normalize("NFC")].length; // as the server counts: code points
   const ready = pictures.every((p) => p.media && !p.problem);
-  const can = !busy && ready && left >= 0 && (d.text.trim() !== "" || pictures.length > 0);
+  const can = !busy && ready && left >= 0 && (d.text.trim() !== "" || pictures.length > 0 || !!o.edit?.media.length);
 
-  const change = (more: Partial<Draft>) => setDraft((x) => ({ ...x, ...more }));
-  useEffect(() => {
-    if (o.edit) return;
-    keepDraft(who.id, o.at, { ...d, media: pictures.filter((p) => p.media).map((p) => ({ id: p.media, url: p.url, alt: p.alt })) });
-  }, [d, pictures]);
   useEffect(() => { // as tall as its text
     const a = area.current!;
     a.style.height = "auto";
     a.style.height = `${Math.min(a.scrollHeight + 2, innerHeight / 2)}px`;
   }, [d.text]);
   useEffect(() => { if (o.autofocus) area.current!.focus(); }, []);
-  useEffect(() => () => stops.current.forEach((s) => s.abort()), []);
-
-  const patch = (id: string, more: Partial<Picture>) => setPictures((l) => l.map((p) => (p.id === id ? { ...p, ...more } : p)));
+  useEffect(() => () => { here.current = false; }, []);
 
   const add = (files: Iterable<File>) => {
     let room = (limits?.media_per_post ?? 10) - pictures.length;
@@ -67,67 +61,64 @@ export function Composer(o: ComposerProps) {
       if (!limits?.mime_types.includes(f.type)) { toast(t.compose.notPicture(f.name || f.type)); continue; }
       if (f.size > limits.media_bytes) { toast(t.compose.tooLarge(f.name, Math.floor(limits.media_bytes / MIB))); continue; }
       if (room-- <= 0) { toast(t.compose.tooMany(limits.media_per_post)); break; }
-      void send(f);
+      attach(s, f);
     }
   };
 
-  const send = async (f: File) => {
-    const p: Picture = { id: key(), name: f.name, url: URL.createObjectURL(f), alt: "", percent: 0, problem: "", media: "", told: "" };
-    const stop = new AbortController();
-    stops.current.set(p.id, stop);
-    setPictures((l) => [...l, p]);
-    try {
-      let m = await upload(f, "", (percent) => patch(p.id, { percent }), stop.signal);
-      while (m.state === "processing" && !stop.signal.aborted) {
-        await new Promise((go) => setTimeout(go, 1000));
-        m = (await call<Media>("GET", `/v1/media/${m.id}`)).body;
+  const create = async (): Promise<Post> => {
+    await Promise.all(pictures.map((p) => describe(s, p)));
+    const input: Record<string, unknown> = { text: d.text };
+    if (warning) input.warning = warning;
+    if (pictures.length) input.media_ids = pictures.map((p) => p.media);
+    if (o.replyTo) input.reply_to = o.replyTo;
+    else input.visibility = d.visibility;
+    const body = JSON.stringify(input), sent = d.sent?.body === body ? d.sent : { key: key(), body };
+    change({ sent });
+    return (await call<Post>("POST", "/v1/posts", input, { "Idempotency-Key": sent.key })).body;
+  };
+
+  /** Changes the post as it was when the change began, and no other; likes and comments do not matter. */
+  const save = async (was: Post): Promise<Post> => {
+    const path = `/v1/posts/${was.id}`;
+    for (let base = d.base!, attempt = 0; ;) {
+      const { body: now, etag } = await call<Post>("GET", path);
+      if (now.text !== base.text || (now.warning ?? "") !== base.warning) {
+        change({ base: { text: now.text, warning: now.warning ?? "" } });
+        keepPost(now);
+        setTheirs(now.text);
+        throw new Error(t.compose.overtaken);
       }
-      if (m.state !== "ready") throw new Problem(null, 422);
-      patch(p.id, { media: m.id, percent: null, url: m.preview_url ?? p.url });
-    } catch (err) {
-      patch(p.id, { problem: (err as Error).message, percent: null });
+      const input = { ...(d.text !== base.text && { text: d.text }), warning: warning || null };
+      try {
+        return (await call<Post>("PATCH", path, input, { "If-Match": etag! })).body;
+      } catch (err) {
+        if ((err as Problem).status !== 412 || ++attempt > 4) throw err;
+      }
     }
   };
 
-  const drop = (p: Picture) => {
-    stops.current.get(p.id)?.abort();
-    if (p.url.startsWith("blob:")) URL.revokeObjectURL(p.url);
-    setPictures((l) => l.filter((x) => x !== p));
-    if (p.media) call("DELETE", `/v1/media/${p.media}`).catch(() => {}); // else it goes by itself after a day
-  };
-
-  const describe = async (p: Picture) => {
-    if (!p.media || p.alt === p.told) return; // while the picture is on its way the description waits until it is sent
-    await call("PATCH", `/v1/media/${p.media}`, { alt: p.alt });
-    patch(p.id, { told: p.alt });
-  };
-
+  const warning = d.warn ? d.warning.trim() : "";
   const submit = async () => {
     if (!can) return;
-    setBusy(true);
-    setProblem("");
+    change({ busy: true, problem: "" });
     try {
-      await Promise.all(pictures.map(describe));
-      const input: Record<string, unknown> = o.edit && d.text === o.edit.text ? {} : { text: d.text };
-      if (warn && d.warning.trim()) input.warning = d.warning.trim();
-      if (!o.edit && pictures.length) input.media_ids = pictures.map((p) => p.media);
-      if (o.replyTo) input.reply_to = o.replyTo;
-      else if (!o.edit) input.visibility = d.visibility;
-      if (o.edit && !input.warning) input.warning = null;
-      const { body } = o.edit ? await call<Post>("PATCH", `/v1/posts/${o.edit.id}`, input) : await call<Post>("POST", "/v1/posts", input);
-      keepPost(body);
-      if (!o.edit) {
-        keepDraft(who.id, o.at, NONE);
-        setDraft({ ...NONE, visibility: d.visibility });
-        setPictures([]);
-        placed(body);
-      }
-      o.done?.(body);
+      const p = o.edit ? await save(o.edit) : await create();
+      keepPost(p);
+      finish(s);
+      if (!o.edit) placed(p);
+      o.done?.(p);
     } catch (err) {
-      setProblem((err as Error).message);
+      if (err instanceof Problem) s.peek().pictures.forEach((p, i) => { if (err.field(`/media_ids/${i}`)) patch(s, p.id, { problem: t.compose.gone }); });
+      change({ problem: (err as Error).message });
+      if (!here.current) toast((err as Error).message);
     } finally {
-      setBusy(false);
+      change({ busy: false });
     }
+  };
+
+  const quit = () => { // gives a change up
+    if (o.edit) change({ ...s.peek().base });
+    o.cancel!();
   };
 
   return <form class={`composer${over ? " over" : ""}`} onSubmit={(e) => { e.preventDefault(); void submit(); }}
@@ -136,14 +127,17 @@ export function Composer(o: ComposerProps) {
     onDrop={(e) => { e.preventDefault(); setOver(false); if (!o.edit) add(e.dataTransfer?.files ?? []); }}>
     {!o.edit && <Avatar of={who} />}
     <div class="body">
-      {warn && <input class="warning" value={d.warning} maxLength={200} placeholder={t.compose.warning} aria-label={t.compose.warning}
-        onInput={(e) => change({ warning: e.currentTarget.value })} />}
-      <textarea ref={area} rows={2} dir="auto" value={d.text} aria-label={o.replyTo ? t.compose.commentLabel : t.compose.label}
+      {d.warn && <input class="warning" value={d.warning} readOnly={busy} placeholder={t.compose.warning} aria-label={t.compose.warning}
+        onInput={(e) => change({ warning: cut(e.currentTarget, WARNING) })} />}
+      <textarea ref={area} rows={2} dir="auto" value={d.text} readOnly={busy} aria-describedby={counter} aria-label={o.replyTo ? t.compose.commentLabel : t.compose.label}
         placeholder={over ? t.compose.drop : o.replyTo ? t.compose.comment : t.compose.placeholder}
         onInput={(e) => change({ text: e.currentTarget.value })}
         onKeyDown={(e) => {
           if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) { e.preventDefault(); void submit(); }
-          if (e.key === "Escape" && o.cancel) o.cancel();
+          if (e.key === "Escape" && o.cancel) {
+            if (o.edit && !idle(d)) toast(t.compose.leave);
+            o.cancel();
+          }
         }}
         onPaste={(e) => {
           const files = [...(e.clipboardData?.files ?? [])];
@@ -151,12 +145,12 @@ export function Composer(o: ComposerProps) {
         }} />
       {pictures.length > 0 && <ul class="pictures">{pictures.map((p) => <li key={p.id}>
         <img src={p.url} alt="" />
-        {p.percent !== null && <span class="progress" role="status">
+        {p.percent !== null && <span class="progress">
           {p.percent < 100 ? t.compose.uploading(p.percent) : t.compose.processing}</span>}
-        <button type="button" class="plain shut" aria-label={t.remove} onClick={() => drop(p)}><Icon name="close" /></button>
-        <input value={p.alt} maxLength={1500} placeholder={t.compose.alt} aria-label={t.compose.alt} title={t.compose.altHint}
-          onInput={(e) => patch(p.id, { alt: e.currentTarget.value })} onChange={() => { describe(p).catch((err) => patch(p.id, { problem: err.message })); }} />
-        {p.problem && <p class="error" role="alert">{p.problem}</p>}
+        <button type="button" class="plain shut" aria-label={t.remove} disabled={busy} onClick={() => detach(s, p)}><Icon name="close" /></button>
+        <input value={p.alt} readOnly={busy} placeholder={t.compose.alt} aria-label={t.compose.alt} title={t.compose.altHint}
+          onInput={(e) => patch(s, p.id, { alt: cut(e.currentTarget, ALT) })} onChange={() => { describe(s, p).catch(() => {}); }} />
+        {p.problem && <p class="error" role="alert">{p.problem} {p.file && <button type="button" onClick={() => void send(s, p)}>{t.retry}</button>}</p>}
       </li>)}</ul>}
       <div class="row">
         {!o.edit && instance.value?.features.media && <>
@@ -168,18 +162,19 @@ export function Composer(o: ComposerProps) {
             <input type="file" accept="image/jpeg" capture="environment" aria-label={t.compose.takePicture} data-testid="camera"
               onChange={(e) => { add(e.currentTarget.files ?? []); e.currentTarget.value = ""; }} /></label>
         </>}
-        <button type="button" class="plain" aria-label={t.compose.addWarning} title={t.compose.addWarning} aria-pressed={warn}
-          onClick={() => setWarn(!warn)}><Icon name="warn" /></button>
-        {!o.replyTo && !o.edit && <select aria-label={t.compose.visibility} value={d.visibility}
+        <button type="button" class="plain" aria-label={t.compose.addWarning} title={t.compose.addWarning} aria-pressed={d.warn}
+          onClick={() => change({ warn: !d.warn })}><Icon name="warn" /></button>
+        {!o.replyTo && !o.edit && <select aria-label={t.compose.visibility} value={d.visibility} disabled={busy}
           onChange={(e) => change({ visibility: e.currentTarget.value as Visibility })}>
           {(["public", "followers", "mentioned"] as const).map((v) => <option key={v} value={v}>{t.post.visibility[v]}</option>)}
         </select>}
         <span class="end" />
-        {left < Math.min(500, most / 5) && <span class={left < 0 ? "error" : "quiet"} role="status">{t.compose.left(left)}</span>}
-        {o.cancel && <button type="button" onClick={o.cancel}>{t.cancel}</button>}
+        <span id={counter} class={left < 0 ? "error" : "quiet"}>{left < Math.min(500, most / 5) && t.compose.left(left)}</span>
+        {o.cancel && <button type="button" onClick={quit}>{t.cancel}</button>}
         <button type="submit" class="main" disabled={!can}>{o.edit ? t.save : o.replyTo ? t.compose.send : t.compose.post}</button>
       </div>
-      {problem && <p class="error" role="alert">{problem}</p>}
+      {d.problem && <p class="error" role="alert">{d.problem}</p>}
+      {theirs && <blockquote class="theirs" dir="auto">{theirs}</blockquote>}
     </div>
   </form>;
 }

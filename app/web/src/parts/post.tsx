@@ -6,7 +6,7 @@ import { dropPost, like, post } from "../store/objects.js";
 import { everyList } from "../store/lists.js";
 import { me } from "../store/session.js";
 import { toast } from "../store/toasts.js";
-import { go } from "../router.js";
+import { go, place } from "../router.js";
 import { n, t } from "../text.js";
 import { Avatar, Icon, Menu, Name, Time, type Item } from "./basics.js";
 import { Composer } from "./composer.js";
@@ -75,33 +75,29 @@ function Like({ of: p }: { of: Post }) {
     onClick={() => (me.value ? void like(p.id, !liked) : go("/login"))}><Icon name="heart" /> {n(p.like_count)}</button>;
 }
 
-const GRACE = 6_000; // milliseconds in which a deletion can be taken back: it has not been asked for yet
-
-/** Takes a post off the page at once, and deletes it when nobody has taken that back. */
+/** Takes a post off the page at once, and deletes it when its message ends and nobody has taken that back. */
 function remove(p: Post, page: boolean) {
   const s = post(p.id);
   s.value = null;
-  const work = async () => {
-    removeEventListener("pagehide", now);
+  const free = s.subscribe((x) => { if (x) s.value = null; }); // a list that is fetched meanwhile still has it
+  const back = () => { free(); s.value = p; };
+  const ended = async () => {
     try {
       await call("DELETE", `/v1/posts/${p.id}`);
+      free();
       dropPost(p.id);
       everyList((l) => l.drop(p.id));
       const root = p.reply_to && post(p.root_id), x = root && root.peek();
       if (root && x) root.value = { ...x, comment_count: Math.max(0, x.comment_count - 1) };
     } catch (err) {
-      s.value = p;
+      back();
       toast((err as Error).message);
     }
   };
-  const timer = setTimeout(work, GRACE);
-  const now = () => { clearTimeout(timer); void fetch(`/v1/posts/${p.id}`, { method: "DELETE", keepalive: true }); };
-  addEventListener("pagehide", now);
-  toast(t.post.wasDeleted, { about: `delete ${p.id}`, undo: () => {
-    clearTimeout(timer);
-    removeEventListener("pagehide", now);
-    s.value = p;
+  const away = page && !p.reply_to;
+  toast(t.post.wasDeleted, { about: `delete ${p.id}`, ended, undo: () => {
+    back();
+    if (away && place.peek().path === "/") go(`/p/${p.id}`);
   } });
-  if (page && !p.reply_to) go("/");
+  if (away) go("/");
 }
-

@@ -14,12 +14,13 @@ export function Toasts() {
 
 function One({ of }: { of: Toast }) {
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  const run = () => { clearTimeout(timer.current); timer.current = setTimeout(() => dismiss(of.id), GLANCE); };
+  const end = () => void dismiss(of);
+  const run = () => { clearTimeout(timer.current); timer.current = setTimeout(end, GLANCE); };
   const hold = () => clearTimeout(timer.current);
   useEffect(() => { run(); return hold; }, []);
   return <div class="toast" onPointerEnter={hold} onPointerLeave={run} onFocusIn={hold} onFocusOut={run}>
-    {of.href ? <a href={of.href} dir="auto" onClick={() => dismiss(of.id)}>{of.text}</a> : <span dir="auto">{of.text}</span>}
-    {of.undo && <button type="button" class="plain" onClick={() => { of.undo!(); dismiss(of.id); }}>{t.undo}</button>}
-    <button type="button" class="plain" aria-label={t.close} onClick={() => dismiss(of.id)}><Icon name="close" /></button>
+    {of.href ? <a href={of.href} dir="auto" onClick={end}>{of.text}</a> : <span dir="auto">{of.text}</span>}
+    {of.undo && <button type="button" class="plain" onClick={() => void dismiss(of, true)}>{t.undo}</button>}
+    <button type="button" class="plain" aria-label={t.close} onClick={end}><Icon name="close" /></button>
   </div>;
 }

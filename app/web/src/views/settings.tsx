@@ -1,15 +1,16 @@
 // Settings: profile, password and sessions, tokens, webhooks, appearance.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ask, askNoMore, title, told } from "../bell.js";
-import { call, get, upload, type Me, type Page } from "../api.js";
-import { Act, Avatar, Icon, Spinner, Time } from "../parts/basics.js";
+import { call, get, key, prepared, upload, type Me, type Page } from "../api.js";
+import { Act, Avatar, cut, Icon, Spinner, Time } from "../parts/basics.js";
 import { fetchPerson } from "../store/objects.js";
 import { instance, me } from "../store/session.js";
 import { toast } from "../store/toasts.js";
 import { t } from "../text.js";
 import { chosen, choose, type Theme } from "../theme.js";
+import { out } from "./sign.js";
 
 const s = t.settings;
 const PARTS = { profile: s.profile, security: s.security, tokens: s.tokens, webhooks: s.endpoints, appearance: s.appearance };
@@ -19,7 +20,8 @@ export function Settings({ part }: { part: string }) {
   const here = (part in PARTS ? part : "profile") as Part;
   useEffect(() => title(`${s.title}: ${PARTS[here]}`), [here]);
   return <>
-    <h1>{s.title}</h1>
+    <div class="row"><h1>{s.title}</h1><span class="end" />
+      <button type="button" class="phone" onClick={() => void out()}>{t.nav.logout}</button></div>
     <div class="tabs">{(Object.keys(PARTS) as Part[]).map((p) => <a key={p} href={p === "profile" ? "/settings" : `/settings/${p}`}
       aria-current={p === here ? "page" : undefined}>{PARTS[p]}</a>)}</div>
     {here === "profile" ? <Profile /> : here === "security" ? <Security /> : here === "tokens" ? <Tokens />
@@ -70,11 +72,7 @@ function Profile() {
     if (!f) return;
     setProblem("");
     try {
-      let m = await upload(f, "", setPercent, new AbortController().signal);
-      while (m.state === "processing") {
-        await new Promise((go) => setTimeout(go, 1000));
-        m = await get(`/v1/media/${m.id}`);
-      }
+      const m = await prepared(await upload(f, key(), setPercent));
       changed((await call<Me>("PATCH", "/v1/me", { avatar_media_id: m.id })).body);
     } catch (err) { setProblem((err as Error).message); } finally { setPercent(null); }
   };
@@ -92,8 +90,8 @@ function Profile() {
       changed((await call<Me>("PATCH", "/v1/me", { display_name: name, bio })).body);
       toast(t.saved);
     }}>
-      <label>{s.displayName}<input value={name} maxLength={limits?.display_name} dir="auto" onInput={(e) => setName(e.currentTarget.value)} /></label>
-      <label>{s.bio}<textarea value={bio} rows={4} dir="auto" maxLength={limits?.bio} onInput={(e) => setBio(e.currentTarget.value)} /></label>
+      <label>{s.displayName}<input value={name} dir="auto" onInput={(e) => setName(cut(e.currentTarget, limits?.display_name))} /></label>
+      <label>{s.bio}<textarea value={bio} rows={4} dir="auto" onInput={(e) => setBio(cut(e.currentTarget, limits?.bio))} /></label>
     </Form>
     <Form words={t.save} send={async () => {
       changed((await call<Me>("PATCH", "/v1/me", { email: email.trim() || null, current_password: password })).body);
@@ -108,6 +106,16 @@ function Profile() {
 }
 
 interface SessionRow { id: string; current: boolean; user_agent: string; address: string; last_used_at: string }
+
+const BROWSERS = ["Edge", "OPR", "Firefox", "Chrome", "Safari"], SYSTEMS = ["Android", "iPhone", "iPad", "Windows", "Mac", "CrOS", "Linux"];
+
+/** A browser and its system, as far as they are known. */
+function agent(raw: string): string {
+  const x = raw.replace(/Edg\w*|(Fx|Cr)iOS/, (w) => ({ FxiOS: "Firefox", CriOS: "Chrome" })[w] ?? "Edge");
+  const known = (all: string[]) => all.find((w) => x.includes(w));
+  const browser = known(BROWSERS), system = known(SYSTEMS);
+  return browser && system ? s.agent(browser.replace("OPR", "Opera"), system.replace("CrOS", "ChromeOS")) : raw.slice(0, 60) || "?";
+}
 
 function Security() {
   const [now, setNow] = useState("");
@@ -132,7 +140,7 @@ function Security() {
     <section class="card"><h2>{s.sessions}</h2>
       {problem && <p class="error" role="alert">{problem}</p>}
       {!list ? <Spinner /> : <ul class="rows">{list.map((x) => <li key={x.id}>
-        <div class="words"><span dir="auto">{x.user_agent || "?"}</span>{x.current && <b class="tag">{s.thisOne}</b>}
+        <div class="words"><span dir="auto" title={x.user_agent}>{agent(x.user_agent)}</span>{x.current && <b class="tag">{s.thisOne}</b>}
           <p class="quiet">{x.address} · <Time at={x.last_used_at} /></p></div>
         {!x.current && <Act fails={setProblem} does={async () => { await call("DELETE", `/v1/auth/sessions/${x.id}`); await load(); }}>{s.endSession}</Act>}
       </li>)}</ul>}
@@ -142,7 +150,9 @@ function Security() {
 
 /** Something that is shown once. */
 function Once({ words, text, close }: { words: string; text: string; close: () => void }) {
-  return <div class="once" role="status"><p>{words}</p><code>{text}</code><div class="row">
+  const ref = useRef<HTMLDivElement>(null);
+  useEffect(() => ref.current!.focus(), []); // which says it, too
+  return <div class="once" ref={ref} tabIndex={-1}><p>{words}</p><code>{text}</code><div class="row">
     <button type="button" onClick={() => void navigator.clipboard?.writeText(text).then(() => toast(t.copied))}>{s.copy}</button>
     <button type="button" onClick={close}>{t.close}</button></div></div>;
 }
@@ -162,7 +172,7 @@ function Tokens() {
       await load();
     }}>
       <p class="quiet">{s.tokensLead}</p>
-      <label>{s.tokenName}<input value={name} required maxLength={60} onInput={(e) => setName(e.currentTarget.value)} /></label>
+      <label>{s.tokenName}<input value={name} required onInput={(e) => setName(cut(e.currentTarget, 60))} /></label>
       <fieldset><legend>{s.scopes}</legend>{Object.entries(s.scopeNames).map(([x, words]) => <label class="check" key={x}>
         <input type="checkbox" checked={scopes.includes(x)} onChange={(e) =>
           setScopes(e.currentTarget.checked ? [...scopes, x] : scopes.filter((y) => y !== x))} /> {words}</label>)}</fieldset>

@@ -3,9 +3,10 @@
 import { useEffect, useState } from "preact/hooks";
 import { title } from "../bell.js";
 import { call, Problem, type Me } from "../api.js";
-import { enter } from "../live.js";
+import { enter, leaveEverywhere } from "../live.js";
 import { goIn } from "../router.js";
-import { instance } from "../store/session.js";
+import { instance, logOut } from "../store/session.js";
+import { settle, toast } from "../store/toasts.js";
 import { t } from "../text.js";
 
 export function Sign({ anew }: { anew: boolean }) {
@@ -57,4 +58,11 @@ export function Sign({ anew }: { anew: boolean }) {
       {closed && anew && <p class="quiet">{t.about.closed}</p>}
     </form>
   </section>;
+}
+
+/** Logs out, after what was only waiting has been done. */
+export async function out() {
+  await settle();
+  try { await logOut(); } catch (err) { if ((err as Problem).status !== 401) return toast((err as Error).message); }
+  leaveEverywhere();
 }
