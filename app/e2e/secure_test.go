@@ -75,7 +75,7 @@ func TestPageCode(t *testing.T) {
 		}
 		for _, m := range kept.FindAllSubmatch(text, -1) {
 			name := filepath.Base(path) + " " + string(m[1])
-			if !slices.Contains([]string{"drafts.ts at(person", "theme.ts KEY", "bell.ts KEY",
+			if !slices.Contains([]string{"drafts.ts where", "theme.ts KEY", "bell.ts KEY",
 				"bell.ts LOOKED"}, name) {
 				t.Errorf("%s keeps %s", path, m[1])
 			}

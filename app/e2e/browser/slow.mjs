@@ -39,6 +39,7 @@ try {
   await network(page, 5_000, 50_000);
   await like.click();
   check((await like.getAttribute("aria-pressed")) === "true", "a like waits for the network");
+  const undone = page.waitForResponse((r) => r.request().method() === "DELETE" && r.url().endsWith("/like"));
   await like.click();
   check((await like.getAttribute("aria-pressed")) === "false", "taking it back waits for the network");
   await like.evaluate((el) => {
@@ -46,7 +47,7 @@ try {
     new MutationObserver(() => flips.push(el.getAttribute("aria-pressed"))).observe(el, { attributes: true });
   });
   await network(page, 400, 50_000);
-  await page.waitForResponse((r) => r.request().method() === "DELETE" && r.url().endsWith("/like"));
+  await undone;
   await page.waitForFunction(async () => { // what the server has in the end
     const { items } = await fetch("/v1/timelines/local").then((r) => r.json());
     return !items.find((p) => p.text === "number 4").viewer.liked;
