@@ -74,6 +74,20 @@ try {
   await page.getByRole("tab", { name: "Comments", selected: true }).waitFor();
   step("the way back to a tab, and a comment stands once");
 
+  // One's own comment in a long thread is the last, whatever is fetched before it.
+  await page.goto(`${base}/p/${first}`);
+  await posted(page, "answer 10").waitFor();
+  await page.locator("main .composer textarea").first().fill("mine, the newest");
+  await page.getByRole("button", { name: "Comment", exact: true }).first().click();
+  await posted(page, "mine, the newest").waitFor();
+  while (!(await posted(page, "answer 44").count())) {
+    const n = await page.locator("article.post").count();
+    await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+    await page.locator("article.post").nth(n).waitFor({ state: "attached" });
+  }
+  check((await page.locator("article.post").last().innerText()).includes("mine, the newest"), "one's own comment is between those of others");
+  step("a comment of one's own stays the last");
+
   // A gap in the middle of a long list: what is read stays where it is.
   await page.goto(base + "/");
   await posted(page, "number 59").waitFor();

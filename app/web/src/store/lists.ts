@@ -23,6 +23,7 @@ export class List<T extends { id: string }> {
   #beginning = false; // the first page is on its way
   #met: string[] = []; // came while it was, for the front: the page may be older
   #last: string[] = []; // the same, for the end
+  #ends: string[] = []; // the reader's own, which stay at the end while pages are missing before them
   #instead: string | null | undefined; // how it goes on once fresh takes the place of everything; undefined = it does not
   /** Views that show it. */
   shown = 0;
@@ -37,6 +38,7 @@ export class List<T extends { id: string }> {
     this.#beginning = true;
     this.#met = [];
     this.#last = [];
+    this.#ends = [];
     return this.#work = this.#page(true);
   }
 
@@ -58,7 +60,7 @@ export class List<T extends { id: string }> {
         this.#begin(got, page.next);
         this.cursor = page.cursor;
       } else {
-        this.ids.value = [...this.ids.peek(), ...got.filter((id) => !this.ids.peek().includes(id))];
+        this.ids.value = [...new Set([...this.ids.peek().filter((id) => !this.#ends.includes(id)), ...got, ...this.#ends])];
         this.#next = page.next;
       }
       this.more.value = !!this.#next;
@@ -98,6 +100,7 @@ export class List<T extends { id: string }> {
   put(id: string, end = false) {
     if (this.phase.peek() === "empty") return;
     if (this.#beginning) end ? this.#last.push(id) : this.#met.unshift(id);
+    if (end && this.more.peek()) this.#ends.push(id);
     const rest = this.ids.peek().filter((x) => x !== id);
     this.ids.value = end ? [...rest, id] : [id, ...rest];
   }
