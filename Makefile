@@ -29,7 +29,7 @@ demo: build ## serve with a small community that is kept alive, data in ./data/d
 
 .PHONY: test
 test: ## run every test
-	$(GO) test -timeout 20m -parallel 4 ./...
+	$(GO) test -timeout 20m ./...
 
 .PHONY: web
 web: ## write what is generated in app/web: types of the API, page, elements (needs Node.js; the built files are committed)
@@ -175,7 +175,7 @@ neighbours: ## each abuse at default limits beside people who mind their own bus
 
 .PHONY: test-web
 test-web: ## the web client in Chromium: journeys, accessibility, stock clients
-	$(GO) test -count=1 -timeout 10m -parallel 4 -run 'TestBrowser|TestPage|TestStockClients|TestWeb|TestClient|TestDocsPage|TestQuickstart' ./app/e2e
+	$(GO) test -count=1 -timeout 10m -run 'TestBrowser|TestPage|TestStockClients|TestWeb|TestClient|TestDocsPage|TestQuickstart' ./app/e2e
 
 .PHONY: check
 check: format vet size lint vuln race test ## everything: format, vet, lint, known vulnerabilities, race, tests

@@ -30,11 +30,14 @@ try {
   await api(bob.page, "PUT", `/v1/posts/${ids[0]}/like`);
   const screens = ["/", "/local", "/people", "/@alice", "/@alice/followers", `/p/${ids[0]}`, "/notifications", "/settings",
     "/settings/security", "/settings/tokens", "/settings/webhooks", "/settings/appearance", "/p/none"];
-  for (const [kind, options] of [["light", {}], ["dark phone", { colorScheme: "dark", viewport: { width: 390, height: 800 } }]]) {
+  // The parts are the same on a phone: it is shown those screens that have all of them.
+  const main = screens.filter((s) => ["/", "/@alice", `/p/${ids[0]}`, "/notifications", "/settings/webhooks"].includes(s));
+  for (const [kind, paths, doors, options] of [["light", screens, ["/", "/@alice", `/p/${ids[0]}`, "/login", "/register"], {}],
+    ["dark phone", main, ["/", "/register"], { colorScheme: "dark", viewport: { width: 390, height: 800 } }]]) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 850 }, ...options, storageState: await alice.context.storageState() });
     const page = await context.newPage();
     watch(page, kind);
-    for (const path of screens) {
+    for (const path of paths) {
       await page.goto(base + path);
       await live(page);
       await page.locator(".spinner").first().waitFor({ state: "detached" });
@@ -49,7 +52,7 @@ try {
     await look(page, `${kind} from right to left`);
     await context.close();
     const guest = await (await browser.newContext({ viewport: { width: 1280, height: 850 }, ...options })).newPage();
-    for (const path of ["/", "/@alice", `/p/${ids[0]}`, "/login", "/register"]) {
+    for (const path of doors) {
       await guest.goto(base + path);
       await guest.locator("main h1").first().waitFor({ state: "attached" });
       await guest.locator(".spinner").first().waitFor({ state: "detached" });
