@@ -2,7 +2,7 @@
 // Prints one line for each step and ends with "done". Called by go test with the site's address, a service token and
 // a folder for screenshots.
 
-import { api, broke, check, clean, launch, live, posted, say, sign, step, still, unread, visitor, watch } from "./site.mjs";
+import { api, broke, check, clean, launch, leaves, live, posted, say, sign, step, still, unread, visitor, watch } from "./site.mjs";
 
 const [base, service, shots, executablePath] = process.argv.slice(2);
 const browser = await launch(executablePath);
@@ -129,17 +129,7 @@ try {
   await page.locator("a.brand").click();
   await posted(page, "by the keyboard").waitFor();
   await page.evaluate(() => navigator.serviceWorker.ready);
-  await page.evaluate(() => { // as when the reader leaves
-    Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
-    dispatchEvent(new Event("visibilitychange"));
-  });
-  await page.waitForFunction(() => new Promise((done) => {
-    const open = indexedDB.open("keyval-store");
-    open.onsuccess = () => {
-      const get = open.result.transaction("keyval").objectStore("keyval").get("belfry");
-      get.onsuccess = () => { open.result.close(); done(get.result?.posts.length > 0); };
-    };
-  }));
+  await leaves(page);
   await alice.context.setOffline(true);
   await page.reload();
   await posted(page, "by the keyboard").waitFor();

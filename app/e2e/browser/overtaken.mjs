@@ -1,7 +1,7 @@
 // Events that come while an answer is on its way: the answer is older than they are and takes nothing back. Called by
 // go test with the site's address and a folder for screenshots.
 
-import { api, broke, check, clean, launch, posted, step, still, unread, visitor } from "./site.mjs";
+import { api, broke, check, clean, launch, leaves, posted, step, still, unread, visitor } from "./site.mjs";
 
 const [base, shots, executablePath] = process.argv.slice(2);
 const browser = await launch(executablePath);
@@ -61,21 +61,12 @@ try {
   step("a list that is fetched anew");
 
   // What the device kept is painted; who has begun to read keeps the place.
-  await page.evaluate(() => { // as when the reader leaves
-    Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
-    dispatchEvent(new Event("visibilitychange"));
-  });
-  await page.waitForFunction(() => new Promise((done) => {
-    const open = indexedDB.open("keyval-store");
-    open.onsuccess = () => {
-      const get = open.result.transaction("keyval").objectStore("keyval").get("belfry");
-      get.onsuccess = () => { open.result.close(); done(get.result?.posts.some((p) => p.text === "the last of three")); };
-    };
-  }));
+  await leaves(page, 1, "the last of three");
   await page.goto(base + "/robots.txt");
   await write("while alice was away");
   answer = await held(page, home);
   await page.goto(base + "/");
+  await page.locator("main .composer").waitFor(); // what the server writes for readers without script is gone
   await posted(page, "number 11").waitFor();
   await page.evaluate(() => scrollTo(0, 400));
   const before = await still(posted(page, "number 9"));

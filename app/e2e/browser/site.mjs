@@ -68,6 +68,24 @@ export async function say(page, text) {
 export const posted = (page, text) => page.locator("article.post").filter({ hasText: text });
 export const unread = (page, n) => page.getByRole("link", { name: n ? `Notifications, ${n} unread` : "Notifications", exact: true }).waitFor();
 
+/** Has a page keep what the next visit paints, as when the reader leaves it; ends when that many posts are kept, and that text. */
+export async function leaves(page, posts = 1, text = "") {
+  await page.evaluate(() => {
+    Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+    dispatchEvent(new Event("visibilitychange"));
+  });
+  await page.waitForFunction(([posts, text]) => new Promise((done) => {
+    const open = indexedDB.open("keyval-store");
+    open.onsuccess = () => {
+      const get = open.result.transaction("keyval").objectStore("keyval").get("belfry");
+      get.onsuccess = () => {
+        open.result.close();
+        done(get.result?.posts.length >= posts && get.result.posts.some((p) => p.text.includes(text)));
+      };
+    };
+  }), [posts, text]);
+}
+
 /** Asks the API as whoever the page is signed in as. */
 export const api = (page, method, path, body) => page.evaluate(async ([method, path, body]) => {
   const a = await fetch(path, { method, headers: { "Content-Type": "application/json" }, body: body && JSON.stringify(body) });

@@ -2,7 +2,7 @@
 // sessions that end, a server that is away for a moment. Called by go test with the site's address and a folder for
 // screenshots.
 
-import { api, broke, check, clean, launch, live, posted, sign, step, still, unread, visitor, watch } from "./site.mjs";
+import { api, broke, check, clean, launch, leaves, live, posted, sign, step, still, unread, visitor, watch } from "./site.mjs";
 
 const [base, shots, executablePath] = process.argv.slice(2);
 const browser = await launch(executablePath);
@@ -123,17 +123,7 @@ try {
   await page.goto(base + "/");
   await live(page);
   await posted(page, "number 59").waitFor();
-  await page.evaluate(() => {
-    Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
-    dispatchEvent(new Event("visibilitychange"));
-  });
-  await page.waitForFunction(() => new Promise((done) => {
-    const open = indexedDB.open("keyval-store");
-    open.onsuccess = () => {
-      const get = open.result.transaction("keyval").objectStore("keyval").get("belfry");
-      get.onsuccess = () => { open.result.close(); done(get.result?.posts.length >= 20); };
-    };
-  }));
+  await leaves(page, 20);
   await context.setOffline(true);
   await page.reload();
   await posted(page, "number 59").waitFor();

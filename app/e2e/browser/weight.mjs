@@ -2,7 +2,7 @@
 // 1.6 Mbit/s down, 750 kbit/s up, 150 ms, a quarter of this processor. Prints a line of JSON for each kind of visit and
 // ends with "done". Called by go test with the site's address, a name and a password, and how many turns to take.
 
-import { launch, live, step } from "./site.mjs";
+import { launch, leaves, live, step } from "./site.mjs";
 
 const [base, name, password, turns, executablePath] = process.argv.slice(2);
 const browser = await launch(executablePath);
@@ -42,17 +42,7 @@ try {
     seen.cold.push(await visit(await cold.newPage()));
     await cold.close();
     await page.evaluate(() => navigator.serviceWorker.ready);
-    await page.evaluate(() => { // as when the reader leaves
-      Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
-      dispatchEvent(new Event("visibilitychange"));
-    });
-    await page.waitForFunction(() => new Promise((done) => {
-      const open = indexedDB.open("keyval-store");
-      open.onsuccess = () => {
-        const get = open.result.transaction("keyval").objectStore("keyval").get("belfry");
-        get.onsuccess = () => { open.result.close(); done(get.result?.posts.length > 0); };
-      };
-    }));
+    await leaves(page);
     await page.close();
     page = await context.newPage();
     seen.warm.push(await visit(page));
