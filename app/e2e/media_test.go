@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"math"
 	"mime/multipart"
 	"net/http"
@@ -191,7 +192,7 @@ func TestManyUploads(t *testing.T) {
 	report(t, "uploads", seed, map[string]any{"uploads": uploads, "megapixels": float64(side) * float64(side) * 3 / 4e6,
 		"seconds": took.Seconds(), "ready_at_once": ready, "later": later, "peak_mb": peak >> 20,
 		"posts_p99_ms_quiet": quiet, "posts_p99_ms_beside": beside})
-	if bound := int64(600 << 20); peak > bound {
+	if bound := int64(600 << 20); peak > bound && !raceDetector {
 		t.Errorf("%d MB at the peak, bound is %d", peak>>20, bound>>20)
 	}
 }
@@ -210,22 +211,49 @@ func wavesOf(t testing.TB, side int) []byte {
 	return out.Bytes()
 }
 
+// sendForm uploads a form as a client does: told that all slots are taken, it asks again when the answer says.
 func sendForm(t testing.TB, base string, who member, kind string, form []byte) (status int, m social.Media) {
+	for {
+		resp, text := sendOnce(t, base, who, kind, form)
+		if resp == nil {
+			return 0, m
+		}
+		seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
+		if resp.StatusCode != 503 {
+			decode(t, text, &m)
+			return resp.StatusCode, m
+		}
+		if err != nil {
+			t.Errorf("503 without a time: %v", resp.Header)
+			return 503, m
+		}
+		select {
+		case <-t.Context().Done():
+			return 503, m
+		case <-time.After(time.Duration(seconds) * time.Second):
+		}
+	}
+}
+
+func sendOnce(t testing.TB, base string, who member, kind string, form []byte) (*http.Response, []byte) {
 	req, err := http.NewRequestWithContext(t.Context(), "POST", base+"/v1/media", bytes.NewReader(form))
 	if err != nil {
 		t.Error(err)
-		return 0, m
+		return nil, nil
 	}
 	req.Header.Set("Content-Type", kind)
 	req.Header.Set("Authorization", "Bearer "+who.Token)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Error(err)
-		return 0, m
+		return nil, nil
 	}
 	defer resp.Body.Close()
-	_ = json.NewDecoder(resp.Body).Decode(&m)
-	return resp.StatusCode, m
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return resp, text
 }
 
 // postBeside posts without a pause until stop is called, and gives the slowest hundredth in milliseconds.
