@@ -36,8 +36,13 @@ web: ## write what is generated in app/web: types of the API, page, elements (ne
 	$(GO) test -count=1 -run '^TestWebIsBuilt$$' ./app/e2e -update
 
 .PHONY: race
-race: ## run the tests under the race detector, but for those that wait for a browser, for node or for builds
-	$(GO) test -race -short -timeout 15m -skip '^(TestBrowser.*|TestStockClients|TestGeneratedClient|TestQuickstart|TestClient.*|TestWebIsBuilt|TestReadmePage|TestDocsPage|TestPage.*|TestDocsCommands|TestIssued|TestProxies)$$' ./...
+# Not under the race detector: what waits for a browser, for node or for builds; what kills the program without end, so
+# that nobody is left to report; what counts the cost of one request after another.
+WAITING := TestBrowser.*|TestStockClients|TestGeneratedClient|TestQuickstart|TestClient.*|TestWebIsBuilt|TestReadmePage|TestDocsPage.*|TestPage.*|TestDocsCommands|TestIssued|TestProxies|TestRelease|TestDemoOnATerminal
+KILLING := TestBackup|TestBitrot|TestCrash|TestMigrateCrash|TestRestoreCutOff
+COUNTING := TestHiddenCosts.*|TestGoneCostsNothing|TestManyUploads|TestNeighbours|TestSameBytes|TestStreamsOverTLS
+race: ## run the tests under the race detector, which ends a program at what it finds
+	GORACE=halt_on_error=1 $(GO) test -race -short -timeout 15m -skip '^($(WAITING)|$(KILLING)|$(COUNTING))$$' ./...
 
 .PHONY: format
 format: ## check formatting (make lint counts columns)
