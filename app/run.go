@@ -80,7 +80,7 @@ func run(lc fx.Lifecycle, p program) error {
 	if m := p.Options.Memory; m.Go > 0 {
 		p.Log.Info("memory limit", zap.Int64("go_bytes", m.Go), zap.Int64("container_bytes", m.Container))
 	}
-	r := &runner{steps: p.steps(), log: p.Log}
+	r := &runner{steps: p.steps(), log: p.Log, interrupt: p.Options.Interrupt}
 	lc.Append(fx.Hook{OnStart: r.start, OnStop: r.stop})
 	return nil
 }
@@ -298,12 +298,18 @@ func (p *program) fail(err error) {
 
 // runner starts and stops steps.
 type runner struct {
-	steps []step
-	begun int
-	log   *zap.Logger
+	steps     []step
+	begun     int
+	log       *zap.Logger
+	interrupt context.Context    //nolint:containedctx // see Options
+	cancel    context.CancelFunc // ends what the steps were started with; nil = start was not called
 }
 
 func (r *runner) start(ctx context.Context) error {
+	ctx, r.cancel = context.WithCancel(ctx)
+	if r.interrupt != nil {
+		defer context.AfterFunc(r.interrupt, r.cancel)()
+	}
 	for i, s := range r.steps {
 		r.begun = i + 1
 		if s.start == nil {
@@ -321,6 +327,9 @@ func (r *runner) start(ctx context.Context) error {
 // stop gives each step its own deadline; one that does not make it is named and left behind.
 func (r *runner) stop(ctx context.Context) error {
 	var errs []error
+	if r.cancel != nil {
+		defer r.cancel()
+	}
 	for i := r.begun - 1; i >= 0; i-- {
 		s := r.steps[i]
 		if s.stop == nil {

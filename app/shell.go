@@ -76,15 +76,17 @@ func (s *shell) serve(ctx context.Context, f cli.Flags, withDemo bool) error {
 		debug.SetMemoryLimit(o.Memory.Go)
 	}
 	o.Hashes = o.Memory.shareCores(s.environ)
-	o.Demo = withDemo
+	o.Demo, o.Interrupt = withDemo, ctx
 	o.Welcome = func(line, _ string) { fmt.Fprintln(out, line) }
 	app := New(o, s.parts...)
 	if err := app.Err(); err != nil {
 		return dig.RootCause(err)
 	}
-	starting, cancel := context.WithTimeout(ctx, startTimeout)
+	starting, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
 	defer cancel()
-	if err := app.Start(starting); err != nil {
+	if err := app.Start(starting); ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // it was told to end, and has
+	} else if err != nil {
 		return dig.RootCause(err)
 	}
 	var failed bool

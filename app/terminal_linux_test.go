@@ -59,7 +59,7 @@ func terminalUntil(t *testing.T, words string, args ...string) []string {
 	}()
 	streams := cli.Streams{In: tty, Out: tty, Err: tty, Terminal: isTerminal(tty)}
 	if code := Run(ctx, args, nil, streams, Standard()...); code != cli.ExitOK {
-		t.Errorf("%v: code %d", args, code)
+		defer func() { t.Errorf("%v: code %d\n%s", args, code, wire.String()) }()
 	}
 	_ = tty.Close()
 	<-done
@@ -93,6 +93,15 @@ func TestDemoOnATerminal(t *testing.T) {
 	want := regexp.MustCompile(`(?m)^  Address   http://127\.0\.0\.1:\d+$\n^  Name      demo$\n^  Password  belfry-demo$`)
 	if !want.MatchString(text) || len(shown) > 12 {
 		t.Errorf("a newcomer sees %d lines:\n%.3000s", len(shown), text)
+	}
+}
+
+// TestInterruptedStart: whoever ends the program while it starts sees it end, without a failure.
+func TestInterruptedStart(t *testing.T) {
+	shown := terminalUntil(t, "Belfry is at", "serve", "--demo", "--data", t.TempDir(), "--listen", "127.0.0.1:0",
+		"--admin", "127.0.0.1:0", "--config", "../config.yaml")
+	if text := strings.Join(shown, "\n"); strings.Contains(text, "cancel") || strings.Contains(text, "Ctrl-C") {
+		t.Errorf("it is shown:\n%s", text)
 	}
 }
 
