@@ -35,6 +35,7 @@ try {
   step("a newcomer follows somebody");
 
   await page.locator(".nav a[href='/local']").click();
+  await posted(page, "An address").locator(".text a").nth(1).waitFor();
   const links = await posted(page, "An address").locator(".text a").evaluateAll((all) => all.map((a) => a.href));
   check(links.join(" ") === "https://example.com/a https://example.org/", `links are ${links}`);
   await page.goto(base + "/@bob");
