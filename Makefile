@@ -183,7 +183,7 @@ neighbours: ## each abuse at default limits beside people who mind their own bus
 
 .PHONY: test-web
 test-web: ## the web client in Chromium: journeys, accessibility, stock clients
-	$(GO) test -count=1 -timeout 10m -run 'TestBrowser|TestPage|TestStockClients|TestWeb|TestClient|TestDocsPage|TestQuickstart' ./app/e2e
+	$(GO) test -count=1 -timeout 10m -parallel 3 -run 'TestBrowser|TestPage|TestStockClients|TestWebIsBuilt|TestClient|TestDocsPage|TestQuickstart' ./app/e2e
 
 .PHONY: check
 check: format vet size lint vuln race test ## everything: format, vet, lint, known vulnerabilities, race, tests
