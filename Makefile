@@ -38,11 +38,11 @@ web: ## write what is generated in app/web: types of the API, page, elements (ne
 .PHONY: race
 # Not under the race detector: what waits for a browser, for node or for builds; what kills the program without end, so
 # that nobody is left to report; what makes one request after another, or counts its cost; the load tool, the demo
-# community, and the packages that have no goroutine.
+# community, and two packages without a goroutine.
 WAITING := TestBrowser.*|TestStockClients|TestGeneratedClient|TestQuickstart|TestClient.*|TestWebIsBuilt|TestReadmePage|TestDocsPage.*|TestPage.*|TestDocsCommands|TestIssued|TestProxies|TestRelease|TestDemoOnATerminal
 KILLING := TestBackup|TestBitrot|TestCrash|TestMigrateCrash|TestRestoreCutOff|TestFsyncErrorEndsProgram
 COUNTING := TestHiddenCosts.*|TestGoneCostsNothing|TestManyUploads|TestNeighbours|TestSameBytes|TestStreamsOverTLS|TestAuthMatrix
-ALONE := app/bench|app/demo|app/backup|modules/media/picture|modules/event
+ALONE := app/bench|app/demo|modules/media/picture|modules/event
 race: ## run the tests under the race detector, which ends a program at what it finds
 	GORACE=halt_on_error=1 $(GO) test -race -short -timeout 15m -skip '^($(WAITING)|$(KILLING)|$(COUNTING))$$' \
 	  $$($(GO) list ./... | grep -vE '/($(ALONE))(/|$$)')
