@@ -104,8 +104,8 @@ type Options struct {
 	Demo   bool
 	Memory memory // as found by the command line; zero = no limit
 	Hashes int    // passwords hashed at once; 0 = one for two cores
-	// Interrupt, when it ends, gives up a start that is under way: what was begun is stopped, and Start gives context.Canceled.
-	// nil = nothing does.
+	// Interrupt, when it ends, gives up a start that is under way: what was begun is stopped, and Start gives
+	// context.Canceled. nil = nothing does.
 	Interrupt context.Context //nolint:containedctx // of the process; Fx would leave a start whose own context ends
 	// Welcome is called once the server listens, with a line for people and the address. nil = nobody is told.
 	Welcome func(line, address string)
