@@ -84,6 +84,12 @@ func (s *seats) revoke(person social.ID, token social.ID) {
 	}
 }
 
+func (s *seats) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open
+}
+
 // await waits until n connections are open.
 func (s *seats) await(n int) {
 	s.mu.Lock()
