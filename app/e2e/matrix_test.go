@@ -195,7 +195,7 @@ func newAviary(t *testing.T) *aviary {
 	}
 
 	w.owner, w.other = w.register("olive"), w.register("otto")
-	expired, err := w.users.CreateToken(ctx, "olive", "late", []social.Scope{social.ScopeRead}, time.Millisecond)
+	expired, err := w.users.CreateToken(ctx, "olive", "late", []social.Scope{social.ScopeRead}, 300*time.Millisecond)
 	must(err)
 	moderator, admin, suspended := w.register("mona"), w.register("adele"), w.register("silvia")
 	must(w.users.SetRole(ctx, "mona", social.RoleModerator))
@@ -248,6 +248,7 @@ func newAviary(t *testing.T) *aviary {
 		{name: "tampered token", who: nobody, header: bearer("bf_" + strings.Repeat("A", 43)), is: "revoked"},
 	}
 	w.furnish(hook.URL, bearer(service), asked)
+	<-time.After(expired.ExpiresAt.Sub(social.TimeOf(time.Now()))) // mostly it has ended by now
 	return w
 }
 
